@@ -1,0 +1,48 @@
+"""What surrounds a run and can change its results: installed versions, and whether this is CI."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JUDGES = ("numpy", "pillow", "simplejpeg", "imagehash")
+OPENCV_BUILDS = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+
+
+def installed(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed, without importing them."""
+    return {name: version for name in names if (version := _version(name)) is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Return what is installed of the packages whose version can change a result."""
+    return {**installed(JUDGES), **installed(OPENCV_BUILDS)}
+
+
+def opencv_warning() -> str | None:
+    """Return a line where several OpenCV builds are installed: each overwrites the others' module ``cv2``."""
+    builds = installed(OPENCV_BUILDS)
+    if len(builds) < 2:  # noqa: PLR2004 - one is right, two are a mistake
+        return None
+    named = " and ".join(f"{name} {version}" for name, version in builds.items())
+    return f"{named} are installed side by side and overwrite each other's files: keep one of them"
+
+
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Whether the environment is that of a CI service: ``CI`` is set, and not to something that says no."""
+    return environ.get("CI", "").lower() not in {"", "0", "false", "no"}

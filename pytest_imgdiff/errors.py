@@ -1,0 +1,43 @@
+"""What can go wrong, in the words of the person who has to mend it."""
+
+from __future__ import annotations
+
+
+class ImgdiffError(Exception):
+    """Any mistake or accident that is reported in one line, without a traceback."""
+
+
+class BrokenImageError(ImgdiffError):
+    """A source that is not one whole, readable picture.
+
+    Attributes:
+        label: how the source is called in messages: a path, or a word such as ``array``.
+        kind: what the source is (``PNG``, ``HTML``, ``directory``, ...).
+        cause: what is wrong with it and, where that helps, what to do.
+    """
+
+    def __init__(self, label: str, kind: str, cause: str) -> None:
+        super().__init__(f"{label}: {kind}: {cause}")
+        self.label = label
+        self.kind = kind
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type[BrokenImageError], tuple[str, str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.label, self.kind, self.cause)
+
+
+class MetricError(ImgdiffError):
+    """A metric that has no value for this pair (SSIM of a 3x3 picture, say)."""
+
+
+class ConfigError(ImgdiffError):
+    """A configuration, option or argument that cannot be followed."""
+
+
+class BaselineError(ImgdiffError):
+    """A baseline that cannot be named, found without doubt, or written."""
+
+
+class ReportError(ImgdiffError):
+    """Results that cannot be written or read again."""

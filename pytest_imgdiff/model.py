@@ -1,0 +1,386 @@
+"""The words of the project as data: frozen, slotted, and free of third-party imports at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
+    """(height, width, 4) straight RGBA; integers use their whole range, floats 0..1."""
+    Mask = NDArray[np.bool_]
+    """(height, width), true where the thing named by the mask is."""
+    Heat = NDArray[np.uint8] | NDArray[np.float32]
+    """(height, width), 0 where alike, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
+
+T = TypeVar("T")
+
+DEFAULT_MAX_PIXELS = 100_000_000
+
+
+class Verdict(str, Enum):
+    """What became of one pair."""
+
+    MATCH = "match"
+    DIFFERENT = "different"
+    MISSING = "missing"
+    """There is no expected image."""
+    UNMATCHED = "unmatched"
+    """There is no actual image."""
+    RESIZED = "resized"
+    BROKEN = "broken"
+    """An image could not be read, or a metric could not judge it."""
+
+
+class SizePolicy(str, Enum):
+    """What to do with two images of unequal size."""
+
+    FAIL = "fail"
+    """The verdict is ``resized``; no metric runs."""
+    PAD = "pad"
+    """Both are laid, top left, on a transparent canvas that holds either."""
+    CROP = "crop"
+    """Both are cut, from the top left, to what they share."""
+    SCALE = "scale"
+    """The actual image is resampled to the size of the expected one."""
+
+
+Direction = Literal["distance", "similarity"]
+"""``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
+FrameChoice = int | Literal["refuse", "all"]
+"""Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
+OneSided = Literal["fail", "allow"]
+"""Whether a picture that stands on one side only fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in whole pixels, origin at the top left of the picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A distance along one axis: pixels, or percent of that axis."""
+
+    value: float
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RectangleArea:
+    """An ignore area by its corner and size."""
+
+    x: Length
+    y: Length
+    width: Length
+    height: Length
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonArea:
+    """An ignore area by the corners of its outline, at least three."""
+
+    points: tuple[tuple[Length, Length], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskArea:
+    """An ignore area drawn as a picture of the compared size: whatever is not black is ignored."""
+
+    path: str
+
+
+IgnoreArea = RectangleArea | PolygonArea | MaskArea
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A metric with its limits and options; every limit that is named must hold.
+
+    Attributes:
+        metric: the metric's name.
+        options: what its class is made with, beside the limits.
+        max: largest value that passes (distances only), in the metric's unit.
+        min: smallest value that passes (similarities only), in the metric's unit.
+        max_pixels: largest count of differing pixels that passes (metrics that count pixels only).
+        warn: a stricter limit, in the same direction, that is reported and does not fail.
+    """
+
+    metric: str
+    options: tuple[tuple[str, Any], ...] = ()
+    max: float | None = None
+    min: float | None = None
+    max_pixels: int | None = None
+    warn: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """How a difference mask becomes regions.
+
+    Attributes:
+        merge_distance: pieces whose boxes are at most so many pixels apart become one region.
+        min_area: regions of fewer differing pixels are not listed (the scores still count them).
+    """
+
+    merge_distance: int = 8
+    min_area: int = 1
+
+
+DEFAULT_RULES = (Rule("perceptual", max=0.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for one image, after defaults and overrides.
+
+    Attributes:
+        rules: what must hold; at least one.
+        ignore: what not to look at.
+        size: what to do with unequal sizes.
+        frames: what to do with animated and multi-page files.
+        mask: the metric whose heat becomes the difference mask.
+        regions: how the mask is grouped.
+        max_pixels: the largest width x height that is decoded.
+        missing: whether a picture without an expected one fails.
+        unmatched: whether an expected picture without an actual one fails.
+    """
+
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    ignore: tuple[IgnoreArea, ...] = ()
+    size: SizePolicy = SizePolicy.FAIL
+    frames: FrameChoice = "refuse"
+    mask: str = "perceptual"
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    missing: OneSided = "fail"
+    unmatched: OneSided = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What is known of an image beside its pixels.
+
+    Attributes:
+        label: how it is called in messages: its path as it was given, or a word such as ``array``.
+        format: ``PNG``, ``JPEG``, ... by content; ``array``, ``PIL image`` or ``figure`` for values.
+        width, height: in pixels, after the orientation was applied.
+        mode: channels and depth as stored, such as ``RGB 8-bit``, ``gray 16-bit``, ``palette 8-bit``.
+        frames: how many frames or pages the file holds.
+        frame: the index of this one.
+        orientation: the EXIF orientation that was applied, 1 to 8 (1: none).
+        icc: SHA-256 of the embedded ICC profile, or None. Colours are never converted by it.
+        gamma: the PNG ``gAMA`` value (encoding exponent, such as 0.45455), or None. Never applied.
+        byte_size: of the encoded file; None for values that were not encoded.
+        notes: what the reader should know, such as an extension that does not fit the content.
+    """
+
+    label: str
+    format: str
+    width: int
+    height: int
+    mode: str
+    frames: int = 1
+    frame: int = 0
+    orientation: int = 1
+    icc: str | None = None
+    gamma: float | None = None
+    byte_size: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """A picture in the one normal form.
+
+    Attributes:
+        pixels: (height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
+            ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` hold 0..1.
+            Where alpha is 0 the colour is 0 too: colour that nobody can see is no difference.
+        info: where it came from and how it was stored.
+        encoded: the bytes it was decoded from, where there were any.
+    """
+
+    pixels: Pixels
+    info: ImageInfo
+    encoded: bytes | None = None
+    _derived: dict[Callable[[Image], Any], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def derived(self, compute: Callable[[Image], T]) -> T:
+        """Return ``compute(self)``, computed at most once for this image and shared among the metrics."""
+        if compute not in self._derived:
+            self._derived[compute] = compute(self)
+        value: T = self._derived[compute]
+        return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricResult:
+    """What a metric found.
+
+    Attributes:
+        value: the number, finite.
+        unit: ``share``, ``dB``, ``bits``, ... as shown beside the number.
+        heat: where the two differ, or None where the metric cannot say.
+        details: further JSON-ready facts, shown in the report. A metric that counts pixels names
+            its count ``pixels``: the limit ``max_pixels`` is held against it.
+        drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
+    """
+
+    value: float
+    unit: str
+    heat: Heat | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    drawings: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """Measures one number from two images of equal size and depth; it never judges.
+
+    A metric is a frozen dataclass whose fields are its options, with defaults.
+
+    Attributes:
+        name: the key in imgdiff.yaml.
+        direction: whether small or large is alike.
+        perfect: the value of two equal images; it is never computed.
+        bounds: smallest and largest possible value; a limit outside them is a mistake.
+        counts_pixels: whether ``details["pixels"]`` counts differing pixels, so that ``max_pixels`` applies.
+        unit: as in `MetricResult`.
+        heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
+            (Otsu's threshold), or ``none`` (the metric paints no heat).
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def direction(self) -> Direction: ...  # noqa: D102
+    @property
+    def perfect(self) -> float: ...  # noqa: D102
+    @property
+    def bounds(self) -> tuple[float, float]: ...  # noqa: D102
+    @property
+    def counts_pixels(self) -> bool: ...  # noqa: D102
+    @property
+    def unit(self) -> str: ...  # noqa: D102
+    @property
+    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Measure the pair.
+
+        Args:
+            expected: what it should look like.
+            actual: what it looks like; same size and dtype as ``expected``, and not equal to it.
+            ignore: true where the policy says not to look. Both images are already painted in one
+                gray there, so that nothing differs; the mask is for denominators.
+
+        Raises:
+            MetricError: the metric has no value for this pair.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric's result beside its rule.
+
+    Attributes:
+        metric: its name.
+        value: the result; None where it could not be measured.
+        unit: of the value.
+        direction: of the metric.
+        limit: the rule's ``max`` or ``min``, or None where only ``max_pixels`` was named.
+        max_pixels: the rule's limit on the count.
+        warn: the rule's warning limit.
+        passed: every limit holds.
+        warned: it passed, and the warning limit does not hold.
+        reason: why there is no value.
+        details: the metric's further facts.
+    """
+
+    metric: str
+    value: float | None
+    unit: str
+    direction: Direction
+    limit: float | None
+    max_pixels: int | None
+    warn: float | None
+    passed: bool
+    warned: bool = False
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One connected piece of the difference mask, or several near ones merged.
+
+    Attributes:
+        box: what holds it.
+        area: how many pixels differ in it.
+        peak: the largest heat in it as a share of the largest possible, 0..1.
+        kind: ``changed``; or ``only expected``, ``only actual`` where a padded picture has no pixels.
+    """
+
+    box: Box
+    area: int
+    peak: float
+    kind: Literal["changed", "only expected", "only actual"] = "changed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Everything known about one pair.
+
+    Attributes:
+        name: of the pair, unique in its run.
+        verdict: what became of it.
+        passed: whether that is good enough under its policy.
+        reason: one line, for every verdict but ``match`` and ``different``.
+        equal: ``bytes`` or ``pixels`` where the pair was settled before any metric ran.
+        expected, actual: the images as they were read, where they could be.
+        compared: the two images as the metrics saw them (size and ignore areas applied).
+        policy: what it was judged by.
+        scores: one for each rule, in the policy's order.
+        mask: where they differ; None where nothing does, or no metric could say.
+        mask_metric: the metric whose heat became the mask.
+        results: the metrics' own results by name (heat and drawings for artefacts).
+        regions: of the mask, largest first.
+        ignored: share of the picture that was not looked at, 0..1.
+        notes: what a reader should know, such as profiles that differ.
+        seconds: what reading and judging took.
+    """
+
+    name: str
+    verdict: Verdict
+    passed: bool
+    policy: Policy
+    reason: str | None = None
+    equal: Literal["bytes", "pixels"] | None = None
+    expected: Image | None = None
+    actual: Image | None = None
+    compared: tuple[Image, Image] | None = None
+    scores: tuple[Score, ...] = ()
+    mask: Mask | None = None
+    mask_metric: str | None = None
+    results: Mapping[str, MetricResult] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+    ignored: float = 0.0
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0

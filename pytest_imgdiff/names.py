@@ -1,0 +1,48 @@
+"""File names and texts that may hold anything, made fit to be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+_ESCAPED_BYTES = range(0xDC80, 0xDD00)
+"""Where Python keeps the bytes 0x80 to 0xff of a name that is not UTF-8 (PEP 383)."""
+
+
+def printable(text: str) -> str:
+    r"""Return the text with what UTF-8 cannot carry and control characters written out.
+
+    A file name that is not UTF-8 reaches Python with surrogates, which neither JSON, nor execnet, nor a
+    terminal takes: ``caf\udce9`` becomes ``caf\xe9``, as the bytes in the name are.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if code in _ESCAPED_BYTES:
+        return f"\\x{code - _ESCAPED_BYTES.start + 0x80:02x}"
+    category = unicodedata.category(character)
+    if category == "Cs":  # a surrogate
+        return f"\\u{code:04x}"
+    return f"\\x{code:02x}" if category == "Cc" else character
+
+
+_LONGEST = 100
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def safe_name(text: str) -> str:
+    """Return a file name, for any file system, that no other text gives.
+
+    Letters, digits, ``.``, ``_``, ``-`` and the brackets of pytest's parameters stay. Where anything else had to be
+    replaced, or the name is too long, or Windows keeps it for a device, eight digits of the text's hash follow.
+    """
+    name = re.sub(r"[^A-Za-z0-9._\[\]-]+", "-", text).rstrip(".")
+    if name == text and len(name) <= _LONGEST and name.strip(".") and not _RESERVED.fullmatch(name):
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{name[:_LONGEST].strip('-.')}-{digest}".lstrip("-")

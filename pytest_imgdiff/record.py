@@ -1,0 +1,229 @@
+"""A comparison's JSON form, complete and versioned: every report is drawn from these and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.model import Comparison, Image, Score
+
+VERSION = 1
+
+
+class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the two images; the fields are those of `pytest_imgdiff.model.ImageInfo`."""
+
+    label: str
+    format: str
+    width: int
+    height: int
+    mode: str
+    frames: int
+    frame: int
+    orientation: int
+    digest: str
+    """SHA-256 of the encoded bytes, or of the pixels where the image was never encoded."""
+    icc: str | None = None
+    gamma: float | None = None
+    byte_size: int | None = None
+
+
+class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule and its result; the fields are those of `pytest_imgdiff.model.Score`."""
+
+    metric: str
+    value: float | None
+    unit: str
+    direction: Literal["distance", "similarity"]
+    limit: float | None
+    max_pixels: int | None
+    warn: float | None
+    passed: bool
+    warned: bool
+    reason: str | None
+    details: dict[str, Any]
+
+
+class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One region, in pixels of the compared picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    peak: float
+    kind: Literal["changed", "only expected", "only actual"]
+
+
+VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
+
+
+class ComparisonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="comparison"):
+    """Everything a report says of one pair."""
+
+    name: str
+    """Unique in the run; printable."""
+    verdict: VerdictName
+    passed: bool
+    """Good enough under its policy, or accepted as the new baseline in this very run (see `written`)."""
+    reason: str | None
+    equal: Literal["bytes", "pixels"] | None
+    expected: SideRecord | None
+    actual: SideRecord | None
+    size_policy: Literal["fail", "pad", "crop", "scale"]
+    compared_width: int | None
+    compared_height: int | None
+    mask_metric: str | None
+    """The metric that painted the difference mask; None where there is no mask."""
+    scores: list[ScoreRecord]
+    regions: list[RegionRecord]
+    """The largest ones, largest first; `region_count` counts them all."""
+    region_count: int
+    ignored: float
+    """Share of the picture that was not looked at, 0..1."""
+    notes: list[str]
+    seconds: float
+    test: str | None = None
+    """The node id of the pytest item."""
+    accept: str | None = None
+    """The command that accepts the change."""
+    artefacts: dict[str, str] = {}
+    """Name of a picture to its path below the report's folder, with forward slashes. Names: ``expected``,
+    ``actual``, ``expected_outlined``, ``actual_outlined``, ``mask``, ``overlay`` (the difference over the
+    dimmed actual), ``<metric>_heat``, and a metric's own drawings such as ``orb_matches``."""
+    written: str | None = None
+    """The baseline that this comparison wrote, as it was asked to."""
+    version: int = VERSION
+
+
+class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What made the results: the versions that can change them."""
+
+    name: str
+    version: str
+    packages: dict[str, str]
+
+
+class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole run: the content of ``results.json``."""
+
+    tool: ToolRecord
+    complete: bool
+    """False where comparisons that were collected have no record (a killed worker, an early stop)."""
+    unrecorded: list[str]
+    """What was collected and did not run to its end: node ids or names."""
+    comparisons: list[ComparisonRecord]
+    unused_baselines: list[str] = []
+    """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
+    title: str = "Image comparison"
+    version: int = VERSION
+
+
+MOST_REGIONS = 200
+"""How many regions a record lists; noise can have a hundred thousand."""
+
+
+def digest_of(image: Image) -> str:
+    """Return the SHA-256 of the image's encoded bytes or, where it has none, of its pixels."""
+    if image.encoded is not None:
+        return hashlib.sha256(image.encoded).hexdigest()
+    pixels = image.pixels
+    shape = f"{pixels.dtype.str}{pixels.shape}".encode()
+    return hashlib.sha256(shape + pixels.tobytes()).hexdigest()
+
+
+def record_of(
+    comparison: Comparison,
+    *,
+    test: str | None = None,
+    accept: str | None = None,
+    artefacts: dict[str, str] | None = None,
+    written: str | None = None,
+) -> ComparisonRecord:
+    """Return the record of a comparison; every text in it is printable, every number finite."""
+    compared = comparison.compared
+    width, height = compared[0].size if compared else (None, None)
+    return ComparisonRecord(
+        name=printable(comparison.name),
+        verdict=comparison.verdict.value,
+        passed=comparison.passed or written is not None,  # as the user asked
+        reason=None if comparison.reason is None else printable(comparison.reason),
+        equal=comparison.equal,
+        expected=_side(comparison.expected),
+        actual=_side(comparison.actual),
+        size_policy=comparison.policy.size.value,
+        compared_width=width,
+        compared_height=height,
+        mask_metric=comparison.mask_metric,
+        scores=[_score(score) for score in comparison.scores],
+        regions=[
+            RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind)
+            for r in comparison.regions[:MOST_REGIONS]
+        ],
+        region_count=len(comparison.regions),
+        ignored=comparison.ignored,
+        notes=[printable(note) for note in comparison.notes],
+        seconds=round(comparison.seconds, 4),
+        test=None if test is None else printable(test),
+        accept=None if accept is None else printable(accept),
+        artefacts=artefacts or {},
+        written=None if written is None else printable(written),
+    )
+
+
+def _side(image: Image | None) -> SideRecord | None:
+    if image is None:
+        return None
+    info = image.info
+    return SideRecord(
+        label=printable(info.label),
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        mode=info.mode,
+        frames=info.frames,
+        frame=info.frame,
+        orientation=info.orientation,
+        digest=digest_of(image),
+        icc=info.icc,
+        gamma=info.gamma,
+        byte_size=info.byte_size,
+    )
+
+
+def _score(score: Score) -> ScoreRecord:
+    return ScoreRecord(
+        metric=score.metric,
+        value=score.value,
+        unit=score.unit,
+        direction=score.direction,
+        limit=score.limit,
+        max_pixels=score.max_pixels,
+        warn=score.warn,
+        passed=score.passed,
+        warned=score.warned,
+        reason=None if score.reason is None else printable(score.reason),
+        details=_json_ready(score.details),
+    )
+
+
+def _json_ready(value: Any) -> Any:
+    """Return plain JSON data: no NumPy scalars, no NaN, no infinity, no unprintable text."""
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {printable(str(key)): _json_ready(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_ready(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return printable(value)
+    return value

@@ -1,0 +1,137 @@
+"""The floors of docs/architecture.md: a file imports only from lower ones."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "pytest_imgdiff"
+TABLE = Path(__file__).parent.parent / "docs" / "architecture.md"
+
+
+def floors() -> dict[str, int]:
+    """Read the table of the documentation: room to floor."""
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {room: int(floor) for floor, rooms in rows for room in re.findall(r"`([\w./]+)`", rooms)}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first if first.endswith(".py") else f"{first}/"
+
+
+def imported(path: Path) -> set[str]:
+    """The project's own modules that a file imports, those for type checkers alone left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unread = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if node in unread:
+            continue
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in names if name.startswith("pytest_imgdiff.")}
+
+
+def target_of(name: str) -> Path | None:
+    parts = name.split(".")[1:]
+    for path in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts) / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_file_imports_only_from_lower_floors_and_its_own_room(path):
+    known = floors()
+    room = room_of(path)
+    assert room in known, f"{room} has no floor in {TABLE.name}"
+    for target in filter(None, map(target_of, imported(path))):
+        other = room_of(target)
+        if other != room:
+            assert known[other] < known[room], f"{room} (floor {known[room]}) imports {other} (floor {known[other]})"
+
+
+def test_every_room_of_the_table_exists():
+    assert [room for room in floors() if not (PACKAGE / room).exists()] == []
+
+
+def test_metrics_do_not_import_one_another():
+    metrics = set((PACKAGE / "metrics").glob("*.py"))
+    for path in metrics:
+        assert not {target_of(name) for name in imported(path)} & (metrics - {path})
+
+
+def test_only_the_pytest_side_imports_pytest():
+    sides = {"plugin.py", "fixture.py", "collecting.py", "run.py"}
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.Import) and node.names[0].name == "pytest" for node in ast.walk(tree)):
+            assert path.name in sides
+
+
+def test_no_file_outgrows_one_subject():
+    assert [path for path in modules() if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+
+
+HEAVY = ("numpy", "cv2", "skimage", "scipy", "jinja2", "yaml", "msgspec", "PIL", "imagehash", "tensorflow")
+
+
+def test_the_plugin_brings_in_nothing_heavy():
+    code = f"import pytest_imgdiff.plugin, sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_run_without_images_brings_in_nothing_heavy(pytester):
+    pytester.makepyfile(
+        f"""
+        import sys
+        def test_nothing():
+            assert [name for name in {HEAVY} if name in sys.modules] == []
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    assert not (pytester.path / "imgdiff-report").exists()
+
+
+def test_the_public_names():
+    import pytest_imgdiff
+
+    assert pytest_imgdiff.__all__ == [
+        "BrokenImageError",
+        "Comparison",
+        "ConfigError",
+        "Image",
+        "ImgdiffError",
+        "MetricError",
+        "MetricResult",
+        "Policy",
+        "Region",
+        "Registry",
+        "Rule",
+        "Score",
+        "SizePolicy",
+        "Verdict",
+        "compare",
+        "hookimpl",
+    ]
+    for name in pytest_imgdiff.__all__:
+        assert getattr(pytest_imgdiff, name) is not None
