@@ -1,0 +1,27 @@
+"""imgdiff.yaml to `Policy`: every mistake is one message with file, line, column and key."""
+
+from __future__ import annotations
+
+from pytest_imgdiff.config.globs import glob_matches
+from pytest_imgdiff.config.reading import find_config
+from pytest_imgdiff.config.rules import MetricLookup
+from pytest_imgdiff.config.schema import json_schema
+from pytest_imgdiff.config.settings import (
+    BaselineSettings,
+    ReportSettings,
+    ScanSettings,
+    Settings,
+    load_settings,
+)
+
+__all__ = [
+    "BaselineSettings",
+    "MetricLookup",
+    "ReportSettings",
+    "ScanSettings",
+    "Settings",
+    "find_config",
+    "glob_matches",
+    "json_schema",
+    "load_settings",
+]

@@ -1,0 +1,272 @@
+"""imgdiff.yaml as types: what validates a file is what the JSON Schema for editors is made from.
+
+A field's ``description`` is shown by editors; ``expects`` is what a message says that a value should have been.
+A policy's fields have no defaults here: one that is not named leaves what held before it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+METRICS_FORM = "a mapping of metrics to their limits, such as {ssim: {min: 0.99}}"
+LARGEST_MEGAPIXELS = 10_000
+
+_LENGTH = 'pixels as a number, or percent such as "12.5%"'
+_PERCENT = r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$"
+_NOT_ZERO = r"(?!0+(\.0+)?%)"
+
+Offset = Annotated[
+    Annotated[float, Meta(ge=0)] | Annotated[str, Meta(pattern=f"^{_PERCENT}")],
+    Meta(description=f"{_LENGTH} of the picture's width or height", extra={"expects": _LENGTH}),
+]
+Extent = Annotated[
+    Annotated[float, Meta(gt=0)] | Annotated[str, Meta(pattern=f"^{_NOT_ZERO}{_PERCENT}")],
+    Meta(
+        description=f"{_LENGTH} of the picture's width or height; above 0",
+        extra={"expects": f"{_LENGTH}; above 0"},
+    ),
+]
+PathText = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="a path; a relative one starts from the folder of this file",
+        extra={"expects": "a path"},
+    ),
+]
+GlobText = Annotated[str, Meta(min_length=1, extra={"expects": 'a glob such as "charts/**"'})]
+
+
+class AreaFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where not to look: a rectangle (x, y, width, height), a polygon, or a mask picture."""
+
+    x: Offset | UnsetType = UNSET
+    y: Offset | UnsetType = UNSET
+    width: Extent | UnsetType = UNSET
+    height: Extent | UnsetType = UNSET
+    polygon: (
+        Annotated[
+            list[Annotated[tuple[Offset, Offset], Meta(extra={"expects": "a corner [x, y]"})]],
+            Meta(
+                min_length=3,
+                description="the corners of its outline, each [x, y]",
+                extra={"expects": "a list of at least 3 corners [x, y]"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    mask: (
+        Annotated[PathText, Meta(description="a picture of the compared size; whatever is not black in it is ignored")]
+        | UnsetType
+    ) = UNSET
+
+
+Area = Annotated[
+    AreaFields,
+    Meta(
+        extra_json_schema={
+            "oneOf": [
+                {"required": ["x", "y", "width", "height"], "maxProperties": 4},
+                {"required": ["polygon"], "maxProperties": 1},
+                {"required": ["mask"], "maxProperties": 1},
+            ]
+        },
+        extra={"expects": "an area such as {x: 0, y: 0, width: 200, height: 40}"},
+    ),
+]
+
+
+class RegionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the difference mask becomes regions."""
+
+    merge: (
+        Annotated[
+            int,
+            Meta(ge=0, description="pieces whose boxes are at most so many pixels apart become one region; default 8"),
+        ]
+        | UnsetType
+    ) = UNSET
+    min_area: (
+        Annotated[
+            int,
+            Meta(ge=1, description="regions of fewer differing pixels are not listed, they still count; default 1"),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class LimitFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one picture may cost."""
+
+    megapixels: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=LARGEST_MEGAPIXELS,
+                description="the largest width x height that is decoded, in millions of pixels; default 100",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+OneSidedText = Literal["fail", "allow"]
+
+
+class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What decides whether two pictures are alike enough."""
+
+    metrics: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                min_length=1,
+                description="the rules; each must hold. They replace all rules that held before; "
+                "default {perceptual: {max: 0}}",
+                extra={"expects": METRICS_FORM},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    ignore: (
+        Annotated[
+            list[Area],
+            Meta(
+                description="where not to look; the list replaces the one that held before; default []",
+                extra={"expects": "a list of areas such as [{x: 0, y: 0, width: 200, height: 40}]"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    size: (
+        Annotated[
+            Literal["fail", "pad", "crop", "scale"],
+            Meta(description="what to do with two pictures of unequal size; default fail"),
+        ]
+        | UnsetType
+    ) = UNSET
+    frames: (
+        Annotated[
+            Literal["refuse", "all"] | Annotated[int, Meta(ge=0)],
+            Meta(
+                description="of an animated or multi-page file: refuse it, compare all frames, or the frame with "
+                "this index (the first is 0); default refuse",
+                extra={"expects": "refuse, all, or the index of a frame (the first is 0)"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    mask: (
+        Annotated[
+            str,
+            Meta(
+                description="the metric whose heat becomes the difference mask; default perceptual",
+                extra={"expects": "the name of a metric"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    regions: RegionFields | UnsetType = UNSET
+    limits: LimitFields | UnsetType = UNSET
+    missing: (
+        Annotated[OneSidedText, Meta(description="whether a picture without an expected one fails; default fail")]
+        | UnsetType
+    ) = UNSET
+    unmatched: (
+        Annotated[
+            OneSidedText, Meta(description="whether an expected picture without an actual one fails; default fail")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class OverrideFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings for the pictures whose names match; a later override wins over an earlier one."""
+
+    match: Annotated[
+        GlobText | Annotated[list[GlobText], Meta(min_length=1)],
+        Meta(
+            description="a glob, or a list of globs, for the names of pictures; / separates folders, ** stands for any",
+            extra={"expects": 'a glob such as "charts/**", or a list of globs'},
+        ),
+    ]
+
+
+class ScanFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two folders whose pictures are compared, name by name."""
+
+    expected: Annotated[PathText, Meta(description="the folder of the expected pictures")]
+    actual: Annotated[PathText, Meta(description="the folder of the actual pictures")]
+    include: (
+        Annotated[
+            list[GlobText],
+            Meta(
+                min_length=1,
+                description="globs: the pictures to compare; default: every file with a picture's extension",
+                extra={"expects": 'a list of globs such as ["**/*.png"]'},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    exclude: Annotated[
+        list[GlobText],
+        Meta(
+            description="globs: pictures to leave out, though included",
+            extra={"expects": 'a list of globs such as ["drafts/**"]'},
+        ),
+    ] = []
+
+
+class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where assert_images_similar keeps expected pictures."""
+
+    folder: Annotated[PathText, Meta(description="the folder of the baselines")] = "baselines"
+    layout: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="a baseline's path in that folder; {module}, {test}, {platform}, {browser} are filled in",
+            extra={"expects": 'a path such as "{module}/{test}.png"'},
+        ),
+    ] = "{module}/{test}.png"
+
+
+class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is written about a run."""
+
+    folder: Annotated[PathText, Meta(description="the folder that the report is written to")] = "imgdiff-report"
+    pictures: Annotated[
+        Literal["different", "failed", "all", "none"],
+        Meta(description="of which comparisons the report holds pictures"),
+    ] = "failed"
+    templates: (
+        Annotated[PathText, Meta(description="a folder of Jinja templates that come before the report's own")]
+        | UnsetType
+    ) = UNSET
+    title: Annotated[str, Meta(min_length=1, description="the headline of the report")] = "Image comparison"
+
+
+class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The content of imgdiff.yaml."""
+
+    overrides: Annotated[
+        list[OverrideFields],
+        Meta(
+            description="settings for some pictures, applied in this order",
+            extra={"expects": 'a list such as [{match: "charts/**", size: pad}]'},
+        ),
+    ] = []
+    scans: Annotated[
+        list[ScanFields],
+        Meta(
+            description="pairs of folders that `pytest imgdiff.yaml` compares",
+            extra={"expects": "a list such as [{expected: shots/expected, actual: shots/actual}]"},
+        ),
+    ] = []
+    baselines: BaselineFields = BaselineFields()
+    report: ReportFields = ReportFields()

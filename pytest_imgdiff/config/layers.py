@@ -1,0 +1,120 @@
+"""One layer of settings (the file's defaults, an override, the command line, a call) and what it makes of a policy."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from pytest_imgdiff.config.origin import quoted
+from pytest_imgdiff.config.rules import rules_from
+from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.model import IgnoreArea, Length, MaskArea, Policy, PolygonArea, RectangleArea, SizePolicy
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_imgdiff.config.fields import AreaFields, PolicyFields
+    from pytest_imgdiff.config.origin import KeyPath, Origin
+    from pytest_imgdiff.config.rules import MetricLookup
+
+_AS_THEY_ARE = ("frames", "missing", "unmatched")
+_RECTANGLE = ("x", "y", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one layer changes.
+
+    Attributes:
+        policy: fields of `Policy` and their new values, replaced whole.
+        regions: fields of `RegionSettings` and their new values; the others stay.
+    """
+
+    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    regions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def over(self, policy: Policy) -> Policy:
+        """Return the policy with this layer laid over it."""
+        return replace(policy, **self.policy, regions=replace(policy.regions, **self.regions))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReader:
+    """Makes layers of validated fields.
+
+    Attributes:
+        metrics: the known metrics.
+        origin: what the settings come from.
+        folder: what relative paths start from.
+    """
+
+    metrics: MetricLookup
+    origin: Origin
+    folder: Path
+
+    def layer(self, fields: PolicyFields, path: KeyPath = ()) -> Layer:
+        """Return the layer.
+
+        Args:
+            fields: the settings that were named.
+            path: where they stand.
+
+        Raises:
+            ConfigError: a rule, an ignore area or the mask's metric cannot be followed.
+        """
+        policy: dict[str, Any] = {name: value for name in _AS_THEY_ARE if (value := getattr(fields, name)) is not UNSET}
+        if fields.metrics is not UNSET:
+            policy["rules"] = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
+        if fields.ignore is not UNSET:
+            policy["ignore"] = tuple(
+                self._area(area, (*path, "ignore", index)) for index, area in enumerate(fields.ignore)
+            )
+        if fields.size is not UNSET:
+            policy["size"] = SizePolicy(fields.size)
+        if fields.mask is not UNSET:
+            policy["mask"] = self._mask_metric(fields.mask, (*path, "mask"))
+        if fields.limits is not UNSET and fields.limits.megapixels is not UNSET:
+            policy["max_pixels"] = max(1, round(fields.limits.megapixels * 1_000_000))
+        regions = {}
+        if fields.regions is not UNSET:
+            named = {"merge_distance": fields.regions.merge, "min_area": fields.regions.min_area}
+            regions = {name: value for name, value in named.items() if value is not UNSET}
+        return Layer(policy, regions)
+
+    def _mask_metric(self, name: str, path: KeyPath) -> str:
+        try:
+            metric: Any = self.metrics.metric_class(name)
+        except ImgdiffError as error:
+            raise self.origin.error(path, printable(str(error))) from error
+        if metric.heat_threshold == "none":
+            raise self.origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
+        return name
+
+    def _area(self, area: AreaFields, path: KeyPath) -> IgnoreArea:
+        named = [name for name in (*_RECTANGLE, "polygon", "mask") if getattr(area, name) is not UNSET]
+        if area.polygon is not UNSET and named == ["polygon"]:
+            return PolygonArea(tuple((_length(x), _length(y)) for x, y in area.polygon))
+        if area.mask is not UNSET and named == ["mask"]:
+            return self._mask_picture(area.mask, (*path, "mask"))
+        if len(named) > 1 and {"polygon", "mask"} & set(named):
+            raise self.origin.error(path, f"one area has one shape, not {' and '.join(named)}; write several areas")
+        if lacking := [name for name in _RECTANGLE if name not in named]:
+            raise self.origin.error(
+                path, f"a rectangle needs x, y, width and height; add {', '.join(lacking)} (or give polygon, or mask)"
+            )
+        return RectangleArea(*(_length(getattr(area, name)) for name in _RECTANGLE))
+
+    def _mask_picture(self, given: str, path: KeyPath) -> MaskArea:
+        file = self.folder / given
+        if not file.is_file():
+            raise self.origin.error(path, f"there is no file {quoted(given)}; relative paths start from {self.folder}")
+        return MaskArea(str(file))
+
+
+def _length(given: float | str) -> Length:
+    return Length(float(given.rstrip("%\n")), percent=True) if isinstance(given, str) else Length(given)

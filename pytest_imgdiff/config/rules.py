@@ -1,0 +1,190 @@
+"""The rules of a policy: what `metrics:` says, held against the metrics' own classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from pytest_imgdiff.config.checking import convert
+from pytest_imgdiff.config.origin import number, shown
+from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.model import Rule
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_imgdiff.config.origin import KeyPath, Origin
+
+LIMITS = ("max", "min", "max_pixels", "warn")
+
+
+class MetricLookup(Protocol):
+    """What knows the metrics: the registry."""
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics, also of those whose packages are not installed."""
+        ...
+
+    def metric_class(self, name: str) -> type:
+        """Return the class of a metric, a `pytest_imgdiff.model.Metric`.
+
+        Raises:
+            ImgdiffError: there is no such metric, or what it needs is not installed.
+        """
+        ...
+
+
+def rules_from(
+    named: Mapping[str, Any], metrics: MetricLookup, origin: Origin, path: KeyPath = ("metrics",)
+) -> tuple[Rule, ...]:
+    """Return the rules that a mapping of metrics to limits and options stands for.
+
+    Raises:
+        ConfigError: a metric is unknown or cannot be imported, a limit is of the wrong kind or cannot hold,
+            an option is unknown or wrong.
+    """
+    return tuple(_rule(name, given, metrics, origin, (*path, name)) for name, given in named.items())
+
+
+@functools.lru_cache
+def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
+    """Return the type of a rule of this metric: the limits that suit it, and its options.
+
+    Args:
+        name: the metric's key in imgdiff.yaml.
+        metric: its class.
+
+    Raises:
+        ImgdiffError: the class's bounds or options cannot be used.
+    """
+    options = _options(metric)
+    if taken := [option.name for option in options if option.name in LIMITS]:
+        raise ImgdiffError(f'the metric {name} has an option "{taken[0]}", which is the name of a limit; rename it')
+    try:
+        hints = typing.get_type_hints(metric, include_extras=True)
+        fields = [*_limits(name, metric), *((option.name, hints[option.name], _default(option)) for option in options)]
+        rule = msgspec.defstruct("Rule", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
+        msgspec.json.Decoder(rule)  # looks at the types, which convert() would do when it is too late
+    except (NameError, TypeError, ValueError) as error:
+        raise ImgdiffError(
+            f"the metric {name} cannot be used: {error}; mend its bounds or its options' types"
+        ) from error
+    return rule
+
+
+def limit_of(metric: Any) -> Literal["max", "min"]:
+    """Return the limit that a metric's direction calls for."""
+    return "max" if metric.direction == "distance" else "min"
+
+
+def counts_pixels(metric: type) -> bool:
+    """Return whether the metric counts differing pixels, so that ``max_pixels`` can limit them."""
+    return bool(getattr(metric, "counts_pixels", False))
+
+
+def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
+    try:
+        metric: Any = metrics.metric_class(name)
+        wanted = rule_type(name, metric)
+    except ImgdiffError as error:
+        raise origin.error(path, printable(str(error)), at_key=True) from error
+    if not isinstance(given, dict):
+        form = f"{name}: {{{limit_of(metric)}: {number(metric.perfect)}}}"
+        raise origin.error(path, f"expected limits and options such as {form}, not {shown(given)}")
+    _refuse_other_limits(name, given, metric, origin, path)
+    rule = convert(given, wanted, origin, path)
+    limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
+    _check_warn(limits, limit_of(metric), origin, path)
+    options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
+    try:
+        hash(tuple(options.items()))  # rules and metrics are told apart by their options
+        metric(**options)
+    except (ImgdiffError, TypeError, ValueError) as error:
+        raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
+    return Rule(name, tuple(options.items()), **limits)
+
+
+def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
+    limit = limit_of(metric)
+    other = "min" if limit == "max" else "max"
+    alike = "small" if limit == "max" else "large"
+    if other in given:
+        what = f"{name} is a {metric.direction} ({alike} is alike): its limit is {limit}, not {other}"
+        raise origin.error((*path, other), what, at_key=True)
+    counts = counts_pixels(metric)
+    if "max_pixels" in given and not counts:
+        raise origin.error((*path, "max_pixels"), f"{name} counts no pixels: its limit is {limit}", at_key=True)
+    if limit not in given and not (counts and "max_pixels" in given):
+        wanted = f"{limit} (or max_pixels)" if counts else limit
+        what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
+        raise origin.error(path, what, at_key=True)
+
+
+def _check_warn(limits: dict[str, Any], limit: str, origin: Origin, path: KeyPath) -> None:
+    if "warn" not in limits or limit not in limits:
+        return
+    warn, bound = limits["warn"], limits[limit]
+    stricter = warn < bound if limit == "max" else warn > bound
+    if not stricter:
+        side = "below" if limit == "max" else "above"
+        what = f"a warning comes before the limit: {number(warn)} is not {side} {limit}: {number(bound)}"
+        raise origin.error((*path, "warn"), what)
+
+
+def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
+    low, high = _range(metric)
+    bound = Meta(
+        ge=low if math.isfinite(low) else None,
+        le=high if math.isfinite(high) else None,
+        extra={"expects": _range_of(name, metric)},
+    )
+    limit = limit_of(metric)
+    what = {"max": "the largest value that passes", "min": "the smallest value that passes"}[limit]
+    unit = str(metric.unit)
+    fields: list[tuple[str, Any, Any]] = [
+        (limit, Annotated[float, bound, Meta(description=f"{what}, in {unit}")] | UnsetType, UNSET),
+        (
+            "warn",
+            Annotated[float, bound, Meta(description="a stricter limit: reported, not failed")] | UnsetType,
+            UNSET,
+        ),
+    ]
+    if counts_pixels(metric):
+        count = Meta(ge=0, description="the largest count of differing pixels that passes")
+        fields.append(("max_pixels", Annotated[int, count] | UnsetType, UNSET))
+    return fields
+
+
+def _range(metric: Any) -> tuple[float, float]:
+    """Return the limits that can hold for equal pictures and that some pictures can fail."""
+    low, high = (float(bound) for bound in metric.bounds)
+    perfect = float(metric.perfect)
+    return (max(low, perfect), high) if limit_of(metric) == "max" else (low, min(high, perfect))
+
+
+def _range_of(name: str, metric: type) -> str:
+    low, high = _range(metric)
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a number from {number(low)} to {number(high)}, as {name} has no other values"
+    if math.isfinite(low):
+        return f"a number of at least {number(low)}, as no value of {name} is below"
+    if math.isfinite(high):
+        return f"a number of at most {number(high)}, as no value of {name} is above"
+    return "a number"
+
+
+def _options(metric: Any) -> list[dataclasses.Field[Any]]:
+    return [option for option in dataclasses.fields(metric) if option.init] if dataclasses.is_dataclass(metric) else []
+
+
+def _default(option: dataclasses.Field[Any]) -> Any:
+    if option.default_factory is not dataclasses.MISSING:
+        return msgspec.field(default_factory=option.default_factory)
+    return msgspec.NODEFAULT if option.default is dataclasses.MISSING else option.default

@@ -1,0 +1,222 @@
+"""imgdiff.yaml, loaded: what holds for each picture, and where everything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import UNSET
+
+from pytest_imgdiff.config.checking import convert
+from pytest_imgdiff.config.fields import BaselineFields, FileFields, PolicyFields, ReportFields
+from pytest_imgdiff.config.globs import glob_matches, glob_mistake
+from pytest_imgdiff.config.layers import Layer, LayerReader
+from pytest_imgdiff.config.layout import layout_mistake
+from pytest_imgdiff.config.origin import CallOrigin
+from pytest_imgdiff.config.reading import label_of, read_text
+from pytest_imgdiff.config.values import plain
+from pytest_imgdiff.config.yaml_source import parse_yaml
+from pytest_imgdiff.model import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_imgdiff.config.fields import ScanFields
+    from pytest_imgdiff.config.origin import KeyPath, Origin
+    from pytest_imgdiff.config.rules import MetricLookup
+
+CALL = "assert_images_similar(...)"
+COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """Two folders whose pictures are compared, name by name.
+
+    Attributes:
+        expected, actual: the folders, absolute; whether they exist is the scan's business.
+        include: globs of the names to compare; every file with a picture's extension where empty.
+        exclude: globs of the names to leave out.
+    """
+
+    expected: Path
+    actual: Path
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSettings:
+    """Where stored expected images live.
+
+    Attributes:
+        folder: absolute.
+        layout: a file's place in it, with ``{module}``, ``{test}``, ``{platform}`` and ``{browser}`` to fill in.
+    """
+
+    folder: Path
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What is written about a run.
+
+    Attributes:
+        folder: absolute.
+        pictures: of which comparisons the report holds pictures.
+        templates: a folder of templates that come before the report's own, or None.
+        title: the headline.
+    """
+
+    folder: Path
+    pictures: Literal["different", "failed", "all", "none"]
+    templates: Path | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Settings for the pictures that one of the globs matches."""
+
+    globs: tuple[str, ...]
+    layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that imgdiff.yaml says; the defaults where there is none.
+
+    Attributes:
+        path: the file, or None.
+        folder: what relative paths start from: the file's folder; absolute.
+        metrics: what knows the metrics.
+        defaults: what holds for every picture, before overrides.
+        overrides: in their order.
+        scans: pairs of folders to compare.
+        baselines: where expected images live.
+        report: what is written.
+    """
+
+    path: Path | None
+    folder: Path
+    metrics: MetricLookup
+    defaults: Policy
+    overrides: tuple[Override, ...]
+    scans: tuple[ScanSettings, ...]
+    baselines: BaselineSettings
+    report: ReportSettings
+
+    def policy_for(
+        self, name: str, *, command_line: Mapping[str, Any] | None = None, call: Mapping[str, Any] | None = None
+    ) -> Policy:
+        """Return what holds for one picture.
+
+        Laid over one another, the later winning: the defaults, each override whose glob matches, the command
+        line, the call's own arguments.
+
+        Args:
+            name: the picture's, with forward slashes: its path below a scan's folder, a baseline's in its own.
+            command_line: settings with the keys of the file's policy part, as Python values.
+            call: likewise.
+
+        Raises:
+            ConfigError: the command line's or the call's settings cannot be followed.
+        """
+        policy = self.defaults
+        for override in self.overrides:
+            if any(glob_matches(glob, name) for glob in override.globs):
+                policy = override.layer.over(policy)
+        policy = self.apply(policy, command_line or {}, COMMAND_LINE)
+        return self.apply(policy, call or {}, CALL)
+
+    def apply(self, policy: Policy, changes: Mapping[str, Any], origin: str) -> Policy:
+        """Return the policy with settings from elsewhere laid over it.
+
+        Args:
+            policy: what held before.
+            changes: ``metrics``, ``ignore``, ``size``, ... as in the file; tuples, enum members, paths and NumPy's
+                numbers serve too. Relative paths start from `folder`.
+            origin: what messages call the place that they come from.
+
+        Raises:
+            ConfigError: they cannot be followed.
+        """
+        if not changes:
+            return policy
+        source = CallOrigin(origin)
+        fields = convert(plain(changes, source), PolicyFields, source, ())
+        return LayerReader(self.metrics, source, self.folder).layer(fields).over(policy)
+
+
+def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | None = None) -> Settings:
+    """Read a configuration file whole; every mistake in it is found now, not when a picture needs it.
+
+    Args:
+        path: the file; None for the defaults.
+        metrics: what knows the metrics. Only the classes that the file names are asked for.
+        folder: what relative paths start from where there is no file; the working directory where omitted.
+
+    Raises:
+        ConfigError: ``FILE:LINE:COLUMN: KEY: what is wrong; what to do``.
+    """
+    if path is None:
+        fields, origin = FileFields(), CallOrigin("the defaults")
+        return _settings(None, Path.cwd() / (folder or ""), fields, metrics, origin)
+    source = parse_yaml(read_text(path), label_of(path))
+    data = {} if source.root.value is None else source.root.value
+    fields = convert(data, FileFields, source, ())
+    return _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
+
+
+def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: MetricLookup, origin: Origin) -> Settings:
+    reader = LayerReader(metrics, origin, folder)
+    return Settings(
+        path=path,
+        folder=folder,
+        metrics=metrics,
+        defaults=reader.layer(fields).over(Policy()),
+        overrides=tuple(
+            Override(
+                _globs(override.match, origin, ("overrides", index, "match")),
+                reader.layer(override, ("overrides", index)),
+            )
+            for index, override in enumerate(fields.overrides)
+        ),
+        scans=tuple(_scan(scan, folder, origin, ("scans", index)) for index, scan in enumerate(fields.scans)),
+        baselines=_baselines(fields.baselines, folder, origin),
+        report=_report(fields.report, folder, origin),
+    )
+
+
+def _scan(fields: ScanFields, folder: Path, origin: Origin, path: KeyPath) -> ScanSettings:
+    expected, actual = folder / fields.expected, folder / fields.actual
+    if expected.resolve() == actual.resolve():
+        what = "the same folder as expected, so that nothing could differ; name the folder of the new pictures"
+        raise origin.error((*path, "actual"), what)
+    include = () if fields.include is UNSET else _globs(fields.include, origin, (*path, "include"))
+    return ScanSettings(expected, actual, include, _globs(fields.exclude, origin, (*path, "exclude")))
+
+
+def _globs(given: str | list[str], origin: Origin, path: KeyPath) -> tuple[str, ...]:
+    places = {path: given} if isinstance(given, str) else {(*path, index): glob for index, glob in enumerate(given)}
+    for place, glob in places.items():
+        if wrong := glob_mistake(glob):
+            raise origin.error(place, wrong)
+    return tuple(places.values())
+
+
+def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSettings:
+    templates = None if fields.templates is UNSET else folder / fields.templates
+    if templates is not None and not templates.is_dir():
+        raise origin.error(
+            ("report", "templates"), f"there is no folder {templates}; relative paths start from {folder}"
+        )
+    return ReportSettings(folder / fields.folder, fields.pictures, templates, fields.title)
+
+
+def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> BaselineSettings:
+    if wrong := layout_mistake(fields.layout):
+        raise origin.error(("baselines", "layout"), wrong)
+    return BaselineSettings(folder / fields.folder, fields.layout)

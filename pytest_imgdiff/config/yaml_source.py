@@ -1,0 +1,269 @@
+"""YAML text to plain data, strictly, with the place of everything in it.
+
+PyYAML splits the text into events; what they mean is decided here, because PyYAML's own answer lets mistakes through:
+the last of two equal keys wins, and nine lines of aliases become a billion items. Tags, merge keys, several
+documents and keys that are not text are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pytest_imgdiff.config.origin import MAX_DEPTH, KeyPath, clipped, dotted
+from pytest_imgdiff.config.yaml_scalars import plain_scalar
+from pytest_imgdiff.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_NODES = 20_000
+"""Keys and values, counting what stands behind an alias each time that it is used."""
+_REMEDIES = {
+    r"'\t'": "a tab cannot indent YAML; use spaces",
+    "unexpected end of stream": "a quote that opens here is never closed",
+    "expected <block end>": "not valid YAML here; check the indentation, and quote texts that hold special characters",
+    "mapping values are not allowed": "not valid YAML here; check the indentation, and quote texts that hold ': '",
+    "cannot start any token": "not valid YAML here; quote texts that begin with a special character",
+    "but got": "not valid YAML here; close every bracket, and put commas between items",
+}
+"""What to do about PyYAML's commonest complaints, by words of theirs."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+_Content = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a text; both count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of the file: plain data, with the places of its parts.
+
+    Attributes:
+        value: text, bool, int, finite float, None, list or dict with text keys.
+        mark: where it begins.
+        children: of a list or a mapping, by index or key.
+        keys: where the keys of a mapping stand.
+        weight: how many nodes it holds, itself and those behind aliases counted.
+    """
+
+    value: Any
+    mark: Mark
+    children: Mapping[str | int, Node] = field(default_factory=dict)
+    keys: Mapping[str, Mark] = field(default_factory=dict)
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class YamlSource:
+    """The content of one YAML file.
+
+    Attributes:
+        label: how the file is called in messages.
+        root: its one document.
+    """
+
+    label: str
+    root: Node
+
+    def error(self, path: KeyPath, what: str, *, at_key: bool = False) -> ConfigError:
+        """Return ``FILE:LINE:COLUMN: KEY: what``; see `pytest_imgdiff.config.origin.Origin`."""
+        mark = self._key_mark(path) if at_key else self._nearest(path).mark
+        return _error(self.label, mark, path, what)
+
+    def _key_mark(self, path: KeyPath) -> Mark:
+        parent = self._nearest(path[:-1])
+        last = path[-1] if path else None
+        if isinstance(last, str) and last in parent.keys:
+            return parent.keys[last]
+        return self._nearest(path).mark
+
+    def _nearest(self, path: KeyPath) -> Node:
+        node = self.root
+        for step in path:
+            if step not in node.children:
+                break
+            node = node.children[step]
+        return node
+
+
+def parse_yaml(text: str, label: str) -> YamlSource:
+    """Read the one document of a YAML text; a text without any is a document that is None.
+
+    Args:
+        text: of the file.
+        label: how the file is called in messages.
+
+    Raises:
+        ConfigError: it is not YAML, or uses what is refused here.
+    """
+    try:
+        # BaseLoader for its scanner and parser alone: nothing is ever constructed.
+        loader = yaml.BaseLoader(text)
+    except yaml.reader.ReaderError as error:
+        what = f"the character U+{error.character:04X} cannot stand in YAML; remove it"
+        raise _error(label, _mark_at(text, error.position), (), what) from error
+    reader = _Reader(label, loader)
+    try:
+        return YamlSource(label, reader.document())
+    except yaml.MarkedYAMLError as error:
+        unclosed = error.problem == "found unexpected end of stream"
+        mark = _mark_of(error.context_mark if unclosed else error.problem_mark)
+        raise _error(label, mark, tuple(reader.path), _in_words(error)) from error
+    except (ValueError, OverflowError) as error:  # PyYAML does not check what it hands to chr() and int()
+        what = "not valid YAML (an escape or a version that is out of range)"
+        raise _error(label, _mark_of(loader.get_mark()), tuple(reader.path), what) from error
+
+
+def _error(label: str, mark: Mark, path: KeyPath, what: str) -> ConfigError:
+    return ConfigError(f"{label}:{mark.line}:{mark.column}: {dotted(path)}: {what}")
+
+
+def _mark_at(text: str, position: int) -> Mark:
+    before = text[:position]
+    return Mark(before.count("\n") + 1, position - before.rfind("\n"))
+
+
+def _mark_of(mark: Any) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or error.context or "it cannot be read"
+    return next((words for cause, words in _REMEDIES.items() if cause in problem), f"not valid YAML ({problem})")
+
+
+class _Reader:
+    """Builds nodes from events, and knows at any time where it is: ``path`` survives an error."""
+
+    def __init__(self, label: str, loader: yaml.BaseLoader) -> None:
+        self.path: list[str | int] = []
+        self._label = label
+        self._next: Callable[[], Any] = loader.get_event
+        self._anchors: dict[str, Node | None] = {}
+        self._nodes = 0
+
+    def document(self) -> Node:
+        self._next()  # the stream's start
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return Node(None, Mark(1, 1))
+        root = self._node(self._next())
+        self._next()  # the document's end
+        following = self._next()
+        if not isinstance(following, yaml.StreamEndEvent):
+            raise self._refusal(following, "a second document; one file holds one, without a line ---")
+        return root
+
+    def _node(self, event: yaml.AliasEvent | _Content) -> Node:
+        if len(self.path) > MAX_DEPTH:
+            raise self._refusal(event, f"nested more than {MAX_DEPTH} levels deep")
+        if isinstance(event, yaml.AliasEvent):
+            return self._aliased(event)
+        self._count(event, 1)
+        if event.tag is not None:
+            raise self._refusal(event, f"the tag {clipped(event.tag)} is not read; remove it")
+        if event.anchor is not None:
+            self._open_anchor(event, event.anchor)
+        node = self._content(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _content(self, event: _Content) -> Node:
+        if isinstance(event, yaml.ScalarEvent):
+            return Node(self._scalar(event), _start(event))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(event)
+        return self._mapping(event)
+
+    def _sequence(self, start: yaml.Event) -> Node:
+        children: dict[str | int, Node] = {}
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            self.path.append(len(children))
+            children[len(children)] = self._node(event)
+            self.path.pop()
+        values = [child.value for child in children.values()]
+        return Node(values, _start(start), children, weight=_weight(children))
+
+    def _mapping(self, start: yaml.Event) -> Node:
+        children: dict[str | int, Node] = {}
+        keys: dict[str, Mark] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event)
+            self.path.append(key)
+            if key in keys:
+                raise self._refusal(
+                    event, f"the key is given twice: here and on line {keys[key].line}; keep one of them"
+                )
+            keys[key] = _start(event)
+            children[key] = self._node(self._next())
+            self.path.pop()
+        values = {key: child.value for key, child in children.items()}
+        return Node(values, _start(start), children, keys, _weight(children))
+
+    def _key(self, event: yaml.Event) -> str:
+        self._count(event, 1)
+        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
+            raise self._refusal(event, "a key is plain text, without anchor, alias or tag")
+        key = self._scalar(event)
+        if not isinstance(key, str):
+            raise self._refusal(event, f"the key {clipped(event.value) or '(nothing)'} is not text; put it in quotes")
+        if key == "<<":
+            raise self._refusal(
+                event,
+                "merge keys (<<) are not part of YAML 1.2; repeat the keys, or alias a whole value (key: *name)",
+            )
+        return key
+
+    def _open_anchor(self, event: _Content, anchor: str) -> None:
+        if anchor in self._anchors:
+            raise self._refusal(event, f"the anchor &{clipped(anchor)} is given twice; rename one of them")
+        self._anchors[anchor] = None
+
+    def _aliased(self, event: yaml.AliasEvent) -> Node:
+        anchor = event.anchor or ""
+        name = clipped(anchor)
+        if anchor not in self._anchors:
+            raise self._refusal(event, f"the alias *{name} has no anchor &{name} before it")
+        node = self._anchors[anchor]
+        if node is None:
+            raise self._refusal(event, f"the alias *{name} stands inside its own anchor")
+        self._count(event, node.weight)
+        return replace(node, mark=_start(event))
+
+    def _count(self, event: yaml.Event, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise self._refusal(event, f"more than {MAX_NODES} keys and values, aliases counted as written out")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        text: str = event.value
+        if _SURROGATE.search(text):
+            raise self._refusal(event, "half of a surrogate pair is no character; write the character itself")
+        if event.style is not None:  # in quotes, or a block
+            return text
+        try:
+            return plain_scalar(text)
+        except ValueError as error:
+            raise self._refusal(event, str(error)) from error
+
+    def _refusal(self, event: yaml.Event, what: str) -> ConfigError:
+        return _error(self._label, _start(event), tuple(self.path), what)
+
+
+def _start(event: yaml.Event) -> Mark:
+    return _mark_of(event.start_mark)
+
+
+def _weight(children: Mapping[str | int, Node]) -> int:
+    return 1 + sum(child.weight for child in children.values())
