@@ -1,0 +1,32 @@
+"""Properties of a comparison for JUnit XML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.report.scores import differing_pixels
+from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.report.words import region_words
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.record import ComparisonRecord
+
+
+def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
+    """Return names and values for pytest's ``user_properties``.
+
+    Plain ``str`` of printable characters only: execnet sends neither NumPy scalars nor surrogates, and XML
+    holds no control characters. Numbers are written so that ``float()`` gives them back exactly.
+    """
+    pairs = [("name", record.name), ("verdict", record.verdict), ("passed", "true" if record.passed else "false")]
+    if record.reason is not None:
+        pairs.append(("reason", record.reason))
+    for score in record.scores:
+        pairs.append((score.metric, "not measured" if score.value is None else repr(score.value)))
+        pixels = differing_pixels(score)
+        if pixels is not None:
+            pairs.append((f"{score.metric}.pixels", str(pixels)))
+    pairs.append(("regions", str(record.region_count)))
+    if record.regions:
+        pairs.append(("largest_region", region_words(record.regions[0])))
+    return [(visible(f"imgdiff.{name}"), visible(value)) for name, value in pairs]

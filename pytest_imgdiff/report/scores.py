@@ -1,0 +1,171 @@
+"""One rule and its result, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.report.numbers import difference, number, passing_limit, percent
+from pytest_imgdiff.report.text import thousands, visible
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.record import ScoreRecord
+
+UNNAMED_UNITS = ("", "share", "index")
+"""Units that say nothing beside the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCheck:
+    """A value held against one limit.
+
+    Attributes:
+        held: the limit holds.
+        value: with its unit.
+        sign: what stands between value and limit: ``<=``, ``>``, ``>=`` or ``<``.
+        limit: with its unit.
+        margin: by how much: ``over by 284 px``, ``short by 0.01``, ``0.003 to spare``, ``exactly at the limit``.
+        setting: the nearest limit that would have passed, as it is written in imgdiff.yaml: ``max: 0.00804``.
+    """
+
+    held: bool
+    value: str
+    sign: str
+    limit: str
+    margin: str
+    setting: str
+
+    @property
+    def sign_that_holds(self) -> str:
+        """``<=`` or ``>=``: what the rule asks for."""
+        return {">": "<=", "<": ">="}.get(self.sign, self.sign)
+
+    def __str__(self) -> str:
+        """Return the check as one phrase: ``0.8 % > 0.5 %``."""
+        return f"{self.value} {self.sign} {self.limit}"
+
+
+def differing_pixels(score: ScoreRecord) -> int | None:
+    """Return how many pixels the metric counted as different, where it counts them."""
+    pixels = score.details.get("pixels")
+    return pixels if isinstance(pixels, int) and not isinstance(pixels, bool) else None
+
+
+def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
+    """Return the score's limits, each held against its value: the count first, then the value."""
+    checks = []
+    pixels = differing_pixels(score)
+    if score.max_pixels is not None and pixels is not None:
+        checks.append(_count_check(pixels, score.max_pixels))
+    if score.limit is not None and score.value is not None:
+        checks.append(_value_check(score, score.value, score.limit))
+    return checks
+
+
+def phrase(score: ScoreRecord) -> str:
+    """Return the measured values beside their limits: ``1 284 px, 0.8 % > 0.5 %``."""
+    if score.value is None:
+        return f"not measured ({visible(score.reason or 'no reason was given')})"
+    parts = [str(check) for check in limit_checks(score)]
+    pixels = differing_pixels(score)
+    if pixels is not None and score.max_pixels is None:
+        parts.insert(0, f"{thousands(pixels)} px")
+    if score.limit is None:
+        parts.append(value_text(score, score.value))
+    if score.warned and score.warn is not None:
+        side = "above" if score.direction == "distance" else "below"
+        parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
+    return ", ".join(parts)
+
+
+def measured(score: ScoreRecord) -> str:
+    """Return what was measured, without its limits: ``1 284 px, 0.8 %``."""
+    if score.value is None:
+        return phrase(score)
+    pixels = differing_pixels(score)
+    value = value_text(score, score.value)
+    return value if pixels is None else f"{thousands(pixels)} px, {value}"
+
+
+def sentence(score: ScoreRecord) -> str:
+    """Return the score with its verdict: ``fails perceptual: 1 284 px, 0.8 % > 0.5 %``."""
+    metric = visible(score.metric)
+    if not score.passed:
+        return f"fails {metric}: {phrase(score)}"
+    return f"{'warns' if score.warned else 'passes'} {metric} {phrase(score)}"
+
+
+def passing_rule(score: ScoreRecord) -> str | None:
+    """Return the rule with the nearest limits that would have passed: ``perceptual: {max: 0.00804}``.
+
+    None where no limit would have helped.
+    """
+    settings = [check.setting for check in limit_checks(score) if not check.held]
+    return f"{visible(score.metric)}: {{{', '.join(settings)}}}" if settings else None
+
+
+def value_text(score: ScoreRecord, value: float) -> str:
+    """Return a number in the score's unit; one that is not 0, 1 or a limit never reads like it."""
+    telling = (score.value, score.limit, score.warn, 0.0, 1.0)
+    if _in_percent(score):
+        return percent(value, unlike=telling)
+    text = number(value, unlike=telling)
+    return text if score.unit in UNNAMED_UNITS else f"{text} {visible(score.unit)}"
+
+
+def departure(score: ScoreRecord) -> float:
+    """Return how far a failed score is from alike, 0..1, to put the worst first; no value is the worst.
+
+    Shares and similarities up to 1 are taken as they are; of any other unit, what the value has beyond its
+    limit as a share of both.
+    """
+    if score.value is None:
+        return 1.0
+    if score.unit in UNNAMED_UNITS and 0 <= score.value <= 1:
+        return score.value if score.direction == "distance" else 1 - score.value
+    beyond = abs(score.value - (score.limit or 0.0))
+    return beyond / (beyond + abs(score.limit or 0.0)) if beyond else 0.0
+
+
+def _count_check(pixels: int, most: int) -> LimitCheck:
+    held = pixels <= most
+    beyond = f"{thousands(abs(pixels - most))} px"
+    return LimitCheck(
+        held=held,
+        value=f"{thousands(pixels)} px",
+        sign="<=" if held else ">",
+        limit=f"{thousands(most)} px",
+        margin=_margin(beyond, equal=pixels == most, held=held, lacking="over"),
+        setting=f"max_pixels: {pixels}",
+    )
+
+
+def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
+    distance = score.direction == "distance"
+    held = value <= limit if distance else value >= limit
+    beyond = difference(value, limit, scale=100 if _in_percent(score) else 1)
+    if _in_percent(score):
+        beyond += " %"
+    elif score.unit not in UNNAMED_UNITS:
+        beyond += f" {visible(score.unit)}"
+    signs = ("<=", ">") if distance else (">=", "<")
+    key = "max" if distance else "min"
+    return LimitCheck(
+        held=held,
+        value=value_text(score, value),
+        sign=signs[0] if held else signs[1],
+        limit=value_text(score, limit),
+        margin=_margin(beyond, equal=value == limit, held=held, lacking="over" if distance else "short"),
+        setting=f"{key}: {passing_limit(value, score.direction)}",
+    )
+
+
+def _margin(beyond: str, *, equal: bool, held: bool, lacking: str) -> str:
+    if equal:
+        return "exactly at the limit"
+    return f"{beyond} to spare" if held else f"{lacking} by {beyond}"
+
+
+def _in_percent(score: ScoreRecord) -> bool:
+    """Whether the number is shown in percent: a share of pixels, beside their count."""
+    return score.unit == "share" and differing_pixels(score) is not None

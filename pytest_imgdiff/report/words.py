@@ -1,0 +1,248 @@
+"""What a comparison and a run came to, in words for the terminal, the failing test and the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from pytest_imgdiff.record import VerdictName
+from pytest_imgdiff.report.scores import limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.text import counted, thousands, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord
+
+VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
+REGIONS_IN_TEXT = 3
+DIFFERENCE_PICTURES = ("overlay", "actual_outlined", "mask")
+"""The pictures that show where two images differ, the most telling first."""
+HEADLINES = {
+    "different": "images differ",
+    "missing": "no expected image",
+    "unmatched": "no actual image",
+    "resized": "sizes differ",
+    "broken": "could not be judged",
+    "match": "images match",
+}
+DEFAULT_REASONS = {
+    "missing": "there is no expected image",
+    "unmatched": "there is no actual image",
+    "resized": "the sizes differ",
+    "broken": "an image could not be read",
+}
+EQUALITIES = {"bytes": "identical, byte for byte", "pixels": "identical, pixel for pixel"}
+
+
+def counts(run: RunRecord) -> dict[str, int]:
+    """Return how many comparisons there are of every verdict, and how many ``passed`` and ``failed``."""
+    numbers = dict.fromkeys((*VERDICTS, "passed", "failed"), 0)
+    for record in run.comparisons:
+        numbers[record.verdict] += 1
+        numbers["passed" if record.passed else "failed"] += 1
+    return numbers
+
+
+def summary_line(run: RunRecord) -> str:
+    """Return the run in one line: ``130 comparisons: 7 failed (6 different, 1 broken), 123 passed``."""
+    if not run.comparisons:
+        line = "no image was compared"
+    else:
+        numbers = counts(run)
+        parts = []
+        if numbers["failed"]:
+            parts.append(f"{thousands(numbers['failed'])} failed ({_failed_verdicts(run)})")
+        if numbers["passed"]:
+            parts.append(_passed_part(run, numbers["passed"]))
+        line = f"{counted(len(run.comparisons), 'comparison')}: {', '.join(parts)}"
+    return line if run.complete else f"{line}; INCOMPLETE: {incompleteness(run)}"
+
+
+def incompleteness(run: RunRecord) -> str:
+    """Return what an incomplete run lacks: ``3 of what was collected did not run to the end``."""
+    if run.unrecorded:
+        return f"{thousands(len(run.unrecorded))} of what was collected did not run to the end"
+    return "the run did not come to its end"
+
+
+def warned(record: ComparisonRecord) -> bool:
+    """Return whether the comparison passed although a warning limit does not hold."""
+    return record.passed and any(score.warned for score in record.scores)
+
+
+def verdict_line(record: ComparisonRecord) -> str:
+    """Return one line: ``fails ssim: 0.98 < 0.99; passes orb 0.9 >= 0.8; 1 region, 240x64 at 16,80``."""
+    parts = [_verdict_words(record)]
+    if record.written is not None:
+        parts.append(f"baseline written: {visible(record.written)}")
+    return "; ".join(parts)
+
+
+def failure_text(record: ComparisonRecord, *, directory: str | None) -> str:
+    """Return all that a person needs at a failed comparison.
+
+    Args:
+        record: of the comparison.
+        directory: the report's folder as the reader would name it; None where no pictures were written.
+
+    Returns:
+        Lines, without a final newline: the verdict, every rule, the limits that would have passed, the
+        regions, the paths, what to do and the command that accepts the change.
+    """
+    if record.passed:
+        return f"{visible(record.name)}: {verdict_line(record)}"
+    lines = [f"{HEADLINES[record.verdict]}: {visible(record.name)}"]
+    facts = [*_outcome_lines(record), *_path_lines(record, directory), *_advice_lines(record)]
+    width = max((len(label) for label, _ in facts), default=0) + 1
+    lines += [f"  {label + ':':<{width}} {text}" for label, text in facts]
+    return "\n".join(lines)
+
+
+def region_words(region: RegionRecord) -> str:
+    """Return a region's box: ``240x64 at 16,80``, and its kind where it is not a plain change."""
+    box = f"{region.width}x{region.height} at {region.x},{region.y}"
+    return box if region.kind == "changed" else f"{box} ({region.kind})"
+
+
+def size_words(side: SideRecord) -> str:
+    """Return a side's size in pixels: ``800x600``."""
+    return f"{side.width}x{side.height}"
+
+
+def accept_command(record: ComparisonRecord) -> str | None:
+    """Return the command that accepts the actual image; None where there is none to accept."""
+    return None if record.accept is None or record.actual is None else visible(record.accept)
+
+
+def nearest_limits(record: ComparisonRecord) -> str | None:
+    """Return the nearest limits that would have passed: ``perceptual: {max: 0.00804}, ssim: {min: 0.987}``.
+
+    None where nothing failed, or where no limit would have made the comparison pass.
+    """
+    rules = [passing_rule(score) for score in record.scores if not score.passed]
+    known = [rule for rule in rules if rule is not None]
+    return ", ".join(known) if known and len(known) == len(rules) else None
+
+
+def size_choice(record: ComparisonRecord) -> str | None:
+    """Return what was done to compare two images of unequal size; None where nothing was."""
+    expected, actual = record.expected, record.actual
+    if record.size_policy == "fail" or expected is None or actual is None or size_words(expected) == size_words(actual):
+        return None
+    compared = f"{record.compared_width}x{record.compared_height}"
+    done = {
+        "pad": f"both were padded with transparency to {compared}",
+        "crop": f"both were cropped to {compared}",
+        "scale": f"the actual image was resampled to {compared}",
+    }[record.size_policy]
+    return f"expected {size_words(expected)}, actual {size_words(actual)}: {done} (size: {record.size_policy})"
+
+
+def _verdict_words(record: ComparisonRecord) -> str:
+    if record.equal is not None and record.passed:
+        return EQUALITIES[record.equal]
+    reason = _reason(record)
+    if reason is not None and record.passed and record.written is None:
+        return f"{reason} (allowed by the policy)"
+    if reason is not None:
+        return reason
+    parts = [sentence(score) for score in sorted(record.scores, key=_failed_then_warned)]
+    if record.region_count:
+        parts.append(_regions_in_one_line(record))
+    return "; ".join(parts) or record.verdict
+
+
+def _failed_then_warned(score: ScoreRecord) -> int:
+    return 0 if not score.passed else 1 if score.warned else 2
+
+
+def _reason(record: ComparisonRecord) -> str | None:
+    return visible(record.reason) if record.reason else DEFAULT_REASONS.get(record.verdict)
+
+
+def _regions_in_one_line(record: ComparisonRecord) -> str:
+    regions = counted(record.region_count, "region")
+    if not record.regions:
+        return regions
+    largest = region_words(record.regions[0])
+    return f"{regions}, {largest}" if record.region_count == 1 else f"{regions}, largest {largest}"
+
+
+def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
+    reason = _reason(record)
+    if reason is not None:
+        yield "reason", reason
+    for score in sorted(record.scores, key=_failed_then_warned):
+        verdict, words = sentence(score).split(" ", 1)
+        yield verdict, words + _margin_words(score)
+    limits = nearest_limits(record)
+    if limits is not None:
+        yield "would pass", limits
+    if record.region_count:
+        yield "regions", _largest_regions(record)
+    size = size_choice(record)
+    if size is not None:
+        yield "size", size
+    for note in record.notes:
+        yield "note", visible(note)
+
+
+def _margin_words(score: ScoreRecord) -> str:
+    margins = [check.margin for check in limit_checks(score) if not check.held]
+    return f" ({', '.join(margins)})" if margins else ""
+
+
+def _largest_regions(record: ComparisonRecord) -> str:
+    shown = record.regions[:REGIONS_IN_TEXT]
+    boxes = ", ".join(region_words(region) for region in shown)
+    if not shown:
+        return thousands(record.region_count)
+    if record.region_count <= len(shown):
+        return f"{thousands(record.region_count)}: {boxes}"
+    return f"{thousands(record.region_count)}, largest: {boxes}"
+
+
+def _path_lines(record: ComparisonRecord, directory: str | None) -> Iterator[tuple[str, str]]:
+    for name, side in (("expected", record.expected), ("actual", record.actual)):
+        picture = _picture_path(record, name, directory)
+        if side is not None:
+            text = f"{visible(side.label)} ({size_words(side)})"
+            yield name, text if picture is None else f"{text}, shown in {picture}"
+        elif picture is not None:
+            yield name, picture
+    for name in DIFFERENCE_PICTURES:
+        picture = _picture_path(record, name, directory)
+        if picture is not None:
+            yield "difference", picture
+            return
+
+
+def _picture_path(record: ComparisonRecord, name: str, directory: str | None) -> str | None:
+    if directory is None or name not in record.artefacts:
+        return None
+    separator = "" if directory.endswith(("/", "\\")) else "/"
+    return visible(f"{directory}{separator}{record.artefacts[name]}")
+
+
+def _advice_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
+    advice = {
+        "missing": "accept the actual image as the expected one, or allow it: `missing: allow`",
+        "unmatched": "find out why no actual image was made; delete the expected one, or allow it: `unmatched: allow`",
+        "resized": "mend the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`",
+        "broken": "mend or replace what the reason names; what could not be judged never passes",
+    }.get(record.verdict)
+    if advice is not None:
+        yield "to do", advice
+    accept = accept_command(record)
+    if accept is not None:
+        yield "accept", accept
+
+
+def _failed_verdicts(run: RunRecord) -> str:
+    failed = [record.verdict for record in run.comparisons if not record.passed]
+    return ", ".join(f"{thousands(failed.count(verdict))} {verdict}" for verdict in VERDICTS if verdict in failed)
+
+
+def _passed_part(run: RunRecord, passed: int) -> str:
+    warnings = sum(warned(record) for record in run.comparisons)
+    return f"{thousands(passed)} passed" + (f" ({thousands(warnings)} with a warning)" if warnings else "")

@@ -1,0 +1,303 @@
+"""results.json, the Markdown summary, and templates of the user's own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report import (
+    append_step_summary,
+    markdown,
+    read_results,
+    results_schema,
+    write_report,
+    write_results,
+)
+from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, ssim, uncompared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def full_run():
+    records = [different(), equal(), *(uncompared(v, v) for v in ("missing", "unmatched", "resized", "broken"))]
+    return run_of(*records, complete=False, unrecorded=["x"], unused_baselines=["y.png"])
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    path = write_results(tmp_path / "new" / "folder", full_run())
+
+    assert path == tmp_path / "new" / "folder" / "results.json"
+    assert read_results(path) == full_run()
+    assert [file.name for file in path.parent.iterdir()] == ["results.json"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_number_comes_back(tmp_path, text, value):
+    run = run_of(different(text, notes=[text], scores=[ssim(value, details={text: [value, None, True, text]})]))
+    assert read_results(write_results(tmp_path, run)) == run
+
+
+def test_results_are_the_same_bytes_for_the_same_run(tmp_path):
+    one = run_of(different(scores=[ssim(details={"b": 1, "a": 2})], artefacts={"mask": "m.png", "actual": "a.png"}))
+    other = run_of(different(scores=[ssim(details={"a": 2, "b": 1})], artefacts={"actual": "a.png", "mask": "m.png"}))
+
+    content = write_results(tmp_path / "one", one).read_bytes()
+    assert content == write_results(tmp_path / "other", other).read_bytes()
+    assert list(json.loads(content))[:3] == ["tool", "complete", "unrecorded"]
+
+
+def test_results_fit_their_schema(tmp_path):
+    schema = results_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+
+    results = json.loads(write_results(tmp_path, full_run()).read_bytes())
+    validator.validate(results)
+    del results["comparisons"][0]["verdict"]
+    assert not validator.is_valid(results)
+
+
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        (different("charts/nan", scores=[ssim(float("nan"))]), "charts/nan"),
+        (different("charts/nan", seconds=float("nan")), "float"),
+        (different(reason="\ud800"), "surrogates"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_and_the_old_results_stay(tmp_path, record, named):
+    path = write_results(tmp_path, run_of(equal()))
+    with pytest.raises(ReportError, match=named):
+        write_results(tmp_path, run_of(record))
+    assert read_results(path) == run_of(equal())
+
+
+def test_missing_results_are_told(tmp_path):
+    with pytest.raises(ReportError, match=r"results\.json: no such file"):
+        read_results(tmp_path / "results.json")
+
+
+def test_folder_in_place_of_results_is_told(tmp_path):
+    with pytest.raises(ReportError, match="cannot be read"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b'{"version": 1, "tool": {"name": "\xff"}}', "not JSON"),
+        (b"[" * 100_000, "not JSON|not the results"),
+        (b"[]", "not the results of pytest-imgdiff: Expected `object`, got `array`"),
+        (b"{}", "missing required field `version`"),
+        (b'{"version": 2, "news": []}', "results of version 2; this pytest-imgdiff reads version 1"),
+        (b'{"version": 1}', "missing required field `tool`"),
+    ],
+)
+def test_results_that_are_none_are_told(tmp_path, content, told):
+    path = tmp_path / "results.json"
+    path.write_bytes(content)
+    with pytest.raises(ReportError, match=told):
+        read_results(path)
+
+
+def test_wrong_field_is_named(tmp_path):
+    results = json.loads(write_results(tmp_path, full_run()).read_bytes())
+    results["comparisons"][2]["verdict"] = "fine"
+    (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    with pytest.raises(ReportError, match=r"Invalid enum value 'fine' - at `\$\.comparisons\[2\]\.verdict`"):
+        read_results(tmp_path / "results.json")
+
+
+def test_report_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_report(tmp_path / "file" / "report", full_run())
+
+
+def test_report_is_drawn_again_from_its_results(tmp_path):
+    page = write_report(tmp_path / "one", full_run())
+    again = write_report(tmp_path / "two", read_results(tmp_path / "one" / "results.json"))
+
+    assert page.name == "index.html"
+    for name in ("results.json", "index.html", "imgdiff.css", "imgdiff.js"):
+        assert (again.parent / name).read_bytes() == (page.parent / name).read_bytes()
+
+
+def test_page_names_no_outside_address_and_no_absolute_path(tmp_path):
+    page = write_report(tmp_path, full_run())
+
+    for name in ("index.html", "imgdiff.css", "imgdiff.js"):
+        text = (page.parent / name).read_text(encoding="utf-8")
+        assert re.findall(r"//\w|url\(|@import|(?:src|href)=[\"']?/", text) == [], name
+        assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside.png", "a/../../b.png", "C:\\a.png", "a\\..\\..\\b", ""])
+def test_picture_outside_of_the_report_is_refused(tmp_path, path):
+    with pytest.raises(ReportError, match="charts/bar: the picture mask is at"):
+        write_report(tmp_path, run_of(different(artefacts={"mask": path})))
+
+
+def test_report_needs_no_image_library():
+    program = (
+        "import sys; import pytest_imgdiff.report.page; "
+        "sys.exit(bool({'numpy', 'cv2', 'PIL', 'pytest', 'pytest_imgdiff.engine'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_words_need_no_jinja():
+    program = "import sys; import pytest_imgdiff.report; sys.exit('jinja2' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# Templates of the user's own
+
+
+def templates(tmp_path: Path, **files: str) -> Path:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_blocks_of_the_shipped_page_are_redefined(tmp_path):
+    own = '{% extends "!report.html.j2" %}{% block footer %}<p>The <b>shop</b>: {{ page.title }}</p>{% endblock %}'
+    folder = templates(tmp_path, report__html__j2=own, imgdiff__css="body { color: teal; }")
+
+    page = write_report(tmp_path / "out", run_of(different(), title="<i>"), templates=folder)
+    text = page.read_text(encoding="utf-8")
+    assert "<p>The <b>shop</b>: &lt;i&gt;</p>" in text
+    assert 'id="results"' in text
+    assert (tmp_path / "out" / "imgdiff.css").read_text(encoding="utf-8") == "body { color: teal; }"
+    assert "use strict" in (tmp_path / "out" / "imgdiff.js").read_text(encoding="utf-8")
+
+
+def test_part_of_the_page_is_replaced(tmp_path):
+    folder = templates(tmp_path, comparison__html__j2="<p class=own>{{ comparison.name }}</p>")
+    page = write_report(tmp_path / "out", run_of(different("a & b")), templates=folder)
+    assert "<p class=own>a &amp; b</p>" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("\n\n{% if %}", r"comparison\.html\.j2:3: Expected an expression"),
+        ("\n{{ comparison.nmae }}", r"comparison\.html\.j2:2: .*has no attribute 'nmae'"),
+        ("\n{{ 1 / 0 }}", r"comparison\.html\.j2:2: ZeroDivisionError"),
+        ("\n{{ comparison.name | shout }}", r"comparison\.html\.j2:2: No filter named 'shout'"),
+        ("\n{% include 'none.j2' %}", r"comparison\.html\.j2:2: there is no template 'none\.j2'"),
+    ],
+)
+def test_mistake_in_a_template_is_told_by_file_and_line(tmp_path, template, told):
+    folder = templates(tmp_path, comparison__html__j2=template)
+    with pytest.raises(ReportError, match=told):
+        write_report(tmp_path / "out", run_of(different()), templates=folder)
+    assert read_results(tmp_path / "out" / "results.json") == run_of(different())
+
+
+def test_template_that_is_not_utf8_is_told(tmp_path):
+    folder = templates(tmp_path)
+    (folder / "report.html.j2").write_bytes(b"caf\xe9")
+    with pytest.raises(ReportError, match="templates: a template is not UTF-8"):
+        write_report(tmp_path / "out", run_of(different()), templates=folder)
+
+
+def test_missing_template_folder_is_told(tmp_path):
+    with pytest.raises(ReportError, match="nowhere: no such folder"):
+        write_report(tmp_path / "out", run_of(), templates=tmp_path / "nowhere")
+
+
+# Markdown
+
+
+def test_markdown_counts_and_lists_the_failures():
+    assert markdown(run_of(different(), equal(), uncompared("missing", "charts/new"))) == (
+        "## Image comparison\n"
+        "\n"
+        "**3 comparisons**\n"
+        "\n"
+        "| failed | passed | match | different | missing |\n"
+        "| ---: | ---: | ---: | ---: | ---: |\n"
+        "| 2 | 1 | 1 | 1 | 1 |\n"
+        "\n"
+        "| failed | verdict | what |\n"
+        "| --- | --- | --- |\n"
+        "| <code>charts/new</code> | missing | there is no expected image |\n"
+        "| <code>charts/bar</code> | different | fails perceptual&#58; 1 284 px, 0.8 % &#62; 0.5 %; "
+        "passes ssim 0.993 &#62;= 0.99; 3 regions, largest 240x64 at 16,80 |\n"
+    )
+
+
+def test_markdown_warns_of_an_incomplete_run():
+    text = markdown(run_of(complete=False, unrecorded=["test_a|b", *(f"t{i}" for i in range(30))]))
+    assert text == (
+        "## Image comparison\n"
+        "\n"
+        "> [!WARNING]\n"
+        "> **Incomplete**: 31 of what was collected did not run to the end.\n"
+        "> - <code>test&#95;a&#124;b</code>\n"
+        + "".join(f"> - <code>t{i}</code>\n" for i in range(19))
+        + "> - and 11 more\n\n**No image was compared.**\n"
+    )
+
+
+def test_markdown_lists_at_most_fifty_failures():
+    text = markdown(run_of(*(different(f"c{i}", scores=[perceptual(i / 100)]) for i in range(1, 63))))
+    assert text.count("| different |") == 51
+    assert text.index("<code>c62</code>") < text.index("<code>c61</code>")
+    assert text.endswith("\n\nand 12 more\n")
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_markdown_table_holds_hostile_names(name):
+    text = markdown(run_of(different(name, reason=name, verdict="broken"), title=name))
+    row = text.splitlines()[-1]
+    assert row.count("|") == 4
+    assert row.count("<") == row.count(">") == 2
+    assert "`" not in text
+    assert len(text) < 5000
+
+
+def test_step_summary_is_appended(tmp_path):
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n", encoding="utf-8")
+
+    assert append_step_summary("## Images\n", {"GITHUB_STEP_SUMMARY": str(summary)}) == summary
+    append_step_summary("more", {"GITHUB_STEP_SUMMARY": str(summary)})
+    assert summary.read_text(encoding="utf-8") == "before\n## Images\nmore\n"
+
+
+def test_step_summary_is_written_only_where_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert append_step_summary("text", {}) is None
+    assert append_step_summary("text", {"GITHUB_STEP_SUMMARY": ""}) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_step_summary_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(ReportError, match="summary cannot be written"):
+        append_step_summary("text", {"GITHUB_STEP_SUMMARY": str(tmp_path)})
+
+
+def test_unknown_fields_are_refused(tmp_path):
+    results = json.loads(msgspec.json.encode(full_run()))
+    results["comparisons"][0]["verdct"] = "match"
+    (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    with pytest.raises(ReportError, match="unknown field `verdct`"):
+        read_results(tmp_path / "results.json")

@@ -1,0 +1,285 @@
+"""What the terminal and the failing test say."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
+from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
+from pytest_imgdiff.report.order import worst_first
+from pytest_imgdiff.report.text import visible
+from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.record import ComparisonRecord
+
+PICTURES = {"expected": "pictures/b/expected.png", "actual": "pictures/b/actual.png", "mask": "pictures/b/mask.png"}
+LINES = {
+    "fails perceptual: 1 284 px, 0.8 % > 0.5 %; passes ssim 0.993 >= 0.99; 3 regions, largest 240x64 at 16,80": (
+        different()
+    ),
+    "fails ssim: 0.98998 < 0.99; 1 region, 8x8 at 0,0 (only actual)": different(
+        scores=[ssim(0.98998)], regions=[region(0, 0, 8, 8, kind="only actual")], region_count=1
+    ),
+    "fails perceptual: 1 284 px > 1 000 px, 0.8 %": different(
+        scores=[perceptual(limit=None, max_pixels=1000)], regions=[], region_count=0
+    ),
+    "fails psnr: 31.2 dB < 40 dB": different(
+        scores=[ssim(31.2, metric="psnr", unit="dB", limit=40.0, passed=False)], regions=[], region_count=0
+    ),
+    "identical, byte for byte": equal(),
+    "identical, pixel for pixel": equal(equal="pixels"),
+    "warns ssim 0.993 >= 0.99, below the warning limit 0.995; passes perceptual 0 px, 0 % <= 0.5 %": equal(
+        equal=None, scores=[perceptual(0.0, 0), ssim(warn=0.995, warned=True)]
+    ),
+    "there is no expected image": uncompared("missing", "a"),
+    "there is no actual image (allowed by the policy)": uncompared("unmatched", "a", passed=True),
+    "no baseline yet; baseline written: baselines/a.png": uncompared(
+        "missing", "a", passed=True, reason="no baseline yet", written="baselines/a.png"
+    ),
+    "the sizes differ: expected 4x3, actual 4x4": uncompared(
+        "resized", "a", reason="the sizes differ: expected 4x3, actual 4x4"
+    ),
+    "a.png: HTML: a page, not a picture": uncompared("broken", "a", reason="a.png: HTML: a page, not a picture"),
+}
+
+
+@pytest.mark.parametrize(("line", "record"), LINES.items(), ids=range(len(LINES)))
+def test_verdict_line(line, record):
+    assert verdict_line(record) == line
+
+
+def assert_text(text: str, expected: str) -> None:
+    assert text == textwrap.dedent(expected).strip()
+
+
+def test_failure_names_rules_limits_regions_paths_and_the_command():
+    record = different(
+        scores=[perceptual(0.00803401, 1284, max_pixels=1000), ssim(0.98765)], region_count=9, artefacts=PICTURES
+    )
+    assert_text(
+        failure_text(record, directory="imgdiff-report"),
+        """
+        images differ: charts/bar
+          fails:      perceptual: 1 284 px > 1 000 px, 0.803 % > 0.5 % (over by 284 px, over by 0.303 %)
+          fails:      ssim: 0.988 < 0.99 (short by 0.00235)
+          would pass: perceptual: {max_pixels: 1284, max: 0.00804}, ssim: {min: 0.987}
+          regions:    9, largest: 240x64 at 16,80, 12x12 at 300,40, 8x8 at 10,10
+          expected:   baselines/chart.png (400x300), shown in imgdiff-report/pictures/b/expected.png
+          actual:     actual/chart.png (400x300), shown in imgdiff-report/pictures/b/actual.png
+          difference: imgdiff-report/pictures/b/mask.png
+          accept:     pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'
+        """,
+    )
+
+
+def test_failure_without_a_report_names_no_pictures():
+    record = different(scores=[perceptual(), ssim()], region_count=3, artefacts=PICTURES, notes=["profiles differ"])
+    assert_text(
+        failure_text(record, directory=None),
+        """
+        images differ: charts/bar
+          fails:      perceptual: 1 284 px, 0.8 % > 0.5 % (over by 0.3 %)
+          passes:     ssim 0.993 >= 0.99
+          would pass: perceptual: {max: 0.008}
+          regions:    3: 240x64 at 16,80, 12x12 at 300,40, 8x8 at 10,10
+          note:       profiles differ
+          expected:   baselines/chart.png (400x300)
+          actual:     actual/chart.png (400x300)
+          accept:     pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'
+        """,
+    )
+
+
+def test_missing_baseline_tells_how_to_accept():
+    record = uncompared("missing", "charts/bar", accept="pytest --imgdiff-update=missing")
+    assert_text(
+        failure_text(record, directory=None),
+        """
+        no expected image: charts/bar
+          reason: there is no expected image
+          actual: actual/chart.png (400x300)
+          to do:  accept the actual image as the expected one, or allow it: `missing: allow`
+          accept: pytest --imgdiff-update=missing
+        """,
+    )
+
+
+def test_unmatched_picture_offers_nothing_to_accept():
+    assert_text(
+        failure_text(uncompared("unmatched", "charts/bar"), directory=None),
+        """
+        no actual image: charts/bar
+          reason:   there is no actual image
+          expected: baselines/chart.png (400x300)
+          to do:    find out why no actual image was made; delete the expected one, or allow it: `unmatched: allow`
+        """,
+    )
+
+
+def test_resized_picture_tells_both_sizes_and_what_to_set():
+    record = uncompared("resized", "charts/bar", actual=side("actual/chart.png", height=301), accept=None)
+    assert_text(
+        failure_text(record, directory=None),
+        """
+        sizes differ: charts/bar
+          reason:   the sizes differ
+          expected: baselines/chart.png (400x300)
+          actual:   actual/chart.png (400x301)
+          to do:    mend the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`
+        """,
+    )
+
+
+def test_broken_picture_gives_the_cause():
+    record = uncompared("broken", "charts/bar", reason="a.png: PNG: cut off", actual=None)
+    assert_text(
+        failure_text(record, directory="r"),
+        """
+        could not be judged: charts/bar
+          reason:   a.png: PNG: cut off
+          expected: baselines/chart.png (400x300)
+          to do:    mend or replace what the reason names; what could not be judged never passes
+        """,
+    )
+
+
+def test_no_limit_is_offered_where_a_metric_has_no_value():
+    record = different(verdict="broken", reason="ssim: too small", scores=[perceptual(), ssim(None)])
+    text = failure_text(record, directory=None)
+
+    assert "would pass" not in text
+    assert "ssim: not measured (the picture is smaller than the window of 7x7)" in text
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_names_stay_on_their_line(name):
+    record = different(name, notes=[name], accept=name, expected=side(name))
+    assert failure_text(record, directory=name).isascii() or "\u202e" not in failure_text(record, directory=name)
+    assert len(failure_text(record, directory=name).splitlines()) == 9
+    assert len(verdict_line(uncompared("broken", name, reason=name)).splitlines()) == 1
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_visible_text_is_one_printable_line(text):
+    assert visible(text).isprintable()
+    assert visible(text).encode().decode() == visible(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["distance", "similarity"]))
+def test_nearest_limit_is_passed_by_the_value(value, direction):
+    limit = float(passing_limit(value, direction))
+    assert value <= limit if direction == "distance" else value >= limit
+
+
+@given(st.floats(1e-9, 1), st.sampled_from(["distance", "similarity"]))
+def test_nearest_limit_is_near(value, direction):
+    assert float(passing_limit(value, direction)) == pytest.approx(value, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "direction", "limit"),
+    [
+        (0.00803401, "distance", "0.00804"),
+        (0.98765, "similarity", "0.987"),
+        (0.99996, "similarity", "0.99996"),
+        (0.999912345, "similarity", "0.999912"),
+        (38.1234, "similarity", "38.1"),
+        (12345.678, "distance", "12346"),
+        (7.0, "distance", "7"),
+        (1.0, "distance", "1"),
+        (0.99999, "distance", "1"),
+        (0.000000123456, "distance", "0.000000124"),
+        (-0.25, "similarity", "-0.25"),
+    ],
+)
+def test_nearest_limit_is_short_and_has_no_exponent(value, direction, limit):
+    assert passing_limit(value, direction) == limit
+
+
+@given(st.floats(1e-6, 1), st.floats(1e-6, 1))
+def test_number_never_reads_like_a_limit_that_it_does_not_equal(value, limit):
+    shown = number(value, unlike=[limit])
+    assert value == limit or float(shown) != limit
+
+
+def test_numbers_are_short():
+    assert number(0.98765) == "0.988"
+    assert number(1234567.0) == "1 234 567"
+    assert number(-12345.678) == "-12 346"
+    assert number(0.0) == number(-0.0) == "0"
+    assert number(3.2e-12) == "3.2e-12"
+    assert percent(0.005) == "0.5 %"
+    assert percent(0.99999, unlike=[1.0]) == "99.999 %"
+    assert byte_size(812) == "812 bytes"
+    assert byte_size(20_480) == "20 KiB"
+    assert byte_size(4_781_506) == "4.56 MiB"
+
+
+def test_counts_name_every_verdict():
+    run = run_of(different(), equal("b"), uncompared("missing", "c", passed=True))
+    assert counts(run) == {
+        "match": 1,
+        "different": 1,
+        "missing": 1,
+        "unmatched": 0,
+        "resized": 0,
+        "broken": 0,
+        "passed": 2,
+        "failed": 1,
+    }
+
+
+def test_summary_line():
+    warned = equal("w", equal=None, scores=[ssim(warn=0.995, warned=True)])
+    assert summary_line(run_of(equal())) == "1 comparison: 1 passed"
+    assert summary_line(run_of(equal(), warned)) == "2 comparisons: 2 passed (1 with a warning)"
+    run = run_of(different(), uncompared("broken", "b"), equal(), complete=False, unrecorded=["x"])
+    assert summary_line(run) == (
+        "3 comparisons: 2 failed (1 different, 1 broken), 1 passed; "
+        "INCOMPLETE: 1 of what was collected did not run to the end"
+    )
+    assert summary_line(run_of()) == "no image was compared"
+    assert summary_line(run_of(complete=False)) == (
+        "no image was compared; INCOMPLETE: the run did not come to its end"
+    )
+
+
+def test_worst_failure_comes_first():
+    records: list[ComparisonRecord] = [
+        different("little"),
+        different("much", scores=[perceptual(0.9)]),
+        different("psnr", scores=[ssim(10.0, metric="psnr", unit="dB", limit=40.0, passed=False)]),
+        uncompared("resized", "resized"),
+        uncompared("broken", "broken"),
+        different("unlike", scores=[ssim(0.05)]),
+        uncompared("missing", "missing"),
+    ]
+    order = [record.name for record in worst_first(records)]
+    assert order == ["broken", "missing", "resized", "unlike", "much", "psnr", "little"]
+
+
+def test_junit_properties_are_plain_text():
+    record = different(scores=[perceptual(), ssim(0.98123)])
+    assert properties(record) == [
+        ("imgdiff.name", "charts/bar"),
+        ("imgdiff.verdict", "different"),
+        ("imgdiff.passed", "false"),
+        ("imgdiff.perceptual", "0.008"),
+        ("imgdiff.perceptual.pixels", "1284"),
+        ("imgdiff.ssim", "0.98123"),
+        ("imgdiff.regions", "3"),
+        ("imgdiff.largest_region", "240x64 at 16,80"),
+    ]
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_junit_properties_hold_nothing_that_xml_cannot(name):
+    record = uncompared("broken", name, reason=name)
+    for pair in properties(record):
+        assert all(type(text) is str and text.isprintable() for text in pair)
