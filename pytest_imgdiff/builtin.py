@@ -1,0 +1,22 @@
+"""Our own metrics by name, as ``module:Class`` strings: nothing is imported before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METRICS: Mapping[str, str] = {
+    "ahash": "pytest_imgdiff.metrics.hashes:AHash",
+    "dhash": "pytest_imgdiff.metrics.hashes:DHash",
+    "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
+    "mse": "pytest_imgdiff.metrics.intensity:Mse",
+    "orb": "pytest_imgdiff.metrics.orb:Orb",
+    "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
+    "phash": "pytest_imgdiff.metrics.hashes:PHash",
+    "pixel_match": "pytest_imgdiff.metrics.pixel_match:PixelMatch",
+    "psnr": "pytest_imgdiff.metrics.intensity:Psnr",
+    "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
+    "whash": "pytest_imgdiff.metrics.hashes:WHash",
+}

@@ -1,0 +1,72 @@
+"""The share of pixels that are equal, channel by channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.views import compared_pixels, full_value, strips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.model import Image, Mask, Pixels
+
+Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
+
+_ROUNDING = 1e-4
+"""Share of the tolerance by which floats may miss it: 2/255 - 1/255 is not exactly 1/255."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelMatch:
+    """The share of the compared pixels that are equal in every channel: red, green, blue and alpha.
+
+    Attributes:
+        tolerance: by how much each channel may differ in a pixel that still counts as equal, in levels of an 8-bit
+            channel (0..255, fractions allowed), scaled to the depth of the pictures: 1 is 257 levels of a 16-bit one.
+    """
+
+    tolerance: Levels = 0.0
+
+    name: ClassVar[str] = "pixel_match"
+    direction: ClassVar[Literal["similarity"]] = "similarity"
+    perfect: ClassVar[float] = 1.0
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    counts_pixels: ClassVar[bool] = True
+    unit: ClassVar[str] = "share"
+    heat_threshold: ClassVar[Literal["zero"]] = "zero"
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Return the share of the compared pixels that are equal within the tolerance.
+
+        Returns:
+            Details: ``pixels``, how many differ, and ``compared_pixels``.
+            Heat: (height, width) ``uint8``, 0 where equal, else the largest channel difference, scaled to 1..255.
+        """
+        heat = self._heat(expected.pixels, actual.pixels)
+        differing = int(np.count_nonzero(heat))
+        compared = compared_pixels(expected, ignore)
+        details = {"pixels": differing, "compared_pixels": compared}
+        return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
+
+    def _heat(self, expected: Pixels, actual: Pixels) -> NDArray[np.uint8]:
+        level = full_value(expected.dtype) / 255
+        limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)
+        heat = np.zeros(expected.shape[:2], np.uint8)
+        for rows in strips(expected):
+            if cv2.norm(expected[rows], actual[rows], cv2.NORM_INF) > limit:
+                peak = _largest_channel(cv2.absdiff(expected[rows], actual[rows]))
+                scaled = peak if peak.dtype == np.uint8 else np.ceil(peak / level).clip(0, 255).astype(np.uint8)
+                heat[rows] = np.where(peak > limit, scaled, np.uint8(0))
+        return heat
+
+
+def _largest_channel(difference: NDArray[Any]) -> NDArray[Any]:
+    red, green, blue, alpha = cv2.split(difference)
+    return cv2.max(cv2.max(red, green), cv2.max(blue, alpha))

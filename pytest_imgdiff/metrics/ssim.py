@@ -1,0 +1,217 @@
+"""Mean structural similarity, as scikit-image computes it, with its map."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.views import full_value, on_worse_backdrop, strips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.views import Backdrop
+
+    Plane = NDArray[Any]
+    """(height, width) of one channel."""
+
+WindowSide = Annotated[int, msgspec.Meta(ge=3)]
+
+UNIFORM_WINDOW = 7
+GAUSSIAN_WINDOW = 11
+"""2 r + 1 with r = 3.5 sigma rounded, as scikit-image truncates it; the window of Wang et al."""
+
+_SIGMA = 1.5
+_K1, _K2 = 0.01, 0.03
+_NEXT_TO_PERFECT = math.nextafter(1, 0)
+"""A loss too small for the digits of 1 - loss is still one."""
+_LARGEST_INTEGER_WINDOW = 11
+"""(2 * 255^2) * 11^4 still fits 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ssim:
+    """The mean structural similarity index of the two pictures in gray.
+
+    Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
+    similarity", 2004, as scikit-image's ``structural_similarity`` has it: K1 0.01, K2 0.03, the full value of the depth
+    as data range, sample covariance with the uniform window and population covariance with the Gaussian one.
+
+    The index of a window is computed as ``(1 - u)(1 - w)`` with ``u = (mx - my)^2 / (mx^2 + my^2 + C1)`` and
+    ``w = var(x - y) / (var x + var y + C2)``, which is the same number: what is lost is then exactly 0 where the
+    windows are equal, and keeps its digits where they nearly are.
+
+    Attributes:
+        window: side of the square window, odd and at least 3; 7 where it is not named.
+        gaussian: weigh the window by a Gaussian of sigma 1.5 (11 pixels wide) in place of uniformly.
+        per_channel: take the mean of red, green and blue in place of gray.
+    """
+
+    window: WindowSide | None = None
+    gaussian: bool = False
+    per_channel: bool = False
+
+    name: ClassVar[str] = "ssim"
+    direction: ClassVar[Literal["similarity"]] = "similarity"
+    perfect: ClassVar[float] = 1.0
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    counts_pixels: ClassVar[bool] = False
+    unit: ClassVar[str] = "index"
+    heat_threshold: ClassVar[Literal["otsu"]] = "otsu"
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window % 2 == 0:
+            raise ValueError(f"`window` must be odd, such as {self.window + 1}")
+        if self.gaussian and self.window not in (None, GAUSSIAN_WINDOW):
+            raise ValueError(f"the Gaussian window is {GAUSSIAN_WINDOW} wide: leave `window` out")
+
+    @property
+    def side(self) -> int:
+        """The side of the window in pixels."""
+        return self.window or (GAUSSIAN_WINDOW if self.gaussian else UNIFORM_WINDOW)
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Return the mean over all windows that lie in the picture and are centred outside ignored areas.
+
+        Returns:
+            Heat: (height, width) ``float32``, ``(1 - index) / 2`` of the window at each pixel, 0..1; at the border the
+            picture is reflected into the windows.
+
+        Raises:
+            MetricError: no window fits.
+        """
+        width, height = expected.size
+        if min(width, height) < self.side:
+            raise MetricError(
+                f"ssim needs at least {self.side}x{self.side} pixels and this pair has {width}x{height}; "
+                "name a smaller `window` (odd, at least 3) or another metric for pictures as small as this"
+            )
+        counted = _counted(ignore, (height, width), self.side // 2)
+        return on_worse_backdrop(
+            expected, actual, self.direction, lambda backdrop: self._on(backdrop, expected, actual, counted)
+        )
+
+    def _on(self, backdrop: Backdrop, expected: Image, actual: Image, counted: Mask) -> MetricResult:
+        window = _Window.of(self, expected.pixels.dtype)
+        if self.per_channel:
+            pairs = [
+                (cv2.extractChannel(backdrop.rgb(expected), channel), cv2.extractChannel(backdrop.rgb(actual), channel))
+                for channel in range(3)
+            ]
+        else:
+            pairs = [(expected.derived(backdrop.gray), actual.derived(backdrop.gray))]
+        losses = [_loss(first, second, window) for first, second in pairs]
+        loss = sum(losses[1:], losses[0]) / np.float32(len(losses))
+        mean = float(loss[counted].mean(dtype=np.float64))
+        value = min(1 - mean, _NEXT_TO_PERFECT) if mean else self.perfect
+        return MetricResult(value, self.unit, heat=(loss / 2).clip(0, 1))
+
+
+def _counted(ignore: Mask | None, shape: tuple[int, int], margin: int) -> Mask:
+    """Return where the windows whose index counts are centred.
+
+    Raises:
+        MetricError: there are none.
+    """
+    counted = np.zeros(shape, np.bool_)
+    inner = slice(margin, shape[0] - margin), slice(margin, shape[1] - margin)
+    counted[inner] = True if ignore is None else ~ignore[inner]
+    if not counted.any():
+        raise MetricError(
+            f"ssim has no window left: all that is not ignored lies within {margin} pixels of the edge; "
+            "name a smaller `window`, a smaller ignore area or another metric"
+        )
+    return counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """How the sums over a window are formed, and what scales them.
+
+    Attributes:
+        side: in pixels.
+        weighted_sum: (height, width) of any depth to the weighted sum around each pixel.
+        weight: the sum of all weights.
+        norm: by what ``weight * sum of squares - square of sum`` is a variance.
+        range: the data range.
+    """
+
+    side: int
+    weighted_sum: Callable[[Plane], Plane]
+    weight: int
+    norm: int
+    range: float
+
+    @classmethod
+    def of(cls, metric: Ssim, dtype: np.dtype[Any]) -> _Window:
+        side, full = metric.side, full_value(dtype)
+        if metric.gaussian:
+            kernel: Plane = cv2.getGaussianKernel(side, _SIGMA, cv2.CV_64F)
+            return cls(side, lambda plane: _filtered(plane, kernel), 1, 1, full)
+        pixels = side * side
+        depth = cv2.CV_32S if dtype == np.uint8 and side <= _LARGEST_INTEGER_WINDOW else cv2.CV_64F
+        return cls(side, lambda plane: _boxed(plane, side, depth), pixels, pixels * (pixels - 1), full)
+
+
+def _filtered(plane: Plane, kernel: Plane) -> Plane:
+    return cv2.sepFilter2D(plane.astype(np.float64), cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+
+
+def _boxed(plane: Plane, side: int, depth: int) -> Plane:
+    if depth == cv2.CV_64F:
+        plane = plane.astype(np.float64)
+    return cv2.boxFilter(plane, depth, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT)
+
+
+def _loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
+    """Return (height, width) ``1 - index``, 0..2; only windows that see a difference are computed."""
+    height, width = first.shape
+    margin = window.side // 2
+    loss = np.zeros((height, width), np.float32)
+    for rows in strips(first):
+        top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
+        columns = np.flatnonzero((first[top:bottom] != second[top:bottom]).any(axis=0))
+        if not columns.size:
+            continue
+        left, right = max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + margin + 1)
+        start, stop = max(0, left - margin), min(width, right + margin)
+        found = _window_loss(first[top:bottom, start:stop], second[top:bottom, start:stop], window)
+        loss[rows, left:right] = found[rows.start - top : rows.stop - top, left - start : right - start]
+    return loss
+
+
+def _window_loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
+    """Return ``1 - index`` of the window around each pixel: ``u + w - u w``, as in `Ssim`."""
+    wide = cv2.CV_16U if first.dtype == np.uint8 else cv2.CV_64F
+    difference = cv2.absdiff(first, second)
+    squares = cv2.multiply(difference, difference, dtype=wide)
+    products = cv2.multiply(first, second, dtype=wide)
+    sums = window.weighted_sum(first), window.weighted_sum(second)
+    squares, products = window.weighted_sum(squares), window.weighted_sum(products)
+
+    apart = sums[0] - sums[1]
+    apart *= apart
+    energy = sums[0] * sums[0] + sums[1] * sums[1]
+    spread = window.weight * squares - apart  # of the difference
+    variance = window.weight * (squares + 2 * products) - energy  # of both: a^2 + b^2 = (a - b)^2 + 2 a b
+    u = _ratio(apart, energy, (_K1 * window.range * window.weight) ** 2)
+    w = _ratio(spread, variance, (_K2 * window.range) ** 2 * window.norm)
+    loss: NDArray[np.float32] = u + w - u * w
+    return loss
+
+
+def _ratio(part: Plane, whole: Plane, constant: float) -> NDArray[np.float32]:
+    """Return ``part / (whole + constant)``; rounding in floats must not make it negative."""
+    denominator = np.maximum(whole, 0).astype(np.float32 if whole.dtype == np.int32 else np.float64)
+    denominator += constant
+    return (np.maximum(part, 0) / denominator).astype(np.float32)

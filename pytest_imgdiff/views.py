@@ -1,0 +1,196 @@
+"""What more than one room needs of an image's pixels: equality, depth, opaque and gray forms.
+
+Functions of one `Image` are meant for `Image.derived`, which computes them at most once:
+``expected.derived(gray_on_black)``. What they return is shared, and read-only for that reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.model import Image, MetricResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from pytest_imgdiff.model import Direction, Mask, Pixels
+
+STRIP_BYTES = 1 << 17
+"""Two strips of this size and what is computed from them stay in a core's own cache."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
+
+_WORDS = {np.dtype(np.uint8): np.uint32, np.dtype(np.uint16): np.uint64}
+_WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
+_DEPTHS = tuple(np.dtype(depth) for depth in (np.uint8, np.uint16, np.float32, np.float64))
+
+
+def full_value(dtype: DTypeLike) -> float:
+    """Return the value of full intensity and of full opacity: 255, 65535, or 1.0 for floats."""
+    dtype = np.dtype(dtype)
+    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return values of any depth rounded to 0..255, for algorithms that exist for 8 bits only."""
+    if values.dtype == np.uint8:
+        return values
+    return np.rint(values * (255 / full_value(values.dtype))).clip(0, 255).astype(np.uint8)
+
+
+def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[slice]:
+    """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row."""
+    height = pixels.shape[0]
+    rows = max(1, strip_bytes * height // max(1, pixels.nbytes))
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:
+    """Return (..., 4) integer channels as (...) words, one for each pixel; None for floats.
+
+    A word says no more than whether two pixels are equal; that it says at the price of one comparison.
+    """
+    word = _WORDS.get(pixels.dtype)
+    return None if word is None else pixels.view(word)[..., 0]
+
+
+def equal_pixels(first: Image, second: Image) -> bool:
+    """Whether two images of equal size and depth are equal in every channel of every pixel."""
+    return cv2.norm(first.pixels, second.pixels, cv2.NORM_INF) == 0
+
+
+def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
+    """Return the pair at the deeper of its two depths; nothing is rounded away.
+
+    ``uint8`` becomes ``uint16`` times 257, integers become floats over their full value: full stays full. Images that
+    have that depth already are returned themselves.
+    """
+    depth = max(expected.pixels.dtype, actual.pixels.dtype, key=_DEPTHS.index)
+    return _widened(expected, depth), _widened(actual, depth)
+
+
+def _widened(image: Image, depth: np.dtype[Any]) -> Image:
+    pixels = image.pixels
+    if pixels.dtype == depth:
+        return image
+    if depth.kind == "u":
+        wide = pixels.astype(depth) * depth.type(257)
+    elif pixels.dtype.kind == "u":
+        wide = pixels.astype(depth) / depth.type(full_value(pixels.dtype))
+    else:
+        wide = pixels.astype(depth)
+    return Image(_read_only(wide), image.info, image.encoded)
+
+
+def has_alpha(image: Image) -> bool:
+    """Whether any pixel is less than fully opaque."""
+    words = pixel_words(image.pixels)
+    if words is None:
+        return bool(image.pixels[..., 3].min() < 1)
+    opaque = np.array([0, 0, 0, full_value(image.pixels.dtype)], image.pixels.dtype).view(words.dtype)[0]
+    return bool(np.bitwise_and.reduce(words, axis=None) & opaque != opaque)
+
+
+def rgb_on_black(image: Image) -> NDArray[Any]:
+    """Return (height, width, 3) RGB in the image's own depth and range, laid on black where it is not opaque."""
+    return _laid_on(image, 0) if image.derived(has_alpha) else image.derived(_rgb)
+
+
+def rgb_on_white(image: Image) -> NDArray[Any]:
+    """Return (height, width, 3) RGB in the image's own depth and range, laid on white where it is not opaque."""
+    return _laid_on(image, 1) if image.derived(has_alpha) else image.derived(_rgb)
+
+
+def gray_on_black(image: Image) -> NDArray[Any]:
+    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on black where not opaque."""
+    return _gray(image.derived(rgb_on_black)) if image.derived(has_alpha) else image.derived(_opaque_gray)
+
+
+def gray_on_white(image: Image) -> NDArray[Any]:
+    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on white where not opaque."""
+    return _gray(image.derived(rgb_on_white)) if image.derived(has_alpha) else image.derived(_opaque_gray)
+
+
+def _rgb(image: Image) -> NDArray[Any]:
+    return _read_only(np.ascontiguousarray(image.pixels[..., :3]))
+
+
+def _opaque_gray(image: Image) -> NDArray[Any]:
+    return _gray(image.pixels)
+
+
+def _gray(colours: NDArray[Any]) -> NDArray[Any]:
+    if colours.dtype == np.float64:  # which cv2.cvtColor does not take
+        return _read_only(colours[..., :3] @ np.array(LUMA))
+    code = cv2.COLOR_RGBA2GRAY if colours.shape[2] == 4 else cv2.COLOR_RGB2GRAY  # noqa: PLR2004 - RGBA
+    return _read_only(cv2.cvtColor(colours, code))
+
+
+def _laid_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    """Return ``colour * alpha + backdrop * (1 - alpha)``, rounded to the image's own depth."""
+    pixels = image.pixels
+    laid = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+    for rows in strips(pixels):
+        laid[rows] = _composited(pixels[rows], backdrop)
+    return _read_only(laid)
+
+
+def _composited(pixels: Pixels, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    wider = _WIDER.get(pixels.dtype)
+    if wider is None:
+        return colour * alpha + backdrop * (1 - alpha)
+    full = wider(full_value(pixels.dtype))
+    light = colour.astype(wider) * alpha  # at most full * full, which the wider type holds
+    if backdrop:
+        light += full * (full - alpha.astype(wider))
+    rounded: NDArray[Any] = (light + full // wider(2)) // full
+    return rounded
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    values.flags.writeable = False
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """What a picture that is not opaque is laid on, for metrics that see colours as an eye does."""
+
+    name: Literal["black", "white"]
+    rgb: Callable[[Image], NDArray[Any]]
+    gray: Callable[[Image], NDArray[Any]]
+
+
+BLACK = Backdrop("black", rgb_on_black, gray_on_black)
+WHITE = Backdrop("white", rgb_on_white, gray_on_white)
+
+
+def on_worse_backdrop(
+    expected: Image, actual: Image, direction: Direction, measure: Callable[[Backdrop], MetricResult]
+) -> MetricResult:
+    """Return what ``measure`` finds on black or on white, whichever is less alike.
+
+    A difference that shows on one backdrop only is a difference. Opaque pairs look the same on both and are measured
+    once; the result of any other names its ``backdrop`` in the details.
+    """
+    if not (expected.derived(has_alpha) or actual.derived(has_alpha)):
+        return measure(BLACK)
+    results = {backdrop.name: measure(backdrop) for backdrop in (BLACK, WHITE)}
+    least_alike = max if direction == "distance" else min
+    name = least_alike(results, key=lambda name: results[name].value)
+    return replace(results[name], details={**results[name].details, "backdrop": name})
+
+
+def compared_pixels(image: Image, ignore: Mask | None) -> int:
+    """Return how many pixels are looked at: all but the ignored ones."""
+    width, height = image.size
+    return width * height - (0 if ignore is None else int(np.count_nonzero(ignore)))

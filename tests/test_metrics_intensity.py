@@ -1,0 +1,83 @@
+"""The metrics `diffimg`, `mse` and `psnr`: the numbers of diffimg and scikit-image."""
+
+from __future__ import annotations
+
+import diffimg
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image as PillowImage
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+
+from pytest_imgdiff.metrics.intensity import DiffImg, Mse, Psnr
+from pytest_imgdiff.views import full_value
+from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
+
+
+def stored(folder, name, pixels):
+    path = folder / name
+    PillowImage.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("ignore_alpha", [False, True])
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "text"])
+def test_diffimg_is_the_number_of_the_package(tmp_path, name, transparent, ignore_alpha):
+    expected = photograph(name)
+    actual = as_jpeg(expected, 40)
+    if transparent:
+        random = np.random.default_rng(1)
+        expected, actual = (with_alpha(p, random.integers(1, 256, p.shape[:2])) for p in (expected, actual))
+    files = stored(tmp_path, "expected.png", expected), stored(tmp_path, "actual.png", actual)
+    theirs = diffimg.diff(*files, delete_diff_file=True, ignore_alpha=ignore_alpha)
+    ours = DiffImg(ignore_alpha=ignore_alpha).measure(image_of(expected), image_of(actual), None).value
+    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert ours > 0
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_diffimg_of_black_and_white_is_1_at_every_depth(depth):
+    pair = [image_of(at_depth(np.full((700, 900), level, np.uint8), depth)) for level in (0, 255)]
+    assert DiffImg().measure(*pair, None).value == pytest.approx(1, abs=1e-12)
+
+
+def test_diffimg_of_alpha_alone_is_nothing_where_alpha_is_ignored():
+    photo = photograph("coffee", 40, 50)
+    pair = [image_of(with_alpha(photo, np.full((40, 50), level))) for level in (255, 204)]
+    assert DiffImg().measure(*pair, None).value == pytest.approx(51 / 255 / 4)
+    assert DiffImg(ignore_alpha=True).measure(*pair, None).value == 0
+
+
+pixels = arrays(np.uint8, (6, 7, 4), elements=st.integers(0, 255))
+
+
+@given(expected=pixels, actual=pixels, depth=st.sampled_from(DEPTHS), opaque=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_mse_and_psnr_are_those_of_scikit_image(expected, actual, depth, opaque):
+    if opaque:
+        expected[..., 3] = actual[..., 3] = 255
+    pair = [image_of(at_depth(picture, depth)) for picture in (expected, actual)]
+    channels = 3 if all((image.pixels[..., 3] == full_value(depth)).all() for image in pair) else 4
+    values = [image.pixels[..., :channels] for image in pair]
+    error = mean_squared_error(*values)
+    assert Mse().measure(*pair, None).value == pytest.approx(error, rel=1e-5)
+    if error:
+        ratio = peak_signal_noise_ratio(*values, data_range=full_value(depth))
+        assert Psnr().measure(*pair, None).value == pytest.approx(ratio, abs=1e-4)
+
+
+def test_psnr_of_all_but_equal_floats_stays_below_that_of_equal_ones():
+    expected = np.zeros((8, 8, 3), np.float64)
+    actual = expected.copy()
+    actual[0, 0, 0] = 1e-60
+    pair = image_of(expected), image_of(actual)
+    assert Psnr().measure(*pair, None).value < Psnr.perfect
+    assert Psnr().measure(pair[0], pair[0], None).value == Psnr.perfect
+
+
+def test_psnr_of_black_and_white_is_0():
+    pair = image_of(np.zeros((5, 5), np.uint16)), image_of(np.full((5, 5), 65535, np.uint16))
+    assert Psnr().measure(*pair, None).value == pytest.approx(0, abs=1e-9)

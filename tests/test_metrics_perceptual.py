@@ -1,0 +1,237 @@
+"""The metric `perceptual`: pixelmatch's counts, at every depth, and what shows on one backdrop only."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pytest_imgdiff.metrics.perceptual import Perceptual, find_differences
+from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
+
+PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
+
+
+def backdrop_at(position, backdrop):
+    if backdrop != PATTERN:
+        return backdrop
+    k = 4 * position
+    return 48 + 159 * (k % 2), 48 + 159 * (int(k / 1.618033988749895) % 2), 48 + 159 * (int(k / 2.618033988749895) % 2)
+
+
+def laid_difference(one, two, position, backdrop):
+    (r1, g1, b1, a1), (r2, g2, b2, a2) = one, two
+    if a1 == 255 and a2 == 255:
+        return r1 - r2, g1 - g2, b1 - b2
+    rb, gb, bb = backdrop_at(position, backdrop)
+    da = a1 - a2
+    return (r1 * a1 - r2 * a2 - rb * da) / 255, (g1 * a1 - g2 * a2 - gb * da) / 255, (b1 * a1 - b2 * a2 - bb * da) / 255
+
+
+def luma(dr, dg, db):
+    return dr * 0.29889531 + dg * 0.58662247 + db * 0.11448223
+
+
+def colour_delta(one, two, position, backdrop):
+    dr, dg, db = laid_difference(one, two, position, backdrop)
+    y = luma(dr, dg, db)
+    i = dr * 0.59597799 - dg * 0.27417610 - db * 0.32180189
+    q = dr * 0.21147017 - dg * 0.52261711 + db * 0.31114694
+    return 0.5053 * y * y + 0.299 * i * i + 0.1957 * q * q
+
+
+def around(x, y, width, height):
+    columns = range(max(x - 1, 0), min(x + 1, width - 1) + 1)
+    rows = range(max(y - 1, 0), min(y + 1, height - 1) + 1)
+    return [(i, j) for i in columns for j in rows if (i, j) != (x, y)]
+
+
+def at_edge(x, y, width, height):
+    return x in (0, width - 1) or y in (0, height - 1)
+
+
+def has_many_siblings(picture, x, y):
+    height, width = len(picture), len(picture[0])
+    equal = sum(picture[j][i] == picture[y][x] for i, j in around(x, y, width, height))
+    return equal + at_edge(x, y, width, height) > 2
+
+
+def antialiased(picture, other, x, y):
+    height, width = len(picture), len(picture[0])
+    equal = int(at_edge(x, y, width, height))
+    darkest = brightest = 0
+    dark = bright = (0, 0)
+    for i, j in around(x, y, width, height):
+        delta = 0
+        if picture[y][x] != picture[j][i]:
+            delta = luma(*laid_difference(picture[y][x], picture[j][i], y * width + x, PATTERN))
+        if delta == 0:
+            equal += 1
+        elif delta < darkest:
+            darkest, dark = delta, (i, j)
+        elif delta > brightest:
+            brightest, bright = delta, (i, j)
+    if equal > 2 or darkest == 0 or brightest == 0:
+        return False
+    return any(has_many_siblings(picture, *place) and has_many_siblings(other, *place) for place in (dark, bright))
+
+
+def pixelmatch(expected, actual, threshold, backdrops=(PATTERN,)):
+    """pixelmatch 7.2.0 written out pixel by pixel: where pixels differ, and where they are anti-aliased."""
+    first, second = ([[tuple(map(int, pixel)) for pixel in row] for row in picture] for picture in (expected, actual))
+    height, width = expected.shape[:2]
+    differing, smoothed = np.zeros((2, height, width), bool)
+    for y in range(height):
+        for x in range(width):
+            one, two = first[y][x], second[y][x]
+            delta = max(colour_delta(one, two, y * width + x, backdrop) for backdrop in backdrops)
+            if one != two and delta > 35215 * threshold * threshold:
+                is_smoothed = antialiased(first, second, x, y) or antialiased(second, first, x, y)
+                (smoothed if is_smoothed else differing)[y, x] = True
+    return differing, smoothed
+
+
+colours = st.tuples(*[st.sampled_from((0, 1, 40, 90, 128, 200, 254, 255)) for _ in range(3)])
+alphas = st.sampled_from((0, 1, 60, 128, 254, 255))
+
+
+@st.composite
+def pairs(draw, *, opaque):
+    """Two small pictures of a few colours, so that edges, slopes and flat areas are many."""
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 11)))
+    alpha = st.just(255) if opaque else alphas
+    palette = np.array(
+        draw(st.lists(st.builds(lambda c, a: (*c, a), colours, alpha), min_size=2, max_size=5)), np.uint8
+    )
+    palette[palette[:, 3] == 0] = 0
+    places = arrays(np.intp, shape, elements=st.integers(0, len(palette) - 1))
+    return palette[draw(places)], palette[draw(places)]
+
+
+thresholds = st.sampled_from((0.0, 0.01, 0.05, 0.1, 0.5, 1.0))
+
+
+def smooth_line(offset):
+    picture = np.full((60, 80, 3), 255, np.uint8)
+    return cv2.line(picture, (5, 10 + offset), (70, 45), (0, 0, 0), 2, cv2.LINE_AA)
+
+
+def decoded(path):
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(picture, {3: cv2.COLOR_BGR2RGBA, 4: cv2.COLOR_BGRA2RGBA}[picture.shape[2]])
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_counts_what_pixelmatch_counts_on_its_own_pictures(shared_fixtures, depth):
+    folder = shared_fixtures / "pixelmatch"
+    cases = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["cases"]
+    counts = []
+    for case in cases:
+        pictures = [image_of(at_depth(decoded(folder / case[side]), depth)) for side in ("expected", "actual")]
+        counts.append(Perceptual(threshold=case["threshold"]).measure(*pictures, None).details["pixels"])
+    assert counts == [case["different_pixels"] for case in cases]
+
+
+@given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@settings(max_examples=300, deadline=None)
+def test_opaque_pixels_differ_exactly_where_pixelmatch_says(pair, threshold, strip_bytes):
+    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes)
+    differing, smoothed = pixelmatch(*pair, threshold)
+    assert np.array_equal(found.heat > 0, differing)
+    assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
+
+
+@given(pair=pairs(opaque=False), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@settings(max_examples=300, deadline=None)
+def test_translucent_pixels_differ_where_pixelmatch_black_or_white_shows_it(pair, threshold, strip_bytes):
+    found = find_differences(*pair, threshold, opaque=False, strip_bytes=strip_bytes)
+    differing, smoothed = pixelmatch(*pair, threshold, (PATTERN, BLACK, WHITE))
+    assert np.array_equal(found.heat > 0, differing)
+    assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
+    assert not (pixelmatch(*pair, threshold)[0] & ~differing).any()
+
+
+@given(pair=pairs(opaque=False), threshold=thresholds, depth=st.sampled_from(DEPTHS[1:3]))
+@settings(max_examples=100, deadline=None)
+def test_the_same_picture_at_another_depth_differs_in_the_same_pixels(pair, threshold, depth):
+    opaque = all((picture[..., 3] == 255).all() for picture in pair)
+    shallow = find_differences(*pair, threshold, opaque=opaque, antialiasing="count")
+    deep = find_differences(*(at_depth(p, depth) for p in pair), threshold, opaque=opaque, antialiasing="count")
+    assert np.array_equal(shallow.heat > 0, deep.heat > 0)
+
+
+@pytest.mark.parametrize("antialiasing", ["ignore", "count"])
+def test_a_large_picture_is_judged_as_its_smallest_strips_are(antialiasing):
+    expected = photograph("astronaut", 300, 400)
+    pair = [image_of(picture).pixels for picture in (expected, as_jpeg(expected, 60))]
+    whole = find_differences(*pair, 0.02, opaque=True, antialiasing=antialiasing)
+    strips = find_differences(*pair, 0.02, opaque=True, antialiasing=antialiasing, strip_bytes=1)
+    assert np.array_equal(whole.heat, strips.heat)
+    assert whole.pixels > 1000
+
+
+def test_smoothed_lines_are_judged_as_pixelmatch_judges_them():
+    pair = [image_of(smooth_line(offset)).pixels for offset in (0, 1)]
+    found = find_differences(*pair, 0.1, opaque=True)
+    differing, smoothed = pixelmatch(*pair, 0.1)
+    assert np.array_equal(found.heat > 0, differing)
+    assert found.antialiased == smoothed.sum()
+
+
+@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_what_shows_on_a_dark_or_a_light_page_only_is_found_at_every_position(level, depth):
+    clear = np.zeros((20, 30, 4), np.uint8)
+    veil = np.full((20, 30, 4), (level, level, level, 128), np.uint8)
+    pair = image_of(at_depth(clear, depth)), image_of(at_depth(veil, depth))
+    assert Perceptual().measure(*pair, None).details["pixels"] == 600
+
+
+def test_every_pixel_of_white_against_black_counts_with_the_largest_heat():
+    pair = image_of(np.zeros((40, 50), np.uint8)), image_of(np.full((40, 50), 255, np.uint8))
+    result = Perceptual().measure(*pair, None)
+    assert result.value == 1
+    assert (result.heat >= 180).all()
+
+
+@pytest.mark.parametrize(("depth", "step"), [(np.uint16, 1), (np.float32, 1e-6), (np.float64, 1e-12)])
+def test_at_threshold_0_the_smallest_step_of_any_depth_is_a_difference(depth, step):
+    expected = np.full((8, 9, 3), 0.5 if depth is not np.uint16 else 30000, depth)
+    actual = expected.copy()
+    actual[3, 4, 2] += depth(step)
+    result = Perceptual(threshold=0).measure(image_of(expected), image_of(actual), None)
+    assert result.details["pixels"] == 1
+    assert np.argwhere(result.heat).tolist() == [[3, 4]]
+
+
+def test_a_pixel_that_is_only_smoothed_differently_is_named_and_not_counted_unless_asked_for():
+    pair = image_of(smooth_line(0)), image_of(smooth_line(1))
+    ignored = Perceptual().measure(*pair, None).details
+    counted = Perceptual(antialiasing="count").measure(*pair, None).details
+    assert ignored["antialiased"] > 0
+    assert counted == {"pixels": ignored["pixels"] + ignored["antialiased"], "antialiased": 0}
+
+
+def test_ignored_pixels_leave_the_share_and_not_the_count():
+    expected = np.zeros((10, 10), np.uint8)
+    actual = expected.copy()
+    actual[:, :5] = 255
+    ignore = np.zeros((10, 10), bool)
+    ignore[:, 6:] = True
+    result = Perceptual().measure(image_of(expected), image_of(actual), ignore)
+    assert (result.value, result.details["pixels"]) == (50 / 60, 50)
+
+
+def test_half_an_alpha_channel_is_judged_with_its_opaque_half():
+    photo = photograph("chelsea", 50, 60)
+    alpha = np.full((50, 60), 255)
+    alpha[:, 30:] = 100
+    pair = with_alpha(photo, alpha), with_alpha(as_jpeg(photo, 50), alpha)
+    found = Perceptual(threshold=0.03).measure(image_of(pair[0]), image_of(pair[1]), None)
+    differing, _ = pixelmatch(*pair, 0.03, (PATTERN, BLACK, WHITE))
+    assert np.array_equal(found.heat > 0, differing)
