@@ -70,8 +70,8 @@ def test_failure_names_rules_limits_regions_paths_and_the_command():
           fails:      ssim: 0.988 < 0.99 (short by 0.00235)
           would pass: perceptual: {max_pixels: 1284, max: 0.00804}, ssim: {min: 0.987}
           regions:    9, largest: 240x64 at 16,80, 12x12 at 300,40, 8x8 at 10,10
-          expected:   baselines/chart.png (400x300), shown in imgdiff-report/pictures/b/expected.png
-          actual:     actual/chart.png (400x300), shown in imgdiff-report/pictures/b/actual.png
+          expected:   baselines/chart.png (400x300)
+          actual:     actual/chart.png (400x300)
           difference: imgdiff-report/pictures/b/mask.png
           accept:     pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'
         """,

@@ -33,6 +33,9 @@ DEFAULT_REASONS = {
 }
 EQUALITIES = {"bytes": "identical, byte for byte", "pixels": "identical, pixel for pixel"}
 
+NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
+"""What images call the sources that the reader cannot open as a file of that name."""
+
 
 def counts(run: RunRecord) -> dict[str, int]:
     """Return how many comparisons there are of every verdict, and how many ``passed`` and ``failed``."""
@@ -207,7 +210,7 @@ def _path_lines(record: ComparisonRecord, directory: str | None) -> Iterator[tup
         picture = _picture_path(record, name, directory)
         if side is not None:
             text = f"{visible(side.label)} ({size_words(side)})"
-            yield name, text if picture is None else f"{text}, shown in {picture}"
+            yield name, f"{text}, shown in {picture}" if picture and side.label in NOT_FILES else text
         elif picture is not None:
             yield name, picture
     for name in DIFFERENCE_PICTURES:

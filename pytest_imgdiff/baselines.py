@@ -1,0 +1,168 @@
+"""Where expected images live: their names, their alternatives, their atomic acceptance, and those nobody uses."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.errors import BaselineError
+from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.names import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_imgdiff.model import Image
+
+EXTENSIONS = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "WebP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tiff",
+    "AVIF": ".avif",
+}
+"""The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
+PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineKey:
+    """What the place of a baseline follows from.
+
+    Attributes:
+        module: the test's file relative to the root folder, without its suffix, with forward slashes.
+        test: the rest of its node id (classes, function, parameters), or the name that the call gave.
+        call: which unnamed comparison of the test it is, from 1.
+        browser: of the test's ``browser_name`` parameter or fixture; ``any`` where it has none.
+    """
+
+    module: str
+    test: str
+    call: int = 1
+    browser: str = "any"
+
+
+@dataclass
+class Baselines:
+    """The stored expected images of a project.
+
+    Args:
+        folder: where they live.
+        layout: their place below it, with ``{module}``, ``{test}``, ``{platform}`` and ``{browser}``.
+    """
+
+    folder: Path
+    layout: str
+    _owners: dict[str, str] = field(default_factory=dict)
+
+    def path(self, key: BaselineKey, owner: str) -> Path:
+        """Return where the baseline of this key is stored, with the layout's own extension.
+
+        Args:
+            key: what to name it by.
+            owner: who asks, in words; another owner that comes to the same file (also on a disk that does not
+                tell upper from lower case) is an error.
+
+        Raises:
+            BaselineError: another comparison of this run already has this baseline.
+        """
+        test = safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}")
+        module = "/".join(safe_name(part) for part in key.module.split("/"))
+        relative = self.layout.format(module=module, test=test, platform=sys.platform, browser=safe_name(key.browser))
+        claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
+        holder = self._owners.setdefault(claimed, owner)
+        if holder != owner:
+            msg = (
+                f"{holder} and {owner} would share the baseline {relative} (upper and lower case are not told apart on "
+                "every disk): give one of them another name=..., or add {module} and {test} to baselines.layout"
+            )
+            raise BaselineError(msg)
+        return self.folder / relative
+
+    def accepted(self, path: Path) -> list[Path]:
+        """Return the stored baselines for this place: the baseline itself first, then its alternatives.
+
+        A baseline may be stored in any format (``login.png``, ``login.jpg``), and further ones that are just as
+        good beside it as ``login.alt1.png``, ``login.alt2.png``, ...
+
+        Raises:
+            BaselineError: the baseline is stored in two formats at once.
+        """
+        if not path.parent.is_dir():
+            return []
+        beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
+        main = sorted(file for file in beside if file.stem == path.stem)
+        if len(main) > 1:
+            names = " and ".join(file.name for file in main)
+            msg = f"{path.parent}: {names} are baselines of the same image; keep one of them"
+            raise BaselineError(msg)
+        alternative = re.compile(re.escape(path.stem) + r"\.alt\d+")
+        return main + sorted(file for file in beside if alternative.fullmatch(file.stem))
+
+    def accept(self, path: Path, image: Image, data: bytes) -> Path:
+        """Store the image as the baseline, in place of the one there was; its alternatives stay.
+
+        Args:
+            path: as `path` gave it.
+            image: what is stored, for its format.
+            data: its encoded bytes.
+
+        Returns:
+            Where it was stored: the extension follows the content.
+
+        Raises:
+            BaselineError: it could not be written; the old one is untouched.
+        """
+        target = path.with_name(path.stem + EXTENSIONS.get(image.info.format, ".png"))
+        replaced = [file for file in self.accepted(path)[:1] if file != target and file.stem == target.stem]
+        store(target, data)
+        for file in replaced:
+            file.unlink()
+        return target
+
+    def relative(self, path: Path) -> str:
+        """Return a stored baseline's place below the folder, with forward slashes."""
+        return path.relative_to(self.folder).as_posix()
+
+    def unused(self, used: Iterable[str], browsers: Iterable[str] = ("any",)) -> list[Path]:
+        """Return the stored baselines that nobody asked for, of this platform and these browsers."""
+        taken = set(used)
+        ours = self._layout_pattern(browsers)
+        files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+        return [
+            file
+            for file in files
+            if self.relative(file) not in taken
+            and ours.fullmatch(str(PurePosixPath(self.relative(file)).with_suffix("")))
+        ]
+
+    def _layout_pattern(self, browsers: Iterable[str]) -> re.Pattern[str]:
+        pattern = re.escape(str(PurePosixPath(self.layout).with_suffix("")))
+        choices = "|".join(re.escape(safe_name(browser)) for browser in browsers)
+        for word, meaning in {
+            "module": ".+",
+            "test": "[^/]+",
+            "platform": re.escape(sys.platform),
+            "browser": f"(?:{choices})",
+        }.items():
+            pattern = pattern.replace(re.escape(f"{{{word}}}"), meaning)
+        return re.compile(pattern)
+
+
+def store(path: Path, data: bytes) -> None:
+    """Write an expected image atomically.
+
+    Raises:
+        BaselineError: it could not be written; what stood there is untouched.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        msg = f"{path}: the baseline was not written: {error.strerror or error}; nothing was changed"
+        raise BaselineError(msg) from error

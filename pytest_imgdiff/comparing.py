@@ -1,0 +1,187 @@
+"""``pytest-imgdiff compare``: two pictures, two folders, or the scans of imgdiff.yaml, without pytest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+
+from pytest_imgdiff.baselines import Baselines
+from pytest_imgdiff.config import ScanSettings, Settings, find_config, load_settings
+from pytest_imgdiff.config.assignments import assigned
+from pytest_imgdiff.engine import compare
+from pytest_imgdiff.errors import ConfigError, ReportError
+from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.finishing import Outcome, run_record, write_all
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.report import failure_text, summary_line, verdict_line
+from pytest_imgdiff.results import ResultsFolder
+from pytest_imgdiff.scan import Pair, RunAhead, pairs
+from pytest_imgdiff.workspace import Workspace
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_imgdiff.record import ComparisonRecord, RunRecord
+
+BAR = 30
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Compare what the command line names, print the verdicts, and return the exit code.
+
+    Raises:
+        ImgdiffError: the command cannot be followed, or its results cannot be written.
+    """
+    workspace = _workspace(options)
+    todo = _pairs(options, workspace)
+    if workspace.results is not None:
+        workspace.results.begin()
+    words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
+    records = []
+    progress = _Progress(len(todo), sys.stderr)
+    for record in _judged(todo, workspace, options.jobs):
+        records.append(record)
+        if not record.passed and not options.quiet:
+            progress.clear()
+            _say(_told(record, workspace, alone=len(todo) == 1), words)
+        progress.step()
+    progress.clear()
+    run = run_record(workspace, records)
+    if len(todo) == 1 and records[0].passed and not options.quiet:
+        _say(f"{records[0].name}: {verdict_line(records[0])}", words)
+    return _finish(run, workspace, options, words)
+
+
+def _workspace(options: argparse.Namespace) -> Workspace:
+    here = Path.cwd()
+    registry = Registry()
+    config = Path(options.config) if options.config else find_config(here)
+    settings = load_settings(config, registry, folder=here)
+    return Workspace(
+        root=here,
+        settings=settings,
+        registry=registry,
+        baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
+        results=ResultsFolder(here / options.report, uuid.uuid4().hex) if options.report else None,
+        command_line=assigned(options.set, "--set"),
+    )
+
+
+def _pairs(options: argparse.Namespace, workspace: Workspace) -> list[Pair]:
+    if options.expected is None:
+        return _configured(workspace.settings, _skipped(workspace))
+    if options.actual is None:
+        raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
+    expected, actual = Path(options.expected), Path(options.actual)
+    if expected.is_dir() and actual.is_dir():
+        scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
+        return _scanned(scan, _skipped(workspace))
+    if expected.is_dir() or actual.is_dir():
+        folder, other = (expected, actual) if expected.is_dir() else (actual, expected)
+        raise ConfigError(f"{folder} is a folder and {other} is not: name two pictures or two folders")
+    if options.include or options.exclude:
+        raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
+    if expected.exists() and actual.exists() and expected.samefile(actual):
+        raise ConfigError(f"{expected} and {actual} are the same file: nothing could differ")
+    name = actual.as_posix()
+    return [Pair(printable(name), name, expected, actual, expected)]
+
+
+def _configured(settings: Settings, skip: list[Path]) -> list[Pair]:
+    if settings.path is None or not settings.scans:
+        where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
+        raise ConfigError(f"compare: {where}: name two pictures or two folders")
+    found = []
+    for scan in settings.scans:
+        prefix = f"{os.path.relpath(scan.actual)}/" if len(settings.scans) > 1 else ""
+        found += _scanned(scan, skip, prefix)
+    return found
+
+
+def _scanned(scan: ScanSettings, skip: list[Path], prefix: str = "") -> list[Pair]:
+    return pairs(scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix)
+
+
+def _skipped(workspace: Workspace) -> list[Path]:
+    return [workspace.settings.report.folder, *([workspace.results.directory] if workspace.results else [])]
+
+
+def _judged(todo: Iterable[Pair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
+    jobs: dict[str, Callable[[], ComparisonRecord]] = {pair.name: partial(_judge, pair, workspace) for pair in todo}
+    ahead = RunAhead(jobs, workers)
+    try:
+        for name in jobs:
+            yield ahead.result(name)
+    finally:
+        ahead.close()
+
+
+def _judge(pair: Pair, workspace: Workspace) -> ComparisonRecord:
+    policy = workspace.policy(pair.key)
+    comparison = compare(
+        pair.expected, pair.actual, policy, name=pair.name, registry=workspace.registry, root=workspace.root
+    )
+    return workspace.record(comparison)
+
+
+def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
+    if not alone:
+        return f"{record.name}: {verdict_line(record)}"
+    directory = None if workspace.results is None else workspace.shown(workspace.results.directory)
+    return failure_text(record, directory=directory)
+
+
+def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO) -> int:
+    outcome = Outcome([summary_line(run)])
+    write_all(workspace, run, outcome)
+    if options.json:
+        _write_json(run, options.json)
+    for line in outcome.lines:
+        _say(line, words)
+    if outcome.must_fail or any(record.verdict == "broken" for record in run.comparisons):
+        return 2
+    return 0 if all(record.passed for record in run.comparisons) else 1
+
+
+def _write_json(run: RunRecord, target: str) -> None:
+    data = msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        write_atomically(Path.cwd() / target, data)
+    except OSError as error:
+        raise ReportError(f"{target}: the results cannot be written: {error.strerror or error}") from error
+
+
+def _say(text: str, stream: TextIO) -> None:
+    print(text, file=stream)
+
+
+class _Progress:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, total: int, stream: TextIO) -> None:
+        self._total = total
+        self._done = 0
+        self._stream = stream if total > 1 and stream.isatty() else None
+
+    def step(self) -> None:
+        self._done += 1
+        if self._stream is not None:
+            filled = BAR * self._done // self._total
+            self._stream.write(f"\r[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        if self._stream is not None:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()

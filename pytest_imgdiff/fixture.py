@@ -1,0 +1,167 @@
+"""`assert_images_similar`: one call from a test's value to a recorded comparison."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_imgdiff import images
+from pytest_imgdiff.baselines import BaselineKey
+from pytest_imgdiff.engine import compare
+from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.report import failure_text, properties
+from pytest_imgdiff.results import Used
+from pytest_imgdiff.workspace import stored_form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_imgdiff.model import Comparison, Policy
+    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TestIdentity:
+    """Who asks: what baselines are named by and records are filed under.
+
+    Attributes:
+        node_id: of the pytest item.
+        module: the test's file relative to the root folder, without suffix, with forward slashes.
+        test: the rest of the node id.
+        browser: the test's browser, or ``any``.
+        properties: the item's JUnit properties, appended to.
+    """
+
+    __test__ = False  # pytest collects classes of this name
+
+    node_id: str
+    module: str
+    test: str
+    browser: str
+    properties: list[tuple[str, object]]
+
+
+class ImageAssertion:
+    """The value of the fixture ``assert_images_similar``."""
+
+    def __init__(self, workspace: Workspace, test: TestIdentity) -> None:
+        self._workspace = workspace
+        self._test = test
+        self._calls = 0
+        self._unnamed = 0
+
+    def __call__(
+        self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Comparison:
+        """Assert that the picture looks as it should; the test fails where it does not.
+
+        Args:
+            actual: the picture: a path, encoded bytes, a binary file, an array, a PIL image, a matplotlib figure,
+                or whatever a plugin's ``imgdiff_load`` takes.
+            expected: what it should look like, likewise; the stored baseline where omitted.
+            name: what the baseline is called, in place of the test's own name.
+            **policy: settings for this call alone, with the keys of imgdiff.yaml: ``metrics={"ssim": {"min": 0.98}}``,
+                ``size="pad"``, ``ignore=[...]``, ...
+
+        Returns:
+            The comparison that passed.
+        """
+        __tracebackhide__ = True
+        comparison, record = self._recorded(actual, expected, name, policy)
+        if not record.passed:
+            pytest.fail(self._failure(record), pytrace=False)
+        return comparison
+
+    def compare(
+        self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Comparison:
+        """Compare and record without failing the test: look at ``.passed``, ``.verdict``, ``.scores``, ``.regions``.
+
+        The arguments are those of the call itself.
+        """
+        __tracebackhide__ = True
+        return self._recorded(actual, expected, name, policy)[0]
+
+    def _failure(self, record: ComparisonRecord) -> str:
+        results = self._workspace.results
+        return failure_text(record, directory=None if results is None else self._workspace.shown(results.directory))
+
+    def _recorded(
+        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
+    ) -> tuple[Comparison, ComparisonRecord]:
+        __tracebackhide__ = True
+        try:
+            return self._judged(actual, expected, name, policy)
+        except ImgdiffError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _judged(
+        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any]
+    ) -> tuple[Comparison, ComparisonRecord]:
+        workspace, test = self._workspace, self._test
+        self._calls += 1
+        if name is None:
+            self._unnamed += 1
+        title = test.node_id if self._calls == 1 else f"{test.node_id} #{self._calls}"
+        # One baseline for each unnamed comparison of the test, numbered; one for each name.
+        key = BaselineKey(test.module, name or test.test, 1 if name else self._unnamed, test.browser)
+        place = workspace.baselines.path(key, owner=title)
+        policy = workspace.policy(workspace.baselines.relative(place), call)
+        if expected is not None:
+            comparison = self._compared(expected, actual, policy, title)
+            return self._filed(comparison, accept=None, written=None)
+        stored = workspace.baselines.accepted(place)
+        for path in stored:
+            self._append(Used(workspace.baselines.relative(path)))
+        comparison = self._against(stored, actual, policy, title)
+        written = None
+        if workspace.may_write(comparison) and comparison.actual is not None:
+            target = workspace.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
+            self._append(Used(workspace.baselines.relative(target)))
+            written = workspace.shown(target)
+        kind = "missing" if not stored else "failed"
+        accept = f"pytest --imgdiff-update={kind} {shlex.quote(test.node_id)}"
+        if not stored:
+            comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
+        return self._filed(comparison, accept=accept, written=written)
+
+    def _against(self, stored: Sequence[Path], actual: object, policy: Policy, title: str) -> Comparison:
+        """Compare with the baseline, then with its alternatives until one of them passes."""
+        workspace = self._workspace
+        # A file object can be read only once; what cannot be read at all, the comparison says.
+        with suppress(BrokenImageError):
+            actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
+        first: Comparison | None = None
+        candidates: Sequence[Path | None] = stored or [None]
+        for path in candidates:
+            comparison = self._compared(path, actual, policy, title)
+            if comparison.passed:
+                return comparison
+            first = first or comparison
+        if first is None:
+            raise AssertionError(title)
+        if len(stored) > 1:
+            return replace(first, notes=(*first.notes, f"{len(stored) - 1} alternative baselines do not match either"))
+        return first
+
+    def _compared(self, expected: object | None, actual: object, policy: Policy, title: str) -> Comparison:
+        workspace = self._workspace
+        return compare(expected, actual, policy, name=title, registry=workspace.registry, root=workspace.root)
+
+    def _filed(
+        self, comparison: Comparison, *, accept: str | None, written: str | None
+    ) -> tuple[Comparison, ComparisonRecord]:
+        record = self._workspace.record(comparison, test=self._test.node_id, accept=accept, written=written)
+        self._append(record)
+        self._test.properties.extend(properties(record))
+        return comparison, record
+
+    def _append(self, line: ComparisonRecord | Used) -> None:
+        if self._workspace.results is not None:
+            self._workspace.results.append(line)

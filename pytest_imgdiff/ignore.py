@@ -1,0 +1,83 @@
+"""Ignore areas: from the policy's shapes to a mask, and both images painted alike under it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff import images
+from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.model import PolygonArea, RectangleArea
+from pytest_imgdiff.sizes import with_pixels
+from pytest_imgdiff.views import full_value
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.model import IgnoreArea, Image, Length, Mask, MaskArea, Pixels
+
+GRAY = 0.5
+"""The gray, as a share of white, that both images are painted in where nobody looks."""
+
+
+def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[Mask | None, tuple[str, ...]]:
+    """Return what the areas cover together, (height, width), and a note for each that covers nothing.
+
+    A pixel that a rectangle touches at all is covered; a polygon covers its outline and what it encloses.
+
+    Raises:
+        BrokenImageError: a mask picture cannot be read or has another size than the compared pictures.
+    """
+    if not areas:
+        return None, ()
+    covered = np.zeros((size[1], size[0]), np.uint8)
+    notes = []
+    for number, area in enumerate(areas, 1):
+        drawn = _drawn(area, size)
+        if not drawn.any():
+            notes.append(f"ignore area {number} covers no pixel of this {size[0]}x{size[1]} picture")
+        covered |= drawn
+    return covered.astype(bool), tuple(notes)
+
+
+def _drawn(area: IgnoreArea, size: tuple[int, int]) -> np.ndarray:
+    canvas = np.zeros((size[1], size[0]), np.uint8)
+    if isinstance(area, RectangleArea):
+        left, top = _pixels(area.x, size[0]), _pixels(area.y, size[1])
+        right, bottom = left + _pixels(area.width, size[0]), top + _pixels(area.height, size[1])
+        canvas[_clip(math.floor(top)) : _clip(math.ceil(bottom)), _clip(math.floor(left)) : _clip(math.ceil(right))] = 1
+    elif isinstance(area, PolygonArea):
+        corners = [(round(_pixels(x, size[0])), round(_pixels(y, size[1]))) for x, y in area.points]
+        cv2.fillPoly(canvas, [np.array(corners, np.int32)], (1,))
+    else:
+        canvas[_mask_picture(area, size)] = 1
+    return canvas
+
+
+def _clip(position: int) -> int:
+    return max(position, 0)
+
+
+def _pixels(length: Length, axis: int) -> float:
+    return length.value * axis / 100 if length.percent else length.value
+
+
+def _mask_picture(area: MaskArea, size: tuple[int, int]) -> Mask:
+    (picture,) = images.decode(images.read(area.path))
+    if picture.size != size:
+        cause = (
+            f"this ignore mask is {picture.size[0]}x{picture.size[1]}, the compared pictures are {size[0]}x{size[1]}; "
+            "draw it at their size"
+        )
+        raise BrokenImageError(picture.info.label, picture.info.format, cause)
+    return np.asarray(picture.pixels[..., :3].any(axis=2))
+
+
+def painted(image: Image, mask: Mask) -> Image:
+    """Return the image with one opaque gray wherever the mask is true, so that nothing differs there."""
+    pixels: Pixels = image.pixels.copy()
+    full = full_value(pixels.dtype)
+    gray = GRAY * full if pixels.dtype.kind == "f" else round(GRAY * full)
+    pixels[mask] = (gray, gray, gray, full)
+    return with_pixels(image, pixels)

@@ -1,0 +1,239 @@
+"""Two images of one frame, judged: sizes, ignore areas, equality, then the rules and the difference mask."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.errors import BrokenImageError, MetricError
+from pytest_imgdiff.ignore import ignore_mask, painted
+from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
+from pytest_imgdiff.regions import difference_mask, find_regions
+from pytest_imgdiff.sizes import same_size
+from pytest_imgdiff.views import common_depth, equal_pixels
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.model import Image, Mask, Metric, Policy, Region, Rule
+    from pytest_imgdiff.registry import Registry
+
+LAST_MASK_METRIC = "pixel_match"
+"""Paints the mask where the policy's own choice sees nothing although the pair fails."""
+
+_log = logging.getLogger(__name__)
+
+
+def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
+    """Compare two decoded images of one frame each."""
+    comparison = Comparison(
+        name=name,
+        verdict=Verdict.BROKEN,
+        passed=False,
+        policy=policy,
+        expected=expected,
+        actual=actual,
+        notes=_notes(expected, actual),
+    )
+    sized = same_size(*common_depth(expected, actual), policy.size)
+    if sized is None:
+        reason = f"the sizes differ: expected {_size(expected)}, actual {_size(actual)}"
+        return replace(comparison, verdict=Verdict.RESIZED, reason=reason)
+    try:
+        ignore, ignore_notes = ignore_mask(policy.ignore, sized[0].size)
+    except BrokenImageError as error:
+        return replace(comparison, reason=str(error))
+    comparison = replace(comparison, notes=comparison.notes + ignore_notes)
+    if ignore is not None and ignore.all():
+        return replace(comparison, ignored=1.0, reason="the ignore areas cover the whole picture: nothing was compared")
+    if ignore is not None and ignore.any():
+        sized = (painted(sized[0], ignore), painted(sized[1], ignore))
+        comparison = replace(comparison, ignored=float(ignore.mean()))
+    else:
+        ignore = None
+    comparison = replace(comparison, compared=sized)
+    if equal_pixels(*sized):
+        return _equal(comparison, registry)
+    return _measured(comparison, ignore, registry)
+
+
+def _equal(comparison: Comparison, registry: Registry) -> Comparison:
+    scores = []
+    for rule in comparison.policy.rules:
+        metric = registry.metric(rule.metric, rule.options)
+        details = {"pixels": 0} if metric.counts_pixels else {}
+        scores.append(score(rule, metric, MetricResult(metric.perfect, metric.unit, details=details)))
+    return replace(comparison, verdict=Verdict.MATCH, passed=True, equal="pixels", scores=tuple(scores))
+
+
+def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -> Comparison:
+    bench = _Bench(*_both(comparison), ignore, registry)
+    scores = []
+    for rule in comparison.policy.rules:
+        metric = registry.metric(rule.metric, rule.options)
+        try:
+            scores.append(score(rule, metric, bench.measure(metric)))
+        except MetricError as error:
+            scores.append(_unmeasured(rule, metric, str(error)))
+    unmeasured = [f"{item.reason}" for item in scores if item.value is None]
+    passed = all(item.passed for item in scores)
+    verdict = Verdict.BROKEN if unmeasured else Verdict.MATCH if passed else Verdict.DIFFERENT
+    comparison = replace(
+        comparison,
+        verdict=verdict,
+        passed=passed and not unmeasured,
+        reason="; ".join(unmeasured) or None,
+        scores=tuple(scores),
+    )
+    return _with_mask(comparison, bench)
+
+
+def _both(comparison: Comparison) -> tuple[Image, Image]:
+    if comparison.compared is None:
+        raise AssertionError(comparison.name)
+    return comparison.compared
+
+
+@dataclass(eq=False)
+class _Bench:
+    """Measures each metric at most once for this pair."""
+
+    expected: Image
+    actual: Image
+    ignore: Mask | None
+    registry: Registry
+
+    def __post_init__(self) -> None:
+        self.results: dict[Metric, MetricResult] = {}
+
+    def measure(self, metric: Metric) -> MetricResult:
+        """Return the metric's result; whatever goes wrong in it is a `MetricError`."""
+        if metric not in self.results:
+            try:
+                result = metric.measure(self.expected, self.actual, self.ignore)
+            except MetricError:
+                raise
+            except Exception as error:  # a metric may be anybody's code: its failure is this pair's verdict
+                _log.debug("metric %s failed", metric.name, exc_info=True)
+                msg = f"the metric {metric.name} failed with {type(error).__name__}: {error}"
+                raise MetricError(msg) from error
+            if not math.isfinite(result.value):
+                msg = f"the metric {metric.name} returned {result.value}, which is no number to hold a limit against"
+                raise MetricError(msg)
+            self.results[metric] = result
+        return self.results[metric]
+
+
+def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
+    """Hold a result against its rule.
+
+    Raises:
+        MetricError: the rule limits a count of pixels, and the result has none.
+    """
+    limit = rule.max if metric.direction == "distance" else rule.min
+    passed = limit is None or _holds(metric, result.value, limit)
+    if rule.max_pixels is not None:
+        if "pixels" not in result.details:
+            msg = f"max_pixels was named, and the metric {metric.name} counted no pixels"
+            raise MetricError(msg)
+        passed = passed and result.details["pixels"] <= rule.max_pixels
+    warned = passed and rule.warn is not None and not _holds(metric, result.value, rule.warn)
+    return Score(
+        metric=metric.name,
+        value=result.value,
+        unit=result.unit,
+        direction=metric.direction,
+        limit=limit,
+        max_pixels=rule.max_pixels,
+        warn=rule.warn,
+        passed=passed,
+        warned=warned,
+        details=result.details,
+    )
+
+
+def _holds(metric: Metric, value: float, limit: float) -> bool:
+    return value <= limit if metric.direction == "distance" else value >= limit
+
+
+def _unmeasured(rule: Rule, metric: Metric, reason: str) -> Score:
+    return Score(
+        metric=metric.name,
+        value=None,
+        unit=metric.unit,
+        direction=metric.direction,
+        limit=rule.max if metric.direction == "distance" else rule.min,
+        max_pixels=rule.max_pixels,
+        warn=rule.warn,
+        passed=False,
+        reason=reason,
+    )
+
+
+def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
+    for metric in _mask_metrics(comparison, bench.registry):
+        try:
+            heat = bench.measure(metric).heat
+        except MetricError:
+            continue  # the score says why; another metric may still show where they differ
+        if heat is None:
+            continue
+        mask = difference_mask(heat, "otsu" if metric.heat_threshold == "otsu" else "zero")
+        if mask.any():
+            regions = find_regions(mask, heat, comparison.policy.regions)
+            comparison = replace(
+                comparison,
+                mask=mask,
+                mask_metric=metric.name,
+                regions=tuple(_with_kind(region, comparison) for region in regions),
+            )
+            break
+    return replace(comparison, results={metric.name: result for metric, result in bench.results.items()})
+
+
+def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
+    """Return who is asked for a mask, in order: the policy's choice, then, for a failure it cannot see, the others."""
+    rules = {rule.metric: rule for rule in comparison.policy.rules}
+    chosen = comparison.policy.mask
+    names = [chosen]
+    if not comparison.passed:
+        names += [item.metric for item in comparison.scores if not item.passed and item.metric != chosen]
+        names += [] if LAST_MASK_METRIC in names else [LAST_MASK_METRIC]
+    metrics = [registry.metric(name, rules[name].options if name in rules else ()) for name in names]
+    return [metric for metric in metrics if metric.heat_threshold != "none"]
+
+
+def _with_kind(region: Region, comparison: Comparison) -> Region:
+    """Tell a region that lies where only one of two padded pictures has pixels."""
+    if comparison.expected is None or comparison.actual is None:
+        return region
+    if comparison.policy.size.value != "pad":
+        return region
+    if _outside(region, comparison.actual.size):
+        return replace(region, kind="only expected")
+    if _outside(region, comparison.expected.size):
+        return replace(region, kind="only actual")
+    return region
+
+
+def _outside(region: Region, size: tuple[int, int]) -> bool:
+    return region.box.x >= size[0] or region.box.y >= size[1]
+
+
+def _notes(expected: Image, actual: Image) -> tuple[str, ...]:
+    notes = [f"{image.info.label}: {note}" for image in (expected, actual) for note in image.info.notes]
+    if expected.info.icc != actual.info.icc:
+        notes.append("the colour profiles (ICC) differ; colours are compared as stored")
+    if expected.info.gamma != actual.info.gamma:
+        notes.append("the gamma tags differ; colours are compared as stored")
+    if expected.info.orientation != actual.info.orientation:
+        notes.append("the EXIF orientations differ; both were applied")
+    if expected.pixels.dtype != actual.pixels.dtype:
+        notes.append(
+            f"the depths differ: expected {expected.info.mode}, actual {actual.info.mode}; the deeper one held"
+        )
+    return tuple(notes)
+
+
+def _size(image: Image) -> str:
+    return f"{image.size[0]}x{image.size[1]}"

@@ -1,0 +1,206 @@
+"""pytest's door to imgdiff: options, hooks and the fixture.
+
+pytest imports this file in every run of everybody's suite. It imports pytest alone; whatever does the work is
+imported by the hook or fixture that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from pytest_imgdiff.collecting import ScanFile, ScanFolder
+    from pytest_imgdiff.fixture import ImageAssertion
+    from pytest_imgdiff.run import ImageRun
+
+FIXTURE = "assert_images_similar"
+RUN = pytest.StashKey["ImageRun"]()
+RUN_ID = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options ``--imgdiff-*`` and the ini keys ``imgdiff_*``."""
+    group = parser.getgroup("imgdiff", "image comparison")
+    group.addoption(
+        "--imgdiff-scan",
+        nargs=2,
+        action="append",
+        metavar=("EXPECTED", "ACTUAL"),
+        help="Compare two folders, one test for each picture in either; may be given several times.",
+    )
+    group.addoption(
+        "--imgdiff-only",
+        action="append",
+        metavar="NAME",
+        help="Of a scan, compare only the picture of this name; may be given several times.",
+    )
+    group.addoption(
+        "--imgdiff-update",
+        choices=("none", "missing", "failed", "all"),
+        default="none",
+        help="Accept actual images as baselines: where there is none, where the comparison failed (missing ones too), "
+        "or always.",
+    )
+    group.addoption(
+        "--imgdiff-update-in-ci",
+        action="store_true",
+        help="Allow --imgdiff-update and --imgdiff-prune although CI is set.",
+    )
+    group.addoption(
+        "--imgdiff-prune", action="store_true", help="After a complete run, delete the baselines that no test used."
+    )
+    group.addoption(
+        "--imgdiff-config", metavar="FILE", help="The configuration (default: imgdiff.yaml in the rootdir)."
+    )
+    group.addoption("--imgdiff-report", metavar="DIR", help="Where results and report go (default: imgdiff-report).")
+    group.addoption("--imgdiff-baselines", metavar="DIR", help="Where baselines are stored (default: baselines).")
+    group.addoption(
+        "--imgdiff-set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad; may be given several "
+        "times.",
+    )
+    parser.addini("imgdiff_config", "The configuration file, relative to the rootdir.")
+    parser.addini("imgdiff_report", "Where results and report go, relative to the rootdir.")
+    parser.addini("imgdiff_baselines", "Where baselines are stored, relative to the rootdir.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what must not be, and let a scan alone stand for the whole run."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    config.stash[RUN_ID] = worker.get("imgdiff_run") or uuid.uuid4().hex
+    option = config.option
+    if (option.imgdiff_update != "none" or option.imgdiff_prune) and not option.imgdiff_update_in_ci:
+        from pytest_imgdiff.environment import in_ci
+
+        if in_ci(os.environ):
+            raise pytest.UsageError(
+                "baselines are not changed in CI (the environment variable CI is set): run this on your machine and "
+                "commit the result, or add --imgdiff-update-in-ci"
+            )
+    if option.imgdiff_scan:
+        from pytest_imgdiff.collecting import choose_scans
+
+        choose_scans(config)
+
+
+def image_run(config: pytest.Config) -> ImageRun:
+    """Return what the image comparisons of this run share, made on first use."""
+    if RUN not in config.stash:
+        from pytest_imgdiff.run import ImageRun
+
+        config.stash[RUN] = ImageRun(config, config.stash[RUN_ID])
+    return config.stash[RUN]
+
+
+def pytest_report_header() -> list[str]:
+    """Print the versions that can change a result."""
+    from pytest_imgdiff import __version__
+    from pytest_imgdiff.environment import opencv_warning, versions
+
+    named = ", ".join(f"{name} {version}" for name, version in versions().items())
+    warning = opencv_warning()
+    return [f"imgdiff: {__version__} ({named})", *([f"imgdiff: warning: {warning}"] if warning else [])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give every pytest-xdist worker the identifier of the run."""
+    node.workerinput["imgdiff_run"] = node.config.stash[RUN_ID]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile | None:
+    """Collect the scans of an imgdiff.yaml that was named on the command line."""
+    if file_path.suffix not in {".yaml", ".yml"} or "imgdiff" not in file_path.name:
+        return None
+    if not parent.session.isinitpath(file_path):
+        return None
+    from pytest_imgdiff.collecting import ScanFile
+
+    return ScanFile.from_parent(parent, path=file_path, run=image_run(parent.config))
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> ScanFolder | None:
+    """Collect the pairs of a folder that ``--imgdiff-scan`` named as EXPECTED."""
+    if not parent.config.option.imgdiff_scan:
+        return None
+    from pytest_imgdiff.collecting import scan_folder
+
+    return scan_folder(path, parent, image_run(parent.config))
+
+
+def is_image_test(item: pytest.Item) -> bool:
+    """Return whether the item is a pair of a scan, or a test that asks for the fixture."""
+    return FIXTURE in getattr(item, "fixturenames", ()) or getattr(item, "is_imgdiff_pair", False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say which image tests are to run, so that one that never does is missed."""
+    ids = [item.nodeid for item in session.items if is_image_test(item)]
+    if ids and not session.config.option.collectonly:
+        image_run(session.config).begin(session.items, ids)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Say that an image test ran to its end."""
+    outcome = yield
+    if is_image_test(item):
+        image_run(item.config).finished(item.nodeid)
+    return outcome
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse a faulty configuration before pytest-xdist starts a worker that would stumble over it."""
+    config = session.config
+    if config.pluginmanager.hasplugin("dsession") and _has_settings(config):
+        image_run(config)
+
+
+def _has_settings(config: pytest.Config) -> bool:
+    named = config.option.imgdiff_config or config.getini("imgdiff_config") or config.option.imgdiff_set
+    return bool(named) or any((config.rootpath / f"imgdiff{suffix}").exists() for suffix in (".yaml", ".yml"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take note of a worker that compared images, or that died and may have."""
+    if error or getattr(node, "workeroutput", {}).get("imgdiff"):
+        image_run(node.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Merge what all processes recorded, and write the report."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["imgdiff"] = RUN in config.stash
+    if RUN in config.stash:
+        config.stash[RUN].finish(session)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what became of the images, what was written, and where the report is."""
+    if RUN in config.stash:
+        config.stash[RUN].print_summary(terminalreporter)
+
+
+@pytest.fixture
+def assert_images_similar(request: pytest.FixtureRequest) -> ImageAssertion:
+    """Assert that a picture looks as it should.
+
+    ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, without
+    one, with the stored baseline; it returns the comparison or fails the test.
+    """
+    from pytest_imgdiff.fixture import ImageAssertion
+
+    run = image_run(request.config)
+    return ImageAssertion(run.workspace, run.identity(request))

@@ -1,0 +1,123 @@
+"""Name to metric, through pluggy: the built-in ones, those of installed packages, those of conftest.py files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+import pluggy
+
+from pytest_imgdiff import hookspecs
+from pytest_imgdiff.builtin import METRICS
+from pytest_imgdiff.errors import ImgdiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_imgdiff.model import Metric
+    from pytest_imgdiff.record import RunRecord
+
+ENTRY_POINT_GROUP = "imgdiff"
+HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
+METRIC_ATTRIBUTES = ("name", "direction", "perfect", "bounds", "counts_pixels", "unit", "heat_threshold", "measure")
+
+
+class _HookManager(pluggy.PluginManager):
+    """Takes a function for a hook by its name, so that a conftest.py need not import a marker."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        marked = super().parse_hookimpl_opts(plugin, name)
+        if marked is None and name in HOOKS and callable(getattr(plugin, name, None)):
+            return cast("pluggy.HookimplOpts", {})
+        return marked
+
+
+class Registry:
+    """The metrics and loaders that this run knows.
+
+    Args:
+        plugins: modules or objects with ``imgdiff_*`` functions, beside those of installed packages.
+
+    Raises:
+        ImgdiffError: two plugins give a metric of the same name, or an installed one cannot be loaded.
+    """
+
+    def __init__(self, plugins: Iterable[object] = ()) -> None:
+        self._hooks = _HookManager("imgdiff")
+        self._hooks.add_hookspecs(hookspecs)
+        try:
+            self._hooks.load_setuptools_entrypoints(ENTRY_POINT_GROUP)
+        except Exception as error:
+            msg = f"a plugin of the entry-point group {ENTRY_POINT_GROUP!r} cannot be loaded: {error}"
+            raise ImgdiffError(msg) from error
+        for plugin in plugins:
+            if not self._hooks.is_registered(plugin):
+                self._hooks.register(plugin)
+        self._classes = self._collect()
+        self._made: dict[tuple[str, str], Metric] = {}
+
+    def _collect(self) -> dict[str, Any]:
+        classes: dict[str, Any] = dict(METRICS)
+        for provided in self._hooks.hook.imgdiff_metrics():
+            for name, target in provided.items():
+                if name in classes:
+                    msg = f"two metrics are named {name!r}: {_called(classes[name])} and {_called(target)}"
+                    raise ImgdiffError(msg)
+                classes[name] = target
+        return classes
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics, sorted."""
+        return sorted(self._classes)
+
+    def metric_class(self, name: str) -> type[Metric]:
+        """Return the class of a metric.
+
+        Raises:
+            ImgdiffError: there is none of that name, or what it needs is not installed.
+        """
+        if name not in self._classes:
+            raise ImgdiffError(self._unknown(name))
+        target = self._classes[name]
+        if isinstance(target, str):
+            target = _imported(name, target)
+            self._classes[name] = target
+        lacking = [attribute for attribute in METRIC_ATTRIBUTES if not hasattr(target, attribute)]
+        if lacking:
+            raise ImgdiffError(f"metric {name!r} ({_called(target)}) lacks {', '.join(lacking)}")
+        return cast("type[Metric]", target)
+
+    def metric(self, name: str, options: tuple[tuple[str, Any], ...] = ()) -> Metric:
+        """Return the metric made with these options, the same object for the same options."""
+        key = (name, repr(options))  # an option may be a list
+        if key not in self._made:
+            self._made[key] = self.metric_class(name)(**dict(options))
+        return self._made[key]
+
+    def load(self, source: object) -> object | None:
+        """Ask the plugins' ``imgdiff_load`` hooks what this value stands for."""
+        loaded: object | None = self._hooks.hook.imgdiff_load(source=source)
+        return loaded
+
+    def reported(self, run: RunRecord, directory: Path) -> None:
+        """Tell the plugins that a report was written."""
+        self._hooks.hook.imgdiff_report(run=run, directory=directory)
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._classes, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown metric {name!r}{hint} (known: {', '.join(self.names())})"
+
+
+def _imported(name: str, target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ImgdiffError(f"metric {name!r} cannot be loaded from {target}: {error}") from error
+
+
+def _called(target: Any) -> str:
+    return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"

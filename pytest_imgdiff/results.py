@@ -1,0 +1,177 @@
+"""The results of a run while it runs: one JSON line each, appended whole by the process that made it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.record import ComparisonRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+MARKER = ".gitignore"
+MARK = "# written by pytest-imgdiff: this folder is replaced by every run\n*\n"
+LINES = "records"
+
+
+class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
+    """The image tests or pairs that are to be run; every process of a run says the same."""
+
+    ids: list[str]
+
+
+class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
+    """One of them ran to its end, whatever came of it."""
+
+    id: str
+
+
+class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
+    """A stored baseline that a test asked for, relative to the baselines folder."""
+
+    baseline: str
+
+
+Line = ComparisonRecord | Collected | Finished | Used
+
+
+@dataclass
+class Merged:
+    """What all processes of a run wrote."""
+
+    records: dict[str, ComparisonRecord] = field(default_factory=dict)
+    """By name; of a test that was run again, the last."""
+    collected: dict[str, None] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    torn: int = 0
+    """Lines that are not whole: their process died while it wrote."""
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """What was collected and did not finish, in the order of collection."""
+        return [item for item in self.collected if item not in self.finished]
+
+
+class ResultsFolder:
+    """The report's folder, and in it the lines of one run.
+
+    Args:
+        directory: the report's folder.
+        run: an identifier of the run, the same in all its processes.
+        process: an identifier of this process in the run.
+    """
+
+    def __init__(self, directory: Path, run: str, process: str = "main") -> None:
+        self.directory = directory
+        self._lines = directory / LINES / run
+        self._file = self._lines / f"{process}-{os.getpid()}.jsonl"
+
+    @property
+    def begun(self) -> bool:
+        """Whether any process of this run has begun to write."""
+        return self._lines.is_dir()
+
+    def begin(self) -> None:
+        """Make the folder and, as the first process of the run to come here, empty it of the run before.
+
+        Raises:
+            ReportError: the folder is in use for something else, or cannot be written.
+        """
+        if self.begun:
+            return
+        try:
+            self._claim()
+            (self.directory / LINES).mkdir(parents=True, exist_ok=True)
+            self._lines.mkdir()
+        except FileExistsError:
+            return  # another process of this run was first
+        except OSError as error:
+            raise ReportError(_cannot_write(self.directory, error)) from error
+        self._remove_other_runs()
+
+    def _claim(self) -> None:
+        marker = self.directory / MARKER
+        if self.directory.is_dir() and any(self.directory.iterdir()):
+            if not marker.is_file() or not marker.read_text(encoding="utf-8", errors="replace").startswith(MARK[:30]):
+                msg = (
+                    f"{self.directory}: holds files that are not an earlier report's; name another folder for the "
+                    "report, or empty this one"
+                )
+                raise ReportError(msg)
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        marker.write_text(MARK, encoding="utf-8")
+
+    def _remove_other_runs(self) -> None:
+        for name in ("index.html", "results.json", "summary.md"):
+            (self.directory / name).unlink(missing_ok=True)
+        shutil.rmtree(self.directory / "pictures", ignore_errors=True)
+        for other in (self.directory / LINES).iterdir():
+            if other != self._lines:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def append(self, line: Line) -> None:
+        """Append one line, whole.
+
+        Raises:
+            ReportError: it cannot be written (the disk is full, say).
+        """
+        self.begin()
+        data = msgspec.json.encode(line) + b"\n"
+        try:
+            handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            try:
+                written = os.write(handle, data)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise ReportError(_cannot_write(self._file, error)) from error
+        if written != len(data):
+            raise ReportError(_cannot_write(self._file, OSError("the disk is full")))
+
+    def merge(self) -> Merged:
+        """Read what all processes of the run wrote.
+
+        Raises:
+            ReportError: a file of theirs cannot be read.
+        """
+        merged = Merged()
+        try:
+            for path in sorted(self._lines.iterdir()):
+                _take(path.read_bytes().split(b"\n"), merged)
+        except OSError as error:
+            msg = f"{self._lines}: cannot be read: {error.strerror}"
+            raise ReportError(msg) from error
+        return merged
+
+
+def _take(lines: Iterable[bytes], merged: Merged) -> None:
+    decoder = msgspec.json.Decoder(Line)
+    for line in lines:
+        if not line:
+            continue
+        try:
+            value = decoder.decode(line)
+        except msgspec.MsgspecError:
+            merged.torn += 1
+            continue
+        if isinstance(value, ComparisonRecord):
+            merged.records[value.name] = value
+        elif isinstance(value, Collected):
+            merged.collected.update(dict.fromkeys(value.ids))
+        elif isinstance(value, Finished):
+            merged.finished.add(value.id)
+        else:
+            merged.used.add(value.baseline)
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"{path}: the results cannot be written: {error.strerror or error}"

@@ -1,0 +1,187 @@
+"""Scan mode: two trees of pictures as pytest items."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.pictures import BLUE, RED, square, trees, write
+
+SCAN = ["--imgdiff-scan", "expected", "actual"]
+CONFIG = "scans:\n  - {expected: expected, actual: actual}\n"
+
+
+def results(pytester):
+    return json.loads((pytester.path / "imgdiff-report/results.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def two_trees(pytester):
+    trees(pytester.path)
+    pytester.makepyfile(test_something="def test_that_is_not_asked_for(): raise AssertionError")
+    return pytester
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+@pytest.mark.parametrize("way", ["option", "file"])
+def test_one_item_for_each_picture_of_the_union(two_trees, workers, way):
+    if way == "file":
+        (two_trees.path / "imgdiff.yaml").write_text(CONFIG, encoding="utf-8")
+    run = two_trees.runpytest_subprocess(*(SCAN if way == "option" else ["imgdiff.yaml"]), *workers)
+    run.assert_outcomes(passed=1, failed=3)
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    records = {record["name"].rpartition("::")[2]: record for record in results(two_trees)["comparisons"]}
+    assert {name: record["verdict"] for name, record in records.items()} == {
+        "gone.png": "unmatched",
+        "new.png": "missing",
+        "same.png": "match",
+        "sub/other.png": "different",
+    }
+    assert results(two_trees)["complete"]
+
+
+def test_no_absolute_path_reaches_the_results(two_trees):
+    two_trees.runpytest_subprocess(*SCAN)
+    report = two_trees.path / "imgdiff-report"
+    for name in ("results.json", "index.html", "summary.md"):
+        assert str(two_trees.path) not in (report / name).read_text(encoding="utf-8")
+    for lines in (report / "records").rglob("*.jsonl"):
+        assert str(two_trees.path) not in lines.read_text(encoding="utf-8")
+
+
+def test_items_are_chosen_stopped_and_repeated_as_everywhere(two_trees):
+    two_trees.runpytest_subprocess(*SCAN, "-k", "same or gone").assert_outcomes(passed=1, failed=1, deselected=2)
+    two_trees.runpytest_subprocess(*SCAN, "-x").assert_outcomes(failed=1)
+    two_trees.runpytest_subprocess(*SCAN).assert_outcomes(passed=1, failed=3)
+    two_trees.runpytest_subprocess(*SCAN, "--lf").assert_outcomes(failed=3)
+    two_trees.runpytest_subprocess(*SCAN, "--imgdiff-only", "sub/other.png").assert_outcomes(failed=1)
+    listed = two_trees.runpytest_subprocess(*SCAN, "--collect-only", "-q")
+    listed.stdout.fnmatch_lines(
+        ["expected::gone.png", "expected::new.png", "expected::same.png", "expected::sub/other.png"]
+    )
+
+
+def test_junit_xml_names_verdict_and_values(two_trees):
+    two_trees.runpytest_subprocess(*SCAN, "--junitxml=junit.xml", "-n", "2")
+    cases = ET.parse(two_trees.path / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own file
+    found = {case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in cases}
+    assert found["sub/other.png"]["imgdiff.verdict"] == "different"
+    assert found["sub/other.png"]["imgdiff.perceptual.pixels"] == "400"
+    assert float(found["sub/other.png"]["imgdiff.perceptual"]) == 0.25
+    assert found["same.png"]["imgdiff.verdict"] == "match"
+
+
+def test_accepting_copies_the_actual_bytes_and_touches_nothing_else(two_trees):
+    expected, actual = two_trees.path / "expected", two_trees.path / "actual"
+    gone = (expected / "gone.png").read_bytes()
+    two_trees.runpytest_subprocess(*SCAN, "--imgdiff-update=missing").assert_outcomes(passed=2, failed=2)
+    assert (expected / "new.png").read_bytes() == (actual / "new.png").read_bytes()
+    two_trees.runpytest_subprocess(*SCAN, "--imgdiff-update=failed").assert_outcomes(passed=3, failed=1)
+    assert (expected / "sub/other.png").read_bytes() == (actual / "sub/other.png").read_bytes()
+    assert (expected / "gone.png").read_bytes() == gone
+
+
+def test_one_sided_pictures_can_be_allowed(two_trees):
+    allowed = ["--imgdiff-set", "missing=allow", "--imgdiff-set", "unmatched=allow"]
+    two_trees.runpytest_subprocess(*SCAN, *allowed).assert_outcomes(passed=3, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "told"),
+    [
+        pytest.param(
+            lambda root: [path.unlink() for path in root.rglob("*.png")], "no pictures*an empty scan", id="empty"
+        ),
+        pytest.param(lambda root: shutil.rmtree(root / "actual"), "actual*does not exist", id="no-actual-folder"),
+        pytest.param(
+            lambda root: (shutil.rmtree(root / "actual"), (root / "actual").symlink_to(root / "expected")),
+            "are the same one",
+            id="the-same-folder",
+        ),
+    ],
+)
+def test_a_scan_that_proves_nothing_fails(two_trees, prepare, told):
+    prepare(two_trees.path)
+    run = two_trees.runpytest_subprocess(*SCAN)
+    assert run.ret != 0
+    run.stdout.fnmatch_lines([f"*{told}*"])
+    assert "Traceback" not in run.stdout.str() + run.stderr.str()
+
+
+def test_a_folder_of_expected_pictures_that_is_not_there_is_a_usage_error(pytester):
+    run = pytester.runpytest_subprocess("--imgdiff-scan", "nowhere", "actual")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["*nowhere*no such folder*"])
+
+
+def test_a_file_without_scans_is_told(pytester):
+    (pytester.path / "imgdiff.yaml").write_text("size: pad\n", encoding="utf-8")
+    run = pytester.runpytest_subprocess("imgdiff.yaml")
+    assert run.ret != 0
+    run.stdout.fnmatch_lines(["*names no scans*"])
+
+
+def test_several_scans_of_one_file_keep_their_names_apart(pytester):
+    for folder in ("one", "two"):
+        trees(pytester.path / folder)
+    scans = "".join(f"  - {{expected: {name}/expected, actual: {name}/actual}}\n" for name in ("one", "two"))
+    (pytester.path / "imgdiff.yaml").write_text(f"scans:\n{scans}", encoding="utf-8")
+    pytester.runpytest_subprocess("imgdiff.yaml").assert_outcomes(passed=2, failed=6)
+    names = [record["name"] for record in results(pytester)["comparisons"]]
+    assert len(set(names)) == 8
+    assert "imgdiff.yaml::two/actual/sub/other.png" in names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names that are not UTF-8 exist on Linux only")
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_names_that_are_not_utf8_or_hostile(pytester, workers):
+    names = [b"caf\xe9.png", "na\u0131ve \U0001f600.png".encode(), b"a b&<script>.png", b"new\nline.png", b"[x].png"]
+    for name in names:
+        for side, colour in (("expected", RED), ("actual", BLUE)):
+            path = write(pytester.path / side / "plain.png", square(colour))
+            os.rename(os.fsencode(path), os.path.join(os.fsencode(path.parent), name))  # noqa: PTH104, PTH118 - bytes
+    run = pytester.runpytest_subprocess(*SCAN, *workers)
+    run.assert_outcomes(failed=5)
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    shown = {record["name"] for record in results(pytester)["comparisons"]}
+    assert r"expected::caf\xe9.png" in shown
+    assert r"expected::new\x0aline.png" in shown
+    assert len(shown) == 5
+
+
+def test_a_broken_picture_is_one_failure_among_the_others(two_trees):
+    (two_trees.path / "actual/same.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    run = two_trees.runpytest_subprocess(*SCAN)
+    run.assert_outcomes(failed=4)
+    run.stdout.fnmatch_lines(["*actual/same.png: PNG: truncated*"])
+    assert {r["verdict"] for r in results(two_trees)["comparisons"]} == {"broken", "different", "missing", "unmatched"}
+
+
+def test_a_report_folder_in_use_for_something_else_is_left_alone(two_trees):
+    precious = two_trees.path / "imgdiff-report/precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine", encoding="utf-8")
+    run = two_trees.runpytest_subprocess(*SCAN)
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["*holds files that are not an earlier report's*"])
+    assert precious.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_run_without_images_keeps_the_report_of_the_run_before(two_trees):
+    two_trees.runpytest_subprocess(*SCAN)
+    before = (two_trees.path / "imgdiff-report/results.json").read_bytes()
+    two_trees.makepyfile(test_plain="def test_plain(): pass")
+    two_trees.runpytest_subprocess("test_plain.py").assert_outcomes(passed=1)
+    assert (two_trees.path / "imgdiff-report/results.json").read_bytes() == before
+
+
+def test_the_step_summary_of_a_ci_job_is_written(two_trees, monkeypatch):
+    summary = two_trees.path / "step.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    two_trees.runpytest_subprocess(*SCAN)
+    assert "sub/other.png" in summary.read_text(encoding="utf-8")
