@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
-    executable = next((path for name in EXECUTABLES if (path := shutil.which(name))), None)
+    found = (path for name in EXECUTABLES if (path := shutil.which(name)))
+    executable = os.environ.get("CHROMIUM") or next(found, None)
     if executable is None:
-        pytest.skip("there is no Chromium on the PATH")
+        pytest.skip("there is no Chromium on the PATH, nor one named in CHROMIUM")
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         yield chromium
