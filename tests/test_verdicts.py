@@ -248,4 +248,6 @@ if __name__ == "__main__":
         for number, case in enumerate(CASES, 1):
             verdict, told = judged(case, Path(folder))
             wrong = "" if verdict == case.verdict else "  WRONG"
-            sys.stdout.write(f"{number:2} {case.name:55} {verdict:10} {case.note or told}{wrong}\n".replace(folder, "."))
+            sys.stdout.write(
+                f"{number:2} {case.name:55} {verdict:10} {case.note or told}{wrong}\n".replace(folder, ".")
+            )

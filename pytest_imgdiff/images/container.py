@@ -1,0 +1,68 @@
+"""What every format says of its file before a pixel is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Raster = NDArray[Any]
+"""(height, width, 4) straight RGBA of uint8, uint16, float32 or float64, freshly allocated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One frame or page, as stored.
+
+    Attributes:
+        width, height: in pixels, before the orientation is applied.
+        mode: channels and depth, such as ``RGB 8-bit``.
+        orientation: the EXIF orientation to apply, 1 to 8.
+        icc: the embedded ICC profile.
+    """
+
+    width: int
+    height: int
+    mode: str
+    orientation: int = 1
+    icc: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Container:
+    """A file whose headers were read and whose structure was checked.
+
+    Attributes:
+        format: ``PNG``, ``JPEG``, ...
+        pages: its frames or pages, in order; at least one.
+        decode: yields the rasters of the pages with these indices (ascending), in that order.
+        cumulative: a frame builds on those before it, so that these are decoded too.
+        gamma: the PNG gAMA value.
+        notes: what the reader should know.
+    """
+
+    format: str
+    pages: Sequence[Page]
+    decode: Callable[[Sequence[int]], Iterator[Raster]]
+    cumulative: bool = False
+    gamma: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def opaque(colour: Raster) -> Raster:
+    """Return (height, width, 3) RGB or (height, width) gray as RGBA with full alpha."""
+    height, width = colour.shape[:2]
+    raster = np.empty((height, width, 4), colour.dtype)
+    raster[..., :3] = colour if colour.ndim == 3 else colour[..., None]  # noqa: PLR2004 - an axis of channels
+    raster[..., 3] = full_scale(colour.dtype)
+    return raster
+
+
+def full_scale(dtype: np.dtype[Any]) -> int:
+    """Return the value of full intensity: the integer's maximum, or 1 for floats."""
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1

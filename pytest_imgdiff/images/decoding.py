@@ -1,0 +1,178 @@
+"""From a source to images in the normal form."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.images.avif import open_avif
+from pytest_imgdiff.images.bmp import open_bmp
+from pytest_imgdiff.images.gif import open_gif
+from pytest_imgdiff.images.jpeg import open_jpeg
+from pytest_imgdiff.images.orientation import oriented
+from pytest_imgdiff.images.png import open_png
+from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
+from pytest_imgdiff.images.tiff import open_tiff
+from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.images.values import raster_of_channels, raster_of_picture
+from pytest_imgdiff.images.webp import open_webp
+from pytest_imgdiff.model import DEFAULT_MAX_PIXELS, Image, ImageInfo
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.images.container import Container, Raster
+    from pytest_imgdiff.images.source import Source
+    from pytest_imgdiff.model import FrameChoice, Pixels
+
+_OPENERS: Mapping[Format, Callable[[bytes], Container]] = {
+    "PNG": open_png,
+    "JPEG": open_jpeg,
+    "WebP": open_webp,
+    "GIF": open_gif,
+    "BMP": open_bmp,
+    "TIFF": open_tiff,
+    "AVIF": open_avif,
+}
+
+_NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
+
+
+def decode(
+    source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[Image, ...]:
+    """Decode a source into the normal form of `Image`.
+
+    Args:
+        source: what `read` returned.
+        frames: of an animated or multi-page file the index of one frame, or ``all``; ``refuse`` takes files of
+            one frame only. A source of one frame takes ``0`` and ``all`` too.
+        max_pixels: the largest width x height that is decoded; all frames that have to be decoded count together,
+            which in an animation are those before the chosen one as well. Checked before decoding.
+
+    Returns:
+        One image, or one per frame.
+
+    Raises:
+        BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
+            lacks the frame.
+    """
+    if source.image is not None:
+        return (source.image,)
+    kind: str = source.kind
+    try:
+        if source.data is None:
+            _chosen(frames, 1)
+            return (_from_value(source, max_pixels),)
+        kind = found = sniff(source.data)
+        return _from_file(source, found, source.data, frames, max_pixels)
+    except UnreadableError as error:
+        hint = _NOT_A_PATH if (source.kind, error.kind) == ("bytes", "text") else ""
+        raise BrokenImageError(source.label, error.kind or kind, printable(error.cause + hint)) from error.__cause__
+    except MemoryError:
+        raise BrokenImageError(source.label, kind, "there is not enough memory to decode it") from None
+    except Exception as error:
+        # Whatever a decoder raises on data that nobody has thought of is a broken image, never a traceback.
+        cause = printable(f"it cannot be decoded ({type(error).__name__}: {error})")
+        raise BrokenImageError(source.label, kind, cause) from error
+
+
+def _from_value(source: Source, max_pixels: int) -> Image:
+    notes: tuple[str, ...] = ()
+    mode = source.mode
+    if source.picture is not None:
+        _check_size(*source.picture.size, max_pixels)
+        raster, mode, notes = raster_of_picture(source.picture)
+    else:
+        values = cast("NDArray[Any]", source.pixels)
+        _check_size(values.shape[1], values.shape[0], max_pixels)
+        raster = raster_of_channels(values)
+    height, width = raster.shape[:2]
+    return Image(_normal(raster), ImageInfo(source.label, source.kind, width, height, mode, notes=notes))
+
+
+def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
+    container = _OPENERS[found](data)
+    indices = _chosen(frames, len(container.pages))
+    _check_total(container, indices, max_pixels)
+    notes = container.notes + _extension_notes(source, found)
+    images: list[Image] = []
+    for index, raster in zip(indices, container.decode(indices), strict=True):
+        page = container.pages[index]
+        pixels = _normal(oriented(raster, page.orientation))
+        info = ImageInfo(
+            label=source.label,
+            format="figure" if source.kind == "figure" else found,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            mode=page.mode,
+            frames=len(container.pages),
+            frame=index,
+            orientation=page.orientation,
+            icc=hashlib.sha256(page.icc).hexdigest() if page.icc else None,
+            gamma=container.gamma,
+            byte_size=len(data),
+            notes=notes,
+        )
+        images.append(Image(pixels, info, data))
+    return tuple(images)
+
+
+def _check_total(container: Container, indices: Sequence[int], max_pixels: int) -> None:
+    """Refuse more pixels than allowed, in one page or in all that have to be decoded."""
+    decoded = range(indices[-1] + 1) if container.cumulative else indices
+    total = 0
+    for index in decoded:
+        page = container.pages[index]
+        _check_size(page.width, page.height, max_pixels)
+        total += page.width * page.height
+    if total > max_pixels:
+        raise UnreadableError(
+            f"its {len(decoded)} frames up to the last one wanted have {total:,} pixels together, more than max_pixels "
+            f"({max_pixels:,}); name an earlier frame or raise max_pixels"
+        )
+
+
+def _chosen(frames: FrameChoice, count: int) -> Sequence[int]:
+    if frames == "all":
+        return range(count)
+    if frames == "refuse":
+        if count > 1:
+            raise UnreadableError(f"it has {count} frames; name one (`frames: 0`) or compare them all (`frames: all`)")
+        return (0,)
+    if not 0 <= frames < count:
+        raise UnreadableError(f"it has no frame {frames}; its frames are 0 to {count - 1}")
+    return (frames,)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise UnreadableError(
+            f"{width} x {height} pixels are {width * height:,}, more than max_pixels ({max_pixels:,}); "
+            "it was not decoded; raise max_pixels if it is meant to be so large"
+        )
+
+
+def _extension_notes(source: Source, found: Format) -> tuple[str, ...]:
+    if source.path is None:
+        return ()
+    extension = os.path.splitext(os.fsdecode(source.path))[1].lower()  # noqa: PTH122 - the path may be bytes
+    named = EXTENSIONS.get(extension)
+    return (f"named {extension}, but holds {found}",) if named not in (None, found) else ()
+
+
+def _normal(raster: Raster) -> Pixels:
+    """Return the raster contiguous and read-only, without the colour that full transparency hides."""
+    pixels = np.ascontiguousarray(raster)
+    hidden = pixels[..., 3] == 0
+    if hidden.any():
+        pixels[hidden] = 0
+    pixels.setflags(write=False)
+    return pixels

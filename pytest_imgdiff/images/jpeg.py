@@ -1,0 +1,71 @@
+"""JPEG: decoded by libjpeg-turbo with every warning an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import simplejpeg
+
+from pytest_imgdiff.images.container import Container, Page, Raster, opaque
+from pytest_imgdiff.images.jpeg_segments import JpegHeader, read_segments
+from pytest_imgdiff.images.orientation import orientation_of
+from pytest_imgdiff.images.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+_GRAY, _COLOUR, _CMYK = 1, 3, 4
+_NAMES = {_GRAY: "gray", _COLOUR: "colour", _CMYK: "CMYK"}
+
+
+def open_jpeg(file: bytes) -> Container:
+    """Walk the segments of a JPEG file and return what it says of itself.
+
+    Of a file that holds several pictures (MPO, a photograph with its preview or gain map) the first is read,
+    as every viewer does, and a note says so.
+
+    Raises:
+        UnreadableError: it is cut short, damaged, or of a kind that is not read.
+    """
+    header = read_segments(file)
+    if header.components not in _NAMES:
+        raise UnreadableError(f"a JPEG of {header.components} components is not read")
+    if header.components == _CMYK and not header.adobe:
+        raise UnreadableError("CMYK without Adobe's marker: nothing says whether its inks are inverted; save it as RGB")
+    orientation, orientation_note = orientation_of(header.exif)
+    page = Page(header.width, header.height, f"{_NAMES[header.components]} 8-bit", orientation, header.icc)
+
+    def decode(_: Sequence[int]) -> Iterator[Raster]:
+        yield _decoded(file, header)
+
+    notes = tuple(note for note in (orientation_note, _trailing_note(header)) if note)
+    return Container("JPEG", (page,), decode, notes=notes)
+
+
+def _decoded(file: bytes, header: JpegHeader) -> Raster:
+    space = "CMYK" if header.components == _CMYK else "RGBA"
+    try:
+        decoded: NDArray[np.uint8] = simplejpeg.decode_jpeg(file, space, strict=True)
+    except ValueError as error:
+        raise UnreadableError(f"damaged: {error}") from None
+    if decoded.shape[:2] != (header.height, header.width):
+        raise UnreadableError(f"damaged: it decodes to {decoded.shape[1]} x {decoded.shape[0]} pixels")
+    return _from_inverted_inks(decoded) if space == "CMYK" else decoded
+
+
+def _from_inverted_inks(inks: NDArray[np.uint8]) -> Raster:
+    """Return RGB of Adobe's CMYK, in which 255 means no ink: each colour dimmed by black."""
+    rgb = inks[..., :3].astype(np.uint16)
+    rgb *= inks[..., 3:]
+    rgb += 127
+    rgb //= 255
+    return opaque(rgb.astype(np.uint8))
+
+
+def _trailing_note(header: JpegHeader) -> str | None:
+    if header.pictures:
+        return "it holds several pictures (MPF); the first is compared"
+    return f"{header.trailing:,} bytes follow its end" if header.trailing else None

@@ -1,0 +1,140 @@
+"""The marker segments of a JPEG file, walked to its end.
+
+Source: ITU-T T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_imgdiff.images.unreadable import UnreadableError
+
+_START_OF_SCAN = 0xDA
+_APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
+_END = 0xD9
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""SOF0 to SOF15, without DHT, JPG and DAC."""
+_KINDS_READ = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+_KINDS_REFUSED = {0xC3: "lossless", 0xC9: "arithmetic-coded", 0xCA: "arithmetic-coded progressive"}
+_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+"""In entropy-coded data FF 00 is a byte, FF D0..D7 are restart marks, and everything else ends the scan."""
+_MOST_SCANS = 100
+"""Progressive encoders write about ten; thousands of empty scans would keep the decoder busy for minutes."""
+_MOST_SEGMENTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What the segments say.
+
+    Attributes:
+        width, height: in pixels.
+        components: 1 gray, 3 colour, 4 CMYK.
+        kind: ``baseline``, ``extended`` or ``progressive``.
+        adobe: whether Adobe's APP14 segment is there.
+        exif: the first EXIF block.
+        icc: the ICC profile, joined from its parts.
+        pictures: whether an index of further pictures (MPF) is there.
+        trailing: how many bytes follow the end of the picture.
+    """
+
+    width: int
+    height: int
+    components: int
+    kind: str
+    adobe: bool
+    exif: bytes | None
+    icc: bytes | None
+    pictures: bool
+    trailing: int
+
+
+def read_segments(file: bytes) -> JpegHeader:
+    """Walk all segments up to the end-of-image marker.
+
+    Raises:
+        UnreadableError: the file is cut short or damaged, or of a kind that is not read.
+    """
+    frame: bytes | None = None
+    kind = ""
+    scans = 0
+    applications: list[tuple[int, bytes]] = []
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        marker, at = _marker(file, at)
+        if marker == _END:
+            return _header(frame, kind, scans, applications, len(file) - at)
+        length = int.from_bytes(file[at : at + 2], "big")
+        data = file[at + 2 : at + length]
+        if length < 2 or len(data) != length - 2:  # noqa: PLR2004 - the length counts its own two bytes
+            raise UnreadableError("truncated: it ends inside a segment")
+        at += length
+        if marker in _FRAMES:
+            if frame is not None:
+                raise UnreadableError("it has two frame headers (a hierarchical JPEG), which is not read")
+            frame, kind = data, _kind(marker)
+        elif _APP0 <= marker <= _APP15:
+            applications.append((marker, data))
+        elif marker == _START_OF_SCAN:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise UnreadableError(f"it has more than {_MOST_SCANS} scans")
+            at = _end_of_scan(file, at)
+    raise UnreadableError(f"it has more than {_MOST_SEGMENTS:,} segments")
+
+
+def _marker(file: bytes, at: int) -> tuple[int, int]:
+    """Return the marker at this offset and the offset after it; fill bytes may stand before it."""
+    start = at
+    while file[at : at + 1] == b"\xff":
+        at += 1
+    if at >= len(file):
+        raise UnreadableError("truncated: it ends without an end-of-image marker")
+    if at == start:
+        raise UnreadableError(f"damaged: no marker stands at byte {at}")
+    return file[at], at + 1
+
+
+def _end_of_scan(file: bytes, at: int) -> int:
+    found = _MARKER_IN_SCAN.search(file, at)
+    if found is None:
+        raise UnreadableError("truncated: it ends inside its compressed data, without an end-of-image marker")
+    return found.start()
+
+
+def _kind(marker: int) -> str:
+    if marker in _KINDS_READ:
+        return _KINDS_READ[marker]
+    kind = _KINDS_REFUSED.get(marker, "hierarchical or otherwise unusual")
+    raise UnreadableError(f"{kind} JPEG is not read; save it as baseline JPEG or PNG")
+
+
+def _header(
+    frame: bytes | None, kind: str, scans: int, applications: list[tuple[int, bytes]], trailing: int
+) -> JpegHeader:
+    if frame is None or len(frame) < 6 or not scans:  # noqa: PLR2004 - up to the count of components
+        raise UnreadableError("damaged: it has no picture in it")
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    if frame[0] != 8:  # noqa: PLR2004 - bits
+        raise UnreadableError(f"{frame[0]}-bit JPEG is not read; save it as 16-bit PNG")
+    if not width or not height:
+        raise UnreadableError(f"its header says {width} x {height} pixels")
+    return JpegHeader(
+        width,
+        height,
+        components=frame[5],
+        kind=kind,
+        adobe=any(marker == _APP14 and data.startswith(b"Adobe") for marker, data in applications),
+        exif=next((data for marker, data in applications if marker == _APP1 and data.startswith(b"Exif\0\0")), None),
+        icc=_profile(applications),
+        pictures=any(marker == _APP2 and data.startswith(b"MPF\0") for marker, data in applications),
+        trailing=trailing,
+    )
+
+
+def _profile(applications: list[tuple[int, bytes]]) -> bytes | None:
+    """Join the numbered parts of the ICC profile: ICC.1, annex B.4."""
+    prefix = b"ICC_PROFILE\0"
+    parts = [data[len(prefix) :] for marker, data in applications if marker == _APP2 and data.startswith(prefix)]
+    return b"".join(part[2:] for part in sorted(parts, key=lambda part: part[:1])) or None

@@ -1,0 +1,184 @@
+"""What data is, from its first bytes: the formats that are read, and the usual things that are not pictures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_imgdiff.images.unreadable import UnreadableError
+
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF"]
+
+EXTENSIONS: dict[str, Format] = {
+    ".png": "PNG",
+    ".apng": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".mpo": "JPEG",
+    ".webp": "WebP",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".avif": "AVIF",
+}
+"""Lower-case file name extension to the format it stands for."""
+
+_FORMATS: tuple[tuple[bytes, Format], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreign:
+    """Something with a signature that is not read."""
+
+    signature: bytes
+    kind: str
+    cause: str
+
+
+_SAVE_AS_PNG = "this format is not read; save the picture as PNG"
+_NOT_RUN = "a program for a printer, never handed to an interpreter; convert it to PNG"
+_UNPACK = "an archive; unpack it and name the picture inside"
+
+_FOREIGN = (
+    _Foreign(
+        b"version https://git-lfs.github.com/spec/", "Git LFS pointer", "the picture is not here; run `git lfs pull`"
+    ),
+    _Foreign(b"%PDF-", "PDF", "a document, not a picture; render its page to PNG"),
+    _Foreign(b"%!", "PostScript", _NOT_RUN),
+    _Foreign(b"\xc5\xd0\xd3\xc6", "EPS", _NOT_RUN),
+    _Foreign(b"\xff\x0a", "JPEG XL", _SAVE_AS_PNG),
+    _Foreign(b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL", _SAVE_AS_PNG),
+    _Foreign(b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000", _SAVE_AS_PNG),
+    _Foreign(b"\xff\x4f\xff\x51", "JPEG 2000", _SAVE_AS_PNG),
+    _Foreign(b"8BPS", "PSD", _SAVE_AS_PNG),
+    _Foreign(b"\0\0\1\0", "ICO", _SAVE_AS_PNG),
+    _Foreign(b"\0\0\2\0", "CUR", _SAVE_AS_PNG),
+    _Foreign(b"qoif", "QOI", _SAVE_AS_PNG),
+    _Foreign(b"\x76\x2f\x31\x01", "OpenEXR", _SAVE_AS_PNG),
+    _Foreign(b"#?RADIANCE", "Radiance HDR", _SAVE_AS_PNG),
+    _Foreign(b"DDS ", "DDS", _SAVE_AS_PNG),
+    _Foreign(b"\x8aMNG\r\n\x1a\n", "MNG", _SAVE_AS_PNG),
+    _Foreign(b"\x1aE\xdf\xa3", "Matroska video", "a video; save the frame as PNG"),
+    _Foreign(b"\x1f\x8b", "gzip", _UNPACK),
+    _Foreign(b"PK\x03\x04", "ZIP", _UNPACK),
+    _Foreign(b"PK\x05\x06", "ZIP", _UNPACK),
+    _Foreign(b"7z\xbc\xaf\x27\x1c", "7-Zip", _UNPACK),
+    _Foreign(b"\x28\xb5\x2f\xfd", "Zstandard", _UNPACK),
+    _Foreign(b"BZh", "bzip2", _UNPACK),
+    _Foreign(b"\xfd7zXZ\0", "xz", _UNPACK),
+    _Foreign(b"SQLite format 3\0", "SQLite database", "not a picture"),
+    _Foreign(b"\x7fELF", "program", "not a picture"),
+)
+
+_BRANDS: tuple[tuple[bytes, str], ...] = (
+    (b"hei", "HEIC"),
+    (b"hev", "HEIC"),
+    (b"mif1", "HEIC"),
+    (b"msf1", "HEIC"),
+    (b"crx ", "Canon raw"),
+    (b"qt  ", "QuickTime video"),
+)
+_TEXTS = (
+    (
+        re.compile(r"\A<!doctype html|<html|<body", re.IGNORECASE),
+        "HTML",
+        "a web page where a picture was wanted",
+    ),
+    (re.compile(r"<svg", re.IGNORECASE), "SVG", "vector graphics; render it to PNG"),
+    (re.compile(r"\A<"), "XML", "a document, not a picture"),
+    (re.compile(r"\A[{\[]"), "JSON", "data, not a picture"),
+    (re.compile(r"\AP[1-7]\s"), "Netpbm", _SAVE_AS_PNG),
+)
+"""What is recognised by its words, in this order."""
+_TEXT_LOOKED_AT = 4096
+_DAMAGED_PNG = re.compile(rb"^.?PNG\r?\n?\x1a?\r?\n")
+
+
+def sniff(data: bytes) -> Format:
+    """Return the format of the data.
+
+    Raises:
+        UnreadableError: it is none that is read; the error names what it is.
+    """
+    if not data:
+        raise UnreadableError("it holds no bytes; the program that writes it may have failed or not finished", "empty")
+    for signature, name in _FORMATS:
+        if data.startswith(signature):
+            return name
+    if data[:4] == b"RIFF":
+        return _sniff_riff(data)
+    if data[4:8] == b"ftyp":
+        return _sniff_ftyp(data)
+    for foreign in _FOREIGN:
+        if data.startswith(foreign.signature):
+            raise UnreadableError(foreign.cause, foreign.kind)
+    if _DAMAGED_PNG.match(data):
+        raise UnreadableError("its signature is damaged; it may have been copied as text", "PNG")
+    raise _text_refusal(data[:_TEXT_LOOKED_AT]) or UnreadableError(
+        f"its first bytes ({data[:8].hex(' ')}) are of no known picture format", "unknown data"
+    )
+
+
+def _sniff_riff(data: bytes) -> Format:
+    form = data[8:12]
+    if form == b"WEBP":
+        return "WebP"
+    kind = {b"AVI ": "AVI video", b"WAVE": "WAV sound"}.get(form, "RIFF data")
+    raise UnreadableError("not a WebP picture", kind)
+
+
+def _sniff_ftyp(data: bytes) -> Format:
+    size = int.from_bytes(data[:4], "big")
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, min(size, 256), 4))]
+    if b"avif" in brands or b"avis" in brands:
+        return "AVIF"
+    for prefix, kind in _BRANDS:
+        if brands[0].startswith(prefix):
+            raise UnreadableError(_SAVE_AS_PNG, kind)
+    raise UnreadableError("a video; save the frame as PNG", "MP4")
+
+
+def _text_refusal(start: bytes) -> UnreadableError | None:
+    """Say which kind of text this is, or None where it is not text."""
+    text = _as_text(start)
+    if text is None:
+        return None
+    stripped = text.strip()
+    if not stripped:
+        return UnreadableError("it holds white space only", "text")
+    for pattern, kind, cause in _TEXTS:
+        if pattern.search(stripped):
+            return UnreadableError(cause, kind)
+    return UnreadableError(f"not a picture; it begins with {stripped.splitlines()[0][:60]!r}", "text")
+
+
+def _as_text(start: bytes) -> str | None:
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if start.startswith(mark):
+            return start[2:].decode(encoding, "replace")
+    if re.match(rb"P[4-7]\s", start):
+        return start.decode("latin-1")
+    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start):
+        return None
+    try:
+        # The cut may stand inside a character.
+        return start.removeprefix(b"\xef\xbb\xbf").decode(
+            "utf-8", "strict" if len(start) < _TEXT_LOOKED_AT else "ignore"
+        )
+    except UnicodeDecodeError:
+        return None

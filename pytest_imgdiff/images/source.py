@@ -1,0 +1,148 @@
+"""From whatever the user gives to something that can be decoded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import PIL.Image
+
+from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.images.files import read_file, read_stream
+from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.images.values import Figure, checked_array, saved_figure
+from pytest_imgdiff.model import Image
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Load = Callable[[object], object | None]
+
+SourceKind = Literal["path", "bytes", "file object", "array", "PIL image", "figure", "image"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A picture that was found and not yet decoded.
+
+    Attributes:
+        kind: what the user gave.
+        label: how messages call it; printable.
+        path: as the operating system takes it, where it was one.
+        data: the encoded bytes, where there are any (paths, bytes, file objects, figures).
+        pixels: (height, width, channels), a checked copy of an array.
+        mode: channels and depth of an array in words.
+        picture: the PIL image, as it was given.
+        image: an image that is in the normal form already.
+    """
+
+    kind: SourceKind
+    label: str
+    path: str | bytes | None = None
+    data: bytes | None = None
+    pixels: NDArray[Any] | None = None
+    mode: str = ""
+    picture: PIL.Image.Image | None = None
+    image: Image | None = None
+
+
+def read(source: object, *, load: Load | None = None, root: Path | None = None) -> Source:
+    """Find the picture that the user means; a file is read whole, nothing is decoded.
+
+    Args:
+        source: a path (str or PathLike), encoded bytes (never a path), a binary file object, a NumPy array, a PIL
+            image, a figure (anything with ``savefig``), an `Image`, a `Source` (returned itself), or whatever
+            ``load`` takes.
+        load: the plugins' hook; asked once about every source that is no path and no bytes. Its answer is read in
+            the source's place.
+        root: the folder that messages and records call absolute paths relative to; as they were given where omitted.
+
+    Raises:
+        BrokenImageError: there is nothing that can be read, or it is no picture source at all.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return _read_path(os.fspath(source), root)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return Source("bytes", "bytes", data=bytes(source))
+    answer = _asked(source, load)
+    if answer is not None and answer is not source:
+        return read(answer, root=root)
+    try:
+        return _read_value(source, root)
+    except UnreadableError as error:
+        raise BrokenImageError(_type_label(source), error.kind or "value", error.cause) from error.__cause__
+
+
+def _read_path(path: str | bytes, root: Path | None) -> Source:
+    label = _path_label(path, root)
+    if not path:
+        raise BrokenImageError("''", "path", "the path is empty")
+    return Source("path", label, path=path, data=read_file(path, label))
+
+
+def _path_label(path: str | bytes, root: Path | None) -> str:
+    """Return what the file is called: nobody else's machine has this one's folders."""
+    name = os.fsdecode(path)
+    if root is not None and Path(name).is_absolute():
+        try:
+            name = os.path.relpath(name, root)
+        except ValueError:  # on another drive
+            name = Path(name).name
+        name = name.replace(os.sep, "/")
+    return printable(name)
+
+
+def _asked(source: object, load: Load | None) -> object | None:
+    if load is None:
+        return None
+    try:
+        return load(source)
+    except ImgdiffError:
+        raise
+    except Exception as error:
+        cause = f"the imgdiff_load hook failed: {type(error).__name__}: {error}"
+        raise BrokenImageError(_type_label(source), "value", printable(cause)) from error
+
+
+def _read_value(source: object, root: Path | None) -> Source:
+    if isinstance(source, Image):
+        return Source("image", source.info.label, image=source)
+    if isinstance(source, np.ndarray):
+        try:
+            pixels, mode = checked_array(source)
+        except UnreadableError as error:
+            raise UnreadableError(error.cause, "array") from None
+        return Source("array", "array", pixels=pixels, mode=mode)
+    if isinstance(source, PIL.Image.Image):
+        return Source("PIL image", _file_name(source, "filename", root) or "PIL image", picture=source)
+    if isinstance(source, Figure):
+        try:
+            return Source("figure", "figure", data=saved_figure(source))
+        except UnreadableError as error:
+            raise UnreadableError(error.cause, "figure") from error.__cause__
+    if callable(getattr(source, "read", None)):
+        label = _file_name(source, "name", root) or "file object"
+        return Source("file object", label, data=read_stream(cast("IO[bytes]", source), label))
+    raise UnreadableError(
+        "this is no picture: give a path, encoded bytes, a binary file object, a NumPy array, a PIL image, "
+        "a figure, or an object that an imgdiff_load hook takes",
+        type(source).__name__,
+    )
+
+
+def _file_name(source: object, attribute: str, root: Path | None) -> str | None:
+    """Return the name that a file object or PIL image carries; it can be a number, or empty."""
+    name = getattr(source, attribute, None)
+    return _path_label(os.fspath(name), root) if isinstance(name, (str, bytes, os.PathLike)) and name else None
+
+
+def _type_label(source: object) -> str:
+    return "array" if isinstance(source, np.ndarray) else type(source).__name__

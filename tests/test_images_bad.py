@@ -1,0 +1,136 @@
+"""No bad input passes, hangs, grows without bound, prints, or ends in a traceback."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.images import decode, read
+from tests.image_files import photograph, saved
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.bad_image_trials import Trial
+    from tests.bad_images import BadImage
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the trials fork and need FIFOs, /dev/zero and /proc")
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory) -> list[tuple[BadImage, Trial]]:
+    from tests.bad_image_trials import trials
+    from tests.bad_images import make_bad_images
+
+    folder = tmp_path_factory.mktemp("bad")
+    made = make_bad_images(folder)
+    return list(zip(made.values(), trials(folder, made), strict=True))
+
+
+@on_linux
+def test_there_are_many_kinds_of_bad_input(tried):
+    assert len(tried) >= 140
+
+
+@on_linux
+def test_every_bad_input_is_a_broken_image(tried):
+    assert {trial.name: trial.outcome for _, trial in tried if trial.outcome != "BrokenImageError"} == {}
+
+
+@on_linux
+def test_every_message_names_the_kind_and_the_cause(tried):
+    wrong = {
+        trial.name: (trial.kind, trial.cause)
+        for bad, trial in tried
+        if trial.kind != bad.kind or bad.word not in trial.cause
+    }
+    assert wrong == {}
+
+
+@on_linux
+def test_every_message_about_a_file_names_it(tried):
+    named = {"empty path": "''", "NUL in name": r"a\x00b.png", "not UTF-8 and missing": r"caf\xe9.png"}
+    wrong = {
+        trial.name: trial.label
+        for bad, trial in tried
+        if isinstance(bad.source, str) and trial.label != named.get(trial.name, bad.source)
+    }
+    assert wrong == {}
+
+
+@on_linux
+def test_every_message_is_one_printable_line(tried):
+    assert [trial.cause for _, trial in tried if not trial.cause.isprintable()] == []
+
+
+@on_linux
+def test_nothing_takes_longer_or_more_memory_than_the_limits(tried):
+    from tests.bad_image_trials import MEGABYTES, SECONDS
+
+    assert [trial for _, trial in tried if trial.seconds >= SECONDS or trial.megabytes >= MEGABYTES] == []
+
+
+@on_linux
+def test_no_decoder_writes_to_the_terminal(tried):
+    # libtiff and dav1d, as Pillow builds them, have no switch for this; one line beside ours is all they say.
+    own_words = {"lzw-short.tif", "lzw-bad.tif", "packbits-short.tif", "payload-bad.avif"}
+    assert {trial.name: trial.printed for _, trial in tried if trial.printed and trial.name not in own_words} == {}
+
+
+def test_the_limit_on_pixels_holds_at_the_pixel():
+    file = saved(photograph(10, 20), "PNG")
+    assert decode(read(file), max_pixels=200)
+    with pytest.raises(BrokenImageError, match=r"20 x 10 pixels are 200, more than max_pixels \(199\)"):
+        decode(read(file), max_pixels=199)
+
+
+def test_the_frames_of_an_animation_count_together():
+    file = saved(photograph(10, 20), "GIF", save_all=True, append_images=_turned(3))
+    assert len(decode(read(file), frames="all", max_pixels=800)) == 4
+    with pytest.raises(BrokenImageError, match="its 4 frames up to the last one wanted have 800 pixels together"):
+        decode(read(file), frames="all", max_pixels=799)
+    assert decode(read(file), frames=0, max_pixels=200)
+
+
+def test_a_frame_that_is_not_there_is_refused():
+    file = saved(photograph(), "PNG")
+    with pytest.raises(BrokenImageError, match="it has no frame 1; its frames are 0 to 0"):
+        decode(read(file), frames=1)
+
+
+def test_pillows_own_limit_neither_warns_nor_refuses():
+    # 100 megapixels are above Pillow's warning at 89; the body is missing, so that little is decoded.
+    file = saved(photograph(16, 16), "WEBP", lossless=True)
+    vast = file[:21] + (9_999 | 9_999 << 14).to_bytes(4, "little") + file[25:]
+    with pytest.raises(BrokenImageError, match="damaged or truncated"):
+        decode(read(vast))
+
+
+def test_a_hook_that_fails_is_told_with_its_cause():
+    def load(_source: object) -> object:
+        raise ZeroDivisionError("no scale")
+
+    with pytest.raises(BrokenImageError, match="imgdiff_load hook failed: ZeroDivisionError: no scale"):
+        read(object(), load=load)
+
+
+def test_a_hook_that_hands_the_source_back_does_not_loop():
+    with pytest.raises(BrokenImageError, match="this is no picture"):
+        read(object(), load=lambda source: source)
+
+
+def test_a_file_replaced_by_a_shorter_one_is_not_half_read(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(photograph(), "PNG"))
+    found = read(path)
+    path.write_bytes(b"")
+    assert decode(found)[0].size == (32, 24)
+
+
+def _turned(count: int) -> list:
+    return [PIL.Image.fromarray(np.roll(photograph(10, 20), n + 1, axis=0)) for n in range(count)]

@@ -1,0 +1,142 @@
+"""Whatever holds a picture is a source."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from pytest_imgdiff.images import decode, read
+from tests.image_files import (
+    exif,
+    noise,
+    photograph,
+    pixels_of,
+    rgba,
+    saved,
+    with_segment,
+)
+
+
+def test_every_kind_of_source_gives_the_same_pixels(tmp_path: Path):
+    pixels = photograph()
+    file = saved(pixels, "PNG")
+    path = tmp_path / "a.png"
+    path.write_bytes(file)
+    sources = [
+        str(path),
+        path,
+        file,
+        bytearray(file),
+        memoryview(file),
+        io.BytesIO(file),
+        pixels,
+        PIL.Image.fromarray(pixels),
+    ]
+    with path.open("rb") as stream:
+        for source in [*sources, stream, decode(read(path))[0]]:
+            assert np.array_equal(pixels_of(source), rgba(pixels))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_a_name_that_is_not_utf_8_is_read_and_shown(tmp_path: Path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+        file.write(saved(photograph(), "PNG"))
+    for source in (os.fsdecode(path), Path(os.fsdecode(path))):
+        found = read(source)
+        assert found.label.endswith(r"caf\xe9.png")
+        assert decode(found)[0].info.label == found.label
+
+
+def test_a_wrong_extension_is_noted(tmp_path: Path):
+    (tmp_path / "a.JPG").write_bytes(saved(photograph(), "PNG"))
+    (tmp_path / "a.dat").write_bytes(saved(photograph(), "PNG"))
+    assert decode(read(tmp_path / "a.JPG"))[0].info.notes == ("named .jpg, but holds PNG",)
+    assert decode(read(tmp_path / "a.dat"))[0].info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("array", "wanted"),
+    [
+        (np.array([[True, False]]), [[[255] * 4, [0, 0, 0, 255]]]),
+        (np.array([[7]], np.uint8), [[[7, 7, 7, 255]]]),
+        (np.array([[[7]]], ">u2"), [[[7, 7, 7, 65535]]]),
+        (np.array([[[7, 9]]], np.uint8), [[[7, 7, 7, 9]]]),
+        (np.array([[0.5]], np.float16), [[[0.5, 0.5, 0.5, 1]]]),
+        (np.array([[[0.25, 0.5, 1.0, 0.0]]]), [[[0, 0, 0, 0]]]),
+    ],
+)
+def test_arrays(array, wanted):
+    assert pixels_of(array).tolist() == wanted
+
+
+def test_an_array_is_neither_changed_nor_shared():
+    array = noise(6, 8, 4)[::2, ::-1]
+    array[0, 0, 3] = 0
+    array.setflags(write=False)
+    before = array.copy()
+    pixels = pixels_of(array)
+    assert np.array_equal(array, before)
+    assert not np.shares_memory(array, pixels)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"])
+def test_pil_modes(mode):
+    picture = (
+        PIL.Image.fromarray(noise(5, 6, 4))
+        .convert("RGB" if mode in ("P", "CMYK", "YCbCr", "RGBX", "1", "L") else "RGBA")
+        .convert("LA" if mode == "PA" else mode)
+    )
+    picture = picture.convert(mode)
+    reference = np.asarray(picture.convert("RGBA"))
+    assert np.array_equal(pixels_of(picture), rgba(reference[..., :3], reference[..., 3]))
+
+
+def test_pil_16_bit_and_float_are_not_narrowed():
+    deep, real = noise(5, 6, dtype=np.uint16), np.random.default_rng(20).random((5, 6), np.float32)
+    for picture in (PIL.Image.fromarray(deep), PIL.Image.fromarray(deep.astype(np.int32))):
+        assert np.array_equal(pixels_of(picture), rgba(deep))
+    assert np.array_equal(pixels_of(PIL.Image.fromarray(real)), rgba(real))
+
+
+def test_a_pil_image_from_a_file_is_turned_and_one_made_here_is_not():
+    file = with_segment(saved(photograph(), "JPEG"), 0xE1, b"Exif\0\0" + exif(6))
+    with PIL.Image.open(io.BytesIO(file)) as picture:
+        assert np.array_equal(pixels_of(picture), pixels_of(file))
+        assert pixels_of(picture.copy()).shape == (24, 32, 4)
+
+
+def test_a_figure_is_drawn_at_its_own_resolution():
+    figures = pytest.importorskip("matplotlib.figure")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # matplotlib's own, on building its font cache
+        figure = figures.Figure(figsize=(3, 2), dpi=50)
+        figure.add_subplot().plot([1, 3, 2])
+        (image,) = decode(read(figure))
+    assert image.size == (150, 100)
+    assert image.info.format == "figure"
+
+
+class Canvas:
+    pass
+
+
+def test_the_load_hook_answers_for_values_of_its_own():
+    pixels = photograph()
+    asked = []
+
+    def load(source: object) -> object | None:
+        asked.append(source)
+        return pixels if isinstance(source, Canvas) else None
+
+    canvas = Canvas()
+    found = read(canvas, load=load)
+    assert np.array_equal(decode(found)[0].pixels, rgba(pixels))
+    assert asked == [canvas]
+    assert np.array_equal(pixels_of(pixels), decode(read(pixels, load=load))[0].pixels)
