@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import zlib
 from functools import partial
@@ -31,6 +32,7 @@ DIFFERENCE = (230, 0, 60)
 MOST_OUTLINES = 500
 """Beyond so many boxes an outline shows nothing that the mask does not."""
 
+_log = logging.getLogger(__name__)
 _SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "AVIF": "avif"}
 
 
@@ -47,13 +49,15 @@ def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     folder = f"{FOLDER}/{safe_name(comparison.name)}"
     paths = {}
     for name, (extension, encode) in _pictures(comparison).items():
-        paths[name] = f"{folder}/{name}.{extension}"
-        write_atomically(report / paths[name], encode())
+        data = encode()
+        if data is not None:
+            paths[name] = f"{folder}/{name}.{extension}"
+            write_atomically(report / paths[name], data)
     return paths
 
 
-def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes]]]:
-    pictures: dict[str, tuple[str, Callable[[], bytes]]] = {}
+def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | None]]]:
+    pictures: dict[str, tuple[str, Callable[[], bytes | None]]] = {}
     for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
         if image is not None:
             pictures[side] = _as_found(image)
@@ -70,7 +74,7 @@ def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes
         if result.heat is not None and result.heat.dtype != np.uint8:
             pictures[f"{metric}_heat"] = "png", partial(_heat_png, result.heat)
         for name, draw in result.drawings.items():
-            pictures[name] = "png", partial(_drawing_png, draw)
+            pictures[name] = "png", partial(_drawing_png, name, draw)
     return pictures
 
 
@@ -148,8 +152,13 @@ def _heat_png(heat: Heat) -> bytes:
     return _png(coloured(heat))
 
 
-def _drawing_png(draw: Callable[[], Drawing]) -> bytes:
-    return _png(draw())
+def _drawing_png(name: str, draw: Callable[[], Drawing]) -> bytes | None:
+    """Draw what a metric offers; a metric may be anybody's code, and one that cannot draw has judged all the same."""
+    try:
+        return _png(draw())
+    except Exception as error:  # noqa: BLE001 - it is logged, and costs a picture only
+        _log.warning("the picture %s could not be drawn: %s: %s", name, type(error).__name__, error)
+        return None
 
 
 def _png(drawing: Drawing) -> bytes:

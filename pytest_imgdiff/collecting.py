@@ -14,7 +14,7 @@ from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.model import Comparison
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report import failure_text, properties
-from pytest_imgdiff.scan import pairs
+from pytest_imgdiff.scan import pairs, prefixes
 from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
@@ -112,9 +112,8 @@ class ScanFile(pytest.File):
         settings = workspace.settings
         if not settings.scans:
             raise self.CollectError(f"{self.nodeid}: names no scans: add `scans: [{{expected: ..., actual: ...}}]`")
-        several = len(settings.scans) > 1
-        for scan in settings.scans:
-            prefix = f"{_relative(scan.actual, self.path.parent)}/" if several else ""
+        named = zip(settings.scans, prefixes(settings.scans, self.path.parent), strict=True)
+        for scan, prefix in named:
             yield from _items(self, scan, workspace, prefix)
 
 
@@ -128,10 +127,9 @@ class ScanFolder(pytest.Directory):
 
     def collect(self) -> Iterator[PairItem]:
         """Collect the pairs of this folder and each ACTUAL that was named with it."""
-        several = len(self.actuals) > 1
-        for actual in self.actuals:
-            prefix = f"{_relative(actual, self.config.rootpath)}/" if several else ""
-            yield from _items(self, ScanSettings(self.path, actual), self.run.workspace, prefix)
+        scans = [ScanSettings(self.path, actual) for actual in self.actuals]
+        for scan, prefix in zip(scans, prefixes(scans, self.config.rootpath), strict=True):
+            yield from _items(self, scan, self.run.workspace, prefix)
 
 
 def _items(parent: ScanFile | ScanFolder, scan: ScanSettings, workspace: Workspace, prefix: str) -> Iterator[PairItem]:
@@ -145,10 +143,6 @@ def _items(parent: ScanFile | ScanFolder, scan: ScanSettings, workspace: Workspa
         if only and pair.name not in only:
             continue
         yield PairItem.from_parent(parent, name=pair.name, pair=pair, run=parent.run, workspace=workspace)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def scan_folder(path: Path, parent: pytest.Collector, run: ImageRun) -> ScanFolder | None:

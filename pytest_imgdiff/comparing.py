@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from functools import partial
@@ -22,7 +21,7 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import failure_text, summary_line, verdict_line
 from pytest_imgdiff.results import ResultsFolder
-from pytest_imgdiff.scan import Pair, RunAhead, pairs
+from pytest_imgdiff.scan import Pair, RunAhead, pairs, prefixes
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def _workspace(options: argparse.Namespace) -> Workspace:
 
 def _pairs(options: argparse.Namespace, workspace: Workspace) -> list[Pair]:
     if options.expected is None:
+        if options.include or options.exclude:
+            raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
         return _configured(workspace.settings, _skipped(workspace))
     if options.actual is None:
         raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
@@ -99,11 +100,8 @@ def _configured(settings: Settings, skip: list[Path]) -> list[Pair]:
     if settings.path is None or not settings.scans:
         where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
         raise ConfigError(f"compare: {where}: name two pictures or two folders")
-    found = []
-    for scan in settings.scans:
-        prefix = f"{os.path.relpath(scan.actual)}/" if len(settings.scans) > 1 else ""
-        found += _scanned(scan, skip, prefix)
-    return found
+    named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
+    return [pair for scan, prefix in named for pair in _scanned(scan, skip, prefix)]
 
 
 def _scanned(scan: ScanSettings, skip: list[Path], prefix: str = "") -> list[Pair]:

@@ -99,7 +99,8 @@ class ImageAssertion:
         try:
             return self._judged(actual, expected, name, policy)
         except ImgdiffError as error:
-            pytest.fail(str(error), pytrace=False)
+            message = str(error)
+        pytest.fail(message, pytrace=False)  # outside of the handler, so that no chain of exceptions is shown
 
     def _judged(
         self, actual: object, expected: object | None, name: str | None, call: dict[str, Any]

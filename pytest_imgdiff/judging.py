@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_imgdiff.errors import BrokenImageError, MetricError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
@@ -104,11 +106,11 @@ class _Bench:
     registry: Registry
 
     def __post_init__(self) -> None:
-        self.results: dict[Metric, MetricResult] = {}
+        self.results: dict[str, MetricResult] = {}
 
     def measure(self, metric: Metric) -> MetricResult:
         """Return the metric's result; whatever goes wrong in it is a `MetricError`."""
-        if metric not in self.results:
+        if metric.name not in self.results:
             try:
                 result = metric.measure(self.expected, self.actual, self.ignore)
             except MetricError:
@@ -117,11 +119,32 @@ class _Bench:
                 _log.debug("metric %s failed", metric.name, exc_info=True)
                 msg = f"the metric {metric.name} failed with {type(error).__name__}: {error}"
                 raise MetricError(msg) from error
-            if not math.isfinite(result.value):
-                msg = f"the metric {metric.name} returned {result.value}, which is no number to hold a limit against"
-                raise MetricError(msg)
-            self.results[metric] = result
-        return self.results[metric]
+            self.results[metric.name] = _checked(result, metric, self.expected)
+        return self.results[metric.name]
+
+
+def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
+    """Return what a metric, which may be anybody's code, measured, with a plain number for its value.
+
+    Raises:
+        MetricError: it is nothing that a limit can be held against, or its heat is none of this picture.
+    """
+    if not isinstance(result, MetricResult):
+        msg = f"the metric {metric.name} returned {result!r:.60}, which is no MetricResult"
+        raise MetricError(msg)
+    value = float(result.value) if isinstance(result.value, (int, float, np.number)) else math.nan
+    if not math.isfinite(value):
+        msg = f"the metric {metric.name} returned {result.value!r:.60}, which is no number to hold a limit against"
+        raise MetricError(msg)
+    if result.heat is not None and not _is_heat(result.heat, image):
+        msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"
+        raise MetricError(msg)
+    return replace(result, value=value)
+
+
+def _is_heat(heat: object, image: Image) -> bool:
+    shape = image.pixels.shape[:2]
+    return isinstance(heat, np.ndarray) and heat.shape == shape and heat.dtype in (np.uint8, np.float32)
 
 
 def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
@@ -188,7 +211,7 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
                 regions=tuple(_with_kind(region, comparison) for region in regions),
             )
             break
-    return replace(comparison, results={metric.name: result for metric, result in bench.results.items()})
+    return replace(comparison, results=bench.results)
 
 
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:

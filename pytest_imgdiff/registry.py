@@ -54,13 +54,25 @@ class Registry:
             raise ImgdiffError(msg) from error
         for plugin in plugins:
             if not self._hooks.is_registered(plugin):
-                self._hooks.register(plugin)
+                self._register(plugin)
         self._classes = self._collect()
         self._made: dict[tuple[str, str], Metric] = {}
 
+    def _register(self, plugin: object) -> None:
+        try:
+            self._hooks.register(plugin)
+        except Exception as error:
+            msg = f"the hooks imgdiff_* of {plugin!r} cannot be followed: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
+
     def _collect(self) -> dict[str, Any]:
         classes: dict[str, Any] = dict(METRICS)
-        for provided in self._hooks.hook.imgdiff_metrics():
+        try:
+            found = [dict(provided) for provided in self._hooks.hook.imgdiff_metrics()]
+        except Exception as error:
+            msg = f"a hook imgdiff_metrics failed or returned no mapping: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
+        for provided in found:
             for name, target in provided.items():
                 if name in classes:
                     msg = f"two metrics are named {name!r}: {_called(classes[name])} and {_called(target)}"
@@ -93,7 +105,12 @@ class Registry:
         """Return the metric made with these options, the same object for the same options."""
         key = (name, repr(options))  # an option may be a list
         if key not in self._made:
-            self._made[key] = self.metric_class(name)(**dict(options))
+            metric_class = self.metric_class(name)
+            try:
+                self._made[key] = metric_class(**dict(options))
+            except Exception as error:  # it may be anybody's code
+                msg = f"metric {name!r} ({_called(metric_class)}) cannot be made: {_in_words(error)}"
+                raise ImgdiffError(msg) from error
         return self._made[key]
 
     def load(self, source: object) -> object | None:
@@ -102,8 +119,16 @@ class Registry:
         return loaded
 
     def reported(self, run: RunRecord, directory: Path) -> None:
-        """Tell the plugins that a report was written."""
-        self._hooks.hook.imgdiff_report(run=run, directory=directory)
+        """Tell the plugins that a report was written.
+
+        Raises:
+            ImgdiffError: one of them failed.
+        """
+        try:
+            self._hooks.hook.imgdiff_report(run=run, directory=directory)
+        except Exception as error:
+            msg = f"a hook imgdiff_report failed: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._classes, n=1)
@@ -120,4 +145,8 @@ def _imported(name: str, target: str) -> Any:
 
 
 def _called(target: Any) -> str:
-    return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
+    return f"{target.__module__}:{target.__qualname__}" if isinstance(target, type) else repr(target)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

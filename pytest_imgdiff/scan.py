@@ -16,6 +16,8 @@ from pytest_imgdiff.names import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pytest_imgdiff.config import ScanSettings
+
 T = TypeVar("T")
 
 
@@ -72,10 +74,32 @@ def pairs(
         patterns = f" that match {', '.join(include)}" if include else ""
         where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
         raise ConfigError(f"no pictures{patterns} {where}: an empty scan proves nothing")
+    keys = sorted({*ours, *theirs})
+    names = unique([prefix + printable(key) for key in keys])
     return [
-        Pair(prefix + printable(key), key, ours.get(key), theirs.get(key), expected / key)
-        for key in sorted({*ours, *theirs})
+        Pair(name, key, ours.get(key), theirs.get(key), expected / key) for name, key in zip(names, keys, strict=True)
     ]
+
+
+def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:
+    """Return what tells the names of several scans apart: the actual folder of each, relative to ``root``."""
+    if len(scans) == 1:
+        return [""]
+    return unique([f"{_relative(scan.actual, root)}/" for scan in scans])
+
+
+def _relative(path: Path, root: Path) -> str:
+    return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix())
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return the names, with ``(2)``, ``(3)``, ... before those that stood there already: none may hide another."""
+    seen: dict[str, int] = {}
+    told_apart = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told_apart.append(name if seen[name] == 1 else f"({seen[name]}) {name}")
+    return told_apart
 
 
 def _pictures(folder: Path, include: Sequence[str], exclude: Sequence[str], skipped: set[Path]) -> dict[str, Path]:

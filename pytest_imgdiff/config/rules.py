@@ -100,13 +100,14 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
         raise origin.error(path, f"expected limits and options such as {form}, not {shown(given)}")
     _refuse_other_limits(name, given, metric, origin, path)
     rule = convert(given, wanted, origin, path)
+    _require_limit(name, given, metric, origin, path)
     limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
     _check_warn(limits, limit_of(metric), origin, path)
     options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
     try:
         hash(tuple(options.items()))  # rules and metrics are told apart by their options
         metric(**options)
-    except (ImgdiffError, TypeError, ValueError) as error:
+    except Exception as error:  # a metric may be anybody's code
         raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
     return Rule(name, tuple(options.items()), **limits)
 
@@ -118,9 +119,12 @@ def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: 
     if other in given:
         what = f"{name} is a {metric.direction} ({alike} is alike): its limit is {limit}, not {other}"
         raise origin.error((*path, other), what, at_key=True)
-    counts = counts_pixels(metric)
-    if "max_pixels" in given and not counts:
+    if "max_pixels" in given and not counts_pixels(metric):
         raise origin.error((*path, "max_pixels"), f"{name} counts no pixels: its limit is {limit}", at_key=True)
+
+
+def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
+    limit, counts = limit_of(metric), counts_pixels(metric)
     if limit not in given and not (counts and "max_pixels" in given):
         wanted = f"{limit} (or max_pixels)" if counts else limit
         what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
