@@ -41,3 +41,11 @@ class BaselineError(ImgdiffError):
 
 class ReportError(ImgdiffError):
     """Results that cannot be written or read again."""
+
+
+class ModelUnavailableError(ImgdiffError):
+    """A model, or what runs it, that is not on this machine; the message names handle, cause and command."""
+
+
+class ModelError(ImgdiffError):
+    """A model that is there and cannot be used, or a download that was refused."""

@@ -7,6 +7,19 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+TEMPORARY = ".imgdiff-"
+"""How the names of files begin that are not yet whole."""
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can be read only by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()  # once, while no other thread writes
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write the file whole or not at all: to a temporary file beside it, synced, then renamed over it.
@@ -17,7 +30,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: it could not be written; nothing of it is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".imgdiff-", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -29,19 +42,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _usual_mode(path: Path) -> int:
     """Return the mode that the file has, or that a new one would get (mkstemp's is private)."""
     with suppress(FileNotFoundError):
         return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    return 0o666 & ~_UMASK
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself last; where folders cannot be opened (Windows) the system does so by itself."""
     if not hasattr(os, "O_DIRECTORY"):
         return

@@ -1,0 +1,107 @@
+"""Models into the cache: from the network or from an archive, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.errors import ConfigError, ModelError
+from pytest_imgdiff.models.building import building, install
+from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_address, read_only_caches
+from pytest_imgdiff.models.digest import digest_of
+from pytest_imgdiff.models.failing import in_one_line
+from pytest_imgdiff.models.handles import kind_of
+from pytest_imgdiff.models.record import checked_digest
+from pytest_imgdiff.models.saved_model import check_saved_model
+from pytest_imgdiff.models.unpack import unpack
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.models.settings import ModelSettings
+
+
+def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
+    """Download a model of TensorFlow Hub into the cache, unless it is there already.
+
+    Of several processes that do so at once, one downloads and the others wait for it.
+
+    Args:
+        settings: the handle, the cache, and the limits of the download.
+        mend: download also what is there and damaged or changed, in place of it.
+
+    Returns:
+        Whether it was downloaded.
+
+    Raises:
+        ConfigError: the handle is no address.
+        ModelError: it could not be had; the cache is as it was.
+    """
+    handle = settings.model
+    if kind_of(handle) != "address":
+        raise ConfigError(f"model {printable(handle)} is on this machine: there is nothing to fetch")
+    cache = cache_folder(settings.cache)
+    entry = entry_of_address(cache, handle)
+    with in_one_line(settings, cache):
+        if any(_is_there(entry_of_address(folder, handle), mend=mend) for folder in (cache, *read_only_caches())):
+            return False
+        with building(entry, settings.timeout) as work:
+            if _is_there(entry, mend=mend):  # another process was faster
+                return False
+            archive = work / "archive"
+            _download(settings, archive)
+            _unpack_into(entry, archive, work, settings)
+    return True
+
+
+def _download(settings: ModelSettings, archive: Path) -> None:
+    from pytest_imgdiff.models.download import download  # a test run that downloads nothing need not know the network
+
+    with archive.open("wb") as target:
+        download(
+            settings.model,
+            target,
+            connect_timeout=settings.connect_timeout,
+            timeout=settings.timeout,
+            max_bytes=_max_bytes(settings),
+        )
+
+
+def unpacked(settings: ModelSettings) -> Entry:
+    """Return the cache's entry of a local archive, unpacked there when it is first asked for.
+
+    The entry is called after the archive's content: another archive under the same name is another entry.
+
+    Raises:
+        ModelError: it cannot be unpacked; the cache is as it was.
+        OSError: the archive cannot be read.
+    """
+    archive = Path(settings.model)
+    entry = Entry(cache_folder(settings.cache), digest_of(archive))
+    if not entry.is_here():
+        with in_one_line(settings, entry.cache), building(entry, settings.timeout) as work:
+            if not entry.is_here():  # else another process was faster
+                _unpack_into(entry, archive, work, settings)
+    return entry
+
+
+def _is_there(entry: Entry, *, mend: bool) -> bool:
+    if not entry.is_here():
+        return False
+    try:
+        if mend:
+            check_saved_model(entry.content)
+            checked_digest(entry)
+    except ModelError:
+        return False
+    return True
+
+
+def _unpack_into(entry: Entry, archive: Path, work: Path, settings: ModelSettings) -> None:
+    folder = work / "model"
+    unpack(archive, folder, _max_bytes(settings))
+    check_saved_model(folder)
+    install(entry, folder, work, settings.model)
+
+
+def _max_bytes(settings: ModelSettings) -> int:
+    return int(settings.max_megabytes * 1e6)
