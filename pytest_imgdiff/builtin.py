@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
 METRICS: Mapping[str, str] = {
     "ahash": "pytest_imgdiff.metrics.hashes:AHash",
+    "classification": "pytest_imgdiff.metrics.category:Classification",
     "dhash": "pytest_imgdiff.metrics.hashes:DHash",
     "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
+    "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
+    "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
     "mse": "pytest_imgdiff.metrics.intensity:Mse",
     "orb": "pytest_imgdiff.metrics.orb:Orb",
     "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
