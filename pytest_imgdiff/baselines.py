@@ -28,6 +28,8 @@ EXTENSIONS = {
     "AVIF": ".avif",
 }
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
+ALTERNATIVE = re.compile(r"\.alt\d+$")
+"""What the stem of a further accepted baseline ends in."""
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
 
 
@@ -72,9 +74,13 @@ class Baselines:
         Raises:
             BaselineError: another comparison of this run already has this baseline.
         """
+        if ALTERNATIVE.search(key.test):
+            msg = f"{owner}: a name that ends in .alt and digits is that of an alternative baseline; choose another"
+            raise BaselineError(msg)
         test = safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}")
-        module = "/".join(safe_name(part) for part in key.module.split("/"))
-        relative = self.layout.format(module=module, test=test, platform=sys.platform, browser=safe_name(key.browser))
+        relative = self.layout.format(
+            module=_module_place(key.module), test=test, platform=sys.platform, browser=safe_name(key.browser)
+        )
         claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
         holder = self._owners.setdefault(claimed, owner)
         if holder != owner:
@@ -96,14 +102,14 @@ class Baselines:
         """
         if not path.parent.is_dir():
             return []
-        beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
+        beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file()]
         main = sorted(file for file in beside if file.stem == path.stem)
         if len(main) > 1:
             names = " and ".join(file.name for file in main)
             msg = f"{path.parent}: {names} are baselines of the same image; keep one of them"
             raise BaselineError(msg)
-        alternative = re.compile(re.escape(path.stem) + r"\.alt\d+")
-        return main + sorted(file for file in beside if alternative.fullmatch(file.stem))
+        alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
+        return main + sorted(alternatives)
 
     def accept(self, path: Path, image: Image, data: bytes) -> Path:
         """Store the image as the baseline, in place of the one there was; its alternatives stay.
@@ -123,36 +129,63 @@ class Baselines:
         replaced = [file for file in self.accepted(path)[:1] if file != target and file.stem == target.stem]
         store(target, data)
         for file in replaced:
-            file.unlink()
+            if not file.samefile(target):  # as test.PNG and test.png are where case does not count
+                file.unlink()
         return target
 
     def relative(self, path: Path) -> str:
         """Return a stored baseline's place below the folder, with forward slashes."""
         return path.relative_to(self.folder).as_posix()
 
-    def unused(self, used: Iterable[str], browsers: Iterable[str] = ("any",)) -> list[Path]:
-        """Return the stored baselines that nobody asked for, of this platform and these browsers."""
+    def unused(self, used: Iterable[str], modules: Iterable[str], browsers: Iterable[str]) -> list[Path]:
+        """Return the stored baselines that nobody asked for although their tests ran.
+
+        Args:
+            used: the baselines that were asked for, relative to the folder.
+            modules: the modules of which every test ran and passed. Baselines of others, pictures that are no
+                baselines, and everything where the layout names no ``{module}``, are left out.
+            browsers: those that the run had.
+        """
         taken = set(used)
-        ours = self._layout_pattern(browsers)
+        ours = self._pattern(modules, browsers)
+        if ours is None or not self.folder.is_dir():
+            return []
         files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
         return [
             file
             for file in files
-            if self.relative(file) not in taken
-            and ours.fullmatch(str(PurePosixPath(self.relative(file)).with_suffix("")))
+            if file.is_file()
+            and self.relative(file) not in taken
+            and ours.fullmatch(self.relative(file).rpartition(".")[0])
         ]
 
-    def _layout_pattern(self, browsers: Iterable[str]) -> re.Pattern[str]:
-        pattern = re.escape(str(PurePosixPath(self.layout).with_suffix("")))
-        choices = "|".join(re.escape(safe_name(browser)) for browser in browsers)
-        for word, meaning in {
-            "module": ".+",
+    def _pattern(self, modules: Iterable[str], browsers: Iterable[str]) -> re.Pattern[str] | None:
+        places = [_module_place(module) for module in modules]
+        if "{module}" not in self.layout or not places:
+            return None
+        meanings = {
+            "module": _any_of(places),
             "test": "[^/]+",
             "platform": re.escape(sys.platform),
-            "browser": f"(?:{choices})",
-        }.items():
+            "browser": _any_of(safe_name(browser) for browser in browsers),
+        }
+        pattern = re.escape(self.layout.rpartition(".")[0])
+        for word, meaning in meanings.items():
             pattern = pattern.replace(re.escape(f"{{{word}}}"), meaning)
         return re.compile(pattern)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return f"(?:{'|'.join(re.escape(word) for word in words)})"
+
+
+def _module_place(module: str) -> str:
+    return "/".join(safe_name(part) for part in module.split("/"))
+
+
+def _alternative(file: Path) -> str:
+    found = ALTERNATIVE.search(file.stem)
+    return found.group() if found else ""
 
 
 def store(path: Path, data: bytes) -> None:

@@ -14,11 +14,11 @@ from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.model import Comparison
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report import failure_text, properties
-from pytest_imgdiff.scan import pairs, prefixes
+from pytest_imgdiff.scan import pairs, prefixes, unique
 from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pytest_imgdiff.run import ImageRun
@@ -58,16 +58,15 @@ class PairItem(pytest.Item):
         if workspace.may_write(comparison) and comparison.actual is not None:
             store(pair.expected_place, stored_form(comparison.actual))
             written = workspace.shown(pair.expected_place)
-        accept = shlex.join(["pytest", *self._selection(), f"--imgdiff-update={_update_for(comparison)}"])
+        update = f"--imgdiff-update={_update_for(comparison)}"
+        only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+        accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])
         return comparison, workspace.record(comparison, test=self.nodeid, accept=accept, written=written)
 
     def _selection(self) -> list[str]:
-        scans = self.config.option.imgdiff_scan
-        if not scans:
-            return [self.nodeid]
-        # pytest takes no `folder::name` for a folder.
-        words = [word for scan in scans for word in ("--imgdiff-scan", *scan)]
-        return [*words, "--imgdiff-only", self.name]
+        if isinstance(self.parent, ScanFile):
+            return [self.parent.nodeid]
+        return [word for scan in self.config.option.imgdiff_scan for word in ("--imgdiff-scan", *scan)]
 
     def runtest(self) -> None:
         """Fail where the pair does."""
@@ -85,9 +84,9 @@ class PairItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
+    def reportinfo(self) -> tuple[Path, int, str]:
         """Return what the item is called where pytest names it."""
-        return self.path, None, self.name
+        return self.path, 0, self.name
 
 
 def _update_for(comparison: Comparison) -> str:
@@ -108,57 +107,69 @@ class ScanFile(pytest.File):
 
     def collect(self) -> Iterator[PairItem]:
         """Collect the pairs of all its scans."""
-        workspace = self.run.workspace_of(self.path)
+        try:
+            workspace = self.run.workspace_of(self.path)
+        except pytest.UsageError as error:
+            raise self.CollectError(str(error)) from None
         settings = workspace.settings
         if not settings.scans:
             raise self.CollectError(f"{self.nodeid}: names no scans: add `scans: [{{expected: ..., actual: ...}}]`")
-        named = zip(settings.scans, prefixes(settings.scans, self.path.parent), strict=True)
-        for scan, prefix in named:
-            yield from _items(self, scan, workspace, prefix)
+        yield from _items(self, settings.scans, workspace, self.path.parent)
 
 
-class ScanFolder(pytest.Directory):
-    """The folder that ``--imgdiff-scan`` named as EXPECTED."""
+class ScanNode(pytest.Collector):
+    """A folder that ``--imgdiff-scan`` named as EXPECTED, with each ACTUAL that was named with it."""
 
-    def __init__(self, *, run: ImageRun, actuals: list[Path], **rest: Any) -> None:
+    def __init__(self, *, run: ImageRun, scans: list[ScanSettings], **rest: Any) -> None:
         super().__init__(**rest)
         self.run = run
-        self.actuals = actuals
+        self.scans = scans
 
     def collect(self) -> Iterator[PairItem]:
-        """Collect the pairs of this folder and each ACTUAL that was named with it."""
-        scans = [ScanSettings(self.path, actual) for actual in self.actuals]
-        for scan, prefix in zip(scans, prefixes(scans, self.config.rootpath), strict=True):
-            yield from _items(self, scan, self.run.workspace, prefix)
+        """Collect the pairs of all scans of this folder."""
+        yield from _items(self, self.scans, self.run.workspace, self.config.rootpath)
 
 
-def _items(parent: ScanFile | ScanFolder, scan: ScanSettings, workspace: Workspace, prefix: str) -> Iterator[PairItem]:
+def _items(
+    parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
+) -> Iterator[PairItem]:
     skip = [parent.run.results.directory]
+    found: list[Pair] = []
     try:
-        found = pairs(scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix)
+        for scan, prefix in zip(scans, prefixes(scans, root), strict=True):
+            found += pairs(
+                scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix
+            )
     except ImgdiffError as error:
         raise parent.CollectError(str(error)) from error
-    only = parent.config.option.imgdiff_only
-    for pair in found:
-        if only and pair.name not in only:
-            continue
-        yield PairItem.from_parent(parent, name=pair.name, pair=pair, run=parent.run, workspace=workspace)
+    for name, pair in zip(unique([pair.name for pair in found]), found, strict=True):
+        if parent.run.asks_for(name):
+            yield PairItem.from_parent(parent, name=name, pair=pair, run=parent.run, workspace=workspace)
 
 
-def scan_folder(path: Path, parent: pytest.Collector, run: ImageRun) -> ScanFolder | None:
-    """Return the collector of a folder that ``--imgdiff-scan`` named as EXPECTED."""
-    config = parent.config
-    scans = [[config.invocation_params.dir / folder for folder in scan] for scan in config.option.imgdiff_scan]
-    actuals = [actual for expected, actual in scans if _same(expected, path)]
-    return ScanFolder.from_parent(parent, path=path, run=run, actuals=actuals) if actuals else None
+def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
+    """Return the items of all ``--imgdiff-scan``.
 
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and one.samefile(other)
+    They hang below the session, not below their folders: a folder that holds tests as well stays one of tests.
+    """
+    config = session.config
+    here = config.invocation_params.dir
+    scans: dict[Path, list[ScanSettings]] = {}
+    for expected, actual in config.option.imgdiff_scan:
+        scans.setdefault(here / expected, []).append(ScanSettings(here / expected, here / actual))
+    items: list[pytest.Item] = []
+    for folder, named in scans.items():
+        name = run.workspace.shown(folder)
+        node = ScanNode.from_parent(session, name=name, nodeid=name, run=run, scans=named)
+        items += session.genitems(node)
+    return items
 
 
 def choose_scans(config: pytest.Config) -> None:
     """Let the scans stand for the whole run where no test was named beside them.
+
+    A node id of a scan, such as ``expected::page.png``, is taken for the name of a picture: pytest itself would look
+    for a file.
 
     Raises:
         pytest.UsageError: a folder of expected pictures does not exist.
@@ -168,4 +179,12 @@ def choose_scans(config: pytest.Config) -> None:
         if not folder.is_dir():
             raise pytest.UsageError(f"--imgdiff-scan: {folder}: there is no such folder of expected pictures")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args[:] = list(dict.fromkeys(str(folder) for folder in folders))
+        config.args.clear()
+    chosen = [arg for arg in config.args if "::" in arg and _names(arg.partition("::")[0], folders, config)]
+    config.args[:] = [arg for arg in config.args if arg not in chosen]
+    config.option.imgdiff_only = [*(config.option.imgdiff_only or ()), *(arg.partition("::")[2] for arg in chosen)]
+
+
+def _names(argument: str, folders: Sequence[Path], config: pytest.Config) -> bool:
+    places = (base / argument for base in (config.invocation_params.dir, config.rootpath))
+    return any(place.is_dir() and place.samefile(folder) for place in places for folder in folders)

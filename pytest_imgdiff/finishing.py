@@ -39,30 +39,37 @@ class Outcome:
     page: Path | None = None
 
 
-def finish_run(workspace: Workspace, *, complete_selection: bool, prune: bool) -> Outcome:
+def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = ()) -> Outcome:
     """Merge the records of all processes of a pytest run and write the report.
 
     Args:
         workspace: the run's.
-        complete_selection: the whole suite ran and passed, so that a baseline which nobody asked for is unused.
         prune: delete the unused baselines.
+        problems: what went wrong in this process while the tests ran.
     """
-    outcome = Outcome()
     if workspace.results is None:
-        return outcome
+        return Outcome()
     try:
         merged = workspace.results.merge()
     except ImgdiffError as error:
-        return Outcome([str(error)], must_fail=True)
-    unused = _unused(workspace, merged) if complete_selection and not merged.unrecorded else []
+        return Outcome([*problems, str(error)], must_fail=True)
+    shared = _shared_baselines(merged)
+    unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
-    if not run.complete:
-        outcome.must_fail = True
-    outcome.lines.append(summary_line(run))
-    outcome.lines += _listed("baseline written", [record.written for record in run.comparisons if record.written])
-    outcome.lines += _pruned(workspace, unused, asked=prune, complete=complete_selection)
+    outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
+    outcome.lines += _listed("baseline written", list(merged.written))
+    _list_or_prune(workspace, unused, outcome, asked=prune)
     write_all(workspace, run, outcome)
     return outcome
+
+
+def _shared_baselines(merged: Merged) -> list[str]:
+    """Return a line for each place that several comparisons took for their own, as they can in several processes."""
+    return [
+        f"{' and '.join(owners)} share the baseline {place}: give one of them another name=..."
+        for place, owners in merged.owners.items()
+        if len(owners) > 1
+    ]
 
 
 def run_record(
@@ -93,7 +100,6 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.page = write_report(directory, run, templates=workspace.settings.report.templates)
         summary = markdown(run)
         write_atomically(directory / "summary.md", summary.encode())
-        append_step_summary(summary, os.environ)
         workspace.registry.reported(run, directory)
     except OSError as error:
         outcome.lines.append(f"{directory}: the report cannot be written: {error.strerror or error}")
@@ -101,8 +107,17 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
     except ImgdiffError as error:
         outcome.lines.append(str(error))
         outcome.must_fail = True
+    else:
+        _write_step_summary(summary, outcome)
     if outcome.page is not None:
         outcome.lines.append(f"report: {workspace.shown(outcome.page)}")
+
+
+def _write_step_summary(summary: str, outcome: Outcome) -> None:
+    try:
+        append_step_summary(summary, os.environ)
+    except ImgdiffError as error:  # the results stand all the same
+        outcome.lines.append(str(error))
 
 
 def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunRecord:
@@ -110,18 +125,32 @@ def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunReco
 
 
 def _unused(workspace: Workspace, merged: Merged) -> list[Path]:
-    return workspace.baselines.unused(merged.used)
+    ran = set(merged.collected) <= merged.finished and merged.torn == 0
+    modules = merged.modules - merged.unclean if ran else set()
+    return workspace.baselines.unused(merged.used, modules, merged.browsers or {"any"})
 
 
-def _pruned(workspace: Workspace, unused: Sequence[Path], *, asked: bool, complete: bool) -> list[str]:
-    if asked and not complete:
-        return ["no baseline was pruned: only a run of the whole suite that passes tells which are unused"]
-    names = [workspace.shown(path) for path in unused]
+def _list_or_prune(workspace: Workspace, unused: Sequence[Path], outcome: Outcome, *, asked: bool) -> None:
     if not asked:
-        return _listed("unused baseline (delete with --imgdiff-prune)", names)
-    for path in unused:
+        names = [workspace.shown(path) for path in unused]
+        outcome.lines += _listed("unused baseline (delete with --imgdiff-prune)", names)
+        return
+    failures = [failure for path in unused if (failure := _deletion(path)) is not None]
+    outcome.lines += failures
+    outcome.must_fail = outcome.must_fail or bool(failures)
+    deleted = [workspace.shown(path) for path in unused if not path.exists()]
+    outcome.lines += _listed("unused baseline deleted", deleted) or [
+        "no baseline was pruned: those of a module are unused only where all its tests ran and passed without them"
+    ]
+
+
+def _deletion(path: Path) -> str | None:
+    """Delete the file; return why it could not be."""
+    try:
         path.unlink()
-    return _listed("unused baseline deleted", names)
+    except OSError as error:
+        return f"{path}: the unused baseline cannot be deleted: {error.strerror}"
+    return None
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

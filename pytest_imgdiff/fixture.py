@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from pytest_imgdiff import images
 from pytest_imgdiff.baselines import BaselineKey
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.names import printable
 from pytest_imgdiff.report import failure_text, properties
-from pytest_imgdiff.results import Used
+from pytest_imgdiff.results import Claimed, Used
 from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from pytest_imgdiff.model import Comparison, Policy
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.workspace import Workspace
+
+
+def _check_arguments(actual: object, name: object) -> None:
+    if actual is None:
+        raise ImgdiffError("assert_images_similar(None): there is no picture; did a helper forget to return it?")
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ImgdiffError(f"assert_images_similar(..., name={name!r}): a name is a text, and not empty")
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class ImageAssertion:
         self._test = test
         self._calls = 0
         self._unnamed = 0
+        self._thread = threading.get_ident()
+        self._failed_elsewhere: list[str] = []
 
     def __call__(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
@@ -75,7 +86,10 @@ class ImageAssertion:
         __tracebackhide__ = True
         comparison, record = self._recorded(actual, expected, name, policy)
         if not record.passed:
-            pytest.fail(self._failure(record), pytrace=False)
+            text = self._failure(record)
+            if threading.get_ident() != self._thread:
+                self._failed_elsewhere.append(text)
+            pytest.fail(text, pytrace=False)
         return comparison
 
     def compare(
@@ -87,6 +101,11 @@ class ImageAssertion:
         """
         __tracebackhide__ = True
         return self._recorded(actual, expected, name, policy)[0]
+
+    def close(self) -> None:
+        """Fail the test for what failed in another thread, where nobody hears an exception."""
+        if self._failed_elsewhere:
+            pytest.fail("in another thread: " + "\n".join(self._failed_elsewhere), pytrace=False)
 
     def _failure(self, record: ComparisonRecord) -> str:
         results = self._workspace.results
@@ -106,6 +125,7 @@ class ImageAssertion:
         self, actual: object, expected: object | None, name: str | None, call: dict[str, Any]
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace, test = self._workspace, self._test
+        _check_arguments(actual, name)
         self._calls += 1
         if name is None:
             self._unnamed += 1
@@ -113,6 +133,7 @@ class ImageAssertion:
         # One baseline for each unnamed comparison of the test, numbered; one for each name.
         key = BaselineKey(test.module, name or test.test, 1 if name else self._unnamed, test.browser)
         place = workspace.baselines.path(key, owner=title)
+        self._append(Claimed(workspace.baselines.relative(place), printable(title), test.browser))
         policy = workspace.policy(workspace.baselines.relative(place), call)
         if expected is not None:
             comparison = self._compared(expected, actual, policy, title)
@@ -127,7 +148,7 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.shown(target)
         kind = "missing" if not stored else "failed"
-        accept = f"pytest --imgdiff-update={kind} {shlex.quote(test.node_id)}"
+        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.node_id])
         if not stored:
             comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
         return self._filed(comparison, accept=accept, written=written)
@@ -144,7 +165,8 @@ class ImageAssertion:
             comparison = self._compared(path, actual, policy, title)
             if comparison.passed:
                 return comparison
-            first = first or comparison
+            if first is None:
+                first = comparison
         if first is None:
             raise AssertionError(title)
         if len(stored) > 1:
@@ -163,6 +185,6 @@ class ImageAssertion:
         self._test.properties.extend(properties(record))
         return comparison, record
 
-    def _append(self, line: ComparisonRecord | Used) -> None:
+    def _append(self, line: ComparisonRecord | Claimed | Used) -> None:
         if self._workspace.results is not None:
             self._workspace.results.append(line)

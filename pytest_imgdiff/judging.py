@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_imgdiff.errors import BrokenImageError, MetricError
+from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
 from pytest_imgdiff.regions import difference_mask, find_regions
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LAST_MASK_METRIC = "pixel_match"
 """Paints the mask where the policy's own choice sees nothing although the pair fails."""
+
+ROUNDING = 1e-6
+"""By how much a value may be better than that of equal pictures before it is a fault of the metric."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,14 +73,10 @@ def _equal(comparison: Comparison, registry: Registry) -> Comparison:
 
 def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -> Comparison:
     bench = _Bench(*_both(comparison), ignore, registry)
-    scores = []
-    for rule in comparison.policy.rules:
-        metric = registry.metric(rule.metric, rule.options)
-        try:
-            scores.append(score(rule, metric, bench.measure(metric)))
-        except MetricError as error:
-            scores.append(_unmeasured(rule, metric, str(error)))
-    unmeasured = [f"{item.reason}" for item in scores if item.value is None]
+    scores = _scores(comparison.policy.rules, bench)
+    unmeasured = [f"{item.reason}" for item in scores if item.value is None and item.omitted is None]
+    if all(item.omitted for item in scores):
+        unmeasured = [f"nothing was judged: {'; '.join(f'{item.metric} {item.omitted}' for item in scores)}"]
     passed = all(item.passed for item in scores)
     verdict = Verdict.BROKEN if unmeasured else Verdict.MATCH if passed else Verdict.DIFFERENT
     comparison = replace(
@@ -88,6 +87,24 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         scores=tuple(scores),
     )
     return _with_mask(comparison, bench)
+
+
+def _scores(rules: tuple[Rule, ...], bench: _Bench) -> list[Score]:
+    """Measure what is to be measured in any case, then, where that settles nothing, the rest."""
+    scores: dict[str, Score] = {}
+    for rule in sorted(rules, key=lambda rule: rule.when == "undecided"):  # stable: otherwise in the policy's order
+        metric = bench.registry.metric(rule.metric, rule.options)
+        if rule.when == "undecided" and not all(item.passed for item in scores.values()):
+            scores[rule.metric] = _omitted(rule, metric, "not needed: another rule fails already")
+            continue
+        try:
+            scores[rule.metric] = score(rule, metric, bench.measure(metric))
+        except ModelUnavailableError as error:
+            skipped = _omitted(rule, metric, f"skipped: {error}")
+            scores[rule.metric] = skipped if rule.on_unavailable == "skip" else _unmeasured(rule, metric, str(error))
+        except MetricError as error:
+            scores[rule.metric] = _unmeasured(rule, metric, str(error))
+    return [scores[rule.metric] for rule in rules]
 
 
 def _both(comparison: Comparison) -> tuple[Image, Image]:
@@ -113,7 +130,7 @@ class _Bench:
         if metric.name not in self.results:
             try:
                 result = metric.measure(self.expected, self.actual, self.ignore)
-            except MetricError:
+            except (MetricError, ModelUnavailableError):
                 raise
             except Exception as error:  # a metric may be anybody's code: its failure is this pair's verdict
                 _log.debug("metric %s failed", metric.name, exc_info=True)
@@ -132,14 +149,25 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     if not isinstance(result, MetricResult):
         msg = f"the metric {metric.name} returned {result!r:.60}, which is no MetricResult"
         raise MetricError(msg)
-    value = float(result.value) if isinstance(result.value, (int, float, np.number)) else math.nan
+    value = _number(result.value)
     if not math.isfinite(value):
         msg = f"the metric {metric.name} returned {result.value!r:.60}, which is no number to hold a limit against"
+        raise MetricError(msg)
+    better = metric.perfect - value if metric.direction == "distance" else value - metric.perfect
+    if better > ROUNDING:
+        msg = f"the metric {metric.name} returned {value}, which is better than its {metric.perfect} of equal pictures"
         raise MetricError(msg)
     if result.heat is not None and not _is_heat(result.heat, image):
         msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"
         raise MetricError(msg)
-    return replace(result, value=value)
+    return replace(result, value=value, unit=str(result.unit), details=dict(result.details))
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
+    except OverflowError:  # an integer beyond all floats
+        return math.inf
 
 
 def _is_heat(heat: object, image: Image) -> bool:
@@ -193,11 +221,15 @@ def _unmeasured(rule: Rule, metric: Metric, reason: str) -> Score:
     )
 
 
+def _omitted(rule: Rule, metric: Metric, why: str) -> Score:
+    return replace(_unmeasured(rule, metric, ""), passed=True, reason=None, omitted=why)
+
+
 def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
     for metric in _mask_metrics(comparison, bench.registry):
         try:
             heat = bench.measure(metric).heat
-        except MetricError:
+        except (MetricError, ModelUnavailableError):
             continue  # the score says why; another metric may still show where they differ
         if heat is None:
             continue

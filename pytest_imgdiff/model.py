@@ -25,7 +25,7 @@ DEFAULT_MAX_PIXELS = 100_000_000
 
 
 class Verdict(str, Enum):
-    """What became of one pair."""
+    """What became of one pair; ``BROKEN``: an image could not be read, or a metric could not judge it."""
 
     MATCH = "match"
     DIFFERENT = "different"
@@ -35,7 +35,6 @@ class Verdict(str, Enum):
     """There is no actual image."""
     RESIZED = "resized"
     BROKEN = "broken"
-    """An image could not be read, or a metric could not judge it."""
 
 
 class SizePolicy(str, Enum):
@@ -55,6 +54,10 @@ Direction = Literal["distance", "similarity"]
 """``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
 FrameChoice = int | Literal["refuse", "all"]
 """Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
+When = Literal["always", "undecided"]
+"""Whether a rule is measured in any case, or only where the others have not settled the verdict."""
+OnUnavailable = Literal["fail", "skip"]
+"""What becomes of a rule whose model is not on this machine."""
 OneSided = Literal["fail", "allow"]
 """Whether a picture that stands on one side only fails."""
 
@@ -115,6 +118,8 @@ class Rule:
         min: smallest value that passes (similarities only), in the metric's unit.
         max_pixels: largest count of differing pixels that passes (metrics that count pixels only).
         warn: a stricter limit, in the same direction, that is reported and does not fail.
+        when: ``undecided``: measured only where the other rules hold; where one of them fails, the verdict stands.
+        on_unavailable: ``skip``: left out, and told, where the model that it asks is not on this machine.
     """
 
     metric: str
@@ -123,6 +128,8 @@ class Rule:
     min: float | None = None
     max_pixels: int | None = None
     warn: float | None = None
+    when: When = "always"
+    on_unavailable: OnUnavailable = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +317,8 @@ class Score:
         warn: the rule's warning limit.
         passed: every limit holds.
         warned: it passed, and the warning limit does not hold.
-        reason: why there is no value.
+        reason: why there is no value although there should be.
+        omitted: why there is none by the policy's own choice; such a score neither passes nor fails anything.
         details: the metric's further facts.
     """
 
@@ -324,6 +332,7 @@ class Score:
     passed: bool
     warned: bool = False
     reason: str | None = None
+    omitted: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -384,3 +393,8 @@ class Comparison:
     ignored: float = 0.0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __bool__(self) -> bool:
+        """Refuse to be true or false: ``assert compare(...)`` would always hold."""
+        msg = "a comparison is neither true nor false: ask its .passed"
+        raise TypeError(msg)

@@ -7,6 +7,7 @@ imported by the hook or fixture that needs it.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from pytest_imgdiff.collecting import ScanFile, ScanFolder
+    from pytest_imgdiff.collecting import ScanFile
     from pytest_imgdiff.fixture import ImageAssertion
     from pytest_imgdiff.run import ImageRun
 
 FIXTURE = "assert_images_similar"
 RUN = pytest.StashKey["ImageRun"]()
 RUN_ID = pytest.StashKey[str]()
+COLLECTED = pytest.StashKey["list[pytest.Item]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -128,13 +130,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile |
     return ScanFile.from_parent(parent, path=file_path, run=image_run(parent.config))
 
 
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> ScanFolder | None:
-    """Collect the pairs of a folder that ``--imgdiff-scan`` named as EXPECTED."""
-    if not parent.config.option.imgdiff_scan:
-        return None
-    from pytest_imgdiff.collecting import scan_folder
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Add the pairs of ``--imgdiff-scan``, and note what there was before anything is deselected."""
+    if config.option.imgdiff_scan:
+        from pytest_imgdiff.collecting import scanned_items
 
-    return scan_folder(path, parent, image_run(parent.config))
+        items += scanned_items(session, image_run(config))
+    before = [item for item in items if is_image_test(item)]
+    yield
+    config.stash[COLLECTED] = before
 
 
 def is_image_test(item: pytest.Item) -> bool:
@@ -145,9 +152,10 @@ def is_image_test(item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Say which image tests are to run, so that one that never does is missed."""
-    ids = [item.nodeid for item in session.items if is_image_test(item)]
-    if ids and not session.config.option.collectonly:
-        image_run(session.config).begin(session.items, ids)
+    config = session.config
+    before = config.stash.get(COLLECTED, [])
+    if before and not config.option.collectonly:
+        image_run(config).begin(session.items, before)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -155,20 +163,45 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Say that an image test ran to its end."""
     outcome = yield
     if is_image_test(item):
-        image_run(item.config).finished(item.nodeid)
+        image_run(item.config).finished(item)
     return outcome
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take note of an image test that did not pass: it may not have come to all of its baselines."""
+    report = yield
+    if report.outcome != "passed" and is_image_test(item) and RUN in item.config.stash:
+        item.config.stash[RUN].unclean.add(item.nodeid)
+    return report
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a faulty configuration before pytest-xdist starts a worker that would stumble over it."""
+    """Refuse a faulty configuration before the collection, or a worker of pytest-xdist, stumbles over it."""
     config = session.config
-    if config.pluginmanager.hasplugin("dsession") and _has_settings(config):
+    if _names_scans(config) or (config.pluginmanager.hasplugin("dsession") and _has_settings(config)):
         image_run(config)
 
 
+def _names_scans(config: pytest.Config) -> bool:
+    files = [argument.partition("::")[0] for argument in config.args]
+    return bool(config.option.imgdiff_scan) or any(re.search(r"imgdiff[^/\\]*\.ya?ml$", file) for file in files)
+
+
 def _has_settings(config: pytest.Config) -> bool:
-    named = config.option.imgdiff_config or config.getini("imgdiff_config") or config.option.imgdiff_set
-    return bool(named) or any((config.rootpath / f"imgdiff{suffix}").exists() for suffix in (".yaml", ".yml"))
+    option = config.option
+    named = [
+        option.imgdiff_config,
+        option.imgdiff_set,
+        option.imgdiff_report,
+        option.imgdiff_baselines,
+        option.imgdiff_only,
+    ]
+    named += [config.getini(name) for name in ("imgdiff_config", "imgdiff_report", "imgdiff_baselines")]
+    hooks = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
+    if any(hasattr(plugin, hook) for plugin in config.pluginmanager.get_plugins() for hook in hooks):
+        return True
+    return any(named) or any((config.rootpath / f"imgdiff{suffix}").exists() for suffix in (".yaml", ".yml"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -194,7 +227,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def assert_images_similar(request: pytest.FixtureRequest) -> ImageAssertion:
+def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAssertion, None, None]:
     """Assert that a picture looks as it should.
 
     ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, without
@@ -203,4 +236,7 @@ def assert_images_similar(request: pytest.FixtureRequest) -> ImageAssertion:
     from pytest_imgdiff.fixture import ImageAssertion
 
     run = image_run(request.config)
-    return ImageAssertion(run.workspace, run.identity(request))
+    run.expect(request.node.nodeid)
+    assertion = ImageAssertion(run.workspace, run.identity(request))
+    yield assertion
+    assertion.close()

@@ -48,6 +48,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warned: bool
     reason: str | None
     details: dict[str, Any]
+    omitted: str | None = None
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,6 +212,7 @@ def _score(score: Score) -> ScoreRecord:
         warned=score.warned,
         reason=None if score.reason is None else printable(score.reason),
         details=_json_ready(score.details),
+        omitted=None if score.omitted is None else printable(score.omitted),
     )
 
 
@@ -220,10 +222,10 @@ def _json_ready(value: Any) -> Any:
         return {printable(str(key)): _json_ready(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_json_ready(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays
+        return _json_ready(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, str):
-        return printable(value)
-    return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return printable(value if isinstance(value, str) else repr(value))

@@ -99,6 +99,8 @@ class Registry:
         lacking = [attribute for attribute in METRIC_ATTRIBUTES if not hasattr(target, attribute)]
         if lacking:
             raise ImgdiffError(f"metric {name!r} ({_called(target)}) lacks {', '.join(lacking)}")
+        if target.name != name:
+            raise ImgdiffError(f"metric {name!r} ({_called(target)}) calls itself {target.name!r}; give it one name")
         return cast("type[Metric]", target)
 
     def metric(self, name: str, options: tuple[tuple[str, Any], ...] = ()) -> Metric:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.files import TEMPORARY, write_atomically
 from pytest_imgdiff.record import ComparisonRecord
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
     """The image tests or pairs that are to be run; every process of a run says the same."""
 
     ids: list[str]
+    whole: list[str] = []
+    """Modules all of whose tests are to be run: only these can tell that a baseline is unused."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
@@ -33,13 +36,27 @@ class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
     id: str
 
 
+class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
+    """A module of which a test did not pass: it may not have come to all of its baselines."""
+
+    module: str
+
+
+class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
+    """A place for a baseline, and the comparison that has it for its own."""
+
+    place: str
+    owner: str
+    browser: str
+
+
 class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
     """A stored baseline that a test asked for, relative to the baselines folder."""
 
     baseline: str
 
 
-Line = ComparisonRecord | Collected | Finished | Used
+Line = ComparisonRecord | Collected | Finished | Unclean | Claimed | Used
 
 
 @dataclass
@@ -51,6 +68,15 @@ class Merged:
     collected: dict[str, None] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    """Those of which every test was to run."""
+    written: dict[str, None] = field(default_factory=dict)
+    """Baselines that any attempt of any test wrote."""
+    owners: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
+    browsers: set[str] = field(default_factory=set)
+    unclean: set[str] = field(default_factory=set)
+    """Modules of which a test did not pass."""
     torn: int = 0
     """Lines that are not whole: their process died while it wrote."""
 
@@ -71,6 +97,7 @@ class ResultsFolder:
 
     def __init__(self, directory: Path, run: str, process: str = "main") -> None:
         self.directory = directory
+        self._begun_here = False
         self._lines = directory / LINES / run
         self._file = self._lines / f"{process}-{os.getpid()}.jsonl"
 
@@ -79,14 +106,39 @@ class ResultsFolder:
         """Whether any process of this run has begun to write."""
         return self._lines.is_dir()
 
+    @property
+    def lost(self) -> bool:
+        """Whether what this process wrote is gone: the folder was removed, or another run took it over."""
+        return self._begun_here and not self.begun
+
+    def check(self) -> None:
+        """Refuse a folder that is in use for something else, before anything is run.
+
+        Raises:
+            ReportError: it is no folder, or holds what is not an earlier report's.
+        """
+        try:
+            self._refuse_foreign()
+        except OSError as error:
+            raise ReportError(_cannot_write(self.directory, error)) from error
+
     def begin(self) -> None:
         """Make the folder and, as the first process of the run to come here, empty it of the run before.
 
         Raises:
-            ReportError: the folder is in use for something else, or cannot be written.
+            ReportError: the folder is in use for something else, was lost in mid-run, or cannot be written.
         """
-        if self.begun:
-            return
+        if self.lost:
+            msg = (
+                f"{self.directory}: the results of this run were removed while it ran, by hand or by another run; give "
+                "each run a report folder of its own"
+            )
+            raise ReportError(msg)
+        if not self.begun:
+            self._begin()
+        self._begun_here = True
+
+    def _begin(self) -> None:
         try:
             self._claim()
             (self.directory / LINES).mkdir(parents=True, exist_ok=True)
@@ -98,17 +150,25 @@ class ResultsFolder:
         self._remove_other_runs()
 
     def _claim(self) -> None:
+        self._refuse_foreign()
         marker = self.directory / MARKER
-        if self.directory.is_dir() and any(self.directory.iterdir()):
-            if not marker.is_file() or not marker.read_text(encoding="utf-8", errors="replace").startswith(MARK[:30]):
-                msg = (
-                    f"{self.directory}: holds files that are not an earlier report's; name another folder for the "
-                    "report, or empty this one"
-                )
-                raise ReportError(msg)
+        if not marker.is_file():
+            write_atomically(marker, MARK.encode())
+
+    def _refuse_foreign(self) -> None:
+        marker = self.directory / MARKER
+        if marker.is_file() and marker.read_text(encoding="utf-8", errors="replace").startswith(MARK[:30]):
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        marker.write_text(MARK, encoding="utf-8")
+        if not self.directory.exists():
+            return
+        # What another process of this run is writing at this very moment is not foreign.
+        if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in self.directory.iterdir()):
+            return
+        msg = (
+            f"{self.directory}: holds files that are not an earlier report's; name another folder for the report, or "
+            "empty this one"
+        )
+        raise ReportError(msg)
 
     def _remove_other_runs(self) -> None:
         for name in ("index.html", "results.json", "summary.md"):
@@ -163,14 +223,26 @@ def _take(lines: Iterable[bytes], merged: Merged) -> None:
         except msgspec.MsgspecError:
             merged.torn += 1
             continue
-        if isinstance(value, ComparisonRecord):
-            merged.records[value.name] = value
-        elif isinstance(value, Collected):
-            merged.collected.update(dict.fromkeys(value.ids))
-        elif isinstance(value, Finished):
-            merged.finished.add(value.id)
-        else:
-            merged.used.add(value.baseline)
+        _add(value, merged)
+
+
+def _add(line: Line, merged: Merged) -> None:
+    if isinstance(line, ComparisonRecord):
+        merged.records[line.name] = line
+        if line.written is not None:
+            merged.written[line.written] = None
+    elif isinstance(line, Collected):
+        merged.collected.update(dict.fromkeys(line.ids))
+        merged.modules.update(line.whole)
+    elif isinstance(line, Finished):
+        merged.finished.add(line.id)
+    elif isinstance(line, Claimed):
+        merged.owners.setdefault(line.place, {})[line.owner] = None
+        merged.browsers.add(line.browser)
+    elif isinstance(line, Unclean):
+        merged.unclean.add(line.module)
+    else:
+        merged.used.add(line.baseline)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

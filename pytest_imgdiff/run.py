@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,12 @@ from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.collecting import Judged, PairItem, is_scan_file
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import HOOKS, Registry
-from pytest_imgdiff.results import Collected, Finished, ResultsFolder
+from pytest_imgdiff.results import Collected, Finished, ResultsFolder, Unclean
 from pytest_imgdiff.scan import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
@@ -41,11 +42,17 @@ class ImageRun:
         self.is_worker = hasattr(config, "workerinput")
         try:
             self.workspace = _workspace(config, run_id)
+            self.results.check()
+            self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
-        self._ahead: RunAhead[Judged] | None = None
-        self._fetched: set[str] = set()
+        self._ahead: RunAhead[PairItem, Judged] | None = None
+        self._fetched: set[PairItem] = set()
+        self._expected: set[str] = set()
+        self._found: set[str] = set()
+        self._problems: dict[str, None] = {}
         self._outcome = Outcome()
+        self.unclean: set[str] = set()
 
     @property
     def results(self) -> ResultsFolder:
@@ -68,37 +75,86 @@ class ImageRun:
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
 
-    def begin(self, items: Sequence[pytest.Item], ids: list[str]) -> None:
-        """Say which image tests are to run, and plan the scans' comparisons."""
+    def begin(self, items: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> None:
+        """Say which image tests are to run, and plan the scans' comparisons.
+
+        Args:
+            items: all that is to run.
+            before: the image tests that there were before any was deselected.
+        """
+        chosen = set(items)
+        todo = [item for item in before if item in chosen]
+        tests = [item for item in before if not isinstance(item, PairItem)]
+        left_out = {_module(item) for item in tests if item not in chosen} | self._partly_named()
+        whole = {_module(item) for item in tests} - left_out
+        if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
+            whole = set()
+        self._refuse_unknown_names()
+        self._expected = {item.nodeid for item in todo}
         try:
-            self.results.append(Collected([printable(name) for name in ids]))
+            self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
-        jobs = {item.nodeid: item.compared for item in items if isinstance(item, PairItem)}
-        if jobs and not self.is_worker:
-            # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next.
+        jobs = {item: item.compared for item in todo if isinstance(item, PairItem)}
+        # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
+        # writes is done when its turn comes, not ahead: the run may stop before.
+        if jobs and not self.is_worker and self.workspace.update == "none":
             self._ahead = RunAhead(jobs)
+
+    def _partly_named(self) -> set[str]:
+        """Return the modules of which single tests were named on the command line."""
+        named = (argument.partition("::") for argument in self.config.args)
+        paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
+        return {_module_of(path, self.config.rootpath) for path in paths}
+
+    def expect(self, node_id: str) -> None:
+        """Take note of a test that asks for the fixture while it runs, so that it is missed if it never ends."""
+        if node_id not in self._expected:
+            self._expected.add(node_id)
+            self.results.append(Collected([printable(node_id)]))
+
+    def asks_for(self, name: str) -> bool:
+        """Return whether the picture of a scan is to be compared, as ``--imgdiff-only`` says."""
+        only = self.config.option.imgdiff_only
+        if not only:
+            return True
+        self._found.add(name)
+        return name in only
+
+    def _refuse_unknown_names(self) -> None:
+        unknown = set(self.config.option.imgdiff_only or ()) - self._found
+        if unknown:
+            named = ", ".join(sorted(map(printable, unknown)))
+            raise pytest.UsageError(f"--imgdiff-only: no scan has a picture of this name: {named}")
 
     def compared(self, item: PairItem) -> Judged:
         """Return the comparison of a scan's item, from the threads that run ahead where there are some."""
-        if self._ahead is None or item.nodeid in self._fetched:
+        if self._ahead is None or item in self._fetched:
             return item.compared()  # alone, or once more (a rerun)
-        self._fetched.add(item.nodeid)
-        return self._ahead.result(item.nodeid)
+        self._fetched.add(item)
+        return self._ahead.result(item)
 
-    def finished(self, node_id: str) -> None:
+    def finished(self, item: pytest.Item) -> None:
         """Say that an image test ran to its end."""
-        self.results.append(Finished(printable(node_id)))
+        try:
+            if item.nodeid in self.unclean and not isinstance(item, PairItem):
+                self.results.append(Unclean(_module(item)))
+            self.results.append(Finished(printable(item.nodeid)))
+        except ImgdiffError as error:
+            self._problems[str(error)] = None
 
     def identity(self, request: pytest.FixtureRequest) -> TestIdentity:
         """Return by what name the test of this request asks for its baselines."""
         node = request.node
         browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else "any"
-        path, _, test = node.nodeid.partition("::")
+        path, colons, test = node.nodeid.partition("::")
+        module = _module(node)
+        # Outside of the root folder pytest gives files of equal names equal node ids.
+        inside = node.path.is_relative_to(self.config.rootpath)
         return TestIdentity(
-            node_id=node.nodeid,
-            module=path.rpartition(".")[0] or path,
-            test=test.replace("::", "."),
+            node_id=node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}",
+            module=module,
+            test=(test or path).replace("::", "."),
             browser=str(browser),
             properties=node.user_properties,
         )
@@ -107,9 +163,13 @@ class ImageRun:
         """End this process's share; in the process that the user started, merge all and write the report."""
         if self._ahead is not None:
             self._ahead.close()
-        if self.is_worker or not self.results.begun:
+        if self.results.lost:
+            self._problems[f"{self.results.directory}: the results were removed while the tests ran"] = None
+            self._outcome = Outcome(list(self._problems), must_fail=True)
+        elif self.is_worker or not self.results.begun:
             return
-        self._outcome = finish_run(self.workspace, complete_selection=_ran_everything(session), prune=self.prune)
+        else:
+            self._outcome = finish_run(self.workspace, prune=self.prune, problems=list(self._problems))
         if self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -126,25 +186,17 @@ class ImageRun:
                 terminal.line(line)
 
 
-def _ran_everything(session: pytest.Session) -> bool:
-    """Return whether the run was of the whole suite, nothing left out, nothing failed and nothing skipped."""
-    config = session.config
-    option = config.option
-    narrowed = (
-        config.args_source is pytest.Config.ArgsSource.ARGS
-        or option.keyword
-        or option.markexpr
-        or option.deselect
-        or option.ignore
-        or option.ignore_glob
-        or getattr(option, "lf", False)
-        or getattr(option, "stepwise", False)
-    )
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:  # -p no:terminal: nobody counted
-        return False
-    left_out = any(reporter.stats.get(outcome) for outcome in ("deselected", "skipped", "xfailed", "failed", "error"))
-    return not narrowed and not left_out and session.exitstatus == pytest.ExitCode.OK
+def _module(item: pytest.Item) -> str:
+    return _module_of(item.path, item.config.rootpath)
+
+
+def _module_of(path: Path, root: Path) -> str:
+    """Return a test file relative to the root folder, without its suffix, with forward slashes."""
+    try:
+        relative = os.path.relpath(path, root)
+    except ValueError:  # on another drive
+        relative = str(path)
+    return Path(relative).with_suffix("").as_posix()
 
 
 def _workspace(config: pytest.Config, run_id: str) -> Workspace:
@@ -153,6 +205,7 @@ def _workspace(config: pytest.Config, run_id: str) -> Workspace:
     settings = load_settings(_config_file(config), registry, folder=root)
     report = _chosen(config, "imgdiff_report") or settings.report.folder
     baselines = _chosen(config, "imgdiff_baselines") or settings.baselines.folder
+    _keep_apart(report, baselines)
     process = getattr(config, "workerinput", {}).get("workerid", "main")
     return Workspace(
         root=root,
@@ -162,7 +215,21 @@ def _workspace(config: pytest.Config, run_id: str) -> Workspace:
         results=ResultsFolder(report, run_id, process),
         update=config.option.imgdiff_update,
         command_line=assigned(config.option.imgdiff_set or (), "--imgdiff-set"),
+        options=_repeated(config),
     )
+
+
+def _keep_apart(report: Path, baselines: Path) -> None:
+    """Refuse folders of which one holds the other: a report's folder is emptied by every run."""
+    one, other = report.resolve(), baselines.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ConfigError(f"the report's folder {report} and the baselines' {baselines} must not hold one another")
+
+
+def _repeated(config: pytest.Config) -> tuple[str, ...]:
+    """Return the options by which the command that accepts a change finds the same baselines and settings."""
+    named = {"--imgdiff-config": config.option.imgdiff_config, "--imgdiff-baselines": config.option.imgdiff_baselines}
+    return tuple(f"{option}={value}" for option, value in named.items() if value)
 
 
 def _plugins(config: pytest.Config) -> list[object]:
@@ -171,12 +238,14 @@ def _plugins(config: pytest.Config) -> list[object]:
 
 
 def _config_file(config: pytest.Config) -> Path | None:
-    """Return the configuration that was named, as an option or as the one thing to run, or the root folder's."""
+    """Return the configuration that was named, as an option or as the only thing to run, or the root folder's."""
     chosen = _chosen(config, "imgdiff_config")
     if chosen is not None:
         return chosen
-    named = [config.invocation_params.dir / arg for arg in map(_path_of, config.args) if is_scan_file(arg)]
-    return named[0] if len(named) == 1 and named[0].is_file() else find_config(config.rootpath)
+    named = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    if len(named) == 1 and is_scan_file(named[0]) and named[0].is_file():
+        return named[0]
+    return find_config(config.rootpath)
 
 
 def _chosen(config: pytest.Config, name: str) -> Path | None:
@@ -185,7 +254,3 @@ def _chosen(config: pytest.Config, name: str) -> Path | None:
     if option:
         return config.invocation_params.dir / str(option)
     return config.rootpath / str(ini) if ini else None
-
-
-def _path_of(argument: str) -> Path:
-    return Path(argument.partition("::")[0])

@@ -37,6 +37,7 @@ class Workspace:
         results: where records and pictures go; None where nobody asked for any.
         update: which baselines may be written: none, the missing ones, whatever failed (the missing ones too), or all.
         command_line: the policy settings of the command line, as in imgdiff.yaml.
+        options: the command line's options that a command which accepts a change must repeat.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Workspace:
     results: ResultsFolder | None = None
     update: Update = "none"
     command_line: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
         """Return what holds for the picture of this name.

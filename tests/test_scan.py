@@ -185,3 +185,49 @@ def test_the_step_summary_of_a_ci_job_is_written(two_trees, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     two_trees.runpytest_subprocess(*SCAN)
     assert "sub/other.png" in summary.read_text(encoding="utf-8")
+
+
+def test_a_faulty_configuration_is_told_in_one_line(two_trees):
+    (two_trees.path / "imgdiff.yaml").write_text("sise: pad\n" + CONFIG, encoding="utf-8")
+    for arguments in (["imgdiff.yaml"], SCAN):
+        run = two_trees.runpytest_subprocess(*arguments)
+        assert run.ret == pytest.ExitCode.USAGE_ERROR
+        run.stderr.fnmatch_lines(['ERROR: imgdiff: imgdiff.yaml:1:1: sise: unknown key "sise"*'])
+        assert "pytest_imgdiff" not in run.stdout.str()
+
+
+def test_each_of_several_faulty_configurations_is_told(two_trees):
+    for name in ("imgdiff.yaml", "other.imgdiff.yaml"):
+        (two_trees.path / name).write_text("sise: pad\n" + CONFIG, encoding="utf-8")
+    (two_trees.path / "imgdiff.yaml").write_text(CONFIG, encoding="utf-8")
+    run = two_trees.runpytest_subprocess("imgdiff.yaml", "other.imgdiff.yaml")
+    assert run.ret != pytest.ExitCode.OK
+    run.stdout.fnmatch_lines(['*other.imgdiff.yaml:1:1: sise: unknown key "sise"*'])
+    assert ".py:" not in run.stdout.str()
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_a_scan_beside_named_tests_is_not_forgotten(two_trees, workers):
+    two_trees.makepyfile(test_other="def test_that_passes(): pass")
+    run = two_trees.runpytest_subprocess("test_other.py", *SCAN, *workers)
+    run.assert_outcomes(passed=2, failed=3)
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_two_scans_of_one_folder_are_both_compared(pytester, workers):
+    for folder, colour in (("light", RED), ("dark", BLUE), ("actual", BLUE)):
+        write(pytester.path / folder / "page.png", square(colour))
+    scans = "scans:\n  - {expected: light, actual: actual}\n  - {expected: dark, actual: actual}\n"
+    (pytester.path / "imgdiff.yaml").write_text(scans, encoding="utf-8")
+    run = pytester.runpytest_subprocess("imgdiff.yaml", *workers)
+    run.assert_outcomes(passed=1, failed=1)
+    assert sorted(record["verdict"] for record in results(pytester)["comparisons"]) == ["different", "match"]
+
+
+def test_a_scan_says_nothing_about_unused_baselines(two_trees):
+    baseline = write(two_trees.path / "baselines/test_page/test_page.png", square(RED))
+    for name in ("sub/other.png", "gone.png"):
+        (two_trees.path / "expected" / name).unlink()
+    allowed = ["--imgdiff-set", "missing=allow", "--imgdiff-prune"]
+    two_trees.runpytest_subprocess(*SCAN, *allowed).assert_outcomes(passed=3)
+    assert baseline.exists()

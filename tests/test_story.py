@@ -211,7 +211,7 @@ def test_unused_baselines_are_told_after_a_whole_run_and_deleted_on_request(pyte
     pytester.makepyfile(test_page=fewer)
     unused = "baselines/test_page/test_square[[]3[]].png"
     pytester.runpytest_subprocess().stdout.fnmatch_lines([f"unused baseline*: {unused}"])
-    for narrow in (["-k", "square"], ["test_page.py"]):
+    for narrow in (["-k", "0"], ["test_page.py::test_square[0]"]):
         run = pytester.runpytest_subprocess("--imgdiff-prune", *narrow)
         run.stdout.fnmatch_lines(["no baseline was pruned*"])
         assert len(stored(pytester)) == 4

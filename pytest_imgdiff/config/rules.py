@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pytest_imgdiff.config.checking import convert
 from pytest_imgdiff.config.origin import number, shown
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.model import Rule
+from pytest_imgdiff.model import OnUnavailable, Rule, When
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.config.origin import KeyPath, Origin
 
 LIMITS = ("max", "min", "max_pixels", "warn")
+CHOICES = ("when", "on_unavailable")
+"""What a rule may say beside its limits and its metric's options."""
 
 
 class MetricLookup(Protocol):
@@ -65,11 +67,15 @@ def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
         ImgdiffError: the class's bounds or options cannot be used.
     """
     options = _options(metric)
-    if taken := [option.name for option in options if option.name in LIMITS]:
-        raise ImgdiffError(f'the metric {name} has an option "{taken[0]}", which is the name of a limit; rename it')
+    if taken := [option.name for option in options if option.name in (*LIMITS, *CHOICES)]:
+        raise ImgdiffError(f'the metric {name} has an option "{taken[0]}", which every rule has already; rename it')
     try:
         hints = typing.get_type_hints(metric, include_extras=True)
-        fields = [*_limits(name, metric), *((option.name, hints[option.name], _default(option)) for option in options)]
+        fields = [
+            *_limits(name, metric),
+            *_choices(metric),
+            *((option.name, hints[option.name], _default(option)) for option in options),
+        ]
         rule = msgspec.defstruct("Rule", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
         msgspec.json.Decoder(rule)  # looks at the types, which convert() would do when it is too late
     except (NameError, TypeError, ValueError) as error:
@@ -102,6 +108,7 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     rule = convert(given, wanted, origin, path)
     _require_limit(name, given, metric, origin, path)
     limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
+    choices = {choice: getattr(rule, choice) for choice in CHOICES if choice in given}
     _check_warn(limits, limit_of(metric), origin, path)
     options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
     try:
@@ -109,7 +116,7 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
         metric(**options)
     except Exception as error:  # a metric may be anybody's code
         raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
-    return Rule(name, tuple(options.items()), **limits)
+    return Rule(name, tuple(options.items()), **limits, **choices)
 
 
 def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
@@ -163,6 +170,15 @@ def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
     if counts_pixels(metric):
         count = Meta(ge=0, description="the largest count of differing pixels that passes")
         fields.append(("max_pixels", Annotated[int, count] | UnsetType, UNSET))
+    return fields
+
+
+def _choices(metric: Any) -> list[tuple[str, Any, Any]]:
+    when = Annotated[When, Meta(description="undecided: measured only where the other rules hold")]
+    fields: list[tuple[str, Any, Any]] = [("when", when, "always")]
+    if hasattr(metric, "prepare"):
+        skip = "skip: left out, and told, where the model is not on this machine"
+        fields.append(("on_unavailable", Annotated[OnUnavailable, Meta(description=skip)], "fail"))
     return fields
 
 

@@ -64,6 +64,8 @@ def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
 
 def phrase(score: ScoreRecord) -> str:
     """Return the measured values beside their limits: ``1 284 px, 0.8 % > 0.5 %``."""
+    if score.omitted is not None:
+        return visible(score.omitted)
     if score.value is None:
         return f"not measured ({visible(score.reason or 'no reason was given')})"
     parts = [str(check) for check in limit_checks(score)]
@@ -76,6 +78,11 @@ def phrase(score: ScoreRecord) -> str:
         side = "above" if score.direction == "distance" else "below"
         parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
     return ", ".join(parts)
+
+
+def is_skipped(score: ScoreRecord) -> bool:
+    """Return whether the rule was left out because its model is not on this machine."""
+    return score.omitted is not None and score.omitted.startswith("skipped")
 
 
 def measured(score: ScoreRecord) -> str:
@@ -92,6 +99,8 @@ def sentence(score: ScoreRecord) -> str:
     metric = visible(score.metric)
     if not score.passed:
         return f"fails {metric}: {phrase(score)}"
+    if score.omitted is not None:
+        return f"{metric} {phrase(score)}"
     return f"{'warns' if score.warned else 'passes'} {metric} {phrase(score)}"
 
 

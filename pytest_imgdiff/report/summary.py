@@ -38,13 +38,15 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
         The file, or None where the variable is not set.
 
     Raises:
-        ReportError: the file cannot be written.
+        ReportError: the file cannot be written, or is something else than a regular file.
     """
     name = environ.get(STEP_SUMMARY)
     if not name:
         return None
     path = Path(name)
     try:
+        if path.exists() and not path.is_file():  # a pipe could keep the writer waiting for ever
+            raise ReportError(f"{visible(name)}: the summary is written to regular files only (${STEP_SUMMARY})")
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
     except OSError as error:

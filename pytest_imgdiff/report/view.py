@@ -236,6 +236,8 @@ def _filters(run: RunRecord, outcomes: dict[Outcome, int]) -> tuple[FilterView, 
 def _rule(score: ScoreRecord) -> RuleView:
     checks = limit_checks(score)
     verdict = "fails" if not score.passed else "passes, with a warning" if score.warned else "passes"
+    if score.omitted is not None:
+        verdict = "not judged"
     limits = [f"{check.sign_that_holds} {check.limit}" for check in checks]
     margins = [check.margin for check in checks]
     if score.warn is not None:
@@ -246,7 +248,7 @@ def _rule(score: ScoreRecord) -> RuleView:
         value=measured(score),
         limits=tuple(limits),
         margins=tuple(margins),
-        outcome="failed" if not score.passed else "warned" if score.warned else "passed",
+        outcome="failed" if not score.passed else "warned" if score.warned or score.omitted else "passed",
         verdict=verdict,
         details=tuple((visible(key), _detail(value)) for key, value in sorted(score.details.items())),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from pytest_imgdiff.record import VerdictName
-from pytest_imgdiff.report.scores import limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.scores import is_skipped, limit_checks, passing_rule, sentence
 from pytest_imgdiff.report.text import counted, thousands, visible
 
 if TYPE_CHECKING:
@@ -57,8 +57,14 @@ def summary_line(run: RunRecord) -> str:
             parts.append(f"{thousands(numbers['failed'])} failed ({_failed_verdicts(run)})")
         if numbers["passed"]:
             parts.append(_passed_part(run, numbers["passed"]))
-        line = f"{counted(len(run.comparisons), 'comparison')}: {', '.join(parts)}"
+        line = f"{counted(len(run.comparisons), 'comparison')}: {', '.join(parts)}{_skipped_part(run)}"
     return line if run.complete else f"{line}; INCOMPLETE: {incompleteness(run)}"
+
+
+def _skipped_part(run: RunRecord) -> str:
+    """Return what a reader of a green line must know: rules that were left out, though as the policy allows."""
+    skipped = [record for record in run.comparisons if any(is_skipped(score) for score in record.scores)]
+    return f"; rules SKIPPED in {thousands(len(skipped))} of them" if skipped else ""
 
 
 def incompleteness(run: RunRecord) -> str:
@@ -176,6 +182,9 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     if reason is not None:
         yield "reason", reason
     for score in sorted(record.scores, key=_failed_then_warned):
+        if score.omitted is not None:
+            yield "omits", f"{visible(score.metric)}: {visible(score.omitted)}"
+            continue
         verdict, words = sentence(score).split(" ", 1)
         yield verdict, words + _margin_words(score)
     limits = nearest_limits(record)

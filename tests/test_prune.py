@@ -1,0 +1,234 @@
+"""What --imgdiff-prune must never delete: whatever a run could not have asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pictures import RED, square, trees, write
+
+TEST = """
+    import numpy as np
+
+    def test_page(assert_images_similar):
+        assert_images_similar(np.full((20, 20, 3), 90, np.uint8))
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    """Two folders of one test each, their baselines, and one baseline more in each that no test uses."""
+    for folder in ("tests/a", "tests/b"):
+        path = pytester.path / folder / f"test_{folder[-1]}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(TEST.replace("\n    ", "\n").lstrip(), encoding="utf-8")
+    pytester.makeini("[pytest]\n")
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=2)
+    for letter in "ab":
+        write(pytester.path / f"baselines/tests/{letter}/test_{letter}/test_gone.png", square(RED))
+    return pytester
+
+
+def stored(suite):
+    return sorted(
+        path.relative_to(suite.path / "baselines").as_posix() for path in suite.path.rglob("baselines/**/*.png")
+    )
+
+
+EVERYTHING = [f"tests/{letter}/test_{letter}/{name}.png" for letter in "ab" for name in ("test_gone", "test_page")]
+
+
+def test_a_whole_run_prunes_what_no_test_used(suite):
+    run = suite.runpytest_subprocess("--imgdiff-prune")
+    assert stored(suite) == [name for name in EVERYTHING if "gone" not in name]
+    assert run.ret == 0
+
+
+def test_a_part_of_the_suite_prunes_only_its_own(suite):
+    suite.runpytest_subprocess("tests/a", "--imgdiff-prune").assert_outcomes(passed=1)
+    assert stored(suite) == [name for name in EVERYTHING if name != "tests/a/test_a/test_gone.png"]
+
+
+CONFTEST_DESELECTS = """
+    def pytest_collection_modifyitems(config, items):
+        config.hook.pytest_deselected(items=items[1:])
+        items[:] = items[:1]
+"""
+CONFTEST_DROPS = """
+    def pytest_collection_modifyitems(items):
+        del items[:]
+"""
+TWO_TESTS = TEST + TEST.replace("test_page", "test_second").replace("import numpy as np", "")
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+@pytest.mark.parametrize(
+    "conftest", [pytest.param(CONFTEST_DESELECTS, id="deselects"), pytest.param(CONFTEST_DROPS, id="drops")]
+)
+def test_a_conftest_that_leaves_tests_out_prunes_nothing_of_them(pytester, workers, conftest):
+    pytester.makepyfile(test_two=TWO_TESTS)
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=2)
+    pytester.makeconftest(conftest)
+    pytester.runpytest_subprocess("--imgdiff-prune", *workers)
+    assert len(stored(pytester)) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("import pytest; pytest.skip('not today')", id="skipped"),
+        pytest.param("raise AssertionError", id="failed"),
+        pytest.param("import pytest; pytest.xfail('known')", id="xfailed"),
+    ],
+)
+def test_a_test_that_did_not_come_to_its_baseline_keeps_it(pytester, change):
+    pytester.makepyfile(test_two=TWO_TESTS)
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=2)
+    pytester.makepyfile(
+        test_two=TWO_TESTS.replace("assert_images_similar(np", f"{change}; assert_images_similar(np", 1)
+    )
+    pytester.runpytest_subprocess("--imgdiff-prune")
+    assert len(stored(pytester)) == 2
+
+
+def test_pictures_that_are_no_baselines_are_left_alone(suite):
+    pictures = [write(suite.path / name, square(RED)) for name in ("baselines/masks/m.png", "docs/logo.png", "x.png")]
+    (suite.path / "baselines/tests/a/test_a/folder.png").mkdir()
+    suite.runpytest_subprocess("--imgdiff-prune").assert_outcomes(passed=2)
+    suite.runpytest_subprocess("--imgdiff-prune", "--imgdiff-baselines", "docs")
+    assert all(path.exists() for path in pictures)
+
+
+def test_without_modules_in_the_layout_nothing_is_called_unused(pytester):
+    (pytester.path / "imgdiff.yaml").write_text('baselines: {layout: "{test}.png"}\n', encoding="utf-8")
+    pytester.makepyfile(test_page=TEST)
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=1)
+    write(pytester.path / "baselines/other.png", square(RED))
+    pytester.runpytest_subprocess("--imgdiff-prune").assert_outcomes(passed=1)
+    assert stored(pytester) == ["other.png", "test_page.png"]
+
+
+@pytest.mark.parametrize("pair", [("out", "out"), ("out", "out/baselines"), ("out/report", "out")])
+def test_the_folders_of_report_and_baselines_are_kept_apart(pytester, pair):
+    pytester.makepyfile(test_page=TEST)
+    run = pytester.runpytest_subprocess("--imgdiff-report", pair[0], "--imgdiff-baselines", pair[1])
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["*must not hold one another*"])
+
+
+def test_two_processes_that_would_share_a_baseline_are_told(pytester):
+    (pytester.path / "imgdiff.yaml").write_text('baselines: {layout: "{test}.png"}\n', encoding="utf-8")
+    body = TEST.replace("np.uint8))", 'np.uint8), name="icon")')
+    pytester.makepyfile(test_one=body, test_two=body)
+    run = pytester.runpytest_subprocess("-n", "2", "--dist", "loadfile", "--imgdiff-update=all")
+    assert run.ret != 0
+    run.stdout.fnmatch_lines(["*share the baseline icon.png*"])
+
+
+def test_a_scan_that_stops_has_accepted_nothing_ahead(pytester):
+    expected, actual = trees(pytester.path)
+    (actual / "gone.png").write_bytes(b"broken")
+    before = (expected / "sub/other.png").read_bytes()
+    pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", "--imgdiff-update=failed", "-x")
+    assert (expected / "sub/other.png").read_bytes() == before
+
+
+def test_a_pair_may_be_marked(pytester):
+    expected, _ = trees(pytester.path)
+    before = (expected / "sub/other.png").read_bytes()
+    pytester.makeconftest(
+        """
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason="not now"))
+        """
+    )
+    run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", "--imgdiff-update=all")
+    run.assert_outcomes(skipped=4)
+    assert (expected / "sub/other.png").read_bytes() == before
+
+
+def test_results_that_vanish_in_mid_run_are_missed(pytester):
+    pytester.makepyfile(
+        test_page=TEST
+        + """
+    def test_tidy():
+        import shutil
+        shutil.rmtree("imgdiff-report")
+    """
+    )
+    pytester.runpytest_subprocess("--imgdiff-update=missing")
+    run = pytester.runpytest_subprocess()
+    assert run.ret != 0
+    run.stdout.fnmatch_lines(["*the results were removed while the tests ran*"])
+
+
+def test_a_failure_in_another_thread_fails_the_test(pytester):
+    pytester.makepyfile(
+        """
+        import threading
+        import numpy as np
+        import pytest
+
+        @pytest.mark.filterwarnings("ignore")
+        def test_threads(assert_images_similar):
+            black, white = np.zeros((9, 9), np.uint8), np.full((9, 9), 255, np.uint8)
+            thread = threading.Thread(target=assert_images_similar, args=(black, white))
+            thread.start()
+            thread.join()
+        """
+    )
+    run = pytester.runpytest_subprocess()
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    run.stdout.fnmatch_lines(["*in another thread*"])
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("assert_images_similar(None, b'x')", "did a helper forget to return it"),
+        ("assert_images_similar(b'x', name='')", "a name is a text"),
+        ("assert_images_similar(b'x', name=3)", "a name is a text"),
+        ("assert_images_similar(b'x', name='icon.alt1')", "that of an alternative baseline"),
+        ("assert assert_images_similar.compare(b'x', b'y')", "ask its .passed"),
+    ],
+)
+def test_calls_that_would_prove_nothing(pytester, call, told):
+    (pytester.path / "imgdiff.yaml").write_text("missing: allow\nunmatched: allow\n", encoding="utf-8")
+    pytester.makepyfile(f"def test_it(assert_images_similar):\n    {call}\n")
+    run = pytester.runpytest_subprocess()
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines([f"*{told}*"])
+
+
+def test_a_scan_file_leaves_the_tests_beside_it_their_own_settings(pytester):
+    (pytester.path / "imgdiff.yaml").write_text("metrics: {perceptual: {max: 0}}\n", encoding="utf-8")
+    scans = pytester.path / "sub/imgdiff.yaml"
+    trees(scans.parent)
+    lenient = "metrics: {pixel_match: {min: 0.01}}\nscans: [{expected: expected, actual: actual, include: [sub/*]}]\n"
+    scans.write_text(lenient, encoding="utf-8")
+    pytester.makepyfile(
+        test_page="""
+        import numpy as np
+        def test_page(assert_images_similar):
+            assert_images_similar(np.zeros((9, 9), np.uint8), np.full((9, 9), 255, np.uint8))
+        """
+    )
+    pytester.runpytest_subprocess("test_page.py", "sub/imgdiff.yaml").assert_outcomes(passed=1, failed=1)
+
+
+def test_scans_of_nested_folders_and_of_a_folder_of_tests(pytester):
+    expected, actual = trees(pytester.path)
+    (expected / "test_inside.py").write_text("def test_that_fails(): raise AssertionError\n", encoding="utf-8")
+    both = ["--imgdiff-scan", "expected", "actual", "--imgdiff-scan", "expected/sub", "actual/sub"]
+    pytester.runpytest_subprocess(*both).assert_outcomes(passed=1, failed=4)
+    pytester.runpytest_subprocess("expected", *both).assert_outcomes(passed=1, failed=5)
+    assert actual.exists()
+
+
+def test_a_name_that_no_scan_has_is_an_error(pytester):
+    trees(pytester.path)
+    run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", "--imgdiff-only", "typo.png")
+    assert run.ret != 0
+    one = ["--imgdiff-scan", "expected", "actual", "expected::same.png"]
+    pytester.runpytest_subprocess(*one).assert_outcomes(passed=1)
