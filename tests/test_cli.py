@@ -1,0 +1,433 @@
+"""The command ``pytest-imgdiff``, as a shell runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_imgdiff.report import read_results
+from tests.packages import install
+from tests.pictures import BLUE, RED, square, trees, write
+
+COMMAND = [sys.executable, "-m", "pytest_imgdiff"]
+ALIKE, DIFFERENT, NOT_JUDGED = 0, 1, 2
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="uses what only Linux has")
+
+
+class Shell:
+    """Runs the command in a folder; whatever happens, nobody sees a traceback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        command = [*COMMAND, *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.folder, encoding="utf-8", timeout=120, check=False, **options)
+        assert "Traceback" not in (done.stdout or "") + (done.stderr or "")
+        return done
+
+    def refused(self, *arguments: object) -> str:
+        """Return the one line that a refused command prints."""
+        done = self(*arguments)
+        assert done.returncode == NOT_JUDGED
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("pytest-imgdiff: ")
+        return line
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def two_trees(shell):
+    trees(shell.folder)
+    return shell
+
+
+@pytest.fixture
+def pair(shell):
+    """Two pictures that differ, and a copy of the first."""
+    write(shell.folder / "old.png", square(RED))
+    write(shell.folder / "new.png", square(BLUE))
+    shutil.copy(shell.folder / "old.png", shell.folder / "copy.png")
+    return shell
+
+
+# ---- Two pictures
+
+
+def test_pictures_that_are_alike(pair):
+    done = pair("compare", "old.png", "copy.png")
+    assert done.returncode == ALIKE
+    assert done.stdout.splitlines() == ["copy.png: identical, byte for byte", "1 comparison: 1 passed"]
+    assert done.stderr == ""
+
+
+def test_pictures_that_differ(pair):
+    done = pair("compare", "old.png", "new.png")
+    assert done.returncode == DIFFERENT
+    assert "images differ: new.png" in done.stdout
+    assert "perceptual: 400 px, 25 % > 0 %" in done.stdout
+    assert "20x20 at 10,10" in done.stdout
+    assert "old.png (40x40)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 comparison: 1 failed (1 different)"
+
+
+def test_a_picture_that_cannot_be_read(pair):
+    (pair.folder / "new.png").write_bytes(b"<html>Not found</html>")
+    done = pair("compare", "old.png", "new.png")
+    assert done.returncode == NOT_JUDGED
+    assert "could not be judged: new.png" in done.stdout
+    assert "HTML" in done.stdout
+
+
+def test_two_equal_files_that_are_no_pictures_are_not_alike(pair):
+    for name in ("old.png", "new.png"):
+        (pair.folder / name).write_bytes(b"no picture")
+    assert pair("compare", "old.png", "new.png").returncode == NOT_JUDGED
+
+
+def test_a_picture_that_is_not_there(pair):
+    done = pair("compare", "old.png", "nowhere.png")
+    assert done.returncode == NOT_JUDGED
+    assert "nowhere.png: missing: there is no such file" in done.stdout
+
+
+# ---- Folders and scans
+
+
+def test_two_folders(two_trees):
+    done = two_trees("compare", "expected", "actual")
+    assert done.returncode == DIFFERENT
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        "gone.png",
+        "new.png",
+        "sub/other.png",
+        "4 comparisons",
+    ]
+    assert done.stdout.splitlines()[-1] == "4 comparisons: 3 failed (1 different, 1 missing, 1 unmatched), 1 passed"
+
+
+def test_two_folders_that_are_alike(two_trees):
+    shutil.rmtree(two_trees.folder / "actual")
+    shutil.copytree(two_trees.folder / "expected", two_trees.folder / "actual")
+    done = two_trees("compare", "expected", "actual")
+    assert done.returncode == ALIKE
+    assert done.stdout.splitlines() == ["3 comparisons: 3 passed"]
+
+
+def test_what_could_not_be_judged_counts_more_than_what_differs(two_trees):
+    (two_trees.folder / "actual/same.png").write_bytes(b"")
+    done = two_trees("compare", "expected", "actual")
+    assert done.returncode == NOT_JUDGED
+    assert "1 different" in done.stdout
+    assert "1 broken" in done.stdout
+
+
+def test_the_scans_of_the_configuration(two_trees):
+    config = "scans:\n  - {expected: expected, actual: actual, include: ['*.png'], exclude: [gone.png]}\n"
+    (two_trees.folder / "imgdiff.yaml").write_text(config, encoding="utf-8")
+    done = two_trees("compare")
+    assert done.returncode == DIFFERENT
+    assert done.stdout.splitlines()[-1] == "2 comparisons: 1 failed (1 missing), 1 passed"
+
+
+def test_a_configuration_elsewhere_whose_folders_start_from_it(two_trees):
+    (two_trees.folder / "deep").mkdir()
+    config = "scans: [{expected: ../expected, actual: ../actual}]\nmissing: allow\nunmatched: allow\n"
+    (two_trees.folder / "deep/ours.yaml").write_text(config, encoding="utf-8")
+    done = two_trees("compare", "--config", "deep/ours.yaml")
+    assert done.returncode == DIFFERENT
+    assert done.stdout.splitlines()[-1] == "4 comparisons: 1 failed (1 different), 3 passed"
+
+
+def test_two_scans_that_share_a_folder_are_both_judged(shell):
+    write(shell.folder / "light/page.png", square(RED))
+    for folder in ("dark", "actual"):
+        write(shell.folder / folder / "page.png", square(BLUE))
+    config = "scans:\n  - {expected: light, actual: actual}\n  - {expected: dark, actual: actual}\n"
+    (shell.folder / "imgdiff.yaml").write_text(config, encoding="utf-8")
+    done = shell("compare")
+    assert done.returncode == DIFFERENT
+    assert done.stdout.splitlines()[-1] == "2 comparisons: 1 failed (1 different), 1 passed"
+
+
+def test_include_and_exclude(two_trees):
+    chosen = two_trees("compare", "expected", "actual", "--include", "sub/**", "--include", "same.png")
+    assert chosen.stdout.splitlines()[-1] == "2 comparisons: 1 failed (1 different), 1 passed"
+    left = two_trees("compare", "expected", "actual", "--exclude", "sub/**", "--exclude", "[gn]*.png")
+    assert left.returncode == ALIKE
+    assert left.stdout.splitlines()[-1] == "1 comparison: 1 passed"
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_jobs_change_nothing_but_the_speed(shell, jobs):
+    for number in range(12):
+        write(shell.folder / f"expected/{number:02}.png", square(RED))
+        write(shell.folder / f"actual/{number:02}.png", square(RED if number % 3 else BLUE))
+    done = shell("compare", "expected", "actual", "--jobs", jobs)
+    names = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert names == ["00.png", "03.png", "06.png", "09.png", "12 comparisons"]
+
+
+@on_linux
+def test_names_that_are_not_utf8(shell):
+    for side, colour in (("expected", RED), ("actual", BLUE)):
+        path = write(shell.folder / side / "plain.png", square(colour))
+        os.rename(os.fsencode(path), os.path.join(os.fsencode(path.parent), b"caf\xe9\n.png"))  # noqa: PTH104, PTH118 - bytes
+    done = shell("compare", "expected", "actual", "--report", "report", "--json", "-")
+    assert done.returncode == DIFFERENT
+    assert json.loads(done.stdout)["comparisons"][0]["name"] == r"caf\xe9\x0a.png"
+
+
+# ---- Options
+
+
+def test_settings_of_the_command_line(pair):
+    write(pair.folder / "large.png", square(RED, side=48))
+    assert pair("compare", "old.png", "large.png").returncode == DIFFERENT
+    scaled = pair("compare", "old.png", "large.png", "--set", "size=crop", "--set", "metrics.ssim.min=0.1")
+    assert scaled.returncode == ALIKE
+    assert "ssim" in scaled.stdout
+
+
+def test_quiet_prints_the_summary_only(two_trees):
+    done = two_trees("compare", "expected", "actual", "--quiet")
+    assert done.returncode == DIFFERENT
+    assert done.stdout.splitlines() == ["4 comparisons: 3 failed (1 different, 1 missing, 1 unmatched), 1 passed"]
+
+
+def test_json_to_a_file_keeps_the_words(two_trees):
+    done = two_trees("compare", "expected", "actual", "--json", "new/folder/results.json")
+    assert done.returncode == DIFFERENT
+    assert "4 comparisons" in done.stdout
+    run = read_results(two_trees.folder / "new/folder/results.json")
+    assert [record.name for record in run.comparisons] == ["gone.png", "new.png", "same.png", "sub/other.png"]
+
+
+def test_json_alone_on_standard_output(two_trees):
+    done = two_trees("compare", "expected", "actual", "--json", "-")
+    assert done.returncode == DIFFERENT
+    schema = json.loads(two_trees("schema", "--results").stdout)
+    jsonschema.validate(json.loads(done.stdout), schema)
+    assert done.stderr.splitlines()[-1].startswith("4 comparisons: 3 failed")
+
+
+def test_the_schema_of_the_configuration(shell, root):
+    import yaml
+
+    schema = json.loads(shell("schema").stdout)
+    jsonschema.validate(yaml.safe_load((root / "imgdiff.yaml").read_text(encoding="utf-8")), schema)
+
+
+def test_a_report(two_trees):
+    done = two_trees("compare", "expected", "actual", "--report", "report")
+    assert done.returncode == DIFFERENT
+    assert done.stdout.splitlines()[-1] == "report: report/index.html"
+    report = two_trees.folder / "report"
+    for name in ("index.html", "results.json", "summary.md"):
+        text = (report / name).read_text(encoding="utf-8")
+        assert "sub/other.png" in text
+        assert str(two_trees.folder) not in text
+    (record,) = [r for r in read_results(report / "results.json").comparisons if r.verdict == "different"]
+    assert {"expected", "actual", "mask", "overlay"} <= set(record.artefacts)
+    assert all((report / path).is_file() for path in record.artefacts.values())
+
+
+def test_absolute_folders_leave_no_trace_in_the_report(two_trees):
+    folder = two_trees.folder
+    two_trees("compare", folder / "expected", folder / "actual", "--report", folder / "report")
+    texts = [path.read_bytes() for path in (folder / "report").rglob("*") if path.is_file()]
+    assert len(texts) > 5
+    assert all(os.fsencode(folder) not in text for text in texts)
+
+
+def test_a_report_in_a_compared_folder_is_not_compared_itself(two_trees):
+    runs = [two_trees("compare", "expected", "actual", "--report", "actual/report") for _ in range(2)]
+    assert runs[0].stdout == runs[1].stdout
+    assert "4 comparisons" in runs[1].stdout
+
+
+def test_without_a_report_nothing_is_written(two_trees):
+    before = sorted(two_trees.folder.rglob("*"))
+    two_trees("compare", "expected", "actual")
+    assert sorted(two_trees.folder.rglob("*")) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
+    import pty
+
+    ours, theirs = pty.openpty()
+    done = two_trees("compare", "expected", "actual", stderr=theirs)
+    os.close(theirs)
+    bar = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert re.findall(r"(\d)/4", bar) == ["1", "2", "3", "4"]
+    assert bar.endswith("\r\x1b[K")
+    assert "\r" not in done.stdout
+    assert two_trees("compare", "expected", "actual").stderr == ""
+
+
+# ---- What cannot be followed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["old.png", "old.png"], "the same file", id="one-file-twice"),
+        pytest.param(["old.png", "folder/../old.png"], "the same file", id="one-file-by-two-names"),
+        pytest.param(["folder", "folder"], "the same one", id="one-folder-twice"),
+        pytest.param(["folder", "old.png"], "folder is a folder and old.png is not", id="folder-and-file"),
+        pytest.param(["old.png", "folder"], "folder is a folder and old.png is not", id="file-and-folder"),
+        pytest.param(["folder", "nowhere"], "folder is a folder and nowhere is not", id="folder-and-nothing"),
+        pytest.param(["folder", "empty"], "no pictures in folder nor in empty", id="no-pictures"),
+        pytest.param(["old.png"], "name two pictures or two folders", id="one-name"),
+        pytest.param([], "there is no imgdiff.yaml here", id="nothing-to-compare"),
+        pytest.param(["old.png", "new.png", "--include", "*"], "--include and --exclude", id="include-for-files"),
+        pytest.param(["--exclude", "*"], "--include and --exclude", id="exclude-for-scans"),
+        pytest.param(["old.png", "new.png", "--set", "size"], "--set size: expected KEY=VALUE", id="set-without-value"),
+        pytest.param(["old.png", "new.png", "--set", "size=big"], 'command line: size: expected*"big"', id="set-value"),
+        pytest.param(["old.png", "new.png", "--set", "sise=pad"], '*unknown key "sise"; did you mean "size"', id="key"),
+        pytest.param(["old.png", "new.png", "--set", "size=[1"], "--set size*", id="set-no-yaml"),
+        pytest.param(["old.png", "new.png", "--config", "no.yaml"], "no.yaml: cannot be read", id="no-configuration"),
+        pytest.param(["old.png", "new.png", "--report", "full"], "full: holds files that are not", id="foreign-report"),
+        pytest.param(["old.png", "new.png", "--report", "old.png/r"], "old.png/r: the results cannot", id="no-report"),
+        pytest.param(["old.png", "new.png", "-q", "--json", "folder"], "folder: the results cannot be", id="json-folder"),
+    ],
+)  # fmt: skip
+def test_a_command_that_cannot_be_followed_says_why_in_one_line(pair, arguments, told):
+    for folder in ("folder", "empty", "full"):
+        (pair.folder / folder).mkdir()
+    (pair.folder / "full/mine.txt").write_text("precious", encoding="utf-8")
+    (pair.folder / "folder/note.txt").write_text("no picture", encoding="utf-8")
+    line = pair.refused("compare", *arguments).replace(str(pair.folder) + os.sep, "")
+    pattern = re.escape(told).replace(r"\*", ".*")
+    assert re.search(pattern, line)
+    assert (pair.folder / "full/mine.txt").read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("size: pad\nsise: pad\n", 'imgdiff.yaml:2:1: sise: unknown key "sise"', id="key"),
+        pytest.param("scans: []\n", "imgdiff.yaml names no scans", id="no-scans"),
+        pytest.param("scans: [\n", "imgdiff.yaml:2:1", id="no-yaml"),
+        pytest.param(
+            "scans: [{expected: nowhere, actual: folder}]\n",
+            "nowhere: the folder of expected pictures does not exist",
+            id="no-folder",
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_followed_says_why_in_one_line(pair, text, told):
+    (pair.folder / "imgdiff.yaml").write_text(text, encoding="utf-8")
+    (pair.folder / "folder").mkdir()
+    assert told in pair.refused("compare")
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5"])
+def test_jobs_are_a_positive_number(pair, jobs):
+    done = pair("compare", "old.png", "new.png", f"--jobs={jobs}")
+    assert done.returncode == NOT_JUDGED
+    assert f"expected a whole number of at least 1, not '{jobs}'" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["comparse"], ["compare", "--reprot", "x"], ["compare", "1", "2", "3"]])
+def test_a_misspelt_command_is_no_success(shell, arguments):
+    done = shell(*arguments)
+    assert done.returncode == NOT_JUDGED
+    assert done.stderr.startswith("usage: pytest-imgdiff")
+
+
+def test_json_that_cannot_be_written(two_trees):
+    done = two_trees("compare", "expected", "actual", "--json", "actual/same.png/results.json")
+    assert done.returncode == NOT_JUDGED
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("pytest-imgdiff: actual/same.png/results.json: the results cannot be written: ")
+
+
+@pytest.mark.parametrize("to_json", [pytest.param([], id="words"), pytest.param(["--quiet", "--json", "-"], id="json")])
+def test_a_reader_that_has_gone_is_no_success(two_trees, to_json):
+    """As in ``pytest-imgdiff compare ... | head -1``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = two_trees("compare", "expected", "actual", *to_json, stdout=writer)
+    os.close(writer)
+    assert done.returncode == NOT_JUDGED
+
+
+@on_linux
+def test_a_full_disk_under_standard_output_is_no_success(two_trees):
+    with Path("/dev/full").open("wb") as full:
+        done = two_trees("compare", "expected", "actual", "--json", "-", stdout=full)
+    assert done.returncode == NOT_JUDGED
+    assert "No space left on device" in done.stderr
+
+
+SLOW = """
+from dataclasses import dataclass
+from pathlib import Path
+import time
+
+from pytest_imgdiff import MetricResult
+
+
+@dataclass(frozen=True)
+class Slow:
+    name = "slow"
+    direction = "distance"
+    perfect = 0.0
+    bounds = (0.0, 1.0)
+    counts_pixels = False
+    unit = "share"
+    heat_threshold = "none"
+
+    def measure(self, expected, actual, ignore):
+        Path("begun").touch()
+        time.sleep(0.5)
+        return MetricResult(1.0, self.unit)
+
+
+def imgdiff_metrics():
+    return {"slow": Slow}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+def test_control_c_ends_in_one_line(shell):
+    for number in range(100):
+        write(shell.folder / f"expected/{number}.png", square(RED))
+        write(shell.folder / f"actual/{number}.png", square(BLUE))
+    path = install(shell.folder / "site", "slow", {"slow_metric.py": SLOW}, "slow = slow_metric")
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [*COMMAND, "compare", "expected", "actual", "--jobs", "1", "--set", "metrics.slow.max=0"]
+    with subprocess.Popen(
+        command, cwd=shell.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (shell.folder / "begun").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == NOT_JUDGED
+    assert errors == "pytest-imgdiff: interrupted; not all was judged\n"
+    assert "100 comparisons" not in output
+
+
+def test_the_version(shell):
+    assert re.fullmatch(r"pytest-imgdiff \d+\.\d+\.\d+\n", shell("--version").stdout)

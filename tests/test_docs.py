@@ -1,0 +1,144 @@
+"""The documentation and the program say the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_imgdiff.builtin import METRICS
+from pytest_imgdiff.model import Verdict
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+
+
+def text_of(document):
+    return (ROOT / "docs" / document).read_text(encoding="utf-8")
+
+
+def prose_of(path):
+    """Return a document without its blocks of code, whose brackets are no links."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def links(path):
+    """Return what a document links to in this repository: path and anchor."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose_of(path))
+    return [target.partition("#")[::2] for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def anchors(path):
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose_of(path), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower() for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document):
+    for name, anchor in links(document):
+        target = document.parent / name if name else document
+        assert target.exists(), f"{document.name} links to {name}"
+        if anchor:
+            assert anchor in anchors(target), f"{document.name} links to {name}#{anchor}"
+
+
+def test_every_document_is_linked_from_the_readme():
+    linked = {name for name, _ in links(ROOT / "README.md")}
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
+def test_every_option_of_pytest_is_documented():
+    plugin = (ROOT / "pytest_imgdiff" / "plugin.py").read_text(encoding="utf-8")
+    options = set(re.findall(r'"(--imgdiff-[a-z-]+)"', plugin))
+    keys = set(re.findall(r'addini\("(\w+)"', plugin))
+    assert len(options) > 5
+    assert len(keys) > 2
+    rows = [line for line in text_of("pytest.md").splitlines() if line.startswith("| `--imgdiff-")]
+    assert {re.match(r"\| `(--[a-z-]+)", row).group(1) for row in rows} == options
+    assert {key for row in rows for key in re.findall(r"`(imgdiff_\w+)`", row)} == keys
+
+
+def test_every_documented_option_of_pytest_exists():
+    plugin = (ROOT / "pytest_imgdiff" / "plugin.py").read_text(encoding="utf-8")
+    named = {option for path in DOCUMENTS for option in re.findall(r"--imgdiff-[a-z-]*[a-z]", path.read_text("utf-8"))}
+    assert [option for option in named if f'"{option}"' not in plugin] == []
+
+
+def test_every_option_of_the_command_is_documented_and_exists():
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", "--help"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", printed))
+    section = text_of("cli.md").partition("## compare")[2].partition("\n### ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(--[a-z-]+)", "\n".join(row.split("|")[1] for row in rows))) == options
+
+
+def test_every_metric_is_documented():
+    rows = [line for line in text_of("metrics.md").splitlines() if line.startswith("| [`")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == set(METRICS)
+
+
+def test_every_verdict_is_documented():
+    errors = text_of("errors.md")
+    for verdict in Verdict:
+        assert f"`{verdict.value}`" in errors
+
+
+SETTINGS = ("config.md", "pytest.md", "metrics.md", "images.md")
+
+
+@pytest.mark.parametrize("document", SETTINGS)
+def test_settings_in_the_documents_are_yaml(document):
+    for block in re.findall(r"^```yaml\n(.*?)^```", text_of(document), re.MULTILINE | re.DOTALL):
+        assert yaml.safe_load(block)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_document_names_a_place_on_somebodys_machine(document):
+    text = document.read_text(encoding="utf-8")
+    assert re.findall(r"/(?:home|root|tmp|work|Users)/\S*", text) == []
+
+
+ROOMS = (
+    "baselines",
+    "collecting",
+    "comparing",
+    "engine",
+    "judging",
+    "plugin",
+    "registry",
+    "results",
+    "scan",
+    "workspace",
+)
+LEAST = 12
+
+
+def messages(room):
+    """Return the literal pieces of each message that a room raises, an f-string's values left out."""
+    tree = ast.parse((ROOT / "pytest_imgdiff" / f"{room}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        text = None
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            text = node.exc.args[0]
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "msg":
+            text = node.value
+        if isinstance(text, (ast.JoinedStr, ast.Constant)):
+            pieces = [part.value for part in ast.walk(text) if isinstance(part, ast.Constant)]
+            yield [piece.strip() for piece in pieces if isinstance(piece, str) and len(piece.strip()) >= LEAST]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_message_is_documented(room):
+    errors = " ".join(text_of("errors.md").split())
+    told = [pieces for pieces in messages(room) if pieces]
+    assert told
+    assert [pieces for pieces in told if not any(piece[:LEAST].strip() in errors for piece in pieces)] == []
