@@ -58,6 +58,7 @@ def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
     outcome.lines += _listed("baseline written", list(merged.written))
+    outcome.lines += model_lines(run)
     _list_or_prune(workspace, unused, outcome, asked=prune)
     write_all(workspace, run, outcome)
     return outcome
@@ -151,6 +152,12 @@ def _deletion(path: Path) -> str | None:
     except OSError as error:
         return f"{path}: the unused baseline cannot be deleted: {error.strerror}"
     return None
+
+
+def model_lines(run: RunRecord) -> list[str]:
+    """Return a line for each backend and device that models ran on; they are known once a model was loaded."""
+    details = (score.details for record in run.comparisons for score in record.scores if "backend" in score.details)
+    return sorted({f"models: {facts['backend']} on {facts.get('device')}" for facts in details})
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

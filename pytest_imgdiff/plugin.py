@@ -180,7 +180,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse a faulty configuration before the collection, or a worker of pytest-xdist, stumbles over it."""
     config = session.config
     if _names_scans(config) or (config.pluginmanager.hasplugin("dsession") and _has_settings(config)):
-        image_run(config)
+        image_run(config).prepare()
 
 
 def _names_scans(config: pytest.Config) -> bool:

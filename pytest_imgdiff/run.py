@@ -90,6 +90,7 @@ class ImageRun:
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
         self._refuse_unknown_names()
+        self.prepare()
         self._expected = {item.nodeid for item in todo}
         try:
             self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
@@ -99,7 +100,18 @@ class ImageRun:
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
-            self._ahead = RunAhead(jobs)
+            self._ahead = RunAhead(jobs, self.workspace.threads)
+
+    def prepare(self) -> None:
+        """Refuse to begin where a model that the settings name is not on this machine.
+
+        Raises:
+            pytest.UsageError: it is not, or cannot be used.
+        """
+        try:
+            self.workspace.prepare()
+        except ImgdiffError as error:
+            raise pytest.UsageError(f"imgdiff: {error}") from error
 
     def _partly_named(self) -> set[str]:
         """Return the modules of which single tests were named on the command line."""

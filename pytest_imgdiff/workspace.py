@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.baselines import Baselines
     from pytest_imgdiff.config import Settings
-    from pytest_imgdiff.model import Comparison, Image, Policy
+    from pytest_imgdiff.model import Comparison, Image, Policy, Rule
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.registry import Registry
     from pytest_imgdiff.results import ResultsFolder
+
+GATHERED = 8
+"""How many pairs wait together for a model's answers, so that it answers them in one batch."""
 
 Update = Literal["none", "missing", "failed", "all"]
 
@@ -56,6 +59,28 @@ class Workspace:
             ConfigError: the settings of the command line or of the call cannot be followed.
         """
         return self.settings.policy_for(name, command_line=self.command_line, call=call or {})
+
+    def prepare(self) -> None:
+        """Look, before any picture is read, for the models that the configured rules ask.
+
+        Raises:
+            ImgdiffError: one is not on this machine, or cannot be used, and its rule does not allow it to be skipped.
+        """
+        for rule in self._model_rules():
+            if rule.on_unavailable == "fail":
+                self.registry.metric(rule.metric, rule.options).prepare()  # type: ignore[attr-defined]  # it has one
+
+    @property
+    def threads(self) -> int | None:
+        """How many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
+        return GATHERED if self._model_rules() else None
+
+    def _model_rules(self) -> list[Rule]:
+        """Return the configured rules whose metrics have something to prepare."""
+        layers = [override.layer.policy.get("rules", ()) for override in self.settings.overrides]
+        layers += [self.settings.defaults.rules, self.policy("any").rules]
+        rules = dict.fromkeys(rule for rules in layers for rule in rules)
+        return [rule for rule in rules if hasattr(self.registry.metric(rule.metric, rule.options), "prepare")]
 
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""

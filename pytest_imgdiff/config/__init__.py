@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_imgdiff.config.globs import glob_matches
+from pytest_imgdiff.config.policies import check_policy
 from pytest_imgdiff.config.reading import find_config
 from pytest_imgdiff.config.rules import MetricLookup
 from pytest_imgdiff.config.schema import json_schema
@@ -20,6 +21,7 @@ __all__ = [
     "ReportSettings",
     "ScanSettings",
     "Settings",
+    "check_policy",
     "find_config",
     "glob_matches",
     "json_schema",

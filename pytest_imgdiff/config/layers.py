@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.config.fields import AreaFields, PolicyFields
     from pytest_imgdiff.config.origin import KeyPath, Origin
     from pytest_imgdiff.config.rules import MetricLookup
+    from pytest_imgdiff.model import Rule
 
 _AS_THEY_ARE = ("frames", "missing", "unmatched")
 _RECTANGLE = ("x", "y", "width", "height")
@@ -69,7 +70,8 @@ class LayerReader:
         """
         policy: dict[str, Any] = {name: value for name in _AS_THEY_ARE if (value := getattr(fields, name)) is not UNSET}
         if fields.metrics is not UNSET:
-            policy["rules"] = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
+            rules = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
+            policy["rules"] = tuple(self._with_places(rule) for rule in rules)
         if fields.ignore is not UNSET:
             policy["ignore"] = tuple(
                 self._area(area, (*path, "ignore", index)) for index, area in enumerate(fields.ignore)
@@ -77,7 +79,7 @@ class LayerReader:
         if fields.size is not UNSET:
             policy["size"] = SizePolicy(fields.size)
         if fields.mask is not UNSET:
-            policy["mask"] = self._mask_metric(fields.mask, (*path, "mask"))
+            policy["mask"] = mask_metric(fields.mask, self.metrics, self.origin, (*path, "mask"))
         if fields.limits is not UNSET and fields.limits.megapixels is not UNSET:
             policy["max_pixels"] = max(1, round(fields.limits.megapixels * 1_000_000))
         regions = {}
@@ -86,14 +88,16 @@ class LayerReader:
             regions = {name: value for name, value in named.items() if value is not UNSET}
         return Layer(policy, regions)
 
-    def _mask_metric(self, name: str, path: KeyPath) -> str:
-        try:
-            metric: Any = self.metrics.metric_class(name)
-        except ImgdiffError as error:
-            raise self.origin.error(path, printable(str(error))) from error
-        if metric.heat_threshold == "none":
-            raise self.origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
-        return name
+    def _with_places(self, rule: Rule) -> Rule:
+        """Return the rule with its relative paths starting from the folder, as all others of the file do."""
+        paths = getattr(self.metrics.metric_class(rule.metric), "path_options", ())
+        options = ((name, self._place(value) if name in paths else value) for name, value in rule.options)
+        return replace(rule, options=tuple(options))
+
+    def _place(self, value: object) -> object:
+        if not isinstance(value, str) or "://" in value or value.startswith("~"):
+            return value
+        return str(self.folder / value)
 
     def _area(self, area: AreaFields, path: KeyPath) -> IgnoreArea:
         named = [name for name in (*_RECTANGLE, "polygon", "mask") if getattr(area, name) is not UNSET]
@@ -114,6 +118,21 @@ class LayerReader:
         if not file.is_file():
             raise self.origin.error(path, f"there is no file {quoted(given)}; relative paths start from {self.folder}")
         return MaskArea(str(file))
+
+
+def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
+    """Return the name of the metric that is to say where pictures differ.
+
+    Raises:
+        ConfigError: it is unknown, or paints no heat.
+    """
+    try:
+        metric: Any = metrics.metric_class(name)
+    except ImgdiffError as error:
+        raise origin.error(path, printable(str(error))) from error
+    if metric.heat_threshold == "none":
+        raise origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
+    return name
 
 
 def _length(given: float | str) -> Length:

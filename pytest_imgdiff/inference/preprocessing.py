@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import PIL.Image
+from PIL.Image import Resampling as Filter
 
 from pytest_imgdiff.views import full_value
 
@@ -18,12 +20,12 @@ if TYPE_CHECKING:
     from pytest_imgdiff.models.settings import ModelSettings, Resampling
     from pytest_imgdiff.views import Backdrop
 
-_INTERPOLATIONS: Mapping[Resampling, int] = {
-    "bilinear": cv2.INTER_LINEAR,
-    "nearest": cv2.INTER_NEAREST_EXACT,
-    "bicubic": cv2.INTER_CUBIC,
-    "area": cv2.INTER_AREA,
-    "lanczos": cv2.INTER_LANCZOS4,
+_FILTERS: Mapping[Resampling, Filter] = {
+    "bilinear": Filter.BILINEAR,
+    "nearest": Filter.NEAREST,
+    "bicubic": Filter.BICUBIC,
+    "area": Filter.BOX,
+    "lanczos": Filter.LANCZOS,
 }
 
 
@@ -34,9 +36,9 @@ def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> ND
     resampled in floats: nothing is rounded to the levels of the picture's depth.
 
     Sample ``i`` of ``n`` lies at ``(i + 0.5) * length / n - 0.5`` of the picture's ``length``, whose edge pixels go on
-    beyond it. ``bilinear``, ``nearest``, ``bicubic`` (a = -0.75) and ``lanczos`` (8 x 8) look at the nearest 4, 1, 16
-    and 64 pixels, however much the picture shrinks (TensorFlow's ``antialias=False``; not Pillow, which averages).
-    ``area`` is the mean over all pixels that a sample covers, and bilinear where the picture grows.
+    beyond it. The filters are Pillow's: where the picture shrinks they widen by the same factor, so that every pixel
+    counts (TensorFlow's ``antialias=True``): ``bilinear`` a triangle, ``bicubic`` a = -0.5, ``lanczos`` three lobes,
+    ``area`` a box. ``nearest`` takes one pixel.
 
     Returns:
         (input_size, input_size, 3) RGB.
@@ -48,7 +50,8 @@ def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> ND
     result = np.empty((side, side, 3), np.float32)
     for channel in range(3):  # one by one: a third of the floats at a time
         plane = cv2.extractChannel(colours, channel).astype(np.float32)
-        result[..., channel] = cv2.resize(plane, (side, side), interpolation=_INTERPOLATIONS[settings.resampling])
+        resized = PIL.Image.fromarray(plane).resize((side, side), _FILTERS[settings.resampling])
+        result[..., channel] = np.asarray(resized)
     result *= np.float32(scale)
     result += np.float32(low)
     return result.clip(min(low, high), max(low, high))  # bicubic and lanczos overshoot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.errors import MetricError, ModelError, ModelUnavailableError
+from pytest_imgdiff.errors import MetricError, ModelError
 from pytest_imgdiff.inference.service import service_for
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR, ModelSettings
@@ -88,6 +88,7 @@ class _ModelMetric:
     timeout: Seconds = 300.0
     max_megabytes: Megabytes = 1000.0
 
+    path_options: ClassVar[tuple[str, ...]] = ("model", "cache")
     name: ClassVar[str]
     counts_pixels: ClassVar[bool] = False
     heat_threshold: ClassVar[Literal["none"]] = "none"
@@ -105,8 +106,17 @@ class _ModelMetric:
     def _outputs(self, service: InferenceService, images: tuple[Image, Image], backdrop: Backdrop) -> list[Any]:
         try:
             return service.outputs(images, backdrop)
-        except (ModelError, ModelUnavailableError) as error:
+        except ModelError as error:
             raise MetricError(f"{self.name}: {error}") from error
+
+    def prepare(self) -> None:
+        """Find the model and what runs it, and load neither: so much can be told before any picture is read.
+
+        Raises:
+            ModelUnavailableError: one of them is not on this machine.
+            ModelError: it cannot be used.
+        """
+        service_for(self.settings).backend_title()
 
 
 def _facts(service: InferenceService) -> dict[str, Any]:
@@ -200,6 +210,7 @@ class Classification(_ModelMetric):
     top_k: Count = 5
     overlap: Count | None = None
 
+    path_options: ClassVar[tuple[str, ...]] = ("model", "cache", "labels")
     name: ClassVar[str] = "classification"
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1.0
