@@ -74,7 +74,7 @@ def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes
         if result.heat is not None and result.heat.dtype != np.uint8:
             pictures[f"{metric}_heat"] = "png", partial(_heat_png, result.heat)
         for name, draw in result.drawings.items():
-            pictures[name] = "png", partial(_drawing_png, name, draw)
+            pictures[safe_name(name)] = "png", partial(_drawing_png, name, draw)
     return pictures
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from pytest_imgdiff import __version__
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.errors import ImgdiffError, ReportError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ALIKE, DIFFERENT, NOT_JUDGED = 0, 1, 2
+
+_LARGEST = 1_000_000
+"""Of seconds and megabytes; timers and disks end somewhere."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,15 +30,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0: alike. 1: different. 2: something could not be judged, or the command cannot be followed.
     """
-    options = _parser().parse_args(arguments)
+    with _standard_error():
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names may hold what a terminal has no characters for
+        code = _followed(arguments)
+        streams = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
+        return code if all(streams) else NOT_JUDGED
+
+
+def _followed(arguments: Sequence[str] | None) -> int:
+    """Follow the command; whatever goes wrong is told on standard error."""
     try:
-        return int(options.run(options))
+        _require_standard_output()
+        options = _parser().parse_args(arguments)
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse has said all: its help, its version, or what is wrong
+        return int(end.code or ALIKE)
     except ImgdiffError as error:
-        print(f"pytest-imgdiff: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
-        return NOT_JUDGED
+        _tell(str(error))
+    except OSError as error:  # standard output is gone (`... | head -1`) or full, or a file is
+        _tell(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("pytest-imgdiff: interrupted; nothing was judged", file=sys.stderr)  # noqa: T201 - the same
-        return NOT_JUDGED
+        _tell("interrupted; not all was judged")
+    except Exception:  # noqa: BLE001 - a mistake of ours: code 1 of Python's own would say that pictures differ
+        _tell("internal error; please report it with these lines:\n" + traceback.format_exc().rstrip())
+    else:
+        return code
+    return NOT_JUDGED
+
+
+def _require_standard_output() -> None:
+    if sys.stdout is None:
+        raise ReportError("standard output is closed, so that nothing can be told")
+
+
+def _tell(message: str) -> None:
+    with suppress(OSError):  # standard error may be gone too; the exit code still tells
+        print(f"pytest-imgdiff: {message}", file=sys.stderr)  # noqa: T201 - a command's own output
+
+
+@contextmanager
+def _standard_error() -> Iterator[None]:
+    """Have a standard error, where it is closed one that drops everything: print() would take standard output."""
+    if sys.stderr is not None:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        yield
+
+
+def _is_flushed(stream: TextIO | None) -> bool:
+    """Return whether all was written; what was not is dropped, so that Python does not complain of it at its end."""
+    if stream is None:
+        return True
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError):  # one that is no file, as in a test
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,14 +126,58 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of imgdiff.yaml, for editors")
     schema.add_argument("--results", action="store_true", help="print the schema of results.json instead")
     schema.set_defaults(run=_schema)
+    _add_models(commands)
     return parser
 
 
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    models = commands.add_parser(
+        "models",
+        help="fetch, list, verify and export the models of the category metrics",
+        description="The models that tell what is in a picture. Exit code 0: done, 2: not, or not for all.",
+    )
+    models.set_defaults(run=_models)
+    verbs = models.add_subparsers(required=True, metavar="VERB", dest="verb")
+    fetch = verbs.add_parser("fetch", help="download models of TensorFlow Hub into the cache")
+    listing = verbs.add_parser("list", help="print what the cache holds")
+    verify = verbs.add_parser("verify", help="read every byte of cached models to see that they are what was fetched")
+    export = verbs.add_parser("export", help="convert models to ONNX, once; this needs TensorFlow")
+    for verb, default in ((fetch, "the default models"), (verify, "all in the cache"), (export, "the default models")):
+        verb.add_argument(
+            "handles", nargs="*", metavar="HANDLE", help=f"address, folder or archive (default: {default})"
+        )
+    for verb in (fetch, listing, verify, export):
+        verb.add_argument("--cache", metavar="DIR", help="the cache (default: $TFHUB_CACHE_DIR, else the user's own)")
+    export.add_argument("--output", metavar="FILE", help="write the ONNX file of one model here, not into the cache")
+    fetch.add_argument("--timeout", type=_above_zero, metavar="S", help="seconds for a whole download (default: 300)")
+    fetch.add_argument(
+        "--connect-timeout", type=_above_zero, metavar="S", help="seconds that a server may keep silent (default: 10)"
+    )
+    fetch.add_argument(
+        "--max-megabytes", type=_above_zero, metavar="MB", help="the largest download and model (default: 1000)"
+    )
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, at most {_LARGEST}, not {text!r}")
     return number
+
+
+def _models(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.models_command import run_models
+
+    return run_models(options)
 
 
 def _compare(options: argparse.Namespace) -> int:

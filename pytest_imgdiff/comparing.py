@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import uuid
 from functools import partial
@@ -16,7 +18,7 @@ from pytest_imgdiff.config.assignments import assigned
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
-from pytest_imgdiff.finishing import Outcome, run_record, write_all
+from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import failure_text, summary_line, verdict_line
@@ -40,13 +42,17 @@ def run_compare(options: argparse.Namespace) -> int:
         ImgdiffError: the command cannot be followed, or its results cannot be written.
     """
     workspace = _workspace(options)
+    workspace.policy("")  # a mistake in --set is told before anything is compared
+    workspace.prepare()
     todo = _pairs(options, workspace)
+    if options.json and options.json != "-":
+        _refuse_compared(options.json, todo)
     if workspace.results is not None:
         workspace.results.begin()
     words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
     records = []
     progress = _Progress(len(todo), sys.stderr)
-    for record in _judged(todo, workspace, options.jobs):
+    for record in _judged(todo, workspace, options.jobs or workspace.threads):
         records.append(record)
         if not record.passed and not options.quiet:
             progress.clear()
@@ -138,7 +144,7 @@ def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str
 
 
 def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO) -> int:
-    outcome = Outcome([summary_line(run)])
+    outcome = Outcome([summary_line(run), *model_lines(run)])
     write_all(workspace, run, outcome)
     if options.json:
         _write_json(run, options.json)
@@ -149,15 +155,37 @@ def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, w
     return 0 if all(record.passed for record in run.comparisons) else 1
 
 
+def _refuse_compared(target: str, todo: Iterable[Pair]) -> None:
+    """Refuse to write the results over a picture that is compared."""
+    try:
+        status = Path(target).stat()
+    except OSError:  # it is not there yet, or cannot be written, which is told then
+        return
+    for path in (path for pair in todo for path in (pair.expected, pair.actual) if path is not None):
+        if path.exists() and os.path.samestat(path.stat(), status):
+            raise ConfigError(
+                f"--json {printable(target)}: this picture is compared; name another file for the results"
+            )
+
+
 def _write_json(run: RunRecord, target: str) -> None:
     data = msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
     if target == "-":
         sys.stdout.buffer.write(data)
         return
     try:
-        write_atomically(Path.cwd() / target, data)
+        if _is_special(Path(target)):
+            Path(target).write_bytes(data)
+        else:
+            write_atomically(Path(os.path.realpath(target)), data)  # a link stays, and what it leads to is replaced
     except OSError as error:
-        raise ReportError(f"{target}: the results cannot be written: {error.strerror or error}") from error
+        cause = error.strerror or error
+        raise ReportError(f"{printable(target)}: the results cannot be written: {cause}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether something stands there that takes bytes and must not be replaced: a device, a pipe."""
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
 
 
 def _say(text: str, stream: TextIO) -> None:

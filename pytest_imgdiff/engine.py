@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff import images
+from pytest_imgdiff.config import check_policy
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
 from pytest_imgdiff.judging import judge
 from pytest_imgdiff.model import Comparison, Policy, Verdict
@@ -45,17 +46,17 @@ def compare(
         verdict ``broken``: that is an answer, and never a pass.
 
     Raises:
-        ImgdiffError: the policy names a metric that is unknown or cannot be loaded, or both sources are None.
+        ImgdiffError: both sources are None, or the policy cannot be followed: a metric that is unknown or cannot be
+            loaded, a rule without a limit or with one that could not fail, a value of another type.
     """
     if expected is None and actual is None:
         msg = f"{name}: there is neither an expected nor an actual picture"
         raise ImgdiffError(msg)
     started = time.perf_counter()
-    policy = policy or Policy()
+    policy = Policy() if policy is None else policy
     registry = registry or Registry()
-    for rule in policy.rules:
-        # A rule that cannot be followed is told whatever the pictures are, equal ones too.
-        registry.metric(rule.metric, rule.options)
+    # What cannot be followed is told whatever the pictures are, equal ones too.
+    check_policy(policy, registry)
     reading = _Reading(policy, registry, root)
     comparison = _compared(name, expected, actual, reading)
     return replace(comparison, seconds=time.perf_counter() - started)

@@ -45,4 +45,4 @@ def opencv_warning() -> str | None:
 
 def in_ci(environ: Mapping[str, str]) -> bool:
     """Whether the environment is that of a CI service: ``CI`` is set, and not to something that says no."""
-    return environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+    return environ.get("CI", "").strip().lower() not in {"", "0", "false", "n", "no", "off"}

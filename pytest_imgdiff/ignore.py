@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,8 +18,13 @@ from pytest_imgdiff.views import full_value
 if TYPE_CHECKING:
     from pytest_imgdiff.model import IgnoreArea, Image, Length, Mask, MaskArea, Pixels
 
+    Outline = list[tuple[Fraction, Fraction]]
+    """The corners of a polygon, in pixels."""
+
 GRAY = 0.5
 """The gray, as a share of white, that both images are painted in where nobody looks."""
+MARGIN = 1000
+"""How far outside the picture, in pixels, a polygon is cut: what rounding does to the cut is not seen inside."""
 
 
 def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[Mask | None, tuple[str, ...]]:
@@ -46,21 +52,59 @@ def _drawn(area: IgnoreArea, size: tuple[int, int]) -> np.ndarray:
     if isinstance(area, RectangleArea):
         left, top = _pixels(area.x, size[0]), _pixels(area.y, size[1])
         right, bottom = left + _pixels(area.width, size[0]), top + _pixels(area.height, size[1])
-        canvas[_clip(math.floor(top)) : _clip(math.ceil(bottom)), _clip(math.floor(left)) : _clip(math.ceil(right))] = 1
+        canvas[_covered(top, bottom, size[1]), _covered(left, right, size[0])] = 1
     elif isinstance(area, PolygonArea):
-        corners = [(round(_pixels(x, size[0])), round(_pixels(y, size[1]))) for x, y in area.points]
-        cv2.fillPoly(canvas, [np.array(corners, np.int32)], (1,))
+        outline = [(_exact_pixels(x, size[0]), _exact_pixels(y, size[1])) for x, y in area.points]
+        if corners := [(round(x), round(y)) for x, y in _clipped(outline, size)]:
+            cv2.fillPoly(canvas, [np.array(corners, np.int32)], (1,))
     else:
         canvas[_mask_picture(area, size)] = 1
     return canvas
 
 
-def _clip(position: int) -> int:
-    return max(position, 0)
+def _covered(start: float, end: float, axis: int) -> slice:
+    """Return the pixels of this axis that lie at least in part between two positions, however far out they are."""
+    first, last = (min(max(0.0, position), float(axis)) for position in (start, end))
+    return slice(math.floor(first), math.ceil(last))
 
 
 def _pixels(length: Length, axis: int) -> float:
     return length.value * axis / 100 if length.percent else length.value
+
+
+def _exact_pixels(length: Length, axis: int) -> Fraction:
+    return Fraction(length.value) * axis / 100 if length.percent else Fraction(length.value)
+
+
+def _clipped(outline: Outline, size: tuple[int, int]) -> Outline:
+    """Return the part of a polygon near the picture: OpenCV counts corners in 32 bits.
+
+    Exact in fractions, as a corner may be anywhere. Edges along the bounds, which clipping a concave outline leaves,
+    lie outside the picture.
+
+    Source: I. E. Sutherland and G. W. Hodgman, Reentrant polygon clipping, CACM 17 (1), 1974.
+    """
+    for axis in (0, 1):
+        outline = _cut(outline, axis, -MARGIN, inward=1)
+        outline = _cut(outline, axis, size[axis] + MARGIN, inward=-1)
+    return outline
+
+
+def _cut(outline: Outline, axis: int, bound: int, inward: int) -> Outline:
+    """Return the part of a polygon that lies on the inner side of a bound: up the axis (1) or down (-1)."""
+    kept: Outline = []
+    for before, corner in zip([*outline[-1:], *outline[:-1]], outline, strict=True):
+        depths = (before[axis] - bound) * inward, (corner[axis] - bound) * inward
+        if (depths[0] < 0) != (depths[1] < 0):
+            share = depths[0] / (depths[0] - depths[1])
+            kept.append((_between(before[0], corner[0], share), _between(before[1], corner[1], share)))
+        if depths[1] >= 0:
+            kept.append(corner)
+    return kept
+
+
+def _between(start: Fraction, end: Fraction, share: Fraction) -> Fraction:
+    return start + (end - start) * share
 
 
 def _mask_picture(area: MaskArea, size: tuple[int, int]) -> Mask:

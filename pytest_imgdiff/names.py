@@ -44,5 +44,5 @@ def safe_name(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9._\[\]-]+", "-", text).rstrip(".")
     if name == text and len(name) <= _LONGEST and name.strip(".") and not _RESERVED.fullmatch(name):
         return name
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[:_LONGEST].strip('-.')}-{digest}".lstrip("-")

@@ -6,11 +6,11 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from pytest_imgdiff.baselines import PICTURE_SUFFIXES
 from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.config import ScanSettings
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -50,16 +51,20 @@ def pairs(
 ) -> list[Pair]:
     """Return the union of both trees, sorted by name.
 
+    Folders that are symbolic links are followed, and left out where they lead back to one that they stand in.
+
     Args:
         expected: the folder of expected pictures.
         actual: the folder of actual ones.
-        include: globs; where none are given, every file with a picture's extension.
+        include: globs; where none are given, every file with a picture's extension, and those without any that hold
+            a picture on either side.
         exclude: globs of what to leave out.
         skip: folders that are not descended into (the report's own, say).
         prefix: put before each name, to tell several scans apart.
 
     Raises:
-        ConfigError: a folder is missing or cannot be listed, both are the same, or no picture is found in either.
+        ConfigError: a folder is missing or cannot be listed, both are the same, no picture is found in either, or
+            both sides of a pair are one file by symbolic links. Hard links are honest: equal bytes, twice.
     """
     for side, folder in (("expected", expected), ("actual", actual)):
         if not folder.is_dir():
@@ -68,13 +73,14 @@ def pairs(
     if expected.samefile(actual):
         raise ConfigError(f"{printable(str(expected))}: the expected and the actual folder are the same one")
     skipped = {folder.resolve() for folder in skip}
-    ours = _pictures(expected, include, exclude, skipped)
-    theirs = _pictures(actual, include, exclude, skipped)
-    if not ours and not theirs:
+    ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
+    keys = sorted(key for key in {*ours, *theirs} if _is_wanted(key, include, (ours.get(key), theirs.get(key))))
+    if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
         where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
         raise ConfigError(f"no pictures{patterns} {where}: an empty scan proves nothing")
-    keys = sorted({*ours, *theirs})
+    for key in keys:
+        _refuse_one_file(ours.get(key), theirs.get(key))
     names = unique([prefix + printable(key) for key in keys])
     return [
         Pair(name, key, ours.get(key), theirs.get(key), expected / key) for name, key in zip(names, keys, strict=True)
@@ -102,24 +108,51 @@ def unique(names: Sequence[str]) -> list[str]:
     return told_apart
 
 
-def _pictures(folder: Path, include: Sequence[str], exclude: Sequence[str], skipped: set[Path]) -> dict[str, Path]:
+def _files(folder: Path, exclude: Sequence[str], skipped: set[Path]) -> dict[str, Path]:
+    """Return the files below the folder that are not excluded, by their keys."""
     found = {}
-    for parent, folders, files in os.walk(folder, onerror=_cannot_list):
-        folders[:] = [name for name in folders if Path(parent, name).resolve() not in skipped]
+    inside = {str(folder): frozenset({_identity(folder)})}  # a folder to those that it stands in, itself too
+    for parent, folders, files in os.walk(folder, onerror=_cannot_list, followlinks=True):
+        around = inside.pop(parent)
+        below = {name: Path(parent, name) for name in folders}
+        below = {name: path for name, path in below.items() if path.resolve() not in skipped}
+        below = {name: path for name, path in below.items() if _identity(path) not in around}
+        folders[:] = below
+        inside.update((os.path.join(parent, name), around | {_identity(path)}) for name, path in below.items())  # noqa: PTH118 - as os.walk joins them
         for name in files:
             path = Path(parent, name)
             key = path.relative_to(folder).as_posix()
-            wanted = any(glob_matches(glob, key) for glob in include) if include else _is_picture(path)
-            if wanted and not any(glob_matches(glob, key) for glob in exclude):
+            if not any(glob_matches(glob, key) for glob in exclude):
                 found[key] = path
     return found
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        _cannot_list(error)
+    return status.st_dev, status.st_ino
 
 
-def _cannot_list(error: OSError) -> None:
+def _is_wanted(key: str, include: Sequence[str], files: tuple[Path | None, Path | None]) -> bool:
+    if include:
+        return any(glob_matches(glob, key) for glob in include)
+    return any(is_picture_file(file) for file in files if file is not None)
+
+
+def _refuse_one_file(expected: Path | None, actual: Path | None) -> None:
+    if expected is None or actual is None:
+        return
+    real = os.path.realpath(expected)
+    if real == os.path.realpath(actual) and os.path.exists(real):  # noqa: PTH110 - realpath takes links that lead nowhere
+        raise ConfigError(
+            f"{printable(str(expected))} and {printable(str(actual))} are the same file by a symbolic link: nothing "
+            "could differ; put a copy in its place, or exclude it"
+        )
+
+
+def _cannot_list(error: OSError) -> NoReturn:
     raise ConfigError(f"{printable(str(error.filename))}: the folder cannot be listed: {error.strerror}")
 
 
@@ -130,24 +163,24 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class RunAhead(Generic[T]):
+class RunAhead(Generic[K, T]):
     """Does jobs on several threads, a few ahead of whoever asks for their results in order.
 
     At most twice as many jobs as there are workers are under way or wait to be fetched, so a result should be small (a
     record, not pixels). OpenCV, NumPy and the decoders release the GIL while they work.
 
     Args:
-        jobs: what to do, by name, in the order in which the results will be asked for.
+        jobs: what to do, by any key, in the order in which the results will be asked for.
         workers: how many threads; as many as there are cores where omitted.
     """
 
-    def __init__(self, jobs: Mapping[str, Callable[[], T]], workers: int | None = None) -> None:
+    def __init__(self, jobs: Mapping[K, Callable[[], T]], workers: int | None = None) -> None:
         self._waiting = dict(jobs)
-        self._under_way: dict[str, Future[T]] = {}
+        self._under_way: dict[K, Future[T]] = {}
         self._workers = workers or cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
 
-    def result(self, name: str) -> T:
+    def result(self, name: K) -> T:
         """Return what came of this job; whatever was raised in it is raised here.
 
         Raises:
@@ -164,7 +197,7 @@ class RunAhead(Generic[T]):
         while self._waiting and len(self._under_way) < 2 * self._workers:
             self._submit(next(iter(self._waiting)))
 
-    def _submit(self, name: str) -> None:
+    def _submit(self, name: K) -> None:
         self._under_way[name] = self._pool.submit(self._waiting.pop(name))
 
     def close(self) -> None:

@@ -379,6 +379,102 @@ def test_a_full_disk_under_standard_output_is_no_success(two_trees):
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["compare", "expected", "actual"], ["compare", "expected", "actual", "--json", "-"], ["--help"], ["schema"]]
+)  # fmt: skip
+@pytest.mark.parametrize("closed", ["1", "2"])
+@on_linux
+def test_a_closed_stream_is_told_where_it_can_be(two_trees, arguments, closed):
+    """As in ``pytest-imgdiff ... >&-``: nothing that was to be read is lost without a word."""
+    command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *COMMAND, *arguments]
+    done = subprocess.run(command, cwd=two_trees.folder, capture_output=True, text=True, check=False, timeout=120)
+    if closed == "1":
+        assert done.returncode == NOT_JUDGED
+        assert done.stderr == "pytest-imgdiff: standard output is closed, so that nothing can be told\n"
+    else:
+        assert done.returncode == (DIFFERENT if arguments[0] == "compare" else ALIKE)
+        assert done.stderr == ""
+        if "-" in arguments:
+            assert len(json.loads(done.stdout)["comparisons"]) == 4
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["compare", "old.png", "nowhere", "--set", "size"]])
+@on_linux
+def test_a_full_disk_under_any_stream_is_no_success(pair, arguments, stream):
+    with Path("/dev/full").open("wb") as full:
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = pair(*arguments, env=buffered, **{stream: full})
+    needed = stream == ("stderr" if arguments[0] == "compare" else "stdout")
+    assert done.returncode == (NOT_JUDGED if needed or arguments[0] == "compare" else ALIKE)
+
+
+def test_names_that_the_terminal_has_no_characters_for(shell):
+    for name in ("expected", "actual"):
+        write(shell.folder / name / "café ☃.png", square(RED if name == "actual" else BLUE))
+    done = shell("compare", "expected", "actual", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == DIFFERENT
+    assert done.stdout.startswith("images differ: " + r"caf\xe9 \u2603.png")
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_difference(monkeypatch, capsys):
+    from pytest_imgdiff import cli
+
+    def mistaken(_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "_compare", mistaken)
+    assert cli.main(["compare", "old.png", "new.png"]) == NOT_JUDGED
+    told = capsys.readouterr().err
+    assert told.startswith("pytest-imgdiff: internal error; please report it with these lines:\nTraceback")
+    assert told.endswith("ZeroDivisionError\n")
+
+
+# ---- Where the JSON goes
+
+
+@on_linux
+def test_json_to_a_device_leaves_it_a_device(two_trees):
+    device = two_trees.folder / "null"
+    device.symlink_to(os.devnull)
+    assert two_trees("compare", "expected", "actual", "--json", device).returncode == DIFFERENT
+    assert device.is_symlink()
+    assert Path(os.devnull).is_char_device()
+
+
+@on_linux
+def test_json_to_a_pipe_reaches_its_reader(two_trees):
+    os.mkfifo(two_trees.folder / "pipe")
+    with subprocess.Popen(["cat", "pipe"], cwd=two_trees.folder, stdout=subprocess.PIPE) as reader:
+        assert two_trees("compare", "expected", "actual", "--json", "pipe").returncode == DIFFERENT
+        assert len(json.loads(reader.communicate(timeout=60)[0])["comparisons"]) == 4
+    assert (two_trees.folder / "pipe").is_fifo()
+
+
+@on_linux
+def test_json_through_a_link_keeps_the_link(two_trees):
+    (two_trees.folder / "latest.json").symlink_to("runs/1.json")
+    (two_trees.folder / "runs").mkdir()
+    for _ in range(2):  # what it leads to need not be there yet
+        assert two_trees("compare", "expected", "actual", "--json", "latest.json").returncode == DIFFERENT
+        assert len(read_results(two_trees.folder / "runs/1.json").comparisons) == 4
+    assert (two_trees.folder / "latest.json").is_symlink()
+
+
+@pytest.mark.parametrize("target", ["actual/same.png", "expected/gone.png", "actual/../actual/new.png"])
+def test_json_over_a_compared_picture_is_refused(two_trees, target):
+    before = (two_trees.folder / target).read_bytes()
+    line = two_trees.refused("compare", "expected", "actual", "--json", target)
+    assert "this picture is compared; name another file" in line
+    assert (two_trees.folder / target).read_bytes() == before
+
+
+def test_a_wrong_setting_is_told_before_anything_is_compared(two_trees):
+    line = two_trees.refused("compare", "expected", "actual", "--set", "nope=3", "--report", "report")
+    assert 'command line: nope: unknown key "nope"' in line
+    assert not (two_trees.folder / "report").exists()
+
+
 SLOW = """
 from dataclasses import dataclass
 from pathlib import Path

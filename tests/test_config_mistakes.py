@@ -371,7 +371,7 @@ class Nested(Odd):
 @pytest.mark.parametrize(
     ("metric", "rule", "place", "phrase"),
     [
-        (NamedAsALimit, "max: 0", "1:11: metrics.odd", 'has an option "max", which is the name of a limit; rename it'),
+        (NamedAsALimit, "max: 0", "1:11: metrics.odd", 'has an option "max", which every rule has already; rename it'),
         (Listed, "max: 0, sizes: [1]", "1:11: metrics.odd", "unhashable type: 'list'; change the options"),
         (Undefined, "max: 0", "1:11: metrics.odd", "cannot be used: name 'Nowhere' is not defined; mend its"),
         (Unbounded, "max: 0", "1:11: metrics.odd", "cannot be used: not enough values to unpack"),

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.images import decode, read
 from tests.image_files import (
     exif,
@@ -140,3 +141,62 @@ def test_the_load_hook_answers_for_values_of_its_own():
     assert np.array_equal(decode(found)[0].pixels, rgba(pixels))
     assert asked == [canvas]
     assert np.array_equal(pixels_of(pixels), decode(read(pixels, load=load))[0].pixels)
+
+
+FRAMES = tuple(np.full((8, 9, 3), level, np.uint8) for level in (0, 100, 200))
+
+
+def animated(kind: str) -> PIL.Image.Image:
+    """A PIL image of three frames that stands at the second."""
+    file = io.BytesIO()
+    first, *others = map(PIL.Image.fromarray, FRAMES)
+    first.save(file, kind, save_all=True, append_images=others)
+    picture = PIL.Image.open(file)
+    picture.seek(1)
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_frames_of_a_pil_image_are_chosen_as_those_of_a_file(kind):
+    picture = animated(kind)
+    with pytest.raises(BrokenImageError, match="it has 3 frames; name one"):
+        decode(read(picture))
+    with pytest.raises(BrokenImageError, match="it has no frame 3"):
+        decode(read(picture), frames=3)
+    images = decode(read(picture), frames="all")
+    (last,) = decode(read(picture), frames=2)
+    assert [int(image.pixels[0, 0, 0]) for image in (*images, last)] == [0, 100, 200, 200]
+    assert [(image.info.frame, image.info.frames) for image in (*images, last)] == [(0, 3), (1, 3), (2, 3), (2, 3)]
+    assert picture.tell() == 1
+
+
+def test_all_frames_of_a_pil_image_count_against_the_limit():
+    with pytest.raises(BrokenImageError, match="more than max_pixels"):
+        decode(read(animated("GIF")), frames="all", max_pixels=8 * 9 * 2)
+
+
+def test_the_current_frame_of_a_pil_image_is_its_copy():
+    (image,) = decode(read(animated("GIF").copy()))
+    assert int(image.pixels[0, 0, 0]) == 100
+
+
+def test_of_several_pictures_in_one_jpeg_one_is_compared_and_told():
+    (image,) = decode(read(animated("MPO")), frames="all")
+    assert image.info.notes == ("of its 3 pictures the current one is compared",)
+
+
+def test_a_pil_image_whose_file_is_closed_says_so():
+    picture = animated("GIF")
+    picture.close()
+    with pytest.raises(BrokenImageError, match=r"its frames cannot be counted: .*while its file is open"):
+        decode(read(picture), frames=0)
+
+
+@pytest.mark.parametrize("given", [5, None])
+def test_a_path_that_is_none_is_a_broken_picture(given):
+    class Odd(os.PathLike):
+        def __fspath__(self):
+            return given
+
+    with pytest.raises(BrokenImageError, match="Odd: path: its __fspath__"):
+        read(Odd())

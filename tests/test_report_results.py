@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -293,6 +294,13 @@ def test_step_summary_is_written_only_where_asked(tmp_path, monkeypatch):
 def test_step_summary_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(ReportError, match="summary cannot be written"):
         append_step_summary("text", {"GITHUB_STEP_SUMMARY": str(tmp_path)})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_step_summary_does_not_wait_for_the_reader_of_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ReportError, match=r"summary cannot be written .*no regular file"):
+        append_step_summary("text", {"GITHUB_STEP_SUMMARY": str(tmp_path / "pipe")})
 
 
 def test_unknown_fields_are_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from pytest_imgdiff.images.png import open_png
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
 from pytest_imgdiff.images.tiff import open_tiff
 from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.images.values import raster_of_channels, raster_of_picture
+from pytest_imgdiff.images.values import at_frame, frames_of_picture, raster_of_channels, raster_of_picture
 from pytest_imgdiff.images.webp import open_webp
 from pytest_imgdiff.model import DEFAULT_MAX_PIXELS, Image, ImageInfo
 from pytest_imgdiff.names import printable
@@ -26,6 +27,7 @@ from pytest_imgdiff.names import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import PIL.Image
     from numpy.typing import NDArray
 
     from pytest_imgdiff.images.container import Container, Raster
@@ -68,9 +70,11 @@ def decode(
         return (source.image,)
     kind: str = source.kind
     try:
+        if source.picture is not None:
+            return _from_picture(source, source.picture, frames, max_pixels)
         if source.data is None:
             _chosen(frames, 1)
-            return (_from_value(source, max_pixels),)
+            return (_from_array(source, max_pixels),)
         kind = found = sniff(source.data)
         return _from_file(source, found, source.data, frames, max_pixels)
     except UnreadableError as error:
@@ -84,18 +88,28 @@ def decode(
         raise BrokenImageError(source.label, kind, cause) from error
 
 
-def _from_value(source: Source, max_pixels: int) -> Image:
-    notes: tuple[str, ...] = ()
-    mode = source.mode
-    if source.picture is not None:
-        _check_size(*source.picture.size, max_pixels)
-        raster, mode, notes = raster_of_picture(source.picture)
-    else:
-        values = cast("NDArray[Any]", source.pixels)
-        _check_size(values.shape[1], values.shape[0], max_pixels)
-        raster = raster_of_channels(values)
-    height, width = raster.shape[:2]
-    return Image(_normal(raster), ImageInfo(source.label, source.kind, width, height, mode, notes=notes))
+def _from_array(source: Source, max_pixels: int) -> Image:
+    values = cast("NDArray[Any]", source.pixels)
+    height, width = values.shape[:2]
+    _check_size(width, height, max_pixels)
+    return Image(_normal(raster_of_channels(values)), ImageInfo(source.label, source.kind, width, height, source.mode))
+
+
+def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
+    count, notes = frames_of_picture(picture)
+    indices = _chosen(frames, count)
+    images: list[Image] = []
+    total = 0
+    for index in indices:
+        with nullcontext() if count == 1 else at_frame(picture, index):
+            _check_size(*picture.size, max_pixels)
+            total += picture.width * picture.height
+            _check_sum(total, len(indices), max_pixels)
+            raster, mode = raster_of_picture(picture)
+        height, width = raster.shape[:2]
+        info = ImageInfo(source.label, source.kind, width, height, mode, frames=count, frame=index, notes=notes)
+        images.append(Image(_normal(raster), info))
+    return tuple(images)
 
 
 def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
@@ -133,9 +147,13 @@ def _check_total(container: Container, indices: Sequence[int], max_pixels: int) 
         page = container.pages[index]
         _check_size(page.width, page.height, max_pixels)
         total += page.width * page.height
+    _check_sum(total, len(decoded), max_pixels)
+
+
+def _check_sum(total: int, frames: int, max_pixels: int) -> None:
     if total > max_pixels:
         raise UnreadableError(
-            f"its {len(decoded)} frames up to the last one wanted have {total:,} pixels together, more than max_pixels "
+            f"its {frames} frames up to the last one wanted have {total:,} pixels together, more than max_pixels "
             f"({max_pixels:,}); name an earlier frame or raise max_pixels"
         )
 

@@ -17,6 +17,9 @@ EXTENSIONS: dict[str, Format] = {
     ".jpeg": "JPEG",
     ".jpe": "JPEG",
     ".jfif": "JPEG",
+    ".jif": "JPEG",
+    ".pjp": "JPEG",
+    ".pjpeg": "JPEG",
     ".mpo": "JPEG",
     ".webp": "WebP",
     ".gif": "GIF",
@@ -25,6 +28,7 @@ EXTENSIONS: dict[str, Format] = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".avif": "AVIF",
+    ".avifs": "AVIF",
 }
 """Lower-case file name extension to the format it stands for."""
 

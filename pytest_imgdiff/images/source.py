@@ -69,7 +69,7 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
     if isinstance(source, Source):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _read_path(os.fspath(source), root)
+        return _read_path(_file_system_path(source), root)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source("bytes", "bytes", data=bytes(source))
     answer = _asked(source, load)
@@ -79,6 +79,14 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
         return _read_value(source, root)
     except UnreadableError as error:
         raise BrokenImageError(_type_label(source), error.kind or "value", error.cause) from error.__cause__
+
+
+def _file_system_path(source: str | os.PathLike[Any]) -> str | bytes:
+    try:
+        return os.fspath(source)
+    except Exception as error:  # __fspath__ is the user's own code
+        cause = f"its __fspath__() gives no path: {type(error).__name__}: {error}"
+        raise BrokenImageError(_type_label(source), "path", printable(cause)) from error
 
 
 def _read_path(path: str | bytes, root: Path | None) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +14,7 @@ from pytest_imgdiff.images.ranges import check_unit_range
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
     import PIL.Image
@@ -69,8 +71,49 @@ def raster_of_channels(values: NDArray[Any]) -> Raster:
     return raster
 
 
-def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str, tuple[str, ...]]:
-    """Return a PIL image as RGBA, its mode in words, and notes.
+def frames_of_picture(picture: PIL.Image.Image) -> tuple[int, tuple[str, ...]]:
+    """Return how many frames a PIL image has, and notes.
+
+    One from a multi-picture JPEG (MPO) has one, as the file has: the current one, which the note says.
+
+    Raises:
+        UnreadableError: they cannot be counted.
+    """
+    try:
+        frames = int(getattr(picture, "n_frames", 1))
+    except Exception as error:  # Pillow looks through the file, which may be closed or damaged
+        raise UnreadableError(
+            f"its frames cannot be counted: {type(error).__name__}: {error}; compare it while its file is open, or a "
+            ".copy() of it"
+        ) from error
+    if picture.format == "MPO" and frames > 1:
+        return 1, (f"of its {frames} pictures the current one is compared",)
+    return frames, ()
+
+
+@contextmanager
+def at_frame(picture: PIL.Image.Image, frame: int) -> Iterator[None]:
+    """Have a PIL image of several frames stand at one of them, and at its own again afterwards.
+
+    Raises:
+        UnreadableError: the frame cannot be reached.
+    """
+    before = picture.tell()
+    if before == frame:  # seeking would undo what the user drew on it
+        yield
+        return
+    try:
+        picture.seek(frame)
+    except Exception as error:  # Pillow raises almost anything on damaged data
+        raise UnreadableError(f"its frame {frame} cannot be reached: {type(error).__name__}: {error}") from error
+    try:
+        yield
+    finally:
+        picture.seek(before)
+
+
+def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str]:
+    """Return a PIL image's current frame as RGBA, and its mode in words.
 
     The EXIF orientation is applied to images that come straight from a file (`Image.open`); of others nobody can
     say whether they were turned already.
@@ -85,11 +128,9 @@ def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str, tuple[str,
     if not picture.width or not picture.height:
         raise UnreadableError(f"it has {picture.width} x {picture.height} pixels")
     raster = _raster_of_mode(picture)
-    frames = getattr(picture, "n_frames", 1)
-    notes = (f"of its {frames} frames the current one is compared",) if frames > 1 else ()
     if picture.format is not None:
         raster = oriented(raster, picture.getexif().get(_ORIENTATION_TAG, 1))
-    return raster, picture.mode, notes
+    return raster, picture.mode
 
 
 def saved_figure(figure: Figure) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,8 +46,7 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
         return None
     path = Path(name)
     try:
-        if path.exists() and not path.is_file():  # a pipe could keep the writer waiting for ever
-            raise ReportError(f"{visible(name)}: the summary is written to regular files only (${STEP_SUMMARY})")
+        _require_regular(path)
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
     except OSError as error:
@@ -54,6 +54,11 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
             f"{visible(name)}: the summary cannot be written (${STEP_SUMMARY}): {error.strerror or error}"
         ) from error
     return path
+
+
+def _require_regular(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a pipe could keep the writer waiting for ever
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def _blocks(run: RunRecord) -> Iterator[str]:

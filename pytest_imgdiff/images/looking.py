@@ -1,0 +1,32 @@
+"""Which files of a folder are pictures, without reading them whole."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.images.sniff import EXTENSIONS, sniff
+from pytest_imgdiff.images.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOOKED_AT = 256
+"""Bytes; every signature, and the list of brands of an AVIF file, lies in them."""
+
+
+def is_picture_file(path: Path) -> bool:
+    """Return whether a file is meant as a picture: by its extension, or, where it has none, by its first bytes.
+
+    A file with a picture's extension is one whatever it holds: what is wrong with it is for its reader to say.
+    """
+    if path.suffix:
+        return path.suffix.lower() in EXTENSIONS
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could wait for ever
+            return False
+        with path.open("rb") as file:
+            sniff(file.read(_LOOKED_AT))
+    except (OSError, UnreadableError):
+        return False
+    return True

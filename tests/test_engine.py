@@ -1,0 +1,118 @@
+"""``compare`` as Python calls it: a policy that cannot be followed is told in one line, before anything is compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_imgdiff import ConfigError, Policy, Rule, SizePolicy, compare
+from pytest_imgdiff.ignore import ignore_mask
+from pytest_imgdiff.model import Length, PolygonArea, RectangleArea, RegionSettings
+from tests.pictures import BLUE, RED, square
+
+
+def rules(*args, **limits):
+    return Policy(rules=(Rule(*args, **limits),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({}, "policy: expected a pytest_imgdiff.Policy"),
+        ("ssim", "policy: expected a pytest_imgdiff.Policy"),
+        (Policy(size="fail"), "policy: size: expected a SizePolicy such as SizePolicy.PAD, not the text"),
+        (Policy(rules=None), "policy: rules: expected a tuple, not nothing"),
+        (Policy(rules=()), "policy: rules: no rule, so that nothing could fail"),
+        (Policy(rules=("ssim",)), "policy: rules[0]: expected a Rule"),
+        (Policy(rules=(Rule("ssim", min=0.9), Rule("ssim", min=0.1))), 'policy: rules[1]: a second rule for "ssim"'),
+        (rules("ssim"), "policy: rules.ssim: no limit, so that it could never fail; add min"),
+        (rules("perceptual", warn=0.1), "policy: rules.perceptual: no limit, so that it could never fail"),
+        (rules("ssim", max=0.1), "policy: rules.ssim.max: ssim is a similarity (large is alike): its limit is min"),
+        (rules("ssim", min=0.9, max_pixels=3), "policy: rules.ssim.max_pixels: ssim counts no pixels"),
+        (rules("ssim", min=-2), "policy: rules.ssim.min: expected a number from -1 to 1"),
+        (rules("perceptual", max="0"), "policy: rules.perceptual.max: expected a number from 0 to 1"),
+        (rules("perceptual", max=float("nan")), "policy: rules.perceptual.max: nan is no finite number"),
+        (rules("perceptual", max=True), "policy: rules.perceptual.max: expected a number"),
+        (rules("ssim", (("windw", 7),), min=0.9), 'policy: rules.ssim.windw: unknown key "windw"; did you mean'),
+        (rules("ssim", (("window", 4),), min=0.9), "policy: rules.ssim: `window` must be odd"),
+        (rules("ssim", (("window", "7"),), min=0.9), "policy: rules.ssim.window: expected a whole number"),
+        (rules("ssim", (("min", -1),), min=0.9), 'policy: rules[0].options: "min" is no option'),
+        (rules("ssim", 7, min=0.9), "policy: rules[0].options: expected pairs"),
+        (rules("ssim", min=0.9, when="never"), "policy: rules.ssim.when: expected always or undecided"),
+        (rules("ssim", min=0.9, on_unavailable="pass"), "policy: rules[0].on_unavailable: expected fail or skip"),
+        (rules("sssim", min=0.9), "policy: rules.sssim: unknown metric 'sssim'"),
+        (rules(None, min=0.9), "policy: rules[0].metric: expected a str"),
+        (Policy(ignore=[{"x": 0}]), "policy: ignore[0]: expected a RectangleArea, PolygonArea or MaskArea"),
+        (Policy(ignore=None), "policy: ignore: expected a tuple, not nothing"),
+        (Policy(ignore=(RectangleArea(0, 0, 5, 5),)), "policy: ignore[0].x: expected a Length"),
+        (Policy(ignore=(PolygonArea((Length(1), Length(2))),)), "policy: ignore[0].points: a polygon has at least 3"),
+        (
+            Policy(ignore=(RectangleArea(Length(0), Length(0), Length(float("inf")), Length(1)),)),
+            "policy: ignore[0].width: a Length is a finite number",
+        ),
+        (Policy(frames=-1), "policy: frames: expected refuse, all, or the index"),
+        (Policy(mask="mse"), "policy: mask: mse does not say where pictures differ"),
+        (Policy(missing="pass"), "policy: missing: expected allow or fail"),
+        (Policy(max_pixels=0), "policy: max_pixels: expected a whole number of at least 1"),
+        (Policy(regions=RegionSettings(merge_distance=-1)), "policy: regions.merge_distance: expected a whole number"),
+    ],
+)
+def test_a_policy_that_cannot_be_followed(policy, told):
+    """Of equal pictures too: what may never fail would pass them."""
+    with pytest.raises(ConfigError) as error:
+        compare(square(RED), square(RED), policy)
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value)
+
+
+def test_a_policy_that_can_be_followed():
+    policy = Policy(
+        rules=(Rule("perceptual", (("threshold", 0.2),), max=0.5, max_pixels=400, warn=0.1), Rule("ssim", min=0.1)),
+        ignore=(RectangleArea(Length(0), Length(0), Length(10, percent=True), Length(2.5)),),
+        size=SizePolicy.PAD,
+        frames="all",
+        mask="pixel_match",
+    )
+    comparison = compare(square(RED), square(BLUE), policy)
+    assert comparison.passed
+    assert comparison.scores[0].warned
+
+
+@pytest.mark.parametrize("far", [1e308, 3e9, 2.0**31, 40_000.0])
+def test_ignore_areas_that_reach_far_out_cover_what_they_enclose(far):
+    zero, five, out = Length(0), Length(5), Length(far)
+    areas = {
+        "beyond": RectangleArea(out, out, out, out),
+        "right": RectangleArea(five, zero, out, Length(far, percent=True)),
+        "upper": PolygonArea(((zero, zero), (out, zero), (out, five), (zero, five))),
+        "all": PolygonArea(((Length(-far), Length(-far)), (out, Length(-far)), (zero, out))),
+    }
+    covered = {name: ignore_mask((area,), (20, 10))[0] for name, area in areas.items()}
+    assert not covered["beyond"].any()
+    assert not covered["right"][:, :5].any()
+    assert covered["right"][:, 5:].all()
+    assert covered["upper"][:6].all()
+    assert not covered["upper"][6:].any()
+    assert covered["all"].all()
+
+
+WIDTH, HEIGHT = 30, 20
+position = st.one_of(st.integers(-50, 80), st.integers(-(10**6), 10**6), st.integers(-(10**12), 10**12))
+
+
+@given(st.lists(st.tuples(position, position), min_size=3, max_size=7))
+def test_a_polygon_covers_what_it_encloses_wherever_its_corners_are(corners):
+    """Held against the even-odd rule in floating point; within two pixels of an edge rounding may decide."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    inside, near = np.zeros((2, HEIGHT, WIDTH), bool)
+    for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        crosses = (y0 <= y) != (y1 <= y)
+        if y0 != y1:
+            inside ^= crosses & (x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0)))
+        length = np.hypot(x1 - x0, y1 - y0)
+        near |= np.abs((y - y0) * (x1 - x0) - (x - x0) * (y1 - y0)) <= 2 * length
+    area = PolygonArea(tuple((Length(float(x)), Length(float(y))) for x, y in corners))
+    covered, _ = ignore_mask((area,), (WIDTH, HEIGHT))
+    assert (covered == inside)[~near].all()

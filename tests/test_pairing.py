@@ -1,0 +1,114 @@
+"""Which files of two trees become pairs: none may be left out unsaid, none compared with itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import pytest
+
+from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.images.sniff import EXTENSIONS
+from pytest_imgdiff.scan import pairs
+from tests.pictures import BLUE, RED, square, write
+
+with_links = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
+
+
+@pytest.fixture
+def sides(tmp_path):
+    """Two folders with one picture each, of the same name."""
+    expected, actual = tmp_path / "expected", tmp_path / "actual"
+    write(expected / "page.png", square(RED))
+    write(actual / "page.png", square(BLUE))
+    return expected, actual
+
+
+def keys(*folders, **options):
+    return [pair.key for pair in pairs(*folders, **options)]
+
+
+@with_links
+def test_folders_behind_symbolic_links_are_compared(sides, tmp_path):
+    expected, actual = sides
+    write(tmp_path / "elsewhere/deep/chart.png", square(RED))
+    (expected / "charts").symlink_to(tmp_path / "elsewhere")
+    (expected / "again").symlink_to(tmp_path / "elsewhere")
+    write(actual / "charts/deep/chart.png", square(BLUE))
+    found = {pair.key: pair for pair in pairs(expected, actual)}
+    assert list(found) == ["again/deep/chart.png", "charts/deep/chart.png", "page.png"]
+    assert found["charts/deep/chart.png"].expected is not None
+    assert found["charts/deep/chart.png"].actual is not None
+
+
+@with_links
+def test_links_that_lead_back_end_the_way_and_nothing_else(sides):
+    expected, actual = sides
+    for folder in sides:
+        write(folder / "a/b/deep.png", square(RED))
+        (folder / "a/b/top").symlink_to(folder)
+        (folder / "a/b/itself").symlink_to(folder / "a/b")
+        (folder / "nowhere").symlink_to(folder / "nowhere")
+    assert keys(expected, actual) == ["a/b/deep.png", "page.png"]
+
+
+@with_links
+def test_a_skipped_folder_is_skipped_behind_a_link_too(sides, tmp_path):
+    expected, actual = sides
+    write(tmp_path / "report/pictures/page.png", square(RED))
+    (actual / "last").symlink_to(tmp_path / "report")
+    assert keys(expected, actual, skip=[tmp_path / "report"]) == ["page.png"]
+
+
+@pytest.mark.parametrize("extension", sorted({*EXTENSIONS, ".PNG", ".Jpeg"}))
+def test_every_extension_of_a_picture_is_compared(sides, extension):
+    for folder in sides:
+        (folder / "page.png").rename(folder / f"page{extension}")
+        (folder / "note.txt").write_text("no picture", encoding="utf-8")
+    assert keys(*sides) == [f"page{extension}"]
+
+
+def test_files_without_an_extension_are_compared_where_either_side_holds_a_picture(sides):
+    expected, actual = sides
+    for folder in sides:
+        (folder / "page.png").rename(folder / "page")
+        (folder / "README").write_text("no picture", encoding="utf-8")
+        (folder / ".hidden").write_bytes(b"")
+    (actual / "page").write_bytes(b"")
+    (pair,) = pairs(expected, actual)
+    assert (pair.key, pair.expected, pair.actual) == ("page", expected / "page", actual / "page")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_without_a_writer_is_not_waited_for(sides):
+    os.mkfifo(sides[1] / "pipe")
+    assert keys(*sides) == ["page.png"]
+
+
+@with_links
+@pytest.mark.parametrize("linked", ["page.png", "."])
+def test_a_picture_that_is_a_link_to_the_other_side_is_told(sides, linked):
+    expected, actual = (folder / "sub" for folder in sides)
+    for folder in sides:
+        write(folder / "sub/page.png", square(RED))
+    place = expected / linked
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(actual / linked)
+    with pytest.raises(ConfigError, match=r"sub/page\.png and .*sub/page\.png are the same file by a symbolic link"):
+        pairs(*sides)
+    assert keys(*sides, exclude=["sub/*"]) == ["page.png"]
+
+
+@with_links
+def test_links_that_lead_nowhere_are_the_readers_business(sides):
+    for folder in sides:
+        (folder / "gone.png").symlink_to("/nowhere/at/all.png")
+    assert keys(*sides) == ["gone.png", "page.png"]
+
+
+def test_hard_links_are_equal_bytes_and_compared(sides):
+    expected, actual = sides
+    os.link(expected / "page.png", actual / "copy.png")
+    os.link(expected / "page.png", expected / "copy.png")
+    assert keys(expected, actual) == ["copy.png", "page.png"]
