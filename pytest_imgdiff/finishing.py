@@ -157,7 +157,7 @@ def _deletion(path: Path) -> str | None:
 def model_lines(run: RunRecord) -> list[str]:
     """Return a line for each backend and device that models ran on; they are known once a model was loaded."""
     details = (score.details for record in run.comparisons for score in record.scores if "backend" in score.details)
-    return sorted({f"models: {facts['backend']} on {facts.get('device')}" for facts in details})
+    return sorted({f"models: {facts['backend']}, {facts.get('device')}" for facts in details})
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pytest_imgdiff.report.text import thousands, visible
 if TYPE_CHECKING:
     from pytest_imgdiff.record import ScoreRecord
 
-UNNAMED_UNITS = ("", "share", "index")
+UNNAMED_UNITS = ("", "share", "index", "distance")
 """Units that say nothing beside the number."""
 
 

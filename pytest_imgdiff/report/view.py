@@ -297,4 +297,8 @@ def _detail(value: Any) -> str:
         return thousands(value)
     if isinstance(value, float):
         return number(value)
+    if isinstance(value, dict) and value.keys() >= {"label", "probability"}:  # what a classifier takes a picture for
+        return f"{visible(str(value['label']))} {percent(value['probability'])}"
+    if isinstance(value, list) and value:
+        return ", ".join(_detail(item) for item in value)
     return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
