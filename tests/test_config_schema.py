@@ -99,7 +99,7 @@ def test_the_schema_knows_the_limits_and_options_of_each_metric(schema):
         "warn",
         "when",
     ]
-    assert sorted(rules["ssim"]["properties"]) == ["min", "size", "warn", "window"]
+    assert sorted(rules["ssim"]["properties"]) == ["min", "size", "warn", "when", "window"]
     assert rules["ssim"]["properties"]["min"]["maximum"] == 1.0
 
 

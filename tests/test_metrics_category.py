@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.errors import MetricError, ModelUnavailableError
 from pytest_imgdiff.metrics.category import Classification, EmbeddingCosine, EmbeddingEuclidean
 from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR
 from tests.metric_pictures import image_of, with_alpha
@@ -184,15 +184,21 @@ def test_a_picture_of_another_size_than_the_models_is_refused(made, kind):
 
 @every_metric
 def test_a_backend_that_cannot_run_the_model_is_told(made, kind):
-    broken(made, kind, "no SavedModel of it for TensorFlow", backend="tensorflow")
+    metric = made(kind, backend="tensorflow")
+    with pytest.raises(ModelUnavailableError, match="no SavedModel of it for TensorFlow"):
+        metric.prepare()
+    with pytest.raises(ModelUnavailableError, match="no SavedModel of it for TensorFlow"):
+        metric.measure(plain(0, 0, 1), plain(0, 0, 2), None)
 
 
 @every_metric
-def test_a_model_that_is_not_there_is_told(tmp_path, kind):
+def test_a_model_that_is_not_there_is_told_before_and_while_it_is_asked(tmp_path, kind):
     metric = kind(model=str(tmp_path / "none.onnx"), cache=str(tmp_path / "cache"))
-    with pytest.raises(MetricError, match=r"none\.onnx") as caught:
-        metric.measure(plain(0, 0, 1), plain(0, 0, 2), None)
+    with pytest.raises(ModelUnavailableError, match=r"none\.onnx") as caught:
+        metric.prepare()
     assert "\n" not in str(caught.value)
+    with pytest.raises(ModelUnavailableError, match=r"none\.onnx"):
+        metric.measure(plain(0, 0, 1), plain(0, 0, 2), None)
 
 
 def test_labels_that_do_not_fit_the_classes_are_refused(made, tmp_path):
