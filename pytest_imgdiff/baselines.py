@@ -63,6 +63,15 @@ class Baselines:
     layout: str
     _owners: dict[str, str] = field(default_factory=dict)
 
+    def place(self, key: BaselineKey) -> str:
+        """Return the place of this key's baseline below the folder, with forward slashes."""
+        return self.layout.format(
+            module=_module_place(key.module),
+            test=safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}"),
+            platform=sys.platform,
+            browser=safe_name(key.browser),
+        )
+
     def path(self, key: BaselineKey, owner: str) -> Path:
         """Return where the baseline of this key is stored, with the layout's own extension.
 
@@ -77,10 +86,7 @@ class Baselines:
         if ALTERNATIVE.search(key.test):
             msg = f"{owner}: a name that ends in .alt and digits is that of an alternative baseline; choose another"
             raise BaselineError(msg)
-        test = safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}")
-        relative = self.layout.format(
-            module=_module_place(key.module), test=test, platform=sys.platform, browser=safe_name(key.browser)
-        )
+        relative = self.place(key)
         claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
         holder = self._owners.setdefault(claimed, owner)
         if holder != owner:

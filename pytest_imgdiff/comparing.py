@@ -14,7 +14,7 @@ import msgspec
 
 from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.config import ScanSettings, Settings, find_config, load_settings
-from pytest_imgdiff.config.assignments import assigned
+from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
@@ -43,8 +43,8 @@ def run_compare(options: argparse.Namespace) -> int:
     """
     workspace = _workspace(options)
     workspace.policy("")  # a mistake in --set is told before anything is compared
-    workspace.prepare()
     todo = _pairs(options, workspace)
+    workspace.prepare(pair.key for pair in todo)
     if options.json and options.json != "-":
         _refuse_compared(options.json, todo)
     if workspace.results is not None:
@@ -52,7 +52,7 @@ def run_compare(options: argparse.Namespace) -> int:
     words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
     records = []
     progress = _Progress(len(todo), sys.stderr)
-    for record in _judged(todo, workspace, options.jobs or workspace.threads):
+    for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
         records.append(record)
         if not record.passed and not options.quiet:
             progress.clear()
@@ -77,6 +77,7 @@ def _workspace(options: argparse.Namespace) -> Workspace:
         baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
         results=ResultsFolder(here / options.report, uuid.uuid4().hex) if options.report else None,
         command_line=assigned(options.set, "--set"),
+        merges_metrics=merges_metrics(options.set),
     )
 
 
@@ -93,6 +94,8 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> list[Pair]:
         return _scanned(scan, _skipped(workspace))
     if expected.is_dir() or actual.is_dir():
         folder, other = (expected, actual) if expected.is_dir() else (actual, expected)
+        if not other.exists():
+            raise ConfigError(f"{other} does not exist")
         raise ConfigError(f"{folder} is a folder and {other} is not: name two pictures or two folders")
     if options.include or options.exclude:
         raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")

@@ -141,7 +141,7 @@ def _list_or_prune(workspace: Workspace, unused: Sequence[Path], outcome: Outcom
     outcome.must_fail = outcome.must_fail or bool(failures)
     deleted = [workspace.shown(path) for path in unused if not path.exists()]
     outcome.lines += _listed("unused baseline deleted", deleted) or [
-        "no baseline was pruned: those of a module are unused only where all its tests ran and passed without them"
+        "no unused baseline: one is unused where every test of its module ran and passed without it"
     ]
 
 

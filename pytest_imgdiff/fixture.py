@@ -14,6 +14,7 @@ from pytest_imgdiff import images
 from pytest_imgdiff.baselines import BaselineKey
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.report import failure_text, properties
 from pytest_imgdiff.results import Claimed, Used
@@ -149,7 +150,7 @@ class ImageAssertion:
             written = workspace.shown(target)
         kind = "missing" if not stored else "failed"
         accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.node_id])
-        if not stored:
+        if comparison.verdict is Verdict.MISSING:
             comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
         return self._filed(comparison, accept=accept, written=written)
 

@@ -25,14 +25,12 @@ DEFAULT_MAX_PIXELS = 100_000_000
 
 
 class Verdict(str, Enum):
-    """What became of one pair; ``BROKEN``: an image could not be read, or a metric could not judge it."""
+    """What became of one pair; missing: no expected image, unmatched: no actual one, broken: not read or not judged."""
 
     MATCH = "match"
     DIFFERENT = "different"
     MISSING = "missing"
-    """There is no expected image."""
     UNMATCHED = "unmatched"
-    """There is no actual image."""
     RESIZED = "resized"
     BROKEN = "broken"
 
@@ -56,10 +54,8 @@ FrameChoice = int | Literal["refuse", "all"]
 """Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
 When = Literal["always", "undecided"]
 """Whether a rule is measured in any case, or only where the others have not settled the verdict."""
-OnUnavailable = Literal["fail", "skip"]
-"""What becomes of a rule whose model is not on this machine."""
-OneSided = Literal["fail", "allow"]
-"""Whether a picture that stands on one side only fails."""
+OnUnavailable = Literal["fail", "skip"]  # of a rule whose model is not on this machine
+OneSided = Literal["fail", "allow"]  # of a picture that stands on one side only
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +349,7 @@ class Region:
     kind: Literal["changed", "only expected", "only actual"] = "changed"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison:
     """Everything known about one pair.
 
@@ -393,6 +389,10 @@ class Comparison:
     ignored: float = 0.0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)
+        return f"<Comparison {self.name}: {self.verdict.value} ({self.reason or scores})>"
 
     def __bool__(self) -> bool:
         """Refuse to be true or false: ``assert compare(...)`` would always hold."""

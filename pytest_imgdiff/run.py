@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_imgdiff.baselines import Baselines
+from pytest_imgdiff.baselines import BaselineKey, Baselines
 from pytest_imgdiff.collecting import Judged, PairItem, is_scan_file
 from pytest_imgdiff.config import find_config, load_settings
-from pytest_imgdiff.config.assignments import assigned
+from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
@@ -23,7 +23,7 @@ from pytest_imgdiff.scan import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class ImageRun:
@@ -90,7 +90,8 @@ class ImageRun:
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
         self._refuse_unknown_names()
-        self.prepare()
+        names = {self._policy_name(item) for item in todo}
+        self.prepare(names)
         self._expected = {item.nodeid for item in todo}
         try:
             self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
@@ -100,16 +101,23 @@ class ImageRun:
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
-            self._ahead = RunAhead(jobs, self.workspace.threads)
+            self._ahead = RunAhead(jobs, self.workspace.threads(names))
 
-    def prepare(self) -> None:
-        """Refuse to begin where a model that the settings name is not on this machine.
+    def _policy_name(self, item: pytest.Item) -> str:
+        """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
+        if isinstance(item, PairItem):
+            return item.pair.key
+        key = BaselineKey(_module(item), item.nodeid.partition("::")[2].replace("::", "."))
+        return self.workspace.baselines.place(key)
+
+    def prepare(self, names: Iterable[str] = ("any",)) -> None:
+        """Refuse to begin where a model that pictures of these names are judged by is not on this machine.
 
         Raises:
             pytest.UsageError: it is not, or cannot be used.
         """
         try:
-            self.workspace.prepare()
+            self.workspace.prepare(names)
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
 
@@ -227,6 +235,7 @@ def _workspace(config: pytest.Config, run_id: str) -> Workspace:
         results=ResultsFolder(report, run_id, process),
         update=config.option.imgdiff_update,
         command_line=assigned(config.option.imgdiff_set or (), "--imgdiff-set"),
+        merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
         options=_repeated(config),
     )
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_imgdiff.artefacts import write_artefacts
+from pytest_imgdiff.config.assignments import merged_rules
 from pytest_imgdiff.errors import BaselineError, ImgdiffError, ReportError
 from pytest_imgdiff.images import encode_png
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.record import record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pytest_imgdiff.baselines import Baselines
@@ -40,6 +41,7 @@ class Workspace:
         results: where records and pictures go; None where nobody asked for any.
         update: which baselines may be written: none, the missing ones, whatever failed (the missing ones too), or all.
         command_line: the policy settings of the command line, as in imgdiff.yaml.
+        merges_metrics: whether its ``metrics`` are single keys of rules, so that the other rules stay.
         options: the command line's options that a command which accepts a change must repeat.
     """
 
@@ -50,6 +52,7 @@ class Workspace:
     results: ResultsFolder | None = None
     update: Update = "none"
     command_line: Mapping[str, Any] = field(default_factory=dict)
+    merges_metrics: bool = False
     options: tuple[str, ...] = ()
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
@@ -58,28 +61,30 @@ class Workspace:
         Raises:
             ConfigError: the settings of the command line or of the call cannot be followed.
         """
-        return self.settings.policy_for(name, command_line=self.command_line, call=call or {})
+        command_line = dict(self.command_line)
+        if self.merges_metrics:
+            rules = self.settings.policy_for(name).rules
+            command_line["metrics"] = merged_rules(rules, command_line["metrics"])
+        return self.settings.policy_for(name, command_line=command_line, call=call or {})
 
-    def prepare(self) -> None:
-        """Look, before any picture is read, for the models that the configured rules ask.
+    def prepare(self, names: Iterable[str]) -> None:
+        """Look, before any picture is read, for the models that pictures of these names are judged by.
 
         Raises:
             ImgdiffError: one is not on this machine, or cannot be used, and its rule does not allow it to be skipped.
         """
-        for rule in self._model_rules():
+        for rule in self._model_rules(names):
             if rule.on_unavailable == "fail":
                 self.registry.metric(rule.metric, rule.options).prepare()  # type: ignore[attr-defined]  # it has one
 
-    @property
-    def threads(self) -> int | None:
-        """How many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
-        return GATHERED if self._model_rules() else None
+    def threads(self, names: Iterable[str]) -> int | None:
+        """Return how many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
+        return GATHERED if self._model_rules(names) else None
 
-    def _model_rules(self) -> list[Rule]:
-        """Return the configured rules whose metrics have something to prepare."""
-        layers = [override.layer.policy.get("rules", ()) for override in self.settings.overrides]
-        layers += [self.settings.defaults.rules, self.policy("any").rules]
-        rules = dict.fromkeys(rule for rules in layers for rule in rules)
+    def _model_rules(self, names: Iterable[str]) -> list[Rule]:
+        """Return the rules for pictures of these names whose metrics have something to prepare."""
+        policies = {self.policy(name).rules for name in names}
+        rules = dict.fromkeys(rule for rules in policies for rule in rules)
         return [rule for rule in rules if hasattr(self.registry.metric(rule.metric, rule.options), "prepare")]
 
     def may_write(self, comparison: Comparison) -> bool:

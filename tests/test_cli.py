@@ -152,7 +152,10 @@ def test_a_configuration_elsewhere_whose_folders_start_from_it(two_trees):
     (two_trees.folder / "deep/ours.yaml").write_text(config, encoding="utf-8")
     done = two_trees("compare", "--config", "deep/ours.yaml")
     assert done.returncode == DIFFERENT
-    assert done.stdout.splitlines()[-1] == "4 comparisons: 1 failed (1 different), 3 passed"
+    assert (
+        done.stdout.splitlines()[-1]
+        == "4 comparisons: 1 failed (1 different), 3 passed (1 missing and 1 unmatched allowed)"
+    )
 
 
 def test_two_scans_that_share_a_folder_are_both_judged(shell):
@@ -200,7 +203,7 @@ def test_names_that_are_not_utf8(shell):
 def test_settings_of_the_command_line(pair):
     write(pair.folder / "large.png", square(RED, side=48))
     assert pair("compare", "old.png", "large.png").returncode == DIFFERENT
-    scaled = pair("compare", "old.png", "large.png", "--set", "size=crop", "--set", "metrics.ssim.min=0.1")
+    scaled = pair("compare", "old.png", "large.png", "--set", "size=crop", "--set", "metrics={ssim: {min: 0.1}}")
     assert scaled.returncode == ALIKE
     assert "ssim" in scaled.stdout
 
@@ -294,7 +297,7 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
         pytest.param(["folder", "folder"], "the same one", id="one-folder-twice"),
         pytest.param(["folder", "old.png"], "folder is a folder and old.png is not", id="folder-and-file"),
         pytest.param(["old.png", "folder"], "folder is a folder and old.png is not", id="file-and-folder"),
-        pytest.param(["folder", "nowhere"], "folder is a folder and nowhere is not", id="folder-and-nothing"),
+        pytest.param(["folder", "nowhere"], "nowhere does not exist", id="folder-and-nothing"),
         pytest.param(["folder", "empty"], "no pictures in folder nor in empty", id="no-pictures"),
         pytest.param(["old.png"], "name two pictures or two folders", id="one-name"),
         pytest.param([], "there is no imgdiff.yaml here", id="nothing-to-compare"),
@@ -527,3 +530,14 @@ def test_control_c_ends_in_one_line(shell):
 
 def test_the_version(shell):
     assert re.fullmatch(r"pytest-imgdiff \d+\.\d+\.\d+\n", shell("--version").stdout)
+
+
+def test_setting_one_key_of_a_rule_leaves_the_other_rules_alone(two_trees):
+    (two_trees.folder / "imgdiff.yaml").write_text(
+        "metrics: {perceptual: {max: 0}, pixel_match: {min: 0.9}}\n", encoding="utf-8"
+    )
+    pair = ("compare", "expected/sub/other.png", "actual/sub/other.png", "--json", "-")
+    one = json.loads(two_trees(*pair, "--set", "metrics.perceptual.max=0.9").stdout)["comparisons"][0]
+    assert {score["metric"]: score["passed"] for score in one["scores"]} == {"perceptual": True, "pixel_match": False}
+    both = json.loads(two_trees(*pair, "--set", "metrics={perceptual: {max: 0.9}}").stdout)["comparisons"][0]
+    assert [score["metric"] for score in both["scores"]] == ["perceptual"]

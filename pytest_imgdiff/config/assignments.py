@@ -10,6 +10,8 @@ from pytest_imgdiff.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_imgdiff.model import Rule
+
 
 def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
     """Return ``["metrics.ssim.min=0.98", "size=pad"]`` as ``{"metrics": {"ssim": {"min": 0.98}}, "size": "pad"}``.
@@ -38,3 +40,25 @@ def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
             raise ConfigError(f"{option} {assignment}: {key} is set twice; give it once")
         place[last] = parse_yaml(value, f"{option} {key}").root.value
     return mapping
+
+
+def merges_metrics(assignments: Iterable[str]) -> bool:
+    """Return whether single keys of rules are set (``metrics.ssim.min=0.9``), so that the other rules stay."""
+    return any(assignment.startswith("metrics.") for assignment in assignments)
+
+
+def merged_rules(rules: Iterable[Rule], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the rules as they would be written in imgdiff.yaml, with single keys of them changed."""
+    metrics: dict[str, Any] = {rule.metric: _written(rule) for rule in rules}
+    for name, change in changes.items():
+        both = isinstance(change, dict) and name in metrics
+        metrics[name] = {**metrics[name], **change} if both else change
+    return metrics
+
+
+def _written(rule: Rule) -> dict[str, Any]:
+    limits = {"max": rule.max, "min": rule.min, "max_pixels": rule.max_pixels, "warn": rule.warn}
+    choices: dict[str, str] = {"when": rule.when} if rule.when != "always" else {}
+    if rule.on_unavailable != "fail":
+        choices["on_unavailable"] = rule.on_unavailable
+    return {**dict(rule.options), **{key: value for key, value in limits.items() if value is not None}, **choices}

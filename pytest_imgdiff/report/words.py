@@ -257,4 +257,9 @@ def _failed_verdicts(run: RunRecord) -> str:
 
 def _passed_part(run: RunRecord, passed: int) -> str:
     warnings = sum(warned(record) for record in run.comparisons)
-    return f"{thousands(passed)} passed" + (f" ({thousands(warnings)} with a warning)" if warnings else "")
+    parts = [f"{thousands(warnings)} with a warning"] if warnings else []
+    # A reader of a green line must know where nothing was compared.
+    passing = [record.verdict for record in run.comparisons if record.passed and not record.written]
+    allowed = [f"{thousands(passing.count(name))} {name}" for name in ("missing", "unmatched") if name in passing]
+    parts += [f"{' and '.join(allowed)} allowed"] if allowed else []
+    return f"{thousands(passed)} passed" + (f" ({', '.join(parts)})" if parts else "")
