@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +24,7 @@ from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+    from types import FrameType
 
     from pytest_imgdiff.model import Comparison, Policy
     from pytest_imgdiff.record import ComparisonRecord
@@ -87,7 +89,7 @@ class ImageAssertion:
         __tracebackhide__ = True
         comparison, record = self._recorded(actual, expected, name, policy)
         if not record.passed:
-            text = self._failure(record)
+            text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
             if threading.get_ident() != self._thread:
                 self._failed_elsewhere.append(text)
             pytest.fail(text, pytrace=False)
@@ -102,6 +104,10 @@ class ImageAssertion:
         """
         __tracebackhide__ = True
         return self._recorded(actual, expected, name, policy)[0]
+
+    def _line(self, frame: FrameType) -> str:
+        """Return the line of the test: it may compare several pictures, and a traceback would hide the words."""
+        return f"{self._workspace.shown(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
 
     def close(self) -> None:
         """Fail the test for what failed in another thread, where nobody hears an exception."""
