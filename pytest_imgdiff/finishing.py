@@ -53,6 +53,7 @@ def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (
         merged = workspace.results.merge()
     except ImgdiffError as error:
         return Outcome([*problems, str(error)], must_fail=True)
+    problems = [*problems, *merged.problems]
     shared = _shared_baselines(merged)
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])

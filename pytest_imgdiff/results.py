@@ -42,6 +42,12 @@ class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
     module: str
 
 
+class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
+    """What went wrong in a process that cannot stop the run: the run is no success."""
+
+    text: str
+
+
 class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
     """A place for a baseline, and the comparison that has it for its own."""
 
@@ -56,7 +62,7 @@ class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
     baseline: str
 
 
-Line = ComparisonRecord | Collected | Finished | Unclean | Claimed | Used
+Line = ComparisonRecord | Collected | Finished | Unclean | Problem | Claimed | Used
 
 
 @dataclass
@@ -75,6 +81,7 @@ class Merged:
     owners: dict[str, dict[str, None]] = field(default_factory=dict)
     """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
     browsers: set[str] = field(default_factory=set)
+    problems: dict[str, None] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
     """Modules of which a test did not pass."""
     torn: int = 0
@@ -239,6 +246,8 @@ def _add(line: Line, merged: Merged) -> None:
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
         merged.browsers.add(line.browser)
+    elif isinstance(line, Problem):
+        merged.problems[line.text] = None
     elif isinstance(line, Unclean):
         merged.unclean.add(line.module)
     else:

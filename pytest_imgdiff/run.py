@@ -18,7 +18,7 @@ from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import HOOKS, Registry
-from pytest_imgdiff.results import Collected, Finished, ResultsFolder, Unclean
+from pytest_imgdiff.results import Collected, Finished, Problem, ResultsFolder, Unclean
 from pytest_imgdiff.scan import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
@@ -89,14 +89,17 @@ class ImageRun:
         whole = {_module(item) for item in tests} - left_out
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
-        self._refuse_unknown_names()
         names = {self._policy_name(item) for item in todo}
-        self.prepare(names)
+        if not self.is_worker:  # a worker cannot stop the run; there each comparison says that its model is missing
+            self._refuse_unknown_names()
+            self.prepare(names)
         self._expected = {item.nodeid for item in todo}
         try:
             self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
+        if self.is_worker and (unknown := self._unknown_names()):
+            self.results.append(Problem(unknown))
         jobs = {item: item.compared for item in todo if isinstance(item, PairItem)}
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
@@ -142,10 +145,13 @@ class ImageRun:
         return name in only
 
     def _refuse_unknown_names(self) -> None:
+        if unknown := self._unknown_names():
+            raise pytest.UsageError(unknown)
+
+    def _unknown_names(self) -> str | None:
         unknown = set(self.config.option.imgdiff_only or ()) - self._found
-        if unknown:
-            named = ", ".join(sorted(map(printable, unknown)))
-            raise pytest.UsageError(f"--imgdiff-only: no scan has a picture of this name: {named}")
+        named = ", ".join(sorted(map(printable, unknown)))
+        return f"--imgdiff-only: no scan has a picture of this name: {named}" if unknown else None
 
     def compared(self, item: PairItem) -> Judged:
         """Return the comparison of a scan's item, from the threads that run ahead where there are some."""

@@ -43,6 +43,22 @@ def test_without_the_model_no_test_runs_and_one_line_says_why(two_pages, workers
     assert "no test may run" not in run.stdout.str()
 
 
+def test_an_override_without_its_model_fails_under_xdist_too(two_pages):
+    two_pages.makepyfile("def test_page(assert_images_similar):\n    assert_images_similar('actual/page.png')\n")
+    write(
+        two_pages.path / "baselines/test_an_override_without_its_model_fails_under_xdist_too/test_page.png", square(RED)
+    )
+    (two_pages.path / "imgdiff.yaml").write_text(
+        f"overrides: [{{match: 'test_*/**', metrics: {{embedding_cosine: {{max: 1, model: '{HANDLE}', cache: models}}}}}}]\n",
+        encoding="utf-8",
+    )
+    alone = two_pages.runpytest_subprocess()
+    assert alone.ret == pytest.ExitCode.USAGE_ERROR
+    run = two_pages.runpytest_subprocess("-n", "2")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines([f"*{HANDLE}*pytest-imgdiff models fetch*"])
+
+
 def test_a_command_without_the_model_says_why(two_pages):
     configure(two_pages, HANDLE)
     run = two_pages.run(sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual")

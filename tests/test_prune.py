@@ -228,7 +228,11 @@ def test_scans_of_nested_folders_and_of_a_folder_of_tests(pytester):
 
 def test_a_name_that_no_scan_has_is_an_error(pytester):
     trees(pytester.path)
-    run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", "--imgdiff-only", "typo.png")
-    assert run.ret != 0
+    names = ["--imgdiff-only", "same.png", "--imgdiff-only", "typo.png"]
+    for workers in ([], ["-n", "2"]):
+        run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", *names, *workers)
+        assert run.ret != 0
+        assert "no scan has a picture of this name: typo.png" in run.stdout.str() + run.stderr.str()
+        assert "INTERNALERROR" not in run.stdout.str()
     one = ["--imgdiff-scan", "expected", "actual", "expected::same.png"]
     pytester.runpytest_subprocess(*one).assert_outcomes(passed=1)
