@@ -1,6 +1,6 @@
 """Hamming distances of perceptual hashes: whether two files show the same picture, whatever their encoding.
 
-Source: https://pypi.org/project/ImageHash, whose hashes these are.
+Source: https://github.com/JohannesBuchner/imagehash, whose hashes these are.
 """
 
 from __future__ import annotations

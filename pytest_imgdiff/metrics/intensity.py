@@ -24,7 +24,7 @@ class DiffImg:
 
     The channels are red, green and blue, and alpha where either picture is not opaque.
 
-    Source: https://pypi.org/project/diffimg, release 0.3.0, whose number this is for 8-bit files of one size and mode.
+    Source: https://github.com/nicolashahn/diffimg, release 0.3.0, whose number this is for 8-bit files of one size and mode.
     Colour hidden under alpha 0 counts there; it does not here.
 
     Attributes:
