@@ -24,8 +24,8 @@ class DiffImg:
 
     The channels are red, green and blue, and alpha where either picture is not opaque.
 
-    Source: https://github.com/nicolashahn/diffimg, release 0.3.0, whose number this is for 8-bit files of one size and mode.
-    Colour hidden under alpha 0 counts there; it does not here.
+    Source: https://github.com/nicolashahn/diffimg, release 0.3.0, whose number this is for 8-bit files of one size and
+    mode. Colour hidden under alpha 0 counts there; it does not here.
 
     Attributes:
         ignore_alpha: look at red, green and blue only.
