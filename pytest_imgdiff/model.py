@@ -272,17 +272,17 @@ class Metric(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102 - described above
     @property
-    def direction(self) -> Direction: ...  # noqa: D102
+    def direction(self) -> Direction: ...  # noqa: D102 - the class says
     @property
-    def perfect(self) -> float: ...  # noqa: D102
+    def perfect(self) -> float: ...  # noqa: D102 - the class says
     @property
-    def bounds(self) -> tuple[float, float]: ...  # noqa: D102
+    def bounds(self) -> tuple[float, float]: ...  # noqa: D102 - the class says
     @property
-    def counts_pixels(self) -> bool: ...  # noqa: D102
+    def counts_pixels(self) -> bool: ...  # noqa: D102 - the class says
     @property
-    def unit(self) -> str: ...  # noqa: D102
+    def unit(self) -> str: ...  # noqa: D102 - the class says
     @property
-    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102
+    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102 - the class says
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Measure the pair.

@@ -179,8 +179,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse a faulty configuration before the collection, or a worker of pytest-xdist, stumbles over it."""
     config = session.config
-    if _names_scans(config) or (config.pluginmanager.hasplugin("dsession") and _has_settings(config)):
-        image_run(config).prepare()
+    if config.pluginmanager.hasplugin("dsession") and _has_settings(config):
+        image_run(config).prepare()  # only the workers will know which tests there are
+    elif _names_scans(config):
+        image_run(config)
 
 
 def _names_scans(config: pytest.Config) -> bool:

@@ -90,7 +90,7 @@ class ImageRun:
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
         names = {self._policy_name(item) for item in todo}
-        if not self.is_worker:  # a worker cannot stop the run; there each comparison says that its model is missing
+        if not self.is_worker:  # which cannot stop the run: the process that started it has looked already
             self._refuse_unknown_names()
             self.prepare(names)
         self._expected = {item.nodeid for item in todo}
@@ -113,14 +113,20 @@ class ImageRun:
         key = BaselineKey(_module(item), item.nodeid.partition("::")[2].replace("::", "."))
         return self.workspace.baselines.place(key)
 
-    def prepare(self, names: Iterable[str] = ("any",)) -> None:
-        """Refuse to begin where a model that pictures of these names are judged by is not on this machine.
+    def prepare(self, names: Iterable[str] | None = None) -> None:
+        """Refuse to begin where a model is not on this machine.
+
+        Args:
+            names: of the pictures that will be judged; any model that the settings name where they are not known.
 
         Raises:
             pytest.UsageError: it is not, or cannot be used.
         """
         try:
-            self.workspace.prepare(names)
+            if names is None:
+                self.workspace.prepare_all()
+            else:
+                self.workspace.prepare(names)
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
 

@@ -73,9 +73,22 @@ class Workspace:
         Raises:
             ImgdiffError: one is not on this machine, or cannot be used, and its rule does not allow it to be skipped.
         """
-        for rule in self._model_rules(names):
-            if rule.on_unavailable == "fail":
-                self.registry.metric(rule.metric, rule.options).prepare()  # type: ignore[attr-defined]  # it has one
+        self._look(self._model_rules(names))
+
+    def prepare_all(self) -> None:
+        """Look for the models of every configured rule, where it is not known which pictures there will be.
+
+        Raises:
+            ImgdiffError: as in `prepare`.
+        """
+        self._look(dict.fromkeys([*self._override_rules(), *self._model_rules(["any"])]))
+
+    def _override_rules(self) -> list[Rule]:
+        """Return the rules of overrides that ask models, unless the command line names rules in place of all."""
+        if "metrics" in self.command_line and not self.merges_metrics:
+            return []
+        layers = (override.layer.policy.get("rules", ()) for override in self.settings.overrides)
+        return self._asking(rule for rules in layers for rule in rules)
 
     def threads(self, names: Iterable[str]) -> int | None:
         """Return how many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
@@ -84,8 +97,16 @@ class Workspace:
     def _model_rules(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules for pictures of these names whose metrics have something to prepare."""
         policies = {self.policy(name).rules for name in names}
-        rules = dict.fromkeys(rule for rules in policies for rule in rules)
-        return [rule for rule in rules if hasattr(self.registry.metric(rule.metric, rule.options), "prepare")]
+        return self._asking(rule for rules in policies for rule in rules)
+
+    def _asking(self, rules: Iterable[Rule]) -> list[Rule]:
+        distinct = dict.fromkeys(rules)
+        return [rule for rule in distinct if hasattr(self.registry.metric(rule.metric, rule.options), "prepare")]
+
+    def _look(self, rules: Iterable[Rule]) -> None:
+        for rule in rules:
+            if rule.on_unavailable == "fail":
+                self.registry.metric(rule.metric, rule.options).prepare()  # type: ignore[attr-defined]  # it has one
 
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""

@@ -43,20 +43,26 @@ def test_without_the_model_no_test_runs_and_one_line_says_why(two_pages, workers
     assert "no test may run" not in run.stdout.str()
 
 
-def test_an_override_without_its_model_fails_under_xdist_too(two_pages):
-    two_pages.makepyfile("def test_page(assert_images_similar):\n    assert_images_similar('actual/page.png')\n")
-    write(
-        two_pages.path / "baselines/test_an_override_without_its_model_fails_under_xdist_too/test_page.png", square(RED)
-    )
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_an_override_without_its_model_stops_the_run_too(two_pages, workers):
     (two_pages.path / "imgdiff.yaml").write_text(
-        f"overrides: [{{match: 'test_*/**', metrics: {{embedding_cosine: {{max: 1, model: '{HANDLE}', cache: models}}}}}}]\n",
+        f"overrides: [{{match: 'test_*/**', metrics: {{embedding_cosine: {{max: 1, model: '{HANDLE}'}}}}}}]\n",
         encoding="utf-8",
     )
-    alone = two_pages.runpytest_subprocess()
-    assert alone.ret == pytest.ExitCode.USAGE_ERROR
-    run = two_pages.runpytest_subprocess("-n", "2")
-    run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines([f"*{HANDLE}*pytest-imgdiff models fetch*"])
+    run = two_pages.runpytest_subprocess(*workers)
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines([f"ERROR: imgdiff: *{HANDLE}*pytest-imgdiff models fetch*"])
+    assert "INTERNALERROR" not in run.stdout.str()
+    instead = two_pages.runpytest_subprocess(
+        *workers, "-k", "page", "--imgdiff-set", "metrics={pixel_match: {min: 0.5}}"
+    )
+    instead.assert_outcomes(passed=1, **({} if workers else {"deselected": 1}))
+
+
+def test_an_override_that_no_test_falls_under_asks_for_no_model(two_pages):
+    text = f"overrides: [{{match: 'photos/**', metrics: {{embedding_cosine: {{max: 1, model: '{HANDLE}'}}}}}}]\n"
+    (two_pages.path / "imgdiff.yaml").write_text("metrics: {pixel_match: {min: 0.5}}\n" + text, encoding="utf-8")
+    two_pages.runpytest_subprocess("-k", "page").assert_outcomes(passed=1, deselected=1)
 
 
 def test_a_command_without_the_model_says_why(two_pages):

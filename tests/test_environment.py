@@ -1,4 +1,4 @@
-"""Whether this is CI."""
+"""Whether this is CI, and which OpenCV there is."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def test_what_says_yes(value):
 
 def test_nothing_says_no():
     assert not in_ci({})
+
+
+def test_two_builds_of_opencv_are_told(pytester, monkeypatch):
+    installed = pytester.path / "site/opencv_python-4.9.0.80.dist-info/METADATA"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("Metadata-Version: 2.1\nName: opencv-python\nVersion: 4.9.0.80\n", encoding="utf-8")
+    warning = "imgdiff: warning: *opencv-python 4.9.0.80*overwrite each other's files: keep one of them"
+    pytester.runpytest_subprocess().stdout.no_fnmatch_line(warning)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path / "site"))
+    pytester.runpytest_subprocess().stdout.fnmatch_lines([warning])

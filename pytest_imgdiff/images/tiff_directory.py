@@ -45,7 +45,10 @@ class Directory:
     def data(self, tag: int) -> bytes | None:
         """Return the values of a tag of bytes."""
         values = self.tags.get(tag)
-        return None if values is None or not all(0 <= value < 256 for value in values) else bytes(values)  # noqa: PLR2004
+        try:
+            return None if values is None else bytes(values)
+        except ValueError:  # a number that no byte holds
+            return None
 
 
 def read_directories(file: bytes, wanted: frozenset[int]) -> list[Directory]:

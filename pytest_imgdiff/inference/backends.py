@@ -28,7 +28,7 @@ class Backend(Protocol):
     """A model that is loaded; its methods may be called from any thread, from one at a time.
 
     Attributes:
-        device: what it runs on, in words: ``CPU``, ``GPU 0 (NVIDIA H200)``.
+        device: what it runs on, in words: ``CPU``, or the number and name of a GPU.
         notice: what could not be done as it was asked, such as a GPU that is not there; None where all could.
         batch_size: how many pictures at once suit the device.
     """
@@ -36,9 +36,9 @@ class Backend(Protocol):
     @property
     def device(self) -> str: ...  # noqa: D102 - described above
     @property
-    def notice(self) -> str | None: ...  # noqa: D102
+    def notice(self) -> str | None: ...  # noqa: D102 - the class says
     @property
-    def batch_size(self) -> int: ...  # noqa: D102
+    def batch_size(self) -> int: ...  # noqa: D102 - the class says
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's output, as it is.
