@@ -93,11 +93,6 @@ def _update_for(comparison: Comparison) -> str:
     return "missing" if comparison.expected is None else "failed"
 
 
-def is_scan_file(path: Path) -> bool:
-    """Return whether a path on pytest's command line is that of an imgdiff configuration."""
-    return path.suffix in {".yaml", ".yml"} and "imgdiff" in path.name
-
-
 class ScanFile(pytest.File):
     """An imgdiff.yaml whose ``scans`` were asked for."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.record import RunRecord
 
+HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
+
 hookspec = pluggy.HookspecMarker("imgdiff")
 hookimpl = pluggy.HookimplMarker("imgdiff")
 

@@ -46,3 +46,8 @@ def safe_name(text: str) -> str:
         return name
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[:_LONGEST].strip('-.')}-{digest}".lstrip("-")
+
+
+def is_scan_file(name: str) -> bool:
+    """Return whether a path on pytest's command line is that of an imgdiff configuration."""
+    return re.search(r"imgdiff[^/\\]*\.ya?ml$", name) is not None

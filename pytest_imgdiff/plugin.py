@@ -7,7 +7,6 @@ imported by the hook or fixture that needs it.
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -121,9 +120,11 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile | None:
     """Collect the scans of an imgdiff.yaml that was named on the command line."""
-    if file_path.suffix not in {".yaml", ".yml"} or "imgdiff" not in file_path.name:
+    if file_path.suffix not in {".yaml", ".yml"} or not parent.session.isinitpath(file_path):
         return None
-    if not parent.session.isinitpath(file_path):
+    from pytest_imgdiff.names import is_scan_file
+
+    if not is_scan_file(file_path.name):
         return None
     from pytest_imgdiff.collecting import ScanFile
 
@@ -186,11 +187,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _names_scans(config: pytest.Config) -> bool:
-    files = [argument.partition("::")[0] for argument in config.args]
-    return bool(config.option.imgdiff_scan) or any(re.search(r"imgdiff[^/\\]*\.ya?ml$", file) for file in files)
+    from pytest_imgdiff.names import is_scan_file
+
+    return bool(config.option.imgdiff_scan) or any(is_scan_file(arg.partition("::")[0]) for arg in config.args)
 
 
 def _has_settings(config: pytest.Config) -> bool:
+    from pytest_imgdiff.hookspecs import HOOKS
+
     option = config.option
     named = [
         option.imgdiff_config,
@@ -200,8 +204,7 @@ def _has_settings(config: pytest.Config) -> bool:
         option.imgdiff_only,
     ]
     named += [config.getini(name) for name in ("imgdiff_config", "imgdiff_report", "imgdiff_baselines")]
-    hooks = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
-    if any(hasattr(plugin, hook) for plugin in config.pluginmanager.get_plugins() for hook in hooks):
+    if any(hasattr(plugin, hook) for plugin in config.pluginmanager.get_plugins() for hook in HOOKS):
         return True
     return any(named) or any((config.rootpath / f"imgdiff{suffix}").exists() for suffix in (".yaml", ".yml"))
 

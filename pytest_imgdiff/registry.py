@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.record import RunRecord
 
 ENTRY_POINT_GROUP = "imgdiff"
-HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
 METRIC_ATTRIBUTES = ("name", "direction", "perfect", "bounds", "counts_pixels", "unit", "heat_threshold", "measure")
 
 
@@ -29,7 +28,7 @@ class _HookManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         marked = super().parse_hookimpl_opts(plugin, name)
-        if marked is None and name in HOOKS and callable(getattr(plugin, name, None)):
+        if marked is None and name in hookspecs.HOOKS and callable(getattr(plugin, name, None)):
             return cast("pluggy.HookimplOpts", {})
         return marked
 

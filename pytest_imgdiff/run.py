@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.collecting import Judged, PairItem, is_scan_file
+from pytest_imgdiff.collecting import Judged, PairItem
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.registry import HOOKS, Registry
+from pytest_imgdiff.hookspecs import HOOKS
+from pytest_imgdiff.names import is_scan_file, printable
+from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.results import Collected, Finished, Problem, ResultsFolder, Unclean
 from pytest_imgdiff.scan import RunAhead
 from pytest_imgdiff.workspace import Workspace
@@ -276,7 +277,7 @@ def _config_file(config: pytest.Config) -> Path | None:
     if chosen is not None:
         return chosen
     named = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
-    if len(named) == 1 and is_scan_file(named[0]) and named[0].is_file():
+    if len(named) == 1 and is_scan_file(str(named[0])) and named[0].is_file():
         return named[0]
     return find_config(config.rootpath)
 
