@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import skimage.data
 
+from pytest_imgdiff.image import Image, ImageInfo
 from pytest_imgdiff.inference.export import export_onnx
 from pytest_imgdiff.inference.onnx_backend import OnnxBackend
 from pytest_imgdiff.inference.preprocessing import model_input
 from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
-from pytest_imgdiff.model import Image, ImageInfo
 from pytest_imgdiff.models.settings import ModelSettings
 from pytest_imgdiff.views import BLACK
 

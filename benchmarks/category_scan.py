@@ -10,7 +10,6 @@ import argparse
 import multiprocessing
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -65,10 +64,9 @@ def scan(title: str, folder: Path, models: Path) -> None:
     changes = {"metrics": rules(models, folder / "cache")}
     policy = load_settings(None, registry).apply(Policy(), changes, "benchmark")
     found = pairs(folder / "expected", folder / "actual")
-    jobs = {pair.name: partial(compare, pair.expected, pair.actual, policy, registry=registry) for pair in found}
     begun = time.perf_counter()
-    ahead = RunAhead(jobs, GATHERED)
-    verdicts = [ahead.result(name).verdict.value for name in jobs]
+    ahead = RunAhead(lambda pair: compare(pair.expected, pair.actual, policy, registry=registry), found, GATHERED)
+    verdicts = [ahead.result(pair).verdict.value for pair in found]
     ahead.close()
     print(f"{title}: {time.perf_counter() - begun:.2f} s; {verdicts.count('different')} of {len(verdicts)} differ")
     for rule in (policy.rules[0], policy.rules[2]):

@@ -17,7 +17,7 @@ import skimage.data
 from matplotlib.figure import Figure
 
 from pytest_imgdiff.builtin import METRICS
-from pytest_imgdiff.model import Image, ImageInfo
+from pytest_imgdiff.image import Image, ImageInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

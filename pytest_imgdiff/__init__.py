@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.engine import compare
     from pytest_imgdiff.errors import BrokenImageError, ConfigError, ImgdiffError, MetricError
     from pytest_imgdiff.hookspecs import hookimpl
-    from pytest_imgdiff.model import Comparison, Image, MetricResult, Policy, Region, Rule, Score, SizePolicy, Verdict
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Comparison, MetricResult, Policy, Region, Rule, Score, SizePolicy, Verdict
     from pytest_imgdiff.registry import Registry
 
 __version__ = "0.1.0"
@@ -19,7 +20,7 @@ _HOMES = {
     "BrokenImageError": "errors",
     "Comparison": "model",
     "ConfigError": "errors",
-    "Image": "model",
+    "Image": "image",
     "ImgdiffError": "errors",
     "MetricError": "errors",
     "MetricResult": "model",

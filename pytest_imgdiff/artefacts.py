@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import struct
+import threading
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,10 +14,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.files import TEMPORARY
 from pytest_imgdiff.images import encode_png
 from pytest_imgdiff.names import safe_name
-from pytest_imgdiff.views import full_value, rgb_on_white
+from pytest_imgdiff.thumbnail import thumbnail
+from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Comparison, Heat, Image, Mask, Pixels, Region
+    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.model import Comparison, Heat, Mask
 
     Drawing = NDArray[np.uint8]
 
 FOLDER = "pictures"
-OUTLINE = (255, 0, 102)
-DIFFERENCE = (230, 0, 60)
-MOST_OUTLINES = 500
-"""Beyond so many boxes an outline shows nothing that the mask does not."""
+DIGITS = 32
+"""Of a SHA-256 in a picture's name: 128 bits never meet by chance."""
 
 _log = logging.getLogger(__name__)
 _SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "AVIF": "avif"}
@@ -39,6 +42,8 @@ _SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif",
 def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     """Write every picture that this comparison has, below ``report / "pictures"``.
 
+    The two images go by their content, so that one which many comparisons share is stored once.
+
     Returns:
         The name of each picture and its path relative to ``report``, with forward slashes; the names are those of
         `pytest_imgdiff.record.ComparisonRecord.artefacts`.
@@ -46,30 +51,52 @@ def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     Raises:
         OSError: a picture could not be written.
     """
-    folder = f"{FOLDER}/{safe_name(comparison.name)}"
     paths = {}
-    for name, (extension, encode) in _pictures(comparison).items():
+    for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
+        if image is not None:
+            paths[side] = keep(report, *_as_found(image))
+    folder = f"{FOLDER}/{safe_name(comparison.name)}"
+    for name, (extension, encode) in _drawn(comparison).items():
         data = encode()
         if data is not None:
             paths[name] = f"{folder}/{name}.{extension}"
-            write_atomically(report / paths[name], data)
+            (report / folder).mkdir(parents=True, exist_ok=True)
+            (report / paths[name]).write_bytes(data)
     return paths
 
 
-def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | None]]]:
+def keep(report: Path, extension: str, data: bytes) -> str:
+    """Store the bytes below the report's folder under a name that is made of them, unless they are there already.
+
+    Returns:
+        The path relative to ``report``, with forward slashes.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    path = f"{FOLDER}/{hashlib.sha256(data).hexdigest()[:DIGITS]}.{extension}"
+    target = report / path
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # By way of a name of its own: another process may be about to store the same picture.
+        partial = target.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
+        partial.write_bytes(data)
+        partial.replace(target)
+    return path
+
+
+def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | None]]]:
+    """Return how to draw what shows the difference."""
     pictures: dict[str, tuple[str, Callable[[], bytes | None]]] = {}
-    for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
-        if image is not None:
-            pictures[side] = _as_found(image)
-    if comparison.compared is None or comparison.equal is not None:
+    if comparison.equal is not None:
         return pictures
-    expected, actual = comparison.compared
+    shown = comparison.actual or comparison.expected
+    if comparison.compared is not None:
+        shown = comparison.compared[1]
+    if shown is not None:
+        pictures["thumb"] = "webp", partial(thumbnail, shown, comparison.regions)
     if comparison.mask is not None:
-        mask, regions = comparison.mask, comparison.regions
-        pictures["mask"] = "png", lambda: one_bit_png(mask)
-        pictures["overlay"] = "png", lambda: _png(overlay(actual, mask))
-        pictures["expected_outlined"] = "png", lambda: _png(outlined(expected, regions))
-        pictures["actual_outlined"] = "png", lambda: _png(outlined(actual, regions))
+        pictures["mask"] = "png", partial(one_bit_png, comparison.mask)
     for metric, result in comparison.results.items():
         if result.heat is not None and result.heat.dtype != np.uint8:
             pictures[f"{metric}_heat"] = "png", partial(_heat_png, result.heat)
@@ -78,12 +105,12 @@ def _pictures(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes
     return pictures
 
 
-def _as_found(image: Image) -> tuple[str, Callable[[], bytes]]:
+def _as_found(image: Image) -> tuple[str, bytes]:
     """Return the picture's own bytes where a browser shows them, else a PNG of what was read."""
     encoded = image.encoded
     if encoded is not None and image.info.format in _SHOWN_BY_BROWSERS and image.info.frames == 1:
-        return _SHOWN_BY_BROWSERS[image.info.format], lambda: encoded
-    return "png", lambda: encode_png(_displayable(image.pixels))
+        return _SHOWN_BY_BROWSERS[image.info.format], encoded
+    return "png", encode_png(_displayable(image.pixels))
 
 
 def _displayable(pixels: Pixels) -> Pixels:
@@ -91,37 +118,6 @@ def _displayable(pixels: Pixels) -> Pixels:
         return pixels
     shown: Pixels = np.rint(pixels * full_value(np.dtype(np.uint16))).astype(np.uint16)
     return shown
-
-
-def rgb8(image: Image) -> Drawing:
-    """Return the image over white as (height, width, 3) ``uint8``, for drawing on."""
-    pixels = image.derived(rgb_on_white)
-    if pixels.dtype == np.uint8:
-        return np.array(pixels)
-    drawing: Drawing = np.rint(pixels * (255 / full_value(pixels.dtype))).astype(np.uint8)
-    return drawing
-
-
-def outlined(image: Image, regions: tuple[Region, ...]) -> Drawing:
-    """Return the picture with a frame around each region, drawn outside of what differs."""
-    drawing = rgb8(image)
-    right, bottom = drawing.shape[1] - 2, drawing.shape[0] - 2
-    for region in regions[:MOST_OUTLINES]:
-        box = region.box
-        corner = max(box.x - 3, 1), max(box.y - 3, 1)  # the frame stays in the picture
-        opposite = min(box.x + box.width + 2, right), min(box.y + box.height + 2, bottom)
-        cv2.rectangle(drawing, corner, opposite, (255, 255, 255), 4)
-        cv2.rectangle(drawing, corner, opposite, OUTLINE, 2)
-    return drawing
-
-
-def overlay(actual: Image, mask: Mask) -> Drawing:
-    """Return the actual picture in faint gray with the differing pixels in full colour over it."""
-    gray = cv2.cvtColor(rgb8(actual), cv2.COLOR_RGB2GRAY)
-    faint = cv2.addWeighted(gray, 0.3, gray, 0, 178)
-    drawing = np.array(cv2.cvtColor(faint, cv2.COLOR_GRAY2RGB), np.uint8)
-    drawing[mask] = DIFFERENCE
-    return drawing
 
 
 def coloured(heat: Heat) -> Drawing:

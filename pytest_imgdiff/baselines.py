@@ -16,7 +16,7 @@ from pytest_imgdiff.names import safe_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_imgdiff.model import Image
+    from pytest_imgdiff.image import Image
 
 EXTENSIONS = {
     "PNG": ".png",
@@ -131,13 +131,17 @@ class Baselines:
         Raises:
             BaselineError: it could not be written; the old one is untouched.
         """
-        target = path.with_name(path.stem + EXTENSIONS.get(image.info.format, ".png"))
+        target = self.target(path, image)
         replaced = [file for file in self.accepted(path)[:1] if file != target and file.stem == target.stem]
         store(target, data)
         for file in replaced:
             if not file.samefile(target):  # as test.PNG and test.png are where case does not count
                 file.unlink()
         return target
+
+    def target(self, path: Path, image: Image) -> Path:
+        """Return where this image would be stored as the baseline of that place: the extension follows the content."""
+        return path.with_name(path.stem + EXTENSIONS.get(image.info.format, ".png"))
 
     def relative(self, path: Path) -> str:
         """Return a stored baseline's place below the folder, with forward slashes."""

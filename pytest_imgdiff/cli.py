@@ -22,6 +22,7 @@ ALIKE, DIFFERENT, NOT_JUDGED = 0, 1, 2
 
 _LARGEST = 1_000_000
 """Of seconds and megabytes; timers and disks end somewhere."""
+_LAST_PORT = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("actual", nargs="?", metavar="ACTUAL", help="likewise")
     compare.add_argument("--config", metavar="FILE", help="the configuration (default: imgdiff.yaml here, if any)")
     compare.add_argument("--report", metavar="DIR", help="write the HTML report and its pictures to this folder")
+    compare.add_argument(
+        "--self-contained", action="store_true", help="write the report as one HTML file, too: report.html in DIR"
+    )
     compare.add_argument("--json", metavar="FILE", help="write the results as JSON (- for standard output)")
     compare.add_argument(
         "--set",
@@ -123,11 +127,74 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--jobs", type=_positive, metavar="N", help="compare so many pairs at once (default: cores)")
     compare.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
     compare.set_defaults(run=_compare)
+    _add_report(commands)
     schema = commands.add_parser("schema", help="print the JSON Schema of imgdiff.yaml, for editors")
     schema.add_argument("--results", action="store_true", help="print the schema of results.json instead")
     schema.set_defaults(run=_schema)
+    _add_accept(commands)
     _add_models(commands)
+    _add_serve(commands)
     return parser
+
+
+def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    accept = commands.add_parser(
+        "accept",
+        help="make pictures of a report the new baselines",
+        description="Write what was accepted on a report's page over the baselines, if the pictures and the baselines "
+        "are still those that were looked at. Exit code 0: done, 2: something was refused or could not be written.",
+    )
+    accept.add_argument("target", metavar="MANIFEST|REPORT", help="the exported decisions, or a report's folder")
+    accept.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="of a report, accept the failed comparisons of these names; may be given several times",
+    )
+    accept.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
+    accept.add_argument(
+        "--root", default=".", metavar="DIR", help="the folder that the run was started for (default: this one)"
+    )
+    accept.add_argument(
+        "--report",
+        metavar="DIR",
+        help="where the pictures of a manifest are (default: beside it, else the configuration's report folder)",
+    )
+    accept.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+    accept.set_defaults(run=_accept)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="draw a report again from its results, alone or several as one",
+        description="Draw a report from results.json; of several, one report with a column for each. Exit code 0: all "
+        "passed, 1: some differ, 2: something could not be judged, a run is incomplete, or nothing was compared.",
+    )
+    report.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        required=True,
+        metavar="RESULTS",
+        help="a report's folder, or its results.json; may be given several times",
+    )
+    report.add_argument("--report", metavar="DIR", help="the folder to make (default: the one folder it is drawn from)")
+    report.add_argument(
+        "--name", action="append", default=[], metavar="LABEL", help="label of a column, once for each --from"
+    )
+    report.add_argument(
+        "--shards", action="store_true", help="the results are parts of one run: no columns, and no name twice"
+    )
+    report.add_argument("--title", metavar="TEXT", help="the page's title (default: that of the first results)")
+    report.add_argument("--templates", metavar="DIR", help="templates and assets of your own")
+    report.add_argument("--self-contained", action="store_true", help="write report.html as well: one file, all inside")
+    report.add_argument("--sarif", metavar="FILE", help="write the findings here as well, as SARIF 2.1.0")
+    report.add_argument(
+        "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows pictures from there"
+    )
+    report.set_defaults(run=_report)
 
 
 def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -158,6 +225,40 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a report in which accepting acts at once, and a page that compares uploaded pictures",
+        description="Serve a report, in which accepting acts at once, and a page on which pictures are dropped and "
+        "compared; without REPORT the page only. Ctrl-C ends it.",
+    )
+    serve.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
+    serve.add_argument("--root", default=".", metavar="DIR", help="baselines are written below it (default: here)")
+    serve.add_argument("--config", metavar="FILE", help="the configuration (default: imgdiff.yaml in the root, if any)")
+    serve.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to serve at (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=8765, metavar="N", help="its port (default: 8765; 0: any free)")
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="answer to this name too, where a port is forwarded; may be given several times",
+    )
+    serve.add_argument(
+        "--upload-limit", type=_above_zero, default=200.0, metavar="MB", help="the largest upload (default: 200)"
+    )
+    serve.add_argument(
+        "--timeout", type=_above_zero, default=15.0, metavar="S", help="seconds a client may be silent (default: 15)"
+    )
+    serve.set_defaults(run=_serve)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to {_LAST_PORT}, not {text!r}")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
@@ -174,16 +275,34 @@ def _above_zero(text: str) -> float:
     return number
 
 
+def _report(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.reporting import run_report
+
+    return run_report(options)
+
+
 def _models(options: argparse.Namespace) -> int:
     from pytest_imgdiff.models_command import run_models
 
     return run_models(options)
 
 
+def _serve(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.server.command import run_serve
+
+    return run_serve(options)
+
+
 def _compare(options: argparse.Namespace) -> int:
     from pytest_imgdiff.comparing import run_compare
 
     return run_compare(options)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.accept_command import run_accept
+
+    return run_accept(options)
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_imgdiff.attachments import RECORDS
 from pytest_imgdiff.baselines import store
 from pytest_imgdiff.config import ScanSettings
-from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.model import Comparison
-from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report import failure_text, properties
 from pytest_imgdiff.scan import pairs, prefixes, unique
 from pytest_imgdiff.workspace import stored_form
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from pytest_imgdiff.model import Comparison
+    from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.run import ImageRun
-    from pytest_imgdiff.scan import Pair
+    from pytest_imgdiff.scan import FoundPair
     from pytest_imgdiff.workspace import Workspace
-
-Judged = tuple[Comparison, ComparisonRecord]
 
 
 class PicturesDifferError(Exception):
@@ -37,31 +35,26 @@ class PairItem(pytest.Item):
 
     is_imgdiff_pair = True
 
-    def __init__(self, *, pair: Pair, run: ImageRun, workspace: Workspace, **rest: Any) -> None:
+    def __init__(self, *, pair: FoundPair, run: ImageRun, workspace: Workspace, **rest: Any) -> None:
         super().__init__(**rest)
         self.pair = pair
         self.run = run
         self.workspace = workspace
 
-    def compared(self) -> Judged:
+    def compared(self) -> ComparisonRecord:
         """Compare the pair and return its record, not yet appended to the results."""
         workspace, pair = self.workspace, self.pair
-        comparison = compare(
-            pair.expected,
-            pair.actual,
-            workspace.policy(pair.key),
-            name=self.nodeid,
-            registry=workspace.registry,
-            root=workspace.root,
-        )
-        written = None
-        if workspace.may_write(comparison) and comparison.actual is not None:
-            store(pair.expected_place, stored_form(comparison.actual))
-            written = workspace.shown(pair.expected_place)
-        update = f"--imgdiff-update={_update_for(comparison)}"
-        only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
-        accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])
-        return comparison, workspace.record(comparison, test=self.nodeid, accept=accept, written=written)
+        with workspace.compared(pair, self.nodeid) as comparison:
+            written = None
+            if workspace.may_write(comparison) and comparison.actual is not None:
+                store(pair.expected_place, stored_form(comparison.actual))
+                written = workspace.shown(pair.expected_place)
+            update = f"--imgdiff-update={_update_for(comparison)}"
+            only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+            accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])
+            return workspace.record(
+                comparison, test=self.nodeid, accept=accept, written=written, baseline=pair.expected_place
+            )
 
     def _selection(self) -> list[str]:
         if isinstance(self.parent, ScanFile):
@@ -71,8 +64,9 @@ class PairItem(pytest.Item):
     def runtest(self) -> None:
         """Fail where the pair does."""
         run = self.run
-        _, record = run.compared(self)
+        record = run.compared(self)
         run.results.append(record)
+        self.stash[RECORDS] = [record]
         self.user_properties.extend(properties(record))
         if not record.passed:
             text = failure_text(record, directory=run.workspace.shown(run.results.directory))
@@ -129,7 +123,7 @@ def _items(
     parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
 ) -> Iterator[PairItem]:
     skip = [parent.run.results.directory]
-    found: list[Pair] = []
+    found: list[FoundPair] = []
     try:
         for scan, prefix in zip(scans, prefixes(scans, root), strict=True):
             found += pairs(

@@ -10,25 +10,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import msgspec
-
+from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.config import ScanSettings, Settings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
-from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
-from pytest_imgdiff.report import failure_text, summary_line, verdict_line
+from pytest_imgdiff.report import encoded, failure_text, summary_line, verdict_line
 from pytest_imgdiff.results import ResultsFolder
-from pytest_imgdiff.scan import Pair, RunAhead, pairs, prefixes
+from pytest_imgdiff.scan import FoundPair, Pair, RunAhead, pairs, prefixes
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.record import ComparisonRecord, RunRecord
 
@@ -78,10 +76,12 @@ def _workspace(options: argparse.Namespace) -> Workspace:
         results=ResultsFolder(here / options.report, uuid.uuid4().hex) if options.report else None,
         command_line=assigned(options.set, "--set"),
         merges_metrics=merges_metrics(options.set),
+        allowance=Allowance(settings.memory),
+        self_contained=options.self_contained or settings.report.self_contained,
     )
 
 
-def _pairs(options: argparse.Namespace, workspace: Workspace) -> list[Pair]:
+def _pairs(options: argparse.Namespace, workspace: Workspace) -> Sequence[Pair | FoundPair]:
     if options.expected is None:
         if options.include or options.exclude:
             raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
@@ -105,7 +105,7 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> list[Pair]:
     return [Pair(printable(name), name, expected, actual, expected)]
 
 
-def _configured(settings: Settings, skip: list[Path]) -> list[Pair]:
+def _configured(settings: Settings, skip: list[Path]) -> Sequence[Pair | FoundPair]:
     if settings.path is None or not settings.scans:
         where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
         raise ConfigError(f"compare: {where}: name two pictures or two folders")
@@ -113,7 +113,7 @@ def _configured(settings: Settings, skip: list[Path]) -> list[Pair]:
     return [pair for scan, prefix in named for pair in _scanned(scan, skip, prefix)]
 
 
-def _scanned(scan: ScanSettings, skip: list[Path], prefix: str = "") -> list[Pair]:
+def _scanned(scan: ScanSettings, skip: list[Path], prefix: str = "") -> Sequence[Pair | FoundPair]:
     return pairs(scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix)
 
 
@@ -121,22 +121,19 @@ def _skipped(workspace: Workspace) -> list[Path]:
     return [workspace.settings.report.folder, *([workspace.results.directory] if workspace.results else [])]
 
 
-def _judged(todo: Iterable[Pair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
-    jobs: dict[str, Callable[[], ComparisonRecord]] = {pair.name: partial(_judge, pair, workspace) for pair in todo}
-    ahead = RunAhead(jobs, workers)
+def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
+    workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
+    ahead = RunAhead(partial(_judge, workspace), todo, workers)
     try:
-        for name in jobs:
-            yield ahead.result(name)
+        for pair in todo:
+            yield ahead.result(pair)
     finally:
         ahead.close()
 
 
-def _judge(pair: Pair, workspace: Workspace) -> ComparisonRecord:
-    policy = workspace.policy(pair.key)
-    comparison = compare(
-        pair.expected, pair.actual, policy, name=pair.name, registry=workspace.registry, root=workspace.root
-    )
-    return workspace.record(comparison)
+def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
+    with workspace.compared(pair, pair.name) as comparison:
+        return workspace.record(comparison, baseline=pair.expected_place)
 
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
@@ -158,7 +155,7 @@ def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, w
     return 0 if all(record.passed for record in run.comparisons) else 1
 
 
-def _refuse_compared(target: str, todo: Iterable[Pair]) -> None:
+def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
     """Refuse to write the results over a picture that is compared."""
     try:
         status = Path(target).stat()
@@ -172,15 +169,17 @@ def _refuse_compared(target: str, todo: Iterable[Pair]) -> None:
 
 
 def _write_json(run: RunRecord, target: str) -> None:
-    data = msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
     if target == "-":
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.writelines(encoded(run))
         return
     try:
         if _is_special(Path(target)):
-            Path(target).write_bytes(data)
+            with Path(target).open("wb") as stream:
+                stream.writelines(encoded(run))
         else:
-            write_atomically(Path(os.path.realpath(target)), data)  # a link stays, and what it leads to is replaced
+            write_atomically(
+                Path(os.path.realpath(target)), encoded(run)
+            )  # a link stays, and what it leads to is replaced
     except OSError as error:
         cause = error.strerror or error
         raise ReportError(f"{printable(target)}: the results cannot be written: {cause}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff import images
 from pytest_imgdiff.config import check_policy
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
-from pytest_imgdiff.judging import judge
+from pytest_imgdiff.judging import judge, judge_equal
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pytest_imgdiff.model import Image
+    from pytest_imgdiff.image import Image
 
+_WORTH_A_THREAD = 16 * 1024
+"""Bytes of the smaller file from which on decoding takes longer than starting a thread for it."""
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 
@@ -29,6 +33,7 @@ def compare(
     name: str = "comparison",
     registry: Registry | None = None,
     root: Path | None = None,
+    at_once: bool = True,
 ) -> Comparison:
     """Compare two pictures and judge them.
 
@@ -40,6 +45,8 @@ def compare(
         name: what the pair is called in reports.
         registry: the known metrics and loaders; the built-in and installed ones where omitted.
         root: the folder that the comparison calls absolute paths relative to; as they were given where omitted.
+        at_once: decode both sides at once, on a thread each. Whoever compares several pairs at once has no core to
+            spare for that.
 
     Returns:
         The comparison. A picture that cannot be read, or a metric without a value for this pair, gives the
@@ -57,36 +64,42 @@ def compare(
     registry = registry or Registry()
     # What cannot be followed is told whatever the pictures are, equal ones too.
     check_policy(policy, registry)
-    reading = _Reading(policy, registry, root)
+    reading = _Reading(policy, registry, root, at_once=at_once)
     comparison = _compared(name, expected, actual, reading)
     return replace(comparison, seconds=time.perf_counter() - started)
 
 
 def _compared(name: str, expected: object | None, actual: object | None, reading: _Reading) -> Comparison:
-    policy = reading.policy
     sources = [reading.read(side) for side in (expected, actual)]
-    data = [None if source is None else source.data for source in sources]
-    equal_bytes = data[0] is not None and data[0] == data[1]
-    # Byte-equal sources are decoded once, and still strictly: two broken files are never equal.
-    frames = [reading.decode(source) for source in (sources[:1] if equal_bytes else sources)]
+    first, second = sources
+    if first is not None and second is not None and first.data is not None and first.data == second.data:
+        return _equal_bytes(name, first, second.label, reading)
+    frames = reading.decode(sources)
     if reading.problems:
-        return _broken(name, policy, frames, reading.problems)
-    if equal_bytes and sources[1] is not None:
-        label = sources[1].label
-        frames.append([replace(image, info=replace(image.info, label=label, notes=())) for image in frames[0]])
+        return _broken(name, reading.policy, frames, reading.problems)
     if expected is None or actual is None:
-        return _one_sided(name, policy, frames)
-    comparison = _worst_frame(name, policy, frames, reading.registry)
-    return replace(comparison, equal="bytes") if equal_bytes and comparison.equal else comparison
+        return _one_sided(name, reading.policy, frames)
+    return _worst_frame(name, reading.policy, frames, reading.registry)
+
+
+def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _Reading) -> Comparison:
+    """Settle a pair of equal files without their pixels, but not unread: two broken files are never equal."""
+    found = reading.check(source)
+    if reading.problems:
+        return _broken(name, reading.policy, [found], reading.problems)
+    others = [image.named(replace(image.info, label=other_label, notes=())) for image in found]
+    judged = [judge_equal(name, *pair, reading.policy, reading.registry) for pair in zip(found, others, strict=True)]
+    return _worst(judged, reading.policy)
 
 
 class _Reading:
     """Reads and decodes the two sides, and keeps what went wrong with either."""
 
-    def __init__(self, policy: Policy, registry: Registry, root: Path | None) -> None:
+    def __init__(self, policy: Policy, registry: Registry, root: Path | None, *, at_once: bool) -> None:
         self.policy = policy
         self.registry = registry
         self.root = root
+        self.at_once = at_once
         self.problems: list[BrokenImageError] = []
 
     def read(self, value: object | None) -> images.Source | None:
@@ -98,18 +111,48 @@ class _Reading:
             self.problems.append(error)
             return None
 
-    def decode(self, source: images.Source | None) -> list[Image]:
-        if source is None:
-            return []
+    def check(self, source: images.Source) -> tuple[Image, ...]:
         try:
-            return list(images.decode(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels))
+            return images.check(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels)
         except BrokenImageError as error:
             self.problems.append(error)
-            return []
+            return ()
+
+    def decode(self, sources: Sequence[images.Source | None]) -> list[tuple[Image, ...]]:
+        """Decode both sides; the decoders leave Python alone while they work, so that two cores can."""
+        encoded = [source for source in sources if source is not None and source.data is not None]
+        if not self.at_once or min((len(source.data or b"") for source in encoded), default=0) < _WORTH_A_THREAD:
+            outcomes = [self._outcome(source) for source in sources]
+        else:
+            outcomes = self._outcomes_at_once(*sources)
+        self.problems += [outcome for outcome in outcomes if isinstance(outcome, BrokenImageError)]
+        return [() if isinstance(outcome, BrokenImageError) else outcome for outcome in outcomes]
+
+    def _outcomes_at_once(
+        self, expected: images.Source | None, actual: images.Source | None
+    ) -> list[tuple[Image, ...] | BrokenImageError]:
+        found: list[tuple[Image, ...] | BrokenImageError] = []
+        other = threading.Thread(target=lambda: found.append(self._outcome(expected)), name="imgdiff-decode")
+        other.start()
+        mine = self._outcome(actual)
+        other.join()
+        if not found:  # whatever went wrong there that is no broken image goes wrong here, where it is heard
+            found.append(self._outcome(expected))
+        return [found[0], mine]
+
+    def _outcome(self, source: images.Source | None) -> tuple[Image, ...] | BrokenImageError:
+        if source is None:
+            return ()
+        try:
+            return images.decode(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels)
+        except BrokenImageError as error:
+            return error
 
 
-def _broken(name: str, policy: Policy, frames: list[list[Image]], problems: list[BrokenImageError]) -> Comparison:
-    expected, actual = (side[0] if side else None for side in (*frames, [])[:2])
+def _broken(
+    name: str, policy: Policy, frames: Sequence[Sequence[Image]], problems: list[BrokenImageError]
+) -> Comparison:
+    expected, actual = (side[0] if side else None for side in (*frames, ())[:2])
     return Comparison(
         name=name,
         verdict=Verdict.BROKEN,
@@ -121,7 +164,7 @@ def _broken(name: str, policy: Policy, frames: list[list[Image]], problems: list
     )
 
 
-def _one_sided(name: str, policy: Policy, frames: list[list[Image]]) -> Comparison:
+def _one_sided(name: str, policy: Policy, frames: Sequence[Sequence[Image]]) -> Comparison:
     expected, actual = (side[0] if side else None for side in frames)
     missing = expected is None
     return Comparison(
@@ -135,7 +178,7 @@ def _one_sided(name: str, policy: Policy, frames: list[list[Image]]) -> Comparis
     )
 
 
-def _worst_frame(name: str, policy: Policy, frames: list[list[Image]], registry: Registry) -> Comparison:
+def _worst_frame(name: str, policy: Policy, frames: Sequence[Sequence[Image]], registry: Registry) -> Comparison:
     """Judge frame by frame; the worst one, and of equals the first, stands for the pair."""
     expected, actual = frames
     if len(expected) != len(actual):
@@ -143,21 +186,25 @@ def _worst_frame(name: str, policy: Policy, frames: list[list[Image]], registry:
         return Comparison(
             name, Verdict.DIFFERENT, passed=False, policy=policy, reason=reason, expected=expected[0], actual=actual[0]
         )
+    judged = (judge(name, one, other, policy, registry) for one, other in zip(expected, actual, strict=True))
+    return _worst(judged, policy)
+
+
+def _worst(judged: Iterable[Comparison], policy: Policy) -> Comparison:
     worst: Comparison | None = None
-    failing = []
-    for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
-        comparison = judge(name, one, other, policy, registry)
-        if not comparison.passed:
-            failing.append(index)
+    failing = count = 0
+    for comparison in judged:  # one at a time: a long animation's masks need not stand in memory together
+        count += 1
+        failing += not comparison.passed
         if worst is None or _badness(comparison) > _badness(worst):
             worst = comparison
     if worst is None:
-        raise AssertionError(name)
-    if len(expected) > 1:
-        shown = expected[0].info.frame if worst.expected is None else worst.expected.info.frame
-        note = f"{len(expected)} frames compared, {len(failing)} of them fail; shown is frame {shown}"
-        worst = replace(worst, notes=(*worst.notes, note))
-    return worst
+        raise AssertionError(policy)
+    if count == 1:
+        return worst
+    shown = 0 if worst.expected is None else worst.expected.info.frame
+    note = f"{count} frames compared, {failing} of them fail; shown is frame {shown}"
+    return replace(worst, notes=(*worst.notes, note))
 
 
 def _badness(comparison: Comparison) -> tuple[bool, int, bool]:

@@ -6,6 +6,10 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TEMPORARY = ".imgdiff-"
 """How the names of files begin that are not yet whole."""
@@ -21,7 +25,7 @@ def _umask() -> int:
 _UMASK = _umask()  # once, while no other thread writes
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write the file whole or not at all: to a temporary file beside it, synced, then renamed over it.
 
     Folders on the way are made. What stood there before stays until the new content is safely on disk.
@@ -34,7 +38,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes) else data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(_usual_mode(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
+from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +92,7 @@ def run_record(
         comparisons=list(records),
         unused_baselines=list(unused),
         title=workspace.settings.report.title,
+        run=uuid.uuid4().hex if workspace.results is None else workspace.results.run,
     )
 
 
@@ -99,9 +102,10 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         return
     directory = workspace.results.directory
     try:
-        outcome.page = write_report(directory, run, templates=workspace.settings.report.templates)
-        summary = markdown(run)
-        write_atomically(directory / "summary.md", summary.encode())
+        templates = workspace.settings.report.templates
+        outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
+        write_atomically(directory / "summary.md", markdown(run, pictures="").encode())
+        write_atomically(directory / SARIF_FILE, sarif(run))
         workspace.registry.reported(run, directory)
     except OSError as error:
         outcome.lines.append(f"{directory}: the report cannot be written: {error.strerror or error}")
@@ -110,7 +114,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.lines.append(str(error))
         outcome.must_fail = True
     else:
-        _write_step_summary(summary, outcome)
+        _write_step_summary(markdown(run), outcome)
     if outcome.page is not None:
         outcome.lines.append(f"report: {workspace.shown(outcome.page)}")
 

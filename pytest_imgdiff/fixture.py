@@ -69,6 +69,7 @@ class ImageAssertion:
         self._unnamed = 0
         self._thread = threading.get_ident()
         self._failed_elsewhere: list[str] = []
+        self.records: list[ComparisonRecord] = []
 
     def __call__(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
@@ -144,7 +145,7 @@ class ImageAssertion:
         policy = workspace.policy(workspace.baselines.relative(place), call)
         if expected is not None:
             comparison = self._compared(expected, actual, policy, title)
-            return self._filed(comparison, accept=None, written=None)
+            return self._filed(comparison, accept=None, written=None, baseline=None)
         stored = workspace.baselines.accepted(place)
         for path in stored:
             self._append(Used(workspace.baselines.relative(path)))
@@ -158,7 +159,15 @@ class ImageAssertion:
         accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.node_id])
         if comparison.verdict is Verdict.MISSING:
             comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
-        return self._filed(comparison, accept=accept, written=written)
+        baseline = self._acceptable(place, stored, comparison)
+        return self._filed(comparison, accept=accept, written=written, baseline=baseline)
+
+    def _acceptable(self, place: Path, stored: Sequence[Path], comparison: Comparison) -> Path | None:
+        """Return the one file that accepting would write; None where another format's file would be in its way."""
+        if comparison.actual is None:
+            return None
+        target = self._workspace.baselines.target(place, comparison.actual)
+        return target if not stored or stored[0] == target else None
 
     def _against(self, stored: Sequence[Path], actual: object, policy: Policy, title: str) -> Comparison:
         """Compare with the baseline, then with its alternatives until one of them passes."""
@@ -185,10 +194,13 @@ class ImageAssertion:
         return compare(expected, actual, policy, name=title, registry=workspace.registry, root=workspace.root)
 
     def _filed(
-        self, comparison: Comparison, *, accept: str | None, written: str | None
+        self, comparison: Comparison, *, accept: str | None, written: str | None, baseline: Path | None
     ) -> tuple[Comparison, ComparisonRecord]:
-        record = self._workspace.record(comparison, test=self._test.node_id, accept=accept, written=written)
+        record = self._workspace.record(
+            comparison, test=self._test.node_id, accept=accept, written=written, baseline=baseline
+        )
         self._append(record)
+        self.records.append(record)
         self._test.properties.extend(properties(record))
         return comparison, record
 

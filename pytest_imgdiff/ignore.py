@@ -16,13 +16,16 @@ from pytest_imgdiff.sizes import with_pixels
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import IgnoreArea, Image, Length, Mask, MaskArea, Pixels
+    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.model import IgnoreArea, Length, Mask, MaskArea
 
     Outline = list[tuple[Fraction, Fraction]]
     """The corners of a polygon, in pixels."""
 
 GRAY = 0.5
 """The gray, as a share of white, that both images are painted in where nobody looks."""
+RIM = 8
+"""Pixels, on each side."""
 MARGIN = 1000
 """How far outside the picture, in pixels, a polygon is cut: what rounding does to the cut is not seen inside."""
 
@@ -56,10 +59,17 @@ def _drawn(area: IgnoreArea, size: tuple[int, int]) -> np.ndarray:
     elif isinstance(area, PolygonArea):
         outline = [(_exact_pixels(x, size[0]), _exact_pixels(y, size[1])) for x, y in area.points]
         if corners := [(round(x), round(y)) for x, y in _clipped(outline, size)]:
-            cv2.fillPoly(canvas, [np.array(corners, np.int32)], (1,))
+            canvas = _filled(np.array(corners, np.int32), size)
     else:
         canvas[_mask_picture(area, size)] = 1
     return canvas
+
+
+def _filled(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Fill a polygon on a canvas with a rim: at a canvas' edge OpenCV paints a little of what lies beyond it."""
+    canvas = np.zeros((size[1] + 2 * RIM, size[0] + 2 * RIM), np.uint8)
+    cv2.fillPoly(canvas, [corners + RIM], (1,))
+    return canvas[RIM:-RIM, RIM:-RIM]
 
 
 def _covered(start: float, end: float, axis: int) -> slice:
@@ -124,4 +134,4 @@ def painted(image: Image, mask: Mask) -> Image:
     full = full_value(pixels.dtype)
     gray = GRAY * full if pixels.dtype.kind == "f" else round(GRAY * full)
     pixels[mask] = (gray, gray, gray, full)
-    return with_pixels(image, pixels)
+    return with_pixels(image, pixels, opaque=image.opaque)

@@ -17,11 +17,14 @@ from pytest_imgdiff.sizes import same_size
 from pytest_imgdiff.views import common_depth, equal_pixels
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import Image, Mask, Metric, Policy, Region, Rule
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask, Metric, Policy, Region, Rule
     from pytest_imgdiff.registry import Registry
 
 LAST_MASK_METRIC = "pixel_match"
 """Paints the mask where the policy's own choice sees nothing although the pair fails."""
+
+ALL_IGNORED = "the ignore areas cover the whole picture: nothing was compared"
 
 ROUNDING = 1e-6
 """By how much a value may be better than that of equal pictures before it is a fault of the metric."""
@@ -50,7 +53,7 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
         return replace(comparison, reason=str(error))
     comparison = replace(comparison, notes=comparison.notes + ignore_notes)
     if ignore is not None and ignore.all():
-        return replace(comparison, ignored=1.0, reason="the ignore areas cover the whole picture: nothing was compared")
+        return replace(comparison, ignored=1.0, reason=ALL_IGNORED)
     if ignore is not None and ignore.any():
         sized = (painted(sized[0], ignore), painted(sized[1], ignore))
         comparison = replace(comparison, ignored=float(ignore.mean()))
@@ -60,6 +63,29 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
     if equal_pixels(*sized):
         return _equal(comparison, registry)
     return _measured(comparison, ignore, registry)
+
+
+def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
+    """Settle two images of equal bytes, whose pixels are not asked for."""
+    comparison = Comparison(
+        name=name,
+        verdict=Verdict.BROKEN,
+        passed=False,
+        policy=policy,
+        expected=expected,
+        actual=actual,
+        notes=tuple(f"{expected.info.label}: {note}" for note in expected.info.notes),
+    )
+    if policy.ignore:
+        try:
+            ignore, ignore_notes = ignore_mask(policy.ignore, expected.size)
+        except BrokenImageError as error:
+            return replace(comparison, reason=str(error))
+        comparison = replace(comparison, notes=comparison.notes + ignore_notes)
+        if ignore is not None and ignore.all():
+            return replace(comparison, ignored=1.0, reason=ALL_IGNORED)
+        comparison = replace(comparison, ignored=0.0 if ignore is None else float(ignore.mean()))
+    return replace(_equal(replace(comparison, compared=(expected, actual)), registry), equal="bytes")
 
 
 def _equal(comparison: Comparison, registry: Registry) -> Comparison:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,16 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
-    """(height, width, 4) straight RGBA; integers use their whole range, floats 0..1."""
+    from pytest_imgdiff.image import Image
+
     Mask = NDArray[np.bool_]
     """(height, width), true where the thing named by the mask is."""
     Heat = NDArray[np.uint8] | NDArray[np.float32]
     """(height, width), 0 where alike, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
-
-T = TypeVar("T")
-
-DEFAULT_MAX_PIXELS = 100_000_000
 
 
 class Verdict(str, Enum):
@@ -169,68 +167,6 @@ class Policy:
     max_pixels: int = DEFAULT_MAX_PIXELS
     missing: OneSided = "fail"
     unmatched: OneSided = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What is known of an image beside its pixels.
-
-    Attributes:
-        label: how it is called in messages: its path as it was given, or a word such as ``array``.
-        format: ``PNG``, ``JPEG``, ... by content; ``array``, ``PIL image`` or ``figure`` for values.
-        width, height: in pixels, after the orientation was applied.
-        mode: channels and depth as stored, such as ``RGB 8-bit``, ``gray 16-bit``, ``palette 8-bit``.
-        frames: how many frames or pages the file holds.
-        frame: the index of this one.
-        orientation: the EXIF orientation that was applied, 1 to 8 (1: none).
-        icc: SHA-256 of the embedded ICC profile, or None. Colours are never converted by it.
-        gamma: the PNG ``gAMA`` value (encoding exponent, such as 0.45455), or None. Never applied.
-        byte_size: of the encoded file; None for values that were not encoded.
-        notes: what the reader should know, such as an extension that does not fit the content.
-    """
-
-    label: str
-    format: str
-    width: int
-    height: int
-    mode: str
-    frames: int = 1
-    frame: int = 0
-    orientation: int = 1
-    icc: str | None = None
-    gamma: float | None = None
-    byte_size: int | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Image:
-    """A picture in the one normal form.
-
-    Attributes:
-        pixels: (height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
-            ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` hold 0..1.
-            Where alpha is 0 the colour is 0 too: colour that nobody can see is no difference.
-        info: where it came from and how it was stored.
-        encoded: the bytes it was decoded from, where there were any.
-    """
-
-    pixels: Pixels
-    info: ImageInfo
-    encoded: bytes | None = None
-    _derived: dict[Callable[[Image], Any], Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.pixels.shape[1], self.pixels.shape[0]
-
-    def derived(self, compute: Callable[[Image], T]) -> T:
-        """Return ``compute(self)``, computed at most once for this image and shared among the metrics."""
-        if compute not in self._derived:
-            self._derived[compute] = compute(self)
-        value: T = self._derived[compute]
-        return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 
+CONFIG_NAMES = ("imgdiff.yaml", "imgdiff.yml")
+"""What a folder's configuration is called."""
+IDENTICAL = "identical, byte for byte"
+"""The verdict on two equal files, wherever it is told."""
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """Where Python keeps the bytes 0x80 to 0xff of a name that is not UTF-8 (PEP 383)."""
 
@@ -41,6 +44,8 @@ def safe_name(text: str) -> str:
     Letters, digits, ``.``, ``_``, ``-`` and the brackets of pytest's parameters stay. Where anything else had to be
     replaced, or the name is too long, or Windows keeps it for a device, eight digits of the text's hash follow.
     """
+    import hashlib  # half of this module's import time, for what few comparisons ask
+
     name = re.sub(r"[^A-Za-z0-9._\[\]-]+", "-", text).rstrip(".")
     if name == text and len(name) <= _LONGEST and name.strip(".") and not _RESERVED.fullmatch(name):
         return name

@@ -61,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--imgdiff-config", metavar="FILE", help="The configuration (default: imgdiff.yaml in the rootdir)."
     )
     group.addoption("--imgdiff-report", metavar="DIR", help="Where results and report go (default: imgdiff-report).")
+    group.addoption(
+        "--imgdiff-self-contained",
+        action="store_true",
+        help="Write the report as one HTML file, too: report.html, with its pictures inside.",
+    )
     group.addoption("--imgdiff-baselines", metavar="DIR", help="Where baselines are stored (default: baselines).")
     group.addoption(
         "--imgdiff-set",
@@ -170,10 +175,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take note of an image test that did not pass: it may not have come to all of its baselines."""
+    """Take note of an image test that did not pass, and attach the pictures to other plugins' reports.
+
+    It may not have come to all of its baselines.
+    """
     report = yield
     if report.outcome != "passed" and is_image_test(item) and RUN in item.config.stash:
         item.config.stash[RUN].unclean.add(item.nodeid)
+    if report.when == "call" and is_image_test(item) and RUN in item.config.stash:
+        from pytest_imgdiff.attachments import attach
+
+        attach(item, report, item.config.stash[RUN].results.directory)
     return report
 
 
@@ -238,10 +250,12 @@ def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAsse
     ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, without
     one, with the stored baseline; it returns the comparison or fails the test.
     """
+    from pytest_imgdiff.attachments import RECORDS
     from pytest_imgdiff.fixture import ImageAssertion
 
     run = image_run(request.config)
     run.expect(request.node.nodeid)
     assertion = ImageAssertion(run.workspace, run.identity(request))
+    request.node.stash[RECORDS] = assertion.records
     yield assertion
     assertion.close()

@@ -11,12 +11,13 @@ import msgspec
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import Comparison, Image, Score
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Comparison, Score
 
 VERSION = 1
 
 
-class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One of the two images; the fields are those of `pytest_imgdiff.model.ImageInfo`."""
 
     label: str
@@ -34,7 +35,7 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     byte_size: int | None = None
 
 
-class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One rule and its result; the fields are those of `pytest_imgdiff.model.Score`."""
 
     metric: str
@@ -51,7 +52,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     omitted: str | None = None
 
 
-class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One region, in pixels of the compared picture."""
 
     x: int
@@ -63,10 +64,25 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["changed", "only expected", "only actual"]
 
 
+class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What accepting the actual image would write, and over what."""
+
+    baseline: str
+    """The file to write, relative to the folder that the run was started for, with forward slashes."""
+    source: str
+    """The file with the bytes to write, relative to the report's folder."""
+    digest: str
+    """SHA-256 of these bytes."""
+    replaces: str | None
+    """SHA-256 of the baseline that was compared; None where there was none."""
+
+
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
 
 
-class ComparisonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="comparison"):
+class ComparisonRecord(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_field="type", tag="comparison"
+):
     """Everything a report says of one pair."""
 
     name: str
@@ -97,14 +113,20 @@ class ComparisonRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """The command that accepts the change."""
     artefacts: dict[str, str] = {}
     """Name of a picture to its path below the report's folder, with forward slashes. Names: ``expected``,
-    ``actual``, ``expected_outlined``, ``actual_outlined``, ``mask``, ``overlay`` (the difference over the
-    dimmed actual), ``<metric>_heat``, and a metric's own drawings such as ``orb_matches``."""
+    ``actual``, ``mask``, ``thumb`` (the actual one around its largest region, small), ``<metric>_heat``, and a
+    metric's own drawings such as ``orb_matches``."""
     written: str | None = None
     """The baseline that this comparison wrote, as it was asked to."""
+    accepts: AcceptRecord | None = None
+    """How to accept the actual image from the report; None where it cannot be."""
+    fingerprint: str | None = None
+    """What the difference looks like wherever it is, as `pytest_imgdiff.fingerprint` makes it."""
+    column: str | None = None
+    """In a report of several runs, the one this is from."""
     version: int = VERSION
 
 
-class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What made the results: the versions that can change them."""
 
     name: str
@@ -112,7 +134,7 @@ class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packages: dict[str, str]
 
 
-class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A whole run: the content of ``results.json``."""
 
     tool: ToolRecord
@@ -124,6 +146,10 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unused_baselines: list[str] = []
     """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
     title: str = "Image comparison"
+    run: str = ""
+    """What tells this run from others."""
+    columns: list[str] = []
+    """The runs that were merged into this one; the same name may then stand once in each column."""
     version: int = VERSION
 
 
@@ -147,6 +173,8 @@ def record_of(
     accept: str | None = None,
     artefacts: dict[str, str] | None = None,
     written: str | None = None,
+    accepts: AcceptRecord | None = None,
+    fingerprint: str | None = None,
 ) -> ComparisonRecord:
     """Return the record of a comparison; every text in it is printable, every number finite."""
     compared = comparison.compared
@@ -176,6 +204,8 @@ def record_of(
         accept=None if accept is None else printable(accept),
         artefacts=artefacts or {},
         written=None if written is None else printable(written),
+        accepts=accepts,
+        fingerprint=fingerprint,
     )
 
 
@@ -192,7 +222,7 @@ def _side(image: Image | None) -> SideRecord | None:
         frames=info.frames,
         frame=info.frame,
         orientation=info.orientation,
-        digest=digest_of(image),
+        digest=image.derived(digest_of),
         icc=info.icc,
         gamma=info.gamma,
         byte_size=info.byte_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +13,6 @@ from pytest_imgdiff.model import Box, Region
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from pytest_imgdiff.model import Heat, Mask, RegionSettings
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.intp]
     """(n,) one number for each piece."""
 
-BAND_GAP = 16
-"""Pieces are looked for between runs of so many empty rows: most pages differ in a few places only."""
+BLOCKS = (4, 2, 1)
+"""Sides, in pixels, of the squares that masks are reduced by, the largest first."""
+_LARGEST_WORD = 8
 
 
 def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"]) -> Mask:
@@ -48,19 +48,23 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"]) -> Mask:
 def find_regions(mask: Mask, heat: Heat | None, settings: RegionSettings) -> tuple[Region, ...]:
     """Return the regions of a difference mask: largest area first, then from the top, then from the left.
 
-    A piece is an 8-connected set of true pixels. Two pieces are near when at most ``settings.merge_distance`` pixels
-    lie between their boxes, across and down (0 where the boxes touch or overlap). A region is a set of pieces that are
-    joined by near ones, directly or through others; its box holds them all, its area counts their pixels.
+    Each pixel is a region to begin with. Two regions are near when at most ``settings.merge_distance`` pixels lie
+    between their boxes, across and down (0 where the boxes touch or overlap); near ones are joined until none are
+    near. A region's box holds all of its pixels, its area counts them.
 
     Args:
         mask: (height, width).
         heat: as the mask; gives each region its peak, which is 1 without it.
         settings: the distance, and how small a region is left out.
     """
-    pieces = _Pieces.of(mask, heat)
-    if not pieces.area.size:
+    distance = settings.merge_distance
+    regions = _Pieces.of(mask, heat, distance)
+    if not regions.area.size:
         return ()
-    regions = pieces.joined(_groups(pieces, settings.merge_distance))
+    groups = _groups(regions, distance)
+    while groups.max() + 1 < groups.size:  # a joined box may be near to what its parts were not
+        regions = regions.joined(groups)
+        groups = _groups(regions, distance)
     listed = np.flatnonzero(regions.area >= settings.min_area)
     order = listed[np.lexsort((regions.left[listed], regions.top[listed], -regions.area[listed]))]
     columns = (regions.left, regions.top, regions.right, regions.bottom, regions.area, regions.peak)
@@ -82,13 +86,33 @@ class _Pieces:
     peak: NDArray[np.float64]
 
     @classmethod
-    def of(cls, mask: Mask, heat: Heat | None) -> _Pieces:
-        """Find the 8-connected pieces of a mask."""
-        found = [_labelled(mask[band], band, heat) for band in _bands(mask)]
-        if not found:
+    def of(cls, mask: Mask, heat: Heat | None, distance: int) -> _Pieces:
+        """Find sets of pixels that this distance joins in any case: 8-connected ones on a reduced mask.
+
+        Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them.
+        """
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        if not width:
             none = np.empty(0, np.intp)
             return cls(none, none, none, none, none, np.empty(0))
-        return cls(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        window = slice(top, top + height), slice(left, left + width)
+        side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
+        window = slice(top, top + height), slice(left, left + width)
+        squares = _in_squares(mask[window], side)
+        reduced = np.asarray(squares.any(axis=1), np.bool_)
+        _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
+        rows, columns = np.nonzero(reduced)
+        words = squares[rows, :, columns]  # of each square that is not empty a word for each of its rows
+        down, across = words != 0, _bytes(functools.reduce(np.bitwise_or, words.T), side).view(np.bool_)
+        found = cls(
+            left=left + columns * side + across.argmax(axis=1),
+            top=top + rows * side + down.argmax(axis=1),
+            right=left + columns * side + side - across[:, ::-1].argmax(axis=1),
+            bottom=top + rows * side + side - down[:, ::-1].argmax(axis=1),
+            area=_down(np.add, _bytes(words, side * side)).astype(np.intp),
+            peak=np.ones(rows.size) if heat is None else _peaks(heat[window], words, rows, columns),
+        )
+        return found.joined(labels[rows, columns].astype(np.intp) - 1)
 
     def joined(self, groups: Numbers) -> _Pieces:
         """Return one set for each group, which are numbered from 0."""
@@ -104,33 +128,34 @@ class _Pieces:
         )
 
 
-def _bands(mask: Mask) -> Iterator[tuple[slice, slice]]:
-    """Yield rectangles that together hold every true pixel and between which no two are connected."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return
-    breaks = np.flatnonzero(np.diff(rows) > BAND_GAP)
-    for first, last in zip([0, *(breaks + 1)], [*breaks, -1], strict=True):
-        band = slice(int(rows[first]), int(rows[last]) + 1)
-        columns = np.flatnonzero(mask[band].any(axis=0))
-        yield band, slice(int(columns[0]), int(columns[-1]) + 1)
+def _in_squares(values: NDArray[Any], side: int) -> NDArray[Any]:
+    """Return (down, side, across) words: in each the values of one row of one square, beyond the edge zeros."""
+    height, width = values.shape
+    down, across = -(-height // side), -(-width // side)
+    padded = np.zeros((down * side, across * side), values.dtype)
+    padded[:height, :width] = values
+    size = values.itemsize * side
+    word = f"u{size}" if size <= _LARGEST_WORD else f"V{size}"
+    return padded.view(word).reshape(down, side, across)
 
 
-def _labelled(mask: Mask, band: tuple[slice, slice], heat: Heat | None) -> tuple[NDArray[Any], ...]:
-    """Return the columns of `_Pieces` for one band."""
-    labels: NDArray[Any]
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    left, top, width, height, area = stats[1:].astype(np.intp).T
-    left, top = left + band[1].start, top + band[0].start
-    peak = np.ones(count - 1) if heat is None else _peaks(labels, count, mask, heat[band])
-    return left, top, left + width, top + height, area, peak
+def _bytes(words: NDArray[Any], count: int) -> NDArray[np.uint8]:
+    """Return (n, count) bytes."""
+    return np.ascontiguousarray(words).view(np.uint8).reshape(-1, count)
 
 
-def _peaks(labels: NDArray[Any], count: int, mask: Mask, heat: Heat) -> NDArray[np.float64]:
-    """Return the largest heat of each piece as a share of the largest possible."""
-    peaks = np.zeros(count, heat.dtype)
-    np.maximum.at(peaks, labels[mask], heat[mask])
-    return peaks[1:] / full_value(heat.dtype)
+def _down(operation: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+    """Reduce each row of a few values; many at a time, which needs them on their side."""
+    result: NDArray[Any] = operation.reduce(np.ascontiguousarray(values.T), axis=0)
+    return result
+
+
+def _peaks(heat: Heat, words: NDArray[Any], rows: Numbers, columns: Numbers) -> NDArray[np.float64]:
+    """Return the largest heat of each square's true pixels as a share of the largest possible."""
+    side = words.shape[1]
+    levels = np.ascontiguousarray(_in_squares(heat, side)[rows, :, columns]).view(heat.dtype).reshape(-1, side * side)
+    peaks: NDArray[np.float64] = _down(np.maximum, levels * _bytes(words, side * side)) / full_value(heat.dtype)
+    return peaks
 
 
 def _groups(pieces: _Pieces, distance: int) -> Numbers:

@@ -104,7 +104,9 @@ class ResultsFolder:
 
     def __init__(self, directory: Path, run: str, process: str = "main") -> None:
         self.directory = directory
+        self.run = run
         self._begun_here = False
+        self._handle: int | None = None
         self._lines = directory / LINES / run
         self._file = self._lines / f"{process}-{os.getpid()}.jsonl"
 
@@ -178,9 +180,10 @@ class ResultsFolder:
         raise ReportError(msg)
 
     def _remove_other_runs(self) -> None:
-        for name in ("index.html", "results.json", "summary.md"):
+        for name in ("index.html", "plain.html", "report.html", "results.json", "results.sarif", "summary.md"):
             (self.directory / name).unlink(missing_ok=True)
-        shutil.rmtree(self.directory / "pictures", ignore_errors=True)
+        for name in ("assets", "data", "pictures"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         for other in (self.directory / LINES).iterdir():
             if other != self._lines:
                 shutil.rmtree(other, ignore_errors=True)
@@ -191,18 +194,28 @@ class ResultsFolder:
         Raises:
             ReportError: it cannot be written (the disk is full, say).
         """
-        self.begin()
         data = msgspec.json.encode(line) + b"\n"
         try:
-            handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            try:
-                written = os.write(handle, data)
-            finally:
-                os.close(handle)
+            written = os.write(self._opened(), data)
         except OSError as error:
             raise ReportError(_cannot_write(self._file, error)) from error
         if written != len(data):
             raise ReportError(_cannot_write(self._file, OSError("the disk is full")))
+
+    def _opened(self) -> int:
+        """Return the handle of this process's file: opened once, as a run may have a hundred thousand lines."""
+        if self._handle is None or not os.fstat(self._handle).st_nlink:  # where the file is gone, begin() says why
+            self.begin()
+            self.close()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._handle = os.open(self._file, flags, 0o666)
+        return self._handle
+
+    def close(self) -> None:
+        """Close this process's file; the next line opens it again."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def merge(self) -> Merged:
         """Read what all processes of the run wrote.
@@ -210,6 +223,7 @@ class ResultsFolder:
         Raises:
             ReportError: a file of theirs cannot be read.
         """
+        self.close()
         merged = Merged()
         try:
             for path in sorted(self._lines.iterdir()):

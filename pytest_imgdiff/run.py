@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.collecting import Judged, PairItem
+from pytest_imgdiff.collecting import PairItem
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
@@ -25,6 +26,8 @@ from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from pytest_imgdiff.record import ComparisonRecord
 
 
 class ImageRun:
@@ -47,7 +50,7 @@ class ImageRun:
             self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
-        self._ahead: RunAhead[PairItem, Judged] | None = None
+        self._ahead: RunAhead[PairItem, ComparisonRecord] | None = None
         self._fetched: set[PairItem] = set()
         self._expected: set[str] = set()
         self._found: set[str] = set()
@@ -101,11 +104,12 @@ class ImageRun:
             raise pytest.UsageError(f"imgdiff: {error}") from error
         if self.is_worker and (unknown := self._unknown_names()):
             self.results.append(Problem(unknown))
-        jobs = {item: item.compared for item in todo if isinstance(item, PairItem)}
+        jobs = [item for item in todo if isinstance(item, PairItem)]
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
-            self._ahead = RunAhead(jobs, self.workspace.threads(names))
+            self.workspace.allowance.side_by_side = len(jobs) > 1
+            self._ahead = RunAhead(PairItem.compared, jobs, self.workspace.threads(names))
 
     def _policy_name(self, item: pytest.Item) -> str:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
@@ -160,7 +164,7 @@ class ImageRun:
         named = ", ".join(sorted(map(printable, unknown)))
         return f"--imgdiff-only: no scan has a picture of this name: {named}" if unknown else None
 
-    def compared(self, item: PairItem) -> Judged:
+    def compared(self, item: PairItem) -> ComparisonRecord:
         """Return the comparison of a scan's item, from the threads that run ahead where there are some."""
         if self._ahead is None or item in self._fetched:
             return item.compared()  # alone, or once more (a rerun)
@@ -196,6 +200,7 @@ class ImageRun:
         """End this process's share; in the process that the user started, merge all and write the report."""
         if self._ahead is not None:
             self._ahead.close()
+        self.results.close()
         if self.results.lost:
             self._problems[f"{self.results.directory}: the results were removed while the tests ran"] = None
             self._outcome = Outcome(list(self._problems), must_fail=True)
@@ -250,6 +255,8 @@ def _workspace(config: pytest.Config, run_id: str) -> Workspace:
         command_line=assigned(config.option.imgdiff_set or (), "--imgdiff-set"),
         merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
         options=_repeated(config),
+        allowance=Allowance(settings.memory),
+        self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,
     )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
+import cv2
+
 from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_imgdiff.config import ScanSettings
 
@@ -22,13 +26,13 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Two pictures of one name, or one that stands alone.
+    """Two pictures to compare.
 
     Attributes:
-        name: the path below both folders, with forward slashes, printable.
-        key: the same as the file system has it, for globs.
+        name: what it is called; printable.
+        key: the name as the file system has it, for globs.
         expected, actual: the files; None where there is none.
         expected_place: where the expected picture stands, or would.
     """
@@ -40,6 +44,39 @@ class Pair:
     expected_place: Path
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundPair:
+    """A `Pair` of two folders, or what stands alone in one of them; a hundred thousand of them take little memory.
+
+    Attributes:
+        name: the path below both folders, with forward slashes, printable.
+        key: the same as the file system has it, for globs.
+        folders: that of expected pictures and that of actual ones.
+        is_expected, is_actual: whether it stands there.
+    """
+
+    name: str
+    key: str
+    folders: tuple[Path, Path]
+    is_expected: bool
+    is_actual: bool
+
+    @property
+    def expected(self) -> Path | None:
+        """The expected picture."""
+        return self.expected_place if self.is_expected else None
+
+    @property
+    def actual(self) -> Path | None:
+        """The actual picture."""
+        return self.folders[1] / self.key if self.is_actual else None
+
+    @property
+    def expected_place(self) -> Path:
+        """Where the expected picture stands, or would."""
+        return self.folders[0] / self.key
+
+
 def pairs(
     expected: Path,
     actual: Path,
@@ -48,7 +85,7 @@ def pairs(
     exclude: Sequence[str] = (),
     skip: Iterable[Path] = (),
     prefix: str = "",
-) -> list[Pair]:
+) -> list[FoundPair]:
     """Return the union of both trees, sorted by name.
 
     Folders that are symbolic links are followed, and left out where they lead back to one that they stand in.
@@ -74,17 +111,17 @@ def pairs(
         raise ConfigError(f"{printable(str(expected))}: the expected and the actual folder are the same one")
     skipped = {folder.resolve() for folder in skip}
     ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
-    keys = sorted(key for key in {*ours, *theirs} if _is_wanted(key, include, (ours.get(key), theirs.get(key))))
+    folders = expected, actual
+    keys = sorted(key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs)))
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
         where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
         raise ConfigError(f"no pictures{patterns} {where}: an empty scan proves nothing")
     for key in keys:
-        _refuse_one_file(ours.get(key), theirs.get(key))
+        if ours.get(key) or theirs.get(key):  # a link is on the way to it
+            _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
-    return [
-        Pair(name, key, ours.get(key), theirs.get(key), expected / key) for name, key in zip(names, keys, strict=True)
-    ]
+    return [FoundPair(name, key, folders, key in ours, key in theirs) for name, key in zip(names, keys, strict=True)]
 
 
 def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:
@@ -108,23 +145,37 @@ def unique(names: Sequence[str]) -> list[str]:
     return told_apart
 
 
-def _files(folder: Path, exclude: Sequence[str], skipped: set[Path]) -> dict[str, Path]:
-    """Return the files below the folder that are not excluded, by their keys."""
+def _files(folder: Path, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
+    """Return the files below the folder that are not excluded, by their keys, and whether a link leads to each."""
     found = {}
-    inside = {str(folder): frozenset({_identity(folder)})}  # a folder to those that it stands in, itself too
-    for parent, folders, files in os.walk(folder, onerror=_cannot_list, followlinks=True):
-        around = inside.pop(parent)
-        below = {name: Path(parent, name) for name in folders}
-        below = {name: path for name, path in below.items() if path.resolve() not in skipped}
-        below = {name: path for name, path in below.items() if _identity(path) not in around}
-        folders[:] = below
-        inside.update((os.path.join(parent, name), around | {_identity(path)}) for name, path in below.items())  # noqa: PTH118 - as os.walk joins them
-        for name in files:
-            path = Path(parent, name)
-            key = path.relative_to(folder).as_posix()
-            if not any(glob_matches(glob, key) for glob in exclude):
-                found[key] = path
+    # A folder's path and key, whether a link leads to it, and the folders that it stands in, itself too.
+    todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
+    while todo:
+        path, prefix, linked, around = todo.pop()
+        for entry in _entries(path):
+            key = prefix + entry.name
+            is_linked = linked or entry.is_symlink()
+            if not _is_folder(entry):
+                if not any(glob_matches(glob, key) for glob in exclude):
+                    found[key] = is_linked
+            elif Path(entry.path).resolve() not in skipped and (identity := _identity(Path(entry.path))) not in around:
+                todo.append((entry.path, f"{key}/", is_linked, around | {identity}))
     return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself: what is wrong with it is for its reader to say
+        return False
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        _cannot_list(error)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -135,15 +186,15 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_wanted(key: str, include: Sequence[str], files: tuple[Path | None, Path | None]) -> bool:
+def _is_wanted(
+    key: str, include: Sequence[str], folders: tuple[Path, Path], found: tuple[dict[str, bool], dict[str, bool]]
+) -> bool:
     if include:
         return any(glob_matches(glob, key) for glob in include)
-    return any(is_picture_file(file) for file in files if file is not None)
+    return any(key in files and is_picture_file(folder / key) for folder, files in zip(folders, found, strict=True))
 
 
-def _refuse_one_file(expected: Path | None, actual: Path | None) -> None:
-    if expected is None or actual is None:
-        return
+def _refuse_one_file(expected: Path, actual: Path) -> None:
     real = os.path.realpath(expected)
     if real == os.path.realpath(actual) and os.path.exists(real):  # noqa: PTH110 - realpath takes links that lead nowhere
         raise ConfigError(
@@ -170,37 +221,49 @@ class RunAhead(Generic[K, T]):
     record, not pixels). OpenCV, NumPy and the decoders release the GIL while they work.
 
     Args:
-        jobs: what to do, by any key, in the order in which the results will be asked for.
+        job: what to do with each key.
+        keys: in the order in which the results will be asked for; each once.
         workers: how many threads; as many as there are cores where omitted.
     """
 
-    def __init__(self, jobs: Mapping[K, Callable[[], T]], workers: int | None = None) -> None:
-        self._waiting = dict(jobs)
+    def __init__(self, job: Callable[[K], T], keys: Iterable[K], workers: int | None = None) -> None:
+        self._job = job
+        self._order = deque(keys)
+        self._waiting = set(self._order)
         self._under_way: dict[K, Future[T]] = {}
         self._workers = workers or cores()
+        self._opencv_threads = cv2.getNumThreads()
+        if self._workers > 1 and len(self._waiting) > 1:
+            cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
+            keep_freed_memory()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
 
-    def result(self, name: K) -> T:
+    def result(self, key: K) -> T:
         """Return what came of this job; whatever was raised in it is raised here.
 
         Raises:
             KeyError: it was fetched before.
         """
-        if name in self._waiting:  # out of order: it goes first
-            self._submit(name)
+        if key in self._waiting:  # out of order: it goes first
+            self._submit(key)
         self._fill()
-        result = self._under_way.pop(name).result()
+        result = self._under_way.pop(key).result()
         self._fill()
         return result
 
     def _fill(self) -> None:
-        while self._waiting and len(self._under_way) < 2 * self._workers:
-            self._submit(next(iter(self._waiting)))
+        while self._order and len(self._under_way) < 2 * self._workers:
+            key = self._order.popleft()
+            if key in self._waiting:
+                self._submit(key)
 
-    def _submit(self, name: K) -> None:
-        self._under_way[name] = self._pool.submit(self._waiting.pop(name))
+    def _submit(self, key: K) -> None:
+        self._waiting.remove(key)
+        self._under_way[key] = self._pool.submit(self._job, key)
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
+        self._order.clear()
         self._waiting.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(self._opencv_threads)

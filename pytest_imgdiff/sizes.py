@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 
+from pytest_imgdiff.image import Image
 from pytest_imgdiff.model import SizePolicy
 from pytest_imgdiff.views import full_value, has_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Image, Pixels
+    from pytest_imgdiff.image import Pixels
 
 
 def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image, Image] | None:
@@ -38,10 +38,10 @@ def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image
     return None
 
 
-def with_pixels(image: Image, pixels: Pixels) -> Image:
+def with_pixels(image: Image, pixels: Pixels, *, opaque: bool = False) -> Image:
     """Return the image with other pixels, which become read-only, and nothing derived yet."""
     pixels.flags.writeable = False
-    return replace(image, pixels=pixels, _derived={})
+    return Image(pixels, image.info, image.encoded, opaque=opaque)
 
 
 def _padded(image: Image, width: int, height: int) -> Image:
@@ -53,7 +53,7 @@ def _padded(image: Image, width: int, height: int) -> Image:
 
 
 def _cropped(image: Image, width: int, height: int) -> Image:
-    return with_pixels(image, image.pixels[:height, :width].copy())
+    return with_pixels(image, image.pixels[:height, :width].copy(), opaque=image.opaque)
 
 
 def _scaled(image: Image, size: tuple[int, int]) -> Pixels:

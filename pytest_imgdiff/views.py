@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
-from pytest_imgdiff.model import Image, MetricResult
+from pytest_imgdiff.image import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.model import Direction, Mask, Pixels
+    from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.model import Direction, Mask, MetricResult
 
 STRIP_BYTES = 1 << 17
 """Two strips of this size and what is computed from them stay in a core's own cache."""
@@ -87,11 +88,13 @@ def _widened(image: Image, depth: np.dtype[Any]) -> Image:
         wide = pixels.astype(depth) / depth.type(full_value(pixels.dtype))
     else:
         wide = pixels.astype(depth)
-    return Image(_read_only(wide), image.info, image.encoded)
+    return Image(_read_only(wide), image.info, image.encoded, opaque=image.opaque)
 
 
 def has_alpha(image: Image) -> bool:
     """Whether any pixel is less than fully opaque."""
+    if image.opaque:
+        return False
     words = pixel_words(image.pixels)
     if words is None:
         return bool(image.pixels[..., 3].min() < 1)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_imgdiff.artefacts import write_artefacts
+from pytest_imgdiff import images
+from pytest_imgdiff.allowance import Allowance
+from pytest_imgdiff.artefacts import keep, write_artefacts
+from pytest_imgdiff.baselines import EXTENSIONS
 from pytest_imgdiff.config.assignments import merged_rules
+from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, ImgdiffError, ReportError
-from pytest_imgdiff.images import encode_png
+from pytest_imgdiff.fingerprint import fingerprint
 from pytest_imgdiff.model import Verdict
-from pytest_imgdiff.record import record_of
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_imgdiff.baselines import Baselines
     from pytest_imgdiff.config import Settings
-    from pytest_imgdiff.model import Comparison, Image, Policy, Rule
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Comparison, Policy, Rule
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.registry import Registry
     from pytest_imgdiff.results import ResultsFolder
+    from pytest_imgdiff.scan import FoundPair, Pair
 
 GATHERED = 8
 """How many pairs wait together for a model's answers, so that it answers them in one batch."""
@@ -43,6 +52,8 @@ class Workspace:
         command_line: the policy settings of the command line, as in imgdiff.yaml.
         merges_metrics: whether its ``metrics`` are single keys of rules, so that the other rules stay.
         options: the command line's options that a command which accepts a change must repeat.
+        allowance: how much memory the pairs under way may take.
+        self_contained: whether the report is written as one file, too.
     """
 
     root: Path
@@ -54,6 +65,8 @@ class Workspace:
     command_line: Mapping[str, Any] = field(default_factory=dict)
     merges_metrics: bool = False
     options: tuple[str, ...] = ()
+    allowance: Allowance = field(default_factory=Allowance)
+    self_contained: bool = False
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
         """Return what holds for the picture of this name.
@@ -108,6 +121,25 @@ class Workspace:
             if rule.on_unavailable == "fail":
                 self.registry.metric(rule.metric, rule.options).prepare()  # type: ignore[attr-defined]  # it has one
 
+    @contextmanager
+    def compared(self, pair: Pair | FoundPair, name: str) -> Iterator[Comparison]:
+        """Compare a pair of a scan once there is memory for it, which is given back in the end.
+
+        Raises:
+            ImgdiffError: its policy cannot be followed.
+        """
+        policy = self.policy(pair.key)
+        with self.allowance.of(images.decoded_size(pair.expected) + images.decoded_size(pair.actual)):
+            yield compare(
+                pair.expected,
+                pair.actual,
+                policy,
+                name=name,
+                registry=self.registry,
+                root=self.root,
+                at_once=not self.allowance.side_by_side,
+            )
+
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""
         if comparison.actual is None or comparison.equal == "bytes":
@@ -123,22 +155,66 @@ class Workspace:
         test: str | None = None,
         accept: str | None = None,
         written: str | None = None,
+        baseline: Path | None = None,
     ) -> ComparisonRecord:
         """Write the comparison's pictures, where the settings ask for them, and return its record.
+
+        Args:
+            comparison: what was judged.
+            test: the node id of the pytest item.
+            accept: the command that accepts the change.
+            written: the baseline that this comparison wrote.
+            baseline: the file that accepting the actual image would write.
 
         Raises:
             ReportError: a picture could not be written.
         """
-        artefacts = {}
+        failed = not comparison.passed and not written
+        pictures = _Pictures()
         if self.results is not None and self._wants_pictures(comparison):
             self.results.begin()
             try:
-                artefacts = write_artefacts(comparison, self.results.directory)
+                pictures = self._pictures(comparison, baseline if failed else None, self.results.directory)
             except OSError as error:
                 msg = f"{self.results.directory}: the pictures of {comparison.name} cannot be written: {error.strerror}"
                 raise ReportError(msg) from error
-        accept = None if comparison.passed or written else accept
-        return record_of(comparison, test=test, accept=accept, artefacts=artefacts, written=written)
+        return record_of(
+            comparison,
+            test=test,
+            accept=accept if failed else None,
+            artefacts=pictures.artefacts,
+            written=written,
+            accepts=pictures.accepts,
+            fingerprint=pictures.fingerprint,
+        )
+
+    def _pictures(self, comparison: Comparison, baseline: Path | None, report: Path) -> _Pictures:
+        mark = None
+        if comparison.mask is not None and comparison.compared is not None:
+            mark = fingerprint(*comparison.compared, comparison.mask, comparison.regions)
+        return _Pictures(write_artefacts(comparison, report), self._accepts(comparison, baseline, report), mark)
+
+    def _accepts(self, comparison: Comparison, baseline: Path | None, report: Path) -> AcceptRecord | None:
+        """Return how the actual image can be accepted from the report; None where that takes a run of the tests."""
+        actual, expected = comparison.actual, comparison.expected
+        if actual is None or baseline is None or comparison.verdict is Verdict.BROKEN:
+            return None
+        baseline = self.root / baseline
+        if not baseline.is_relative_to(self.root) or baseline.exists() != (expected is not None):
+            return None
+        place = baseline.relative_to(self.root).as_posix()
+        if printable(place) != place:  # no JSON holds such a name
+            return None
+        try:
+            data = stored_form(actual)
+        except BaselineError:
+            return None
+        return AcceptRecord(
+            baseline=place,
+            source=keep(report, EXTENSIONS.get(actual.info.format, ".png")[1:], data),
+            digest=hashlib.sha256(data).hexdigest(),
+            replaces=None if expected is None else expected.derived(digest_of),
+        )
 
     def _wants_pictures(self, comparison: Comparison) -> bool:
         wanted = self.settings.report.pictures
@@ -153,6 +229,15 @@ class Workspace:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """What of a comparison's record only its pictures tell."""
+
+    artefacts: dict[str, str] = field(default_factory=dict)
+    accepts: AcceptRecord | None = None
+    fingerprint: str | None = None
+
+
 def stored_form(image: Image) -> bytes:
     """Return the bytes that a baseline of this image is stored as: its own, or a lossless PNG.
 
@@ -162,6 +247,6 @@ def stored_form(image: Image) -> bytes:
     if image.encoded is not None:
         return image.encoded
     try:
-        return encode_png(image.pixels)
+        return images.encode_png(image.pixels)
     except ImgdiffError as error:
         raise BaselineError(str(error)) from error

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import browser
+
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+__all__ = ["browser"]
 
 pytest_plugins = ["pytester"]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from pytest_imgdiff.model import Image, ImageInfo
+from pytest_imgdiff.image import Image, ImageInfo
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:

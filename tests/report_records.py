@@ -6,13 +6,15 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord, ToolRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PICTURES = ("expected", "actual", "mask", "actual_outlined", "expected_outlined", "overlay", "ssim_heat")
+PICTURES = ("expected", "actual", "mask", "thumb", "ssim_heat", "orb_matches")
 HOSTILE_NAMES = (
     "<script>window.hacked = 1</script>",
     "</script><img src=x onerror=window.hacked=1>",
@@ -154,9 +156,7 @@ def with_pictures(directory: Path, record: ComparisonRecord, names: Sequence[str
         path = directory / artefacts[name]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(width, height, (40 * index % 256, 120, 200)))
-    return different(
-        **{**{field: getattr(record, field) for field in record.__struct_fields__}, "artefacts": artefacts}
-    )
+    return msgspec.structs.replace(record, artefacts=artefacts)
 
 
 def png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:

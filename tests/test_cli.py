@@ -242,12 +242,12 @@ def test_a_report(two_trees):
     assert done.returncode == DIFFERENT
     assert done.stdout.splitlines()[-1] == "report: report/index.html"
     report = two_trees.folder / "report"
-    for name in ("index.html", "results.json", "summary.md"):
+    for name in ("plain.html", "data/run.js", "results.json", "summary.md"):
         text = (report / name).read_text(encoding="utf-8")
         assert "sub/other.png" in text
         assert str(two_trees.folder) not in text
     (record,) = [r for r in read_results(report / "results.json").comparisons if r.verdict == "different"]
-    assert {"expected", "actual", "mask", "overlay"} <= set(record.artefacts)
+    assert {"expected", "actual", "mask", "thumb"} <= set(record.artefacts)
     assert all((report / path).is_file() for path in record.artefacts.values())
 
 
@@ -448,7 +448,7 @@ def test_json_to_a_device_leaves_it_a_device(two_trees):
 @on_linux
 def test_json_to_a_pipe_reaches_its_reader(two_trees):
     os.mkfifo(two_trees.folder / "pipe")
-    with subprocess.Popen(["cat", "pipe"], cwd=two_trees.folder, stdout=subprocess.PIPE) as reader:
+    with subprocess.Popen(["timeout", "60", "cat", "pipe"], cwd=two_trees.folder, stdout=subprocess.PIPE) as reader:
         assert two_trees("compare", "expected", "actual", "--json", "pipe").returncode == DIFFERENT
         assert len(json.loads(reader.communicate(timeout=60)[0])["comparisons"]) == 4
     assert (two_trees.folder / "pipe").is_fifo()

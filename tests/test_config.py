@@ -12,16 +12,7 @@ import pytest
 
 from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.model import (
-    Length,
-    MaskArea,
-    Policy,
-    PolygonArea,
-    RectangleArea,
-    RegionSettings,
-    Rule,
-    SizePolicy,
-)
+from pytest_imgdiff.model import Length, MaskArea, Policy, PolygonArea, RectangleArea, RegionSettings, Rule, SizePolicy
 from pytest_imgdiff.registry import Registry
 from tests.config_metrics import METRICS
 

@@ -92,7 +92,7 @@ def test_every_verdict_is_documented():
         assert f"`{verdict.value}`" in errors
 
 
-SETTINGS = ("config.md", "pytest.md", "metrics.md", "images.md")
+SETTINGS = ("ci.md", "config.md", "pytest.md", "metrics.md", "images.md")
 
 
 @pytest.mark.parametrize("document", SETTINGS)

@@ -103,6 +103,8 @@ def test_a_mean_without_the_ignored_columns_is_that_of_the_rest_alone(name, pair
     full = 1 if pair[0].dtype.kind == "f" else np.iinfo(pair[0].dtype).max
     painted = [np.array(image_of(picture).pixels) for picture in pair]
     for picture in painted:
+        if name == "perceptual":  # what pixelmatch lays under translucent pixels depends on where they are
+            picture[..., 3] = full
         picture[ignore] = (full // 2, full // 2, full // 2, full)
     rest = [np.concatenate([picture[:, :kept], picture[:, kept : kept + 1] * 0 + full], axis=1) for picture in painted]
     alone = np.zeros(rest[0].shape[:2], bool)

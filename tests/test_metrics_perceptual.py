@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pytest_imgdiff.metrics.perceptual import Perceptual, find_differences
+from pytest_imgdiff.metrics.perceptual import Perceptual
+from pytest_imgdiff.perceived import find_differences
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)

@@ -1,57 +1,411 @@
-"""The page as a reader meets it: opened from its folder in a real Chromium."""
+"""What is written for the page: its data, the page without scripts, and what both hold against hostile texts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pytest_imgdiff.report import write_report
-from tests.chromium import browser
+from pytest_imgdiff.appearance import GRIDS, Appearance, Patch
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.record import AcceptRecord
+from pytest_imgdiff.report import companions, write_report
+from pytest_imgdiff.report.data import SHARD
+from pytest_imgdiff.report.page import write_page
 from tests.report_records import (
     HOSTILE_NAMES,
     different,
     equal,
     perceptual,
+    png,
     region,
     run_of,
     side,
+    ssim,
     uncompared,
     with_pictures,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
     from pytest_imgdiff.record import RunRecord
 
-__all__ = ["browser"]
 
-VISIBLE_SECTIONS = "article.comparison:not([hidden]) h3"
+CONTRACT = Path(__file__).parents[1] / "reports" / "types" / "imgdiff.d.ts"
+ACCEPTS = AcceptRecord("baselines/bar.png", "pictures/bar/actual.png", "ab" * 32, "cd" * 32)
 SCROLLS_SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
+def received(script: Path, kind: str) -> Any:
+    """Return what a data file hands to the page."""
+    text = script.read_text(encoding="utf-8")
+    call = f'imgdiff.receive("{kind}",'
+    assert text.startswith(call)
+    assert text.endswith(");\n")
+    return json.loads(text[len(call) : -len(");\n")])
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = received(directory / "data" / "run.js", "run")["rows"]
+    return found
+
+
+def details(directory: Path, shard: int = 0) -> list[dict[str, Any]]:
+    data = received(directory / "data" / f"details-{shard}.js", "details")
+    assert data["shard"] == shard
+    found: list[dict[str, Any]] = data["details"]
+    return found
+
+
+def appearance(area: int) -> str:
+    planes = tuple(bytes([9]) * (size * size) for size in GRIDS)
+    return str(Appearance((Patch(240, 64, "c", area, (80, 0, 0, 0, 80), planes),), 0, 0))
+
+
+# Data
+
+
+def test_report_is_a_folder_of_pages_assets_and_data(tmp_path):
+    page = write_report(tmp_path, run_of(different(), equal()))
+
+    assert page == tmp_path / "index.html"
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    beside = {path for path in written if not path.startswith("assets/")}
+    assert beside == {"index.html", "plain.html", "results.json", "data/run.js", "data/details-0.js"}
+    linked = re.findall(r'(?:src|href)="((?:assets|data)/[^"]+)"', page.read_text(encoding="utf-8"))
+    assert set(linked) <= written
+    assert "data/run.js" in linked
+
+
+@pytest.mark.parametrize(
+    ("interface", "emitted"),
+    [
+        ("RunData", lambda report: received(report / "data" / "run.js", "run")),
+        ("Row", lambda report: rows(report)[0]),
+        ("Detail", lambda report: details(report)[0]),
+        ("Figure", lambda report: details(report)[0]["figures"][0]),
+    ],
+)
+def test_data_is_what_the_scripts_were_promised(tmp_path, interface, emitted):
+    write_report(tmp_path, run_of(with_pictures(tmp_path, different())))
+
+    contract = CONTRACT.read_text(encoding="utf-8")
+    declared = contract.partition(f"\ninterface {interface} {{\n")[2].partition("\n}")[0]
+    names = re.findall(r"^  (\w+):", declared, re.MULTILINE)
+    assert sorted(emitted(tmp_path)) == sorted(names)
+
+
+def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
+    record = different(artefacts={"thumb": "pictures/bar/thumb.webp"}, accepts=ACCEPTS)
+    write_report(tmp_path, run_of(record, run="2026-11-22"))
+
+    run = received(tmp_path / "data" / "run.js", "run")
+    assert (run["version"], run["run"], run["shard"], run["changes"]) == (1, "2026-11-22", SHARD, [])
+    assert run["rows"] == [
+        {
+            "anchor": run["rows"][0]["anchor"],
+            "name": "charts/bar",
+            "verdict": "different",
+            "outcome": "failed",
+            "line": "fails perceptual: 1 284 px, 0.8 % > 0.5 %; passes ssim 0.993 >= 0.99; "
+            "3 regions, largest 240x64 at 16,80",
+            "test": "tests/test_charts.py::test_bar",
+            "fails": ["perceptual"],
+            "pixels": 1284,
+            "share": 0.008,
+            "regions": 3,
+            "departure": 0.008,
+            "change": None,
+            "thumb": "pictures/bar/thumb.webp",
+            "column": -1,
+            "acceptable": True,
+        }
+    ]
+
+
+def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
+    record = different(
+        size_policy="pad",
+        actual=side("actual/chart.png", height=290),
+        ignored=0.25,
+        notes=["the colour profiles differ"],
+        artefacts={"ssim_heat": "pictures/bar/ssim heat.png", "actual": "pictures/bar/actual.png", "thumb": "t.webp"},
+        accepts=ACCEPTS,
+    )
+    write_report(tmp_path, run_of(record))
+
+    detail = details(tmp_path)[0]
+    assert detail["figures"] == [
+        {
+            "key": "actual",
+            "caption": "Actual",
+            "alt": "Actual of charts/bar",
+            "href": "pictures/bar/actual.png",
+            "width": 400,
+            "height": 290,
+            "pixels": None,
+        },
+        {
+            "key": "ssim_heat",
+            "caption": "Ssim heat",
+            "alt": "Ssim heat of charts/bar",
+            "href": "pictures/bar/ssim%20heat.png",
+            "width": 400,
+            "height": 300,
+            "pixels": None,
+        },
+    ]
+    assert detail["size"] == [400, 300]
+    assert detail["rules"][0] == {
+        "metric": "perceptual",
+        "value": "1 284 px, 0.8 %",
+        "limits": ["<= 0.5 %"],
+        "margins": ["over by 0.3 %"],
+        "outcome": "failed",
+        "verdict": "fails",
+        "details": [["pixels", "1 284"]],
+    }
+    assert detail["nearestLimits"] == "perceptual: {max: 0.008}"
+    assert detail["regions"][0] == {
+        "x": 16,
+        "y": 80,
+        "width": 240,
+        "height": 64,
+        "words": "240x64 at 16,80",
+        "area": "1 200",
+        "peak": "75 %",
+        "kind": "changed",
+    }
+    assert [fact["name"] for fact in detail["facts"] if fact["differs"]] == ["pixels"]
+    assert detail["notes"] == [
+        "Sizes: expected 400x300, actual 400x290: both were padded with transparency to 400x300 (size: pad).",
+        "Ignore areas: 25 % of the picture was not looked at.",
+        "the colour profiles differ",
+    ]
+    assert detail["accept"] == record.accept
+    assert detail["accepts"] == msgspec.structs.asdict(ACCEPTS)
+
+
+def test_order_is_what_a_reader_wants_to_see_first(tmp_path):
+    warned = perceptual(0.001, warned=True, warn=0.0)
+    run = run_of(
+        equal("passed"),
+        uncompared("unmatched", "gone"),
+        uncompared("missing", "new"),
+        different("warned", verdict="match", passed=True, scores=[warned]),
+        uncompared("resized", "resized"),
+        different("little"),
+        different("much", scores=[perceptual(0.9, 9000)]),
+        uncompared("broken", "broken"),
+    )
+    write_report(tmp_path, run)
+
+    names = [row["name"] for row in rows(tmp_path)]
+    assert names == ["broken", "much", "little", "resized", "new", "gone", "warned", "passed"]
+
+
+def test_details_lie_in_files_of_a_hundred_in_the_order_of_the_rows(tmp_path):
+    records = [different(f"{index}", regions=[region(x=index)]) for index in range(2 * SHARD + 50)]
+    write_report(tmp_path, run_of(*records))
+
+    shards = [details(tmp_path, shard) for shard in range(3)]
+    assert [len(shard) for shard in shards] == [SHARD, SHARD, 50]
+    places = [str(detail["regions"][0]["x"]) for shard in shards for detail in shard]
+    assert places == [row["name"] for row in rows(tmp_path)]
+
+
+def test_report_over_a_larger_one_leaves_none_of_its_details(tmp_path):
+    write_report(tmp_path, run_of(*(different(f"{index}") for index in range(SHARD + 1))))
+    write_report(tmp_path, run_of(different()))
+
+    assert [path.name for path in tmp_path.glob("data/details-*")] == ["details-0.js"]
+
+
+def test_what_passed_keeps_only_what_tells_something(tmp_path):
+    near = equal("near", equal=None, scores=[perceptual(0.001, 3)], regions=[region()] * 30, region_count=30)
+    write_report(tmp_path, run_of(near))
+
+    detail = details(tmp_path)[0]
+    assert [rule["value"] for rule in detail["rules"]] == ["3 px, 0.1 %"]
+    assert [rule["details"] for rule in detail["rules"]] == [[]]
+    assert (len(detail["regions"]), detail["regionCount"], detail["facts"]) == (20, 30, [])
+
+
+def test_comparisons_of_the_same_change_are_a_group(tmp_path):
+    alike = [different(f"header on page {index}", fingerprint=appearance(1200 + index)) for index in range(3)]
+    run = run_of(*alike, different("alone", fingerprint=appearance(90)), different("unknown"))
+    write_report(tmp_path, run)
+
+    groups = {row["name"]: row["change"] for row in rows(tmp_path)}
+    header = groups["header on page 0"]
+    assert header is not None
+    assert list(groups.values()).count(header) == 3
+    assert groups["alone"] is groups["unknown"] is None
+    assert received(tmp_path / "data" / "run.js", "run")["changes"] == [{"id": header, "size": 3}]
+
+
+def test_merged_runs_have_a_column_each(tmp_path):
+    run = run_of(different("a", column="firefox"), different("a", column="chromium"), columns=["chromium", "firefox"])
+    write_report(tmp_path, run)
+
+    firefox, chromium = rows(tmp_path)
+    assert (firefox["column"], chromium["column"]) == (1, 0)
+    assert firefox["anchor"] != chromium["anchor"]
+
+
+def test_anchor_is_the_same_from_run_to_run(tmp_path):
+    write_report(tmp_path / "one", run_of(different("a"), different("b")))
+    write_report(tmp_path / "two", run_of(equal("b"), different("c")))
+
+    first, second = ({row["name"]: row["anchor"] for row in rows(tmp_path / name)} for name in ("one", "two"))
+    assert first["b"] == second["b"]
+    assert len({*first.values(), *second.values()}) == 3
+
+
+def test_run_without_a_name_is_known_by_what_it_found(tmp_path):
+    named = []
+    for folder, record in (("one", different()), ("again", different()), ("other", equal("charts/bar"))):
+        write_report(tmp_path / folder, run_of(record))
+        named.append(received(tmp_path / folder / "data" / "run.js", "run")["run"])
+
+    assert named[0] == named[1] != named[2]
+    assert named[0]
+
+
+def test_ten_thousand_failures_stay_small(tmp_path):
+    def failure(index: int) -> Any:
+        name, folder = f"shop/cart/page-{index:05}.png", f"pictures/shop-cart-page-{index:05}.png-0a1b2c3d"
+        pictures = ("expected", "actual", "mask", "ssim_heat", "thumb")
+        return different(name, artefacts={key: f"{folder}/{key}.png" for key in pictures}, accepts=ACCEPTS)
+
+    count = 1000
+    write_report(tmp_path, run_of(*map(failure, range(count))))
+
+    data = sum(path.stat().st_size for path in (tmp_path / "data").iterdir())
+    assert data / count < 3_200
+    assert ((tmp_path / "plain.html").stat().st_size - 3_000) / count < 620
+
+
+# Colours of the pictures
+
+
+def test_pictures_of_failures_stand_once_more_as_scripts(tmp_path):
+    failed = with_pictures(tmp_path, different("failed"))
+    passed = with_pictures(tmp_path, equal("passed"), ["expected", "actual"])
+    write_report(tmp_path, run_of(failed, passed))
+
+    figures = {figure["key"]: figure for figure in details(tmp_path)[0]["figures"]}
+    assert {key for key, figure in figures.items() if figure["pixels"]} == {"expected", "actual"}
+    script = tmp_path / f"{failed.artefacts['actual']}.js"
+    pixels = received(script, "pixels")
+    assert pixels["href"] == figures["actual"]["href"]
+    kind, data = pixels["data"].split(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data) == (tmp_path / failed.artefacts["actual"]).read_bytes()
+    assert len(list(tmp_path.glob("pictures/*.js"))) == 2
+
+
+def test_pictures_that_are_missing_or_too_large_have_no_script(tmp_path, monkeypatch):
+    monkeypatch.setattr(companions, "LARGEST", 1000)
+    record = different(artefacts={"expected": "pictures/none.png", "actual": "pictures/large.png"})
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "large.png").write_bytes(bytes(1001))
+    write_report(tmp_path, run_of(record))
+
+    assert [figure["pixels"] for figure in details(tmp_path)[0]["figures"]] == [None, None]
+    assert list(tmp_path.glob("pictures/*.js")) == []
+
+
+def test_worst_comparisons_get_the_scripts_where_there_is_no_room_for_all(tmp_path, monkeypatch):
+    little = with_pictures(tmp_path, different("little"))
+    much = with_pictures(tmp_path, different("much", scores=[perceptual(0.9, 9000)]))
+    sizes = [(tmp_path / much.artefacts[name]).stat().st_size for name in ("expected", "actual")]
+    monkeypatch.setattr(companions, "MOST_TOGETHER", sum(sizes))
+    write_report(tmp_path, run_of(little, much))
+
+    shown = [[bool(figure["pixels"]) for figure in detail["figures"][:2]] for detail in details(tmp_path)]
+    assert shown == [[True, True], [False, False]]
+
+
+# Hostile texts
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(HOSTILE_NAMES)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=TEXTS, text=TEXTS, path=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_no_text_ends_a_script_or_breaks_it(tmp_path_factory, name, text, path):
+    tmp_path = tmp_path_factory.mktemp("report")
+    run = run_of(
+        different(
+            printable(name),
+            reason=printable(text),
+            test=printable(text),
+            notes=[printable(text)],
+            accept=printable(text),
+            scores=[ssim(0.5, metric=printable(text), details={printable(text): printable(name)})],
+            artefacts={printable(text) or "x": "pictures/" + re.sub(r"[/\\\0]|^\.+$", "_", path)},
+            accepts=AcceptRecord(path, path, "00", None),
+            column=printable(text),
+        ),
+        title=printable(text),
+        columns=[printable(text)],
+    )
+    write_report(tmp_path, run)
+
+    for script in (tmp_path / "data").iterdir():
+        content = script.read_text(encoding="utf-8")
+        assert re.search("[<\u2028\u2029]", content) is None
+    row, detail = rows(tmp_path)[0], details(tmp_path)[0]
+    shown = [row["name"], row["line"], row["test"], *row["fails"], *detail["notes"], *detail["rules"][0]["details"][0]]
+    assert all(shown_text.isprintable() for shown_text in shown)
+    assert detail["accepts"]["baseline"] == path
+    assert all(re.fullmatch(r"pictures/[\w.~%-]+", figure["href"], re.ASCII) for figure in detail["figures"])
+
+
+def test_name_that_no_file_can_have_is_told(tmp_path):
+    with pytest.raises(ReportError, match=r"pictures/\\ud800\.png: no file can have this name"):
+        write_page(tmp_path, run_of(different(artefacts={"actual": "pictures/\ud800.png"})))
+
+
+def test_text_that_utf8_cannot_carry_is_told(tmp_path):
+    with pytest.raises(ReportError, match=r"the report's data cannot be written: .* surrogates not allowed"):
+        write_page(tmp_path, run_of(different(accepts=AcceptRecord("\ud800", "a", "b", None))))
+
+
+# In the browser
+
+
 @pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Write a run's report and open it; in the end nothing may have gone wrong or outside."""
+def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address; in the end nothing may have gone wrong or outside."""
     complaints: list[str] = []
     contexts = []
 
-    def opened(run: RunRecord, **settings: object) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
+    def open_it(address: str, **options: object) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
         page.on("request", lambda request: complaints.append(request.url) if not is_local(request.url) else None)
-        page.goto(write_report(tmp_path / "report", run).as_uri())
+        page.goto(address)
         return page
 
-    yield opened
+    yield open_it
     for context in contexts:
         context.close()
     assert complaints == []
@@ -62,228 +416,138 @@ def is_local(address: str) -> bool:
 
 
 def shop_run(directory: Path) -> RunRecord:
+    warned = perceptual(0.001, warned=True, warn=0.0)
     return run_of(
         with_pictures(directory, different("shop/basket", scores=[perceptual(0.9, 9000)])),
         with_pictures(directory, different("shop/cart")),
         uncompared("missing", "blog/new", reason="there is no expected picture"),
-        with_pictures(
-            directory,
-            different("blog/warned", verdict="match", passed=True, scores=[perceptual(0.001, warned=True, warn=0.0)]),
-        ),
+        with_pictures(directory, different("blog/warned", verdict="match", passed=True, scores=[warned])),
         equal("blog/same"),
         equal("shop/same", equal="pixels"),
     )
 
 
-def names(page: Page) -> list[str]:
-    return page.locator(VISIBLE_SECTIONS).all_inner_texts()
+def hostile_run(directory: Path) -> RunRecord:
+    def hostile(name: str) -> Any:
+        score = perceptual(metric=name, details={"pixels": 3, name: name})
+        return with_pictures(
+            directory, different(name, test=name, reason=name, notes=[name], accept=name, scores=[score])
+        )
+
+    records = map(hostile, HOSTILE_NAMES)
+    return run_of(*records, title=HOSTILE_NAMES[1], unused_baselines=[*HOSTILE_NAMES], unrecorded=[*HOSTILE_NAMES])
 
 
-def passed_names(page: Page) -> list[str]:
-    return page.locator("details.passed tbody tr:not([hidden]) th").all_inner_texts()
-
-
-def test_page_shows_the_failures_worst_first_and_the_rest_folded(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"))
+def test_page_takes_its_data_from_beside_it(opened, tmp_path):
+    page = opened(write_report(tmp_path, shop_run(tmp_path)).as_uri())
 
     assert page.get_by_role("heading", level=1).inner_text() == "3 of 6 comparisons failed"
-    assert names(page) == ["blog/new", "shop/basket", "shop/cart", "blog/warned"]
-    assert not page.locator("details.passed").evaluate("details => details.open")
-    assert page.locator("details.passed tbody tr").count() == 2
+    assert page.evaluate("imgdiff.run.rows.map((row) => row.name)")[0] == "shop/basket"
+    detail = page.evaluate("imgdiff.loader.details(1)")
+    assert detail["figures"][1]["alt"] == "Actual of shop/cart"
 
 
-def test_section_shows_pictures_rules_regions_and_the_command(open_page, tmp_path):
-    record = different("charts/bar", size_policy="pad", actual=side("actual/chart.png", height=290), ignored=0.25)
-    page = open_page(run_of(with_pictures(tmp_path / "report", record)))
-    section = page.locator("article.comparison")
+def test_page_opened_from_the_disk_reads_colours(opened, tmp_path):
+    record = with_pictures(tmp_path, different(), ["expected", "actual"])
+    (tmp_path / record.artefacts["actual"]).write_bytes(png(400, 300, (12, 34, 56)))
+    page = opened(write_report(tmp_path, run_of(record)).as_uri())
 
-    captions = section.locator(".pictures figcaption").all_inner_texts()
-    assert captions == ["Expected", "Actual", "Difference mask (perceptual)", "Regions outlined"]
-    rows = [row.locator("th, td").all_inner_texts() for row in section.locator("table.rules tbody tr").all()]
-    assert rows == [
-        ["perceptual", "1 284 px, 0.8 %", "<= 0.5 %", "over by 0.3 %", "fails"],
-        ["ssim", "0.993", ">= 0.99", "0.003 to spare", "passes"],
-    ]
-    regions = [row.locator("th, td").all_inner_texts() for row in section.locator("table.regions tbody tr").all()]
-    assert regions[0] == ["240x64 at 16,80", "1 200", "75 %"]
-    text = section.inner_text()
-    assert "expected 400x300, actual 400x290: both were padded with transparency to 400x300 (size: pad)" in text
-    assert "25 % of the picture was not looked at" in text
-    assert section.locator(".command code").inner_text() == record.accept
-    section.get_by_text("Files and measurements").click()
-    assert section.locator("tr.differs th").all_inner_texts() == ["pixels (differs)"]
+    colour = page.evaluate("""async () => {
+      const detail = await imgdiff.loader.details(0);
+      const image = await imgdiff.loader.readable(detail.figures[1]);
+      const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+      canvas.drawImage(image, 0, 0);
+      return [...canvas.getImageData(399, 299, 1, 1).data];
+    }""")
+    assert colour == [12, 34, 56, 255]
 
 
-def test_every_picture_loads_and_none_moves_the_page(open_page, tmp_path):
-    page = open_page(run_of(with_pictures(tmp_path / "report", different())))
-    height = page.evaluate("document.documentElement.scrollHeight")
-    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
-    page.locator("img").evaluate_all(
-        "all => Promise.all(all.map(image => { image.loading = 'eager'; return image.decode(); }))"
-    )
-
-    sizes = page.locator("img").evaluate_all("all => all.map(image => [image.naturalWidth, image.naturalHeight])")
-    assert sizes == [[400, 300]] * 7
-    page.locator("details").evaluate_all(
-        "all => all.forEach(details => { details.open = details.matches('.tables *'); })"
-    )
-    assert page.evaluate("document.documentElement.scrollHeight") == height
-
-
-def test_small_pictures_are_enlarged_pixel_by_pixel(open_page, tmp_path):
-    icon = side(width=16, height=16)
-    record = different("icon", expected=icon, actual=icon, compared_width=16, compared_height=16)
-    page = open_page(run_of(with_pictures(tmp_path / "report", record)))
-
-    image = page.locator(".pictures img").first
-    assert image.evaluate("image => [image.width, getComputedStyle(image).imageRendering]") == [160, "pixelated"]
-
-
-def test_filters_show_the_pressed_outcomes_and_verdicts(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"))
-
-    page.get_by_role("button", name="different 2").click()
-    assert names(page) == ["shop/basket", "shop/cart"]
-    assert page.locator("details.passed").is_hidden()
-    page.get_by_role("button", name="missing 1").click()
-    assert names(page) == ["blog/new", "shop/basket", "shop/cart"]
-    assert page.get_by_role("status").inner_text() == "3 of 6 shown"
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="passed 2").click()
-    assert names(page) == []
-    assert page.locator("details.passed tbody tr").first.is_visible()
-
-
-def test_search_looks_in_names_and_tests(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"))
-
-    page.keyboard.press("/")
-    page.keyboard.type("BLOG")
-    assert names(page) == ["blog/new", "blog/warned"]
-    assert passed_names(page) == ["blog/same"]
-    page.get_by_role("searchbox").fill("nothing has this name")
-    assert names(page) == passed_names(page) == []
-    assert page.get_by_text("No comparison fits").is_visible()
-    page.keyboard.press("Escape")
-    assert len(names(page)) == 4
-
-
-def test_keys_go_from_comparison_to_comparison(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"))
-
-    visited = []
-    for key in ("n", "j", "p", "k", "k"):
-        page.keyboard.press(key)
-        visited.append(page.evaluate("document.activeElement.innerText"))
-    assert visited == ["blog/new", "shop/basket", "blog/new", "blog/warned", "shop/cart"]
-
-
-def test_heading_that_the_keys_reach_is_not_under_the_toolbar(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"), reduced_motion="reduce")
-
-    page.keyboard.press("n")
-    page.keyboard.press("n")
-    toolbar = page.locator(".toolbar").bounding_box()
-    heading = page.locator("h3:focus").bounding_box()
-    assert toolbar["y"] + toolbar["height"] <= heading["y"] < 900
-
-
-def test_pictures_can_be_shown_one_at_a_time(open_page, tmp_path):
-    page = open_page(run_of(with_pictures(tmp_path / "report", different())))
-
-    figures = page.locator(".pictures figure")
-    page.get_by_role("button", name="One at a time").click()
-    assert [figure.is_visible() for figure in figures.all()] == [True, False, False, False]
-    page.keyboard.press("3")
-    assert [figure.is_visible() for figure in figures.all()] == [False, False, True, False]
-    page.keyboard.press("v")
-    assert all(figure.is_visible() for figure in figures.all())
-
-
-def test_accept_command_is_copied(open_page):
-    page = open_page(run_of(different(accept="pytest --imgdiff-update=failed 'a b'")), permissions=["clipboard-read"])
-
-    page.get_by_role("button", name="Copy").click()
-    page.get_by_text("Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == "pytest --imgdiff-update=failed 'a b'"
-
-
-def test_hostile_names_neither_run_nor_break_the_page(open_page, tmp_path):
-    records = [
-        with_pictures(
-            tmp_path / "report",
-            different(name, test=name, reason=name, notes=[name], accept=name, scores=[perceptual(metric=name)]),
-        )
-        for name in HOSTILE_NAMES
-    ]
-    run = run_of(
-        *records, equal("passed " + HOSTILE_NAMES[0]), title=HOSTILE_NAMES[1], unused_baselines=[*HOSTILE_NAMES]
-    )
-    page = open_page(run, viewport={"width": 400, "height": 800})
-    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+def test_hostile_texts_neither_run_nor_break_the_page(opened, tmp_path):
+    page = opened(write_report(tmp_path, hostile_run(tmp_path)).as_uri())
 
     assert page.evaluate("typeof window.hacked") == "undefined"
-    assert page.locator("article.comparison").count() == len(HOSTILE_NAMES)
-    assert page.locator("script").count() == 1
-    assert "<script>window.hacked = 1</script>" in names(page)
-    assert "{{ 7 * 7 }} {% raise %}" in names(page)
-    assert not page.evaluate(SCROLLS_SIDEWAYS)
+    assert "<script>window.hacked = 1</script>" in page.evaluate("imgdiff.run.rows.map((row) => row.name)")
+    assert page.locator("script:not([src])").count() == 0
 
 
-@pytest.mark.parametrize("width", [320, 400, 1024, 1440])
-def test_page_never_scrolls_sideways(open_page, tmp_path, width):
-    wide = different("wide", compared_width=3000, regions=[region(i, i) for i in range(30)], region_count=100)
-    page = open_page(
-        run_of(with_pictures(tmp_path / "report", wide), *shop_run(tmp_path / "report").comparisons),
-        viewport={"width": width, "height": 800},
-    )
-    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+def test_run_without_comparisons_does_not_look_passed(opened, tmp_path):
+    page = opened(write_report(tmp_path, run_of()).as_uri())
 
-    assert not page.evaluate(SCROLLS_SIDEWAYS)
+    assert page.get_by_role("heading", level=1).inner_text() == "No image was compared"
+    assert received(tmp_path / "data" / "run.js", "run")["outcome"] == "failed"
 
 
-def test_page_reads_without_javascript(open_page, tmp_path):
-    page = open_page(shop_run(tmp_path / "report"), java_script_enabled=False)
-
-    assert names(page) == ["blog/new", "shop/basket", "shop/cart", "blog/warned"]
-    assert page.locator(".pictures img").first.is_visible()
-    assert page.locator("table.rules").first.is_visible()
-    assert page.get_by_role("searchbox").count() == 0
-    page.locator("details.passed summary").click()
-    assert page.locator("details.passed tbody tr").first.is_visible()
+# The page without scripts
 
 
-def test_incomplete_run_says_what_did_not_run(open_page):
-    page = open_page(run_of(equal(), complete=False, unrecorded=["test_a.py::test_killed"]))
+def plain(directory: Path, run: RunRecord) -> str:
+    return write_report(directory, run).with_name("plain.html").as_uri()
+
+
+def test_plain_page_holds_every_comparison_the_worst_first(opened, tmp_path):
+    page = opened(plain(tmp_path, shop_run(tmp_path)), java_script_enabled=False)
+
+    names = page.locator("tbody th[scope=row]").all_inner_texts()
+    assert names == ["shop/basket", "shop/cart", "blog/new", "blog/warned", "blog/same", "shop/same"]
+    groups = page.locator("tbody th[scope=rowgroup]").all_inner_texts()
+    assert groups == ["Failed: 3", "Passed with a warning: 1", "Passed: 2"]
+    first = page.locator("tbody tr:has(th[scope=row])").first
+    assert first.locator("td").nth(0).inner_text() == "different"
+    assert "fails perceptual: 9 000 px, 90 % > 0.5 %" in first.locator("td").nth(1).inner_text()
+    links = first.get_by_role("link")
+    assert links.all_inner_texts() == ["expected", "actual", "mask", "orb matches", "ssim heat"]
+    assert first.locator("img").evaluate("image => [image.loading, image.naturalWidth]") == ["lazy", 400]
+    links.first.click()
+    assert page.url.endswith("-expected%20%231%3F.png")
+
+
+def test_plain_page_says_what_did_not_run(opened, tmp_path):
+    page = opened(plain(tmp_path, run_of(equal(), complete=False, unrecorded=["test_a.py::test_killed"])))
 
     banner = page.get_by_role("region", name="This report is incomplete")
     assert "1 of what was collected did not run to the end" in banner.inner_text()
     assert "test_a.py::test_killed" in banner.inner_text()
-    assert page.locator("header.masthead.is-failed").count() == 1
+    assert page.locator("header.is-failed").count() == 1
 
 
-def test_run_without_comparisons_does_not_look_passed(open_page):
-    page = open_page(run_of())
+def test_plain_page_names_the_column_of_a_merged_run(opened, tmp_path):
+    page = opened(plain(tmp_path, run_of(different("a", column="firefox"), columns=["chromium", "firefox"])))
 
-    assert page.get_by_role("heading", level=1).inner_text() == "No image was compared"
-    assert page.locator("header.masthead.is-failed").count() == 1
+    assert page.locator("th[scope=row]").inner_text() == "a firefox"
 
 
-def test_link_to_a_passed_comparison_opens_the_fold(open_page):
-    page = open_page(run_of(equal("one"), equal("two")))
-    anchor = page.locator("details.passed tbody tr").last.get_attribute("id")
+def test_plain_page_shows_hostile_texts_as_texts(opened, tmp_path):
+    page = opened(plain(tmp_path, hostile_run(tmp_path)), viewport={"width": 400, "height": 800})
 
-    page.goto(f"{page.url}#{anchor}")
-    assert page.locator(f"#{anchor}").is_visible()
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    assert page.locator("script").count() == 0
+    names = page.locator("tbody th[scope=row]").all_inner_texts()
+    assert "<script>window.hacked = 1</script>" in names
+    assert "{{ 7 * 7 }} {% raise %}" in names
+    assert not page.evaluate(SCROLLS_SIDEWAYS)
+
+
+@pytest.mark.parametrize("width", [320, 1024, 1440])
+def test_plain_page_never_scrolls_sideways(opened, tmp_path, width):
+    page = opened(plain(tmp_path, shop_run(tmp_path)), viewport={"width": width, "height": 800})
+
+    assert not page.evaluate(SCROLLS_SIDEWAYS)
+
+
+def test_plain_page_prints_words_and_pictures_without_links(opened, tmp_path):
+    page = opened(plain(tmp_path, shop_run(tmp_path)))
+    page.emulate_media(media="print")
+
+    assert page.get_by_text("fails perceptual: 9 000 px").is_visible()
+    assert page.locator("tbody img").first.is_visible()
+    assert page.get_by_role("link").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_background(open_page, tmp_path, scheme):
-    records = shop_run(tmp_path / "report").comparisons
-    notable = different("noted", notes=["profiles differ"], actual=side(mode="RGBA 8-bit"))
-    run = run_of(*records, notable, complete=False, unrecorded=["x"], unused_baselines=["y"])
-    page = open_page(run, color_scheme=scheme)
-    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+def test_every_text_of_the_plain_page_stands_out_from_its_background(opened, tmp_path, scheme):
+    records = shop_run(tmp_path).comparisons
+    run = run_of(*records, complete=False, unrecorded=["x"], unused_baselines=["y"])
+    page = opened(plain(tmp_path, run), color_scheme=scheme)
 
     assert page.evaluate(LOW_CONTRAST) == []
 

@@ -1,4 +1,4 @@
-"""results.json, the Markdown summary, and templates of the user's own."""
+"""results.json and the Markdown summary, and what of the report is drawn from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import jsonschema
 import msgspec
@@ -25,9 +24,6 @@ from pytest_imgdiff.report import (
     write_results,
 )
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, ssim, uncompared
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def full_run():
@@ -134,20 +130,24 @@ def test_report_is_drawn_again_from_its_results(tmp_path):
     again = write_report(tmp_path / "two", read_results(tmp_path / "one" / "results.json"))
 
     assert page.name == "index.html"
-    for name in ("results.json", "index.html", "imgdiff.css", "imgdiff.js"):
+    for name in ("results.json", "index.html", "plain.html", "data/run.js", "data/details-0.js"):
         assert (again.parent / name).read_bytes() == (page.parent / name).read_bytes()
 
 
 def test_page_names_no_outside_address_and_no_absolute_path(tmp_path):
     page = write_report(tmp_path, full_run())
 
-    for name in ("index.html", "imgdiff.css", "imgdiff.js"):
-        text = (page.parent / name).read_text(encoding="utf-8")
-        assert re.findall(r"//\w|url\(|@import|(?:src|href)=[\"']?/", text) == [], name
+    for path in (page, page.with_name("plain.html"), *tmp_path.glob("assets/*"), *tmp_path.glob("data/*")):
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(r"[\"'(/]//\w|https?://(?!www\.w3\.org/2000/svg)|@import|(?:src|href)=[\"']?/", text) == [], (
+            path.name
+        )
         assert str(tmp_path) not in text
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../outside.png", "a/../../b.png", "C:\\a.png", "a\\..\\..\\b", ""])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../x.png", "a/../../b.png", "C:\\a.png", "C:a", "a\\..\\..\\b", "//a/b", "a\0", ""]
+)
 def test_picture_outside_of_the_report_is_refused(tmp_path, path):
     with pytest.raises(ReportError, match="charts/bar: the picture mask is at"):
         write_report(tmp_path, run_of(different(artefacts={"mask": path})))
@@ -166,64 +166,6 @@ def test_words_need_no_jinja():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-# Templates of the user's own
-
-
-def templates(tmp_path: Path, **files: str) -> Path:
-    folder = tmp_path / "templates"
-    folder.mkdir()
-    for name, text in files.items():
-        (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
-    return folder
-
-
-def test_blocks_of_the_shipped_page_are_redefined(tmp_path):
-    own = '{% extends "!report.html.j2" %}{% block footer %}<p>The <b>shop</b>: {{ page.title }}</p>{% endblock %}'
-    folder = templates(tmp_path, report__html__j2=own, imgdiff__css="body { color: teal; }")
-
-    page = write_report(tmp_path / "out", run_of(different(), title="<i>"), templates=folder)
-    text = page.read_text(encoding="utf-8")
-    assert "<p>The <b>shop</b>: &lt;i&gt;</p>" in text
-    assert 'id="results"' in text
-    assert (tmp_path / "out" / "imgdiff.css").read_text(encoding="utf-8") == "body { color: teal; }"
-    assert "use strict" in (tmp_path / "out" / "imgdiff.js").read_text(encoding="utf-8")
-
-
-def test_part_of_the_page_is_replaced(tmp_path):
-    folder = templates(tmp_path, comparison__html__j2="<p class=own>{{ comparison.name }}</p>")
-    page = write_report(tmp_path / "out", run_of(different("a & b")), templates=folder)
-    assert "<p class=own>a &amp; b</p>" in page.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("template", "told"),
-    [
-        ("\n\n{% if %}", r"comparison\.html\.j2:3: Expected an expression"),
-        ("\n{{ comparison.nmae }}", r"comparison\.html\.j2:2: .*has no attribute 'nmae'"),
-        ("\n{{ 1 / 0 }}", r"comparison\.html\.j2:2: ZeroDivisionError"),
-        ("\n{{ comparison.name | shout }}", r"comparison\.html\.j2:2: No filter named 'shout'"),
-        ("\n{% include 'none.j2' %}", r"comparison\.html\.j2:2: there is no template 'none\.j2'"),
-    ],
-)
-def test_mistake_in_a_template_is_told_by_file_and_line(tmp_path, template, told):
-    folder = templates(tmp_path, comparison__html__j2=template)
-    with pytest.raises(ReportError, match=told):
-        write_report(tmp_path / "out", run_of(different()), templates=folder)
-    assert read_results(tmp_path / "out" / "results.json") == run_of(different())
-
-
-def test_template_that_is_not_utf8_is_told(tmp_path):
-    folder = templates(tmp_path)
-    (folder / "report.html.j2").write_bytes(b"caf\xe9")
-    with pytest.raises(ReportError, match="templates: a template is not UTF-8"):
-        write_report(tmp_path / "out", run_of(different()), templates=folder)
-
-
-def test_missing_template_folder_is_told(tmp_path):
-    with pytest.raises(ReportError, match="nowhere: no such folder"):
-        write_report(tmp_path / "out", run_of(), templates=tmp_path / "nowhere")
-
-
 # Markdown
 
 
@@ -239,9 +181,9 @@ def test_markdown_counts_and_lists_the_failures():
         "\n"
         "| failed | verdict | what |\n"
         "| --- | --- | --- |\n"
-        "| <code>charts/new</code> | missing | there is no expected image |\n"
         "| <code>charts/bar</code> | different | fails perceptual&#58; 1 284 px, 0.8 % &#62; 0.5 %; "
         "passes ssim 0.993 &#62;= 0.99; 3 regions, largest 240x64 at 16,80 |\n"
+        "| <code>charts/new</code> | missing | there is no expected image |\n"
     )
 
 

@@ -244,6 +244,9 @@ class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Literal["different", "failed", "all", "none"],
         Meta(description="of which comparisons the report holds pictures"),
     ] = "failed"
+    self_contained: Annotated[
+        bool, Meta(description="whether report.html is written as well, the page with everything inside")
+    ] = False
     templates: (
         Annotated[PathText, Meta(description="a folder of Jinja templates that come before the report's own")]
         | UnsetType
@@ -268,5 +271,8 @@ class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=
             extra={"expects": "a list such as [{expected: shots/expected, actual: shots/actual}]"},
         ),
     ] = []
+    memory: Annotated[
+        int, Meta(ge=1, description="mebibytes that the pictures compared at once may take together, decoded")
+    ] = 1024
     baselines: BaselineFields = BaselineFields()
     report: ReportFields = ReportFields()

@@ -7,9 +7,8 @@ import stat
 from pathlib import Path
 
 from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.names import printable
+from pytest_imgdiff.names import CONFIG_NAMES, printable
 
-FILE_NAMES = ("imgdiff.yaml", "imgdiff.yml")
 MAX_BYTES = 256 * 1024
 
 
@@ -25,9 +24,9 @@ def find_config(start: Path) -> Path | None:
         ConfigError: the folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
     # lexists: a link that leads nowhere is a mistake to be told, not a missing file.
-    found = [start / name for name in FILE_NAMES if os.path.lexists(start / name)]
+    found = [start / name for name in CONFIG_NAMES if os.path.lexists(start / name)]
     if len(found) > 1:
-        both = " and ".join(FILE_NAMES)
+        both = " and ".join(CONFIG_NAMES)
         raise ConfigError(f"{label_of(start)}: both {both} are there; remove one of them")
     return found[0] if found else None
 

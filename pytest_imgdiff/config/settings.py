@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CALL = "assert_images_similar(...)"
 COMMAND_LINE = "command line"
+MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class ReportSettings:
     Attributes:
         folder: absolute.
         pictures: of which comparisons the report holds pictures.
+        self_contained: whether the page is written as one file, too.
         templates: a folder of templates that come before the report's own, or None.
         title: the headline.
     """
 
     folder: Path
     pictures: Literal["different", "failed", "all", "none"]
+    self_contained: bool
     templates: Path | None
     title: str
 
@@ -107,6 +110,7 @@ class Settings:
     scans: tuple[ScanSettings, ...]
     baselines: BaselineSettings
     report: ReportSettings
+    memory: int
 
     def policy_for(
         self, name: str, *, command_line: Mapping[str, Any] | None = None, call: Mapping[str, Any] | None = None
@@ -187,6 +191,7 @@ def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: Metr
         scans=tuple(_scan(scan, folder, origin, ("scans", index)) for index, scan in enumerate(fields.scans)),
         baselines=_baselines(fields.baselines, folder, origin),
         report=_report(fields.report, folder, origin),
+        memory=fields.memory * MEBIBYTE,
     )
 
 
@@ -213,7 +218,7 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
         raise origin.error(
             ("report", "templates"), f"there is no folder {templates}; relative paths start from {folder}"
         )
-    return ReportSettings(folder / fields.folder, fields.pictures, templates, fields.title)
+    return ReportSettings(folder / fields.folder, fields.pictures, fields.self_contained, templates, fields.title)
 
 
 def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> BaselineSettings:

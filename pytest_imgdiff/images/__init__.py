@@ -1,10 +1,49 @@
-"""Pictures in: any source to `Image`; the only room that knows BGR, EXIF, palettes, 16 bit and alpha."""
+"""Pictures in: any source to `Image`; the only room that knows BGR, EXIF, palettes, 16 bit and alpha.
+
+The door opens on first use: two equal files can be told so without NumPy and OpenCV.
+"""
 
 from __future__ import annotations
 
-from pytest_imgdiff.images.decoding import decode
-from pytest_imgdiff.images.encoding import encode_png
-from pytest_imgdiff.images.looking import is_picture_file
-from pytest_imgdiff.images.source import Source, SourceKind, read
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Source", "SourceKind", "decode", "encode_png", "is_picture_file", "read"]
+if TYPE_CHECKING:
+    from pytest_imgdiff.images.decoding import check, decode
+    from pytest_imgdiff.images.encoding import encode_png
+    from pytest_imgdiff.images.equal_files import are_one_picture
+    from pytest_imgdiff.images.extent import decoded_size
+    from pytest_imgdiff.images.looking import is_picture_file
+    from pytest_imgdiff.images.source import Source, SourceKind, read
+
+__all__ = [
+    "Source",
+    "SourceKind",
+    "are_one_picture",
+    "check",
+    "decode",
+    "decoded_size",
+    "encode_png",
+    "is_picture_file",
+    "read",
+]
+
+_FILES = {
+    "Source": "source",
+    "SourceKind": "source",
+    "are_one_picture": "equal_files",
+    "check": "decoding",
+    "decode": "decoding",
+    "decoded_size": "extent",
+    "encode_png": "encoding",
+    "is_picture_file": "looking",
+    "read": "source",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
+    globals()[name] = value  # from now on it is found without this detour
+    return value

@@ -6,7 +6,7 @@ Source: PNG Specification (Third Edition), section 11.3.6 (acTL, fcTL, fdAT).
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.images.animation import Disposal, Patch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.images.png_chunks import Chunk, ChunkList
-    from pytest_imgdiff.images.png_scanlines import Layout
+    from pytest_imgdiff.images.png_layout import Layout
 
 _CONTROL = struct.Struct(">IIIIIHHBB")
 _DISPOSAL: tuple[Disposal, ...] = ("keep", "clear", "restore")
@@ -74,7 +74,7 @@ def patches(
         UnreadableError: as `decode_rows` does.
     """
     for index, frame in enumerate(frames):
-        stored = replace(layout, width=frame.width, height=frame.height)
+        stored = layout._replace(width=frame.width, height=frame.height)
         pixels = decode_rows(frame.pieces, stored, palette, transparency)
         disposal = _DISPOSAL[frame.disposal]
         # The first frame has nothing before it to restore: the specification says that it is cleared.

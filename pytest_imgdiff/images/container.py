@@ -24,6 +24,7 @@ class Page:
         mode: channels and depth, such as ``RGB 8-bit``.
         orientation: the EXIF orientation to apply, 1 to 8.
         icc: the embedded ICC profile.
+        opaque: true where nothing in it can be transparent.
     """
 
     width: int
@@ -31,6 +32,7 @@ class Page:
     mode: str
     orientation: int = 1
     icc: bytes | None = None
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,7 @@ class Container:
         format: ``PNG``, ``JPEG``, ...
         pages: its frames or pages, in order; at least one.
         decode: yields the rasters of the pages with these indices (ascending), in that order.
+        check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
         notes: what the reader should know.
@@ -49,6 +52,7 @@ class Container:
     format: str
     pages: Sequence[Page]
     decode: Callable[[Sequence[int]], Iterator[Raster]]
+    check: Callable[[], None] | None = None
     cumulative: bool = False
     gamma: float | None = None
     notes: tuple[str, ...] = ()

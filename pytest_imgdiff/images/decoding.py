@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.image import Image, ImageInfo
 from pytest_imgdiff.images.avif import open_avif
 from pytest_imgdiff.images.bmp import open_bmp
 from pytest_imgdiff.images.gif import open_gif
@@ -21,7 +22,7 @@ from pytest_imgdiff.images.tiff import open_tiff
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.images.values import at_frame, frames_of_picture, raster_of_channels, raster_of_picture
 from pytest_imgdiff.images.webp import open_webp
-from pytest_imgdiff.model import DEFAULT_MAX_PIXELS, Image, ImageInfo
+from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     import PIL.Image
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.image import Pixels
     from pytest_imgdiff.images.container import Container, Raster
     from pytest_imgdiff.images.source import Source
-    from pytest_imgdiff.model import FrameChoice, Pixels
+    from pytest_imgdiff.model import FrameChoice
 
 _OPENERS: Mapping[Format, Callable[[bytes], Container]] = {
     "PNG": open_png,
@@ -44,6 +46,8 @@ _OPENERS: Mapping[Format, Callable[[bytes], Container]] = {
     "AVIF": open_avif,
 }
 
+_FIRST_TURNED = 5
+"""EXIF orientations from here on swap width and height."""
 _NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
 
 
@@ -66,6 +70,23 @@ def decode(
         BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
             lacks the frame.
     """
+    return _decoded(source, frames, max_pixels, _from_file)
+
+
+def check(source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Image, ...]:
+    """Return what `decode` does, and refuse what it refuses, with pixels that are decoded when they are asked for.
+
+    Of a PNG every chunk is read, and its rows are inflated; formats that only their decoder can check are decoded.
+    """
+    return _decoded(source, frames, max_pixels, _checked_file)
+
+
+def _decoded(
+    source: Source,
+    frames: FrameChoice,
+    max_pixels: int,
+    from_file: Callable[[Source, Format, bytes, FrameChoice, int], tuple[Image, ...]],
+) -> tuple[Image, ...]:
     if source.image is not None:
         return (source.image,)
     kind: str = source.kind
@@ -76,7 +97,7 @@ def decode(
             _chosen(frames, 1)
             return (_from_array(source, max_pixels),)
         kind = found = sniff(source.data)
-        return _from_file(source, found, source.data, frames, max_pixels)
+        return from_file(source, found, source.data, frames, max_pixels)
     except UnreadableError as error:
         hint = _NOT_A_PATH if (source.kind, error.kind) == ("bytes", "text") else ""
         raise BrokenImageError(source.label, error.kind or kind, printable(error.cause + hint)) from error.__cause__
@@ -116,27 +137,49 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
     container = _OPENERS[found](data)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
-    notes = container.notes + _extension_notes(source, found)
     images: list[Image] = []
     for index, raster in zip(indices, container.decode(indices), strict=True):
         page = container.pages[index]
-        pixels = _normal(oriented(raster, page.orientation))
-        info = ImageInfo(
-            label=source.label,
-            format="figure" if source.kind == "figure" else found,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            mode=page.mode,
-            frames=len(container.pages),
-            frame=index,
-            orientation=page.orientation,
-            icc=hashlib.sha256(page.icc).hexdigest() if page.icc else None,
-            gamma=container.gamma,
-            byte_size=len(data),
-            notes=notes,
-        )
-        images.append(Image(pixels, info, data))
+        pixels = _normal(oriented(raster, page.orientation), opaque=page.opaque)
+        size = pixels.shape[1], pixels.shape[0]
+        images.append(Image(pixels, _info(source, found, container, index, size), data, opaque=page.opaque))
     return tuple(images)
+
+
+def _checked_file(
+    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int
+) -> tuple[Image, ...]:
+    container = _OPENERS[found](data)
+    if container.check is None:
+        return _from_file(source, found, data, frames, max_pixels)
+    indices = _chosen(frames, len(container.pages))
+    _check_total(container, indices, max_pixels)
+    container.check()
+    page = container.pages[0]
+    size = (page.height, page.width) if page.orientation >= _FIRST_TURNED else (page.width, page.height)
+
+    def pixels() -> Pixels:
+        return _from_file(source, found, data, frames, max_pixels)[0].pixels
+
+    return (Image(pixels, _info(source, found, container, 0, size), data, opaque=page.opaque),)
+
+
+def _info(source: Source, found: Format, container: Container, index: int, size: tuple[int, int]) -> ImageInfo:
+    page = container.pages[index]
+    return ImageInfo(
+        label=source.label,
+        format="figure" if source.kind == "figure" else found,
+        width=size[0],
+        height=size[1],
+        mode=page.mode,
+        frames=len(container.pages),
+        frame=index,
+        orientation=page.orientation,
+        icc=hashlib.sha256(page.icc).hexdigest() if page.icc else None,
+        gamma=container.gamma,
+        byte_size=None if source.data is None else len(source.data),
+        notes=container.notes + _extension_notes(source, found),
+    )
 
 
 def _check_total(container: Container, indices: Sequence[int], max_pixels: int) -> None:
@@ -186,11 +229,12 @@ def _extension_notes(source: Source, found: Format) -> tuple[str, ...]:
     return (f"named {extension}, but holds {found}",) if named not in (None, found) else ()
 
 
-def _normal(raster: Raster) -> Pixels:
+def _normal(raster: Raster, *, opaque: bool = False) -> Pixels:
     """Return the raster contiguous and read-only, without the colour that full transparency hides."""
     pixels = np.ascontiguousarray(raster)
-    hidden = pixels[..., 3] == 0
-    if hidden.any():
-        pixels[hidden] = 0
+    if not opaque:
+        hidden = pixels[..., 3] == 0
+        if hidden.any():
+            pixels[hidden] = 0
     pixels.setflags(write=False)
     return pixels

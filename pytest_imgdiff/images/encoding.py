@@ -13,7 +13,7 @@ from pytest_imgdiff.images.container import full_scale
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Pixels
+    from pytest_imgdiff.image import Pixels
 
 
 def encode_png(pixels: Pixels) -> bytes:

@@ -36,7 +36,8 @@ def open_jpeg(file: bytes) -> Container:
     if header.components == _CMYK and not header.adobe:
         raise UnreadableError("CMYK without Adobe's marker: nothing says whether its inks are inverted; save it as RGB")
     orientation, orientation_note = orientation_of(header.exif)
-    page = Page(header.width, header.height, f"{_NAMES[header.components]} 8-bit", orientation, header.icc)
+    mode = f"{_NAMES[header.components]} 8-bit"
+    page = Page(header.width, header.height, mode, orientation, header.icc, opaque=True)
 
     def decode(_: Sequence[int]) -> Iterator[Raster]:
         yield _decoded(file, header)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,12 @@ from pytest_imgdiff.images.animation import composed
 from pytest_imgdiff.images.apng import list_frames, patches
 from pytest_imgdiff.images.container import Container, Page, Raster
 from pytest_imgdiff.images.orientation import orientation_of
-from pytest_imgdiff.images.png_chunks import ChunkList, list_chunks
-from pytest_imgdiff.images.png_pixels import check_colours, decode_rows
-from pytest_imgdiff.images.png_scanlines import Layout, check_scanlines
-from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.images.png_pixels import decode_rows
+from pytest_imgdiff.images.png_structure import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_HEADER = struct.Struct(">IIBBBBB")
 _LARGEST_PROFILE = 16 * 1024 * 1024
 _GAMMA_UNIT = 100_000
 
@@ -29,47 +25,31 @@ def open_png(file: bytes) -> Container:
     Raises:
         UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
     """
-    listed = list_chunks(file)
-    layout = _layout(listed.chunks[0].data(file))
-    palette, transparency = _data(file, listed, b"PLTE"), _data(file, listed, b"tRNS")
-    check_colours(layout, palette, transparency)
-    frames = list_frames(file, listed, layout)
-    orientation, orientation_note = orientation_of(_data(file, listed, b"eXIf"))
-    icc, profile_note = _profile(_data(file, listed, b"iCCP"))
-    trailing = f"{listed.trailing:,} bytes follow its end" if listed.trailing else None
-    page = Page(layout.width, layout.height, layout.mode, orientation, icc)
-
-    pieces = [chunk.view(file) for chunk in listed.chunks if chunk.type == b"IDAT"]
+    png = read_structure(file)
+    layout = png.layout
+    frames = list_frames(file, png.chunks, layout)
+    orientation, orientation_note = orientation_of(png.data(b"eXIf"))
+    icc, profile_note = _profile(png.data(b"iCCP"))
+    trailing = f"{png.chunks.trailing:,} bytes follow its end" if png.chunks.trailing else None
+    page = Page(layout.width, layout.height, layout.mode, orientation, icc, opaque=png.opaque)
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         if frames:
             # The default image need not be a frame of the animation; a damaged one is refused all the same.
-            check_scanlines(pieces, layout)
-            return composed(patches(frames, layout, palette, transparency), layout.width, layout.height, indices)
-        return iter([decode_rows(pieces, layout, palette, transparency)])
+            png.check_rows()
+            drawn = patches(frames, layout, png.palette, png.transparency)
+            return composed(drawn, layout.width, layout.height, indices)
+        return iter([decode_rows(png.pieces, layout, png.palette, png.transparency)])
 
     return Container(
         "PNG",
         (page,) * max(1, len(frames)),
         decode,
+        check=png.check_rows if png.rows_tell else None,
         cumulative=bool(frames),
-        gamma=_gamma(_data(file, listed, b"gAMA")),
+        gamma=_gamma(png.data(b"gAMA")),
         notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
     )
-
-
-def _layout(header: bytes) -> Layout:
-    if len(header) != _HEADER.size:
-        raise UnreadableError(f"its IHDR chunk has {len(header)} bytes where {_HEADER.size} belong")
-    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack(header)
-    if compression or filtering or interlace > 1:
-        raise UnreadableError("its header names a compression, filter or interlace method that PNG has not")
-    return Layout(width, height, depth, colour, bool(interlace))
-
-
-def _data(file: bytes, listed: ChunkList, kind: bytes) -> bytes | None:
-    chunk = listed.find(kind)
-    return None if chunk is None else chunk.data(file)
 
 
 def _gamma(data: bytes | None) -> float | None:

@@ -6,9 +6,9 @@ Source: W3C PNG Specification (Third Edition), sections 5 and 11.
 from __future__ import annotations
 
 import struct
-import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import deflate
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
@@ -25,8 +25,7 @@ _BEFORE_IDAT = frozenset({b"PLTE", b"tRNS", b"acTL"})
 _LARGEST_LENGTH = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Where a chunk's data lies in the file."""
 
     type: bytes
@@ -42,8 +41,7 @@ class Chunk:
         return memoryview(file)[self.start : self.start + self.length]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkList:
+class ChunkList(NamedTuple):
     """All chunks of a file, in order, IHDR first and IEND last.
 
     Attributes:
@@ -83,7 +81,7 @@ def list_chunks(file: bytes) -> ChunkList:
 
 def chunk_bytes(kind: bytes, data: bytes) -> bytes:
     """Return a whole chunk: length, type, data and CRC."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", deflate.crc32(kind + data))
 
 
 def _walk(file: bytes) -> Iterator[Chunk]:
@@ -99,7 +97,7 @@ def _walk(file: bytes) -> Iterator[Chunk]:
         end = at + 8 + length
         if end + 4 > len(file):
             raise UnreadableError(f"truncated: it ends inside the {_shown(kind)} chunk at byte {at}")
-        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", file, end)[0]:
+        if deflate.crc32(view[at + 4 : end]) != struct.unpack_from(">I", file, end)[0]:
             raise UnreadableError(f"damaged: wrong CRC in the {_shown(kind)} chunk at byte {at}")
         yield Chunk(kind, at + 8, length)
         if kind == b"IEND":

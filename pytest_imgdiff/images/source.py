@@ -11,10 +11,10 @@ import numpy as np
 import PIL.Image
 
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.image import Image
 from pytest_imgdiff.images.files import read_file, read_stream
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.images.values import Figure, checked_array, saved_figure
-from pytest_imgdiff.model import Image
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:

@@ -112,6 +112,8 @@ def _imported() -> Any:
             raise ModelUnavailableError(
                 f"ONNX Runtime is installed and cannot be imported: {in_one_line(error)}"
             ) from error
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()  # which would be kept in files of its own, and are nobody's business
     return onnxruntime
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Image
+    from pytest_imgdiff.image import Image
     from pytest_imgdiff.models.settings import ModelSettings, Resampling
     from pytest_imgdiff.views import Backdrop
 

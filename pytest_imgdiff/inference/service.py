@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.image import Image
     from pytest_imgdiff.inference.backends import Backend, ChosenBackend
-    from pytest_imgdiff.model import Image
     from pytest_imgdiff.models.settings import LocatedModel, ModelSettings
     from pytest_imgdiff.views import Backdrop
 

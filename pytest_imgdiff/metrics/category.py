@@ -20,8 +20,9 @@ from pytest_imgdiff.views import on_worse_backdrop
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.image import Image
     from pytest_imgdiff.inference.service import InferenceService
-    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.model import Mask
     from pytest_imgdiff.views import Backdrop
 
 Handle = Annotated[

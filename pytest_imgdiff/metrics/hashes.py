@@ -16,7 +16,8 @@ from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.views import eight_bit, on_worse_backdrop
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
     from pytest_imgdiff.views import Backdrop
 
 DEFAULT_HASH_SIZE = 8

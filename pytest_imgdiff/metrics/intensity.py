@@ -12,7 +12,8 @@ from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.views import compared_pixels, full_value, has_alpha
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
 
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4

@@ -17,7 +17,8 @@ from pytest_imgdiff.views import eight_bit, on_worse_backdrop
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
     from pytest_imgdiff.views import Backdrop
 
 Features = Annotated[int, msgspec.Meta(ge=10, le=5000)]

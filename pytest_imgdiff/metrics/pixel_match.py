@@ -15,7 +15,8 @@ from pytest_imgdiff.views import compared_pixels, full_value, strips
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Image, Mask, Pixels
+    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.model import Mask
 
 Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
 

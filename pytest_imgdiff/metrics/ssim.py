@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import Image, Mask
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
     from pytest_imgdiff.views import Backdrop
 
     Plane = NDArray[Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.junit import properties
-from pytest_imgdiff.report.results import read_results, results_schema, write_results
+from pytest_imgdiff.report.results import encoded, read_results, results_schema, write_results
 from pytest_imgdiff.report.summary import append_step_summary, markdown
 from pytest_imgdiff.report.words import counts, failure_text, summary_line, verdict_line
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "append_step_summary",
     "counts",
+    "encoded",
     "failure_text",
     "markdown",
     "properties",
@@ -29,13 +30,23 @@ __all__ = [
 ]
 
 
-def write_report(directory: Path, run: RunRecord, *, templates: Path | None = None) -> Path:
+def write_report(
+    directory: Path, run: RunRecord, *, templates: Path | None = None, self_contained: bool = False
+) -> Path:
     """Write ``results.json`` and the page into the directory and return the page's path.
 
     Args and errors are those of `pytest_imgdiff.report.page.write_page`. The results are written first: a
     template that is at fault costs the page, not the results.
+
+    Args:
+        directory: the report's folder; made where it is missing.
+        run: what to draw.
+        templates: a folder of the user's own templates and assets.
+        self_contained: write ``report.html`` as well, the page with everything inside, and return its path.
     """
     from pytest_imgdiff.report.page import write_page  # a failing test needs the words, not Jinja
+    from pytest_imgdiff.report.self_contained import write_self_contained
 
     write_results(directory, run)
-    return write_page(directory, run, templates=templates)
+    page = write_page(directory, run, templates=templates)
+    return write_self_contained(directory, run, templates=templates) if self_contained else page

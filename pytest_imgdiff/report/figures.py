@@ -2,83 +2,121 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report.data import Figure
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.report.data import Address
 
-MAIN_PICTURES = {
-    "expected": "Expected",
-    "actual": "Actual",
-    "mask": "Difference mask",
-    "actual_outlined": "Regions outlined",
-}
-"""Shown side by side, in this order."""
-OTHER_PICTURES = {
-    "expected_outlined": "Regions outlined in the expected image",
-    "overlay": "Difference over the dimmed actual image",
-}
-ENLARGED_BELOW = 160
-"""Pictures smaller than so many pixels in both directions are shown enlarged, pixel by pixel."""
-MOST_ENLARGED = 16
+MAIN_PICTURES = {"expected": "Expected", "actual": "Actual", "mask": "Difference mask"}
+"""Shown first, in this order."""
+THUMB = "thumb"
+"""The small picture that stands in the list."""
+DRIVE = re.compile("[A-Za-z]:")
+"""How a path begins on Windows that leaves the folder without a slash."""
 
 
-@dataclass(frozen=True, slots=True)
-class FigureView:
-    """One picture.
+class Pictures(Protocol):
+    """Where a page finds its pictures."""
 
-    Attributes:
-        key: its name among the record's artefacts.
-        href: relative address, percent-encoded.
-        width, height: what it takes on the page in CSS pixels, where there is room; None where the record
-            does not say.
-        enlarged: how many times it is magnified, 1 for not.
+    def address(self, path: str) -> Address | None:
+        """Return the address of the picture at this path below the report's folder; None where there is none."""
+
+    def pixels(self, path: str) -> str | None:
+        """Return the address of the script that holds the picture once more; None where there is none."""
+
+
+class LinkedPictures:
+    """Pictures that lie beside the page.
+
+    Args:
+        companions: path of a picture to the path of the script that holds it once more.
     """
 
-    key: str
-    caption: str
-    alt: str
-    href: str
-    width: int | None
-    height: int | None
-    enlarged: int
+    def __init__(self, companions: Mapping[str, str]) -> None:
+        self._companions = companions
+
+    def address(self, path: str) -> str:
+        """Return the path as a relative address; it is not looked whether there is a file."""
+        return address_of(path)
+
+    def pixels(self, path: str) -> str | None:
+        """Return the address of the picture's companion."""
+        companion = self._companions.get(path)
+        return None if companion is None else address_of(companion)
 
 
-def figures(record: ComparisonRecord) -> tuple[tuple[FigureView, ...], tuple[FigureView, ...]]:
-    """Return the pictures shown side by side, and those shown on request.
+def figures(record: ComparisonRecord, pictures: Pictures) -> list[Figure]:
+    """Return the pictures of a comparison but for the small one: both sides, the mask, then the others by name.
 
     Raises:
         ReportError: a picture's path is absolute or leads out of the report's folder.
     """
-    others = [name for name in OTHER_PICTURES if name in record.artefacts]
-    others += sorted(set(record.artefacts) - set(MAIN_PICTURES) - set(OTHER_PICTURES))
-    shown = tuple(_figure(record, name) for name in MAIN_PICTURES if name in record.artefacts)
-    return shown, tuple(_figure(record, name) for name in others)
+    names = [name for name in MAIN_PICTURES if name in record.artefacts]
+    names += sorted(record.artefacts.keys() - MAIN_PICTURES.keys() - {THUMB})
+    return list(_figures(record, names, pictures))
 
 
-def _figure(record: ComparisonRecord, name: str) -> FigureView:
-    caption = MAIN_PICTURES.get(name) or OTHER_PICTURES.get(name) or visible(name).replace("_", " ").capitalize()
+def thumb(record: ComparisonRecord, pictures: Pictures) -> Address | None:
+    """Return the address of the small picture, None where there is none; raises as `figures`."""
+    return pictures.address(picture_path(record, THUMB)) if THUMB in record.artefacts else None
+
+
+def picture_path(record: ComparisonRecord, name: str) -> str:
+    """Return the path of a picture, below the report's folder.
+
+    Raises:
+        ReportError: it is absolute, leads out of the folder, or is not in its plainest form.
+    """
+    path = record.artefacts[name]
+    parts = path.replace("\\", "/").split("/")
+    if "\0" in path or DRIVE.match(path) or not {"", ".", ".."}.isdisjoint(parts):
+        raise ReportError(
+            f"{visible(record.name)}: the picture {visible(name)} is at {visible(path)!r}; "
+            "a picture's path is relative to the report's folder and stays within it"
+        )
+    return path
+
+
+def address_of(path: str) -> str:
+    """Return a path below the report's folder as an address: percent-encoded, bytes that are not UTF-8 too.
+
+    Raises:
+        ReportError: the path holds a surrogate that stands for no byte; there can be no such file.
+    """
+    try:
+        return quote(path, safe="/", errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ReportError(f"{visible(path)}: no file can have this name") from error
+
+
+def _figures(record: ComparisonRecord, names: list[str], pictures: Pictures) -> Iterator[Figure]:
+    name_shown = visible(record.name)
+    for name in names:
+        path = picture_path(record, name)
+        address = pictures.address(path)
+        if address is None:
+            continue
+        caption = _caption(record, name)
+        width, height = _size(record, name)
+        yield Figure(
+            visible(name), caption, f"{caption} of {name_shown}", address, width, height, pictures.pixels(path)
+        )
+
+
+def _caption(record: ComparisonRecord, name: str) -> str:
+    caption = MAIN_PICTURES.get(name) or visible(name).replace("_", " ").capitalize()
     if name == "mask" and record.mask_metric is not None:
-        caption = f"{caption} ({visible(record.mask_metric)})"
-    width, height = _size(record, name)
-    enlarged = 1
-    if width and height and max(width, height) < ENLARGED_BELOW:
-        enlarged = min(MOST_ENLARGED, ENLARGED_BELOW // max(width, height))
-    return FigureView(
-        key=visible(name),
-        caption=caption,
-        alt=f"{caption} of {visible(record.name)}",
-        href=_address(record, name),
-        width=width * enlarged if width else None,
-        height=height * enlarged if height else None,
-        enlarged=enlarged,
-    )
+        return f"{caption} ({visible(record.mask_metric)})"
+    return caption
 
 
 def _size(record: ComparisonRecord, name: str) -> tuple[int | None, int | None]:
@@ -86,17 +124,6 @@ def _size(record: ComparisonRecord, name: str) -> tuple[int | None, int | None]:
     side = {"expected": record.expected, "actual": record.actual}.get(name)
     if side is not None:
         return side.width, side.height
-    if name in MAIN_PICTURES or name in OTHER_PICTURES or name.endswith("_heat"):
+    if name == "mask" or name.endswith("_heat"):
         return record.compared_width, record.compared_height
     return None, None
-
-
-def _address(record: ComparisonRecord, name: str) -> str:
-    path = record.artefacts[name]
-    posix, windows = PurePosixPath(path), PureWindowsPath(path)
-    if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts or not posix.name:
-        raise ReportError(
-            f"{visible(record.name)}: the picture {visible(name)} is at {visible(path)!r}; "
-            "a picture's path is relative to the report's folder and stays within it"
-        )
-    return quote(path, safe="/", errors="surrogateescape")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.text import thousands
@@ -32,6 +33,12 @@ def number(value: float, *, unlike: Iterable[float | None] = (), scale: int = 1)
     Returns:
         Three significant digits, or as many more as ``unlike`` asks for; integers keep all their digits.
     """
+    return _number(value, tuple(unlike), scale)
+
+
+@lru_cache(maxsize=1024)
+def _number(value: float, unlike: tuple[float | None, ...], scale: int) -> str:
+    """Return what `number` does; a page says the value and the limit of a score several times in a row."""
     exact = _exact(value)
     others = {_exact(other) for other in unlike if other is not None} - {exact}
     whole_digits = max(0, exact.adjusted() + 1)

@@ -1,40 +1,48 @@
-"""The HTML report: one page drawn by Jinja, its style and its script beside it."""
+"""The HTML report: a page, its scripts and styles, and the data that they show."""
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import jinja2
-
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.report.files import replace_file
-from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.report.companions import companions_of, write_companions
+from pytest_imgdiff.report.content import content_of, run_data
+from pytest_imgdiff.report.figures import LinkedPictures
+from pytest_imgdiff.report.files import replace_derived, replace_file
+from pytest_imgdiff.report.order import in_order
+from pytest_imgdiff.report.plain import plain_groups
+from pytest_imgdiff.report.script import receiving
+from pytest_imgdiff.report.templates import ASSETS, Templates, asset_bytes
 from pytest_imgdiff.report.view import page_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from pytest_imgdiff.record import RunRecord
-    from pytest_imgdiff.report.view import PageView
 
 PAGE = "index.html"
 PAGE_TEMPLATE = "report.html.j2"
-ASSETS = ("imgdiff.css", "imgdiff.js")
-SHIPPED_MARK = "!"
-"""Before a template's name: the one that is shipped, though the user has one of this name."""
+PLAIN_PAGE = "plain.html"
+PLAIN_TEMPLATE = "plain.html.j2"
+SERVERS_OWN = ("live", "upload")
+"""How the assets are called that only `pytest-imgdiff serve` shows."""
+DATA = "data"
+RUN_SCRIPT = f"{DATA}/run.js"
 
 
 def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None) -> Path:
-    """Draw the run as ``index.html`` into the directory, with ``imgdiff.css`` and ``imgdiff.js`` beside it.
+    """Draw the run into the directory: ``index.html``, ``plain.html``, ``assets`` and ``data``.
 
-    The page works from ``file://``, names nothing outside its folder and reads without JavaScript. The
-    pictures that the records name are expected below the directory; they are linked, not looked at.
+    The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds every comparison
+    without scripts, and is what one prints. The pictures that the records name are expected below the directory;
+    those of the failures are written once more as scripts, so that the page may tell colours. Nothing is written
+    before everything is drawn, and ``index.html`` comes last.
 
     Args:
         directory: the report's folder; made where it is missing.
         run: what to draw.
-        templates: a folder of the user's own templates and assets. What it holds is taken before what is
-            shipped; ``{% extends "!report.html.j2" %}`` reaches the shipped one of the same name.
+        templates: a folder of the user's own templates and assets, see `Templates`.
 
     Returns:
         The path of the page.
@@ -43,77 +51,28 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
         ReportError: a file cannot be written, a picture's path leads out of the folder, or a template of the
             user's is at fault (the message names its file and line).
     """
-    folders = [shipped_templates()]
-    if templates is not None:
-        if not templates.is_dir():
-            raise ReportError(f"{visible(str(templates))}: no such folder: report templates are looked for there")
-        folders.insert(0, templates)
-    page = _rendered(page_view(run), folders)
-    for name in ASSETS:
-        replace_file(directory / name, _asset(name, folders))
+    shelf = Templates(templates)
+    view = page_view(run)
+    records = in_order(run.comparisons)
+    companions = companions_of(directory, records)
+    content = content_of(records, run.columns, LinkedPictures(companions))
+    page = shelf.rendered(PAGE_TEMPLATE, page=view)
+    plain = shelf.rendered(PLAIN_TEMPLATE, page=view, groups=plain_groups(content))
+    run_script = receiving("run", run_data(run, view, content.rows))
+    assets = {name: asset_bytes(path) for name, path in shelf.assets().items() if not name.startswith(SERVERS_OWN)}
+
+    write_companions(directory, companions)
+    for name, asset in assets.items():
+        replace_derived(directory / ASSETS / name, asset)
+    _write_shards(directory / DATA, content.shards)
+    replace_file(directory / RUN_SCRIPT, run_script)
+    replace_file(directory / PLAIN_PAGE, plain.encode())
     return replace_file(directory / PAGE, page.encode())
 
 
-def shipped_templates() -> Path:
-    """Return the folder of the templates that come with the package."""
-    installed = Path(__file__).with_name("templates")
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "reports" / "templates"
-
-
-def _environment(folders: list[Path]) -> jinja2.Environment:
-    loaders = [jinja2.FileSystemLoader(folder) for folder in folders]
-    shipped = jinja2.PrefixLoader({"": loaders[-1]}, delimiter=SHIPPED_MARK)
-    return jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        loader=jinja2.ChoiceLoader([*loaders, shipped]),
-    )
-
-
-def _rendered(page: PageView, folders: list[Path]) -> str:
-    try:
-        return _environment(folders).get_template(PAGE_TEMPLATE).render(page=page)
-    except jinja2.TemplateSyntaxError as error:
-        source = error.filename or error.name or PAGE_TEMPLATE
-        raise ReportError(f"{visible(source)}:{error.lineno}: {visible(error.message or 'syntax error')}") from error
-    except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to mend
-        place = _users_place(error, folders)
-        if place is None:
-            raise
-        raise ReportError(f"{place}: {_fault(error)}") from error
-
-
-def _users_place(error: Exception, folders: list[Path]) -> str | None:
-    """Return file and line of the user's template that the error came through, the innermost one."""
-    if len(folders) == 1:
-        return None
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if Path(frame.filename).is_relative_to(folders[0]):
-            return f"{visible(frame.filename)}:{frame.lineno}"
-    # Raised while a template was read: it has no lines yet.
-    unread = isinstance(error, (jinja2.TemplateError, OSError, UnicodeDecodeError))
-    return visible(str(folders[0])) if unread else None
-
-
-def _fault(error: Exception) -> str:
-    if isinstance(error, jinja2.TemplateNotFound):
-        return f"there is no template {visible(str(error))!r}"
-    if isinstance(error, UnicodeDecodeError):
-        return f"a template is not UTF-8: {visible(str(error))}"
-    if isinstance(error, jinja2.TemplateError):
-        return visible(str(error))
-    return visible(f"{type(error).__name__}: {error}")
-
-
-def _asset(name: str, folders: list[Path]) -> bytes:
-    for folder in folders:
-        path = folder / name
-        if path.is_file():
-            try:
-                return path.read_bytes()
-            except OSError as error:
-                raise ReportError(f"{visible(str(path))}: cannot be read: {error.strerror or error}") from error
-    raise ReportError(f"{name}: missing from the installed package; install pytest-imgdiff again")
+def _write_shards(folder: Path, shards: Sequence[bytes]) -> None:
+    """Write the details, and remove those of a larger report that was here before."""
+    written = {replace_derived(folder / f"details-{number}.js", shard) for number, shard in enumerate(shards)}
+    for path in set(folder.glob("details-*.js")) - written:
+        with suppress(OSError):  # nothing asks for it
+            path.unlink()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.record import VERSION, RunRecord
+from pytest_imgdiff.record import VERSION, ComparisonRecord, RunRecord
 from pytest_imgdiff.report.files import replace_file
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 RESULTS_FILE = "results.json"
@@ -36,7 +37,7 @@ def write_results(directory: Path, run: RunRecord) -> Path:
     Raises:
         ReportError: the file cannot be written, or the run holds what JSON cannot (NaN, a lone surrogate).
     """
-    return replace_file(directory / RESULTS_FILE, _encoded(run))
+    return replace_file(directory / RESULTS_FILE, encoded(run))
 
 
 def read_results(path: Path) -> RunRecord:
@@ -72,20 +73,28 @@ def results_schema() -> dict[str, Any]:
     return {"$schema": SCHEMA_DIALECT, **msgspec.json.schema(RunRecord)}
 
 
-def _encoded(run: RunRecord) -> bytes:
-    """Encode the run, sure that reading gives the same run again: NaN would silently become null."""
+def encoded(run: RunRecord) -> Iterator[bytes]:
+    """Yield the run as JSON, a comparison to a line: of a hundred thousand no more than one stands in memory twice.
+
+    Raises:
+        ReportError: as `write_results`: NaN would silently become null, and a tuple a list.
+    """
+    around = _checked(msgspec.structs.replace(run, comparisons=[]), "outside the comparisons")
+    before, empty, after = around.partition(b'"comparisons":[]')
+    yield before + empty[:-1]
+    for index, record in enumerate(run.comparisons):
+        line = _checked(record, f"comparison {visible(record.name)!r}")
+        yield (b",\n" if index else b"\n") + line
+    yield b"\n]" + after + b"\n"
+
+
+def _checked(value: RunRecord | ComparisonRecord, where: str) -> bytes:
+    """Encode it, sure that reading gives the same again."""
     try:
-        content = msgspec.json.encode(run, order="deterministic")
-        same = msgspec.json.decode(content, type=RunRecord) == run
+        content = msgspec.json.encode(value, order="deterministic")
+        same = msgspec.json.decode(content, type=type(value)) == value
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise ReportError(f"{RESULTS_FILE}: the run cannot be written as JSON: {visible(str(error))}") from error
     if not same:
-        raise ReportError(f"{RESULTS_FILE}: the run holds what JSON cannot (NaN, a tuple): {_first_unlike(run)}")
-    return msgspec.json.format(content, indent=2) + b"\n"
-
-
-def _first_unlike(run: RunRecord) -> str:
-    for record in run.comparisons:
-        if msgspec.json.decode(msgspec.json.encode(record), type=type(record)) != record:
-            return f"comparison {visible(record.name)!r}"
-    return "outside the comparisons"
+        raise ReportError(f"{RESULTS_FILE}: the run holds what JSON cannot (NaN, a tuple): {where}")
+    return content

@@ -1,4 +1,4 @@
-"""The run as Markdown, for the page of a continuous-integration job."""
+"""The run as Markdown, for a pull request or the page of a continuous-integration job."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
 from pytest_imgdiff.report.order import worst_first
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, verdict_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.record import ComparisonRecord, RunRecord
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST_FAILURES = 50
-"""Rows of the table; GitHub drops a step summary of more than 1 MiB."""
+"""Rows of the table of what failed."""
+MOST_THUMBNAILS = 12
+THUMBNAIL_WIDTH = 160
+LARGEST = 60_000
+"""Bytes of the whole: GitHub takes comments of 65 536 characters and step summaries of 1 MiB, and drops larger ones."""
 MOST_UNRECORDED = 20
 LONGEST_NAME = 120
 LONGEST_LINE = 300
@@ -27,9 +32,28 @@ MARKUP = re.compile(r"""[!"#$&'*+:<>?@\[\\\]^_`{|}~]|(?<=www)\.""", re.IGNORECAS
 """Whatever Markdown, its extensions or HTML take for markup within a line, or for an address to link."""
 
 
-def markdown(run: RunRecord) -> str:
-    """Return the run as GitHub-flavoured Markdown: counts, what is missing, the failures, the worst first."""
-    return "\n\n".join(_blocks(run)) + "\n"
+def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
+    """Return the run as GitHub-flavoured Markdown: counts, what is missing, the failures, the worst first.
+
+    It is at most `LARGEST` bytes long; failures that find no room are counted.
+
+    Args:
+        run: what to tell.
+        pictures: shows the small pictures of the worst failures, by addresses that begin with this: nothing for
+            addresses relative to the report's folder, else where the folder is published, with its final slash.
+
+    Raises:
+        ReportError: pictures are asked for, and the path of one leads out of the report's folder.
+    """
+    blocks = [f"## {_escaped(shortened(visible(run.title), LONGEST_NAME))}"]
+    if not run.complete:
+        blocks.append(_warning(run))
+    blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
+    failures = worst_first([record for record in run.comparisons if not record.passed])
+    if failures:
+        room = LARGEST - len("\n\n".join(blocks).encode()) - _CLOSING
+        blocks += _failures(failures, _columns(run, failures, pictures), room)
+    return "\n\n".join(blocks) + "\n"
 
 
 def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
@@ -61,20 +85,59 @@ def _require_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is no regular file")
 
 
-def _blocks(run: RunRecord) -> Iterator[str]:
-    yield f"## {_escaped(shortened(visible(run.title), LONGEST_NAME))}"
-    if not run.complete:
-        yield _warning(run)
-    yield _counts_table(run) if run.comparisons else "**No image was compared.**"
-    failures = worst_first([record for record in run.comparisons if not record.passed])
-    if failures:
-        rows = ["| failed | verdict | what |", "| --- | --- | --- |"]
-        for record in failures[:MOST_FAILURES]:
-            line = _escaped(shortened(verdict_line(record), LONGEST_LINE))
-            rows.append(f"| {_code(record.name)} | {record.verdict} | {line} |")
-        yield "\n".join(rows)
-    if len(failures) > MOST_FAILURES:
-        yield f"and {thousands(len(failures) - MOST_FAILURES)} more"
+_CLOSING = 100
+"""Bytes that the table's surroundings take."""
+
+
+class _Columns:
+    """The columns of the table of failures: the run, where several were merged, and a picture, where one is shown."""
+
+    def __init__(self, *, runs: bool, pictures: str | None) -> None:
+        self._runs = runs
+        self._pictures = pictures
+
+    @property
+    def heads(self) -> list[str]:
+        return ["failed", *(["run"] if self._runs else []), "verdict", "what", *([""] if self._shows else [])]
+
+    @property
+    def _shows(self) -> bool:
+        return self._pictures is not None
+
+    def cells(self, record: ComparisonRecord, rank: int) -> list[str]:
+        line = _escaped(shortened(verdict_line(record), LONGEST_LINE))
+        run = [_code(record.column or "")] if self._runs else []
+        return [_code(record.name), *run, record.verdict, line, *([self._picture(record, rank)] if self._shows else [])]
+
+    def _picture(self, record: ComparisonRecord, rank: int) -> str:
+        if THUMB not in record.artefacts or rank >= MOST_THUMBNAILS:
+            return ""
+        address = _escaped(f"{self._pictures}{address_of(picture_path(record, THUMB))}")
+        return f'<img src="{address}" alt="" width="{THUMBNAIL_WIDTH}">'
+
+
+def _columns(run: RunRecord, failures: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
+    shown = any(THUMB in record.artefacts for record in failures)
+    return _Columns(runs=bool(run.columns), pictures=pictures if shown else None)
+
+
+def _failures(failures: Sequence[ComparisonRecord], columns: _Columns, room: int) -> Iterator[str]:
+    rows = [_row(columns.heads), _row(["---"] * len(columns.heads))]
+    room -= sum(len(row.encode()) + 1 for row in rows)
+    for rank, record in enumerate(failures[:MOST_FAILURES]):
+        row = _row(columns.cells(record, rank))
+        room -= len(row.encode()) + 1
+        if room < 0:
+            break
+        rows.append(row)
+    yield "\n".join(rows)
+    more = len(failures) - len(rows) + 2
+    if more:
+        yield f"and {thousands(more)} more"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _warning(run: RunRecord) -> str:

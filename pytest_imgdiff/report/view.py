@@ -1,116 +1,25 @@
-"""What the page shows, as plain data between the records and the templates."""
+"""What the templates draw, as plain data between the records and them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from pytest_imgdiff.report.figures import FigureView, figures
-from pytest_imgdiff.report.numbers import byte_size, number, percent
-from pytest_imgdiff.report.order import worst_first
-from pytest_imgdiff.report.scores import limit_checks, measured, value_text
+from pytest_imgdiff.report.data import Outcome
+from pytest_imgdiff.report.rows import outcome_of
 from pytest_imgdiff.report.text import counted, thousands, visible
-from pytest_imgdiff.report.words import (
-    HEADLINES,
-    VERDICTS,
-    accept_command,
-    counts,
-    incompleteness,
-    nearest_limits,
-    region_words,
-    size_choice,
-    summary_line,
-    verdict_line,
-    warned,
-)
+from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, summary_line
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.record import RunRecord
 
-Outcome = Literal["failed", "warned", "passed"]
-MOST_REGIONS = 20
-"""Rows of a section's table of regions."""
-NOTHING = "\N{EN DASH}"
-"""In a cell of a side that has no such fact."""
-DIGEST_SHOWN = 16
-"""Characters of a SHA-256 that tell two files apart at a glance; results.json has them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleView:
-    """A row of the table of rules."""
-
-    metric: str
-    value: str
-    limits: tuple[str, ...]
-    margins: tuple[str, ...]
-    outcome: Outcome
-    verdict: str
-    details: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RegionView:
-    """A row of the table of regions."""
-
-    box: str
-    area: str
-    peak: str
-
-
-@dataclass(frozen=True, slots=True)
-class FactView:
-    """A row of the table of both files."""
-
-    name: str
-    expected: str
-    actual: str
-    differs: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonView:
-    """A section of the page, or a row of the table of what passed.
-
-    Attributes:
-        anchor: of the section; made from the name, so that links hold from run to run.
-        search: what the search box looks in, in lower case.
-        line: the verdict line.
-        nearest_limits: the limits that would have passed.
-        figures: shown side by side.
-        more_figures: shown on request.
-        hidden_regions: how many regions the table leaves out.
-    """
-
-    anchor: str
-    name: str
-    search: str
-    verdict: str
-    outcome: Outcome
-    headline: str
-    line: str
-    test: str | None
-    written: str | None
-    accept: str | None
-    size_choice: str | None
-    ignored: str | None
-    figures: tuple[FigureView, ...]
-    more_figures: tuple[FigureView, ...]
-    rules: tuple[RuleView, ...]
-    nearest_limits: str | None
-    regions: tuple[RegionView, ...]
-    region_count: str
-    hidden_regions: int
-    facts: tuple[FactView, ...]
-    notes: tuple[str, ...]
-    seconds: str
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class FilterView:
-    """A button that shows only some comparisons."""
+    """How many comparisons there are of one kind."""
 
     facet: Literal["outcome", "verdict"]
     key: str
@@ -119,100 +28,52 @@ class FilterView:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """The whole page.
+    """All of a page but for its comparisons; every text is fit to be shown.
 
     Attributes:
         outcome: ``failed`` as well where nothing was compared or the run is incomplete.
-        failed: the worst first.
-        warned, passed: in the order of the run.
+        incompleteness: what an incomplete run lacks, None of a complete one.
+        unrecorded: what was collected and did not run to its end.
+        total: how many comparisons the run holds.
+        filters: the kinds that there are.
+        columns: the runs that were merged into this one.
+        self_contained: whether the page is one file: there is nothing beside it to link to.
     """
 
     title: str
-    outcome: Outcome
+    outcome: Literal["failed", "passed"]
     headline: str
     summary: str
     incompleteness: str | None
     unrecorded: tuple[str, ...]
+    total: int
     filters: tuple[FilterView, ...]
-    failed: tuple[ComparisonView, ...]
-    warned: tuple[ComparisonView, ...]
-    passed: tuple[ComparisonView, ...]
+    columns: tuple[str, ...]
     unused_baselines: tuple[str, ...]
     tool: str
     packages: tuple[tuple[str, str], ...]
-
-    @property
-    def total(self) -> int:
-        """How many comparisons the run holds."""
-        return len(self.failed) + len(self.warned) + len(self.passed)
+    self_contained: bool
 
 
-def page_view(run: RunRecord) -> PageView:
-    """Return the page of a run.
-
-    Raises:
-        ReportError: a picture's path leads out of the report's folder.
-    """
-    groups: dict[Outcome, list[ComparisonRecord]] = {"failed": [], "warned": [], "passed": []}
-    for record in run.comparisons:
-        groups[_outcome(record)].append(record)
-    failed, warned_ones = groups["failed"], groups["warned"]
-    outcome: Outcome = "warned" if warned_ones else "passed"
-    if failed or not run.complete or not run.comparisons:
-        outcome = "failed"
+def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
+    """Return the page of a run."""
+    failed = sum(not record.passed for record in run.comparisons)
+    passed = run.comparisons and not failed and run.complete
     return PageView(
         title=visible(run.title),
-        outcome=outcome,
-        headline=_headline(run, len(failed)),
+        outcome="passed" if passed else "failed",
+        headline=_headline(run, failed),
         summary=summary_line(run),
         incompleteness=None if run.complete else incompleteness(run),
         unrecorded=tuple(visible(name) for name in run.unrecorded),
-        filters=_filters(run, {key: len(records) for key, records in groups.items()}),
-        failed=tuple(comparison_view(record) for record in worst_first(failed)),
-        warned=tuple(comparison_view(record) for record in warned_ones),
-        passed=tuple(comparison_view(record) for record in groups["passed"]),
+        total=len(run.comparisons),
+        filters=_filters(run),
+        columns=tuple(visible(column) for column in run.columns),
         unused_baselines=tuple(visible(name) for name in run.unused_baselines),
         tool=visible(f"{run.tool.name} {run.tool.version}"),
         packages=tuple((visible(name), visible(version)) for name, version in sorted(run.tool.packages.items())),
+        self_contained=self_contained,
     )
-
-
-def comparison_view(record: ComparisonRecord) -> ComparisonView:
-    """Return what the page shows of one comparison; raises as `page_view`."""
-    shown, more = figures(record)
-    return ComparisonView(
-        anchor=f"c-{hashlib.sha256(record.name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}",
-        name=visible(record.name),
-        search=visible(f"{record.name} {record.test or ''}").lower(),
-        verdict=record.verdict,
-        outcome=_outcome(record),
-        headline=HEADLINES[record.verdict],
-        line=verdict_line(record),
-        test=None if record.test is None else visible(record.test),
-        written=None if record.written is None else visible(record.written),
-        accept=accept_command(record),
-        size_choice=size_choice(record),
-        ignored=percent(record.ignored, unlike=(1.0,)) if record.ignored else None,
-        figures=shown,
-        more_figures=more,
-        rules=tuple(_rule(score) for score in record.scores),
-        nearest_limits=nearest_limits(record),
-        regions=tuple(
-            RegionView(region_words(region), thousands(region.area), percent(region.peak))
-            for region in record.regions[:MOST_REGIONS]
-        ),
-        region_count=counted(record.region_count, "region"),
-        hidden_regions=max(0, record.region_count - MOST_REGIONS),
-        facts=_facts(record.expected, record.actual),
-        notes=tuple(visible(note) for note in record.notes),
-        seconds=f"{number(record.seconds)} s",
-    )
-
-
-def _outcome(record: ComparisonRecord) -> Outcome:
-    if not record.passed:
-        return "failed"
-    return "warned" if warned(record) else "passed"
 
 
 def _headline(run: RunRecord, failed: int) -> str:
@@ -225,80 +86,10 @@ def _headline(run: RunRecord, failed: int) -> str:
     return passed if run.complete else f"{passed}, others did not run"
 
 
-def _filters(run: RunRecord, outcomes: dict[Outcome, int]) -> tuple[FilterView, ...]:
-    by_verdict = counts(run)
+def _filters(run: RunRecord) -> tuple[FilterView, ...]:
+    outcomes = Counter(outcome_of(record) for record in run.comparisons)
+    verdicts = counts(run)
     return (
-        *(FilterView("outcome", key, thousands(count)) for key, count in outcomes.items() if count),
-        *(FilterView("verdict", key, thousands(by_verdict[key])) for key in VERDICTS if by_verdict[key]),
+        *(FilterView("outcome", key, thousands(outcomes[key])) for key in OUTCOMES if outcomes[key]),
+        *(FilterView("verdict", key, thousands(verdicts[key])) for key in VERDICTS if verdicts[key]),
     )
-
-
-def _rule(score: ScoreRecord) -> RuleView:
-    checks = limit_checks(score)
-    verdict = "fails" if not score.passed else "passes, with a warning" if score.warned else "passes"
-    if score.omitted is not None:
-        verdict = "not judged"
-    limits = [f"{check.sign_that_holds} {check.limit}" for check in checks]
-    margins = [check.margin for check in checks]
-    if score.warn is not None:
-        sign = "<=" if score.direction == "distance" else ">="
-        limits.append(f"{sign} {value_text(score, score.warn)} (warning)")
-    return RuleView(
-        metric=visible(score.metric),
-        value=measured(score),
-        limits=tuple(limits),
-        margins=tuple(margins),
-        outcome="failed" if not score.passed else "warned" if score.warned or score.omitted else "passed",
-        verdict=verdict,
-        details=tuple((visible(key), _detail(value)) for key, value in sorted(score.details.items())),
-    )
-
-
-def _facts(expected: SideRecord | None, actual: SideRecord | None) -> tuple[FactView, ...]:
-    """Return what is known of both files, rows that say something only."""
-    if expected is None and actual is None:
-        return ()
-    sides = [{} if side is None else _facts_of(side) for side in (expected, actual)]
-    names = dict.fromkeys([*sides[0], *sides[1]])
-    rows = []
-    for name in names:
-        left, right = (side.get(name, NOTHING) for side in sides)
-        differs = left != right and expected is not None and actual is not None and name != "file"
-        rows.append(FactView(name, left, right, differs))
-    return tuple(rows)
-
-
-def _facts_of(side: SideRecord) -> dict[str, str]:
-    facts = {
-        "file": visible(side.label),
-        "format": visible(side.format),
-        "pixels": f"{side.width} x {side.height}",
-        "mode": visible(side.mode),
-    }
-    if side.byte_size is not None:
-        facts["size"] = byte_size(side.byte_size)
-    if side.frames > 1:
-        facts["frame"] = f"{side.frame} of {side.frames}, counted from 0"
-    if side.orientation > 1:
-        facts["EXIF orientation"] = f"{side.orientation}, applied"
-    if side.gamma is not None:
-        facts["gamma"] = f"{number(side.gamma)}, not applied"
-    if side.icc is not None:
-        facts["ICC profile"] = f"SHA-256 {visible(side.icc)[:DIGEST_SHOWN]}…, not applied"
-    facts["SHA-256"] = f"{visible(side.digest)[:DIGEST_SHOWN]}…"
-    return facts
-
-
-def _detail(value: Any) -> str:
-    """Return a metric's further fact: a number in few digits, anything else as it stands in the JSON."""
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
-    if isinstance(value, int):
-        return thousands(value)
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, dict) and value.keys() >= {"label", "probability"}:  # what a classifier takes a picture for
-        return f"{visible(str(value['label']))} {percent(value['probability'])}"
-    if isinstance(value, list) and value:
-        return ", ".join(_detail(item) for item in value)
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

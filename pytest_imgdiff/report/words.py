@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from pytest_imgdiff.names import IDENTICAL
 from pytest_imgdiff.record import VerdictName
 from pytest_imgdiff.report.scores import is_skipped, limit_checks, passing_rule, sentence
 from pytest_imgdiff.report.text import counted, thousands, visible
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
-DIFFERENCE_PICTURES = ("overlay", "actual_outlined", "mask")
-"""The pictures that show where two images differ, the most telling first."""
 HEADLINES = {
     "different": "images differ",
     "missing": "no expected image",
@@ -31,7 +30,7 @@ DEFAULT_REASONS = {
     "resized": "the sizes differ",
     "broken": "an image could not be read",
 }
-EQUALITIES = {"bytes": "identical, byte for byte", "pixels": "identical, pixel for pixel"}
+EQUALITIES = {"bytes": IDENTICAL, "pixels": "identical, pixel for pixel"}
 
 NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
 """What images call the sources that the reader cannot open as a file of that name."""
@@ -222,11 +221,9 @@ def _path_lines(record: ComparisonRecord, directory: str | None) -> Iterator[tup
             yield name, f"{text}, shown in {picture}" if picture and side.label in NOT_FILES else text
         elif picture is not None:
             yield name, picture
-    for name in DIFFERENCE_PICTURES:
-        picture = _picture_path(record, name, directory)
-        if picture is not None:
-            yield "difference", picture
-            return
+    mask = _picture_path(record, "mask", directory)
+    if mask is not None:
+        yield "difference", mask
 
 
 def _picture_path(record: ComparisonRecord, name: str, directory: str | None) -> str | None:

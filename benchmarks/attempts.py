@@ -1,0 +1,31 @@
+"""What cannot be measured says why, in its row, and keeps nothing else from being measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.goals import goal
+from benchmarks.processes import MeasuringError
+from benchmarks.rivals import UnavailableError
+from benchmarks.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+PROBLEMS = (UnavailableError, MeasuringError)
+
+
+def attempted(name: str, measured: Callable[[], Row]) -> Row:
+    """Return the row that is measured, or one with the reason why it was not."""
+    try:
+        return measured()
+    except PROBLEMS as problem:
+        return Row(goal(name), note=str(problem))
+
+
+def all_attempted(names: Iterable[str], measured: Callable[[], list[Row]]) -> list[Row]:
+    """Return the rows that are measured together, or one for each name with the reason why they were not."""
+    try:
+        return measured()
+    except PROBLEMS as problem:
+        return [Row(goal(name), note=str(problem)) for name in names]

@@ -1,0 +1,102 @@
+"""Our own calls."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_imgdiff import Image, MetricError, Policy, Registry, Rule, compare
+from pytest_imgdiff.artefacts import one_bit_png
+from pytest_imgdiff.images import decode, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WARM = 64
+"""Side of the pictures that are compared before the first run, so that it finds everything imported."""
+
+
+def pair(expected: str, actual: str, mask: str | None = None, antialiasing: str = "ignore") -> Callable[[], Any]:
+    """Compare two files; write the mask where one is asked for. Returns the count and the number of regions."""
+    registry = Registry()
+    policy = Policy(rules=(Rule("perceptual", options=(("antialiasing", antialiasing),), max=0.0),))
+    _warm(policy, registry)
+
+    def compared() -> tuple[int, int]:
+        comparison = compare(Path(expected), Path(actual), policy, registry=registry)
+        if comparison.verdict == "broken":
+            raise ValueError(comparison.reason)
+        if mask is not None and comparison.mask is not None:
+            Path(mask).write_bytes(one_bit_png(comparison.mask))
+        return int(comparison.scores[0].details["pixels"]), len(comparison.regions)
+
+    return compared
+
+
+def folder(expected: str, actual: str) -> Callable[[], Any]:
+    """Compare each file of a tree with its counterpart, one after the other. Returns how many passed."""
+    registry, policy = Registry(), Policy()
+    _warm(policy, registry)
+    names = sorted(path.relative_to(expected) for path in Path(expected).rglob("*.png"))
+
+    def compared() -> int:
+        pairs = ((expected / name, actual / name) for name in names)
+        return sum(compare(*files, policy, registry=registry).passed for files in pairs)
+
+    return compared
+
+
+def distance(expected: str, actual: str, metric: str) -> Callable[[], Any]:
+    """Compare two files by the rule that this metric, a distance, is 0. Returns its value."""
+    registry, policy = Registry(), Policy(rules=(Rule(metric, max=0.0),))
+    _warm(policy, registry)
+    return lambda: compare(Path(expected), Path(actual), policy, registry=registry).scores[0].value
+
+
+def decoded(expected: str, actual: str) -> Callable[[], Any]:
+    """Read and decode two files, one after the other. Returns their sizes."""
+    return lambda: [_image(path).size for path in (expected, actual)]
+
+
+def metric(expected: str, actual: str, name: str, keep: str | None = None) -> Callable[[], Any]:
+    """Measure one metric of two decoded pictures, of which nothing was derived before. Returns its value.
+
+    Args:
+        expected: the file of one picture.
+        actual: of the other.
+        name: the metric.
+        keep: a ``.npy`` file for the metric's map.
+    """
+    measured = Registry().metric(name)
+    first, second = _image(expected), _image(actual)
+    with suppress(MetricError):  # some metrics have no value for pictures as small and plain as this
+        measured.measure(_corner(first), _corner(second), None)
+
+    def measure() -> float:
+        result = measured.measure(Image(first.pixels, first.info), Image(second.pixels, second.info), None)
+        if keep is not None and result.heat is not None:
+            np.save(keep, result.heat)
+        return float(result.value)
+
+    return measure
+
+
+def _image(path: str) -> Image:
+    [image] = decode(read(Path(path)))
+    return image
+
+
+def _corner(image: Image) -> Image:
+    return Image(image.pixels[:WARM, :WARM].copy(), image.info)
+
+
+def _warm(policy: Policy, registry: Registry) -> None:
+    blank = np.zeros((WARM, WARM, 3), np.uint8)
+    changed = blank.copy()
+    changed[8:16, 8:16] = 255
+    comparison = compare(blank, changed, policy, registry=registry)
+    if comparison.mask is not None:
+        one_bit_png(comparison.mask)

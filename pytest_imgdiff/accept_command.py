@@ -1,0 +1,125 @@
+"""``pytest-imgdiff accept``: a manifest's decisions, or pictures of a report by their names, become baselines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, get_args
+
+from pytest_imgdiff.accepting import Result, carry_out
+from pytest_imgdiff.config import find_config, glob_matches, load_settings
+from pytest_imgdiff.config.reading import label_of
+from pytest_imgdiff.environment import in_ci
+from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.manifest import Decision, read_manifest
+from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report.results import RESULTS_FILE
+from pytest_imgdiff.report.text import counted, visible
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pytest_imgdiff.accepting import Carried
+    from pytest_imgdiff.record import ComparisonRecord
+
+_DONE, _REFUSED = 0, 2
+
+
+def run_accept(options: argparse.Namespace) -> int:
+    """Carry out what the command line names and print what became of it.
+
+    Returns:
+        0: all is as decided. 2: something was refused or could not be written; a line on standard error says why.
+
+    Raises:
+        ImgdiffError: the command cannot be followed; nothing was written.
+    """
+    if not options.dry_run and not options.in_ci and in_ci(os.environ):
+        raise ConfigError(
+            "baselines are not changed in CI (the environment variable CI is set): run this on your machine and commit "
+            "the result, or add --in-ci"
+        )
+    root = Path(options.root)
+    decisions, report = _decided(options, Path(options.target), root)
+    carried = carry_out(decisions, report, root, dry_run=options.dry_run)
+    _tell(carried, dry_run=options.dry_run)
+    return _DONE if all(one.is_done for one in carried) else _REFUSED
+
+
+def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision], Path]:
+    """Return the decisions, and the folder of the report that they were made on."""
+    if not target.is_dir() and target.name != RESULTS_FILE:
+        if options.only:
+            raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is no folder")
+        return read_manifest(target), _report_of(target, options.report, root)
+    if options.report is not None:
+        raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")
+    report = target if target.is_dir() else target.parent
+    if not options.only:
+        raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
+    return _chosen(read_results(report / RESULTS_FILE).comparisons, options.only), report
+
+
+def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
+    """Return the report's folder: the one named, else that of the manifest, else the configuration's."""
+    if named is not None:
+        return Path(named)
+    if (manifest.parent / RESULTS_FILE).is_file():
+        return manifest.parent
+    configured = load_settings(find_config(root), Registry(), folder=root).report.folder
+    if not (configured / RESULTS_FILE).is_file():
+        raise ConfigError(
+            f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "
+            f"{label_of(configured)}: name its folder with --report DIR"
+        )
+    return configured
+
+
+def _chosen(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[Decision]:
+    """Return the acceptance of every failed comparison whose name is, or matches, one of the globs.
+
+    Raises:
+        ConfigError: a glob matches no comparison, or none that failed.
+    """
+    chosen: dict[tuple[str, str | None], Decision] = {}
+    for glob in globs:
+        named = [record for record in records if _is_meant(glob, record.name)]
+        if not named:
+            example = f"; a name is, say, {visible(records[0].name)}" if records else ""
+            raise ConfigError(f"--only {visible(glob)}: matches none of {counted(len(records), 'comparison')}{example}")
+        failed = [record for record in named if not record.passed]
+        if not failed:
+            raise ConfigError(f"--only {visible(glob)}: {counted(len(named), 'comparison')}, all passed: nothing to do")
+        for record in failed:
+            chosen[record.name, record.column] = Decision(record.name, record.column, "accept", "", record.accepts)
+    return list(chosen.values())
+
+
+def _is_meant(glob: str, name: str) -> bool:
+    """Return whether the name matches, or is, the glob: names of tests have brackets in them and are pasted."""
+    if glob in {name, visible(name)}:
+        return True
+    try:
+        return glob_matches(glob, name)
+    except ConfigError as error:
+        raise ConfigError(f"--only: {error}") from error
+
+
+def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
+    for one in carried:
+        if not one.is_done:
+            _say(f"pytest-imgdiff: {one.line}", sys.stderr)
+        elif one.result != "left" or one.decision.comment.strip():
+            _say(one.line, sys.stdout)
+    counts = Counter(one.result for one in carried)
+    told = [f"{counts[result]} {result}" for result in get_args(Result) if counts[result] and result != "left"]
+    total = ", ".join(told) or "nothing was decided"
+    _say(f"{total}; nothing was written (--dry-run)" if dry_run else total, sys.stdout)
+
+
+def _say(line: str, stream: TextIO) -> None:
+    print(line, file=stream)

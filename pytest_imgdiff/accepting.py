@@ -1,0 +1,263 @@
+"""Decisions carried out: pictures of a report become baselines, if they are those that were looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from pytest_imgdiff.config.reading import label_of
+from pytest_imgdiff.containment import OutsideError, path_below
+from pytest_imgdiff.errors import ConfigError, ImgdiffError
+from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report.results import RESULTS_FILE
+from pytest_imgdiff.report.text import shortened, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_imgdiff.manifest import Decision
+    from pytest_imgdiff.record import AcceptRecord, ComparisonRecord
+
+Result = Literal["accepted", "would be accepted", "already accepted", "rejected", "left", "refused", "not written"]
+
+_BLOCK = 1024 * 1024
+_LONGEST_NAME, _LONGEST_COMMENT = 1000, 300
+"""Characters that a line shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of one decision.
+
+    Attributes:
+        decision: the decision.
+        result: ``accepted`` (the baseline is written), ``would be accepted`` (it is not, as this is a dry run),
+            ``already accepted`` (it was this picture before), ``refused`` (what was looked at is not what is there, or
+            the paths are not to be followed), ``not written`` (the disk refused), ``rejected``, or ``left`` (no
+            decision, at most a comment).
+        words: the baseline's path, or what is wrong and what to do.
+    """
+
+    decision: Decision
+    result: Result
+    words: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do: False for what was refused or could not be written."""
+        return self.result not in {"refused", "not written"}
+
+    @property
+    def line(self) -> str:
+        """What became of it, in one printable line."""
+        decision = self.decision
+        name = shortened(decision.name, _LONGEST_NAME)
+        if decision.column is not None:
+            name += f" [{shortened(decision.column, _LONGEST_NAME)}]"
+        verb = "comment on" if self.result == "left" else f"{self.result}:"
+        words = f": {shortened(self.words, _LONGEST_NAME)}" if self.words else ""
+        comment = f': "{shortened(decision.comment.strip(), _LONGEST_COMMENT)}"' if decision.comment.strip() else ""
+        return visible(f"{verb} {name}{words}{comment}")
+
+
+def carry_out(decisions: Sequence[Decision], report: Path, root: Path, *, dry_run: bool = False) -> list[Carried]:
+    """Write the accepted pictures over their baselines; all of them are verified before the first is written.
+
+    A picture is written where the report still says of its comparison what the decision says, the picture's file
+    has the very bytes that were looked at, and the baseline is still that which it was compared with. What cannot be
+    verified is refused, and the rest is written: each file atomically, after it was verified once more.
+
+    Args:
+        decisions: what was decided, as `pytest_imgdiff.manifest.read_manifest` gives it.
+        report: the report's folder.
+        root: the folder that the paths of baselines start from; nothing outside of it is written.
+        dry_run: verify only.
+
+    Returns:
+        What became of each decision, in their order.
+
+    Raises:
+        ReportError: the report's results cannot be read.
+        ConfigError: there is no folder `root`.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"{label_of(root)}: there is no such folder; baselines are written below it")
+    records = {_identity(record): record for record in read_results(report / RESULTS_FILE).comparisons}
+    grounds = _Grounds(records, report, root)
+    verified = grounds.without_conflicts([grounds.verified(decision) for decision in decisions])
+    if dry_run:
+        return verified
+    return [
+        grounds.written(carried.decision) if carried.result == "would be accepted" else carried for carried in verified
+    ]
+
+
+def _identity(named: ComparisonRecord | Decision) -> tuple[str, str | None]:
+    """Return what tells a comparison from the others, as the page shows it: a decision made there has no more."""
+    return visible(named.name), None if named.column is None else visible(named.column)
+
+
+class _RefusedError(ImgdiffError):
+    """Why one decision cannot be carried out, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A file, and the digest of the picture that is to be in it."""
+
+    target: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What decisions are verified against."""
+
+    records: dict[tuple[str, str | None], ComparisonRecord]
+    report: Path
+    root: Path
+
+    def verified(self, decision: Decision) -> Carried:
+        """Return what is to become of a decision, without writing anything."""
+        if decision.decision != "accept":
+            return Carried(decision, "rejected" if decision.decision == "reject" else "left")
+        try:
+            accepts = _accepted(decision)
+            target = self._target(accepts)
+            present = _digest(target)
+            if present == accepts.digest:
+                return Carried(decision, "already accepted", accepts.baseline)
+            self._check_report(decision)
+            self._check_source(accepts)
+            _check_baseline(present, accepts)
+        except _RefusedError as error:
+            return Carried(decision, "refused", str(error))
+        return Carried(decision, "would be accepted", accepts.baseline)
+
+    def written(self, decision: Decision) -> Carried:
+        """Verify once more, as the disk may have changed meanwhile, and write."""
+        carried = self.verified(decision)
+        if carried.result != "would be accepted":
+            return carried
+        try:
+            accepts = _accepted(decision)
+            target = self._target(accepts)
+            data = _below(self.report, accepts.source).read_bytes()
+            if hashlib.sha256(data).hexdigest() != accepts.digest:
+                return Carried(decision, "refused", _changed_source(accepts))
+            write_atomically(target, data)
+        except _RefusedError as error:
+            return Carried(decision, "refused", str(error))
+        except OSError as error:
+            words = f"{carried.words}: {error.strerror or error}; what stood there is untouched"
+            return Carried(decision, "not written", words)
+        return replace(carried, result="accepted")
+
+    def without_conflicts(self, verified: list[Carried]) -> list[Carried]:
+        """Refuse decisions that would write different pictures to one file."""
+        claims = [self._claim(carried) for carried in verified]
+        rivals: defaultdict[Path, dict[str, str]] = defaultdict(dict)
+        for carried, claim in zip(verified, claims, strict=True):
+            if claim is not None:
+                rivals[claim.target].setdefault(claim.digest, carried.decision.name)
+        return [
+            carried if claim is None else _unless_rivalled(carried, claim, rivals[claim.target])
+            for carried, claim in zip(verified, claims, strict=True)
+        ]
+
+    def _claim(self, carried: Carried) -> _Claim | None:
+        accepts = carried.decision.accepts
+        if carried.result not in {"would be accepted", "already accepted"} or accepts is None:
+            return None
+        return _Claim(self._target(accepts), accepts.digest)
+
+    def _target(self, accepts: AcceptRecord) -> Path:
+        """Return the file of the baseline."""
+        target = _below(self.root, accepts.baseline)
+        if not is_picture_file(target):
+            raise _RefusedError(
+                f"{accepts.baseline}: not the name of a picture, nor is it one now; if it is meant, copy it by hand"
+            )
+        return target
+
+    def _check_report(self, decision: Decision) -> None:
+        record = self.records.get(_identity(decision))
+        where = f"the report in {label_of(self.report)}"
+        if record is None:
+            raise _RefusedError(f"{where} has no such comparison; give the report that the decision was made on")
+        if record.accepts != decision.accepts:
+            raise _RefusedError(f"stale: {where} is of another run, with other pictures; look at it and decide again")
+
+    def _check_source(self, accepts: AcceptRecord) -> None:
+        digest = _digest(_below(self.report, accepts.source))
+        if digest is None:
+            raise _RefusedError(f"{accepts.source}: the report has no such picture any more; run the comparison again")
+        if digest != accepts.digest:
+            raise _RefusedError(_changed_source(accepts))
+
+
+def _unless_rivalled(carried: Carried, claim: _Claim, claimed: dict[str, str]) -> Carried:
+    others = [name for digest, name in claimed.items() if digest != claim.digest]
+    if not others:
+        return carried
+    words = f"{carried.words}: {others[0]} is accepted for the same baseline; accept one of the two"
+    return Carried(carried.decision, "refused", words)
+
+
+def _accepted(decision: Decision) -> AcceptRecord:
+    if decision.accepts is None:
+        raise _RefusedError(
+            "nothing to accept: the report holds no actual picture that could be read, or there is no stored baseline"
+        )
+    return decision.accepts
+
+
+def _changed_source(accepts: AcceptRecord) -> str:
+    return f"stale: {accepts.source} is not the picture that was looked at; run the comparison again and decide anew"
+
+
+def _below(folder: Path, relative: str) -> Path:
+    try:
+        return path_below(folder, relative)
+    except OutsideError as error:
+        raise _RefusedError(f"{shortened(relative, _LONGEST_COMMENT)}: {error}; such a path is not followed") from error
+
+
+def _check_baseline(present: str | None, accepts: AcceptRecord) -> None:
+    """Refuse where another baseline stands there than the one that was compared, or none any more."""
+    if present == accepts.replaces:
+        return
+    if present is None:
+        what = f"the baseline {accepts.baseline} is gone"
+    elif accepts.replaces is None:
+        what = f"a baseline {accepts.baseline} is there by now"
+    else:
+        what = f"the baseline {accepts.baseline} has changed since"
+    raise _RefusedError(f"stale: {what}; run the comparison again and decide anew")
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file's bytes; None where there is no file.
+
+    Raises:
+        _RefusedError: what is there is no file, or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could wait for ever
+            raise _RefusedError(f"{label_of(path)}: a folder or device, not a file; move it out of the way")
+        with path.open("rb") as file:
+            for block in iter(partial(file.read, _BLOCK), b""):
+                digest.update(block)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _RefusedError(f"{label_of(path)}: cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()

@@ -1,0 +1,201 @@
+"""What a difference looks like, as numbers and as one line of text, and when two of them look alike."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import chain, starmap
+from typing import NamedTuple
+
+FORM = "1"
+"""Begins every text; appearances that were measured in another way are never compared."""
+GRIDS = (16, 8, 8, 8)
+"""Cells across and down in luma, blue chroma, red chroma and opacity."""
+MOST = 7
+"""A cell holds -7..7."""
+
+_ZERO = ord("h")  # of the letters a to o
+_PATCH = re.compile(
+    r"(?P<width>\d{1,9})x(?P<height>\d{1,9})(?P<kind>[cea])(?P<ink>\d{1,12})"
+    r"/(?P<levels>-?\d{1,4}(?:,-?\d{1,4}){4})/"
+    + r"\.".join(rf"(?P<plane{number}>[a-o]{{{size * size}}}|)" for number, size in enumerate(GRIDS)),
+    re.ASCII,
+)
+_REST = re.compile(r"\+(?P<count>\d{1,9})/(?P<area>\d{1,12})", re.ASCII)
+
+
+class Tolerance(NamedTuple):
+    """How far two numbers may be apart: ``least``, and a share of the mean of their magnitudes.
+
+    What holds for each pair of numbers holds for their sums, with ``least`` taken as often as there are pairs.
+    """
+
+    least: float
+    share: float
+
+    def holds(self, one: float, other: float) -> bool:
+        """Whether the two numbers are near."""
+        return abs(one - other) <= self.least + self.share * (abs(one) + abs(other)) / 2
+
+
+LENGTH = Tolerance(2, 0.05)  # pixels: anti-aliasing moves an edge by one
+INK = Tolerance(2, 0.15)
+REST = Tolerance(4, 0.15)  # pixels
+LEVEL = Tolerance(6, 0.1)  # levels of 255
+LINE = Tolerance(0.2, 0.33)
+"""Of a row or column of cells, of what its cells differ by on average: beyond the least, one other letter in a short
+line of text is 0.35 of the magnitude and more, noise or a few percent of size 0.1 to 0.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One region of a difference, without its place.
+
+    Attributes:
+        width, height: of its box, in pixels.
+        kind: ``c`` (changed), ``e`` (only expected) or ``a`` (only actual).
+        ink: how much differs, as so many pixels that differ by 255 levels; blurred edges hardly change it.
+        levels: the signed difference (actual less expected) in luma, blue and red chroma and opacity, and the sum of
+            their magnitudes, in levels of 255: means weighted by that sum.
+        planes: where it differs and in which direction, on the `GRIDS`, row by row, as bytes: 0 for -7, 14 for 7.
+        magnitude: what a cell of the strongest plane holds on average, without its sign.
+    """
+
+    width: int
+    height: int
+    kind: str
+    ink: int
+    levels: tuple[int, ...]
+    planes: tuple[bytes, ...]
+    magnitude: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "magnitude", max(map(mean_magnitude, self.planes)))
+
+    def __str__(self) -> str:
+        levels = ",".join(map(str, self.levels))
+        planes = ".".join(_letters(plane) for plane in self.planes)
+        return f"{self.width}x{self.height}{self.kind}{self.ink}/{levels}/{planes}"
+
+    def is_like(self, other: Patch) -> bool:
+        """Whether both could be the same change, drawn at another place."""
+        return (
+            self.kind == other.kind
+            and LENGTH.holds(self.width, other.width)
+            and LENGTH.holds(self.height, other.height)
+            and INK.holds(self.ink, other.ink)
+            and all(starmap(LEVEL.holds, zip(self.levels, other.levels, strict=True)))
+            and self._is_drawn_like(other)
+        )
+
+    def _is_drawn_like(self, other: Patch) -> bool:
+        magnitudes = self.magnitude, other.magnitude
+        drawn = zip(GRIDS, self.planes, other.planes, strict=True)
+        return all(one == two or _is_plane_like(one, two, size, magnitudes) for size, one, two in drawn)
+
+
+_VALUES = bytes(range(2 * MOST + 1))
+_LETTERS = bytes(range(_ZERO - MOST, _ZERO + MOST + 1))
+_TO_LETTERS, _TO_VALUES = bytes.maketrans(_VALUES, _LETTERS), bytes.maketrans(_LETTERS, _VALUES)
+_TO_MAGNITUDES = bytes.maketrans(_VALUES, bytes(abs(value - MOST) for value in _VALUES))
+
+
+def mean_magnitude(cells: bytes) -> float:
+    """Return what these cells hold on average, without their signs."""
+    return sum(cells.translate(_TO_MAGNITUDES)) / len(cells)
+
+
+def _letters(plane: bytes) -> str:
+    """Return a plane as letters: ``h`` is 0; nothing at all where every cell is 0."""
+    return plane.translate(_TO_LETTERS).decode() if plane.strip(bytes([MOST])) else ""
+
+
+def _plane(letters: str, size: int) -> bytes:
+    return letters.encode().translate(_TO_VALUES) if letters else bytes([MOST]) * (size * size)
+
+
+def _is_plane_like(one: bytes, other: bytes, size: int, magnitudes: tuple[float, float]) -> bool:
+    """Whether each row and each column is near; it is measured by its own magnitude, or the patch's if larger."""
+    for mine, theirs in zip(_lines(one, size), _lines(other, size), strict=True):
+        apart = sum(abs(a - b) for a, b in zip(mine, theirs, strict=True)) / size
+        strengths = max(magnitudes[0], mean_magnitude(mine)) + max(magnitudes[1], mean_magnitude(theirs))
+        if apart > LINE.least + LINE.share * strengths / 2:
+            return False
+    return True
+
+
+def _lines(plane: bytes, size: int) -> chain[bytes]:
+    """Return the columns and then the rows of a plane."""
+    rows = (plane[start : start + size] for start in range(0, size * size, size))
+    return chain((plane[start::size] for start in range(size)), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """A whole difference: its largest regions, and how much there is beside them.
+
+    Attributes:
+        patches: at least one, the largest first.
+        rest_count: how many more regions there are.
+        rest_area: how many pixels of the mask are outside of the patches.
+    """
+
+    patches: tuple[Patch, ...]
+    rest_count: int
+    rest_area: int
+
+    def __str__(self) -> str:
+        return ";".join([FORM, *map(str, self.patches), f"+{self.rest_count}/{self.rest_area}"])
+
+    def is_like(self, other: Appearance) -> bool:
+        """Whether both could be the same change: every region of one has its like in the other, and nothing is over.
+
+        Like any tolerance it is not transitive; it is symmetric.
+        """
+        return (
+            len(self.patches) == len(other.patches)
+            and self.rest_count == other.rest_count
+            and REST.holds(self.rest_area, other.rest_area)
+            and _can_be_paired(self.patches, other.patches)
+        )
+
+
+def appearance_of(text: str) -> Appearance | None:
+    """Return the appearance that `str` made this text of; None for any other text."""
+    form, *patches, rest = text.split(";") if ";" in text else ("", "")
+    found = [_PATCH.fullmatch(patch) for patch in patches]
+    beside = _REST.fullmatch(rest)
+    if form != FORM or beside is None or not found:
+        return None
+    known = tuple(_patch(match) for match in found if match is not None)
+    if len(known) < len(found):
+        return None
+    return Appearance(known, int(beside["count"]), int(beside["area"]))
+
+
+def _patch(match: re.Match[str]) -> Patch:
+    return Patch(
+        width=int(match["width"]),
+        height=int(match["height"]),
+        kind=match["kind"],
+        ink=int(match["ink"]),
+        levels=tuple(map(int, match["levels"].split(","))),
+        planes=tuple(_plane(match[f"plane{number}"], size) for number, size in enumerate(GRIDS)),
+    )
+
+
+def _can_be_paired(one: tuple[Patch, ...], other: tuple[Patch, ...]) -> bool:
+    """Whether each patch of the one can have a like one of the other for its own (H. W. Kuhn, 1955)."""
+    likes = [[place for place, patch in enumerate(other) if mine.is_like(patch)] for mine in one]
+    owner: dict[int, int] = {}
+
+    def finds_its_own(mine: int, asked: set[int]) -> bool:
+        for place in likes[mine]:
+            if place not in asked:
+                asked.add(place)
+                if place not in owner or finds_its_own(owner[place], asked):
+                    owner[place] = mine
+                    return True
+        return False
+
+    return all(finds_its_own(mine, set()) for mine in range(len(one)))

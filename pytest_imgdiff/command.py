@@ -1,0 +1,42 @@
+"""The command ``pytest-imgdiff``: what two equal files settle is told before anything large is loaded.
+
+Importing what judges pictures takes several times as long as finding that two files are the same.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pytest_imgdiff.names import CONFIG_NAMES, IDENTICAL
+
+WORDS = 3
+
+
+def main() -> int:
+    """Run the command and return its exit code, as `pytest_imgdiff.cli.main` does."""
+    if _told_at_once(sys.argv[1:]):
+        return 0
+    from pytest_imgdiff import cli
+
+    return cli.main()
+
+
+def _told_at_once(arguments: list[str]) -> bool:
+    """Return whether it was ``compare EXPECTED ACTUAL`` of equal files, without option or configuration, and told."""
+    if len(arguments) != WORDS or arguments[0] != "compare" or any(word.startswith("-") for word in arguments):
+        return False
+    name = arguments[2]
+    plain = name.isascii() and name.isprintable() and os.path.normpath(name) == name and "\\" not in name
+    if not plain or sys.stdout is None or any(map(os.path.lexists, CONFIG_NAMES)):
+        return False
+    from pytest_imgdiff.images import are_one_picture
+
+    if not are_one_picture(arguments[1], name):
+        return False
+    try:
+        sys.stdout.write(f"{name}: {IDENTICAL}\n1 comparison: 1 passed\n")
+        sys.stdout.flush()
+    except OSError:  # nobody listens: the command says so in full
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""What a difference looks like wherever it is: equal changes on many pages are told by it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.appearance import GRIDS, MOST, Appearance, Patch
+from pytest_imgdiff.views import LUMA, full_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.model import Mask, Region
+
+    Numbers = NDArray[np.float32]
+    """(height, width)."""
+    Positions = NDArray[np.float64]
+    """(n,)."""
+    Change = NDArray[np.float32]
+    """(height, width, 4): signed difference (actual less expected) in luma, blue chroma, red chroma and opacity, in
+    levels of -255..255; 0 away from the mask."""
+
+MOST_PATCHES = 6
+"""How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
+MOST_PIXELS = 1 << 16
+"""Of a larger region only every second, third, ... pixel of every such row is looked at."""
+NEAR = np.ones((5, 5), np.uint8)
+"""Pixels so near to the mask belong to the change: whether a metric counts an edge's anti-aliased pixels hangs on
+their neighbours."""
+FAINT = 0.125
+"""A pixel that differs by less than this share of the region's largest difference tells nothing of its shape."""
+MARGIN = 0.02
+"""Each side of the grid stands where this share of the difference is beyond it: a pixel more or less at the edge does
+not move it."""
+TYPICAL = 3
+"""What a cell of typical difference (the root of the mean square) holds; those above 7 hold 7."""
+
+_BLUE, _RED = 0.564, 0.713  # ITU-R BT.601: what blue and red less luma are multiplied with
+_COLOURS = np.array(
+    [
+        [*LUMA, 0],
+        [-_BLUE * LUMA[0], -_BLUE * LUMA[1], _BLUE * (1 - LUMA[2]), 0],
+        [_RED * (1 - LUMA[0]), -_RED * LUMA[1], -_RED * LUMA[2], 0],
+        [0, 0, 0, 1],
+    ],
+    np.float32,
+)
+"""From red, green, blue and opacity to the planes of a change."""
+
+
+def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> str:
+    """Return a line of text that tells what the difference looks like, wherever it is.
+
+    It is made of the pixels of the mask, region by region, so that it is the same on whatever page the change appears,
+    and at whatever place. `pytest_imgdiff.appearance.Appearance.is_like` tells whether two of them could be the same
+    change; it bears anti-aliasing and a few percent of size. All of the mask counts: what the described regions leave
+    over stands in it as number and area, so that a page with one change more is not taken for the others.
+
+    Args:
+        expected: as it was compared.
+        actual: likewise, of the same size and depth.
+        mask: (height, width), where the two differ.
+        regions: of the mask, at least one, the largest first.
+    """
+    described = regions[:MOST_PATCHES]
+    patches = tuple(_patch(region, expected.pixels, actual.pixels, mask) for region in described)
+    beside = cv2.countNonZero(mask.view(np.uint8)) - sum(region.area for region in described)
+    return str(Appearance(patches, len(regions) - len(described), max(0, beside)))
+
+
+def _patch(region: Region, expected: Pixels, actual: Pixels, mask: Mask) -> Patch:
+    box = region.box
+    step = max(1, math.isqrt(box.width * box.height // MOST_PIXELS))
+    rows, columns = slice(box.y, box.y + box.height, step), slice(box.x, box.x + box.width, step)
+    change = _change(expected[rows, columns], actual[rows, columns], mask[rows, columns])
+    planes = cv2.split(change)
+    magnitude: Numbers = np.add.reduce([np.abs(plane) for plane in planes])
+    strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)
+    ink = float(strong.sum(dtype=np.float64))
+    levels = [cv2.sumElems(plane * strong)[0] / (ink or 1) for plane in (*planes, magnitude)]
+    return Patch(
+        width=box.width,
+        height=box.height,
+        kind={"changed": "c", "only expected": "e", "only actual": "a"}[region.kind],
+        ink=round(ink / 255 * step * step),
+        levels=tuple(map(round, levels)),
+        planes=_planes(change, strong),
+    )
+
+
+def _change(expected: Pixels, actual: Pixels, mask: Mask) -> Change:
+    change = np.asarray(cv2.transform(_levels(actual) - _levels(expected), _COLOURS), np.float32)
+    near = cv2.dilate(np.ascontiguousarray(mask).view(np.uint8), NEAR)
+    change[near == 0] = 0
+    return change
+
+
+def _levels(pixels: Pixels) -> Numbers:
+    """Return RGBA in levels of 0..255, the colour laid on white."""
+    full = full_value(pixels.dtype)
+    levels: Numbers = pixels.astype(np.float32)
+    if full != 255:  # noqa: PLR2004 - 8 bits
+        levels *= np.float32(255 / full)
+    if pixels[..., 3].min() < full:
+        opacity = levels[..., 3:] / np.float32(255)
+        levels[..., :3] = levels[..., :3] * opacity + 255 * (1 - opacity)
+    return levels
+
+
+def _planes(change: Change, strong: Numbers) -> tuple[bytes, ...]:
+    down, across = (_edges(strong.sum(axis=axis)) for axis in (1, 0))
+    sums = _between(_between(cv2.integral(change), down).swapaxes(0, 1), across).swapaxes(0, 1)
+    cells = sums / ((down[2] - down[1]) * (across[2] - across[1]))
+    typical = math.sqrt(float((cells * cells).sum(axis=2).mean())) or 1.0
+    return tuple(_quantised(cells[..., plane] / typical, size) for plane, size in enumerate(GRIDS))
+
+
+def _edges(strength: Numbers) -> Positions:
+    """Return the edges of the cells along an axis, in pixels.
+
+    They stand evenly between where the difference begins and where it ends, but for the first and the last, which are
+    those of the box, so that nothing is left out.
+    """
+    total = np.concatenate([[0.0], np.cumsum(strength, dtype=np.float64)])
+    if total[-1] <= 0:  # the metric sees a difference that these planes do not
+        total = np.arange(strength.size + 1, dtype=np.float64)
+    first, last = np.interp([MARGIN * total[-1], (1 - MARGIN) * total[-1]], total, np.arange(total.size))
+    edges: Positions = np.linspace(first, last, GRIDS[0] + 1)
+    edges[0], edges[-1] = 0, strength.size
+    return edges
+
+
+def _between(running: NDArray[Any], edges: Positions) -> NDArray[Any]:
+    """Return what lies between neighbouring edges along the first axis, of sums up to every pixel's beginning."""
+    before = np.minimum(edges.astype(np.intp), len(running) - 2)
+    share = (edges - before).reshape(-1, *[1] * (running.ndim - 1))
+    return np.diff(running[before] * (1 - share) + running[before + 1] * share, axis=0)
+
+
+def _quantised(cells: NDArray[Any], size: int) -> bytes:
+    """Return the cells, averaged down to ``size`` across and down, as bytes of 0..14."""
+    if not cells.any():
+        return bytes([MOST]) * (size * size)
+    each = len(cells) // size
+    coarse = cells.reshape(size, each, size, each).mean(axis=(1, 3))
+    values = (np.rint(coarse * TYPICAL).clip(-MOST, MOST) + MOST).astype(np.uint8)
+    return bytes(values.tobytes())

@@ -1,0 +1,109 @@
+"""A picture in the project's one normal form, with what is known of it; its pixels come when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
+    """(height, width, 4) straight RGBA; integers use their whole range, floats 0..1."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What is known of an image beside its pixels.
+
+    Attributes:
+        label: how it is called in messages: its path as it was given, or a word such as ``array``.
+        format: ``PNG``, ``JPEG``, ... by content; ``array``, ``PIL image`` or ``figure`` for values.
+        width, height: in pixels, after the orientation was applied.
+        mode: channels and depth as stored, such as ``RGB 8-bit``, ``gray 16-bit``, ``palette 8-bit``.
+        frames: how many frames or pages the file holds.
+        frame: the index of this one.
+        orientation: the EXIF orientation that was applied, 1 to 8 (1: none).
+        icc: SHA-256 of the embedded ICC profile, or None. Colours are never converted by it.
+        gamma: the PNG ``gAMA`` value (encoding exponent, such as 0.45455), or None. Never applied.
+        byte_size: of the encoded file; None for values that were not encoded.
+        notes: what the reader should know, such as an extension that does not fit the content.
+    """
+
+    label: str
+    format: str
+    width: int
+    height: int
+    mode: str
+    frames: int = 1
+    frame: int = 0
+    orientation: int = 1
+    icc: str | None = None
+    gamma: float | None = None
+    byte_size: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Image:
+    """A picture in the one normal form; it is never changed.
+
+    Attributes:
+        info: where it came from and how it was stored.
+        encoded: the bytes it was decoded from, where there were any.
+        opaque: true where it is known, without a look at the pixels, that all of them are fully opaque.
+    """
+
+    __slots__ = ("_decode", "_derived", "_pixels", "encoded", "info", "opaque")
+
+    def __init__(
+        self,
+        pixels: Pixels | Callable[[], Pixels],
+        info: ImageInfo,
+        encoded: bytes | None = None,
+        *,
+        opaque: bool = False,
+    ) -> None:
+        """Take the pixels, or what decodes them when they are first asked for."""
+        self._pixels: Pixels | None = None if callable(pixels) else pixels
+        self._decode = pixels if callable(pixels) else None
+        self._derived: dict[Callable[[Image], Any], Any] = {}
+        self.info = info
+        self.encoded = encoded
+        self.opaque = opaque
+
+    @property
+    def pixels(self) -> Pixels:
+        """(height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
+
+        ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` hold 0..1. Where alpha is 0 the
+        colour is 0 too: colour that nobody can see is no difference.
+        """
+        if self._pixels is None:
+            if self._decode is None:
+                raise AssertionError(self.info.label)
+            self._pixels = self._decode()
+        return self._pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        if self._pixels is None:
+            return self.info.width, self.info.height
+        return self._pixels.shape[1], self._pixels.shape[0]
+
+    def named(self, info: ImageInfo) -> Image:
+        """Return the same picture with other words for it; what is computed of either is not shared."""
+        pixels = (lambda: self.pixels) if self._pixels is None else self._pixels
+        return Image(pixels, info, self.encoded, opaque=self.opaque)
+
+    def derived(self, compute: Callable[[Image], T]) -> T:
+        """Return ``compute(self)``, computed at most once for this image and shared among the metrics."""
+        if compute not in self._derived:
+            self._derived[compute] = compute(self)
+        value: T = self._derived[compute]
+        return value

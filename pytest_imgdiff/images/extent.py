@@ -1,0 +1,44 @@
+"""How large a picture will be once it is decoded, from the first bytes of its file."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import PIL.Image
+
+from pytest_imgdiff.images.png_chunks import SIGNATURE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHANNELS = 4
+_HEADER = struct.Struct(">8s8xIIB")
+_DEEP = 16
+_FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+
+def decoded_size(path: Path | None) -> int:
+    """Return about how many bytes the picture's pixels take in the normal form.
+
+    It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, the file's own size where
+    its header says nothing.
+    """
+    if path is None:
+        return 0
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEADER.size)
+            if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
+                _, width, height, depth = _HEADER.unpack(start)
+                return _size(width, height, 2 if depth == _DEEP else 1)
+            file.seek(0)
+            with PIL.Image.open(file, formats=_FORMATS) as picture:
+                deep = picture.mode.startswith(("I", "F"))
+                return _size(picture.width, picture.height, 4 if deep else 1)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, reading it in earnest will say
+        return 0
+
+
+def _size(width: int, height: int, depth: int) -> int:
+    return width * height * _CHANNELS * depth

@@ -1,0 +1,137 @@
+"""A PNG's filtered rows turned into samples: PNG Specification (Third Edition), section 9.
+
+Rows that are all filtered by Sub, or not at all, as browsers and OpenCV write them, are undone here, many columns at a
+time. Others go to libpng, wrapped as a PNG whose compression does nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import deflate
+import numpy as np
+
+from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
+from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, Layout
+from pytest_imgdiff.images.unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+
+_NO_FILTER, _SUB = 0, 1
+_STRIP_BYTES = 4 * 1024 * 1024
+"""Rows that are transposed, summed and transposed back together: they stay in the last cache."""
+_BLOCK = 32
+"""Columns that are summed one by one before the sums of whole blocks are added."""
+_STORED_BLOCK = 65_535
+"""Most bytes of a stored block: RFC 1951, section 3.2.4."""
+
+
+def unfiltered(rows: bytearray, layout: Layout) -> NDArray[Any]:
+    """Return the samples that these rows hold.
+
+    Args:
+        rows: what `pytest_imgdiff.images.png_scanlines.inflate` returned.
+        layout: how they are stored.
+
+    Returns:
+        (height, width) gray or palette indices, those of fewer than 8 bits stretched over 0..255; or (height, width, 4)
+        RGBA, which RGB and gray with alpha become too; of uint8 or uint16.
+
+    Raises:
+        UnreadableError: the picture is larger than libpng takes.
+    """
+    filters = set() if layout.interlaced or layout.depth != 8 else _kinds(rows, layout)  # noqa: PLR2004 - bits
+    if layout.colour == GRAY_ALPHA or filters not in ({_NO_FILTER}, {_SUB}):
+        return _by_libpng(rows, layout)
+    stored = np.frombuffer(rows, np.uint8).reshape(layout.height, -1)[:, 1:]
+    return _by_strips(stored.reshape(layout.height, layout.width, -1), summed=filters == {_SUB})
+
+
+def _kinds(rows: bytearray, layout: Layout) -> set[int]:
+    stride, _ = layout.passes()[0]
+    return set(rows[::stride])
+
+
+def _by_strips(stored: Bytes, *, summed: bool) -> Bytes:
+    """Return the samples; ``summed``: running sums along each row, modulo 256, a channel at a time (9.2, Sub).
+
+    A sum along a row is a chain of additions; over columns of many rows each of them is one vector addition. So
+    strips of rows are turned on their side and back.
+    """
+    height, width, channels = stored.shape
+    samples = np.empty((height, width) if channels == 1 else (height, width, 4), np.uint8)
+    rows = max(1, _STRIP_BYTES // (width * channels))
+    for top in range(0, height, rows):
+        strip = np.ascontiguousarray(stored[top : top + rows])
+        if summed:
+            columns = _transposed(strip)
+            _sum_down(columns.reshape(width, -1))
+            strip = _transposed(columns)
+        if channels == CHANNELS[RGB]:
+            strip = np.asarray(cv2.cvtColor(strip, cv2.COLOR_RGB2RGBA), np.uint8)
+        samples[top : top + rows] = strip[..., 0] if channels == 1 else strip
+    return samples
+
+
+def _transposed(strip: Bytes) -> Bytes:
+    """Return (a, b, channels) as (b, a, channels), contiguous."""
+    a, b, channels = strip.shape
+    return np.asarray(cv2.transpose(strip), np.uint8).reshape(b, a, channels)
+
+
+def _sum_down(columns: Bytes) -> None:
+    """Replace each row of a matrix by the sum of itself and all rows above it, modulo 256."""
+    whole = len(columns) // _BLOCK * _BLOCK
+    blocks = columns[:whole].reshape(-1, _BLOCK, columns.shape[1])
+    for row in range(1, _BLOCK):
+        np.add(blocks[:, row], blocks[:, row - 1], out=blocks[:, row])
+    for block in range(1, len(blocks)):
+        np.add(blocks[block, -1], blocks[block - 1, -1], out=blocks[block, -1])
+    np.add(blocks[1:, :-1], blocks[:-1, -1:], out=blocks[1:, :-1])
+    for row in range(max(whole, 1), len(columns)):
+        np.add(columns[row], columns[row - 1], out=columns[row])
+
+
+def _by_libpng(rows: bytearray, layout: Layout) -> NDArray[Any]:
+    """Have OpenCV's libpng unfilter, and nothing else: no text, profile or other ancillary chunk reaches it."""
+    # Palette indices are read as if they were gray.
+    stored = cv2.imdecode(_uncompressed_png(rows, layout), cv2.IMREAD_UNCHANGED)
+    # A header that libpng does not take (wider than a million pixels, say) gives None, against OpenCV's type hints.
+    if stored is None:
+        raise UnreadableError("OpenCV does not decode it, though its rows are whole; is it wider than it can be?")
+    if layout.colour in (GRAY, PALETTE):
+        return stored
+    return cv2.cvtColor(stored, cv2.COLOR_BGR2RGBA if layout.colour == RGB else cv2.COLOR_BGRA2RGBA)
+
+
+def _uncompressed_png(rows: bytearray, layout: Layout) -> Bytes:
+    """Return a PNG whose zlib stream (RFC 1950) is stored blocks only."""
+    colour = GRAY if layout.colour == PALETTE else layout.colour
+    header = struct.pack(">IIBBBBB", layout.width, layout.height, layout.depth, colour, 0, 0, layout.interlaced)
+    blocks, rest = divmod(len(rows), _STORED_BLOCK)
+    size = 2 + len(rows) + 5 * (blocks + 1) + 4
+    head = b"".join([SIGNATURE, chunk_bytes(b"IHDR", header), struct.pack(">I4s", size, b"IDAT"), b"\x78\x01"])
+    tail = deflate.adler32(rows).to_bytes(4, "big")
+    end = chunk_bytes(b"IEND", b"")
+    file = np.empty(len(head) - 2 + size + 4 + len(end), np.uint8)
+    file[: len(head)] = np.frombuffer(head, np.uint8)
+    source = np.frombuffer(rows, np.uint8)
+    at = len(head)
+    full = file[at : at + blocks * (_STORED_BLOCK + 5)].reshape(blocks, _STORED_BLOCK + 5)
+    full[:, :5] = np.frombuffer(struct.pack("<BHH", 0, _STORED_BLOCK, 0), np.uint8)
+    full[:, 5:] = source[: blocks * _STORED_BLOCK].reshape(blocks, _STORED_BLOCK)
+    at += full.size
+    last = struct.pack("<BHH", 1, rest, rest ^ 0xFFFF)
+    file[at : at + 5] = np.frombuffer(last, np.uint8)
+    file[at + 5 : at + 5 + rest] = source[blocks * _STORED_BLOCK :]
+    at += 5 + rest
+    file[at : at + 4] = np.frombuffer(tail, np.uint8)
+    at += 4
+    checksum = deflate.crc32(file[len(head) - 6 : at].data)
+    file[at:] = np.frombuffer(checksum.to_bytes(4, "big") + end, np.uint8)
+    return file

@@ -1,0 +1,7 @@
+"""Where two pictures differ perceptibly: colour differences, and what only anti-aliasing made differ."""
+
+from __future__ import annotations
+
+from pytest_imgdiff.perceived.differences import LARGEST_DELTA, AntiAliasing, Differences, find_differences
+
+__all__ = ["LARGEST_DELTA", "AntiAliasing", "Differences", "find_differences"]

@@ -1,0 +1,133 @@
+"""Which pixels only anti-aliasing made differ.
+
+Sources:
+    Vysniauskas, "Anti-aliased Pixel and Intensity Slope Detector", 2009: the rule.
+    https://github.com/mapbox/pixelmatch, release 7.2.0 (ISC): as it is computed here, rounding included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.perceived.raster import difference, luma, pattern
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.perceived.raster import Indices, Raster, Values
+
+_DENSE = 4  # of so many pixels in a row at least one differs, where it pays to look at all of them
+_STEPS = (
+    (np.s_[:, :-1], np.s_[:, 1:]),
+    (np.s_[:-1], np.s_[1:]),
+    (np.s_[:-1, :-1], np.s_[1:, 1:]),
+    (np.s_[:-1, 1:], np.s_[1:, :-1]),
+)
+"""Each pixel beside its neighbour to the right, below, below right and below left."""
+_NEIGHBOURS = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
+"""In the order in which pixelmatch visits them, which decides between equally dark ones."""
+_MOST_EQUAL = 2
+"""A pixel with more equal neighbours lies in a flat area; the edge of the picture counts as one."""
+
+
+def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each pixel looks anti-aliased in either picture."""
+    asked = _near_flat(first, second, indices)
+    found = np.zeros(indices.size, np.bool_)
+    for picture, other in ((first, second), (second, first)):
+        rest = np.flatnonzero(asked & ~found)
+        found[rest] = _antialiased(picture, other, indices[rest])
+    return found
+
+
+def _near_flat(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each pixel may have a neighbour that is flat in both pictures, without which none is anti-aliased.
+
+    Where most pixels of some rows differ, this is found for all of them at once, and leaves few to look at closely.
+    Elsewhere it is not worth its while, and every pixel may.
+    """
+    if first.dtype.kind == "f" or not indices.size or indices[-1] - indices[0] >= _DENSE * indices.size:
+        return np.ones(indices.size, np.bool_)
+    width = first.width
+    top, bottom = max(0, indices[0] // width - 2), min(first.height, indices[-1] // width + 3)
+    flat = [_is_flat(raster.values[top * width : bottom * width].reshape(-1, width)) for raster in (first, second)]
+    near = cv2.dilate((flat[0] & flat[1]).view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)
+    return np.asarray(near[indices - top * width], np.bool_)
+
+
+def _is_flat(words: Values) -> NDArray[np.bool_]:
+    """Whether each pixel has at least three equal neighbours; those at the border may have some outside."""
+    equal = np.zeros(words.shape, np.uint8)
+    for here, there in _STEPS:
+        same = words[here] == words[there]
+        equal[here] += same
+        equal[there] += same
+    equal[[0, -1]] = equal[:, [0, -1]] = _MOST_EQUAL + 1
+    return equal > _MOST_EQUAL
+
+
+def _antialiased(picture: Raster, other: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each pixel looks anti-aliased in ``picture``, judged beside ``other``."""
+    result = np.zeros(indices.size, np.bool_)
+    around, surplus = _neighbourhoods(picture, indices)
+    centres, neighbours = picture.values[indices], picture.values[around]
+    equal = picture.equal(neighbours, centres).sum(axis=0, dtype=np.int8)
+    open_ = np.flatnonzero(equal - surplus <= _MOST_EQUAL)
+    if not open_.size:
+        return result
+    around, surplus = around.take(open_, axis=1), surplus[open_]
+    brightness = _brightness(picture, centres[open_], neighbours.take(open_, axis=1), indices[open_])
+    equal = (brightness == 0).sum(axis=0, dtype=np.int8) - surplus  # as bright counts as equal, whatever the colour
+    slope = (brightness.min(axis=0) < 0) & (brightness.max(axis=0) > 0) & (equal <= _MOST_EQUAL)
+    chosen = np.flatnonzero(slope)
+    brightness, around = brightness.take(chosen, axis=1), around.take(chosen, axis=1)
+    column = np.arange(chosen.size)
+    flat = _flat_in_both(picture, other, around[brightness.argmin(axis=0), column])
+    rest = np.flatnonzero(~flat)
+    flat[rest] = _flat_in_both(picture, other, around[brightness.argmax(axis=0), column][rest])
+    result[open_[chosen]] = flat
+    return result
+
+
+def _brightness(picture: Raster, centres: Values, neighbours: Values, indices: Indices) -> NDArray[np.float64]:
+    """Return (8, n): how much brighter each centre is than its neighbours; exactly 0 for equal pixels."""
+    backdrop = None if picture.opaque else pattern(indices)
+    return luma(difference(picture.channels(centres), picture.channels(neighbours), backdrop, picture.unit))
+
+
+def _flat_in_both(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each pixel has at least three equal neighbours in both pictures."""
+    flat = _flat(first, indices)
+    rest = np.flatnonzero(flat)
+    flat[rest] = _flat(second, indices[rest])
+    return flat
+
+
+def _flat(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
+    around, surplus = _neighbourhoods(picture, indices)
+    equal = picture.equal(picture.values[around], picture.values[indices]).sum(axis=0, dtype=np.int8)
+    flat: NDArray[np.bool_] = equal - surplus > _MOST_EQUAL
+    return flat
+
+
+def _neighbourhoods(picture: Raster, indices: Indices) -> tuple[Indices, NDArray[np.int8]]:
+    """Return the (8, n) indices around each pixel, and by how much these make its equal neighbours too many.
+
+    Where a neighbour would lie outside the picture the pixel itself stands in for it; and a pixel at the edge of the
+    picture is taken to have one equal neighbour outside.
+    """
+    width, height = picture.width, picture.height
+    around = indices + np.array([[y * width + x] for x, y in _NEIGHBOURS])
+    surplus = np.zeros(indices.size, np.int8)
+    y, x = np.divmod(indices, width)
+    edge = np.flatnonzero((x == 0) | (x == width - 1) | (y == 0) | (y == height - 1))
+    if edge.size:
+        steps = np.array(_NEIGHBOURS)[..., None]
+        across, down = x[edge] + steps[:, 0], y[edge] + steps[:, 1]
+        outside = (across < 0) | (across >= width) | (down < 0) | (down >= height)
+        around[:, edge] = np.where(outside, indices[edge], around[:, edge])
+        surplus[edge] = outside.sum(axis=0) - 1
+    return around, surplus

@@ -1,0 +1,121 @@
+"""Comparisons that show the same change, so that a person looks at it once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Appearance, appearance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.record import ComparisonRecord
+
+ID_DIGITS = 12
+SCANNED = 4
+"""So many numbers are held against all that is left at once, which is faster than choosing among few that remain."""
+
+
+def same_change(records: Sequence[ComparisonRecord]) -> list[str | None]:
+    """Return, for each record, the group of records that show the same change; None where it is alone.
+
+    Every member of a group is like the one that stands for the group, the most frequent one; a chain of small steps
+    does not join what is unlike. Groups do not depend on the order of the records, and a group is called by what
+    stands for it: as long as the change looks the same, its name is that of the run before.
+    """
+    frequency = Counter(record.fingerprint for record in records if record.fingerprint is not None)
+    standing = dict(_standing_for(frequency))
+    sizes: Counter[str] = Counter()
+    for text, first in standing.items():
+        sizes[first] += frequency[text]
+    groups = {text: _id(first) for text, first in standing.items() if sizes[first] > 1}
+    return [None if record.fingerprint is None else groups.get(record.fingerprint) for record in records]
+
+
+def _id(fingerprint: str) -> str:
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:ID_DIGITS]
+
+
+def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield each fingerprint and the one that stands for its group."""
+    alike: defaultdict[tuple[int, int], dict[str, Appearance]] = defaultdict(dict)
+    for text in sorted(frequency, key=lambda text: (-frequency[text], text)):
+        appearance = appearance_of(text)
+        if appearance is not None:  # results may be anybody's: what is no fingerprint groups nothing
+            alike[len(appearance.patches), appearance.rest_count][text] = appearance
+    for appearances in alike.values():
+        texts = list(appearances)
+        for first, group in _groups(list(appearances.values())):
+            yield from ((texts[index], texts[first]) for index in group)
+
+
+def _groups(appearances: Sequence[Appearance]) -> Iterator[tuple[int, list[int]]]:
+    """Yield what stands for a group, and the group: the first that is left, and all that are left and like it."""
+    if len(appearances) == 1:
+        yield 0, [0]
+        return
+    import numpy as np  # a run whose changes are all of one kind does without
+
+    outlines = _Outlines(appearances)
+    left = np.ones(len(appearances), np.bool_)
+    for first, appearance in enumerate(appearances):
+        if left[first]:
+            group = [index for index in outlines.near(first, left) if appearance.is_like(appearances[index])]
+            left[group] = False
+            yield first, group
+
+
+class _Outlines:
+    """What must hold for two appearances to be alike, looked at for thousands at once.
+
+    The largest patch of one must have its like among those of the other, so that each of its numbers is near. Two
+    numbers are near where the intervals around them, as wide as the tolerance, meet.
+
+    Args:
+        appearances: of as many patches each.
+    """
+
+    def __init__(self, appearances: Sequence[Appearance]) -> None:
+        import numpy as np
+
+        patches = [patch for appearance in appearances for patch in appearance.patches]
+        self._each = len(appearances[0].patches)
+        inks = np.array([[patch.ink] for patch in patches], np.float64)
+        levels = np.array([patch.levels for patch in patches], np.float64)
+        size = GRIDS[0]
+        luma = np.array([list(patch.planes[0]) for patch in patches], np.float64).reshape(-1, size, size) - MOST
+        magnitude = np.array([[patch.magnitude] for patch in patches])
+        lines = [(luma.mean(axis=axis), np.maximum(abs(luma).mean(axis=axis), magnitude)) for axis in (1, 2)]
+        numbers = np.column_stack([inks, levels, *(numbers for numbers, _ in lines)])
+        magnitudes = np.column_stack([inks, abs(levels), *(magnitudes for _, magnitudes in lines)])
+        tolerances = [INK, *[LEVEL] * levels.shape[1], *[LINE] * 2 * size]
+        least, share = (np.array(column) for column in zip(*tolerances, strict=True))
+        reach = (least + share * magnitudes) / 2 * 1.0001 + 1e-4  # rounding must not part what is alike
+        most_telling_first = np.argsort(-numbers.std(axis=0) / reach.mean(axis=0), kind="stable")
+        self._begins, self._ends = (
+            np.ascontiguousarray(ends.T[most_telling_first], np.float32) for ends in (numbers - reach, numbers + reach)
+        )
+
+    def near(self, first: int, left: NDArray[Any]) -> list[int]:
+        """Return those that are left and could be like the first; that no other is, is sure.
+
+        Args:
+            first: the appearance to compare with; it is like itself.
+            left: (n,) of bool, whether each appearance is left.
+        """
+        import numpy as np
+
+        largest = first * self._each
+        near = np.repeat(left, self._each)
+        for begin, end in zip(self._begins[:SCANNED], self._ends[:SCANNED], strict=True):
+            near &= begin <= end[largest]
+            near &= end >= begin[largest]
+        patches = np.flatnonzero(near)
+        for begin, end in zip(self._begins[SCANNED:], self._ends[SCANNED:], strict=True):
+            patches = patches[(begin[patches] <= end[largest]) & (end[patches] >= begin[largest])]
+        found: list[int] = np.unique(patches // self._each).tolist()
+        return found

@@ -1,0 +1,140 @@
+"""What stands beside the page for its scripts: `reports/types/imgdiff.d.ts`, as Python writes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal["failed", "warned", "passed"]
+Address = str | msgspec.Raw
+"""Of a picture: relative to the page and percent-encoded, or an expression that stands for the picture itself."""
+
+FORM = 1
+"""Version of what is written here; the page and its data are always written together."""
+SHARD = 100
+"""How many comparisons' details one file holds."""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One picture."""
+
+    key: str
+    """Its name among the record's artefacts."""
+    caption: str
+    alt: str
+    href: Address
+    width: int | None
+    height: int | None
+    pixels: str | None
+    """Address of the script that holds the picture once more, for pages that may not read it."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A row of the table of rules."""
+
+    metric: str
+    value: str
+    limits: list[str]
+    margins: list[str]
+    outcome: Outcome
+    verdict: str
+    details: list[tuple[str, str]]
+
+
+class Area(msgspec.Struct, frozen=True):
+    """A region: its box in pixels of the compared picture, and what is known of it in words."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    words: str
+    area: str
+    peak: str
+    kind: str
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """A row of the table of both files."""
+
+    name: str
+    expected: str
+    actual: str
+    differs: bool
+
+
+class Accepts(msgspec.Struct, frozen=True):
+    """As `pytest_imgdiff.record.AcceptRecord`: exact, as paths and digests must be."""
+
+    baseline: str
+    source: str
+    digest: str
+    replaces: str | None
+
+
+class Detail(msgspec.Struct, frozen=True, rename="camel"):
+    """What is shown of one comparison once it is opened."""
+
+    figures: list[Figure]
+    size: tuple[int, int] | None
+    scaled: bool
+    rules: list[Rule]
+    nearest_limits: str | None
+    regions: list[Area]
+    region_count: int
+    facts: list[Fact]
+    notes: list[str]
+    accept: str | None
+    accepts: Accepts | None
+    written: str | None
+    seconds: str
+
+
+class Details(msgspec.Struct, frozen=True):
+    """The details of up to `SHARD` comparisons that follow one another in the list."""
+
+    shard: int
+    details: list[Detail]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What the list shows of one comparison, and finds it by."""
+
+    anchor: str
+    name: str
+    verdict: str
+    outcome: Outcome
+    line: str
+    test: str
+    fails: list[str]
+    pixels: int | None
+    share: float | None
+    regions: int
+    departure: float
+    change: str | None
+    thumb: Address | None
+    column: int
+    acceptable: bool
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A group of comparisons that show the same change."""
+
+    id: str
+    size: int
+
+
+class RunData(msgspec.Struct, frozen=True):
+    """Everything that the list needs; the worst comparison first."""
+
+    run: str
+    title: str
+    headline: str
+    summary: str
+    outcome: Literal["failed", "passed"]
+    columns: list[str]
+    rows: list[Row]
+    changes: list[Change]
+    shard: int = SHARD
+    version: int = FORM

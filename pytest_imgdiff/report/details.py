@@ -1,0 +1,167 @@
+"""Records as what the page shows of a comparison that is looked at."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_imgdiff.report.data import Accepts, Area, Detail, Fact, Rule
+from pytest_imgdiff.report.figures import figures
+from pytest_imgdiff.report.numbers import byte_size, number, percent
+from pytest_imgdiff.report.rows import outcome_of
+from pytest_imgdiff.report.scores import limit_checks, measured, value_text
+from pytest_imgdiff.report.text import thousands, visible
+from pytest_imgdiff.report.words import accept_command, nearest_limits, region_words, size_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.report.figures import Pictures
+
+MOST_REGIONS = 200
+MOST_REGIONS_PASSED = 20
+"""Nobody goes through the regions of what is good enough."""
+NOTHING = "\N{EN DASH}"
+"""In a cell of a side that has no such fact."""
+DIGEST_SHOWN = 16
+"""Characters of a SHA-256 that tell two files apart at a glance; results.json has them all."""
+
+
+def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
+    """Return what is shown of one comparison; of one that passed without a warning, only what tells something.
+
+    Raises:
+        ReportError: a picture's path leads out of the report's folder.
+    """
+    lean = outcome_of(record) == "passed"
+    return Detail(
+        figures=figures(record, pictures),
+        size=_size(record),
+        scaled=_is_scaled(record),
+        rules=[_rule(score, lean=lean) for score in record.scores],
+        nearest_limits=nearest_limits(record),
+        regions=[_area(region) for region in record.regions[: MOST_REGIONS_PASSED if lean else MOST_REGIONS]],
+        region_count=record.region_count,
+        facts=[fact for fact in _facts(record.expected, record.actual) if fact.differs or not lean],
+        notes=list(_notes(record)),
+        accept=accept_command(record),
+        accepts=_accepts(record),
+        written=None if record.written is None else visible(record.written),
+        seconds=f"{number(record.seconds)} s",
+    )
+
+
+def _size(record: ComparisonRecord) -> tuple[int, int] | None:
+    width, height = record.compared_width, record.compared_height
+    return None if width is None or height is None else (width, height)
+
+
+def _rule(score: ScoreRecord, *, lean: bool) -> Rule:
+    checks = limit_checks(score)
+    verdict = "fails" if not score.passed else "passes, with a warning" if score.warned else "passes"
+    if score.omitted is not None:
+        verdict = "not judged"
+    limits = [f"{check.sign_that_holds} {check.limit}" for check in checks]
+    if score.warn is not None:
+        sign = "<=" if score.direction == "distance" else ">="
+        limits.append(f"{sign} {value_text(score, score.warn)} (warning)")
+    return Rule(
+        metric=visible(score.metric),
+        value=measured(score),
+        limits=limits,
+        margins=[check.margin for check in checks],
+        outcome="failed" if not score.passed else "warned" if score.warned or score.omitted else "passed",
+        verdict=verdict,
+        details=[] if lean else [(visible(key), _measure(value)) for key, value in sorted(score.details.items())],
+    )
+
+
+def _measure(value: Any) -> str:
+    """Return a metric's further fact: a number in few digits, anything else as it stands in the JSON."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, int):
+        return thousands(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict) and value.keys() >= {"label", "probability"}:  # what a classifier takes a picture for
+        return f"{visible(str(value['label']))} {percent(value['probability'])}"
+    if isinstance(value, list) and value:
+        return ", ".join(_measure(item) for item in value)
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _area(region: RegionRecord) -> Area:
+    return Area(
+        x=region.x,
+        y=region.y,
+        width=region.width,
+        height=region.height,
+        words=region_words(region),
+        area=thousands(region.area),
+        peak=_peak(region.peak),
+        kind=region.kind,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _peak(share: float) -> str:
+    """Return the largest difference within a region; a big report has hundreds of thousands, many the same."""
+    return percent(share)
+
+
+def _facts(expected: SideRecord | None, actual: SideRecord | None) -> Iterator[Fact]:
+    """Yield what is known of both files, rows that say something only."""
+    sides = [{} if side is None else _facts_of(side) for side in (expected, actual)]
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        left, right = (side.get(name, NOTHING) for side in sides)
+        differs = left != right and expected is not None and actual is not None and name != "file"
+        yield Fact(name, left, right, differs)
+
+
+def _facts_of(side: SideRecord) -> dict[str, str]:
+    facts = {
+        "file": visible(side.label),
+        "format": visible(side.format),
+        "pixels": f"{side.width} x {side.height}",
+        "mode": visible(side.mode),
+    }
+    if side.byte_size is not None:
+        facts["size"] = byte_size(side.byte_size)
+    if side.frames > 1:
+        facts["frame"] = f"{side.frame} of {side.frames}, counted from 0"
+    if side.orientation > 1:
+        facts["EXIF orientation"] = f"{side.orientation}, applied"
+    if side.gamma is not None:
+        facts["gamma"] = f"{number(side.gamma)}, not applied"
+    if side.icc is not None:
+        facts["ICC profile"] = f"SHA-256 {visible(side.icc)[:DIGEST_SHOWN]}…, not applied"
+    facts["SHA-256"] = f"{visible(side.digest)[:DIGEST_SHOWN]}…"
+    return facts
+
+
+def _notes(record: ComparisonRecord) -> Iterator[str]:
+    size = size_choice(record)
+    if size is not None:
+        yield f"Sizes: {size}."
+    if record.ignored:
+        yield f"Ignore areas: {percent(record.ignored, unlike=(1.0,))} of the picture was not looked at."
+    for note in record.notes:
+        yield visible(note)
+
+
+def _accepts(record: ComparisonRecord) -> Accepts | None:
+    accepts = record.accepts
+    if accepts is None:
+        return None
+    return Accepts(accepts.baseline, accepts.source, accepts.digest, accepts.replaces)
+
+
+def _is_scaled(record: ComparisonRecord) -> bool:
+    """Return whether the actual image was resampled to be compared."""
+    expected, actual = record.expected, record.actual
+    if record.size_policy != "scale" or expected is None or actual is None:
+        return False
+    return (expected.width, expected.height) != (actual.width, actual.height)

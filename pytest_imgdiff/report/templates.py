@@ -1,0 +1,131 @@
+"""The templates and assets: what is shipped, and what a user puts in its place."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report.text import visible
+
+ASSETS = "assets"
+SHIPPED_MARK = "!"
+"""Before a template's name: the one that is shipped, though the user has one of this name."""
+
+
+def shipped_templates() -> Path:
+    """Return the folder of the templates that come with the package."""
+    installed = Path(__file__).with_name("templates")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "reports" / "templates"
+
+
+class Templates:
+    """The shipped templates and assets, overlaid by the user's.
+
+    Args:
+        own: a folder of the user's own. A template in it is taken before the shipped one of its name, and
+            ``{% extends "!report.html.j2" %}`` reaches the shipped one; a file in its ``assets`` likewise.
+
+    Raises:
+        ReportError: there is no such folder.
+    """
+
+    def __init__(self, own: Path | None = None) -> None:
+        if own is not None and not own.is_dir():
+            raise ReportError(f"{visible(str(own))}: no such folder: report templates are looked for there")
+        self._own = own
+        self._folders = [shipped_templates()] if own is None else [own, shipped_templates()]
+        loaders = [jinja2.FileSystemLoader(folder) for folder in self._folders]
+        shipped = jinja2.PrefixLoader({"": loaders[-1]}, delimiter=SHIPPED_MARK)
+        self._environment = jinja2.Environment(
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            loader=jinja2.ChoiceLoader([*loaders, shipped]),
+        )
+
+    def rendered(self, name: str, **values: Any) -> str:
+        """Return the template drawn with these values.
+
+        Raises:
+            ReportError: a template of the user's is at fault; the message names its file and line.
+        """
+        try:
+            return self._environment.get_template(name).render(**values)
+        except jinja2.TemplateSyntaxError as error:
+            source = error.filename or error.name or name
+            message = f"{visible(source)}:{error.lineno}: {visible(error.message or 'syntax error')}"
+            raise ReportError(message) from error
+        except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to mend
+            place = self._users_place(error)
+            if place is None:
+                raise
+            raise ReportError(f"{place}: {_fault(error)}") from error
+
+    def assets(self) -> dict[str, Path]:
+        """Return the styles and scripts by name.
+
+        Raises:
+            ReportError: the shipped ones are missing, or a folder cannot be read.
+        """
+        found: dict[str, Path] = {}
+        for folder in reversed(self._folders):
+            try:
+                entries = sorted((folder / ASSETS).iterdir()) if (folder / ASSETS).is_dir() else []
+            except OSError as error:
+                raise ReportError(f"{visible(str(folder / ASSETS))}: cannot be read: {error.strerror}") from error
+            found |= {path.name: path for path in entries if path.is_file()}
+            if not found:
+                raise ReportError(f"{ASSETS}: missing from the installed package; install pytest-imgdiff again")
+        return found
+
+    def _users_place(self, error: Exception) -> str | None:
+        """Return file and line of the user's template that the error came through, the innermost one."""
+        if self._own is None:
+            return None
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if Path(frame.filename).is_relative_to(self._own):
+                return f"{visible(frame.filename)}:{frame.lineno}"
+        # Raised while a template was read: it has no lines yet.
+        unread = isinstance(error, (jinja2.TemplateError, OSError, UnicodeDecodeError))
+        return visible(str(self._own)) if unread else None
+
+
+def asset_bytes(path: Path) -> bytes:
+    """Return what an asset holds.
+
+    Raises:
+        ReportError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReportError(f"{visible(str(path))}: cannot be read: {error.strerror or error}") from error
+
+
+def asset_text(path: Path) -> str:
+    """Return what an asset holds as the text that a browser reads from it.
+
+    Raises:
+        ReportError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        text = asset_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReportError(f"{visible(str(path))}: it is not UTF-8: {visible(str(error))}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, jinja2.TemplateNotFound):
+        return f"there is no template {visible(str(error))!r}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"a template is not UTF-8: {visible(str(error))}"
+    if isinstance(error, jinja2.TemplateError):
+        return visible(str(error))
+    return visible(f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""``pytest-imgdiff serve``: a report whose decisions act at once, and pictures compared as they are uploaded."""

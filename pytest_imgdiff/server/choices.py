@@ -1,0 +1,160 @@
+"""What an upload can be judged by: the metrics of this machine, each with a limit to start from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from pytest_imgdiff.config.rules import limit_of
+from pytest_imgdiff.errors import ConfigError, ImgdiffError
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_imgdiff.config import Settings
+    from pytest_imgdiff.model import Rule
+    from pytest_imgdiff.registry import Registry
+    from pytest_imgdiff.server.requests import CompareSettings
+
+_GROUPS: dict[str, dict[str, tuple[float, str]]] = {
+    "Pixels": {
+        "perceptual": (0, "pixels whose colour visibly differs"),
+        "pixel_match": (1, "pixels that are equal"),
+        "diffimg": (0.001, "mean difference of the channels"),
+        "mse": (10, "mean of the squared differences"),
+        "psnr": (40, "peak signal-to-noise ratio"),
+    },
+    "Structure": {
+        "ssim": (0.99, "structural similarity, with heat and contours"),
+        "orb": (0.6, "keypoints found again, with the matches drawn"),
+    },
+    "Hashes": {
+        "phash": (4, "hash of the coarse frequencies"),
+        "dhash": (4, "hash of the brightness' slope"),
+        "ahash": (4, "hash of the brightness"),
+        "whash": (4, "hash of the wavelets"),
+    },
+    "What is in the picture": {
+        "embedding_cosine": (0.1, "angle between the features that a network finds"),
+        "embedding_euclidean": (10, "distance of the features that a network finds"),
+        "classification": (1, "whether a network sees the same class"),
+    },
+}
+"""Our own metrics, each with a usual limit and what it measures. Those of plugins follow under a heading of theirs."""
+_CHOSEN = ("perceptual", "ssim", "pixel_match", "diffimg", "phash")
+"""Those that have a value for nearly any two pictures; ORB, say, has none where there are no corners."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A metric that the page lists."""
+
+    name: str
+    group: str
+    words: str
+    limit: Literal["max", "min"]
+    """``max`` for distances: the largest value that passes; ``min`` for similarities."""
+    value: float
+    """A limit to start from: that of imgdiff.yaml, else a usual one."""
+    lowest: float
+    highest: float | None
+    """The bounds of a limit; None for a distance without any."""
+    unit: str
+    chosen: bool
+    paints: bool
+    """Whether it can say where pictures differ."""
+    unavailable: str | None
+    """Why it cannot be chosen, and what to install; None where it can."""
+
+
+def offers(registry: Registry, settings: Settings) -> list[Offer]:
+    """Return every metric, group by group. Models are looked for, none is loaded."""
+    configured = _configured(settings)
+    grouped = {name: (group, *rest) for group, metrics in _GROUPS.items() for name, rest in metrics.items()}
+    others = {name: ("From plugins", None, "") for name in registry.names() if name not in grouped}
+    return [
+        _offer_or_why_not(name, group, usual, words, configured.get(name), registry)
+        for name, (group, usual, words) in {**grouped, **others}.items()
+    ]
+
+
+def _offer_or_why_not(
+    name: str, group: str, usual: float | None, words: str, rule: Rule | None, registry: Registry
+) -> Offer:
+    try:
+        return _offer(name, group, usual, words, rule, registry)
+    except ImgdiffError as error:  # a plugin's metric that cannot be imported
+        cause = printable(str(error))
+        return Offer(name, group, words, "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
+
+
+def _offer(name: str, group: str, usual: float | None, words: str, rule: Rule | None, registry: Registry) -> Offer:
+    metric: Any = registry.metric_class(name)
+    limit = limit_of(metric)
+    start = None if rule is None else getattr(rule, limit)
+    unavailable = _unavailable(name, rule, registry)
+    lowest, highest = (float(bound) for bound in metric.bounds)
+    return Offer(
+        name=name,
+        group=group,
+        words=words or (metric.__doc__ or "").strip().partition("\n")[0],
+        limit=limit,
+        value=float(metric.perfect if usual is None else usual) if start is None else float(start),
+        lowest=lowest,
+        highest=highest if math.isfinite(highest) else None,
+        unit=str(metric.unit),
+        chosen=unavailable is None and (rule is not None or name in _CHOSEN),
+        paints=metric.heat_threshold != "none",
+        unavailable=unavailable,
+    )
+
+
+def _unavailable(name: str, rule: Rule | None, registry: Registry) -> str | None:
+    try:
+        metric = registry.metric(name, () if rule is None else rule.options)
+        if hasattr(metric, "prepare"):
+            metric.prepare()
+    except ImgdiffError as error:
+        return printable(str(error))
+    return None
+
+
+def _configured(settings: Settings) -> dict[str, Rule]:
+    """Return the first rule of each metric that imgdiff.yaml has one for: its limit and its options are meant."""
+    layers: Iterable[tuple[Rule, ...]] = (
+        settings.defaults.rules,
+        *(override.layer.policy.get("rules", ()) for override in settings.overrides),
+    )
+    rules: dict[str, Rule] = {}
+    for rule in (rule for layer in layers for rule in layer):
+        rules.setdefault(rule.metric, rule)
+    return rules
+
+
+def policy_changes(chosen: CompareSettings, settings: Settings, registry: Registry) -> dict[str, Any]:
+    """Return what the choice changes of imgdiff.yaml's policy, in that file's own words.
+
+    Of a metric, the limit is the choice's; its options stay those of imgdiff.yaml.
+
+    Raises:
+        ImgdiffError: a metric is unknown, or a limit is none.
+    """
+    changes: dict[str, Any] = {}
+    if chosen.metrics is not None:
+        if not chosen.metrics:
+            raise ConfigError("no metric is chosen, so that nothing could fail; choose at least one")
+        configured = _configured(settings)
+        changes["metrics"] = {
+            name: {
+                **(dict(configured[name].options) if name in configured else {}),
+                limit_of(registry.metric_class(name)): value,
+            }
+            for name, value in chosen.metrics.items()
+        }
+    if chosen.size is not None:
+        changes["size"] = chosen.size
+    if chosen.mask is not None:
+        changes["mask"] = chosen.mask
+    return changes

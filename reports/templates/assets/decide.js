@@ -1,0 +1,36 @@
+// Deciding, as the rest of the page sees it, and its keys.
+(() => {
+  "use strict";
+
+  imgdiff.decide = {
+    of: (index) => imgdiff.decisions.of(index),
+    set: (indices, change) => void imgdiff.decisions.set(indices, change),
+    undo: () => void imgdiff.decisions.undo(),
+    redo: () => void imgdiff.decisions.redo(),
+    manifest: () => imgdiff.manifests.build(),
+    onChange: (listener) => imgdiff.decisions.onChange(listener),
+  };
+
+  function bindKeys() {
+    const { actions } = imgdiff;
+    // With the capital letters locked, the letter alone does not tell.
+    const step = (/** @type {KeyboardEvent} */ event) => (event.shiftKey ? actions.redo() : actions.undo());
+    /** @type {[string[], string, (event: KeyboardEvent) => void][]} */
+    const bindings = [
+      [["a"], "Accept", () => actions.decide(actions.current(), "accept")],
+      [["x"], "Reject", () => actions.decide(actions.current(), "reject")],
+      [["u"], "Undecided again", () => actions.decide(actions.current(), "none")],
+      [["c"], "Comment", () => actions.comment(actions.current())],
+      [["A"], "Accept all shown", () => actions.decideShown("accept")],
+      [["X"], "Reject all shown", () => actions.decideShown("reject")],
+      [["U"], "All shown undecided again", () => actions.decideShown("none")],
+      [["C"], "Comment on all shown", actions.commentShown],
+      [["Ctrl+z"], "Undo a decision", step],
+      [["Ctrl+Z"], "Redo it", step],
+      [["Ctrl+y"], "Redo it", actions.redo],
+    ];
+    imgdiff.keys.bind(bindings.map(([keys, says, does]) => ({ keys, says, scope: "everywhere", does })));
+  }
+
+  document.addEventListener("imgdiff:start", bindKeys);
+})();

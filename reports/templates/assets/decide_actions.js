@@ -1,0 +1,202 @@
+// What keys and buttons do: decide, say what was done, ask first where it is much.
+(() => {
+  "use strict";
+
+  const { counted, thousands } = imgdiff;
+  const COMMAND = "pytest-imgdiff accept imgdiff-decisions.json";
+  const DONE = { accept: "accepted", reject: "rejected", none: "undecided again" };
+  const VERB = { accept: "Accept", reject: "Reject", none: "Undecide" };
+
+  let message = "";
+  /** @type {(() => void)[]} */
+  const listeners = [];
+
+  /** @param {string} text */
+  function tell(text) {
+    message = text;
+    imgdiff.keys.say(text);
+    listeners.forEach((listener) => listener());
+  }
+
+  function current() {
+    const open = imgdiff.viewer?.current() ?? -1;
+    return open >= 0 ? [open] : imgdiff.list.current();
+  }
+
+  /** @param {number[]} indices */
+  const named = (indices) => (indices.length === 1 ? imgdiff.run.rows[indices[0]].name : counted(indices.length, "comparison"));
+  /** @param {number} index */
+  const isAcceptable = (index) => imgdiff.run.rows[index].acceptable;
+
+  /** @param {number} index */
+  function reason(index) {
+    const row = imgdiff.run.rows[index];
+    if (row.verdict === "unmatched") return "There is no actual picture to accept.";
+    if (row.verdict === "broken") return "What could not be judged cannot be accepted from here.";
+    if (row.outcome === "passed" && !row.pixels) return "It passes: there is nothing to accept.";
+    return "The report does not hold what a baseline would be written from, or there is no stored baseline to write.";
+  }
+
+  /** @param {number[]} indices @param {Decision["decision"]} decision */
+  function decide(indices, decision) {
+    if (!indices.length) return;
+    const usable = decision === "accept" ? indices.filter(isAcceptable) : indices;
+    if (!usable.length) {
+      tell(indices.length === 1 ? reason(indices[0]) : "None of these can be accepted from here.");
+      return;
+    }
+    imgdiff.decisions.set(usable, { decision });
+    const left = indices.length - usable.length;
+    const more = indices.length === 1 ? alikeAndOpen(indices[0]) : 0;
+    const words = [`${named(usable)} ${DONE[decision]}`];
+    if (left) words.push(`${thousands(left)} cannot be accepted from here`);
+    if (more && decision !== "none") words.push(`${thousands(more)} more with the same change to decide`);
+    tell(words.join("; "));
+  }
+
+  /** How many others show the same change and are not decided. @param {number} index */
+  function alikeAndOpen(index) {
+    const { rows } = imgdiff.run;
+    const { change } = rows[index];
+    if (change === null) return 0;
+    return rows.filter((row, other) => row.change === change && imgdiff.decisions.of(other).decision === "none").length;
+  }
+
+  /** @param {number[]} indices */
+  function comment(indices) {
+    if (!indices.length) return;
+    const { of, set } = imgdiff.decisions;
+    const first = of(indices[0]).comment;
+    const before = indices.every((index) => of(index).comment === first) ? first : "";
+    imgdiff.dialogs.comment(`Comment on ${named(indices)}`, before, (text) => {
+      if (set(indices, { comment: text.trim() })) tell(text.trim() ? `Comment on ${named(indices)} kept` : `Comment on ${named(indices)} removed`);
+    });
+  }
+
+  /** @param {Decision["decision"]} decision */
+  function decideShown(decision) {
+    const shown = imgdiff.list.shown();
+    const usable = decision === "accept" ? shown.filter(isAcceptable) : shown;
+    if (!usable.length) {
+      tell(shown.length ? "Nothing that is shown can be accepted from here." : "Nothing is shown.");
+      return;
+    }
+    const left = shown.length - usable.length;
+    const words = `The list shows ${counted(shown.length, "comparison")}${left ? `, of which ${thousands(left)} cannot be accepted from here` : ""}. It can be undone.`;
+    imgdiff.dialogs.confirm(`${VERB[decision]} ${counted(usable.length, "comparison")}?`, words, {
+      label: `${VERB[decision]} ${thousands(usable.length)}`,
+      does: () => decide(shown, decision),
+    });
+  }
+
+  function commentShown() {
+    const shown = imgdiff.list.shown();
+    if (shown.length) comment(shown);
+    else tell("Nothing is shown.");
+  }
+
+  const undo = () => tell(imgdiff.decisions.undo() ? "Undone" : "There is nothing to undo");
+  const redo = () => tell(imgdiff.decisions.redo() ? "Done again" : "There is nothing to do again");
+
+  function clear() {
+    const all = [...imgdiff.decisions.all().keys()];
+    if (!all.length) return;
+    imgdiff.dialogs.confirm("Clear all decisions?", `Decisions and comments on ${counted(all.length, "comparison")} are dropped. It can be undone as long as this page is open.`, {
+      label: "Clear",
+      does: () => {
+        imgdiff.decisions.set(all, { decision: "none", comment: "" });
+        tell("All decisions cleared");
+      },
+    });
+  }
+
+  async function exportAll() {
+    tell("Gathering what was decided …");
+    try {
+      const manifest = await imgdiff.manifests.build();
+      imgdiff.manifests.download(manifest);
+      const accepted = manifest.decisions.filter(({ decision }) => decision === "accept").length;
+      tell(`${counted(manifest.decisions.length, "decision")} exported`);
+      const lines = accepted
+        ? [`${counted(accepted, "picture")} will be written over baselines by this command, given the saved file's path and run in the folder where the tests are run. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
+        : ["Nothing is accepted, so that there is nothing to write; the command lists what was rejected and the comments."];
+      imgdiff.dialogs.tell("imgdiff-decisions.json is saved where the browser keeps downloads", lines, COMMAND);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  function failed(error) {
+    const words = error instanceof Error ? error.message : String(error);
+    tell(words);
+    imgdiff.dialogs.tell("That did not work", [words]);
+  }
+
+  /** @param {File} file */
+  async function importFrom(file) {
+    try {
+      const { decisions, unknown, other } = await imgdiff.manifests.read(await file.text());
+      imgdiff.decisions.put(decisions);
+      const parts = [`${counted(decisions.size, "decision")} imported`];
+      if (unknown) parts.push(`${counted(unknown, "comparison")} ${unknown === 1 ? "is" : "are"} not in this report`);
+      if (other) parts.push(`${counted(other, "picture")} accepted elsewhere ${other === 1 ? "is" : "are"} not the same here and stayed undecided`);
+      tell(parts.join("; "));
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** @param {number[]} [indices] */
+  async function acceptNow(indices) {
+    if (indices) decide(indices, "accept");
+    try {
+      const accepted = await acceptedOf(indices);
+      if (accepted.length === 1) await write(accepted);
+      else if (accepted.length) {
+        imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, "The server writes them at once; your version control can bring the old ones back.", {
+          label: `Write ${thousands(accepted.length)}`,
+          does: () => void write(accepted),
+        });
+      }
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** What the manifest says of these rows, or of all, as far as they are accepted. @param {number[]} [indices] */
+  async function acceptedOf(indices) {
+    const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => decision === "accept").map(([index]) => index);
+    return imgdiff.manifests.decisionsOn(indices ? all.filter((index) => indices.includes(index)) : all);
+  }
+
+  /** @param {ManifestDecision[]} accepted */
+  async function write(accepted) {
+    try {
+      const lines = (await imgdiff.server?.carryOut(accepted)) ?? [];
+      tell(lines.length === 1 ? lines[0] : `${counted(lines.length, "decision")} carried out; each has its line`);
+      imgdiff.dialogs.tell("What became of it", lines);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  imgdiff.actions = {
+    current,
+    decide,
+    comment,
+    decideShown,
+    commentShown,
+    undo,
+    redo,
+    clear,
+    exportAll,
+    importFrom,
+    acceptNow,
+    reason,
+    get message() {
+      return message;
+    },
+    onMessage: (listener) => listeners.push(listener),
+  };
+})();

@@ -1,0 +1,100 @@
+// Decisions kept by the browser: a reload, or tomorrow, finds them again. Each run has its own.
+(() => {
+  "use strict";
+
+  const PREFIX = "imgdiff:decisions:";
+  const VERSION = 1;
+  const DAYS = 90;
+  /** @type {Decision["decision"][]} */
+  const CODES = ["none", "accept", "reject"];
+
+  let works = true;
+
+  const key = () => `${PREFIX}${imgdiff.run.run}`;
+
+  /**
+   * A comment that many rows share is stored once.
+   *
+   * @param {Map<number, Decision>} decisions
+   */
+  function encoded(decisions) {
+    /** @type {Map<string, number>} */
+    const comments = new Map();
+    const rows = [...decisions].map(([index, { decision, comment }]) => {
+      if (!comments.has(comment)) comments.set(comment, comments.size);
+      return [imgdiff.run.rows[index].anchor, CODES.indexOf(decision), comments.get(comment)];
+    });
+    return JSON.stringify({ version: VERSION, saved: Date.now(), comments: [...comments.keys()], rows });
+  }
+
+  /**
+   * Under file:// all reports share one store: whatever is found there may be another's, or damaged.
+   *
+   * @param {string | null} text
+   */
+  function decoded(text) {
+    /** @type {Map<number, Decision>} */
+    const decisions = new Map();
+    const stored = parsed(text);
+    if (stored?.version !== VERSION || !Array.isArray(stored.rows) || !Array.isArray(stored.comments)) return decisions;
+    const indices = new Map(imgdiff.run.rows.map((row, index) => [row.anchor, index]));
+    for (const row of stored.rows) {
+      const [anchor, code, comment] = Array.isArray(row) ? row : [];
+      const index = indices.get(anchor);
+      const decision = CODES[code];
+      const words = stored.comments[comment];
+      if (index !== undefined && decision && typeof words === "string") decisions.set(index, { decision, comment: words });
+    }
+    return decisions;
+  }
+
+  /** @param {string | null} text */
+  function parsed(text) {
+    try {
+      return JSON.parse(text ?? "null");
+    } catch {
+      return null;
+    }
+  }
+
+  function read() {
+    try {
+      forgetOld();
+      return decoded(localStorage.getItem(key()));
+    } catch { // a browser may refuse the store altogether
+      works = false;
+      return new Map();
+    }
+  }
+
+  /** @param {Map<number, Decision>} decisions */
+  function write(decisions) {
+    try {
+      if (decisions.size) localStorage.setItem(key(), encoded(decisions));
+      else localStorage.removeItem(key());
+      works = true;
+    } catch { // refused, or full
+      works = false;
+    }
+  }
+
+  function forgetOld() {
+    const oldest = Date.now() - DAYS * 24 * 60 * 60 * 1000;
+    for (const name of Object.keys(localStorage)) {
+      if (name.startsWith(PREFIX) && !(parsed(localStorage.getItem(name))?.saved > oldest)) localStorage.removeItem(name);
+    }
+  }
+
+  imgdiff.kept = {
+    get works() {
+      return works;
+    },
+    read,
+    write,
+    onElsewhere(listener) {
+      window.addEventListener("storage", (event) => {
+        if (imgdiff.run && event.key === key()) listener(decoded(event.newValue));
+      });
+    },
+  };
+})();

@@ -1,0 +1,128 @@
+// What is decided of each comparison, with undo. A step may be one decision or ten thousand.
+(() => {
+  "use strict";
+
+  /** @type {Decision} */
+  const NOTHING = Object.freeze({ decision: "none", comment: "" });
+  const MOST_STEPS = 200;
+
+  /** @type {Map<number, Decision> | null} */
+  let decided = null;
+  /** @type {DecisionStep[]} */
+  let past = [];
+  /** @type {DecisionStep[]} */
+  let future = [];
+  /** @type {(() => void)[]} */
+  const listeners = [];
+
+  /** Read when first needed: the viewer may open before the list is drawn. */
+  function table() {
+    decided ??= imgdiff.kept.read();
+    return decided;
+  }
+
+  /** @param {number} index */
+  const of = (index) => table().get(index) ?? NOTHING;
+
+  /** @param {Decision} one @param {Decision} other */
+  const alike = (one, other) => one.decision === other.decision && one.comment === other.comment;
+
+  /** @param {Map<number, Decision>} values */
+  function apply(values) {
+    const all = table();
+    for (const [index, value] of values) {
+      if (alike(value, NOTHING)) all.delete(index);
+      else all.set(index, value);
+    }
+    imgdiff.kept.write(all);
+    listeners.forEach((listener) => listener());
+  }
+
+  /** @param {Map<number, Decision>} values @param {number} [writing] */
+  function step(values, writing = -1) {
+    /** @type {DecisionStep} */
+    const made = { before: new Map(), after: new Map(), writing };
+    for (const [index, value] of values) {
+      const before = of(index);
+      if (alike(before, value)) continue;
+      made.before.set(index, before);
+      made.after.set(index, value);
+    }
+    if (!made.after.size) return 0;
+    remember(made);
+    apply(made.after);
+    return made.after.size;
+  }
+
+  /** @param {DecisionStep} made */
+  function remember(made) {
+    const last = past.at(-1);
+    if (made.writing >= 0 && last?.writing === made.writing && !future.length) last.after = made.after;
+    else past.push(made);
+    if (past.length > MOST_STEPS) past.shift();
+    future = [];
+  }
+
+  /** @param {Iterable<number>} indices @param {Partial<Decision>} change */
+  function set(indices, change) {
+    /** @type {Map<number, Decision>} */
+    const values = new Map();
+    for (const index of indices) {
+      if (change.decision === "accept" && !imgdiff.run.rows[index].acceptable) continue;
+      values.set(index, { ...of(index), ...change });
+    }
+    const [first] = values.keys();
+    const writing = change.decision === undefined && values.size === 1 ? first : -1;
+    return step(values, writing);
+  }
+
+  function undo() {
+    const last = past.pop();
+    if (!last) return false;
+    future.push(last);
+    apply(last.before);
+    return true;
+  }
+
+  function redo() {
+    const next = future.pop();
+    if (!next) return false;
+    past.push(next);
+    apply(next.after);
+    return true;
+  }
+
+  function counts() {
+    const { rows } = imgdiff.run;
+    const found = { accepted: 0, rejected: 0, commented: 0, open: 0 };
+    for (const row of rows) if (row.outcome === "failed") found.open += 1;
+    for (const [index, { decision, comment }] of table()) {
+      if (decision === "accept") found.accepted += 1;
+      if (decision === "reject") found.rejected += 1;
+      if (comment) found.commented += 1;
+      if (decision !== "none" && rows[index].outcome === "failed") found.open -= 1;
+    }
+    return found;
+  }
+
+  // The other tab's steps are not ours to take back.
+  imgdiff.kept.onElsewhere((elsewhere) => {
+    decided = elsewhere;
+    past = [];
+    future = [];
+    listeners.forEach((listener) => listener());
+  });
+
+  imgdiff.decisions = {
+    of,
+    all: table,
+    set,
+    put: (decisions) => step(decisions),
+    undo,
+    redo,
+    canUndo: () => past.length > 0,
+    canRedo: () => future.length > 0,
+    counts,
+    onChange: (listener) => listeners.push(listener),
+  };
+})();

@@ -1,0 +1,286 @@
+// The list: which lines there are, where the keyboard's cursor is, and what a click or a key does.
+(() => {
+  "use strict";
+
+  /** Of the address; "open" is the viewer's, and the cursor follows it. */
+  const ARRANGING = ["outcome", "verdict", "metric", "size", "column", "folder", "change", "search", "sort", "group"];
+
+  /** @type {Item[]} */
+  let items = [];
+  /** The line that the keyboard is on; -1 in an empty list. */
+  let cursor = -1;
+  /** @type {HTMLElement} */
+  let grid;
+  /** @type {VirtualList} */
+  let virtual;
+  /** In pixels. */
+  const heights = { group: 48, entry: 84 };
+  /** @type {((indices: number[], place: HTMLElement) => void)[]} */
+  const fills = [];
+
+  /** @param {Item} item */
+  const keyOf = (item) => (item.kind === "group" ? `group ${item.key}` : `entry ${item.entry.rows[0]}`);
+  /** @param {Item} item */
+  const rowsOf = (item) => (item.kind === "group" ? item.rows : item.entry.fitting);
+
+  /** The style says how high lines are; it depends on the width of the page and on the size of letters. */
+  function measureHeights() {
+    const style = getComputedStyle(grid);
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const before = { ...heights };
+    heights.group = parseFloat(style.getPropertyValue("--group-height")) * rem;
+    heights.entry = parseFloat(style.getPropertyValue("--row-height")) * rem;
+    return heights.group !== before.group || heights.entry !== before.entry;
+  }
+
+  /** @param {number} line */
+  function draw(line) {
+    const item = items[line];
+    const drawn = item.kind === "group" ? imgdiff.rows.group(item, fills) : imgdiff.rows.entry(item);
+    drawn.setAttribute("aria-rowindex", String(line + 1));
+    drawn.tabIndex = line === cursor ? 0 : -1;
+    drawn.dataset.line = String(line);
+    return drawn;
+  }
+
+  /** Lines may have other contents, the cursor stays on what it was on. */
+  function arrange() {
+    const kept = cursor >= 0 ? keyOf(items[cursor]) : "";
+    const focused = grid.contains(document.activeElement);
+    const { fits, counts } = imgdiff.filters.apply();
+    items = imgdiff.groups.arrange(fits);
+    const found = items.findIndex((item) => keyOf(item) === kept);
+    cursor = items.length ? Math.max(0, found) : -1;
+    imgdiff.facets.draw(counts);
+    grid.setAttribute("aria-rowcount", String(items.length));
+    grid.hidden = !items.length;
+    if (imgdiff.run.rows.length) imgdiff.place("nothing-found").hidden = items.length > 0;
+    virtual.layout(items.length);
+    if (focused) focusCursor();
+    document.dispatchEvent(new Event("imgdiff:arranged"));
+  }
+
+  function refresh() {
+    const focused = grid.contains(document.activeElement);
+    virtual.layout(items.length);
+    if (focused) focusCursor();
+  }
+
+  function focusCursor() {
+    virtual.elementOf(cursor)?.focus({ preventScroll: true });
+  }
+
+  /** @param {number} line */
+  function setCursor(line) {
+    const before = virtual.elementOf(cursor);
+    if (before) before.tabIndex = -1;
+    cursor = line;
+    const now = virtual.elementOf(cursor);
+    if (now) now.tabIndex = 0;
+  }
+
+  /** @param {number} line */
+  function moveTo(line) {
+    if (!items.length) return;
+    setCursor(Math.min(items.length - 1, Math.max(0, line)));
+    virtual.reveal(cursor);
+    focusCursor();
+  }
+
+  /** The first step of the keyboard only shows where it is. @param {number} step */
+  function move(step) {
+    moveTo(grid.contains(document.activeElement) ? cursor + step : cursor);
+  }
+
+  /** The line of a row; that of its group where it is folded away. @param {number} index */
+  function lineOf(index) {
+    const line = items.findIndex((item) => item.kind === "entry" && item.entry.rows.includes(index));
+    return line >= 0 ? line : items.findIndex((item) => rowsOf(item).includes(index));
+  }
+
+  /** @param {number} index */
+  function reveal(index) {
+    let line = lineOf(index);
+    const item = items[line];
+    if (item?.kind === "group" && !item.open) {
+      imgdiff.groups.fold(item.key, true);
+      line = lineOf(index);
+    }
+    if (line < 0) return;
+    setCursor(line);
+    virtual.reveal(line);
+  }
+
+  /** @param {GroupItem} group */
+  function toggleGroup(group) {
+    imgdiff.groups.fold(group.key, !group.open);
+    imgdiff.keys.say(`${group.title}: ${group.open ? "folded" : "unfolded"}`);
+  }
+
+  function activate() {
+    const item = items[cursor];
+    if (item?.kind === "group") toggleGroup(item);
+    else if (item) imgdiff.viewer?.open(item.entry.fitting[0]);
+  }
+
+  /**
+   * Within a line there may be more to go to: the runs that were merged, the others of the same change.
+   *
+   * @param {1 | -1} step
+   * @returns {boolean} whether there was
+   */
+  function stepWithin(step) {
+    const line = virtual.elementOf(cursor);
+    if (!line || items[cursor].kind === "group") return false;
+    const stops = [line, ...line.querySelectorAll("a.run, button.alike")];
+    const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const next = stops[at + step];
+    if (at < 0 || !(next instanceof HTMLElement)) return false;
+    next.focus({ preventScroll: true });
+    return true;
+  }
+
+  function stepLeft() {
+    if (stepWithin(-1)) return;
+    const item = items[cursor];
+    if (item?.kind === "group" && item.open) toggleGroup(item);
+    else if (item?.kind === "entry" && item.group !== null)
+      moveTo(items.findIndex((other) => other.kind === "group" && other.key === item.group));
+  }
+
+  function stepRight() {
+    if (stepWithin(1)) return;
+    const item = items[cursor];
+    if (item?.kind !== "group") return;
+    if (item.open) move(1);
+    else toggleGroup(item);
+  }
+
+  /** @param {MouseEvent} event */
+  function onClick(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const line = target.closest("[data-line]");
+    if (!(line instanceof HTMLElement)) return;
+    const item = items[Number(line.dataset.line)];
+    const change = target.closest("[data-change]");
+    const link = target.closest("[data-open]");
+    if (link && (event.ctrlKey || event.metaKey || event.shiftKey)) return; // the browser opens a tab or a window
+    if (!link && target.closest("button, a, input")) {
+      if (change instanceof HTMLElement) imgdiff.filters.toggle("change", change.dataset.change ?? "");
+      return;
+    }
+    event.preventDefault();
+    if (getSelection()?.toString()) return; // a text was marked, not a row clicked
+    setCursor(Number(line.dataset.line));
+    if (item.kind === "group") toggleGroup(item);
+    else imgdiff.viewer?.open(link instanceof HTMLElement ? Number(link.dataset.open) : item.entry.fitting[0]);
+  }
+
+  /** @param {Set<string>} changed */
+  function onStateChange(changed) {
+    if (ARRANGING.some((key) => changed.has(key))) {
+      arrange();
+      toTop();
+    } else if (changed.has("fold") || changed.has("folded")) arrange();
+    if (changed.has("open")) followViewer();
+  }
+
+  /** Other lines than before: begin at the first one, unless the list's beginning is in sight anyway. */
+  function toTop() {
+    const over = imgdiff.place("list").getBoundingClientRect().top - imgdiff.place("toolbar").offsetHeight;
+    if (over < 0) window.scrollBy({ top: over, behavior: "instant" });
+  }
+
+  let open = "";
+  function followViewer() {
+    const before = open;
+    open = imgdiff.state.get("open");
+    const index = indexOf(open || before);
+    if (index < 0) return;
+    const line = lineOf(index);
+    if (line >= 0) setCursor(line);
+    if (open) return;
+    virtual.reveal(cursor);
+    focusCursor();
+  }
+
+  /** @param {string} anchor */
+  const indexOf = (anchor) => imgdiff.run.rows.findIndex((row) => row.anchor === anchor);
+
+  function shown() {
+    return items.flatMap((item) => (item.kind === "group" ? item.rows : item.group === null ? item.entry.fitting : []));
+  }
+
+  function steps() {
+    return items.flatMap((item) => {
+      if (item.kind === "entry") return item.entry.fitting;
+      return item.open || item.sameChange ? [] : item.rows;
+    });
+  }
+
+  /** Nothing while the focus is elsewhere: what is not seen to be chosen must not be decided. */
+  function current() {
+    const focused = document.activeElement;
+    if (cursor < 0 || !grid.contains(focused)) return [];
+    const run = focused?.closest("a.run");
+    return run instanceof HTMLElement ? [Number(run.dataset.open)] : rowsOf(items[cursor]);
+  }
+
+  function bindKeys() {
+    /** @type {[string[], string, () => void][]} */
+    const bindings = [
+      [["j", "n", "ArrowDown"], "Next line", () => move(1)],
+      [["k", "p", "ArrowUp"], "Previous line", () => move(-1)],
+      [["Enter", "o"], "Open the comparison; fold or unfold a group", activate],
+      [["ArrowRight"], "Unfold the group; the next within the line", stepRight],
+      [["ArrowLeft"], "Fold the group; back within the line, then to the heading", stepLeft],
+      [["e"], "Unfold all groups, or fold them", () => imgdiff.groups.foldAll(items)],
+      [["PageDown"], "One screen down", () => move(virtual.page())],
+      [["PageUp"], "One screen up", () => move(-virtual.page())],
+      [["Home"], "First line", () => moveTo(0)],
+      [["End"], "Last line", () => moveTo(items.length - 1)],
+    ];
+    imgdiff.keys.bind(bindings.map(([keys, says, does]) => ({ keys, says, scope: "list", does })));
+  }
+
+  function start() {
+    const { element, place } = imgdiff;
+    grid = element("div", { id: "comparisons", role: "treegrid", "aria-label": "Comparisons" });
+    grid.classList.toggle("has-runs", imgdiff.run.columns.length > 0);
+    place("list").append(grid);
+    virtual = imgdiff.virtual(grid, {
+      heightOf: (line) => heights[items[line].kind],
+      draw,
+      pinned: () => (grid.contains(document.activeElement) ? cursor : -1),
+    });
+    measureHeights();
+    window.addEventListener("resize", () => {
+      if (measureHeights()) refresh();
+    });
+    grid.addEventListener("click", onClick);
+    grid.addEventListener("focusin", (event) => {
+      const line = /** @type {HTMLElement} */ (event.target).closest("[data-line]");
+      if (line instanceof HTMLElement) setCursor(Number(line.dataset.line));
+    });
+    bindKeys();
+    imgdiff.state.onChange(onStateChange);
+    imgdiff.decide?.onChange(refresh);
+    open = imgdiff.state.get("open");
+    arrange();
+  }
+
+  document.addEventListener("imgdiff:start", start);
+
+  imgdiff.list = {
+    shown,
+    steps,
+    refresh,
+    reveal,
+    indexOf,
+    current,
+    onGroup(fill) {
+      fills.push(fill);
+      if (grid) refresh();
+    },
+  };
+})();

@@ -1,0 +1,84 @@
+// What makes a report act at once; only `pytest-imgdiff serve` puts it into the page.
+(() => {
+  "use strict";
+
+  const { element, place } = imgdiff;
+
+  /** @param {string} name */
+  function meta(name) {
+    return document.querySelector(`meta[name="imgdiff-${name}"]`)?.getAttribute("content") ?? "";
+  }
+
+  const isReport = meta("served") === "report";
+
+  /**
+   * Post JSON; the token shows the server that this page of its own asks, and not another site's.
+   *
+   * @param {string} address
+   * @param {unknown} body
+   */
+  async function ask(address, body) {
+    let response;
+    try {
+      response = await fetch(address, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Imgdiff-Token": meta("token") },
+        body: JSON.stringify(body),
+      });
+    } catch {
+      throw new Error("The server does not answer. Was `pytest-imgdiff serve` ended?");
+    }
+    const answer = await response.json().catch(() => null);
+    if (!response.ok) throw new Error(answer?.error ?? `The server refused: ${response.status} ${response.statusText}`);
+    return answer;
+  }
+
+  /** @param {ManifestDecision[]} decisions */
+  async function carryOut(decisions) {
+    const { results } = await ask("/api/accept", { decisions });
+    return results.map((/** @type {{ line: string }} */ one) => one.line);
+  }
+
+  async function remove() {
+    try {
+      await ask(`/api/jobs/${location.pathname.split("/")[2]}/remove`, {});
+      location.assign("/upload");
+    } catch (error) {
+      imgdiff.keys.say(String(error));
+    }
+  }
+
+  /** Say in the page's head what its being served brings. */
+  function announce() {
+    const line = element("p", { class: "summary", id: "served" });
+    if (isReport) {
+      line.append("Served: accepted pictures become baselines at once. ");
+      line.append(element("a", { href: "/upload" }, "Compare other pictures"));
+    } else {
+      const button = element("button", { type: "button", class: "quiet" }, "Delete this upload");
+      button.addEventListener("click", () => void remove());
+      line.append(element("a", { href: "/upload" }, "Compare other pictures"), " ", button);
+    }
+    place("head").append(line);
+  }
+
+  /** Say which pictures are not those of this report any more: their baselines were written since. */
+  async function tellStale() {
+    const answer = await fetch("/api/stale").catch(() => null);
+    if (!answer?.ok) return; // accepting one would be refused in words
+    const { stale } = await answer.json();
+    if (!stale.length) return;
+    const summary = element("summary", {}, `${imgdiff.counted(stale.length, "picture")} of this report cannot be accepted any more`);
+    const lines = stale.map((/** @type {{ line: string }} */ one) => element("li", {}, element("bdi", {}, one.line)));
+    place("head").after(element("details", { class: "banner is-warned", id: "stale" }, summary, element("ul", {}, ...lines)));
+  }
+
+  imgdiff.server = { live: isReport, carryOut };
+
+  document.addEventListener("imgdiff:start", () => {
+    announce();
+    if (isReport) void tellStale();
+    const alone = !isReport && imgdiff.run.rows.length === 1;
+    if (alone && !imgdiff.state.get("open")) queueMicrotask(() => imgdiff.viewer.open(0)); // when all have started
+  });
+})();

@@ -1,0 +1,14 @@
+// The last script: tells the others that the run's data is there.
+(() => {
+  "use strict";
+
+  if (imgdiff.run) {
+    document.documentElement.classList.add("is-started");
+    document.dispatchEvent(new Event("imgdiff:start"));
+    return;
+  }
+  const { element, place } = imgdiff;
+  const text = "data/run.js cannot be read: was the whole folder of the report kept? ";
+  const plain = element("a", { href: "plain.html" }, "The same results without scripts");
+  place("list").replaceChildren(element("p", { class: "notice" }, text, plain, "."));
+})();

@@ -1,0 +1,225 @@
+// The viewer: opens a comparison over the list, goes from one to the next, and brings its parts together. What is open,
+// in which view and at which region stands in the address, and everything here follows the address.
+(() => {
+  "use strict";
+
+  const { element, place } = imgdiff;
+
+  /** What else the page has stays usable while the viewer is open. */
+  const BESIDE = new Set(["viewer", "decide-bar", "status"]);
+
+  /** Which of several quick openings is the last: an answer that comes late is dropped. */
+  let asked = 0;
+  /** The open row, known before its details are. */
+  let current = -1;
+
+  const indexOpen = () => {
+    const anchor = imgdiff.state.get("open");
+    return anchor ? imgdiff.list.indexOf(anchor) : -1;
+  };
+
+  /** @param {number} index @param {Detail} detail @returns {Subject} */
+  function subjectOf(index, detail) {
+    const figure = (/** @type {string} */ key) => detail.figures.find((one) => one.key === key) ?? null;
+    const expected = figure("expected");
+    const actual = figure("actual");
+    const most = (/** @type {"width" | "height"} */ side) => Math.max(expected?.[side] ?? 0, actual?.[side] ?? 0) || 300;
+    const [width, height] = detail.size ?? [most("width"), most("height")];
+    return {
+      index,
+      row: imgdiff.run.rows[index],
+      detail,
+      expected,
+      actual,
+      mask: figure("mask"),
+      heats: detail.figures.filter(({ key }) => key.endsWith("_heat")),
+      matches: figure("orb_matches"),
+      width,
+      height,
+    };
+  }
+
+  /** Where the report does not know a picture's size, the browser finds it. @param {Detail} detail */
+  async function measure({ figures }) {
+    const unknown = figures.filter(({ key, width, height }) => key !== "thumb" && (width === null || height === null));
+    await Promise.all(unknown.map(async (figure) => {
+      const image = new Image();
+      image.src = figure.href;
+      await image.decode().catch(() => {}); // one that cannot be shown is told where it would be
+      figure.width = image.naturalWidth || null;
+      figure.height = image.naturalHeight || null;
+    }));
+  }
+
+  /** @param {boolean} anew */
+  function draw(anew) {
+    const { subject, bar, stage, tuning, views } = imgdiff.viewing;
+    if (!subject) return;
+    const view = views.shown(/** @type {ViewName} */ (imgdiff.state.get("view")), subject);
+    imgdiff.viewing.view = view.name;
+    bar.show(subject);
+    stage.show(view.plan(subject), anew);
+    tuning.show(view.name);
+  }
+
+  /** @param {Subject} subject */
+  function announce({ row, index }) {
+    const shown = imgdiff.list.shown();
+    imgdiff.keys.say(`${row.name}, ${row.verdict}, ${shown.indexOf(index) + 1} of ${shown.length}. ${row.line}`);
+  }
+
+  /** @param {number} index */
+  async function show(index) {
+    const turn = ++asked;
+    const wasClosed = current < 0;
+    current = index;
+    if (wasClosed) uncover(imgdiff.run.rows[index].name);
+    /** @type {Detail} */
+    let detail;
+    try {
+      detail = await imgdiff.loader.details(index);
+      await measure(detail);
+    } catch (error) {
+      if (turn === asked) fail(index, /** @type {Error} */ (error));
+      return;
+    }
+    if (turn !== asked) return;
+    const subject = subjectOf(index, detail);
+    const { panel, regions } = imgdiff.viewing;
+    imgdiff.viewing.subject = subject;
+    panel.show(subject);
+    draw(true);
+    if (regions.selected >= 0) regions.jump(regions.selected);
+    else announce(subject);
+    if (wasClosed) imgdiff.viewing.bar.heading.focus({ preventScroll: true });
+    preload(index);
+  }
+
+  /** @param {number} index @param {Error} error */
+  function fail(index, error) {
+    const { bar, panel, stage } = imgdiff.viewing;
+    imgdiff.viewing.subject = null;
+    bar.heading.textContent = imgdiff.run.rows[index].name;
+    panel.element.replaceChildren(element("p", { class: "verdict is-failed" }, error.message));
+    stage.show({ width: 1, height: 1, compared: false, panes: [{ caption: "", layers: [], absent: error.message }] }, true);
+    bar.heading.focus({ preventScroll: true });
+    imgdiff.keys.say(error.message);
+  }
+
+  /** The comparison that is so many steps away in the list, as it is filtered and sorted. @param {number} index @param {number} by */
+  function neighbour(index, by) {
+    const steps = imgdiff.list.steps();
+    const at = steps.indexOf(index);
+    if (at >= 0) return steps[at + by];
+    // One of many that show the same change is passed over by the steps: go on from where its group stands.
+    const shown = imgdiff.list.shown();
+    const here = shown.indexOf(index);
+    const beyond = steps.filter((step) => (by > 0 ? shown.indexOf(step) > here : shown.indexOf(step) < here));
+    return by > 0 ? beyond[0] : beyond[beyond.length - 1];
+  }
+
+  /** The next comparison is there when it is asked for. @param {number} index */
+  async function preload(index) {
+    const next = neighbour(index, 1);
+    if (next === undefined) return;
+    const detail = await imgdiff.loader.details(next).catch(() => null);
+    for (const { key, href } of detail?.figures ?? []) {
+      if (key === "expected" || key === "actual") new Image().src = href;
+    }
+  }
+
+  /** Nothing of what was open before is seen while the details are loaded. @param {string} name */
+  function uncover(name) {
+    const { bar, panel, stage } = imgdiff.viewing;
+    bar.heading.textContent = name;
+    panel.element.replaceChildren();
+    stage.show({ width: 1, height: 1, compared: false, panes: [] }, true);
+    place("viewer").hidden = false;
+    document.documentElement.classList.add("is-viewing");
+    for (const other of document.body.children) {
+      if (other instanceof HTMLElement && !BESIDE.has(other.id) && !(other instanceof HTMLDialogElement)) other.inert = true;
+    }
+  }
+
+  function cover() {
+    const left = current;
+    asked++;
+    current = -1;
+    imgdiff.viewing.subject = null;
+    imgdiff.viewing.blink.stop();
+    place("viewer").hidden = true;
+    document.documentElement.classList.remove("is-viewing");
+    for (const other of document.body.children) {
+      if (other instanceof HTMLElement) other.inert = false;
+    }
+    imgdiff.list.reveal(left);
+    /** @type {HTMLElement | null} */ (place("list").querySelector('[data-line][tabindex="0"]'))?.focus({ preventScroll: true });
+  }
+
+  function follow(/** @type {Set<string>} */ changed) {
+    if (changed.has("open")) {
+      const index = indexOpen();
+      if (index >= 0 && index !== current) show(index);
+      else if (index < 0 && current >= 0) cover();
+    } else if (changed.has("view")) {
+      draw(false);
+    }
+  }
+
+  /** @type {Partial<Viewing>} */
+  const parts = {
+    subject: null,
+    view: "side",
+    openAt(index) {
+      imgdiff.state.set({ open: imgdiff.run.rows[index].anchor, region: "" }, current < 0);
+    },
+    step(by) {
+      const next = neighbour(current, by);
+      if (next !== undefined) {
+        imgdiff.viewing.openAt(next);
+        return;
+      }
+      const text = by > 0 ? "This is the last comparison" : "This is the first comparison";
+      imgdiff.keys.say(text);
+      imgdiff.viewing.stage.hint(text);
+    },
+    otherRun() {
+      const { columns, rows } = imgdiff.run;
+      const alike = columns.length > 1 && current >= 0 ? [...rows.keys()].filter((index) => rows[index].name === rows[current].name) : [];
+      if (alike.length > 1) imgdiff.viewing.openAt(alike[(alike.indexOf(current) + 1) % alike.length]);
+    },
+    choose(name) {
+      const { subject, views } = imgdiff.viewing;
+      if (!subject) return;
+      const before = imgdiff.state.get("view");
+      imgdiff.state.set({ view: name === "side" ? "" : name });
+      if (before === imgdiff.state.get("view")) draw(false); // something within the view has changed
+      const view = views.shown(name, subject);
+      const why = (views.all.find((one) => one.name === name) ?? view).lacks(subject);
+      imgdiff.keys.say(why ? `${why}. Shown instead: ${view.title}` : view.title);
+    },
+  };
+  imgdiff.viewing = /** @type {Viewing} */ (parts);
+
+  imgdiff.viewer = {
+    open: (index) => imgdiff.viewing.openAt(index),
+    close: () => imgdiff.state.set({ open: "", region: "" }),
+    current: () => current,
+    onOpen: () => {}, // viewer_panel.js
+  };
+
+  document.addEventListener("imgdiff:start", () => {
+    const { bar, minimap, panel, pixels, stage } = imgdiff.viewing;
+    const viewer = place("viewer");
+    viewer.setAttribute("role", "dialog");
+    viewer.setAttribute("aria-labelledby", "viewer-name");
+    viewer.setAttribute("aria-describedby", "viewer-verdict");
+    stage.element.append(minimap.element);
+    viewer.replaceChildren(bar.element, stage.element, pixels.element, panel.element);
+    imgdiff.state.onChange(follow);
+    // Once every script has started: the list knows its rows only then.
+    queueMicrotask(() => {
+      if (indexOpen() >= 0) show(indexOpen());
+    });
+  });
+})();

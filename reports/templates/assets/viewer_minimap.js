@@ -1,0 +1,90 @@
+// The whole picture in small, with its regions and what is seen of it: beside the panes for tall pictures, in their
+// corner where others are zoomed. For the pointer only; keys and screen readers have the regions' list.
+(() => {
+  "use strict";
+
+  const { element } = imgdiff;
+  /** A region is at least this many pixels high in the map. */
+  const LEAST = 3;
+  /** A very long picture becomes a strip, and is stretched where it would be narrower than this. */
+  const NARROWEST = 36;
+  /** The side of the map in the corner. */
+  const CORNER = 132;
+  /** On two sides of the strip together, as in viewer.css. */
+  const PADDING = 8;
+
+  const picture = element("img", { alt: "", draggable: "false" });
+  const marks = element("div", { class: "minimap-marks" });
+  const frame = element("div", { class: "minimap-frame" });
+  const map = element("div", { class: "minimap-map" }, picture, marks, frame);
+  const minimap = element("div", { class: "minimap", "aria-hidden": "true", hidden: true }, map);
+
+  /** @type {(part: number) => string} */
+  const percent = (part) => `${(part * 100).toFixed(3)}%`;
+
+  /** @param {HTMLElement} mark @param {Box} box @param {Size} whole */
+  function put(mark, box, whole) {
+    mark.style.left = percent(box.x / whole.width);
+    mark.style.top = percent(box.y / whole.height);
+    mark.style.width = `max(${percent(box.width / whole.width)}, ${LEAST}px)`;
+    mark.style.height = `max(${percent(box.height / whole.height)}, ${LEAST}px)`;
+  }
+
+  /** @param {Plan} plan */
+  function show(plan) {
+    const layer = plan.panes.flatMap(({ layers }) => layers).find(({ role }) => role !== "tint" && role !== "mask" && role !== "heat")
+      ?? plan.panes.flatMap(({ layers }) => layers)[0];
+    picture.hidden = !layer;
+    if (layer && picture.getAttribute("src") !== layer.figure.href) picture.setAttribute("src", layer.figure.href);
+    if (layer) {
+      picture.style.width = percent(layer.width / plan.width);
+      picture.style.height = percent(layer.height / plan.height);
+    }
+    const regions = plan.compared ? imgdiff.viewing.subject?.detail.regions ?? [] : [];
+    marks.replaceChildren(...regions.map((region) => {
+      const mark = element("span", {});
+      put(mark, region, plan);
+      return mark;
+    }));
+  }
+
+  function draw() {
+    const { canPan, tall, picture: whole, seen } = imgdiff.viewing.camera;
+    minimap.hidden = !(canPan || tall);
+    minimap.classList.toggle("is-beside", tall);
+    if (minimap.hidden) return;
+    const { clientWidth, clientHeight } = minimap;
+    const room = tall ? { width: clientWidth - PADDING, height: clientHeight - PADDING } : { width: CORNER, height: CORNER };
+    const scale = Math.min(room.width / whole.width, room.height / whole.height);
+    map.style.width = `${Math.max(whole.width * scale, NARROWEST)}px`;
+    map.style.height = `${Math.max(whole.height * scale, NARROWEST)}px`;
+    const left = Math.max(seen.x, 0);
+    const top = Math.max(seen.y, 0);
+    const width = Math.min(seen.x + seen.width, whole.width) - left;
+    const height = Math.min(seen.y + seen.height, whole.height) - top;
+    put(frame, { x: left, y: top, width, height }, whole);
+  }
+
+  /** @param {PointerEvent} event */
+  function follow(event) {
+    event.stopPropagation();
+    if (event.type === "pointerdown") map.setPointerCapture(event.pointerId);
+    if (!map.hasPointerCapture(event.pointerId)) return;
+    const { left, top, width, height } = map.getBoundingClientRect();
+    const { camera } = imgdiff.viewing;
+    camera.centre({
+      x: ((event.clientX - left) / width) * camera.picture.width,
+      y: ((event.clientY - top) / height) * camera.picture.height,
+    });
+  }
+
+  map.addEventListener("pointerdown", follow);
+  map.addEventListener("pointermove", follow);
+
+  imgdiff.viewing.minimap = { element: minimap };
+
+  document.addEventListener("imgdiff:start", () => {
+    imgdiff.viewing.stage.onShow(show);
+    imgdiff.viewing.camera.onChange(draw);
+  });
+})();

@@ -1,0 +1,110 @@
+// The panel beside the pictures: the verdict in words, what others add, the regions, and all facts.
+(() => {
+  "use strict";
+
+  const { element, place, counted } = imgdiff;
+
+  /** @type {((index: number, detail: Detail, panel: HTMLElement) => void)[]} */
+  const fillers = [];
+  /** @type {HTMLElement[]} the buttons of the regions */
+  let buttons = [];
+
+  const panel = element("aside", { class: "viewer-panel", "aria-label": "About this comparison" });
+
+  /** @param {Detail["regions"][number]} region @param {number} index */
+  function regionButton(region, index) {
+    const { regions } = imgdiff.viewing;
+    const parts = [region.area && `${region.area} px`, region.peak && `peak ${region.peak}`, region.kind].filter(Boolean).join(", ");
+    const button = element(
+      "button",
+      { type: "button", class: "region" },
+      element("span", { class: "region-number", "aria-hidden": "true" }, String(index + 1)),
+      element("span", { class: "region-words" }, region.words),
+      element("span", { class: "soft" }, parts),
+    );
+    button.addEventListener("click", () => regions.jump(index));
+    button.addEventListener("pointerenter", () => regions.highlight(index));
+    button.addEventListener("pointerleave", () => regions.highlight(-1));
+    button.addEventListener("focus", () => regions.highlight(index));
+    button.addEventListener("blur", () => regions.highlight(-1));
+    return button;
+  }
+
+  /** @param {Detail} detail */
+  function regionList(detail) {
+    const { regions, regionCount } = detail;
+    buttons = regions.map(regionButton);
+    if (!regionCount) return [];
+    const rest = regionCount - regions.length;
+    const more = rest > 0 ? element("p", { class: "soft" }, `${counted(rest, "smaller region")} not listed.`) : null;
+    const list = element("ol", { class: "regions" }, ...buttons.map((button) => element("li", {}, button)));
+    return [element("section", {}, element("h3", {}, `${counted(regionCount, "region")}`), list, more)];
+  }
+
+  function markSelected() {
+    const { selected } = imgdiff.viewing.regions;
+    buttons.forEach((button, index) => {
+      if (index === selected) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    });
+    const button = buttons[selected];
+    if (button && !panel.hidden) reveal(button);
+  }
+
+  /** Scrolls the panel only: on a phone the whole viewer scrolls, and the pictures would go out of sight. @param {HTMLElement} button */
+  function reveal(button) {
+    const list = /** @type {HTMLElement} */ (button.closest(".regions"));
+    for (const scroller of [list, panel]) {
+      if (scroller.scrollHeight <= scroller.clientHeight) continue;
+      const inside = scroller.getBoundingClientRect();
+      const { top, bottom } = button.getBoundingClientRect();
+      if (top < inside.top) scroller.scrollTop -= inside.top - top;
+      else if (bottom > inside.bottom) scroller.scrollTop += bottom - inside.bottom;
+    }
+  }
+
+  /** @param {number} highlighted */
+  function markHighlighted(highlighted) {
+    buttons.forEach((button, index) => button.classList.toggle("is-highlighted", index === highlighted));
+  }
+
+  imgdiff.viewing.panel = {
+    element: panel,
+    show(subject) {
+      const { row, detail, index } = subject;
+      const { facts } = imgdiff.viewing;
+      const verdict = element("p", { class: `verdict is-${row.outcome}`, id: "viewer-verdict" }, row.line);
+      const added = fillers.map((fill) => {
+        const extra = element("div", { class: "panel-extra" });
+        fill(index, detail, extra);
+        return extra;
+      });
+      panel.replaceChildren(
+        verdict,
+        ...added,
+        ...facts.notes(detail),
+        ...regionList(detail),
+        ...facts.rules(detail),
+        ...facts.accept(detail),
+        ...facts.files(subject),
+        ...facts.origin(subject),
+      );
+      panel.scrollTop = 0;
+      markSelected();
+    },
+    toggle() {
+      panel.hidden = !panel.hidden;
+      place("viewer").classList.toggle("without-panel", panel.hidden);
+      document.getElementById("viewer-details")?.setAttribute("aria-expanded", String(!panel.hidden));
+      imgdiff.keys.say(panel.hidden ? "Details are hidden" : "Details are shown");
+    },
+  };
+  imgdiff.viewer.onOpen = (fill) => fillers.push(fill);
+
+  document.addEventListener("imgdiff:start", () => {
+    imgdiff.viewing.regions.onHighlight(markHighlighted);
+    imgdiff.state.onChange((changed) => {
+      if (changed.has("region")) markSelected();
+    });
+  });
+})();

@@ -1,0 +1,242 @@
+// The pixel under the pointer, or in the middle of the pane where keys are used: its place, its colours in both
+// pictures and their difference; from eight times its size on also the grid of pixels.
+(() => {
+  "use strict";
+
+  const { element } = imgdiff;
+  const GRID_FROM = 8;
+  /** Pixels are read by tiles: moving within one decodes and copies nothing. */
+  const TILE = 128;
+  const IDLE = matchMedia("(pointer: coarse)").matches
+    ? "Drag moves, pinch zooms"
+    : "Drag or the wheel moves, Ctrl with the wheel zooms, ? shows all keys";
+
+  /** @typedef {{x: number, y: number, width: number, height: number, data: Uint8ClampedArray}} Tile */
+  /** @typedef {{image: Promise<HTMLImageElement | null>, ready: HTMLImageElement | null | undefined, tile: Tile | null}} Source */
+
+  /** @type {Map<string, Source>} by address, of the open comparison */
+  const sources = new Map();
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = TILE;
+  const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
+
+  /** @type {Point | null} */
+  let pointer = null;
+  let drawn = false;
+
+  const place = element("span", { class: "pixel-place" });
+  const cells = {
+    expected: cell("Expected"),
+    actual: cell("Actual"),
+  };
+  const difference = element("span", { class: "pixel-difference" });
+  const note = element("span", { class: "pixel-note" });
+  const readout = element("div", { class: "pixels" }, place, cells.expected.box, cells.actual.box, difference, note);
+
+  /** @param {string} name */
+  function cell(name) {
+    const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
+    const text = element("span", { class: "pixel-colour" });
+    return { box: element("span", { class: "pixel-side" }, swatch, `${name} `, text), swatch, text };
+  }
+
+  /** @param {LayerRole} role */
+  const layerOf = (role) => {
+    const { subject } = imgdiff.viewing;
+    if (!subject) return null;
+    return imgdiff.viewing.views.all[0].plan(subject).panes.flatMap(({ layers }) => layers).find((layer) => layer.role === role) ?? null;
+  };
+
+  /** @param {Figure} figure */
+  function sourceOf(figure) {
+    let source = sources.get(figure.href);
+    if (!source) {
+      /** @type {Source} */
+      const made = { image: imgdiff.loader.readable(figure).catch(() => null), ready: undefined, tile: null };
+      made.image.then((image) => {
+        made.ready = image;
+        draw();
+      });
+      sources.set(figure.href, made);
+      source = made;
+    }
+    return source;
+  }
+
+  /** @param {HTMLImageElement} image @param {number} x @param {number} y @returns {Tile} */
+  function readTile(image, x, y) {
+    const left = x - (x % TILE);
+    const top = y - (y % TILE);
+    context?.clearRect(0, 0, TILE, TILE);
+    context?.drawImage(image, left, top, TILE, TILE, 0, 0, TILE, TILE);
+    const { data } = /** @type {CanvasRenderingContext2D} */ (context).getImageData(0, 0, TILE, TILE);
+    return { x: left, y: top, width: TILE, height: TILE, data };
+  }
+
+  /**
+   * Red, green, blue and opacity as 0..255; null outside of the picture, undefined while it is read or where it cannot be.
+   *
+   * @param {LayerPlan} layer @param {Point} pixel
+   */
+  function colourAt(layer, pixel) {
+    const source = sourceOf(layer.figure);
+    const image = source.ready;
+    if (!image) return undefined;
+    const x = Math.floor((pixel.x * image.naturalWidth) / layer.width);
+    const y = Math.floor((pixel.y * image.naturalHeight) / layer.height);
+    if (x < 0 || y < 0 || x >= image.naturalWidth || y >= image.naturalHeight) return null;
+    if (!source.tile || x - (x % TILE) !== source.tile.x || y - (y % TILE) !== source.tile.y) source.tile = readTile(image, x, y);
+    const start = ((y - source.tile.y) * TILE + (x - source.tile.x)) * 4;
+    return [...source.tile.data.subarray(start, start + 4)];
+  }
+
+  /** @param {number[]} colour */
+  function written(colour) {
+    const hex = colour.slice(0, 3).map((value) => value.toString(16).padStart(2, "0")).join("");
+    // A canvas keeps colours multiplied by their opacity: those of faint pixels come back rounded.
+    const about = colour[3] > 0 && colour[3] < 255 ? "≈ " : "";
+    return `${about}#${hex} ${colour.join(", ")}`;
+  }
+
+  /** @param {null | undefined} colour @param {Source} source */
+  function withoutColour(colour, source) {
+    if (colour === null) return "ends before here";
+    return source.ready === null ? "is not kept in a form whose colours can be told" : "…";
+  }
+
+  /** @param {"expected" | "actual"} side @param {Point} pixel */
+  function drawSide(side, pixel) {
+    const layer = layerOf(side);
+    const { box, swatch, text } = cells[side];
+    box.hidden = layer === null;
+    if (!layer) return undefined;
+    const colour = colourAt(layer, pixel);
+    swatch.style.backgroundColor = colour ? `rgb(${colour[0]} ${colour[1]} ${colour[2]} / ${colour[3] / 255})` : "transparent";
+    text.textContent = colour ? written(colour) : withoutColour(colour, sourceOf(layer.figure));
+    return colour;
+  }
+
+  /** Where the camera looks, as a whole pixel of the compared picture; null outside of it. */
+  function probed() {
+    const { camera, subject } = imgdiff.viewing;
+    if (!subject) return null;
+    const close = camera.enlargement >= GRID_FROM;
+    const at = pointer ?? (close ? { x: camera.pane.width / 2, y: camera.pane.height / 2 } : null);
+    if (!at) return null;
+    const { x, y } = camera.toPicture(at);
+    const pixel = { x: Math.floor(x), y: Math.floor(y) };
+    const inside = pixel.x >= 0 && pixel.y >= 0 && pixel.x < camera.picture.width && pixel.y < camera.picture.height;
+    return inside ? pixel : null;
+  }
+
+  function idle() {
+    place.textContent = "";
+    hideColours();
+    note.textContent = IDLE;
+  }
+
+  function hideColours() {
+    cells.expected.box.hidden = cells.actual.box.hidden = difference.hidden = true;
+  }
+
+  function drawReadout() {
+    const { camera, stage, subject, view } = imgdiff.viewing;
+    const pixel = view === "orb" ? null : probed();
+    if (!pixel || !subject || !stage.panes.some(({ layers }) => layers.length)) {
+      idle();
+      return;
+    }
+    place.textContent = `x ${pixel.x}, y ${pixel.y}`;
+    const close = camera.enlargement >= GRID_FROM;
+    const known = [subject.expected, subject.actual].every((figure) => !figure || sources.get(figure.href)?.ready);
+    // Under file:// each picture is read from a second, larger file: only where colours are asked for by coming close.
+    note.textContent = close || known ? "" : `Colours from ${GRID_FROM} times on`;
+    if (!close && !known) {
+      hideColours();
+      return;
+    }
+    const middle = { x: pixel.x + 0.5, y: pixel.y + 0.5 };
+    const expected = drawSide("expected", middle);
+    const actual = drawSide("actual", middle);
+    difference.hidden = !expected || !actual;
+    if (expected && actual) difference.textContent = differenceOf(expected, actual);
+  }
+
+  /** @param {number[]} expected @param {number[]} actual */
+  function differenceOf(expected, actual) {
+    const by = actual.map((value, index) => value - expected[index]);
+    if (by.every((value) => value === 0)) return "Equal";
+    return `Difference ${by.map((value) => (value > 0 ? `+${value}` : String(value).replace("-", "−"))).join(", ")}`;
+  }
+
+  /**
+   * The edges of pixels along one side, in pixels of the screen, from just before the pane to just beyond it.
+   *
+   * @param {number} start of the picture @param {number} count @param {number} room
+   */
+  function edges(start, count, room) {
+    const { enlargement } = imgdiff.viewing.camera;
+    const first = Math.max(Math.floor(-start / enlargement), 0);
+    const last = Math.min(Math.ceil((room - start) / enlargement), count);
+    return Array.from({ length: Math.max(last - first + 1, 0) }, (_, index) => Math.round(start + (first + index) * enlargement));
+  }
+
+  /** @param {Pane} pane @param {Point | null} pixel */
+  function drawGrid({ grid }, pixel) {
+    const { pane, origin, scale, enlargement, picture } = imgdiff.viewing.camera;
+    const density = enlargement / scale;
+    grid.width = Math.round(pane.width * density);
+    grid.height = Math.round(pane.height * density);
+    const pen = grid.getContext("2d");
+    if (!pen) return;
+    const left = origin.x * density;
+    const top = origin.y * density;
+    const xs = edges(left, picture.width, grid.width);
+    const ys = edges(top, picture.height, grid.height);
+    // Half a pixel off, lines of one pixel are sharp.
+    for (const x of xs) { pen.moveTo(x + 0.5, ys[0]); pen.lineTo(x + 0.5, ys[ys.length - 1]); }
+    for (const y of ys) { pen.moveTo(xs[0], y + 0.5); pen.lineTo(xs[xs.length - 1], y + 0.5); }
+    pen.strokeStyle = "rgb(128 128 128 / 45%)"; // seen on black and on white
+    pen.stroke();
+    if (pixel) drawCursor(pen, Math.round(left + pixel.x * enlargement), Math.round(top + pixel.y * enlargement), Math.round(enlargement));
+  }
+
+  /** Black on white: seen on any colour. @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} side */
+  function drawCursor(pen, x, y, side) {
+    for (const [colour, width] of /** @type {const} */ ([["white", 4], ["black", 2]])) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = width;
+      pen.strokeRect(x, y, side, side);
+    }
+  }
+
+  function draw() {
+    const { camera, stage, subject } = imgdiff.viewing;
+    if (!subject) return;
+    drawReadout();
+    const close = camera.enlargement >= GRID_FROM;
+    if (!close && !drawn) return;
+    drawn = close;
+    const pixel = probed();
+    for (const pane of stage.panes) {
+      pane.grid.hidden = !close || !pane.layers.length;
+      if (!pane.grid.hidden) drawGrid(pane, pixel);
+    }
+  }
+
+  idle();
+  imgdiff.viewing.pixels = { element: readout };
+
+  document.addEventListener("imgdiff:start", () => {
+    const { camera, gestures, stage } = imgdiff.viewing;
+    stage.onShow((_plan, anew) => {
+      if (anew) sources.clear();
+      drawn = true;
+    });
+    camera.onChange(draw);
+    gestures.onHover((point) => {
+      pointer = point;
+      draw();
+    });
+  });
+})();

@@ -1,0 +1,155 @@
+// The regions that differ: outlined on the panes, found below the pointer, gone to one after the other.
+(() => {
+  "use strict";
+
+  const SVG = "http://www.w3.org/2000/svg";
+  /** An outline is never drawn smaller than this many pixels of the screen: one differing pixel is seen, too. */
+  const LEAST = 14;
+
+  /** @type {((index: number) => void)[]} */
+  const listeners = [];
+  /** @type {SVGGElement[][]} for each pane the outlines of all regions */
+  let outlines = [];
+  let shown = true;
+  let highlighted = -1;
+  let drawnScale = 0;
+
+  const list = () => imgdiff.viewing.subject?.detail.regions ?? [];
+
+  function selected() {
+    const number = Number(imgdiff.state.get("region"));
+    return Number.isInteger(number) && number >= 1 && number <= list().length ? number - 1 : -1;
+  }
+
+  /** @param {Pane} pane @param {Plan} plan */
+  function drawIn(pane, plan) {
+    if (!plan.compared || !pane.layers.length) return [];
+    const groups = list().map(() => {
+      const group = document.createElementNS(SVG, "g");
+      for (const part of ["halo", "line"]) {
+        const rect = document.createElementNS(SVG, "rect");
+        rect.setAttribute("class", part);
+        group.append(rect);
+      }
+      return group;
+    });
+    pane.outlines.replaceChildren(...groups); // the largest first: what lies within it is drawn over it
+    return groups;
+  }
+
+  /** @param {Box} box @param {number} scale */
+  function onScreen(box, scale) {
+    const grow = (/** @type {number} */ start, /** @type {number} */ length) => {
+      const spare = Math.max(LEAST - length * scale, 2) / 2;
+      return [start * scale - spare, length * scale + 2 * spare];
+    };
+    const [x, width] = grow(box.x, box.width);
+    const [y, height] = grow(box.y, box.height);
+    return { x, y, width, height };
+  }
+
+  function place() {
+    const { scale } = imgdiff.viewing.camera;
+    if (scale === drawnScale) return; // panning moves the plane that they are on
+    drawnScale = scale;
+    list().forEach((region, index) => {
+      const box = Object.entries(onScreen(region, scale));
+      for (const groups of outlines) {
+        for (const rect of groups[index]?.children ?? []) {
+          for (const [name, value] of box) rect.setAttribute(name, value.toFixed(2));
+        }
+      }
+    });
+  }
+
+  function mark() {
+    const current = selected();
+    for (const groups of outlines) {
+      groups.forEach((group, index) => {
+        group.classList.toggle("is-selected", index === current);
+        group.classList.toggle("is-highlighted", index === highlighted);
+      });
+    }
+    imgdiff.viewing.stage.element.classList.toggle("without-outlines", !shown);
+  }
+
+  /** @param {number} index */
+  function highlight(index) {
+    if (index === highlighted) return;
+    highlighted = index;
+    mark();
+    listeners.forEach((listener) => listener(index));
+  }
+
+  /** @param {number} index */
+  function look(index) {
+    const region = list()[index];
+    const { camera, subject, stage } = imgdiff.viewing;
+    if (!region || !subject || !stage.panes.length) return;
+    const plan = imgdiff.viewing.views.shown(imgdiff.viewing.view, subject).plan(subject);
+    if (plan.compared) camera.lookAt(region);
+    imgdiff.keys.say(`Region ${index + 1} of ${list().length}: ${region.words}`);
+  }
+
+  /** @param {number} index */
+  function jump(index) {
+    imgdiff.state.set({ region: String(index + 1) });
+    look(index);
+  }
+
+  /** @param {Point} point */
+  function at(point) {
+    const slack = 3 / imgdiff.viewing.camera.scale;
+    let found = -1;
+    list().forEach(({ x, y, width, height }, index) => {
+      const inside = point.x >= x - slack && point.x <= x + width + slack && point.y >= y - slack && point.y <= y + height + slack;
+      const smaller = found < 0 || width * height < list()[found].width * list()[found].height;
+      if (inside && smaller) found = index;
+    });
+    return found;
+  }
+
+  imgdiff.viewing.regions = {
+    get shown() { return shown; },
+    toggle() {
+      shown = !shown;
+      mark();
+      document.getElementById("viewer-outlines")?.setAttribute("aria-pressed", String(shown));
+      imgdiff.keys.say(shown ? "Regions are outlined" : "Regions are not outlined");
+    },
+    jump,
+    step(by) {
+      const count = list().length;
+      if (!count) {
+        imgdiff.keys.say("There is no region to go to");
+        imgdiff.viewing.stage.hint("There is no region to go to");
+        return;
+      }
+      const now = selected();
+      jump(now < 0 ? (by > 0 ? 0 : count - 1) : (now + by + count) % count);
+    },
+    highlight,
+    get selected() { return selected(); },
+    at,
+    onHighlight: (listener) => listeners.push(listener),
+  };
+
+  document.addEventListener("imgdiff:start", () => {
+    const { camera, gestures, stage } = imgdiff.viewing;
+    stage.onShow((plan) => {
+      highlighted = -1;
+      drawnScale = 0;
+      outlines = stage.panes.map((pane) => drawIn(pane, plan));
+      mark();
+    });
+    camera.onChange(place);
+    gestures.onHover((point) => highlight(point && shown ? at(camera.toPicture(point)) : -1));
+    gestures.onPoke((point) => {
+      const index = shown ? at(camera.toPicture(point)) : -1;
+      if (index >= 0) imgdiff.state.set({ region: String(index + 1) });
+    });
+    imgdiff.state.onChange((changed) => {
+      if (changed.has("region")) mark();
+    });
+  });
+})();

@@ -1,0 +1,176 @@
+// The stage: panes of one size, the pictures in them in layers, all placed by the camera.
+(() => {
+  "use strict";
+
+  const { element } = imgdiff;
+  const SVG = "http://www.w3.org/2000/svg";
+  /** Narrower columns than this show a long page too small to read. */
+  const LEAST_COLUMN = 300;
+  const MUCH_LARGER = 1.5;
+  /** From here on a pixel of the picture is drawn as a square, not smoothed. */
+  const PIXELATED = 2;
+  const HINT_MILLISECONDS = 2500;
+
+  /** @type {((plan: Plan, anew: boolean) => void)[]} */
+  const listeners = [];
+  /** One element for each figure, so that a change of view decodes nothing again. @type {Map<string, HTMLImageElement>} */
+  const images = new Map();
+  /** @type {Pane[]} */
+  let panes = [];
+  /** @type {Plan | null} */
+  let plan = null;
+  let drawnScale = 0;
+  let hintTimer = 0;
+
+  const hint = element("p", { class: "stage-hint", hidden: true });
+  const grid = element("div", { class: "panes" });
+  const stage = element(
+    "div",
+    { class: "stage", role: "group", "aria-label": "Pictures: arrows move them, + and - zoom, 0 fits", tabindex: 0 },
+    grid,
+    hint,
+    tintFilter(),
+  );
+
+  /** A mask is white on black; this makes white one colour and black transparent. A CSS mask would be refused under file://. */
+  function tintFilter() {
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("class", "viewer-filters");
+    svg.setAttribute("aria-hidden", "true");
+    const filter = document.createElementNS(SVG, "filter");
+    filter.id = "viewer-tint";
+    filter.setAttribute("color-interpolation-filters", "sRGB");
+    const matrix = document.createElementNS(SVG, "feColorMatrix");
+    matrix.setAttribute("values", "0 0 0 0 0.9  0 0 0 0 0  0 0 0 0 0.35  1 0 0 0 0");
+    filter.append(matrix);
+    svg.append(filter);
+    return svg;
+  }
+
+  /** @param {LayerPlan} layer @param {HTMLElement} window */
+  function imageOf(layer, window) {
+    const { figure, role } = layer;
+    const made = images.get(figure.key);
+    const image = made ?? /** @type {HTMLImageElement} */ (element("img", { src: figure.href, draggable: "false", decoding: "sync" }));
+    images.set(figure.key, image);
+    image.alt = figure.alt || figure.caption || figure.key;
+    image.style.width = `${layer.width}px`;
+    image.style.height = `${layer.height}px`;
+    image.style.filter = role === "tint" ? "url(#viewer-tint)" : "";
+    const name = figure.href.startsWith("data:") ? figure.caption || figure.key : figure.href;
+    const tell = () => window.append(notice(`${name} cannot be shown: was the whole folder of the report kept?`));
+    image.onerror = tell;
+    if (made?.complete && !made.naturalWidth) tell(); // known from another view
+    return image;
+  }
+
+  /** @param {string} text */
+  const notice = (text) => element("p", { class: "pane-notice" }, text);
+
+  /** @param {LayerPlan[]} layers */
+  function sizes(layers) {
+    const pictures = layers.filter(({ role }) => role !== "tint");
+    const texts = pictures.map(({ figure, width, height }) => `${figure.width ?? width}×${figure.height ?? height}`);
+    return [...new Set(texts)].join(", ");
+  }
+
+  /** @param {PanePlan} panePlan @returns {Pane} */
+  function makePane(panePlan) {
+    const outlines = document.createElementNS(SVG, "svg");
+    outlines.setAttribute("class", "outlines");
+    outlines.setAttribute("aria-hidden", "true");
+    const gridCanvas = /** @type {HTMLCanvasElement} */ (element("canvas", { class: "pixel-grid", "aria-hidden": "true" }));
+    const plane = element("div", { class: "plane" });
+    const window = element("div", { class: "pane-window" }, plane, gridCanvas);
+    const layers = panePlan.layers.map((layer) => {
+      const image = imageOf(layer, window);
+      const box = element("div", { class: `layer is-${layer.role}` }, element("div", { class: "paper" }), image);
+      plane.append(box);
+      return { plan: layer, box, image };
+    });
+    plane.append(outlines);
+    if (!layers.length) window.append(notice(panePlan.absent));
+    window.classList.toggle("is-empty", !layers.length);
+    const caption = element("span", { class: "pane-name" }, panePlan.caption);
+    const size = element("span", { class: "pane-size" }, sizes(panePlan.layers));
+    element("figure", { class: "pane" }, element("figcaption", {}, caption, size), window);
+    return { plan: panePlan, window, plane, layers, caption, outlines, grid: gridCanvas };
+  }
+
+  /**
+   * Columns, unless rows show the picture much larger: a banner, a phone's screen. All panes begin on whole pixels and
+   * have whole sizes, else equal pictures would not look equal.
+   *
+   * @param {Plan} shown
+   */
+  function arrange(shown) {
+    const count = shown.panes.length;
+    const { top, height: stageHeight } = stage.getBoundingClientRect();
+    const width = Math.floor(grid.getBoundingClientRect().width);
+    const height = Math.floor(stageHeight - (Math.ceil(top) - top));
+    const columns = Math.min(width / count / shown.width, height / shown.height);
+    const rows = Math.min(width / shown.width, height / count / shown.height);
+    const long = shown.height > 2 * shown.width;
+    const asRows = count > 1 && (rows > columns * MUCH_LARGER || (long && width / count < LEAST_COLUMN));
+    const share = (/** @type {number} */ room) => `repeat(${count}, ${Math.max(Math.floor((room - count + 1) / count), 0)}px)`;
+    grid.style.marginTop = `${Math.ceil(top) - top}px`;
+    grid.style.gridTemplateColumns = asRows ? `${width}px` : share(width);
+    grid.style.gridTemplateRows = asRows ? share(height) : `${height}px`;
+  }
+
+  /** @param {boolean} anew */
+  function frame(anew) {
+    if (!plan || !panes.length) return;
+    arrange(plan);
+    const { clientWidth: width, clientHeight: height } = panes[0].window;
+    if (!width || !height) return; // not on screen
+    drawnScale = 0;
+    imgdiff.viewing.camera.frame({ width: plan.width, height: plan.height }, { width, height }, anew);
+  }
+
+  function place() {
+    const { camera } = imgdiff.viewing;
+    const { scale, origin } = camera;
+    const scaled = scale !== drawnScale;
+    drawnScale = scale;
+    stage.classList.toggle("can-pan", camera.canPan);
+    stage.classList.toggle("is-pixelated", camera.enlargement >= PIXELATED);
+    for (const pane of panes) {
+      pane.plane.style.transform = `translate(${origin.x}px, ${origin.y}px)`;
+      if (scaled) pane.layers.forEach((layer) => scaleLayer(layer, scale));
+    }
+  }
+
+  /** @param {Pane["layers"][number]} layer @param {number} scale */
+  function scaleLayer({ plan: { width, height }, box, image }, scale) {
+    box.style.width = `${width * scale}px`;
+    box.style.height = `${height * scale}px`;
+    image.style.transform = `scale(${scale})`;
+  }
+
+  imgdiff.viewing.stage = {
+    element: stage,
+    get panes() { return panes; },
+    show(next, anew) {
+      if (anew) images.clear();
+      plan = next;
+      panes = next.panes.map(makePane);
+      grid.replaceChildren(...panes.map(({ window }) => /** @type {HTMLElement} */ (window.parentElement)));
+      listeners.forEach((listener) => listener(next, anew));
+      frame(anew);
+    },
+    onShow: (listener) => listeners.push(listener),
+    hint(text) {
+      hint.textContent = text;
+      hint.hidden = false;
+      clearTimeout(hintTimer);
+      hintTimer = setTimeout(() => { hint.hidden = true; }, HINT_MILLISECONDS);
+    },
+  };
+
+  document.addEventListener("imgdiff:start", () => {
+    imgdiff.viewing.camera.onChange(place);
+    imgdiff.viewing.gestures.listen(stage);
+    new ResizeObserver(() => frame(false)).observe(grid);
+  });
+})();

@@ -1,0 +1,733 @@
+"""``pytest-imgdiff accept``: what was looked at becomes the baseline, and nothing else ever does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_imgdiff.accepting import carry_out
+from pytest_imgdiff.cli import main
+from pytest_imgdiff.containment import OutsideError, path_below
+from pytest_imgdiff.manifest import Decision
+from pytest_imgdiff.record import AcceptRecord
+from pytest_imgdiff.report import read_results
+from tests.decided_report import NEW, OLD, Project, sha
+from tests.pictures import trees
+from tests.report_records import HOSTILE_NAMES, png
+
+COMMAND = [sys.executable, "-m", "pytest_imgdiff", "accept"]
+DONE, REFUSED = 0, 2
+OTHER = png(8, 8, (0, 200, 0))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def accept(capsys):
+    """Run the command as a shell would; every line that it prints is one line, and none is a traceback."""
+
+    def run(*arguments: object) -> tuple[int, list[str], list[str]]:
+        code = main(["accept", *map(str, arguments)])
+        captured = capsys.readouterr()
+        for line in (captured.out + captured.err).splitlines():
+            assert line.isprintable()
+        assert "Traceback" not in captured.err
+        return code, captured.out.splitlines(), captured.err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def refused(accept, project):
+    """Run a command that is to be refused as a whole, with one line; nothing is written."""
+
+    def run(*arguments: object) -> str:
+        before = project.files()
+        code, out, err = accept(*arguments)
+        assert (code, out) == (REFUSED, [])
+        (line,) = err
+        assert line.startswith("pytest-imgdiff: ")
+        assert project.files() == before
+        return line
+
+    return run
+
+
+# ---- Carried out
+
+
+def test_accepted_pictures_are_written_and_the_rest_is_told(project, accept):
+    for name in ("cart", "login", "menu", "search"):
+        project.changed(name)
+    decisions = project.decisions(login="reject", search="none")
+    decisions[0]["comment"] = "the new colour"
+    decisions[1]["comment"] = "the button is cut off"
+    decisions[3]["comment"] = "who knows?"
+    code, out, err = accept(project.manifest(decisions))
+    assert (code, err) == (DONE, [])
+    assert out == [
+        'accepted: cart: baselines/cart.png: "the new colour"',
+        'rejected: login: "the button is cut off"',
+        "accepted: menu: baselines/menu.png",
+        'comment on search: "who knows?"',
+        "2 accepted, 1 rejected",
+    ]
+    assert project.files() == {
+        "baselines/cart.png": NEW,
+        "baselines/login.png": OLD,
+        "baselines/menu.png": NEW,
+        "baselines/search.png": OLD,
+    }
+
+
+def test_a_missing_baseline_is_written_with_its_folders(project, accept):
+    project.changed("new", baseline="baselines/deep/er/new.png", old=None)
+    assert accept(project.manifest())[0] == DONE
+    assert project.files() == {"baselines/deep/er/new.png": NEW}
+
+
+def test_a_dry_run_verifies_and_writes_nothing(project, accept):
+    project.changed("good")
+    project.changed("stale")
+    project.put(project.root / "baselines/stale.png", OTHER)
+    before = project.files()
+    code, out, err = accept(project.manifest(), "--dry-run")
+    assert code == REFUSED
+    assert out == [
+        "would be accepted: good: baselines/good.png",
+        "1 would be accepted, 1 refused; nothing was written (--dry-run)",
+    ]
+    assert len(err) == 1
+    assert project.files() == before
+
+
+def test_what_is_accepted_already_is_no_error(project, accept):
+    project.changed("cart")
+    manifest = project.manifest()
+    accept(manifest)
+    code, out, err = accept(manifest)
+    assert (code, err) == (DONE, [])
+    assert out == ["already accepted: cart: baselines/cart.png", "1 already accepted"]
+
+
+def test_also_after_a_further_run_has_replaced_the_report(project, accept):
+    project.changed("cart")
+    manifest = project.manifest()
+    accept(manifest)
+    project.records = []
+    project.record("cart", passed=True, verdict="match", equal="bytes")
+    code, out, _ = accept(manifest)
+    assert (code, out[0]) == (DONE, "already accepted: cart: baselines/cart.png")
+
+
+def test_the_report_is_found_beside_the_manifest_where_it_is_named_and_where_it_is_configured(
+    project, accept, refused, tmp_path
+):
+    project.changed("cart")
+    manifest = project.manifest()
+    elsewhere = tmp_path / "downloads" / "imgdiff-decisions.json"
+    elsewhere.parent.mkdir()
+    manifest.rename(elsewhere)
+    assert "would be accepted" in accept(elsewhere, "--dry-run")[1][0]
+    project.report.rename(tmp_path / "artifact")
+    assert "name its folder with --report DIR" in refused(elsewhere)
+    assert "would be accepted" in accept(elsewhere, "--dry-run", "--report", tmp_path / "artifact")[1][0]
+    (project.root / "imgdiff.yaml").write_text("report: {folder: ../artifact}\n", encoding="utf-8")
+    assert "would be accepted" in accept(elsewhere, "--dry-run")[1][0]
+    (project.root / "imgdiff.yaml").unlink()
+    elsewhere.rename(tmp_path / "artifact" / "mine.json")
+    assert "would be accepted" in accept(tmp_path / "artifact" / "mine.json", "--dry-run")[1][0]
+
+
+def test_the_root_is_another_folder_than_this(project, accept, refused, tmp_path, monkeypatch):
+    project.changed("cart")
+    manifest = project.manifest()
+    monkeypatch.chdir(tmp_path)
+    assert accept(manifest, "--root", "project")[0] == DONE
+    assert project.files() == {"baselines/cart.png": NEW}
+    line = refused(manifest, "--root", "nowhere", "--report", project.report)
+    assert "nowhere: there is no such folder" in line
+
+
+# ---- Chosen from a report
+
+
+def test_failed_comparisons_are_chosen_by_name(project, accept):
+    for name in ("shop/cart.png", "shop/login.png", "blog/post.png"):
+        project.changed(name, baseline=f"expected/{name}")
+    project.record("shop/same.png", passed=True)
+    code, out, _ = accept(project.report, "--only", "shop/*", "--only", "shop/cart.png")
+    assert code == DONE
+    assert out[-1] == "2 accepted"
+    assert project.files()["expected/blog/post.png"] == OLD
+    assert accept(project.report / "results.json", "--only", "**")[1][-1] == "1 accepted, 2 already accepted"
+
+
+def test_a_name_with_brackets_is_chosen_by_itself(project, accept):
+    project.changed("tests/test_a.py::test_page[dark]", baseline="baselines/dark.png")
+    project.changed("tests/test_a.py::test_page[light]", baseline="baselines/light.png")
+    _, out, _ = accept(project.report, "--only", "tests/test_a.py::test_page[dark]")
+    assert out == ["accepted: tests/test_a.py::test_page[dark]: baselines/dark.png", "1 accepted"]
+
+
+def test_a_choice_that_finds_nothing_is_refused(project, refused):
+    project.changed("cart")
+    project.record("same", passed=True)
+    assert "--only nothing*: matches none of 2 comparisons; a name is, say, cart" in refused(
+        project.report, "--only", "cart", "--only", "nothing*"
+    )
+    assert "--only same: 1 comparison, all passed: nothing to do" in refused(project.report, "--only", "same")
+    assert "braces" in refused(project.report, "--only", "{a,b}")
+    assert "--only '**'" in refused(project.report)
+    assert "--only chooses among the pictures of a report" in refused(project.manifest(), "--only", "cart")
+    assert "this is a report itself" in refused(project.report, "--only", "cart", "--report", "elsewhere")
+
+
+def test_a_failure_without_a_picture_to_accept_is_told(project, accept):
+    project.changed("good")
+    project.record("gone", verdict="unmatched", actual=None)
+    code, out, err = accept(project.report, "--only", "**")
+    assert (code, out[-1]) == (REFUSED, "1 accepted, 1 refused")
+    assert err[0].startswith("pytest-imgdiff: refused: gone: nothing to accept: ")
+    assert len(err) == 1
+
+
+def test_runs_of_a_merged_report_are_told_apart(project, accept):
+    project.changed("cart", baseline="baselines/chromium/cart.png", column="chromium")
+    project.changed("cart", baseline="baselines/firefox/cart.png", column="firefox")
+    decisions = project.decisions()[1:]
+    assert accept(project.manifest(decisions))[1][0] == "accepted: cart [firefox]: baselines/firefox/cart.png"
+    assert project.files()["baselines/chromium/cart.png"] == OLD
+    decisions[0]["column"] = None
+    project.put(project.root / "baselines/firefox/cart.png", OLD)
+    assert "no such comparison" in accept(project.manifest(decisions))[2][0]
+
+
+def test_a_name_that_the_page_writes_out_is_that_of_its_comparison(project, accept):
+    name = "\u202egnp.tset\u200b"
+    project.changed(name, baseline="baselines/odd.png", column="run\u202e")
+    decisions = project.decisions()
+    decisions[0]["name"] = "\\u202egnp.tset\\u200b"
+    decisions[0]["column"] = "run\\u202e"
+    _, out, _ = accept(project.manifest(decisions))
+    assert out[0] == "accepted: \\u202egnp.tset\\u200b [run\\u202e]: baselines/odd.png"
+    assert accept(project.report, "--only", "\\u202egnp.tset\\u200b")[1][-1] == "1 already accepted"
+
+
+# ---- Stale, both ways
+
+
+def test_a_baseline_that_changed_since_is_left_and_the_others_are_written(project, accept):
+    project.changed("cart")
+    project.changed("login")
+    project.put(project.root / "baselines/cart.png", OTHER)
+    code, out, err = accept(project.manifest())
+    assert (code, out[-1]) == (REFUSED, "1 accepted, 1 refused")
+    assert err[0].endswith(
+        "refused: cart: stale: the baseline baselines/cart.png has changed since; run the comparison again and decide anew"
+    )
+    assert project.files() == {"baselines/cart.png": OTHER, "baselines/login.png": NEW}
+
+
+def stale_gone(project: Project) -> None:
+    (project.root / "baselines/cart.png").unlink()
+
+
+def stale_picture(project: Project) -> None:
+    (project.report / "pictures/0-actual.png").write_bytes(OTHER)
+
+
+def stale_no_picture(project: Project) -> None:
+    (project.report / "pictures/0-actual.png").unlink()
+
+
+def stale_results(project: Project) -> None:
+    """Another run has drawn the report anew, with another picture."""
+    project.records = []
+    project.changed("cart", new=OTHER)
+
+
+def stale_other_results(project: Project) -> None:
+    project.records = []
+    project.changed("something else", baseline="baselines/else.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (stale_gone, "stale: the baseline baselines/cart.png is gone"),
+        (stale_picture, "stale: pictures/0-actual.png is not the picture that was looked at"),
+        (stale_no_picture, "the report has no such picture any more"),
+        (stale_results, "is of another run, with other pictures"),
+        (stale_other_results, "has no such comparison"),
+    ],
+)
+def test_what_was_not_looked_at_is_not_accepted(project, accept, change, words):
+    project.changed("cart")
+    manifest = project.manifest()
+    change(project)
+    before = project.files()
+    code, out, (line,) = accept(manifest)
+    assert (code, out) == (REFUSED, ["1 refused"])
+    assert line.startswith("pytest-imgdiff: refused: cart: ")
+    assert words in line
+    assert project.files() == before
+
+
+def test_a_baseline_that_came_meanwhile_is_left(project, accept):
+    project.changed("cart", old=None)
+    project.put(project.root / "baselines/cart.png", OTHER)
+    code, _, (line,) = accept(project.manifest())
+    assert code == REFUSED
+    assert "a baseline baselines/cart.png is there by now" in line
+    assert project.files() == {"baselines/cart.png": OTHER}
+
+
+@pytest.mark.parametrize("field", ["baseline", "source", "digest", "replaces"])
+def test_a_manifest_that_says_other_than_the_report_is_refused(project, accept, field):
+    project.changed("cart")
+    project.put(project.root / "baselines/other.png", OLD)
+    project.put(project.report / "pictures/other.png", NEW)
+    decisions = project.decisions()
+    others = {
+        "baseline": "baselines/other.png",
+        "source": "pictures/other.png",
+        "digest": sha(OTHER),
+        "replaces": sha(OTHER),
+    }
+    decisions[0]["accepts"][field] = others[field]
+    before = project.files()
+    code, _, (line,) = accept(project.manifest(decisions))
+    assert code == REFUSED
+    assert "with other pictures" in line
+    assert project.files() == before
+
+
+def test_two_pictures_for_one_baseline_refuse_each_other(project, accept):
+    project.changed("chromium", baseline="baselines/cart.png")
+    project.changed("firefox", baseline="baselines/cart.png", new=OTHER)
+    project.changed("menu")
+    code, out, err = accept(project.manifest())
+    assert (code, out[-1]) == (REFUSED, "1 accepted, 2 refused")
+    assert "baselines/cart.png: firefox is accepted for the same baseline; accept one of the two" in err[0]
+    assert "baselines/cart.png: chromium is accepted for the same baseline; accept one of the two" in err[1]
+    assert project.files()["baselines/cart.png"] == OLD
+
+
+def test_one_picture_accepted_twice_for_one_baseline_is_written_once(project, accept):
+    project.changed("chromium", baseline="baselines/cart.png")
+    project.changed("firefox", baseline="baselines/cart.png")
+    code, out, _ = accept(project.manifest())
+    assert (code, out[-1]) == (DONE, "1 accepted, 1 already accepted")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+def test_one_baseline_by_two_ways_is_one(project, accept):
+    project.changed("straight", baseline="baselines/cart.png")
+    (project.root / "alias").symlink_to("baselines", target_is_directory=True)
+    project.changed("round", baseline="alias/cart.png", new=OTHER)
+    assert accept(project.manifest())[1][-1] == "2 refused"
+
+
+# ---- Paths that somebody else wrote
+
+HOSTILE_PATHS = [
+    "",
+    "../outside.png",
+    "baselines/../../outside.png",
+    "baselines/./cart.png",
+    "baselines//cart.png",
+    "baselines/..",
+    "/outside.png",
+    "C:/outside.png",
+    "c:outside.png",
+    "..\\outside.png",
+    "baselines\\..\\..\\outside.png",
+    "\\\\server\\share\\outside.png",
+    "baselines/cart.png\0.txt",
+    "baselines/\ncart.png",
+    "baselines/",
+    "conftest.py",
+    ".github/workflows/ci.yml",
+    "Makefile",
+    "a/" * 3000 + "x.png",
+    "x" * 300 + ".png",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE_PATHS, ids=range(len(HOSTILE_PATHS)))
+def test_a_report_cannot_have_other_files_written(project, accept, path, tmp_path):
+    """Report and manifest agree: whoever made them made them so."""
+    (tmp_path / "outside.png").write_bytes(OLD)
+    for name in ("conftest.py", ".github/workflows/ci.yml"):
+        project.put(project.root / name, OLD)
+    project.changed("good")
+    project.put(project.report / "pictures/new.png", NEW)
+    project.record("bad", accepts=AcceptRecord(path, "pictures/new.png", sha(NEW), sha(OLD)))
+    before = project.files()
+    code, out, (line,) = accept(project.manifest())
+    assert (code, out) == (REFUSED, ["accepted: good: baselines/good.png", "1 accepted, 1 refused"])
+    assert line.startswith("pytest-imgdiff: refused: bad: ")
+    assert len(line) < 1500
+    assert project.files() == {**before, "baselines/good.png": NEW}
+    assert (tmp_path / "outside.png").read_bytes() == OLD
+
+
+@pytest.mark.parametrize(
+    "path", ["../project/baselines/secret.png", "/etc/hostname", "pictures", "pictures/link.png", ""]
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+def test_a_report_cannot_have_other_files_read(project, accept, path):
+    project.put(project.root / "baselines/secret.png", OTHER)
+    project.changed("bad")
+    (project.report / "pictures/link.png").symlink_to(project.root / "baselines/secret.png")
+    project.records = []
+    project.record("bad", accepts=AcceptRecord("baselines/bad.png", path, sha(OTHER), sha(OLD)))
+    assert accept(project.manifest())[0] == REFUSED
+    assert project.files()["baselines/bad.png"] == OLD
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+def test_symbolic_links_are_followed_inside_and_never_out(project, accept, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/cart.png").write_bytes(OLD)
+    (project.root / "inner").mkdir()
+    (project.root / "baselines").symlink_to("inner", target_is_directory=True)
+    (project.root / "leads-out").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (project.root / "file-out.png").symlink_to(tmp_path / "outside/cart.png")
+    (project.root / "nowhere.png").symlink_to(tmp_path / "outside/made.png")
+    (project.root / "loop").symlink_to("loop")
+    project.changed("inside", baseline="baselines/cart.png")
+    for path in ("leads-out/cart.png", "leads-out/sub/cart.png", "file-out.png", "nowhere.png", "loop/cart.png"):
+        source = f"pictures/{len(project.records)}.png"
+        project.put(project.report / source, NEW)
+        project.record(path, accepts=AcceptRecord(path, source, sha(NEW), sha(OLD)))
+    code, out, err = accept(project.manifest())
+    assert (code, out[-1]) == (REFUSED, "1 accepted, 5 refused")
+    assert sum("a symbolic link leads out of" in line for line in err) == 4
+    assert (project.root / "inner/cart.png").read_bytes() == NEW
+    assert {path.name: path.read_bytes() for path in (tmp_path / "outside").iterdir()} == {"cart.png": OLD}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+def test_a_baseline_that_is_a_link_is_replaced_and_what_it_leads_to_stays(project, accept):
+    """Two baselines may share a file; one of them was looked at."""
+    project.put(project.root / "baselines/shared.png", OLD)
+    (project.root / "baselines/cart.png").symlink_to("shared.png")
+    project.changed("cart")
+    assert accept(project.manifest())[0] == DONE
+    assert project.files() == {"baselines/cart.png": NEW, "baselines/shared.png": OLD}
+
+
+def test_a_folder_where_the_baseline_should_be_is_left(project, accept):
+    project.changed("cart", old=None)
+    (project.root / "baselines/cart.png").mkdir(parents=True)
+    project.changed("menu", old=None, baseline="notes.txt/menu.png")
+    (project.root / "notes.txt").write_bytes(b"notes")
+    code, out, err = accept(project.manifest())
+    assert (code, out) == (REFUSED, ["2 refused"])
+    assert "a folder or device, not a file" in err[0]
+    assert "cannot be read" in err[1]
+    assert project.files() == {"notes.txt": b"notes"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_a_pipe_keeps_nobody_waiting(project, accept):
+    project.changed("cart")
+    (project.root / "baselines/cart.png").unlink()
+    os.mkfifo(project.root / "baselines/cart.png")
+    assert "not a file" in accept(project.manifest())[2][0]
+
+
+def test_a_picture_without_extension_is_replaced_by_a_picture_only(project, accept):
+    """Scans compare pictures without extension; a file that is none may be a program."""
+    project.changed("logo", baseline="expected/logo")
+    project.changed("hook", baseline="expected/hook", old=b"#!/bin/sh\n")
+    project.changed("new", baseline="expected/new", old=None)
+    code, out, err = accept(project.manifest())
+    assert (code, out[0], len(err)) == (REFUSED, "accepted: logo: expected/logo", 2)
+    assert project.files() == {"expected/logo": NEW, "expected/hook": b"#!/bin/sh\n"}
+
+
+segments = st.sampled_from(["a", "b.png", "..", ".", "", "in", "out", "link", "C:", "x\\y", "\0", "..\\", " ", "…"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(segments, max_size=6))
+def test_a_path_below_a_folder_is_below_it(tmp_path, parts):
+    folder = tmp_path / "folder"
+    if not folder.exists():
+        (folder / "in").mkdir(parents=True)
+        (tmp_path / "outside").mkdir()
+        (folder / "out").symlink_to(tmp_path / "outside")
+        (folder / "in" / "link").symlink_to("..")
+        (folder / "link").symlink_to("in/link/out")
+    try:
+        path = path_below(folder, "/".join(parts))
+    except OutsideError:
+        return
+    real = Path(os.path.realpath(path))
+    assert folder in {real, *real.parents}
+    assert folder in path.parents
+
+
+# ---- Manifests that nobody exported
+
+GOOD = {"name": "cart", "column": None, "decision": "accept", "comment": "", "accepts": None}
+
+
+def text_of(**changes: object) -> bytes:
+    return json.dumps({"imgdiff": "decisions", "version": 1, "run": "", "decisions": [], **changes}).encode()
+
+
+BAD_MANIFESTS = {
+    "empty": (b"", "not JSON"),
+    "no JSON": (b"decisions", "not JSON"),
+    "cut off": (text_of(decisions=[GOOD])[:-9], "not JSON"),
+    "two documents": (text_of() * 2, "not JSON"),
+    "a list": (b"[]", "not decisions that a report exported: Expected `object`"),
+    "something else": (b'{"version": 1, "comparisons": []}', "missing required field `imgdiff`"),
+    "another version": (text_of(version=2), "decisions of version 2; this pytest-imgdiff reads version 1"),
+    "version as text": (text_of(version="1"), "$.version"),
+    "unknown field": (text_of(extra=1), "unknown field `extra`"),
+    "unknown field of a decision": (text_of(decisions=[{**GOOD, "force": True}]), "unknown field `force`"),
+    "missing field": (text_of(decisions=[{"name": "cart"}]), "missing required field `column`"),
+    "wrong type": (text_of(decisions=[{**GOOD, "comment": 5}]), "$.decisions[0].comment"),
+    "unknown decision": (text_of(decisions=[{**GOOD, "decision": "maybe"}]), "$.decisions[0].decision"),
+    "accepts a text": (text_of(decisions=[{**GOOD, "accepts": "all"}]), "$.decisions[0].accepts"),
+    "decided twice": (text_of(decisions=[GOOD, {**GOOD, "decision": "reject"}]), "decides twice over cart"),
+    "key twice": (
+        text_of(decisions=[GOOD]).replace(b'"comment"', b'"decision": "reject", "comment"'),
+        "the key 'decision' stands twice",
+    ),
+    "key twice at the top": (text_of().replace(b'"run"', b'"run": "x", "run"'), "the key 'run' stands twice"),
+    "not UTF-8": (text_of(run="x").replace(b'"x"', b'"\xff"'), "is not UTF-8"),
+    "UTF-16": (text_of().decode().encode("utf-16"), "is not UTF-8"),
+    "half a character": (text_of(decisions=[GOOD]).replace(b'"cart"', b'"\\ud800"'), "not JSON"),
+    "NUL": (text_of() + b"\0", "not JSON"),
+    "not a number": (text_of().replace(b'"version": 1', b'"version": NaN'), "not JSON"),
+    "deep": (text_of(decisions=0).replace(b"0}", b"[" * 100_000 + b"]" * 100_000 + b"}"), "m.json: not"),
+    "deep below the marks": (b'{"x": ' + b'{"x":' * 100_000, "m.json: not"),
+    "huge number": (text_of().replace(b'"version": 1', b'"version": ' + b"9" * 100_000), "m.json: not"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BAD_MANIFESTS.values(), ids=BAD_MANIFESTS)
+def test_a_manifest_that_no_page_exported_is_one_line(project, refused, content, words):
+    project.changed("cart")
+    (project.root / "m.json").write_bytes(content)
+    assert words in refused("m.json")
+
+
+def test_a_manifest_that_cannot_be_read_is_one_line(project, refused):
+    project.changed("cart")
+    assert "no.json: cannot be read: No such file or directory" in refused("no.json")
+    with (project.root / "huge.json").open("wb") as file:
+        file.truncate(70 * 1024 * 1024)
+    assert "larger than 64 MiB" in refused("huge.json")
+    assert "results.json: no such file" in refused(project.root, "--only", "**")
+
+
+def test_comments_and_names_of_any_kind_stay_on_their_line(project, accept):
+    for name in HOSTILE_NAMES:
+        project.changed(
+            name.replace("\r", "").replace("\n", " ").replace("\t", " "), baseline=f"b/{len(project.records)}.png"
+        )
+    decisions = project.decisions()
+    for decision, comment in zip(decisions, HOSTILE_NAMES, strict=True):
+        decision["comment"] = comment + "\x1b[31m\u2028\u202e"
+    decisions[0]["comment"] = "x\n" * 5_000_000
+    code, out, err = accept(project.manifest(decisions))
+    assert (code, err) == (DONE, [])
+    assert len(out) == len(decisions) + 1
+    assert max(map(len, out)) < 3000
+
+
+# ---- CI, and disks that refuse
+
+
+def test_in_ci_nothing_is_written_unless_that_is_said(project, accept, refused, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    project.changed("cart")
+    manifest = project.manifest()
+    assert "--in-ci" in refused(manifest)
+    assert accept(manifest, "--dry-run")[0] == DONE
+    assert project.files() == {"baselines/cart.png": OLD}
+    assert accept(manifest, "--in-ci")[1][-1] == "1 accepted"
+
+
+ACCEPT_ON = """
+mount -t tmpfs -o {options} tmpfs baselines/disk && cp kept/* baselines/disk/ && {then}
+{python} -m pytest_imgdiff accept imgdiff-decisions.json; code=$?
+cp -r baselines/disk seen; exit $code
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's namespaces")
+@pytest.mark.parametrize(
+    ("options", "then", "cause"),
+    [
+        pytest.param("size=16m", "mount -o remount,ro baselines/disk", "Read-only file system", id="read-only"),
+        pytest.param(
+            "size=64k", "head -c 1m /dev/zero > baselines/disk/filler 2>/dev/null", "No space left", id="full"
+        ),
+    ],
+)
+def test_a_write_that_fails_loses_nothing_and_keeps_none_of_the_others(project, options, then, cause):
+    project.changed("before")
+    project.changed("on disk", baseline="baselines/disk/cart.png")
+    project.changed("after")
+    project.manifest()
+    (project.root / "baselines/disk").rename(project.root / "kept")
+    (project.root / "baselines/disk").mkdir()
+    script = ACCEPT_ON.format(options=options, then=then + "; true", python=sys.executable)
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
+        cwd=project.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "unshare failed" in done.stderr:
+        pytest.skip(f"this system lets nobody make a mount namespace: {done.stderr}")
+    assert done.returncode == REFUSED, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        "accepted: before: baselines/before.png",
+        "accepted: after: baselines/after.png",
+        "2 accepted, 1 not written",
+    ]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"pytest-imgdiff: not written: on disk: baselines/disk/cart.png: {cause}")
+    assert line.endswith("; what stood there is untouched")
+    assert (project.root / "seen/cart.png").read_bytes() == OLD
+    assert [path.name for path in project.root.rglob(".imgdiff*")] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's capabilities")
+def test_folders_without_permission_are_told(project):
+    project.changed("cart")
+    project.changed("secret", baseline="secret/menu.png")
+    project.manifest()
+    (project.root / "baselines").chmod(0o500)
+    (project.root / "secret").chmod(0o000)
+    bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*bound, *COMMAND, "imgdiff-decisions.json"], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    (project.root / "secret").chmod(0o700)
+    assert done.returncode == REFUSED, done.stderr
+    assert done.stdout == "1 refused, 1 not written\n"
+    written, secret = done.stderr.splitlines()
+    assert "not written: cart: baselines/cart.png: Permission denied; what stood there is untouched" in written
+    assert "cannot be read: Permission denied" in secret
+    assert project.files() == {"baselines/cart.png": OLD, "secret/menu.png": OLD}
+
+
+def test_what_changes_between_verifying_and_writing_is_verified_again(project):
+    """A second decision's file is the first one's under another name, as on a disk that does not tell cases apart."""
+    first = project.changed("first", baseline="baselines/cart.png", old=None)
+    second = project.changed("second", baseline="baselines/CART.png", old=None, new=OTHER)
+    decisions = [
+        Decision(name, None, "accept", "", accepts) for name, accepts in (("first", first), ("second", second))
+    ]
+
+    class Meddling(list):
+        """The decisions; once all are verified, another process writes the second one's baseline."""
+
+        def __iter__(self):
+            yield from super().__iter__()
+            project.put(project.root / "baselines/CART.png", OLD)
+
+    carried = carry_out(Meddling(decisions), project.report, project.root)
+    assert [one.result for one in carried] == ["accepted", "refused"]
+    assert "is there by now" in carried[1].words
+    assert project.files() == {"baselines/cart.png": NEW, "baselines/CART.png": OLD}
+
+
+# ---- The whole story
+
+SUITE = """
+    import numpy as np
+    import pytest
+
+    @pytest.mark.parametrize("side", [8, 12, 16])
+    def test_square(assert_images_similar, side):
+        pixels = np.full((40, 60, 3), 255, np.uint8)
+        pixels[10:10 + side, 10:10 + side] = {colour}
+        assert_images_similar(pixels)
+"""
+
+
+def decisions_of(root: Path) -> list[dict]:
+    """What the page would export where everything that failed is accepted."""
+    run = read_results(root / "imgdiff-report/results.json")
+    return [
+        {"name": r.name, "column": r.column, "decision": "accept", "comment": "", "accepts": Project.plain(r.accepts)}
+        for r in run.comparisons
+        if not r.passed
+    ]
+
+
+def test_fails_looked_at_accepted_passes(pytester, accept):
+    root = pytester.path
+    project = Project(root)
+    pytester.makepyfile(test_page=SUITE.format(colour=(200, 0, 0)))
+    pytester.runpytest_subprocess().assert_outcomes(failed=3)
+    missing = decisions_of(root)
+    assert [decision["accepts"]["replaces"] for decision in missing] == [None] * 3
+    assert accept(project.manifest(missing))[1][-1] == "3 accepted"
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+    pytester.makepyfile(test_page=SUITE.format(colour=(0, 0, 200)))
+    pytester.runpytest_subprocess().assert_outcomes(failed=3)
+    first = decisions_of(root)
+    assert accept(project.manifest(first[:2]))[1][-1] == "2 accepted"
+    pytester.runpytest_subprocess().assert_outcomes(passed=2, failed=1)
+
+    pytester.makepyfile(test_page=SUITE.format(colour=(0, 200, 0)))
+    pytester.runpytest_subprocess().assert_outcomes(failed=3)
+    before = project.files()
+    code, _, err = accept(project.manifest(first))
+    assert code == REFUSED
+    assert [line.rpartition(": ")[2].partition(",")[0] for line in err] == [
+        "the report in imgdiff-report is of another run"
+    ]
+    assert {name: data for name, data in project.files().items() if name.endswith(".png")} == {
+        name: data for name, data in before.items() if name.endswith(".png")
+    }
+    assert accept("imgdiff-report", "--only", "test_page.py::*")[1][-1] == "3 accepted"
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+def test_compared_folders_accepted_are_alike(project, accept, capsys):
+    trees(project.root)
+    assert main(["compare", "expected", "actual", "--report", "out"]) == 1
+    capsys.readouterr()
+    code, out, err = accept("out", "--only", "**")
+    assert (code, out[-1], len(err)) == (REFUSED, "2 accepted, 1 refused", 1)
+    assert "refused: gone.png: nothing to accept" in err[0]
+    assert main(["compare", "expected", "actual", "--exclude", "gone.png"]) == 0
+
+
+def test_carrying_out_tells_of_each_decision_in_its_order(project):
+    accepts = project.changed("cart")
+    decisions = [
+        Decision("cart", None, "accept", "", accepts),
+        Decision("menu", None, "reject", "", None),
+        Decision("search", None, "none", "", None),
+        Decision("unknown", None, "accept", "", accepts),
+    ]
+    carried = carry_out(decisions, project.report, project.root, dry_run=True)
+    assert [one.decision for one in carried] == decisions
+    assert [one.result for one in carried] == ["would be accepted", "rejected", "left", "refused"]
+    assert [one.is_done for one in carried] == [True, True, True, False]

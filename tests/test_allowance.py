@@ -1,0 +1,72 @@
+"""How much is under way at once is bounded by memory, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_imgdiff.allowance import Allowance
+from pytest_imgdiff.images import decoded_size
+from pytest_imgdiff.scan import RunAhead
+from tests.image_files import photograph, saved
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=30))
+@settings(deadline=None)
+def test_no_more_is_under_way_than_allowed_but_what_is_alone(sizes):
+    allowance = Allowance(100)
+    guard = threading.Lock()
+    under_way: list[int] = []
+    broken = []
+
+    def work(index: int) -> int:
+        with allowance.of(sizes[index]):
+            with guard:
+                under_way.append(sizes[index])
+                if sum(under_way) > 100 and len([size for size in under_way if size]) > 1:
+                    broken.append(list(under_way))
+            with guard:
+                under_way.remove(sizes[index])
+        return index
+
+    ahead = RunAhead(work, range(len(sizes)), 4)
+    assert [ahead.result(index) for index in range(len(sizes))] == list(range(len(sizes)))
+    ahead.close()
+    assert not broken
+
+
+def test_what_fails_gives_its_share_back():
+    allowance = Allowance(100)
+    with pytest.raises(ZeroDivisionError), allowance.of(100):
+        raise ZeroDivisionError
+    with allowance.of(100):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("form", "pixels", "size"),
+    [
+        ("PNG", photograph(24, 32), 24 * 32 * 4),
+        ("PNG", np.zeros((24, 32), np.uint16), 24 * 32 * 8),
+        ("JPEG", photograph(24, 32), 24 * 32 * 4),
+        ("WEBP", photograph(24, 32), 24 * 32 * 4),
+        ("GIF", photograph(24, 32), 24 * 32 * 4),
+        ("BMP", photograph(24, 32), 24 * 32 * 4),
+    ],
+)
+def test_the_size_of_a_picture_is_known_from_its_header(tmp_path, form, pixels, size):
+    path = tmp_path / "picture"
+    path.write_bytes(saved(pixels, form))
+    assert decoded_size(path) == size
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"text", b"%!PS-Adobe-3.0"])
+def test_what_has_no_header_has_no_size_and_raises_nothing(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    assert decoded_size(tmp_path / "file") == 0
+    assert decoded_size(tmp_path / "missing") == 0
+    assert decoded_size(None) == 0

@@ -1,0 +1,92 @@
+"""The Markdown for a pull request: small pictures, within what GitHub takes, and no name becomes markup."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report import markdown
+from pytest_imgdiff.report.summary import LARGEST, MOST_FAILURES, MOST_THUMBNAILS
+from tests.report_records import HOSTILE_NAMES, different, equal, run_of, uncompared
+
+COMMENT = 65_536
+
+
+def with_thumb(name, **changes):
+    return different(name, artefacts={"thumb": f"pictures/{name}/thumb.webp"}, **changes)
+
+
+def sources(text):
+    return [unescape(source) for source in re.findall(r'<img src="([^"]*)"', text)]
+
+
+def rows(text):
+    return [line for line in text.splitlines() if line.startswith("| <code>")]
+
+
+def test_the_worst_dozen_has_pictures():
+    run = run_of(*(with_thumb(f"p{number}") for number in range(20)), equal("fine"))
+    text = markdown(run, pictures="")
+
+    assert sources(text) == [f"pictures/p{number}/thumb.webp" for number in range(MOST_THUMBNAILS)]
+    assert len(rows(text)) == 20
+    assert "| failed | passed |" in text
+
+
+def test_pictures_are_shown_only_where_they_can_be_found():
+    run = run_of(with_thumb("a"))
+    assert sources(markdown(run)) == []
+    assert sources(markdown(run, pictures="https://x.test/7/")) == ["https://x.test/7/pictures/a/thumb.webp"]
+    assert "<img" not in markdown(run_of(different("a")), pictures="")
+
+
+def test_every_row_has_as_many_cells_as_the_head():
+    records = [with_thumb("a|b", column="x|y"), uncompared("missing", "b", column="mac")]
+    text = markdown(run_of(*records, columns=["x|y", "mac"]), pictures="")
+    table = text[text.index("| failed | run") :].splitlines()
+
+    assert len(table) == 4
+    assert {line.count("|") for line in table} == {6}
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names_stay_text(name):
+    path = f"pictures/{name.replace('/', '-')}/thumb.webp"
+    record = different(name, artefacts={"thumb": path}, column=name)
+    (row,) = rows(markdown(run_of(record, columns=[name]), pictures=""))
+
+    tags = re.findall(r"</?[a-z][^>]*>", row)
+    assert {re.match(r"</?[a-z]+", tag).group() for tag in tags} == {"<code", "</code", "<img"}
+    assert row.count("|") == 6
+    (source,) = sources(row)
+    assert re.fullmatch(r"[A-Za-z0-9_.~%/-]+", source)
+    assert not set("[]`*\\") & set(row)
+
+
+@pytest.mark.parametrize("path", ["../x.webp", "/x.webp", "javascript:alert(1)/../x", "C:/x.webp"])
+def test_a_picture_outside_of_the_folder_is_refused(path):
+    with pytest.raises(ReportError, match="stays within it"):
+        markdown(run_of(different("a", artefacts={"thumb": path})), pictures="")
+
+
+@pytest.mark.parametrize("character", ["<", "é", "\u202e", "🎨", "x"])
+def test_it_is_never_longer_than_github_takes(character):
+    name = character * 3000
+    records = [with_thumb(f"{number}{name}", reason=name, verdict="broken", column=name) for number in range(200)]
+    run = run_of(*records, title=name, complete=False, unrecorded=[f"{n}{name}" for n in range(500)], columns=[name])
+    text = markdown(run, pictures="https://x.test/" + "a" * 300 + "/")
+
+    assert len(text.encode()) <= LARGEST < COMMENT
+    shown = rows(text)
+    assert shown
+    assert text.rstrip().endswith(f"and {200 - len(shown)} more")
+
+
+def test_the_rest_is_counted():
+    text = markdown(run_of(*(different(f"{number}") for number in range(MOST_FAILURES + 7))))
+    assert len(rows(text)) == MOST_FAILURES
+    assert text.endswith("and 7 more\n")
+    assert "more" not in markdown(run_of(*(different(f"{number}") for number in range(MOST_FAILURES))))

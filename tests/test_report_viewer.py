@@ -1,0 +1,561 @@
+"""The viewer as a reader meets it: a real report in a real Chromium, from a folder and from a web server alike."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from pytest_imgdiff.report import write_report
+from tests.report_records import HOSTILE_NAMES, different, run_of
+from tests.viewer_pages import (
+    PLACES,
+    address,
+    on_screen,
+    open_at,
+    open_viewer,
+    pixel,
+    report,
+    served,
+    without_outlines,
+)
+from tests.viewer_report import BOX, HEIGHT, TALL, WIDTH, gradient, illustrated, viewer_report
+
+__all__ = ["address", "open_at", "open_viewer", "report", "served"]
+
+VIEWS = ["Side by side", "Swipe", "Onion skin", "Blink", "Difference", "Mask", "Heat", "ORB matches"]
+TINT = (230, 0, 89)
+
+
+# Views
+
+
+def test_every_view_has_a_key_and_stands_in_the_address(open_viewer, address):
+    page = open_viewer("page", address=address)
+
+    for key, name in enumerate(VIEWS, start=1):
+        page.keyboard.press(str(key))
+        assert page.locator(".views button[aria-pressed=true]").text_content() == f"{name}{key}"
+        assert page.locator(".fallback").is_hidden()
+        pictures = page.locator(".layer img")
+        assert pictures.count() == {"Side by side": 2, "Difference": 1, "ORB matches": 1}.get(name, 2)
+        pictures.evaluate_all("all => Promise.all(all.map((image) => image.decode()))")
+    assert page.url.endswith("view=orb")
+
+
+def test_view_is_kept_and_the_nearest_falls_in(open_viewer):
+    page = open_viewer("page")
+
+    page.keyboard.press("8")
+    page.keyboard.press("j")
+    page.get_by_role("heading", name="icon").wait_for()
+    assert page.locator(".fallback").inner_text() == (
+        "ORB matches: the orb metric did not draw any. Shown instead: Side by side."
+    )
+    assert page.locator("[data-view=side]").get_attribute("aria-pressed") == "true"
+    assert page.locator("[data-view=orb]").get_attribute("aria-disabled") == "true"
+    page.keyboard.press("7")
+    assert "Shown instead: Mask" in page.locator(".fallback").inner_text()
+    assert "Shown instead: Mask" in page.locator("#status").inner_text()
+    page.keyboard.press("k")
+    page.get_by_role("heading", name="page").wait_for()
+    assert page.locator("[data-view=heat]").get_attribute("aria-pressed") == "true"
+    assert page.locator(".fallback").is_hidden()
+
+
+def test_swipe_shows_expected_left_and_actual_right_of_the_divider(open_viewer, address):
+    page = open_viewer("page", view="swipe", address=address)
+    without_outlines(page)
+    x, y, width, _ = BOX
+
+    slider = page.get_by_role("slider", name="Divider between expected and actual")
+    assert slider.get_attribute("aria-valuenow") == "50"
+    assert pixel(page, x + 5, y + 5) == (250, 10, 20)
+    slider.focus()
+    page.keyboard.press("End")
+    assert slider.get_attribute("aria-valuenow") == "100"
+    assert pixel(page, x + 5, y + 5) == tuple(gradient()[y + 5, x + 5])
+    page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert slider.get_attribute("aria-valuenow") == "79"
+    before = page.evaluate(PLACES)
+    grip = slider.bounding_box()
+    page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + 50)
+    page.mouse.down()
+    middle = on_screen(page, x + width // 2, y)[0]
+    page.mouse.move(middle, grip["y"] + 80)
+    page.mouse.up()
+    assert slider.get_attribute("aria-valuenow") == str(round((x + width / 2) / WIDTH * 100))
+    assert pixel(page, x + 5, y + 5) == tuple(gradient()[y + 5, x + 5])
+    assert pixel(page, x + width - 5, y + 5) == (250, 10, 20)
+    assert page.evaluate(PLACES) == before
+    page.keyboard.press(".")
+    assert slider.get_attribute("aria-valuenow") == str(round((x + width / 2) / WIDTH * 100) + 5)
+
+
+def test_divider_stays_in_sight_when_the_picture_is_zoomed_and_moved(open_viewer):
+    page = open_viewer("page", view="swipe")
+    page.keyboard.press("z")
+    for _ in range(8):
+        page.keyboard.press("+")
+    page.keyboard.press("Shift+ArrowRight")
+
+    pane = page.locator(".pane-window").bounding_box()
+    grip = page.get_by_role("slider").bounding_box()
+    assert pane["x"] < grip["x"] < pane["x"] + pane["width"]
+
+
+def test_onion_skin_mixes_both_pictures(open_viewer):
+    page = open_viewer("page", view="onion")
+    without_outlines(page)
+    x, y = BOX[0] + 5, BOX[1] + 5
+    expected, actual = gradient()[y, x].astype(float), np.array([250, 10, 20])
+
+    opacity = page.get_by_role("slider", name="Expected")
+    assert np.abs(np.array(pixel(page, x, y)) - (expected + actual) / 2).max() <= 2
+    opacity.fill("100")
+    assert pixel(page, x, y) == tuple(actual)
+    for _ in range(5):
+        page.keyboard.press(",")
+    assert opacity.input_value() == "75"
+    assert np.abs(np.array(pixel(page, x, y)) - (expected + 3 * actual) / 4).max() <= 2
+    page.keyboard.press("j")
+    page.get_by_role("heading", name="icon").wait_for()
+    assert page.get_by_role("slider", name="Expected").input_value() == "75"
+
+
+def test_blink_turns_by_itself_at_the_chosen_rate_until_it_is_paused(open_viewer):
+    page = open_viewer("page", view="blink", reduced_motion="no-preference")
+
+    sides = "document.querySelector('.pane-name').textContent"
+    page.wait_for_function(f"() => {sides} === 'Actual'")
+    page.wait_for_function(f"() => {sides} === 'Expected'")
+    rate = page.get_by_role("slider", name="Rate")
+    assert float(rate.get_attribute("max")) <= 3, "more than three flashes a second can cause seizures"
+    rate.fill("3")
+    page.wait_for_function(f"() => {sides} === 'Actual'")
+    page.keyboard.press("b")
+    assert page.get_by_role("button", name="Start").is_visible()
+    shown = page.locator(".pane-name").inner_text()
+    page.wait_for_timeout(700)
+    assert page.locator(".pane-name").inner_text() == shown
+
+
+def test_blink_waits_where_less_motion_is_asked_for_and_flips_by_hand(open_viewer):
+    page = open_viewer("page", view="blink")
+    without_outlines(page)
+    x, y = BOX[0] + 5, BOX[1] + 5
+
+    assert page.get_by_text("your system asks for less motion").is_visible()
+    assert page.get_by_role("button", name="Start").is_visible()
+    assert pixel(page, x, y) == tuple(gradient()[y, x])
+    page.keyboard.press("f")
+    assert pixel(page, x, y) == (250, 10, 20)
+    assert page.locator(".pane-name").inner_text() == "Actual"
+    page.keyboard.press("f")
+    assert pixel(page, x, y) == tuple(gradient()[y, x])
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_role("button", name="Pause").is_visible()
+
+
+def test_difference_is_white_where_a_pixel_differs(open_viewer):
+    page = open_viewer("page", view="difference")
+    without_outlines(page)
+
+    assert pixel(page, BOX[0] + 5, BOX[1] + 5) == (255, 255, 255)
+    assert pixel(page, 5, 5) == (0, 0, 0)
+
+
+def test_mask_marks_what_differs_on_the_faint_actual_picture(open_viewer, address):
+    page = open_viewer("page", view="mask", address=address)
+    without_outlines(page)
+
+    assert np.abs(np.subtract(pixel(page, BOX[0] + 5, BOX[1] + 5), TINT)).max() <= 1
+    red, green, blue = pixel(page, 200, 100)
+    assert red == green == blue > 160
+
+
+def test_heat_is_chosen_among_metrics_and_laid_over_the_actual_picture(open_viewer):
+    page = open_viewer("page", view="heat")
+    without_outlines(page)
+    x, y = BOX[0] + 5, BOX[1] + 5
+
+    chooser = page.get_by_role("combobox", name="Heat of which metric")
+    first = pixel(page, x, y)
+    assert first in {(255, 127, 0), (0, 127, 255)}
+    other = next(option for option in ("ssim_heat", "perceptual_heat") if option != chooser.input_value())
+    chooser.select_option(other)
+    assert pixel(page, x, y) == first[::-1]
+    assert page.evaluate("document.activeElement.localName") == "select"
+    page.get_by_role("slider", name="Actual").fill("0")
+    assert pixel(page, x, y) == (250, 10, 20)
+
+
+def test_pictures_stay_in_place_when_the_view_is_changed(open_viewer):
+    page = open_viewer("page", view="swipe")
+    page.keyboard.press("n")
+    before = page.evaluate(PLACES)
+
+    for key in "34567":
+        page.keyboard.press(key)
+        assert page.evaluate(PLACES)[0] == before[0]
+
+
+# What there is to show
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("new", ["There is no expected picture yet"]),
+        ("gone", ["Nothing was compared with the expected picture"]),
+        ("torn", ["The expected picture cannot be shown", "The actual picture cannot be shown"]),
+        (
+            "bare",
+            ["The expected picture was not kept: it is the same", "The actual picture was not kept: it is the same"],
+        ),
+        ("grown", []),
+    ],
+)
+def test_views_cope_with_missing_pictures(open_viewer, name, absent):
+    page = open_viewer(name)
+
+    assert page.locator(".pane-notice").all_inner_texts() == absent
+    for key in ("1", "2", "3", "4", "5", "6", "7", "8", "n", "p", "+", "-", "w", "0", "ArrowDown", ".", "b", "f", "o"):
+        page.keyboard.press(key)
+        assert page.locator(".pane").count() in {1, 2}
+    page.keyboard.press("1")
+    page.mouse.move(400, 400)
+    assert page.locator(".pane-notice").all_inner_texts() == absent
+
+
+def test_picture_that_is_stored_once_is_shown_on_both_sides(open_viewer):
+    page = open_viewer("once")
+    sources = "() => [...document.querySelectorAll('.pane')].map((pane) => pane.querySelector('img').naturalWidth)"
+
+    for key in ("1", "4", "1"):
+        page.keyboard.press(key)
+    assert page.evaluate(sources) == [200, 200]
+
+
+def test_pictures_of_two_sizes_lie_on_each_other_top_left(open_viewer):
+    page = open_viewer("grown", view="onion")
+
+    boxes = page.locator(".layer").evaluate_all(
+        "all => all.map((layer) => { const { left, top, width, height } = layer.getBoundingClientRect(); return [left, top, width, height]; })"
+    )
+    (left, top, *_), (other_left, other_top, *_) = boxes
+    assert (left, top) == (other_left, other_top)
+    assert boxes[0][2] / boxes[1][2] == pytest.approx(200 / 400)
+    assert boxes[0][3] / boxes[1][3] == pytest.approx(120 / 300)
+
+
+def test_picture_that_was_resampled_is_drawn_at_the_compared_size(open_at, report):
+    page = open_at(report.as_uri())
+    index = page.evaluate("imgdiff.run.rows.findIndex((row) => row.name === 'grown')")
+    page.evaluate(
+        "(index) => imgdiff.loader.details(index).then((detail) => Object.assign(detail, { scaled: true, size: [200, 120] })).then(() => {})",
+        index,
+    )
+    page.evaluate("(index) => imgdiff.viewer.open(index)", index)
+    page.locator(".layer").nth(1).wait_for()
+
+    first, second = (page.locator(".layer").nth(number).bounding_box() for number in (0, 1))
+    assert (first["width"], first["height"]) == (second["width"], second["height"])
+
+
+def test_size_that_the_report_does_not_know_is_found_by_the_browser(open_at, report):
+    page = open_at(report.as_uri())
+    index = page.evaluate("imgdiff.run.rows.findIndex((row) => row.name === 'new')")
+    page.evaluate(
+        "(index) => imgdiff.loader.details(index).then(({ figures }) => { for (const one of figures) one.width = one.height = null; })",
+        index,
+    )
+    page.evaluate("(index) => imgdiff.viewer.open(index)", index)
+
+    page.locator(".layer").wait_for()
+    box = page.locator(".layer").bounding_box()
+    assert (box["width"], box["height"]) == (400, 240)  # twice 200x120
+    assert page.locator(".pane-size").last.inner_text() == "200×120"  # noqa: RUF001 - as it is printed
+
+
+def test_picture_that_is_gone_is_named(open_at, tmp_path):
+    viewer_report(tmp_path)
+    page = open_at(tmp_path.as_uri())
+    gone = page.evaluate("imgdiff.loader.details(1).then(({ figures }) => figures[0].href)")
+    page.evaluate(
+        "(href) => { imgdiff.loader.details(1).then(({ figures }) => { figures[0].href = 'data:image/png,torn'; }); }",
+        gone,
+    )
+    page.evaluate("imgdiff.viewer.open(1)")
+
+    page.get_by_text("cannot be shown: was the whole folder of the report kept?").wait_for()
+
+
+def test_tall_picture_fits_by_its_width_with_a_map_beside_it(open_viewer):
+    page = open_viewer("tall", view="swipe")
+    place = page.evaluate(PLACES)[0]
+
+    assert place["scale"] == 1
+    assert place["y"] == 0
+    minimap = page.locator(".minimap.is-beside")
+    assert minimap.is_visible()
+    assert minimap.locator(".minimap-marks span").count() == 2
+    page.keyboard.press("End")
+    assert page.evaluate(PLACES)[0]["y"] == TALL - place["height"]
+    page.keyboard.press("PageUp")
+    assert page.evaluate(PLACES)[0]["y"] == pytest.approx(TALL - 1.85 * place["height"], abs=1)
+    page.keyboard.press("Home")
+    page.keyboard.press("PageDown")
+    assert page.evaluate(PLACES)[0]["y"] == pytest.approx(0.85 * place["height"], abs=1)
+    box = page.locator(".minimap-map").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.evaluate(PLACES)[0]["y"] + place["height"] / 2 == pytest.approx(TALL / 2, abs=TALL / box["height"])
+    page.keyboard.press("e")
+    assert page.evaluate(PLACES)[0]["scale"] * TALL <= place["height"] + 0.01
+    page.keyboard.press("n")
+    assert page.evaluate(PLACES)[0]["scale"] > 1
+
+
+def test_panel_tells_everything_of_the_comparison(open_viewer):
+    page = open_viewer("page")
+    panel = page.get_by_role("complementary", name="About this comparison")
+    text = panel.inner_text()
+
+    assert "fails perceptual: 1 284 px, 0.8 % > 0.5 %" in text.replace("\u00a0", " ")
+    assert "25 % of the picture was not looked at" in text
+    rows = panel.locator(".rules tbody tr").all_inner_texts()
+    assert [re.split(r"\s*[\t\n]\s*", row) for row in rows] == [
+        ["perceptual", "fails", "1 284 px, 0.8 %", "<= 0.5 %", "over by 0.3 %"],
+        ["ssim", "passes", "0.993", ">= 0.99", "0.003 to spare"],
+    ]
+    assert panel.locator(".region").count() == 2
+    assert panel.locator(".facts tbody tr").first.inner_text().startswith("file")
+    assert panel.get_by_role("link", name=re.compile("Expected")).get_attribute("href").endswith("expected.png")
+    assert "tests/test_charts.py::test_bar" in text
+    assert "0.0123 s" in text.replace("\u00a0", " ")
+
+
+def test_regions_beyond_those_listed_are_counted(open_viewer):
+    page = open_viewer("tall")
+
+    assert page.get_by_role("heading", name="500 regions").is_visible()
+    assert page.get_by_text("498 smaller regions not listed.").is_visible()
+
+
+def test_accept_command_is_copied(open_viewer):
+    page = open_viewer("page", permissions=["clipboard-read"])
+
+    page.get_by_role("button", name="Copy the command").click()
+    page.get_by_role("button", name="Copy the command").filter(has_text="Copied").wait_for()
+    assert (
+        page.evaluate("navigator.clipboard.readText()")
+        == "pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'"
+    )
+
+
+def test_others_add_to_the_panel_of_each_comparison(open_at, report):
+    page = open_at(report.as_uri())
+    page.evaluate(
+        "imgdiff.viewer.onOpen((index, detail, panel) => { panel.textContent = `row ${index}, ${detail.regionCount} regions`; })"
+    )
+
+    page.evaluate("imgdiff.viewer.open(1)")
+    assert page.get_by_text("row 1, 2 regions").is_visible()
+    page.keyboard.press("j")
+    assert page.get_by_text("row 2, 1 regions").is_visible()
+
+
+# Going through, opening and closing
+
+
+def test_focus_goes_into_the_viewer_and_back_to_the_row(open_at, address):
+    page = open_at(address)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.locator("#viewer h2").wait_for()
+    name = page.locator("#viewer h2").inner_text()
+
+    assert page.evaluate("document.activeElement.id") == "viewer-name"
+    assert page.locator(".columns").evaluate("columns => columns.inert")
+    page.locator("#status").filter(has_text=f"{name}, ").wait_for(state="attached")
+    page.keyboard.press("Escape")
+    assert page.locator("#viewer").is_hidden()
+    assert not page.locator(".columns").evaluate("columns => columns.inert")
+    assert name in page.evaluate("document.activeElement.innerText")
+    assert "open=" not in page.url
+
+
+def test_next_and_previous_follow_the_list_and_say_where_it_ends(open_at, report):
+    page = open_at(report.as_uri())
+    names = page.evaluate("imgdiff.list.steps().map((index) => imgdiff.run.rows[index].name)")
+    page.evaluate("imgdiff.viewer.open(imgdiff.list.steps()[0])")
+    heading = page.locator("#viewer h2")
+
+    for name in names[1:]:
+        page.keyboard.press("j")
+        page.wait_for_function("(name) => document.querySelector('#viewer h2').textContent === name", arg=name)
+    page.keyboard.press("j")
+    assert page.locator(".stage-hint").inner_text() == "This is the last comparison"
+    page.get_by_role("button", name="Previous comparison").click()
+    page.wait_for_function("(name) => document.querySelector('#viewer h2').textContent === name", arg=names[-2])
+    page.go_back()
+    assert heading.is_hidden()
+
+
+def test_runs_of_a_merged_report_are_one_key_apart(open_at, tmp_path):
+    records = [
+        illustrated(tmp_path, different("page", column=column), actual=gradient(), expected=gradient())
+        for column in ("linux", "macos")
+    ]
+    write_report(tmp_path, run_of(*records, columns=["linux", "macos"]))
+    page = open_at(tmp_path.as_uri())
+    page.evaluate("imgdiff.viewer.open(0)")
+    pressed = page.locator(".runs button[aria-pressed=true]")
+
+    runs = page.locator("#viewer").get_by_role("group", name="Run", exact=True)
+    assert runs.get_by_role("button").all_inner_texts() == ["linux", "macos"]
+    first = pressed.inner_text()
+    page.keyboard.press("r")
+    page.wait_for_function(
+        "(first) => document.querySelector('.runs button[aria-pressed=true]').textContent !== first", arg=first
+    )
+    runs.get_by_role("button", name=first).click()
+    page.wait_for_function(
+        "(first) => document.querySelector('.runs button[aria-pressed=true]').textContent === first", arg=first
+    )
+
+
+def test_late_details_of_a_comparison_passed_by_are_dropped(open_at, report):
+    page = open_at(report.as_uri())
+    page.evaluate(
+        """() => {
+          const { details } = imgdiff.loader;
+          imgdiff.loader.details = (index) => new Promise((done) => setTimeout(() => done(details(index)), index === 1 ? 300 : 10));
+          imgdiff.viewer.open(1);
+          imgdiff.viewer.open(2);
+        }"""
+    )
+    page.get_by_role("heading", name="icon").wait_for()
+    page.wait_for_timeout(400)
+    assert page.locator("#viewer h2").inner_text() == "icon"
+
+
+def test_details_that_cannot_be_read_are_told(open_at, report):
+    page = open_at(report.as_uri())
+    page.evaluate(
+        "() => { imgdiff.loader.details = () => Promise.reject(new Error('data/details-0.js cannot be read')); }"
+    )
+    page.evaluate("imgdiff.viewer.open(1)")
+
+    page.locator(".verdict", has_text="data/details-0.js cannot be read").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#viewer").is_hidden()
+
+
+def test_details_can_be_put_away(open_viewer):
+    page = open_viewer("page")
+    before = page.locator(".stage").bounding_box()["width"]
+
+    page.keyboard.press("i")
+    assert page.locator(".viewer-panel").is_hidden()
+    assert page.locator("#viewer-details").get_attribute("aria-expanded") == "false"
+    assert page.locator(".stage").bounding_box()["width"] > before
+    page.locator("#viewer-details").click()
+    assert page.locator(".viewer-panel").is_visible()
+
+
+def test_every_key_is_on_the_help_sheet(open_viewer):
+    page = open_viewer("page")
+
+    page.keyboard.press("?")
+    sheet = page.locator("#help section").filter(has=page.get_by_role("heading", name="In a comparison")).inner_text()
+    for text in (*VIEWS, "Next region", "Zoom in", "Fit the width", "Flip", "Back to the list"):
+        assert text in sheet
+
+
+# Anyone, anywhere
+
+
+def test_hostile_names_neither_run_nor_break_the_viewer(open_at, report):
+    page = open_at(report.as_uri(), viewport={"width": 400, "height": 800})
+    found = page.evaluate("imgdiff.run.rows.map((row, index) => [row.verdict, index, row.name])")
+    hostile = [
+        index for verdict, index, name in found if verdict == "different" and name not in {"page", "icon", "tall"}
+    ]
+
+    assert len(hostile) == len(HOSTILE_NAMES)
+    for index in hostile:
+        page.evaluate("(index) => imgdiff.viewer.open(index)", index)
+        page.wait_for_function("(index) => imgdiff.viewing.subject?.index === index", arg=index)
+        assert page.locator("#viewer h2").text_content() == page.evaluate(
+            "(index) => imgdiff.run.rows[index].name", index
+        )
+        assert page.locator("#viewer").evaluate("viewer => viewer.scrollWidth <= viewer.clientWidth")
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    assert page.locator("#viewer script, #viewer [onload], #viewer [onerror]").count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 400, 700, 1024, 1440])
+@pytest.mark.parametrize("view", ["side", "blink", "heat"])
+def test_viewer_never_scrolls_sideways(open_viewer, width, view):
+    page = open_viewer("page", view=view, viewport={"width": width, "height": 800})
+
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.locator("#viewer").evaluate("viewer => viewer.scrollWidth <= viewer.clientWidth")
+    pane = page.locator(".pane-window").first.bounding_box()
+    assert pane["width"] >= 130
+    assert pane["height"] >= 150
+
+
+def test_phone_stacks_pictures_and_panel(open_viewer):
+    page = open_viewer("page", viewport={"width": 400, "height": 844}, has_touch=True)
+
+    first, second = (page.locator(".pane").nth(index).bounding_box() for index in (0, 1))
+    panel = page.locator(".viewer-panel").bounding_box()
+    assert first["x"] == second["x"]
+    assert first["y"] + first["height"] <= second["y"]
+    assert second["y"] + second["height"] <= panel["y"]
+    assert HEIGHT / WIDTH * first["width"] > 150
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_background(open_viewer, scheme):
+    page = open_viewer("page", color_scheme=scheme)
+    found = []
+    for key in ("1", "4", "7", "n"):
+        page.keyboard.press(key)
+        found += page.evaluate(LOW_CONTRAST)
+    page.keyboard.press("Escape")
+
+    assert found == []
+
+
+LOW_CONTRAST = """
+() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => [r, g, b].map((value) => value / 255)
+    .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+  const background = (element) => {
+    for (let node = element; node; node = node.parentElement) {
+      const colour = channels(getComputedStyle(node).backgroundColor);
+      if (colour.length === 3) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("#viewer *")) {
+    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!text || !element.checkVisibility()) continue;
+    const pair = [channels(getComputedStyle(element).color), background(element)].map(luminance);
+    const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${element.className} ${element.textContent.slice(0, 30)}`);
+  }
+  return found;
+}
+"""
+"""WCAG 2.2, 1.4.3: texts whose contrast is below 4.5 to 1."""
