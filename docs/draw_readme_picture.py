@@ -15,16 +15,17 @@ TARGET = ROOT / "docs" / "pictures" / "report.png"
 
 
 def draw() -> None:
-    """Compare the examples and photograph one section of the report."""
+    """Compare the examples and photograph one comparison in the report's viewer."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         command = ["compare", "examples/expected", "examples/actual", "--report", folder, "--quiet"]
         subprocess.run([sys.executable, "-m", "pytest_imgdiff", *command], cwd=ROOT, check=False)  # noqa: S603 - ours
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.goto((Path(folder) / "index.html").as_uri())
-        page.get_by_label("Search names and tests").fill("checkout")
+        page.get_by_text("pages/checkout.png").first.click()
+        page.get_by_text("Expected", exact=True).first.wait_for()
         page.wait_for_timeout(500)
-        page.screenshot(path=TARGET, clip={"x": 0, "y": 0, "width": 1200, "height": 640})
+        page.screenshot(path=TARGET)
         browser.close()
 
 

@@ -186,7 +186,12 @@ def _patch(match: re.Match[str]) -> Patch:
 
 def _can_be_paired(one: tuple[Patch, ...], other: tuple[Patch, ...]) -> bool:
     """Whether each patch of the one can have a like one of the other for its own (H. W. Kuhn, 1955)."""
-    likes = [[place for place, patch in enumerate(other) if mine.is_like(patch)] for mine in one]
+    likes = []
+    for mine in one:
+        found = [place for place, patch in enumerate(other) if mine.is_like(patch)]
+        if not found:  # nearly always, and soon
+            return False
+        likes.append(found)
     owner: dict[int, int] = {}
 
     def finds_its_own(mine: int, asked: set[int]) -> bool:

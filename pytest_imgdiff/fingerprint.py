@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_PATCHES = 6
 """How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
-MOST_PIXELS = 1 << 16
+MOST_PIXELS = 1 << 14
 """Of a larger region only every second, third, ... pixel of every such row is looked at."""
 NEAR = np.ones((5, 5), np.uint8)
 """Pixels so near to the mask belong to the change: whether a metric counts an edge's anti-aliased pixels hangs on

@@ -131,7 +131,7 @@ class RegionSettings:
     """How a difference mask becomes regions.
 
     Attributes:
-        merge_distance: pieces whose boxes are at most so many pixels apart become one region.
+        merge_distance: regions whose boxes are at most so many pixels apart are joined, until none are.
         min_area: regions of fewer differing pixels are not listed (the scores still count them).
     """
 

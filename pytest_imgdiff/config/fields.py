@@ -86,7 +86,7 @@ class RegionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     merge: (
         Annotated[
             int,
-            Meta(ge=0, description="pieces whose boxes are at most so many pixels apart become one region; default 8"),
+            Meta(ge=0, description="regions whose boxes are at most so many pixels apart are joined; default 8"),
         ]
         | UnsetType
     ) = UNSET

@@ -9,7 +9,6 @@ Sources:
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,10 +17,10 @@ import numpy as np
 
 from pytest_imgdiff.perceived.raster import Raster, Y, difference, luma, pattern
 from pytest_imgdiff.perceived.smoothing import smoothed
-from pytest_imgdiff.views import STRIP_BYTES, strips
+from pytest_imgdiff.views import STRIP_BYTES, on_idle_cores, strips
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -34,9 +33,6 @@ LARGEST_DELTA = 35215.0
 """The delta of the two colours that differ most, as pixelmatch rounds it."""
 CHUNK = 1 << 16
 """How many pixels are judged at once: enough to outweigh the calls, few enough to stay in cache."""
-_WORTH_A_THREAD = 1 << 21
-"""Bytes of a picture from which on a thread for half of it pays."""
-
 _I = (0.59597799, -0.27417610, -0.32180189)
 _Q = (0.21147017, -0.52261711, 0.31114694)
 _WEIGHTS = (0.5053, 0.299, 0.1957)
@@ -84,18 +80,8 @@ def find_differences(
         found = _candidates(expected, actual, _harmless(limit, first), rows, strip_bytes)
         return _judged(first, second, _chunks(found), limit, heat.reshape(-1), antialiasing)
 
-    counts = _on_idle_cores(judged, expected)
+    counts = on_idle_cores(judged, expected)
     return Differences(heat, *(sum(column) for column in zip(*counts, strict=True)))
-
-
-def _on_idle_cores(judged: Callable[[slice], tuple[int, int]], pixels: Pixels) -> list[tuple[int, int]]:
-    """Judge a large picture in two parts at once, unless OpenCV was told to keep to one thread: so are we then."""
-    height = pixels.shape[0]
-    if pixels.nbytes < _WORTH_A_THREAD or cv2.getNumThreads() < 2:  # noqa: PLR2004 - a second core
-        return [judged(slice(0, height))]
-    with ThreadPoolExecutor(1, thread_name_prefix="imgdiff-perceptual") as pool:
-        other = pool.submit(judged, slice(height // 2, height))
-        return [judged(slice(0, height // 2)), other.result()]
 
 
 def _judged(
