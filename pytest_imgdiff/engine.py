@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff import images
 from pytest_imgdiff.config import check_policy
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.judging import judge, judge_equal
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.registry import Registry
@@ -120,6 +121,7 @@ class _Reading:
 
     def decode(self, sources: Sequence[images.Source | None]) -> list[tuple[Image, ...]]:
         """Decode both sides; the decoders leave Python alone while they work, so that two cores can."""
+        keep_freed_memory()
         encoded = [source for source in sources if source is not None and source.data is not None]
         if not self.at_once or min((len(source.data or b"") for source in encoded), default=0) < _WORTH_A_THREAD:
             outcomes = [self._outcome(source) for source in sources]

@@ -6,6 +6,7 @@ It returns large blocks to the system at once; each new one costs a page fault f
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
@@ -14,8 +15,9 @@ _LARGEST = 32 * 1024 * 1024
 """The most that it takes: HEAP_MAX_SIZE / 2 on 64-bit systems."""
 
 
+@functools.cache
 def keep_freed_memory() -> None:
-    """Have blocks of up to 32 MiB reused; elsewhere than on the GNU C library nothing happens."""
+    """Have blocks of up to 32 MiB reused, from now on; elsewhere than on the GNU C library nothing happens."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -13,7 +13,6 @@ import cv2
 
 from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.names import printable
 
@@ -235,7 +234,6 @@ class RunAhead(Generic[K, T]):
         self._opencv_threads = cv2.getNumThreads()
         if self._workers > 1 and len(self._waiting) > 1:
             cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
-            keep_freed_memory()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
 
     def result(self, key: K) -> T:

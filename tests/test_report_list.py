@@ -198,7 +198,7 @@ def test_line_says_name_verdict_words_size_of_the_change_and_regions(open_list, 
 def test_run_without_comparisons_says_that_it_has_not_passed(open_list):
     page = open_list(run_of())
 
-    assert page.get_by_text("a run without comparisons has not passed").is_visible()
+    page.get_by_text("a run without comparisons has not passed").wait_for()
 
 
 def test_report_without_its_data_says_so(open_list, tmp_path):
@@ -207,7 +207,7 @@ def test_report_without_its_data_says_so(open_list, tmp_path):
     page = open_list(index)
 
     assert "data/run.js cannot be read: was the whole folder of the report kept?" in page.locator("#list").inner_text()
-    assert page.get_by_role("link", name="The same results without scripts").is_visible()
+    page.get_by_role("link", name="The same results without scripts").wait_for()
 
 
 def test_without_scripts_the_page_leads_to_the_plain_one(open_list):
@@ -418,11 +418,11 @@ def test_help_sheet_tells_every_key_and_gives_the_focus_back(open_list):
     page.keyboard.press("j")
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keys")
-    assert sheet.is_visible()
+    sheet.wait_for()
     assert sheet.locator("dd").count() == page.evaluate("imgdiff.keys.all().length")
     page.keyboard.press("j")
     page.keyboard.press("Escape")
-    assert not sheet.is_visible()
+    sheet.wait_for(state="hidden")
     assert page.evaluate(FOCUSED_LINE) == 0
 
 
@@ -457,13 +457,13 @@ def test_opened_comparison_has_an_address_and_back_closes_it(open_list):
     page.locator(".row", has_text="blog/post 10").click()
     anchor = page.evaluate("imgdiff.run.rows.find((row) => row.name === 'blog/post 10').anchor")
     assert fragment(page) == f"#group=none&open={anchor}"
-    assert page.locator("#viewer").is_visible()
+    page.locator("#viewer").wait_for()
     page.go_back()
     page.wait_for_selector("#viewer", state="hidden")
     assert fragment(page) == "#group=none"
     assert page.evaluate("document.activeElement.querySelector('.name')?.textContent") == "blog/post 10"
     page.keyboard.press("Enter")
-    assert page.locator("#viewer").is_visible()
+    page.locator("#viewer").wait_for()
 
 
 def test_link_to_a_comparison_opens_it_though_the_filters_leave_it_out(open_list):
@@ -662,7 +662,7 @@ def test_nothing_scrolls_sideways(open_list, width):
     toggle = page.get_by_role("button", name="Filters", exact=True)
     if toggle.is_visible():
         toggle.click()
-        assert page.get_by_role("group", name="Outcome").is_visible()
+        page.get_by_role("group", name="Outcome").wait_for()
         assert not page.evaluate(SCROLLS_SIDEWAYS)
     page.get_by_label("Group by").select_option("folder")
     assert not page.evaluate(SCROLLS_SIDEWAYS)
@@ -740,9 +740,9 @@ def test_print_is_a_plain_table_of_what_is_shown(open_list):
         "shop/basket/empty",
         "blog/post 9",
     ]
-    assert page.get_by_role("heading", level=1).is_visible()
-    assert not page.locator("#toolbar").is_visible()
-    assert not page.locator("#comparisons").is_visible()
+    page.get_by_role("heading", level=1).wait_for()
+    page.locator("#toolbar").wait_for(state="hidden")
+    page.locator("#comparisons").wait_for(state="hidden")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
     assert table.count() == 0

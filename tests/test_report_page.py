@@ -538,8 +538,8 @@ def test_plain_page_prints_words_and_pictures_without_links(opened, tmp_path):
     page = opened(plain(tmp_path, shop_run(tmp_path)))
     page.emulate_media(media="print")
 
-    assert page.get_by_text("fails perceptual: 9 000 px").is_visible()
-    assert page.locator("tbody img").first.is_visible()
+    page.get_by_text("fails perceptual: 9 000 px").wait_for()
+    page.locator("tbody img").first.wait_for()
     assert page.get_by_role("link").count() == 0
 
 

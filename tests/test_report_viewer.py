@@ -137,7 +137,7 @@ def test_blink_turns_by_itself_at_the_chosen_rate_until_it_is_paused(open_viewer
     rate.fill("3")
     page.wait_for_function(f"() => {sides} === 'Actual'")
     page.keyboard.press("b")
-    assert page.get_by_role("button", name="Start").is_visible()
+    page.get_by_role("button", name="Start").wait_for()
     shown = page.locator(".pane-name").inner_text()
     page.wait_for_timeout(700)
     assert page.locator(".pane-name").inner_text() == shown
@@ -148,8 +148,8 @@ def test_blink_waits_where_less_motion_is_asked_for_and_flips_by_hand(open_viewe
     without_outlines(page)
     x, y = BOX[0] + 5, BOX[1] + 5
 
-    assert page.get_by_text("your system asks for less motion").is_visible()
-    assert page.get_by_role("button", name="Start").is_visible()
+    page.get_by_text("your system asks for less motion").wait_for()
+    page.get_by_role("button", name="Start").wait_for()
     assert pixel(page, x, y) == tuple(gradient()[y, x])
     page.keyboard.press("f")
     assert pixel(page, x, y) == (250, 10, 20)
@@ -157,7 +157,7 @@ def test_blink_waits_where_less_motion_is_asked_for_and_flips_by_hand(open_viewe
     page.keyboard.press("f")
     assert pixel(page, x, y) == tuple(gradient()[y, x])
     page.get_by_role("button", name="Start").click()
-    assert page.get_by_role("button", name="Pause").is_visible()
+    page.get_by_role("button", name="Pause").wait_for()
 
 
 def test_difference_is_white_where_a_pixel_differs(open_viewer):
@@ -301,7 +301,7 @@ def test_tall_picture_fits_by_its_width_with_a_map_beside_it(open_viewer):
     assert place["scale"] == 1
     assert place["y"] == 0
     minimap = page.locator(".minimap.is-beside")
-    assert minimap.is_visible()
+    minimap.wait_for()
     assert minimap.locator(".minimap-marks span").count() == 2
     page.keyboard.press("End")
     assert page.evaluate(PLACES)[0]["y"] == TALL - place["height"]
@@ -341,8 +341,8 @@ def test_panel_tells_everything_of_the_comparison(open_viewer):
 def test_regions_beyond_those_listed_are_counted(open_viewer):
     page = open_viewer("tall")
 
-    assert page.get_by_role("heading", name="500 regions").is_visible()
-    assert page.get_by_text("498 smaller regions not listed.").is_visible()
+    page.get_by_role("heading", name="500 regions").wait_for()
+    page.get_by_text("498 smaller regions not listed.").wait_for()
 
 
 def test_accept_command_is_copied(open_viewer):
@@ -363,9 +363,9 @@ def test_others_add_to_the_panel_of_each_comparison(open_at, report):
     )
 
     page.evaluate("imgdiff.viewer.open(1)")
-    assert page.get_by_text("row 1, 2 regions").is_visible()
+    page.get_by_text("row 1, 2 regions").wait_for()
     page.keyboard.press("j")
-    assert page.get_by_text("row 2, 1 regions").is_visible()
+    page.get_by_text("row 2, 1 regions").wait_for()
 
 
 # Going through, opening and closing
@@ -465,7 +465,7 @@ def test_details_can_be_put_away(open_viewer):
     assert page.locator("#viewer-details").get_attribute("aria-expanded") == "false"
     assert page.locator(".stage").bounding_box()["width"] > before
     page.locator("#viewer-details").click()
-    assert page.locator(".viewer-panel").is_visible()
+    page.locator(".viewer-panel").wait_for()
 
 
 def test_every_key_is_on_the_help_sheet(open_viewer):

@@ -186,7 +186,7 @@ def test_region_keys_centre_each_region_and_zoom_on_it(open_viewer, address):
         current = page.locator(".region[aria-current=true] .region-number")
         assert current.all_inner_texts() == [str(number)]
         assert page.locator("#status").inner_text().startswith(f"Region {number} of 2: {width}x{height} at {x},{y}")
-    assert page.get_by_role("group", name="Regions").get_by_text("1 of 2").is_visible()
+    page.get_by_role("group", name="Regions").get_by_text("1 of 2").wait_for()
 
 
 def test_region_jump_glides_unless_less_motion_is_asked_for(open_viewer):
@@ -231,7 +231,7 @@ def test_outlines_lie_on_the_regions_in_both_panes_and_are_toggled(open_viewer):
     without_outlines(page)
     assert toggle.get_attribute("aria-pressed") == "false"
     toggle.click()
-    assert page.locator(".outlines").first.is_visible()
+    page.locator(".outlines").first.wait_for()
 
 
 def test_hover_links_outlines_and_list_both_ways(open_viewer):
@@ -298,7 +298,7 @@ def test_pixel_grid_appears_from_eight_times_on(open_viewer):
     page.evaluate("imgdiff.viewing.camera.zoom(7.9 / imgdiff.viewing.camera.scale)")
     assert grid.is_hidden()
     page.evaluate("imgdiff.viewing.camera.zoom(8.1 / imgdiff.viewing.camera.scale)")
-    assert grid.is_visible()
+    grid.wait_for()
     assert page.locator("#viewer .stage.is-pixelated").count() == 1
     assert page.locator(".layer img").first.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
     # Without a pointer the middle of the pane is told: keys are enough.
@@ -310,5 +310,5 @@ def test_colours_of_far_pictures_are_not_loaded_for_nothing(open_viewer):
     hover(page, 100, 50)
 
     assert page.locator(".pixel-place").inner_text() == "x 100, y 50"
-    assert page.get_by_text("Colours from 8 times on").is_visible()
+    page.get_by_text("Colours from 8 times on").wait_for()
     assert page.locator(".pixel-colour").first.is_hidden()

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 NUMPY = """
 import sys
-from pytest_imgdiff.cli import main
-main(["compare", *sys.argv[1:], "--quiet"])
+from pytest_imgdiff.command import main
+sys.argv[1:] = ["compare", *sys.argv[1:]]
+main()
 print(sum(name.partition(".")[0] == "numpy" for name in sys.modules))
 """
 

@@ -47,7 +47,9 @@ def unfiltered(rows: bytearray, layout: Layout) -> NDArray[Any]:
     """
     filters = set() if layout.interlaced or layout.depth != 8 else _kinds(rows, layout)  # noqa: PLR2004 - bits
     if layout.colour == GRAY_ALPHA or filters not in ({_NO_FILTER}, {_SUB}):
-        return _by_libpng(rows, layout)
+        file = _uncompressed_png(rows, layout)
+        del rows  # a picture's worth of memory, while libpng makes two more
+        return _by_libpng(file, layout)
     stored = np.frombuffer(rows, np.uint8).reshape(layout.height, -1)[:, 1:]
     return _by_strips(stored.reshape(layout.height, layout.width, -1), summed=filters == {_SUB})
 
@@ -97,10 +99,10 @@ def _sum_down(columns: Bytes) -> None:
         np.add(columns[row], columns[row - 1], out=columns[row])
 
 
-def _by_libpng(rows: bytearray, layout: Layout) -> NDArray[Any]:
+def _by_libpng(file: Bytes, layout: Layout) -> NDArray[Any]:
     """Have OpenCV's libpng unfilter, and nothing else: no text, profile or other ancillary chunk reaches it."""
     # Palette indices are read as if they were gray.
-    stored = cv2.imdecode(_uncompressed_png(rows, layout), cv2.IMREAD_UNCHANGED)
+    stored = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     # A header that libpng does not take (wider than a million pixels, say) gives None, against OpenCV's type hints.
     if stored is None:
         raise UnreadableError("OpenCV does not decode it, though its rows are whole; is it wider than it can be?")
