@@ -71,6 +71,8 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
     if (manifest.parent / RESULTS_FILE).is_file():
         return manifest.parent
     configured = load_settings(find_config(root), Registry(), folder=root).report.folder
+    if (manifest.parent / configured.name / RESULTS_FILE).is_file():
+        return manifest.parent / configured.name
     if not (configured / RESULTS_FILE).is_file():
         raise ConfigError(
             f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "

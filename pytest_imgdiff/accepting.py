@@ -58,13 +58,17 @@ class Carried:
     def line(self) -> str:
         """What became of it, in one printable line."""
         decision = self.decision
-        name = shortened(decision.name, _LONGEST_NAME)
-        if decision.column is not None:
-            name += f" [{shortened(decision.column, _LONGEST_NAME)}]"
+        name = _name(decision)
         verb = "comment on" if self.result == "left" else f"{self.result}:"
         words = f": {shortened(self.words, _LONGEST_NAME)}" if self.words else ""
         comment = f': "{shortened(decision.comment.strip(), _LONGEST_COMMENT)}"' if decision.comment.strip() else ""
         return visible(f"{verb} {name}{words}{comment}")
+
+
+def _name(decision: Decision) -> str:
+    """Return what the comparison is called and, in a report of several runs, the run it is from."""
+    name = shortened(decision.name, _LONGEST_NAME)
+    return name if decision.column is None else f"{name} [{shortened(decision.column, _LONGEST_NAME)}]"
 
 
 def carry_out(decisions: Sequence[Decision], report: Path, root: Path, *, dry_run: bool = False) -> list[Carried]:
@@ -166,7 +170,7 @@ class _Grounds:
         rivals: defaultdict[Path, dict[str, str]] = defaultdict(dict)
         for carried, claim in zip(verified, claims, strict=True):
             if claim is not None:
-                rivals[claim.target].setdefault(claim.digest, carried.decision.name)
+                rivals[claim.target].setdefault(claim.digest, _name(carried.decision))
         return [
             carried if claim is None else _unless_rivalled(carried, claim, rivals[claim.target])
             for carried, claim in zip(verified, claims, strict=True)
@@ -214,7 +218,8 @@ def _unless_rivalled(carried: Carried, claim: _Claim, claimed: dict[str, str]) -
 def _accepted(decision: Decision) -> AcceptRecord:
     if decision.accepts is None:
         raise _RefusedError(
-            "nothing to accept: the report holds no actual picture that could be read, or there is no stored baseline"
+            "nothing to accept: there is no actual picture, it could not be read, or it was not compared with a stored "
+            "baseline (one whose picture is gone for good is deleted by hand)"
         )
     return decision.accepts
 

@@ -17,7 +17,7 @@ class BrokenImageError(ImgdiffError):
     """
 
     def __init__(self, label: str, kind: str, cause: str) -> None:
-        super().__init__(f"{label}: {kind}: {cause}")
+        super().__init__(f"{label}: {cause}" if label == kind else f"{label}: {kind}: {cause}")
         self.label = label
         self.kind = kind
         self.cause = cause

@@ -236,7 +236,7 @@ def test_accepting_on_the_page_writes_the_baseline_at_once(browser, project):
     project.page()
     with serving(project.root, project.report) as served, looked_at(browser, served) as page:
         page.goto(served.address)
-        expect(page.locator("#served")).to_contain_text("accepted pictures become baselines at once")
+        expect(page.locator("#served")).to_contain_text("Accept now writes accepted pictures over their baselines")
         page.get_by_text("menu", exact=True).first.click()
         page.locator("#viewer").get_by_role("button", name="Accept now").click()
         expect(page.get_by_role("dialog").filter(has_text="What became of it")).to_contain_text("accepted: menu")

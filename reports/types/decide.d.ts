@@ -53,6 +53,8 @@ interface Imgdiff {
     /** Each its own decision, in one step of undo. */
     put(decisions: Map<number, Decision>): number;
     undo(): boolean;
+    /** Forget the steps so far: what was carried out is not taken back by undo. */
+    settle(): void;
     redo(): boolean;
     canUndo(): boolean;
     canRedo(): boolean;

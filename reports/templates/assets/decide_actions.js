@@ -174,8 +174,9 @@
   async function write(accepted) {
     try {
       const lines = (await imgdiff.server?.carryOut(accepted)) ?? [];
+      imgdiff.decisions.settle();
       tell(lines.length === 1 ? lines[0] : `${counted(lines.length, "decision")} carried out; each has its line`);
-      imgdiff.dialogs.tell("What became of it", lines);
+      imgdiff.dialogs.tell("What became of it", [...lines, "What was written is not undone here: your version control has the baselines that were replaced."]);
     } catch (error) {
       failed(error);
     }

@@ -92,6 +92,13 @@
     return true;
   }
 
+  /** What was carried out cannot be taken back from here, and undo must not look as if it were. */
+  function settle() {
+    past = [];
+    future = [];
+    listeners.forEach((listener) => listener());
+  }
+
   function counts() {
     const { rows } = imgdiff.run;
     const found = { accepted: 0, rejected: 0, commented: 0, open: 0 };
@@ -120,6 +127,7 @@
     put: (decisions) => step(decisions),
     undo,
     redo,
+    settle,
     canUndo: () => past.length > 0,
     canRedo: () => future.length > 0,
     counts,

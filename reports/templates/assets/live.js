@@ -52,7 +52,7 @@
   function announce() {
     const line = element("p", { class: "summary", id: "served" });
     if (isReport) {
-      line.append("Served: accepted pictures become baselines at once. ");
+      line.append("Served: Accept now writes accepted pictures over their baselines. ");
       line.append(element("a", { href: "/upload" }, "Compare other pictures"));
     } else {
       const button = element("button", { type: "button", class: "quiet" }, "Delete this upload");
