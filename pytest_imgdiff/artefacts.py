@@ -17,6 +17,7 @@ import numpy as np
 from pytest_imgdiff.files import TEMPORARY
 from pytest_imgdiff.images import encode_png
 from pytest_imgdiff.names import safe_name
+from pytest_imgdiff.record import digest_of
 from pytest_imgdiff.thumbnail import thumbnail
 from pytest_imgdiff.views import full_value
 
@@ -65,8 +66,14 @@ def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     return paths
 
 
-def keep(report: Path, extension: str, data: bytes) -> str:
+def keep(report: Path, extension: str, data: bytes, digest: str) -> str:
     """Store the bytes below the report's folder under a name that is made of them, unless they are there already.
+
+    Args:
+        report: the report's folder.
+        extension: of the name, without a dot.
+        data: the bytes.
+        digest: their SHA-256.
 
     Returns:
         The path relative to ``report``, with forward slashes.
@@ -74,7 +81,7 @@ def keep(report: Path, extension: str, data: bytes) -> str:
     Raises:
         OSError: they could not be written.
     """
-    path = f"{FOLDER}/{hashlib.sha256(data).hexdigest()[:DIGITS]}.{extension}"
+    path = f"{FOLDER}/{digest[:DIGITS]}.{extension}"
     target = report / path
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,7 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
     if comparison.compared is not None:
         shown = comparison.compared[1]
     if shown is not None:
-        pictures["thumb"] = "webp", partial(thumbnail, shown, comparison.regions)
+        pictures["thumb"] = "jpg", partial(thumbnail, shown, comparison.regions)
     if comparison.mask is not None:
         pictures["mask"] = "png", partial(one_bit_png, comparison.mask)
     for metric, result in comparison.results.items():
@@ -105,12 +112,17 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
     return pictures
 
 
-def _as_found(image: Image) -> tuple[str, bytes]:
-    """Return the picture's own bytes where a browser shows them, else a PNG of what was read."""
+def _as_found(image: Image) -> tuple[str, bytes, str]:
+    """Return the picture's own bytes where a browser shows them, else a PNG of what was read.
+
+    Returns:
+        The extension, the bytes and their SHA-256.
+    """
     encoded = image.encoded
     if encoded is not None and image.info.format in _SHOWN_BY_BROWSERS and image.info.frames == 1:
-        return _SHOWN_BY_BROWSERS[image.info.format], encoded
-    return "png", encode_png(_displayable(image.pixels))
+        return _SHOWN_BY_BROWSERS[image.info.format], encoded, image.derived(digest_of)
+    data = encode_png(_displayable(image.pixels))
+    return "png", data, hashlib.sha256(data).hexdigest()
 
 
 def _displayable(pixels: Pixels) -> Pixels:

@@ -97,18 +97,18 @@ class _Pieces:
             return cls(none, none, none, none, none, np.empty(0))
         window = slice(top, top + height), slice(left, left + width)
         side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
-        window = slice(top, top + height), slice(left, left + width)
         squares = _in_squares(mask[window], side)
         reduced = np.asarray(squares.any(axis=1), np.bool_)
         _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
         rows, columns = np.nonzero(reduced)
         words = squares[rows, :, columns]  # of each square that is not empty a word for each of its rows
-        down, across = words != 0, _bytes(functools.reduce(np.bitwise_or, words.T), side).view(np.bool_)
+        above, below = _ends(words != 0)
+        before, behind = _ends(_bytes(functools.reduce(np.bitwise_or, words.T), side).view(np.bool_))
         found = cls(
-            left=left + columns * side + across.argmax(axis=1),
-            top=top + rows * side + down.argmax(axis=1),
-            right=left + columns * side + side - across[:, ::-1].argmax(axis=1),
-            bottom=top + rows * side + side - down[:, ::-1].argmax(axis=1),
+            left=left + columns * side + before,
+            top=top + rows * side + above,
+            right=left + columns * side + behind,
+            bottom=top + rows * side + below,
             area=_down(np.add, _bytes(words, side * side)).astype(np.intp),
             peak=np.ones(rows.size) if heat is None else _peaks(heat[window], words, rows, columns),
         )
@@ -137,6 +137,17 @@ def _in_squares(values: NDArray[Any], side: int) -> NDArray[Any]:
     size = values.itemsize * side
     word = f"u{size}" if size <= _LARGEST_WORD else f"V{size}"
     return padded.view(word).reshape(down, side, across)
+
+
+_ENDS = np.array([((bits & -bits).bit_length() - 1, bits.bit_length()) for bits in range(1 << BLOCKS[0])], np.intp)
+"""For each set of places, as bits, its first place and the one behind its last."""
+
+
+def _ends(true: Mask) -> tuple[Numbers, Numbers]:
+    """Return, for each row of a few values, the first place that is true, and the one behind the last."""
+    bits = functools.reduce(np.bitwise_or, [column << place for place, column in enumerate(true.view(np.uint8).T)])
+    first, behind = _ENDS.T[:, bits]
+    return first, behind
 
 
 def _bytes(words: NDArray[Any], count: int) -> NDArray[np.uint8]:

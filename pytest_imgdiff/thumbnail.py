@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import PIL.Image
+import simplejpeg
 
 from pytest_imgdiff.image import Image
 from pytest_imgdiff.model import Box
@@ -25,12 +24,12 @@ MOST_SHOWN = 1280
 MOST_OUTLINES = 50
 OUTLINE = (255, 0, 102)
 QUALITY = 70
-EFFORT = 1
-"""WebP's method, 0 to 6: higher ones take several times as long for a few percent."""
 
 
 def thumbnail(image: Image, regions: tuple[Region, ...]) -> bytes:
-    """Return a WebP of the picture around its largest region, with the regions outlined.
+    """Return a JPEG of the picture around its largest region, with the regions outlined.
+
+    A WebP would be a quarter smaller and take ten times as long.
 
     Args:
         image: what is shown.
@@ -40,14 +39,26 @@ def thumbnail(image: Image, regions: tuple[Region, ...]) -> bytes:
     shown = _shown(image, window)
     scale = min(1.0, WIDTH / window.width, HEIGHT / window.height)
     if scale < 1:
-        size = max(1, round(window.width * scale)), max(1, round(window.height * scale))
-        shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
+        shown = _reduced(shown, max(1, round(window.width * scale)), max(1, round(window.height * scale)))
     small = _rgb8(shown)
     for region in regions[:MOST_OUTLINES]:
         _outline(small, region.box, window, scale)
-    stream = io.BytesIO()
-    PIL.Image.fromarray(small).save(stream, "WEBP", quality=QUALITY, method=EFFORT)
-    return stream.getvalue()
+    encoded: bytes = simplejpeg.encode_jpeg(small, QUALITY, colorspace="RGB", colorsubsampling="422")
+    return encoded
+
+
+def _reduced(pixels: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    """Return the picture at that size, each of its pixels the mean of those that it stands for.
+
+    By halves as far as that goes, for which OpenCV has a way that is many times as fast; a last odd row or column is
+    left out.
+    """
+    while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:
+        half = pixels.shape[1] // 2, pixels.shape[0] // 2
+        pixels = np.asarray(cv2.resize(pixels[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA))
+    if pixels.shape[:2] != (height, width):
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    return pixels
 
 
 def _window(size: tuple[int, int], box: Box) -> Box:

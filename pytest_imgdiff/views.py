@@ -29,7 +29,7 @@ STRIP_BYTES = 1 << 17
 """Two strips of this size and what is computed from them stay in a core's own cache."""
 
 WORTH_A_THREAD = 1 << 21
-"""Bytes of a picture from which on a thread for half of it pays."""
+"""Bytes of a picture from which on a thread for half of it pays, where OpenCV does the work."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
@@ -60,13 +60,15 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
         yield slice(top, min(top + rows, height))
 
 
-def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any]) -> list[T]:
+def on_idle_cores(
+    work: Callable[[slice], T], pixels: NDArray[Any], worth_a_thread: int = WORTH_A_THREAD
+) -> list[T]:
     """Do some work on the rows of a picture; on those of a large one in two parts at once.
 
     Where OpenCV was told to keep to one thread, as it is while pairs are compared side by side, so does this.
     """
     height = pixels.shape[0]
-    if pixels.nbytes < WORTH_A_THREAD or cv2.getNumThreads() == 1:
+    if pixels.nbytes < worth_a_thread or cv2.getNumThreads() == 1:
         return [work(slice(0, height))]
     with ThreadPoolExecutor(1, thread_name_prefix="imgdiff-half") as pool:
         other = pool.submit(work, slice(height // 2, height))

@@ -209,10 +209,11 @@ class Workspace:
             data = stored_form(actual)
         except BaselineError:
             return None
+        digest = actual.derived(digest_of) if data is actual.encoded else hashlib.sha256(data).hexdigest()
         return AcceptRecord(
             baseline=place,
-            source=keep(report, EXTENSIONS.get(actual.info.format, ".png")[1:], data),
-            digest=hashlib.sha256(data).hexdigest(),
+            source=keep(report, EXTENSIONS.get(actual.info.format, ".png")[1:], data, digest),
+            digest=digest,
             replaces=None if expected is None else expected.derived(digest_of),
         )
 

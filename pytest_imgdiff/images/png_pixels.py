@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.container import Raster, full_scale, opaque
 from pytest_imgdiff.images.png_filters import unfiltered
 from pytest_imgdiff.images.png_layout import GRAY, PALETTE, Layout
@@ -36,9 +35,6 @@ def decode_rows(
     Raises:
         UnreadableError: rows are missing or damaged, or an index has no colour in the palette.
     """
-    whole = None if transparency is not None else png_wuffs.decoded(pieces, layout)
-    if whole is not None:
-        return whole
     stored = unfiltered(inflate(pieces, layout), layout)
     if layout.colour == PALETTE:
         return _from_palette(stored, layout, palette or b"", transparency or b"")

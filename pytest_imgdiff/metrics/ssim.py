@@ -38,6 +38,8 @@ _NEXT_TO_PERFECT = math.nextafter(1, 0)
 """A loss too small for the digits of 1 - loss is still one."""
 _FAR_APART = 64
 """Columns that nothing changed in, from which on two runs of changed ones are worth two calls."""
+_STRIP_BYTES = 1 << 18
+"""So much of a gray picture is summed at once: the rows around a strip are few beside its own, and it stays in cache."""
 _LARGEST_INTEGER_WINDOW = 11
 """(2 * 255^2) * 11^4 still fits 32 bits."""
 
@@ -184,7 +186,7 @@ def _loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
     loss = np.zeros((height, width), np.float32)
 
     def fill(part: slice) -> None:
-        for strip in strips(first[part]):
+        for strip in strips(first[part], _STRIP_BYTES):
             rows = slice(part.start + strip.start, part.start + strip.stop)
             top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
             for left, right in _runs((first[top:bottom] != second[top:bottom]).any(axis=0), margin):

@@ -17,7 +17,7 @@ import numpy as np
 
 from pytest_imgdiff.perceived.raster import Raster, Y, difference, luma, pattern
 from pytest_imgdiff.perceived.smoothing import smoothed
-from pytest_imgdiff.views import STRIP_BYTES, on_idle_cores, strips
+from pytest_imgdiff.views import on_idle_cores, strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,14 +25,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.perceived.opaque_smoothing import Words
     from pytest_imgdiff.perceived.raster import Colour, Indices
 
 AntiAliasing = Literal["ignore", "count"]
 
 LARGEST_DELTA = 35215.0
 """The delta of the two colours that differ most, as pixelmatch rounds it."""
-CHUNK = 1 << 16
-"""How many pixels are judged at once: enough to outweigh the calls, few enough to stay in cache."""
+CHUNK = 1 << 17
+"""How many pixels are judged at once: enough to outweigh the calls, few enough to stay in the last cache."""
+_SEARCHED_BYTES = 1 << 20
+"""How much of a picture is searched for candidates at once; less would have two threads wait for one another."""
+_WORTH_A_THREAD = 1 << 24
+"""Bytes of a picture from which on a second thread pays: NumPy's many short calls have each wait for the other."""
 _I = (0.59597799, -0.27417610, -0.32180189)
 _Q = (0.21147017, -0.52261711, 0.31114694)
 _WEIGHTS = (0.5053, 0.299, 0.1957)
@@ -60,7 +65,7 @@ def find_differences(
     *,
     opaque: bool,
     antialiasing: AntiAliasing = "ignore",
-    strip_bytes: int = STRIP_BYTES,
+    strip_bytes: int = _SEARCHED_BYTES,
 ) -> Differences:
     """Judge every pixel of two (height, width, 4) arrays of equal shape and dtype.
 
@@ -80,7 +85,7 @@ def find_differences(
         found = _candidates(expected, actual, _harmless(limit, first), rows, strip_bytes)
         return _judged(first, second, _chunks(found), limit, heat.reshape(-1), antialiasing)
 
-    counts = on_idle_cores(judged, expected)
+    counts = on_idle_cores(judged, expected, _WORTH_A_THREAD)
     return Differences(heat, *(sum(column) for column in zip(*counts, strict=True)))
 
 
@@ -147,26 +152,32 @@ def _split(parts: list[Indices]) -> Iterator[Indices]:
 
 def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> NDArray[Any]:
     """Return the (n,) deltas of the pixels; exact wherever rounding could decide against the limit."""
-    one, two = first.channels(first.values[indices]), second.channels(second.values[indices])
+    gathered, others = first.values[indices], second.values[indices]
+    if first.opaque and first.dtype == np.uint8:
+        deltas = _rounded_deltas(gathered, others)
+        near = np.flatnonzero(np.abs(deltas - np.float32(limit)) <= np.float32(1e-3 * limit + 1e-3))
+        exact = deltas.astype(np.float64)
+        exact[near] = _delta(difference(first.channels(gathered[near]), second.channels(others[near]), None, first.unit))
+        return exact
+    one, two = first.channels(gathered), second.channels(others)
     if not first.opaque:
         return _largest_delta(one, two, indices, first.unit)
-    if first.dtype != np.uint8:
-        return _delta(difference(one, two, None, first.unit))
-    deltas = _rounded_deltas(one, two)
-    near = np.flatnonzero(np.abs(deltas - np.float32(limit)) <= np.float32(1e-3 * limit + 1e-3))
-    exact = deltas.astype(np.float64)
-    exact[near] = _delta(difference(one[near], two[near], None, first.unit))
-    return exact
+    return _delta(difference(one, two, None, first.unit))
 
 
-def _rounded_deltas(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _rounded_deltas(one: Words, two: Words) -> NDArray[np.float32]:
     """Return the (n,) deltas of opaque pixels in single precision, good to one part in 100,000."""
-    red, green, blue = (np.subtract(one[:, c], two[:, c], dtype=np.float32) for c in range(3))
+    red, green, blue = (_level(one, bits) - _level(two, bits) for bits in (0, 8, 16))
     form = _FORM.astype(np.float32)
     deltas: NDArray[np.float32] = red * (red * form[0, 0] + green * (2 * form[0, 1]) + blue * (2 * form[0, 2]))
     deltas += green * (green * form[1, 1] + blue * (2 * form[1, 2]))
     deltas += blue * blue * form[2, 2]
     return deltas
+
+
+def _level(words: Words, bits: int) -> NDArray[np.float32]:
+    level: NDArray[np.float32] = ((words >> np.uint32(bits)) & np.uint32(255)).astype(np.float32)
+    return level
 
 
 def _largest_delta(one: NDArray[Any], two: NDArray[Any], indices: Indices, unit: float) -> NDArray[np.float64]:

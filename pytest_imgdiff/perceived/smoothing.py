@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pytest_imgdiff.perceived.opaque_smoothing import MARGIN, smoothed_inside
 from pytest_imgdiff.perceived.raster import difference, luma, pattern
 
 if TYPE_CHECKING:
@@ -34,11 +35,36 @@ _MOST_EQUAL = 2
 
 
 def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether each pixel looks anti-aliased in either picture."""
-    asked = _near_flat(first, second, indices)
+    """Whether each pixel looks anti-aliased in either picture.
+
+    Args:
+        first: one picture.
+        second: the other.
+        indices: of pixels, in ascending order.
+    """
+    asked = np.flatnonzero(_near_flat(first, second, indices))
+    inside = _is_inside(first, indices[asked])
+    found = np.zeros(indices.size, np.bool_)
+    found[asked[inside]] = smoothed_inside(first, second, indices[asked[inside]])
+    found[asked[~inside]] = _smoothed_anywhere(first, second, indices[asked[~inside]])
+    return found
+
+
+def _is_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether integers and whole neighbourhoods are enough to judge each pixel by."""
+    if picture.dtype != np.uint8 or not picture.opaque:
+        return np.zeros(indices.size, np.bool_)
+    rows = indices // picture.width
+    columns = indices - rows * picture.width
+    inside: NDArray[np.bool_] = (columns >= MARGIN) & (columns < picture.width - MARGIN)
+    inside &= (rows >= MARGIN) & (rows < picture.height - MARGIN)
+    return inside
+
+
+def _smoothed_anywhere(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
     found = np.zeros(indices.size, np.bool_)
     for picture, other in ((first, second), (second, first)):
-        rest = np.flatnonzero(asked & ~found)
+        rest = np.flatnonzero(~found)
         found[rest] = _antialiased(picture, other, indices[rest])
     return found
 
