@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.synchronize import Condition as SharedCondition
 
 GIBIBYTE = 1 << 30
+
+
+class _Number(Protocol):
+    value: int
+
+
+@dataclass(slots=True)
+class _OwnNumber:
+    value: int = 0
 
 
 class Allowance:
@@ -25,18 +36,30 @@ class Allowance:
 
     def __init__(self, size: int = GIBIBYTE) -> None:
         self._size = size
-        self._taken = 0
-        self._changed = threading.Condition()
+        self._taken: _Number = _OwnNumber()
+        self._changed: threading.Condition | SharedCondition = threading.Condition()
+
+    def share(self) -> None:
+        """Hold from now on for the copies of this process, too, that begin later; for as long as none does, no more.
+
+        Raises:
+            ImportError, OSError: the system has not what that takes.
+        """
+        import multiprocessing
+
+        context = multiprocessing.get_context("fork")
+        self._changed = context.Condition()
+        self._taken = context.RawValue("q", 0)
 
     @contextmanager
     def of(self, size: int) -> Iterator[None]:
         """Take so many bytes, once there is room for them, and give them back in the end."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._size)
-            self._taken += size
+            self._changed.wait_for(lambda: not self._taken.value or self._taken.value + size <= self._size)
+            self._taken.value += size
         try:
             yield
         finally:
             with self._changed:
-                self._taken -= size
+                self._taken.value -= size
                 self._changed.notify_all()

@@ -21,7 +21,8 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, failure_text, summary_line, verdict_line
 from pytest_imgdiff.results import ResultsFolder
-from pytest_imgdiff.scan import FoundPair, Pair, RunAhead, pairs, prefixes
+from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.scan import FoundPair, Pair, pairs, prefixes
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def _skipped(workspace: Workspace) -> list[Path]:
 
 def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
     workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
-    ahead = RunAhead(partial(_judge, workspace), todo, workers)
+    apart = workspace.may_run_apart(pair.key for pair in todo)
+    ahead = RunAhead(partial(_judge, workspace), todo, workers, apart=apart)
     try:
         for pair in todo:
             yield ahead.result(pair)

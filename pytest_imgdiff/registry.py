@@ -79,6 +79,11 @@ class Registry:
                 classes[name] = target
         return classes
 
+    @property
+    def extended(self) -> bool:
+        """Whether any plugin has a say beside the built-in metrics."""
+        return bool(self._hooks.get_plugins())
+
     def names(self) -> list[str]:
         """Return the names of all metrics, sorted."""
         return sorted(self._classes)

@@ -21,7 +21,7 @@ from pytest_imgdiff.hookspecs import HOOKS
 from pytest_imgdiff.names import is_scan_file, printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.results import Collected, Finished, Problem, ResultsFolder, Unclean
-from pytest_imgdiff.scan import RunAhead
+from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class ImageRun:
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
             self.workspace.allowance.side_by_side = len(jobs) > 1
-            self._ahead = RunAhead(PairItem.compared, jobs, self.workspace.threads(names))
+            apart = self.workspace.may_run_apart(names)
+            self._ahead = RunAhead(PairItem.compared, jobs, self.workspace.threads(names), apart=apart)
 
     def _policy_name(self, item: pytest.Item) -> str:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""

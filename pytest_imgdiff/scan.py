@@ -1,15 +1,11 @@
-"""Two trees of pictures: paired by name, compared on all cores, handed on in order."""
+"""Two trees of pictures, paired by name."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
-
-import cv2
+from typing import TYPE_CHECKING, NoReturn
 
 from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.errors import ConfigError
@@ -17,13 +13,9 @@ from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_imgdiff.config import ScanSettings
-
-K = TypeVar("K")
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
@@ -204,64 +196,3 @@ def _refuse_one_file(expected: Path, actual: Path) -> None:
 
 def _cannot_list(error: OSError) -> NoReturn:
     raise ConfigError(f"{printable(str(error.filename))}: the folder cannot be listed: {error.strerror}")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-class RunAhead(Generic[K, T]):
-    """Does jobs on several threads, a few ahead of whoever asks for their results in order.
-
-    At most twice as many jobs as there are workers are under way or wait to be fetched, so a result should be small (a
-    record, not pixels). OpenCV, NumPy and the decoders release the GIL while they work.
-
-    Args:
-        job: what to do with each key.
-        keys: in the order in which the results will be asked for; each once.
-        workers: how many threads; as many as there are cores where omitted.
-    """
-
-    def __init__(self, job: Callable[[K], T], keys: Iterable[K], workers: int | None = None) -> None:
-        self._job = job
-        self._order = deque(keys)
-        self._waiting = set(self._order)
-        self._under_way: dict[K, Future[T]] = {}
-        self._workers = workers or cores()
-        self._opencv_threads = cv2.getNumThreads()
-        if self._workers > 1 and len(self._waiting) > 1:
-            cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
-        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
-
-    def result(self, key: K) -> T:
-        """Return what came of this job; whatever was raised in it is raised here.
-
-        Raises:
-            KeyError: it was fetched before.
-        """
-        if key in self._waiting:  # out of order: it goes first
-            self._submit(key)
-        self._fill()
-        result = self._under_way.pop(key).result()
-        self._fill()
-        return result
-
-    def _fill(self) -> None:
-        while self._order and len(self._under_way) < 2 * self._workers:
-            key = self._order.popleft()
-            if key in self._waiting:
-                self._submit(key)
-
-    def _submit(self, key: K) -> None:
-        self._waiting.remove(key)
-        self._under_way[key] = self._pool.submit(self._job, key)
-
-    def close(self) -> None:
-        """Drop what has not begun, and wait for what has."""
-        self._order.clear()
-        self._waiting.clear()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        cv2.setNumThreads(self._opencv_threads)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.images import decoded_size
-from pytest_imgdiff.scan import RunAhead
+from pytest_imgdiff.run_ahead import RunAhead
 from tests.image_files import photograph, saved
 
 

@@ -14,7 +14,7 @@ from pytest_imgdiff.finishing import Outcome, run_record, write_all
 from pytest_imgdiff.images import Source, decoded_size, read
 from pytest_imgdiff.report import summary_line
 from pytest_imgdiff.results import ResultsFolder
-from pytest_imgdiff.scan import RunAhead
+from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -1,0 +1,159 @@
+"""Jobs done a few ahead of whoever asks for their results, which come in order: on all cores.
+
+Python lets one thread of a process run at a time, and what compares pictures is made of many short calls: two threads
+do the work of one and a half. So where it can be done safely the jobs run on processes, which begin as copies of this
+one, with everything imported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import warnings
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import cv2
+
+from pytest_imgdiff.errors import ImgdiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_WORTH_PROCESSES = 16
+"""So many jobs take longer than starting processes for them does."""
+_DEATH_OF_PARENT = 1  # linux/prctl.h: PR_SET_PDEATHSIG
+_DIED = (
+    "a process that compared pictures died: it was killed, perhaps for want of memory, or crashed; the setting "
+    "`memory` bounds what the pairs under way take together"
+)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def can_copy_itself() -> bool:
+    """Return whether processes may begin as copies of this one: on Linux, while it has a single thread of Python's.
+
+    The threads of libraries do not matter: NumPy's linear algebra and OpenCV start theirs again when they are needed.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+class RunAhead(Generic[K, T]):
+    """Does jobs side by side, a few ahead of whoever asks for their results.
+
+    At most twice as many jobs as there are workers are under way or wait to be fetched, so a result should be small (a
+    record, not pixels).
+
+    Args:
+        job: what to do with each key.
+        keys: in the order in which the results will be asked for; each once.
+        workers: how many at once; as many as there are cores where omitted.
+        apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
+            does must then not matter to this one, and its result is pickled.
+    """
+
+    def __init__(
+        self, job: Callable[[K], T], keys: Iterable[K], workers: int | None = None, *, apart: bool = False
+    ) -> None:
+        self._keys = list(keys)
+        self._waiting = {key: number for number, key in enumerate(self._keys)}
+        self._next = 0
+        self._under_way: dict[K, Future[T]] = {}
+        self._workers = workers or cores()
+        self._opencv_threads = cv2.getNumThreads()
+        if self._workers > 1 and len(self._waiting) > 1:
+            cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
+        numbered = _Numbered(job, self._keys)
+        apart = apart and self._workers > 1 and len(self._keys) >= _WORTH_PROCESSES and can_copy_itself()
+        processes = _processes(numbered, self._workers) if apart else None
+        self._pool = processes or ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
+        self._do: Callable[[int], T] = numbered if processes is None else _done_in_copy
+
+    def result(self, key: K) -> T:
+        """Return what came of this job; whatever was raised in it is raised here.
+
+        Raises:
+            KeyError: it was fetched before.
+            ImgdiffError: a process died.
+        """
+        try:
+            if key in self._waiting:  # out of order: it goes first
+                self._submit(key)
+            self._fill()
+            result = self._under_way.pop(key).result()
+            self._fill()
+        except BrokenExecutor as error:
+            raise ImgdiffError(_DIED) from error
+        return result
+
+    def _fill(self) -> None:
+        while self._next < len(self._keys) and len(self._under_way) < 2 * self._workers:
+            key = self._keys[self._next]
+            self._next += 1
+            if key in self._waiting:
+                self._submit(key)
+
+    def _submit(self, key: K) -> None:
+        self._under_way[key] = self._pool.submit(self._do, self._waiting[key])
+        del self._waiting[key]
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for what has."""
+        self._next = len(self._keys)
+        self._waiting.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(self._opencv_threads)
+
+
+class _Numbered(Generic[K, T]):
+    """A job for each of some keys, which are called by their numbers."""
+
+    def __init__(self, job: Callable[[K], T], keys: Sequence[K]) -> None:
+        self._job = job
+        self._keys = keys
+
+    def __call__(self, number: int) -> T:
+        return self._job(self._keys[number])
+
+
+def _processes(numbered: _Numbered[Any, Any], workers: int) -> Executor | None:
+    """Return copies of this process that do these jobs; None where the system has not what they need."""
+    try:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        context = multiprocessing.get_context("fork")
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(numbered,))
+        with warnings.catch_warnings():
+            # Python warns of the threads of libraries, too: they are no matter, see `can_copy_itself`.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pool.submit(os.getpid)  # they begin with the first job
+    except (ImportError, OSError):  # no semaphores, no shared memory, no more processes
+        return None
+    return pool
+
+
+_in_copy: list[_Numbered[Any, Any]] = []
+"""What this process does, if it is such a copy: a job's number is all that travels."""
+
+
+def _begin_in_copy(numbered: _Numbered[Any, Any]) -> None:
+    _in_copy.append(numbered)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
+    ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)  # else it would wait for more work for ever
+
+
+def _done_in_copy(number: int) -> Any:
+    return _in_copy[0](number)
