@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pytest_imgdiff.appearance import GRIDS, MOST, Appearance, Patch
-from pytest_imgdiff.views import LUMA, full_value, has_alpha
+from pytest_imgdiff.views import LUMA, are_opaque, full_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,17 +70,17 @@ def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Re
         regions: of the mask, at least one, the largest first.
     """
     described = regions[:MOST_PATCHES]
-    opaque = not (expected.derived(has_alpha) or actual.derived(has_alpha))
-    patches = tuple(_patch(region, expected.pixels, actual.pixels, mask, opaque=opaque) for region in described)
+    patches = tuple(_patch(region, expected, actual, mask) for region in described)
     beside = cv2.countNonZero(mask.view(np.uint8)) - sum(region.area for region in described)
     return str(Appearance(patches, len(regions) - len(described), max(0, beside)))
 
 
-def _patch(region: Region, expected: Pixels, actual: Pixels, mask: Mask, *, opaque: bool) -> Patch:
+def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     box = region.box
     step = max(1, math.isqrt(box.width * box.height // MOST_PIXELS))
-    rows, columns = slice(box.y, box.y + box.height, step), slice(box.x, box.x + box.width, step)
-    change = _change(expected[rows, columns], actual[rows, columns], mask[rows, columns], opaque=opaque)
+    top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
+    shown = [np.ascontiguousarray(image.rows(top, bottom)[::step, columns]) for image in (expected, actual)]
+    change = _change(*shown, mask[top:bottom:step, columns])
     planes = cv2.split(change)
     magnitude: Numbers = np.add.reduce([np.abs(plane) for plane in planes])
     strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)
@@ -96,8 +96,8 @@ def _patch(region: Region, expected: Pixels, actual: Pixels, mask: Mask, *, opaq
     )
 
 
-def _change(expected: Pixels, actual: Pixels, mask: Mask, *, opaque: bool) -> Change:
-    if opaque and actual.dtype == np.uint8:
+def _change(expected: Pixels, actual: Pixels, mask: Mask) -> Change:
+    if actual.dtype == np.uint8 and are_opaque(expected) and are_opaque(actual):
         difference = cv2.subtract(actual, expected, dtype=cv2.CV_32F)
     else:
         difference = _levels(actual) - _levels(expected)

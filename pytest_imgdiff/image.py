@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     """(height, width, 4) straight RGBA; integers use their whole range, floats 0..1."""
 
 T = TypeVar("T")
+
+
+class Rows(Protocol):
+    """The pixels of a picture, row by row as they are asked for."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the pixels."""
+        ...
+
+    def take(self, top: int, bottom: int) -> Pixels:
+        """Return the rows from ``top`` up to ``bottom``, in the normal form."""
+        ...
+
+    def unlike(self, other: object) -> NDArray[np.bool_] | None:
+        """Return which rows, (height,), are not known to equal another picture's; None where there is no telling."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +75,21 @@ class Image:
         opaque: true where it is known, without a look at the pixels, that all of them are fully opaque.
     """
 
-    __slots__ = ("_decode", "_derived", "_pixels", "encoded", "info", "opaque")
+    __slots__ = ("_decode", "_derived", "_pixels", "encoded", "info", "opaque", "stored")
 
     def __init__(
         self,
-        pixels: Pixels | Callable[[], Pixels],
+        pixels: Pixels | Rows | Callable[[], Pixels],
         info: ImageInfo,
         encoded: bytes | None = None,
         *,
         opaque: bool = False,
     ) -> None:
-        """Take the pixels, or what decodes them when they are first asked for."""
-        self._pixels: Pixels | None = None if callable(pixels) else pixels
+        """Take the pixels, or what decodes them when they are first asked for: all, or row by row."""
+        self.stored: Rows | None = pixels if hasattr(pixels, "take") and hasattr(pixels, "unlike") else None
+        """What decodes them row by row, if that is how they are decoded."""
         self._decode = pixels if callable(pixels) else None
+        self._pixels: Pixels | None = None if self.stored or self._decode else pixels
         self._derived: dict[Callable[[Image], Any], Any] = {}
         self.info = info
         self.encoded = encoded
@@ -84,10 +103,19 @@ class Image:
         colour is 0 too: colour that nobody can see is no difference.
         """
         if self._pixels is None:
-            if self._decode is None:
-                raise AssertionError(self.info.label)
-            self._pixels = self._decode()
+            self._pixels = self.rows(0, self.info.height) if self._decode is None else self._decode()
         return self._pixels
+
+    def rows(self, top: int, bottom: int) -> Pixels:
+        """Return ``pixels[top:bottom]``, and decode no others where that can be avoided."""
+        if self._pixels is None and self.stored is not None:
+            return self.stored.take(top, bottom)
+        return self.pixels[top:bottom]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the pixels."""
+        return self.pixels.dtype if self.stored is None else self.stored.dtype
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,7 +126,7 @@ class Image:
 
     def named(self, info: ImageInfo) -> Image:
         """Return the same picture with other words for it; what is computed of either is not shared."""
-        pixels = (lambda: self.pixels) if self._pixels is None else self._pixels
+        pixels = self.stored or ((lambda: self.pixels) if self._pixels is None else self._pixels)
         return Image(pixels, info, self.encoded, opaque=self.opaque)
 
     def derived(self, compute: Callable[[Image], T]) -> T:

@@ -14,7 +14,7 @@ from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
 from pytest_imgdiff.regions import difference_mask, find_regions
 from pytest_imgdiff.sizes import same_size
-from pytest_imgdiff.views import common_depth, equal_pixels
+from pytest_imgdiff.views import common_depth, decode_both, equal_pixels
 
 if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
@@ -154,6 +154,8 @@ class _Bench:
     def measure(self, metric: Metric) -> MetricResult:
         """Return the metric's result; whatever goes wrong in it is a `MetricError`."""
         if metric.name not in self.results:
+            if not getattr(metric, "by_rows", False):
+                decode_both(self.expected, self.actual)
             try:
                 result = metric.measure(self.expected, self.actual, self.ignore)
             except (MetricError, ModelUnavailableError):
@@ -197,7 +199,7 @@ def _number(value: object) -> float:
 
 
 def _is_heat(heat: object, image: Image) -> bool:
-    shape = image.pixels.shape[:2]
+    shape = image.size[::-1]
     return isinstance(heat, np.ndarray) and heat.shape == shape and heat.dtype in (np.uint8, np.float32)
 
 
@@ -309,7 +311,7 @@ def _notes(expected: Image, actual: Image) -> tuple[str, ...]:
         notes.append("the gamma tags differ; colours are compared as stored")
     if expected.info.orientation != actual.info.orientation:
         notes.append("the EXIF orientations differ; both were applied")
-    if expected.pixels.dtype != actual.pixels.dtype:
+    if expected.dtype != actual.dtype:
         notes.append(
             f"the depths differ: expected {expected.info.mode}, actual {actual.info.mode}; the deeper one held"
         )

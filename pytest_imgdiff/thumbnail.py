@@ -72,7 +72,7 @@ def _window(size: tuple[int, int], box: Box) -> Box:
 
 def _shown(image: Image, window: Box) -> NDArray[Any]:
     """Return that part of the picture, over white; the alpha of an opaque one is left on, and goes when it is small."""
-    pixels = image.pixels[window.y : window.y + window.height, window.x : window.x + window.width]
+    pixels = image.rows(window.y, window.y + window.height)[:, window.x : window.x + window.width]
     return pixels if image.opaque else rgb_on_white(Image(pixels, image.info))
 
 

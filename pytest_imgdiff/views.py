@@ -16,7 +16,7 @@ import numpy as np
 from pytest_imgdiff.image import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -30,6 +30,13 @@ STRIP_BYTES = 1 << 17
 
 WORTH_A_THREAD = 1 << 21
 """Bytes of a picture from which on a thread for half of it pays, where OpenCV does the work."""
+
+NEAR = 2
+"""How many rows beyond one that differs a metric may look at that judges by rows."""
+_FAR_APART = 16
+"""So many rows that are alike part two bands of those that are not."""
+_SEARCHED_BYTES = 1 << 20
+"""Pixels that are held against each other at once."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
@@ -86,7 +93,79 @@ def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:
 
 def equal_pixels(first: Image, second: Image) -> bool:
     """Whether two images of equal size and depth are equal in every channel of every pixel."""
-    return cv2.norm(first.pixels, second.pixels, cv2.NORM_INF) == 0
+    return not differing_rows(first, second)
+
+
+def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
+    """Return bands of rows, from the top, beyond which two images of equal size and depth have equal pixels.
+
+    Found at most once for a pair. Only rows that may differ are decoded, and `NEAR` ones on either side of them.
+    """
+    return first.derived(_DifferingFrom(second))
+
+
+@dataclass(frozen=True, slots=True)
+class _DifferingFrom:
+    other: Image
+
+    def __call__(self, image: Image) -> tuple[slice, ...]:
+        suspects = _suspects(image, self.other)
+        decode_both(image, self.other, suspects)
+        bands: list[slice] = []
+        for suspect in suspects:
+            one, two = (side.rows(suspect.start, suspect.stop) for side in (image, self.other))
+            for strip in strips(one, _SEARCHED_BYTES):
+                if cv2.norm(one[strip], two[strip], cv2.NORM_INF):
+                    start, stop = suspect.start + strip.start, suspect.start + strip.stop
+                    if bands and bands[-1].stop == start:
+                        start = bands.pop().start
+                    bands.append(slice(start, stop))
+        return tuple(bands)
+
+
+def _suspects(first: Image, second: Image) -> list[slice]:
+    """Return the bands of rows that may differ: all, where the files tell nothing of their rows."""
+    height = first.size[1]
+    unlike = None if first.stored is None else first.stored.unlike(second.stored)
+    if unlike is None:
+        return [slice(0, height)]
+    rows = np.flatnonzero(unlike)
+    if not rows.size:
+        return []
+    breaks = np.flatnonzero(np.diff(rows) > _FAR_APART)
+    ends = zip(rows[[0, *(breaks + 1)]].tolist(), rows[[*breaks, -1]].tolist(), strict=True)
+    return [slice(first_row, last_row + 1) for first_row, last_row in ends]
+
+
+def decode_both(first: Image, second: Image, bands: Sequence[slice] | None = None) -> None:
+    """Have two images decoded, each on a core of its own where one is idle.
+
+    Args:
+        first: one image.
+        second: the other.
+        bands: which rows of them, and `NEAR` ones on either side; all where omitted.
+    """
+    width, height = first.size
+    wanted = [slice(0, height)] if bands is None else [grown(band, height) for band in bands]
+
+    def decode(image: Image) -> None:
+        for rows in wanted:
+            image.rows(rows.start, rows.stop)
+
+    size = 4 * width * sum(rows.stop - rows.start for rows in wanted)
+    if first.stored is None or second.stored is None or size < WORTH_A_THREAD // 8 or cv2.getNumThreads() == 1:
+        decode(first)
+        decode(second)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="imgdiff-decode") as pool:
+        other = pool.submit(decode, second)
+        decode(first)
+        other.result()
+
+
+def grown(band: slice, height: int) -> slice:
+    """Return the band with `NEAR` rows more on either side, as far as there are any."""
+    return slice(max(0, band.start - NEAR), min(height, band.stop + NEAR))
 
 
 def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
@@ -95,14 +174,14 @@ def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
     ``uint8`` becomes ``uint16`` times 257, integers become floats over their full value: full stays full. Images that
     have that depth already are returned themselves.
     """
-    depth = max(expected.pixels.dtype, actual.pixels.dtype, key=_DEPTHS.index)
+    depth = max(expected.dtype, actual.dtype, key=_DEPTHS.index)
     return _widened(expected, depth), _widened(actual, depth)
 
 
 def _widened(image: Image, depth: np.dtype[Any]) -> Image:
-    pixels = image.pixels
-    if pixels.dtype == depth:
+    if image.dtype == depth:
         return image
+    pixels = image.pixels
     if depth.kind == "u":
         wide = pixels.astype(depth) * depth.type(257)
     elif pixels.dtype.kind == "u":
@@ -116,11 +195,16 @@ def has_alpha(image: Image) -> bool:
     """Whether any pixel is less than fully opaque."""
     if image.opaque:
         return False
-    words = pixel_words(image.pixels)
+    return not are_opaque(image.pixels)
+
+
+def are_opaque(pixels: Pixels) -> bool:
+    """Whether every one of these pixels is fully opaque."""
+    words = pixel_words(pixels)
     if words is None:
-        return bool(image.pixels[..., 3].min() < 1)
-    opaque = np.array([0, 0, 0, full_value(image.pixels.dtype)], image.pixels.dtype).view(words.dtype)[0]
-    return bool(np.bitwise_and.reduce(words, axis=None) & opaque != opaque)
+        return bool(pixels[..., 3].min() >= 1)
+    opaque = np.array([0, 0, 0, full_value(pixels.dtype)], pixels.dtype).view(words.dtype)[0]
+    return bool(np.bitwise_and.reduce(words, axis=None) & opaque == opaque)
 
 
 def rgb_on_black(image: Image) -> NDArray[Any]:

@@ -16,7 +16,7 @@ COMMENT = 65_536
 
 
 def with_thumb(name, **changes):
-    return different(name, artefacts={"thumb": f"pictures/{name}/thumb.webp"}, **changes)
+    return different(name, artefacts={"thumb": f"pictures/{name}/thumb.jpg"}, **changes)
 
 
 def sources(text):
@@ -31,7 +31,7 @@ def test_the_worst_dozen_has_pictures():
     run = run_of(*(with_thumb(f"p{number}") for number in range(20)), equal("fine"))
     text = markdown(run, pictures="")
 
-    assert sources(text) == [f"pictures/p{number}/thumb.webp" for number in range(MOST_THUMBNAILS)]
+    assert sources(text) == [f"pictures/p{number}/thumb.jpg" for number in range(MOST_THUMBNAILS)]
     assert len(rows(text)) == 20
     assert "| failed | passed |" in text
 
@@ -39,7 +39,7 @@ def test_the_worst_dozen_has_pictures():
 def test_pictures_are_shown_only_where_they_can_be_found():
     run = run_of(with_thumb("a"))
     assert sources(markdown(run)) == []
-    assert sources(markdown(run, pictures="https://x.test/7/")) == ["https://x.test/7/pictures/a/thumb.webp"]
+    assert sources(markdown(run, pictures="https://x.test/7/")) == ["https://x.test/7/pictures/a/thumb.jpg"]
     assert "<img" not in markdown(run_of(different("a")), pictures="")
 
 
@@ -54,7 +54,7 @@ def test_every_row_has_as_many_cells_as_the_head():
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_hostile_names_stay_text(name):
-    path = f"pictures/{name.replace('/', '-')}/thumb.webp"
+    path = f"pictures/{name.replace('/', '-')}/thumb.jpg"
     record = different(name, artefacts={"thumb": path}, column=name)
     (row,) = rows(markdown(run_of(record, columns=[name]), pictures=""))
 

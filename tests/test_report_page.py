@@ -107,7 +107,7 @@ def test_data_is_what_the_scripts_were_promised(tmp_path, interface, emitted):
 
 
 def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
-    record = different(artefacts={"thumb": "pictures/bar/thumb.webp"}, accepts=ACCEPTS)
+    record = different(artefacts={"thumb": "pictures/bar/thumb.jpg"}, accepts=ACCEPTS)
     write_report(tmp_path, run_of(record, run="2026-11-22"))
 
     run = received(tmp_path / "data" / "run.js", "run")
@@ -127,7 +127,7 @@ def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
             "regions": 3,
             "departure": 0.008,
             "change": None,
-            "thumb": "pictures/bar/thumb.webp",
+            "thumb": "pictures/bar/thumb.jpg",
             "column": -1,
             "acceptable": True,
         }
@@ -140,7 +140,7 @@ def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
         actual=side("actual/chart.png", height=290),
         ignored=0.25,
         notes=["the colour profiles differ"],
-        artefacts={"ssim_heat": "pictures/bar/ssim heat.png", "actual": "pictures/bar/actual.png", "thumb": "t.webp"},
+        artefacts={"ssim_heat": "pictures/bar/ssim heat.png", "actual": "pictures/bar/actual.png", "thumb": "t.jpg"},
         accepts=ACCEPTS,
     )
     write_report(tmp_path, run_of(record))

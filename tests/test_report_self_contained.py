@@ -103,7 +103,7 @@ def test_picture_stands_once_however_often_it_is_shown(tmp_path):
 
 
 def test_picture_that_is_missing_is_left_out(opened_alone):
-    page = opened_alone(run_of(different(artefacts={"actual": "pictures/none.png", "thumb": "pictures/none.webp"})))
+    page = opened_alone(run_of(different(artefacts={"actual": "pictures/none.png", "thumb": "pictures/none.jpg"})))
 
     assert page.evaluate("imgdiff.run.rows[0].thumb") is None
     assert page.evaluate("imgdiff.loader.details(0).then((detail) => detail.figures)") == []

@@ -73,7 +73,7 @@ def test_missing_written_passes_differs_accepted_passes(pytester, workers):
     assert record["verdict"] == "different"
     assert [(r["x"], r["y"], r["width"], r["height"], r["area"]) for r in record["regions"]] == [(10, 10, 20, 20, 400)]
     for path in record["artefacts"].values():
-        assert (pytester.path / "imgdiff-report" / path).read_bytes()[:4] in (b"\x89PNG", b"RIFF")
+        assert (pytester.path / "imgdiff-report" / path).read_bytes()[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
 
     accepted = pytester.runpytest_subprocess(*workers, "--imgdiff-update=failed")
     accepted.assert_outcomes(passed=4)

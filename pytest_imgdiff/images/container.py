@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_imgdiff.image import Rows
+
 Raster = NDArray[Any]
 """(height, width, 4) straight RGBA of uint8, uint16, float32 or float64, freshly allocated."""
 
@@ -43,6 +45,7 @@ class Container:
         format: ``PNG``, ``JPEG``, ...
         pages: its frames or pages, in order; at least one.
         decode: yields the rasters of the pages with these indices (ascending), in that order.
+        rows: decodes the one page that there is, unturned, row by row as they are asked for; None where that is no use.
         check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
@@ -52,6 +55,7 @@ class Container:
     format: str
     pages: Sequence[Page]
     decode: Callable[[Sequence[int]], Iterator[Raster]]
+    rows: Callable[[], Rows] | None = None
     check: Callable[[], None] | None = None
     cumulative: bool = False
     gamma: float | None = None

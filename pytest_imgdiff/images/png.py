@@ -5,11 +5,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.animation import composed
 from pytest_imgdiff.images.apng import list_frames, patches
 from pytest_imgdiff.images.container import Container, Page, Raster
 from pytest_imgdiff.images.orientation import orientation_of
 from pytest_imgdiff.images.png_pixels import decode_rows
+from pytest_imgdiff.images.png_rows import StoredRows
+from pytest_imgdiff.images.png_scanlines import inflate
 from pytest_imgdiff.images.png_structure import read_structure
 
 if TYPE_CHECKING:
@@ -41,10 +44,12 @@ def open_png(file: bytes) -> Container:
             return composed(drawn, layout.width, layout.height, indices)
         return iter([decode_rows(png.pieces, layout, png.palette, png.transparency)])
 
+    by_rows = not frames and png.transparency is None and orientation == 1 and png_wuffs.takes(layout)
     return Container(
         "PNG",
         (page,) * max(1, len(frames)),
         decode,
+        rows=(lambda: StoredRows(inflate(png.pieces, layout), layout)) if by_rows else None,
         check=png.check_rows if png.rows_tell else None,
         cumulative=bool(frames),
         gamma=_gamma(png.data(b"gAMA")),

@@ -13,7 +13,6 @@ import cv2
 import deflate
 import numpy as np
 
-from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
 from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, Layout
 from pytest_imgdiff.images.unreadable import UnreadableError
@@ -46,8 +45,6 @@ def unfiltered(rows: bytearray, layout: Layout) -> NDArray[Any]:
     Raises:
         UnreadableError: the picture is larger than libpng takes.
     """
-    if png_wuffs.takes(layout):
-        return png_wuffs.unfiltered(rows, layout, 0, layout.height)
     filters = set() if layout.interlaced or layout.depth != 8 else _kinds(rows, layout)  # noqa: PLR2004 - bits
     if layout.colour == GRAY_ALPHA or filters not in ({_NO_FILTER}, {_SUB}):
         file = _uncompressed_png(rows, layout)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.container import Raster, full_scale, opaque
 from pytest_imgdiff.images.png_filters import unfiltered
 from pytest_imgdiff.images.png_layout import GRAY, PALETTE, Layout
@@ -35,7 +36,12 @@ def decode_rows(
     Raises:
         UnreadableError: rows are missing or damaged, or an index has no colour in the palette.
     """
-    stored = unfiltered(inflate(pieces, layout), layout)
+    rows = inflate(pieces, layout)
+    if transparency is None and png_wuffs.takes(layout):
+        pixels = np.empty((layout.height, layout.width, 4), np.uint8)
+        png_wuffs.unfilter(rows, layout, range(layout.height), pixels)
+        return pixels
+    stored = unfiltered(rows, layout)
     if layout.colour == PALETTE:
         return _from_palette(stored, layout, palette or b"", transparency or b"")
     if transparency is not None:

@@ -2,8 +2,7 @@
 
 The rows are inflated and checked already. Wuffs gets a strip of them at a time, as a PNG whose compression does
 nothing, so that all it works on stays in cache; where the first row of a strip refers to the one above, that one is
-put before it, unfiltered. And so any rows can be had without those far above them: a row that is not filtered, or by
-Sub, refers to no other (PNG Specification, Third Edition, section 9).
+put before it, unfiltered.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 _LARGEST_SIDE = 1_000_000
 """Wuffs goes a little further (1,048,575); libpng does not."""
 _STRIP_BYTES = 1 << 20
+SUB = 1
+"""Rows of this filter, or of none, refer to no other: PNG Specification, Third Edition, section 9."""
 _STORED_BLOCK = 65_535
 """Most bytes of a stored block: RFC 1951, section 3.2.4."""
 _BLOCK_START = struct.Struct("<BHH")
@@ -42,36 +43,29 @@ def takes(layout: Layout) -> bool:
     return plain and max(layout.width, layout.height) <= _LARGEST_SIDE and _decoder() is not None
 
 
-def unfiltered(rows: bytearray, layout: Layout, top: int, bottom: int) -> Bytes:
-    """Return some rows of a picture that Wuffs takes.
+def is_opaque(layout: Layout) -> bool:
+    """Whether a picture that Wuffs takes has no alpha."""
+    return layout.colour == RGB
+
+
+def unfilter(rows: bytearray, layout: Layout, span: range, pixels: Bytes) -> None:
+    """Write some rows of a picture that Wuffs takes.
 
     Args:
         rows: all filtered rows, as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
         layout: how they are stored.
-        top: the first row that is wanted.
-        bottom: the one behind the last.
-
-    Returns:
-        (bottom - top, width, 4) RGBA.
+        span: which rows; the first of them refers to no other, or to one that stands in ``pixels`` already.
+        pixels: (height, width, 4) RGBA, into which they are written.
     """
     stride = len(rows) // layout.height
-    start = first_needed(rows, stride, top)
-    pixels = np.empty((bottom - start, layout.width, 4), np.uint8)
     count = max(1, _STRIP_BYTES // stride)
-    for first in range(start, bottom, count):
-        last = min(first + count, bottom)
+    for first in span[::count]:
+        last = min(first + count, span.stop)
         strip = memoryview(rows)[first * stride : last * stride]
         above = b""
-        if first > start and strip[0] > 1:
-            above = b"\0" + pixels[first - start - 1, :, : CHANNELS[layout.colour]].tobytes()
-        pixels[first - start : last - start] = _decoded(above, strip, layout, last - first)
-    return pixels[top - start :]
-
-
-def first_needed(rows: bytearray, stride: int, top: int) -> int:
-    """Return the row from which on rows have to be unfiltered to know this one: the nearest that refers to no other."""
-    filters = rows[: (top + 1) * stride : stride]
-    return max(filters.rfind(0), filters.rfind(1), 0)
+        if first and strip[0] > SUB:
+            above = b"\0" + pixels[first - 1, :, : CHANNELS[layout.colour]].tobytes()
+        pixels[first:last] = _decoded(above, strip, layout, last - first)
 
 
 def _decoded(above: bytes, strip: memoryview, layout: Layout, count: int) -> Bytes:

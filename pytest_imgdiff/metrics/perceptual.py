@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import msgspec
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.perceived import AntiAliasing, find_differences
-from pytest_imgdiff.views import compared_pixels, has_alpha
+from pytest_imgdiff.perceived import AntiAliasing, find_differences_in_rows
+from pytest_imgdiff.views import compared_pixels
 
 if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
@@ -44,6 +44,8 @@ class Perceptual:
     counts_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
+    by_rows: ClassVar[bool] = True
+    """It asks for rows that differ and `pytest_imgdiff.views.NEAR` ones beside them, and for no others."""
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of the compared pixels that differ perceptibly.
@@ -52,13 +54,7 @@ class Perceptual:
             Details: ``pixels``, how many differ, and ``antialiased``, how many more only anti-aliasing made differ.
             Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by the root of its delta.
         """
-        found = find_differences(
-            expected.pixels,
-            actual.pixels,
-            self.threshold,
-            opaque=not (expected.derived(has_alpha) or actual.derived(has_alpha)),
-            antialiasing=self.antialiasing,
-        )
+        found = find_differences_in_rows(expected, actual, self.threshold, antialiasing=self.antialiasing)
         value = found.pixels / compared_pixels(expected, ignore)
         details = {"pixels": found.pixels, "antialiased": found.antialiased}
         return MetricResult(value, self.unit, heat=found.heat, details=details)

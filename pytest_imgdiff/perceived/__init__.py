@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_imgdiff.perceived.differences import LARGEST_DELTA, AntiAliasing, Differences, find_differences
+from pytest_imgdiff.perceived.differences import (
+    LARGEST_DELTA,
+    AntiAliasing,
+    Differences,
+    find_differences,
+    find_differences_in_rows,
+)
 
-__all__ = ["LARGEST_DELTA", "AntiAliasing", "Differences", "find_differences"]
+__all__ = ["LARGEST_DELTA", "AntiAliasing", "Differences", "find_differences", "find_differences_in_rows"]

@@ -17,14 +17,14 @@ import numpy as np
 
 from pytest_imgdiff.perceived.raster import Raster, Y, difference, luma, pattern
 from pytest_imgdiff.perceived.smoothing import smoothed
-from pytest_imgdiff.views import on_idle_cores, strips
+from pytest_imgdiff.views import are_opaque, differing_rows, grown, on_idle_cores, strips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.image import Image, Pixels
     from pytest_imgdiff.perceived.opaque_smoothing import Words
     from pytest_imgdiff.perceived.raster import Colour, Indices
 
@@ -58,6 +58,39 @@ class Differences:
     antialiased: int
 
 
+def find_differences_in_rows(
+    expected: Image, actual: Image, threshold: float, *, antialiasing: AntiAliasing = "ignore"
+) -> Differences:
+    """Judge every pixel of two images of equal size and depth, of which only the rows that differ are looked at.
+
+    Args:
+        expected: one image.
+        actual: the other.
+        threshold: as in `Perceptual`.
+        antialiasing: as in `Perceptual`.
+    """
+    width, height = expected.size
+    bands = differing_rows(expected, actual)
+    windows = [grown(band, height) for band in bands]
+    if not all(_are_opaque(image, windows) for image in (expected, actual)):
+        # What is behind a pixel hangs on its place in the whole picture.
+        return find_differences(expected.pixels, actual.pixels, threshold, opaque=False, antialiasing=antialiasing)
+    heat = np.zeros((height, width), np.uint8)
+    pixels = antialiased = 0
+    for band, window in zip(bands, windows, strict=True):
+        sides = (image.rows(window.start, window.stop) for image in (expected, actual))
+        rows = slice(band.start - window.start, band.stop - window.start)
+        found = find_differences(*sides, threshold, opaque=True, antialiasing=antialiasing, rows=rows)
+        heat[band] = found.heat[rows]
+        pixels += found.pixels
+        antialiased += found.antialiased
+    return Differences(heat, pixels, antialiased)
+
+
+def _are_opaque(image: Image, windows: Sequence[slice]) -> bool:
+    return image.opaque or all(are_opaque(image.rows(window.start, window.stop)) for window in windows)
+
+
 def find_differences(
     expected: Pixels,
     actual: Pixels,
@@ -66,6 +99,7 @@ def find_differences(
     opaque: bool,
     antialiasing: AntiAliasing = "ignore",
     strip_bytes: int = _SEARCHED_BYTES,
+    rows: slice | None = None,
 ) -> Differences:
     """Judge every pixel of two (height, width, 4) arrays of equal shape and dtype.
 
@@ -76,16 +110,19 @@ def find_differences(
         opaque: that every pixel of both is fully opaque.
         antialiasing: as in `Perceptual`.
         strip_bytes: how much of a picture is searched for candidates at once; the result does not depend on it.
+        rows: which rows to judge, all where omitted; others are looked at as neighbours only.
     """
     limit = LARGEST_DELTA * threshold * threshold
     first, second = Raster.of(expected, opaque=opaque), Raster.of(actual, opaque=opaque)
     heat = np.zeros(expected.shape[:2], np.uint8)
+    judged_rows = slice(0, len(expected)) if rows is None else rows
 
-    def judged(rows: slice) -> tuple[int, int]:
-        found = _candidates(expected, actual, _harmless(limit, first), rows, strip_bytes)
+    def judged(part: slice) -> tuple[int, int]:
+        span = slice(judged_rows.start + part.start, judged_rows.start + part.stop)
+        found = _candidates(expected, actual, _harmless(limit, first), span, strip_bytes)
         return _judged(first, second, _chunks(found), limit, heat.reshape(-1), antialiasing)
 
-    counts = on_idle_cores(judged, expected, _WORTH_A_THREAD)
+    counts = on_idle_cores(judged, expected[judged_rows], _WORTH_A_THREAD)
     return Differences(heat, *(sum(column) for column in zip(*counts, strict=True)))
 
 

@@ -1,0 +1,120 @@
+"""The rows of a PNG, inflated and checked, of which pixels are made when they are asked for.
+
+Two screenshots of one page have most of their rows in common, and common rows are told by their bytes, before they are
+unfiltered. Only what differs, and what is looked at, has to become pixels.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.images import png_wuffs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.images.png_layout import Layout
+
+    Pixels = NDArray[np.uint8]
+    Truths = NDArray[np.bool_]
+    """(height,)."""
+
+_SAMPLED = 64
+"""So many rows tell whether two pictures have rows in common."""
+_BLOCK_BYTES = 1 << 18
+
+
+class StoredRows:
+    """The rows of one picture that Wuffs takes; they serve as `pytest_imgdiff.image.Rows`.
+
+    Args:
+        rows: all filtered rows, as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
+        layout: how they are stored.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, rows: bytearray, layout: Layout) -> None:
+        self._rows: bytearray | None = rows
+        self._layout = layout
+        self._opaque = png_wuffs.is_opaque(layout)
+        self._filters = bytes(rows[:: len(rows) // layout.height])
+        self._pixels = np.empty((layout.height, layout.width, 4), np.uint8)  # takes no memory before it is written
+        self._done = np.zeros(layout.height, np.bool_)
+        self._taking = threading.Lock()
+
+    def take(self, top: int, bottom: int) -> Pixels:
+        """Return the rows from ``top`` up to ``bottom``: (bottom - top, width, 4), read-only."""
+        with self._taking:
+            missing = np.flatnonzero(~self._done[top:bottom])
+            if missing.size:
+                self._make(top + int(missing[0]), top + int(missing[-1]) + 1)
+        rows = self._pixels[top:bottom]
+        rows.flags.writeable = False
+        return rows
+
+    def _make(self, top: int, bottom: int) -> None:
+        if self._rows is None:
+            raise AssertionError(top)
+        span = range(self._start(top), bottom)
+        png_wuffs.unfilter(self._rows, self._layout, span, self._pixels)
+        made = self._pixels[span.start : span.stop]
+        if not self._opaque:
+            made[made[..., 3] == 0] = 0  # colour that nobody can see is no difference
+        self._done[span.start : span.stop] = True
+        if self._done.all():
+            self._rows = None
+
+    def _start(self, top: int) -> int:
+        """Return where to begin in order to know a row: at the nearest one that refers to no other, or is referred to.
+
+        Made rows may lack the colour that full transparency hides, and cannot be referred to then.
+        """
+        independent = max(self._filters.rfind(kind, 0, top + 1) for kind in range(png_wuffs.SUB + 1))
+        above = np.flatnonzero(self._done[:top]) if self._opaque else ()
+        return max(independent, int(above[-1]) + 1 if len(above) else 0, 0)
+
+    def unlike(self, other: object) -> Truths | None:
+        """Return which rows are not known to be those of another picture; None where there is no telling.
+
+        A row is known to be the same where both are filtered alike to the same bytes and, if these refer to the row
+        above, that one is known to be the same.
+        """
+        if not isinstance(other, StoredRows) or self._layout != other._layout:
+            return None
+        mine, theirs = self._rows, other._rows
+        if mine is None or theirs is None or not _have_common_rows(mine, theirs, self._layout.height):
+            return None
+        alike = _alike(*(np.frombuffer(rows, np.uint8).reshape(self._layout.height, -1) for rows in (mine, theirs)))
+        independent = np.frombuffer(self._filters, np.uint8) <= png_wuffs.SUB
+        independent[0] = True
+        row = np.arange(self._layout.height)
+        unlike: Truths = _latest(row, alike & independent) <= _latest(row, ~alike)
+        return unlike
+
+
+def _have_common_rows(mine: bytearray, theirs: bytearray, height: int) -> bool:
+    stride = len(mine) // height
+    places = [row * stride for row in range(0, height, -(-height // _SAMPLED))]
+    return any(mine[at : at + stride] == theirs[at : at + stride] for at in places)
+
+
+def _alike(mine: Pixels, theirs: Pixels) -> Truths:
+    """Return which rows have equal bytes."""
+    alike = np.ones(len(mine), np.bool_)
+    count = max(1, _BLOCK_BYTES // mine.shape[1])
+    for start in range(0, len(mine), count):
+        block = slice(start, start + count)
+        if cv2.norm(mine[block], theirs[block], cv2.NORM_INF):
+            alike[block] = (mine[block] == theirs[block]).all(axis=1)
+    return alike
+
+
+def _latest(row: NDArray[np.intp], true: Truths) -> NDArray[np.intp]:
+    """Return, for each row, the last one up to it for which something is true; -1 before the first."""
+    latest: NDArray[np.intp] = np.maximum.accumulate(np.where(true, row, -1))
+    return latest
