@@ -91,26 +91,29 @@ class _Pieces:
 
         Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them.
         """
-        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-        if not width:
+        side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
+        bands = _not_empty(mask, side)
+        if not bands.size:
             none = np.empty(0, np.intp)
             return cls(none, none, none, none, none, np.empty(0))
-        window = slice(top, top + height), slice(left, left + width)
-        side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
-        squares = _in_squares(mask[window], side)
-        reduced = np.asarray(squares.any(axis=1), np.bool_)
+        squares = _in_squares(mask, side, bands)
+        reduced = np.zeros((bands[-1] - bands[0] + 1, squares.shape[2]), np.bool_)
+        reduced[bands - bands[0]] = squares.any(axis=1)
         _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
         rows, columns = np.nonzero(reduced)
-        words = squares[rows, :, columns]  # of each square that is not empty a word for each of its rows
+        numbers = np.searchsorted(bands, rows + bands[0])
+        words = squares[numbers, :, columns]  # of each square that is not empty a word for each of its rows
         above, below = _ends(words != 0)
         before, behind = _ends(_bytes(functools.reduce(np.bitwise_or, words.T), side).view(np.bool_))
         found = cls(
-            left=left + columns * side + before,
-            top=top + rows * side + above,
-            right=left + columns * side + behind,
-            bottom=top + rows * side + below,
+            left=columns * side + before,
+            top=(rows + bands[0]) * side + above,
+            right=columns * side + behind,
+            bottom=(rows + bands[0]) * side + below,
             area=_down(np.add, _bytes(words, side * side)).astype(np.intp),
-            peak=np.ones(rows.size) if heat is None else _peaks(heat[window], words, rows, columns),
+            peak=np.ones(rows.size)
+            if heat is None
+            else _peaks(_in_squares(heat, side, bands)[numbers, :, columns], words, heat.dtype),
         )
         return found.joined(labels[rows, columns].astype(np.intp) - 1)
 
@@ -128,15 +131,32 @@ class _Pieces:
         )
 
 
-def _in_squares(values: NDArray[Any], side: int) -> NDArray[Any]:
-    """Return (down, side, across) words: in each the values of one row of one square, beyond the edge zeros."""
+def _not_empty(mask: Mask, side: int) -> Numbers:
+    """Return, in ascending order, the numbers of the bands of ``side`` rows in which anything is true."""
+    rows = np.flatnonzero(mask.any(axis=1)) // side
+    return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
+
+
+def _in_squares(values: NDArray[Any], side: int, bands: Numbers) -> NDArray[Any]:
+    """Return (n, side, across) words: in each the values of one row of one square, beyond the edge zeros.
+
+    Args:
+        values: (height, width).
+        side: of a square.
+        bands: which bands of ``side`` rows, (n,).
+    """
     height, width = values.shape
-    down, across = -(-height // side), -(-width // side)
-    padded = np.zeros((down * side, across * side), values.dtype)
-    padded[:height, :width] = values
+    across = -(-width // side)
+    padded = np.zeros((bands.size, side, across * side), values.dtype)
+    inside = bands.size - (int(bands[-1] + 1) * side > height)  # the last band may reach beyond the edge
+    for row in range(side):
+        padded[:inside, row, :width] = values[bands[:inside] * side + row]
+    if inside < bands.size:
+        beginning = int(bands[-1]) * side
+        padded[inside, : height - beginning, :width] = values[beginning:]
     size = values.itemsize * side
     word = f"u{size}" if size <= _LARGEST_WORD else f"V{size}"
-    return padded.view(word).reshape(down, side, across)
+    return padded.reshape(bands.size * side, -1).view(word).reshape(bands.size, side, across)
 
 
 _ENDS = np.array([((bits & -bits).bit_length() - 1, bits.bit_length()) for bits in range(1 << BLOCKS[0])], np.intp)
@@ -161,11 +181,11 @@ def _down(operation: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def _peaks(heat: Heat, words: NDArray[Any], rows: Numbers, columns: Numbers) -> NDArray[np.float64]:
+def _peaks(levels: NDArray[Any], words: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float64]:
     """Return the largest heat of each square's true pixels as a share of the largest possible."""
-    side = words.shape[1]
-    levels = np.ascontiguousarray(_in_squares(heat, side)[rows, :, columns]).view(heat.dtype).reshape(-1, side * side)
-    peaks: NDArray[np.float64] = _down(np.maximum, levels * _bytes(words, side * side)) / full_value(heat.dtype)
+    pixels = words.shape[1] ** 2
+    values = np.ascontiguousarray(levels).view(dtype).reshape(-1, pixels)
+    peaks: NDArray[np.float64] = _down(np.maximum, values * _bytes(words, pixels)) / full_value(dtype)
     return peaks
 
 

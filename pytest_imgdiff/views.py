@@ -99,7 +99,8 @@ def equal_pixels(first: Image, second: Image) -> bool:
 def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
     """Return bands of rows, from the top, beyond which two images of equal size and depth have equal pixels.
 
-    Found at most once for a pair. Only rows that may differ are decoded, and `NEAR` ones on either side of them.
+    None where all pixels are equal. Found at most once for a pair. Only rows that may differ are decoded, and `NEAR`
+    ones on either side of them.
     """
     return first.derived(_DifferingFrom(second))
 
@@ -111,16 +112,11 @@ class _DifferingFrom:
     def __call__(self, image: Image) -> tuple[slice, ...]:
         suspects = _suspects(image, self.other)
         decode_both(image, self.other, suspects)
-        bands: list[slice] = []
         for suspect in suspects:
             one, two = (side.rows(suspect.start, suspect.stop) for side in (image, self.other))
-            for strip in strips(one, _SEARCHED_BYTES):
-                if cv2.norm(one[strip], two[strip], cv2.NORM_INF):
-                    start, stop = suspect.start + strip.start, suspect.start + strip.stop
-                    if bands and bands[-1].stop == start:
-                        start = bands.pop().start
-                    bands.append(slice(start, stop))
-        return tuple(bands)
+            if any(cv2.norm(one[strip], two[strip], cv2.NORM_INF) for strip in strips(one, _SEARCHED_BYTES)):
+                return tuple(suspects)
+        return ()
 
 
 def _suspects(first: Image, second: Image) -> list[slice]:
