@@ -25,7 +25,8 @@ class MeasuringError(Exception):
 
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of what is measured: not that of a CI job, and nothing that profiles or traces."""
-    left_out = ("CI", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONPATH")
+    # Without byte code on disk ours would be compiled in every process, which an installed package never is.
+    left_out = ("CI", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if key not in left_out}
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"} | more
 

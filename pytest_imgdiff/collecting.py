@@ -65,7 +65,7 @@ class PairItem(pytest.Item):
         """Fail where the pair does."""
         run = self.run
         record = run.compared(self)
-        run.results.append(record)
+        run.results.hold(record)
         self.stash[RECORDS] = [record]
         self.user_properties.extend(properties(record))
         if not record.passed:

@@ -125,9 +125,11 @@ class Image:
         return self._pixels.shape[1], self._pixels.shape[0]
 
     def named(self, info: ImageInfo) -> Image:
-        """Return the same picture with other words for it; what is computed of either is not shared."""
+        """Return the same picture with other words for it; what is computed of either is shared."""
         pixels = self.stored or ((lambda: self.pixels) if self._pixels is None else self._pixels)
-        return Image(pixels, info, self.encoded, opaque=self.opaque)
+        image = Image(pixels, info, self.encoded, opaque=self.opaque)
+        image._derived = self._derived
+        return image
 
     def derived(self, compute: Callable[[Image], T]) -> T:
         """Return ``compute(self)``, computed at most once for this image and shared among the metrics."""

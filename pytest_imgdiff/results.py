@@ -107,6 +107,7 @@ class ResultsFolder:
         self.run = run
         self._begun_here = False
         self._handle: int | None = None
+        self._held = b""
         self._lines = directory / LINES / run
         self._file = self._lines / f"{process}-{os.getpid()}.jsonl"
 
@@ -188,13 +189,17 @@ class ResultsFolder:
             if other != self._lines:
                 shutil.rmtree(other, ignore_errors=True)
 
+    def hold(self, line: Line) -> None:
+        """Keep a line until the next one is appended, which is to come soon: both are written at once."""
+        self._held += msgspec.json.encode(line) + b"\n"
+
     def append(self, line: Line) -> None:
-        """Append one line, whole.
+        """Append one line, whole, and before it what is held.
 
         Raises:
             ReportError: it cannot be written (the disk is full, say).
         """
-        data = msgspec.json.encode(line) + b"\n"
+        data, self._held = self._held + msgspec.json.encode(line) + b"\n", b""
         try:
             written = os.write(self._opened(), data)
         except OSError as error:

@@ -180,6 +180,19 @@ class ImageRun:
             self.results.append(Finished(printable(item.nodeid)))
         except ImgdiffError as error:
             self._problems[str(error)] = None
+        if isinstance(item, PairItem):
+            self._forget_phases(item)
+
+    def _forget_phases(self, item: PairItem) -> None:
+        """Drop the reports of a pair's setup and teardown, in which nothing happens.
+
+        pytest keeps them to look through all of them for each test that failed: 20 million looks in a run of ten
+        thousand pairs of which a thousand fail.
+        """
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        phases = [] if reporter is None else reporter.stats.get("", [])
+        while phases and getattr(phases[-1], "nodeid", None) == item.nodeid:
+            phases.pop()
 
     def identity(self, request: pytest.FixtureRequest) -> TestIdentity:
         """Return by what name the test of this request asks for its baselines."""

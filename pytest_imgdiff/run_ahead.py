@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import cv2
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 _WORTH_PROCESSES = 16
 """So many jobs take longer than starting processes for them does."""
+_BATCHES, _LARGEST_BATCH = 16, 16
+"""So many batches for each process at least, and so many jobs in a batch at most: a message costs as much as a pair of
+small pictures."""
 _DEATH_OF_PARENT = 1  # linux/prctl.h: PR_SET_PDEATHSIG
 _DIED = (
     "a process that compared pictures died: it was killed, perhaps for want of memory, or crashed; the setting "
@@ -53,8 +57,8 @@ def can_copy_itself() -> bool:
 class RunAhead(Generic[K, T]):
     """Does jobs side by side, a few ahead of whoever asks for their results.
 
-    At most twice as many jobs as there are workers are under way or wait to be fetched, so a result should be small (a
-    record, not pixels).
+    At most twice as many batches of jobs as there are workers are under way or wait to be fetched, so a result should
+    be small (a record, not pixels).
 
     Args:
         job: what to do with each key.
@@ -67,19 +71,22 @@ class RunAhead(Generic[K, T]):
     def __init__(
         self, job: Callable[[K], T], keys: Iterable[K], workers: int | None = None, *, apart: bool = False
     ) -> None:
-        self._keys = list(keys)
-        self._waiting = {key: number for number, key in enumerate(self._keys)}
-        self._next = 0
-        self._under_way: dict[K, Future[T]] = {}
+        listed = list(keys)
+        self._numbers = {key: number for number, key in enumerate(listed)}
         self._workers = workers or cores()
         self._opencv_threads = cv2.getNumThreads()
-        if self._workers > 1 and len(self._waiting) > 1:
+        if self._workers > 1 and len(listed) > 1:
             cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
-        numbered = _Numbered(job, self._keys)
-        apart = apart and self._workers > 1 and len(self._keys) >= _WORTH_PROCESSES and can_copy_itself()
-        processes = _processes(numbered, self._workers) if apart else None
+        apart = apart and self._workers > 1 and len(listed) >= _WORTH_PROCESSES and can_copy_itself()
+        size = max(1, min(_LARGEST_BATCH, len(listed) // (_BATCHES * self._workers))) if apart else 1
+        self._batches = _Batches(job, listed, size)
+        processes = _processes(self._batches, self._workers) if apart else None
         self._pool = processes or ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
-        self._do: Callable[[int], T] = numbered if processes is None else _done_in_copy
+        self._do: Callable[[int], list[_Outcome[T]]] = self._batches if processes is None else _done_in_copy
+        self._next = 0
+        self._begun: set[int] = set()
+        self._under_way: dict[int, Future[list[_Outcome[T]]]] = {}
+        self._unfetched: dict[int, int] = {}
 
     def result(self, key: K) -> T:
         """Return what came of this job; whatever was raised in it is raised here.
@@ -88,54 +95,79 @@ class RunAhead(Generic[K, T]):
             KeyError: it was fetched before.
             ImgdiffError: a process died.
         """
+        number = self._numbers.pop(key)
+        batch, place = divmod(number, self._batches.size)
         try:
-            if key in self._waiting:  # out of order: it goes first
-                self._submit(key)
+            self._begin(batch)  # out of order it goes first
             self._fill()
-            result = self._under_way.pop(key).result()
+            outcome = self._under_way[batch].result()[place]
+            self._unfetched[batch] -= 1
+            if not self._unfetched[batch]:
+                del self._under_way[batch]
             self._fill()
         except BrokenExecutor as error:
             raise ImgdiffError(_DIED) from error
-        return result
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
 
     def _fill(self) -> None:
-        while self._next < len(self._keys) and len(self._under_way) < 2 * self._workers:
-            key = self._keys[self._next]
+        while self._next < self._batches.count and len(self._under_way) < 2 * self._workers:
+            self._begin(self._next)
             self._next += 1
-            if key in self._waiting:
-                self._submit(key)
 
-    def _submit(self, key: K) -> None:
-        self._under_way[key] = self._pool.submit(self._do, self._waiting[key])
-        del self._waiting[key]
+    def _begin(self, batch: int) -> None:
+        if batch not in self._begun:
+            self._begun.add(batch)
+            self._unfetched[batch] = len(self._batches.keys(batch))
+            self._under_way[batch] = self._pool.submit(self._do, batch)
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
-        self._next = len(self._keys)
-        self._waiting.clear()
+        self._next = self._batches.count
+        self._numbers.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
         cv2.setNumThreads(self._opencv_threads)
 
 
-class _Numbered(Generic[K, T]):
-    """A job for each of some keys, which are called by their numbers."""
+@dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    """What a job returned or raised."""
 
-    def __init__(self, job: Callable[[K], T], keys: Sequence[K]) -> None:
+    value: T
+    error: Exception | None = None
+
+
+class _Batches(Generic[K, T]):
+    """A job for each of some keys, which are called by their numbers, so many at a time."""
+
+    def __init__(self, job: Callable[[K], T], keys: Sequence[K], size: int) -> None:
         self._job = job
         self._keys = keys
+        self.size = size
+        self.count = -(-len(keys) // size)
 
-    def __call__(self, number: int) -> T:
-        return self._job(self._keys[number])
+    def keys(self, batch: int) -> Sequence[K]:
+        return self._keys[batch * self.size : (batch + 1) * self.size]
+
+    def __call__(self, batch: int) -> list[_Outcome[T]]:
+        return [self._outcome(key) for key in self.keys(batch)]
+
+    def _outcome(self, key: K) -> _Outcome[Any]:
+        try:
+            return _Outcome(self._job(key))
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+            return _Outcome(None, error)
 
 
-def _processes(numbered: _Numbered[Any, Any], workers: int) -> Executor | None:
+def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
     """Return copies of this process that do these jobs; None where the system has not what they need."""
     try:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
         context = multiprocessing.get_context("fork")
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(numbered,))
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches,))
         with warnings.catch_warnings():
             # Python warns of the threads of libraries, too: they are no matter, see `can_copy_itself`.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -145,15 +177,15 @@ def _processes(numbered: _Numbered[Any, Any], workers: int) -> Executor | None:
     return pool
 
 
-_in_copy: list[_Numbered[Any, Any]] = []
-"""What this process does, if it is such a copy: a job's number is all that travels."""
+_in_copy: list[_Batches[Any, Any]] = []
+"""What this process does, if it is such a copy: a batch's number is all that travels."""
 
 
-def _begin_in_copy(numbered: _Numbered[Any, Any]) -> None:
-    _in_copy.append(numbered)
+def _begin_in_copy(batches: _Batches[Any, Any]) -> None:
+    _in_copy.append(batches)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
     ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)  # else it would wait for more work for ever
 
 
-def _done_in_copy(number: int) -> Any:
-    return _in_copy[0](number)
+def _done_in_copy(batch: int) -> list[_Outcome[Any]]:
+    return _in_copy[0](batch)

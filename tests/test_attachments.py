@@ -101,7 +101,7 @@ def test_allure_gets_the_pictures_of_what_failed(suite, pytester, options):
     shown = allure_pictures(pytester.path / "allure")
     names = [name.rpartition(": ")[2] for name in shown["test_page"]]
     assert names == ["expected", "actual", "mask", "thumb"]
-    assert [kind for kind, _ in shown["test_page"].values()] == ["image/png"] * 3 + ["image/webp"]
+    assert [kind for kind, _ in shown["test_page"].values()] == ["image/png"] * 3 + ["image/jpeg"]
     assert [content for _, content in shown["test_page"].values()][:2] == [RED, BLUE]
     assert len(shown["test_soft"]) == 4
     assert shown["test_other"] == {}

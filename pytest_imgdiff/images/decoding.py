@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
 import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
@@ -11,17 +13,10 @@ import numpy as np
 
 from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.image import Image, ImageInfo
-from pytest_imgdiff.images.avif import open_avif
-from pytest_imgdiff.images.bmp import open_bmp
-from pytest_imgdiff.images.gif import open_gif
-from pytest_imgdiff.images.jpeg import open_jpeg
 from pytest_imgdiff.images.orientation import oriented
-from pytest_imgdiff.images.png import open_png
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
-from pytest_imgdiff.images.tiff import open_tiff
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.images.values import at_frame, frames_of_picture, raster_of_channels, raster_of_picture
-from pytest_imgdiff.images.webp import open_webp
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.names import printable
 
@@ -36,15 +31,16 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.source import Source
     from pytest_imgdiff.model import FrameChoice
 
-_OPENERS: Mapping[Format, Callable[[bytes], Container]] = {
-    "PNG": open_png,
-    "JPEG": open_jpeg,
-    "WebP": open_webp,
-    "GIF": open_gif,
-    "BMP": open_bmp,
-    "TIFF": open_tiff,
-    "AVIF": open_avif,
+_OPENERS: Mapping[Format, str] = {
+    "PNG": "png:open_png",
+    "JPEG": "jpeg:open_jpeg",
+    "WebP": "webp:open_webp",
+    "GIF": "gif:open_gif",
+    "BMP": "bmp:open_bmp",
+    "TIFF": "tiff:open_tiff",
+    "AVIF": "avif:open_avif",
 }
+"""Module of this package and function, for each format: most runs meet one of them."""
 
 _FIRST_TURNED = 5
 """EXIF orientations from here on swap width and height."""
@@ -134,7 +130,7 @@ def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice,
 
 
 def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
-    container = _OPENERS[found](data)
+    container = _opener(found)(data)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
     if container.rows is not None:
@@ -153,7 +149,7 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
 def _checked_file(
     source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int
 ) -> tuple[Image, ...]:
-    container = _OPENERS[found](data)
+    container = _opener(found)(data)
     if container.check is None:
         return _from_file(source, found, data, frames, max_pixels)
     indices = _chosen(frames, len(container.pages))
@@ -166,6 +162,13 @@ def _checked_file(
         return _from_file(source, found, data, frames, max_pixels)[0].pixels
 
     return (Image(pixels, _info(source, found, container, 0, size), data, opaque=page.opaque),)
+
+
+@functools.cache
+def _opener(found: Format) -> Callable[[bytes], Container]:
+    module, _, function = _OPENERS[found].partition(":")
+    opener: Callable[[bytes], Container] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    return opener
 
 
 def _info(source: Source, found: Format, container: Container, index: int, size: tuple[int, int]) -> ImageInfo:
