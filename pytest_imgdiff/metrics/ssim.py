@@ -101,12 +101,12 @@ class Ssim:
                 f"ssim needs at least {self.side}x{self.side} pixels and this pair has {width}x{height}; "
                 "name a smaller `window` (odd, at least 3) or another metric for pictures as small as this"
             )
-        counted = _counted(ignore, (height, width), self.side // 2)
+        counted = _Counted.of(ignore, (height, width), self.side // 2)
         return on_worse_backdrop(
             expected, actual, self.direction, lambda backdrop: self._on(backdrop, expected, actual, counted)
         )
 
-    def _on(self, backdrop: Backdrop, expected: Image, actual: Image, counted: Mask) -> MetricResult:
+    def _on(self, backdrop: Backdrop, expected: Image, actual: Image, counted: _Counted) -> MetricResult:
         window = _Window.of(self, expected.pixels.dtype)
         if self.per_channel:
             pairs = [
@@ -117,27 +117,43 @@ class Ssim:
             pairs = [(expected.derived(backdrop.gray), actual.derived(backdrop.gray))]
         losses = [_loss(first, second, window) for first, second in pairs]
         loss = losses[0] if len(losses) == 1 else sum(losses[1:], losses[0]) / np.float32(len(losses))
-        mean = float(np.mean(loss, dtype=np.float64, where=counted))
+        mean = counted.mean(loss)
         value = min(1 - mean, _NEXT_TO_PERFECT) if mean else self.perfect
         loss *= np.float32(0.5)
-        return MetricResult(value, self.unit, heat=np.clip(loss, 0, 1, out=loss))
+        return MetricResult(value, self.unit, heat=np.minimum(loss, 1, out=loss))
 
 
-def _counted(ignore: Mask | None, shape: tuple[int, int], margin: int) -> Mask:
-    """Return where the windows whose index counts are centred.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """Where the windows whose index counts are centred.
 
-    Raises:
-        MetricError: there are none.
+    Attributes:
+        inner: where windows lie in the picture.
+        among: which of these count, as ``uint8``; None where all do.
     """
-    counted = np.zeros(shape, np.bool_)
-    inner = slice(margin, shape[0] - margin), slice(margin, shape[1] - margin)
-    counted[inner] = True if ignore is None else ~ignore[inner]
-    if not counted.any():
-        raise MetricError(
-            f"ssim has no window left: all that is not ignored lies within {margin} pixels of the edge; "
-            "name a smaller `window`, a smaller ignore area or another metric"
-        )
-    return counted
+
+    inner: tuple[slice, slice]
+    among: NDArray[np.uint8] | None
+
+    @classmethod
+    def of(cls, ignore: Mask | None, shape: tuple[int, int], margin: int) -> _Counted:
+        """Return where those of a picture are.
+
+        Raises:
+            MetricError: there are none.
+        """
+        inner = slice(margin, shape[0] - margin), slice(margin, shape[1] - margin)
+        among = None if ignore is None else np.ascontiguousarray(~ignore[inner]).view(np.uint8)
+        if among is not None and not among.any():
+            raise MetricError(
+                f"ssim has no window left: all that is not ignored lies within {margin} pixels of the edge; "
+                "name a smaller `window`, a smaller ignore area or another metric"
+            )
+        return cls(inner, among)
+
+    def mean(self, loss: NDArray[np.float32]) -> float:
+        """Return the mean over the windows that count, summed in double precision."""
+        return float(cv2.mean(loss[self.inner], self.among)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,26 +225,42 @@ def _runs(differ: Mask, margin: int) -> Iterator[tuple[int, int]]:
 
 def _window_loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
     """Return ``1 - index`` of the window around each pixel: ``u + w - u w``, as in `Ssim`."""
-    wide = cv2.CV_16U if first.dtype == np.uint8 else cv2.CV_64F
     difference = cv2.absdiff(first, second)
-    squares = cv2.multiply(difference, difference, dtype=wide)
-    products = cv2.multiply(first, second, dtype=wide)
+    squares, products = _product(difference, difference), _product(first, second)
     sums = window.weighted_sum(first), window.weighted_sum(second)
     squares, products = window.weighted_sum(squares), window.weighted_sum(products)
 
     apart = sums[0] - sums[1]
     apart *= apart
-    energy = sums[0] * sums[0] + sums[1] * sums[1]
-    spread = window.weight * squares - apart  # of the difference
-    variance = window.weight * (squares + 2 * products) - energy  # of both: a^2 + b^2 = (a - b)^2 + 2 a b
+    variance = squares + products
+    variance += products
+    variance *= window.weight  # of both: a^2 + b^2 = (a - b)^2 + 2 a b
+    spread = np.multiply(squares, window.weight, out=squares)  # of the difference
+    spread -= apart
+    energy = np.multiply(sums[0], sums[0], out=sums[0])
+    energy += np.multiply(sums[1], sums[1], out=sums[1])
+    variance -= energy
     u = _ratio(apart, energy, (_K1 * window.range * window.weight) ** 2)
     w = _ratio(spread, variance, (_K2 * window.range) ** 2 * window.norm)
-    loss: NDArray[np.float32] = u + w - u * w
+    loss = 1 - u
+    loss *= w
+    loss += u
     return loss
 
 
+def _product(one: Plane, two: Plane) -> Plane:
+    wide = np.uint16 if one.dtype == np.uint8 else np.float64
+    return np.multiply(one, two, dtype=wide)
+
+
 def _ratio(part: Plane, whole: Plane, constant: float) -> NDArray[np.float32]:
-    """Return ``part / (whole + constant)``; rounding in floats must not make it negative."""
-    denominator = np.maximum(whole, 0).astype(np.float32 if whole.dtype == np.int32 else np.float64)
+    """Return ``part / (whole + constant)``; neither is negative, but for what rounding does to floats."""
+    if part.dtype == np.int32:  # exact
+        ratio = part.astype(np.float32)
+        denominator = whole.astype(np.float32)
+    else:
+        ratio = np.maximum(part, 0)
+        denominator = np.maximum(whole, 0)
     denominator += constant
-    return (np.maximum(part, 0) / denominator).astype(np.float32)
+    ratio /= denominator
+    return ratio.astype(np.float32, copy=False)
