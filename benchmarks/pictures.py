@@ -123,7 +123,9 @@ def _grays(places: Pictures) -> None:
     """Hold the gray of the pictures that SSIM is measured on, ready decoded."""
     for path in (*places.pair("4k-photo"), *places.pair("4k-interface")):
         if not places.gray(path).exists():
-            np.save(places.gray(path), cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE))
+            # Not IMREAD_GRAYSCALE: a decoder may weigh and round colours in its own way.
+            colours = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            np.save(places.gray(path), cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY))
 
 
 def _folders(places: Pictures, chromium: Camera) -> None:

@@ -33,8 +33,8 @@ WORTH_A_THREAD = 1 << 21
 
 NEAR = 2
 """How many rows beyond one that differs a metric may look at that judges by rows."""
-_FAR_APART = 16
-"""So many rows that are alike part two bands of those that are not."""
+_FAR_APART = 1 << 18
+"""So many bytes of pixels that are alike part two bands of rows that are not."""
 _SEARCHED_BYTES = 1 << 20
 """Pixels that are held against each other at once."""
 
@@ -121,14 +121,15 @@ class _DifferingFrom:
 
 def _suspects(first: Image, second: Image) -> list[slice]:
     """Return the bands of rows that may differ: all, where the files tell nothing of their rows."""
-    height = first.size[1]
+    width, height = first.size
     unlike = None if first.stored is None else first.stored.unlike(second.stored)
     if unlike is None:
         return [slice(0, height)]
     rows = np.flatnonzero(unlike)
     if not rows.size:
         return []
-    breaks = np.flatnonzero(np.diff(rows) > _FAR_APART)
+    far_apart = max(2 * NEAR, _FAR_APART // (4 * width))
+    breaks = np.flatnonzero(np.diff(rows) > far_apart)
     ends = zip(rows[[0, *(breaks + 1)]].tolist(), rows[[*breaks, -1]].tolist(), strict=True)
     return [slice(first_row, last_row + 1) for first_row, last_row in ends]
 

@@ -57,8 +57,8 @@ def distance(expected: str, actual: str, metric: str) -> Callable[[], Any]:
 
 
 def decoded(expected: str, actual: str) -> Callable[[], Any]:
-    """Read and decode two files, one after the other. Returns their sizes."""
-    return lambda: [_image(path).size for path in (expected, actual)]
+    """Read and decode two files, one after the other. Returns the shapes of their pixels."""
+    return lambda: [_image(path).pixels.shape for path in (expected, actual)]
 
 
 def metric(expected: str, actual: str, name: str, keep: str | None = None) -> Callable[[], Any]:

@@ -8,20 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import cv2
 import imagehash
 import msgspec
+import numpy as np
 from PIL import Image as PillowImage
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import eight_bit, on_worse_backdrop
+from pytest_imgdiff.views import BLACK, WHITE, eight_bit, has_alpha, on_worse_backdrop
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
     from pytest_imgdiff.views import Backdrop
 
 DEFAULT_HASH_SIZE = 8
 LARGEST_HASH_SIZE = 256
+LARGEST_SIDE = 1024
+"""Pictures whose shorter side is at least so many pixels are halved first. A hash is made of 8 x 8 cells, or of 256 x
+256 at the most."""
 
 HashSize = Annotated[int, msgspec.Meta(ge=2, le=LARGEST_HASH_SIZE)]
 
@@ -31,6 +38,32 @@ _HASHES = {
     "phash": imagehash.phash,
     "whash": imagehash.whash,
 }
+
+
+def _working(backdrop: Backdrop, image: Image) -> NDArray[np.uint8]:
+    """Return (height, width, 3) RGB on the backdrop, in 8 bits, small enough to be worked on."""
+    if image.dtype != np.uint8 or image.derived(has_alpha):
+        return _halved(eight_bit(image.derived(backdrop.rgb)))
+    return np.ascontiguousarray(_halved(image.pixels)[..., :3])  # the alpha goes once there is less of it
+
+
+def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    while min(pixels.shape[:2]) >= LARGEST_SIDE:
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        whole = pixels[: 2 * height, : 2 * width]
+        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return pixels
+
+
+def _on_black(image: Image) -> NDArray[np.uint8]:
+    return _working(BLACK, image)
+
+
+def _on_white(image: Image) -> NDArray[np.uint8]:
+    return _working(WHITE, image)
+
+
+_WORKING = {"black": _on_black, "white": _on_white}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +87,8 @@ class _HashDistance:
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.
 
-        Pictures are hashed in 8 bits. Ignored areas are one gray in both and take part as that.
+        Pictures are hashed in 8 bits, and large ones by halves: as long as both sides are at least `LARGEST_SIDE`
+        pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are one gray in both and take part as that.
 
         Returns:
             Details: ``bits``, the size of a hash, and both hashes in hexadecimal.
@@ -70,7 +104,7 @@ class _HashDistance:
         return MetricResult(float(hashes[0] - hashes[1]), self.unit, details=details)
 
     def _hash(self, backdrop: Backdrop, image: Image) -> imagehash.ImageHash:
-        picture = PillowImage.fromarray(eight_bit(image.derived(backdrop.rgb)))
+        picture = PillowImage.fromarray(image.derived(_WORKING[backdrop.name]))
         return _HASHES[self.name](picture, hash_size=self.hash_size)
 
 

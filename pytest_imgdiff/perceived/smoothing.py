@@ -42,7 +42,7 @@ def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool
         second: the other.
         indices: of pixels, in ascending order.
     """
-    asked = np.flatnonzero(_near_flat(first, second, indices))
+    asked = np.flatnonzero(_may_be_smoothed(first, second, indices))
     inside = _is_inside(first, indices[asked])
     found = np.zeros(indices.size, np.bool_)
     found[asked[inside]] = smoothed_inside(first, second, indices[asked[inside]])
@@ -69,8 +69,8 @@ def _smoothed_anywhere(first: Raster, second: Raster, indices: Indices) -> NDArr
     return found
 
 
-def _near_flat(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether each pixel may have a neighbour that is flat in both pictures, without which none is anti-aliased.
+def _may_be_smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each pixel may be anti-aliased: whether it is not flat in both pictures, but may be near one that is.
 
     Where most pixels of some rows differ, this is found for all of them at once, and leaves few to look at closely.
     Elsewhere it is not worth its while, and every pixel may.
@@ -80,8 +80,11 @@ def _near_flat(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bo
     width = first.width
     top, bottom = max(0, indices[0] // width - 2), min(first.height, indices[-1] // width + 3)
     flat = [_is_flat(raster.values[top * width : bottom * width].reshape(-1, width)) for raster in (first, second)]
-    near = cv2.dilate((flat[0] & flat[1]).view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)
-    return np.asarray(near[indices - top * width], np.bool_)
+    both = flat[0] & flat[1]
+    may = cv2.dilate(both.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_)
+    both[[0, -1]] = both[:, [0, -1]] = False  # at the border nothing is known
+    may &= ~both
+    return may.reshape(-1)[indices - top * width]
 
 
 def _is_flat(words: Values) -> NDArray[np.bool_]:
