@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -79,8 +79,8 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     box = region.box
     step = max(1, math.isqrt(box.width * box.height // MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
-    shown = [np.ascontiguousarray(image.rows(top, bottom)[::step, columns]) for image in (expected, actual)]
-    change = _change(*shown, mask[top:bottom:step, columns])
+    shown = [cast("Pixels", image.rows(top, bottom)[::step, columns].copy()) for image in (expected, actual)]
+    change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
     planes = cv2.split(change)
     magnitude: Numbers = np.add.reduce([np.abs(plane) for plane in planes])
     strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Rows(Protocol):
     """The pixels of a picture, row by row as they are asked for."""
 
@@ -86,10 +87,16 @@ class Image:
         opaque: bool = False,
     ) -> None:
         """Take the pixels, or what decodes them when they are first asked for: all, or row by row."""
-        self.stored: Rows | None = pixels if hasattr(pixels, "take") and hasattr(pixels, "unlike") else None
+        self.stored: Rows | None = None
         """What decodes them row by row, if that is how they are decoded."""
-        self._decode = pixels if callable(pixels) else None
-        self._pixels: Pixels | None = None if self.stored or self._decode else pixels
+        self._decode: Callable[[], Pixels] | None = None
+        self._pixels: Pixels | None = None
+        if isinstance(pixels, Rows):
+            self.stored = pixels
+        elif callable(pixels):
+            self._decode = pixels
+        else:
+            self._pixels = pixels
         self._derived: dict[Callable[[Image], Any], Any] = {}
         self.info = info
         self.encoded = encoded

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.config import ScanSettings
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """Two pictures to compare.

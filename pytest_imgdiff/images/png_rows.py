@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SAMPLED = 64
 """So many rows tell whether two pictures have rows in common."""
 _BLOCK_BYTES = 1 << 18
+_SHORTEST_ROW = 256
+"""To look at each of many rows that have fewer bytes takes longer than to make pixels of them all."""
 
 
 class StoredRows:
@@ -34,16 +36,20 @@ class StoredRows:
     Args:
         rows: all filtered rows, as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
         layout: how they are stored.
+
+    Attributes:
+        filtered: the filtered rows, as long as there are any of which no pixels were made.
+        layout: how they are stored.
     """
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, rows: bytearray, layout: Layout) -> None:
-        self._rows: bytearray | None = rows
-        self._layout = layout
+        self.filtered: bytearray | None = rows
+        self.layout = layout
         self._opaque = png_wuffs.is_opaque(layout)
         self._filters = bytes(rows[:: len(rows) // layout.height])
-        self._pixels = np.empty((layout.height, layout.width, 4), np.uint8)  # takes no memory before it is written
+        self._pixels: Pixels = np.empty((layout.height, layout.width, 4), np.uint8)  # no memory before it is written
         self._done = np.zeros(layout.height, np.bool_)
         self._taking = threading.Lock()
 
@@ -58,16 +64,16 @@ class StoredRows:
         return rows
 
     def _make(self, top: int, bottom: int) -> None:
-        if self._rows is None:
+        if self.filtered is None:
             raise AssertionError(top)
         span = range(self._start(top), bottom)
-        png_wuffs.unfilter(self._rows, self._layout, span, self._pixels)
+        png_wuffs.unfilter(self.filtered, self.layout, span, self._pixels)
         made = self._pixels[span.start : span.stop]
         if not self._opaque:
             made[made[..., 3] == 0] = 0  # colour that nobody can see is no difference
         self._done[span.start : span.stop] = True
         if self._done.all():
-            self._rows = None
+            self.filtered = None
 
     def _start(self, top: int) -> int:
         """Return where to begin in order to know a row: at the nearest one that refers to no other, or is referred to.
@@ -84,15 +90,18 @@ class StoredRows:
         A row is known to be the same where both are filtered alike to the same bytes and, if these refer to the row
         above, that one is known to be the same.
         """
-        if not isinstance(other, StoredRows) or self._layout != other._layout:
+        if not isinstance(other, StoredRows) or self.layout != other.layout:
             return None
-        mine, theirs = self._rows, other._rows
-        if mine is None or theirs is None or not _have_common_rows(mine, theirs, self._layout.height):
+        mine, theirs = self.filtered, other.filtered
+        if mine is None or theirs is None or len(mine) < _SHORTEST_ROW * self.layout.height:
             return None
-        alike = _alike(*(np.frombuffer(rows, np.uint8).reshape(self._layout.height, -1) for rows in (mine, theirs)))
+        if not _have_common_rows(mine, theirs, self.layout.height):
+            return None
+        one, two = (np.frombuffer(rows, np.uint8).reshape(self.layout.height, -1) for rows in (mine, theirs))
+        alike = _alike(one, two)
         independent = np.frombuffer(self._filters, np.uint8) <= png_wuffs.SUB
         independent[0] = True
-        row = np.arange(self._layout.height)
+        row = np.arange(self.layout.height)
         unlike: Truths = _latest(row, alike & independent) <= _latest(row, ~alike)
         return unlike
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.png_layout import Layout
 
 _LAST_FILTER = 4
+_FILTERS = bytes(range(_LAST_FILTER + 1))
 _MOST_EXPANSION = 1032
 """Bytes that deflate can make of one: RFC 1951 codes a match of 258 bytes in two bits at the least."""
 _INPUT_PIECE = 64 * 1024
@@ -49,16 +50,16 @@ def inflate(pieces: Sequence[memoryview], layout: Layout) -> bytearray:
         raise _fault(pieces, layout) from None
     # libdeflate stops at the checksum of the rows; where that is not the stream's end, something follows it.
     whole = len(rows) == size and stream[-4:] == deflate.adler32(rows).to_bytes(4, "big")
-    if not whole or max(_filters(rows, layout)) > _LAST_FILTER:
+    if not whole or any(filters.translate(None, _FILTERS) for filters in _filters(rows, layout)):
         raise _fault(pieces, layout)
     return rows
 
 
-def _filters(rows: bytearray, layout: Layout) -> Iterator[int]:
-    """Yield the largest filter of each pass."""
+def _filters(rows: bytearray, layout: Layout) -> Iterator[bytearray]:
+    """Yield the filters of the rows of each pass."""
     start = 0
     for stride, count in layout.passes():
-        yield max(rows[start : start + stride * count : stride])
+        yield rows[start : start + stride * count : stride]
         start += stride * count
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import cv2
 import imagehash
 import msgspec
 import numpy as np
 from PIL import Image as PillowImage
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import BLACK, WHITE, eight_bit, has_alpha, on_worse_backdrop
+from pytest_imgdiff.views import BLACK, WHITE, eight_bit, halved, halvings, has_alpha, on_worse_backdrop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,17 +41,11 @@ _HASHES = {
 
 def _working(backdrop: Backdrop, image: Image) -> NDArray[np.uint8]:
     """Return (height, width, 3) RGB on the backdrop, in 8 bits, small enough to be worked on."""
+    times = halvings(image.size, LARGEST_SIDE)
     if image.dtype != np.uint8 or image.derived(has_alpha):
-        return _halved(eight_bit(image.derived(backdrop.rgb)))
-    return np.ascontiguousarray(_halved(image.pixels)[..., :3])  # the alpha goes once there is less of it
-
-
-def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    while min(pixels.shape[:2]) >= LARGEST_SIDE:
-        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-        whole = pixels[: 2 * height, : 2 * width]
-        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    return pixels
+        return halved(eight_bit(image.derived(backdrop.rgb)), times)
+    # The alpha goes once there is less of it.
+    return np.ascontiguousarray(halved(eight_bit(image.pixels), times)[..., :3])
 
 
 def _on_black(image: Image) -> NDArray[np.uint8]:
@@ -87,8 +80,9 @@ class _HashDistance:
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.
 
-        Pictures are hashed in 8 bits, and large ones by halves: as long as both sides are at least `LARGEST_SIDE`
-        pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are one gray in both and take part as that.
+        Pictures are hashed in 8 bits, and large ones are halved first: as long as both sides are at least
+        `LARGEST_SIDE` pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are one gray in both
+        and take part as that.
 
         Returns:
             Details: ``bits``, the size of a hash, and both hashes in hexadecimal.

@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff.errors import MetricError
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import eight_bit, on_worse_backdrop
+from pytest_imgdiff.views import eight_bit, halved, halvings, on_worse_backdrop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,8 @@ PLACE_TOLERANCE = 3.0
 """How far, in pixels, a keypoint may lie from where the common movement puts it."""
 LARGEST_SCALING = 2.0
 """A movement that shrinks or enlarges by more would gather unrelated keypoints in one place."""
+LARGEST_SIDE = 2048
+"""Pictures whose shorter side is at least so many pixels are halved first."""
 PATCH = 31
 """Side of the square that a descriptor looks at, in pixels."""
 
@@ -40,7 +42,8 @@ PATCH = 31
 class Orb:
     """The share of the keypoints of both pictures that have a counterpart in the other.
 
-    Keypoints and their 256-bit descriptors are those of ORB on the pictures in 8-bit gray, at their full size. Two
+    Keypoints and their 256-bit descriptors are those of ORB on the pictures in 8-bit gray. Large ones are halved first,
+    by the means of 2x2 pixels, for as long as both sides are at least 2048 pixels; what is in pixels is so then. Two
     keypoints match where each is the other's nearest by Hamming distance (of equally near ones, the one at the nearest
     place), within ``max_hamming``. Of the matches those count that agree with one common movement (shift, rotation and
     scaling up to 2, found by RANSAC) to 3 pixels; fewer than 4 are none. The value is
@@ -76,7 +79,7 @@ class Orb:
         Raises:
             MetricError: a picture has fewer than 10 keypoints.
         """
-        allowed = _allowed(ignore)
+        allowed = None if ignore is None else _allowed(ignore)
         return on_worse_backdrop(
             expected, actual, self.direction, lambda backdrop: self._on(backdrop, expected, actual, allowed)
         )
@@ -84,7 +87,8 @@ class Orb:
     def _on(
         self, backdrop: Backdrop, expected: Image, actual: Image, allowed: NDArray[np.uint8] | None
     ) -> MetricResult:
-        grays = [eight_bit(image.derived(backdrop.gray)) for image in (expected, actual)]
+        times = halvings(expected.size, LARGEST_SIDE)
+        grays = [halved(eight_bit(image.derived(backdrop.gray)), times) for image in (expected, actual)]
         first, second = (_Keypoints.of(gray, allowed, self.features) for gray in grays)
         for side, keypoints in (("expected", first), ("actual", second)):
             if len(keypoints) < LEAST_KEYPOINTS:
@@ -132,11 +136,10 @@ class _Keypoints:
         return len(self.places)
 
 
-def _allowed(ignore: Mask | None) -> NDArray[np.uint8] | None:
+def _allowed(ignore: Mask) -> NDArray[np.uint8]:
     """Return 255 where keypoints may lie: so far from ignored areas that no full-scale descriptor sees their paint."""
-    if ignore is None:
-        return None
-    near = cv2.dilate(ignore.astype(np.uint8), np.ones((PATCH + 4, PATCH + 4), np.uint8))
+    touched = halved(np.where(ignore, np.uint8(255), np.uint8(0)), halvings(ignore.shape, LARGEST_SIDE)) > 0
+    near = cv2.dilate(touched.astype(np.uint8), np.ones((PATCH + 4, PATCH + 4), np.uint8))
     allowed: NDArray[np.uint8] = np.where(near, np.uint8(0), np.uint8(255))
     return allowed
 
@@ -191,7 +194,10 @@ def _draw(
 ) -> NDArray[np.uint8]:
     """Return both pictures side by side, (height, 2 width, 3) RGB, with a line for each pair."""
     pictures = [eight_bit(image.derived(backdrop.rgb)) for image in images]
-    points: list[Any] = [[cv2.KeyPoint(float(x), float(y), PATCH) for x, y in side.places] for side in keypoints]
+    scale = 2 ** halvings(images[0].size, LARGEST_SIDE)
+    points: list[Any] = [
+        [cv2.KeyPoint(float(x) * scale, float(y) * scale, PATCH) for x, y in side.places] for side in keypoints
+    ]
     matches = [cv2.DMatch(int(first), int(second), 0.0) for first, second in pairs]
     height, width = pictures[0].shape[:2]
     drawn = np.zeros((height, 2 * width, 3), np.uint8)

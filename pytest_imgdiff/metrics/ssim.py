@@ -39,7 +39,7 @@ _NEXT_TO_PERFECT = math.nextafter(1, 0)
 _FAR_APART = 64
 """Columns that nothing changed in, from which on two runs of changed ones are worth two calls."""
 _STRIP_BYTES = 1 << 18
-"""So much of a gray picture is summed at once: the rows around a strip are few beside its own, and it stays in cache."""
+"""So much of a gray picture is summed at once: few rows lie around a strip beside its own, and it stays in cache."""
 _LARGEST_INTEGER_WINDOW = 11
 """(2 * 255^2) * 11^4 still fits 32 bits."""
 

@@ -78,9 +78,9 @@ def find_differences_in_rows(
     heat = np.zeros((height, width), np.uint8)
     pixels = antialiased = 0
     for band, window in zip(bands, windows, strict=True):
-        sides = (image.rows(window.start, window.stop) for image in (expected, actual))
+        one, two = (image.rows(window.start, window.stop) for image in (expected, actual))
         rows = slice(band.start - window.start, band.stop - window.start)
-        found = find_differences(*sides, threshold, opaque=True, antialiasing=antialiasing, rows=rows)
+        found = find_differences(one, two, threshold, opaque=True, antialiasing=antialiasing, rows=rows)
         heat[band] = found.heat[rows]
         pixels += found.pixels
         antialiased += found.antialiased
@@ -194,7 +194,9 @@ def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> ND
         deltas = _rounded_deltas(gathered, others)
         near = np.flatnonzero(np.abs(deltas - np.float32(limit)) <= np.float32(1e-3 * limit + 1e-3))
         exact = deltas.astype(np.float64)
-        exact[near] = _delta(difference(first.channels(gathered[near]), second.channels(others[near]), None, first.unit))
+        exact[near] = _delta(
+            difference(first.channels(gathered[near]), second.channels(others[near]), None, first.unit)
+        )
         return exact
     one, two = first.channels(gathered), second.channels(others)
     if not first.opaque:

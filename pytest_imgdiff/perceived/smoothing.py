@@ -84,7 +84,8 @@ def _may_be_smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray
     may = cv2.dilate(both.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_)
     both[[0, -1]] = both[:, [0, -1]] = False  # at the border nothing is known
     may &= ~both
-    return may.reshape(-1)[indices - top * width]
+    chosen: NDArray[np.bool_] = may.reshape(-1)[indices - top * width]
+    return chosen
 
 
 def _is_flat(words: Values) -> NDArray[np.bool_]:
