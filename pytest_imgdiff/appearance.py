@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from itertools import chain, starmap
 from typing import NamedTuple
 
-FORM = "1"
+FORM = "2"
 """Begins every text; appearances that were measured in another way are never compared."""
 GRIDS = (16, 8, 8, 8)
 """Cells across and down in luma, blue chroma, red chroma and opacity."""
+ROUNDING = 1e-6
 MOST = 7
 """A cell holds -7..7."""
 
@@ -143,6 +144,12 @@ class Appearance:
     patches: tuple[Patch, ...]
     rest_count: int
     rest_area: int
+    sums: tuple[int, int, int] = field(init=False)
+    """Of the patches' widths, heights and ink."""
+
+    def __post_init__(self) -> None:
+        columns = zip(*((patch.width, patch.height, patch.ink) for patch in self.patches), strict=True)
+        object.__setattr__(self, "sums", tuple(map(sum, columns)))
 
     def __str__(self) -> str:
         return ";".join([FORM, *map(str, self.patches), f"+{self.rest_count}/{self.rest_area}"])
@@ -156,8 +163,17 @@ class Appearance:
             len(self.patches) == len(other.patches)
             and self.rest_count == other.rest_count
             and REST.holds(self.rest_area, other.rest_area)
+            and self._has_sums_like(other)
             and _can_be_paired(self.patches, other.patches)
         )
+
+    def _has_sums_like(self, other: Appearance) -> bool:
+        """Whether the sums are as near as they must be if the patches can be paired: most that cannot be end here."""
+        pairs = len(self.patches)
+        for tolerance, one, two in zip((LENGTH, LENGTH, INK), self.sums, other.sums, strict=True):
+            if abs(one - two) > tolerance.least * pairs + tolerance.share * (one + two) / 2 + ROUNDING:
+                return False
+        return True
 
 
 def appearance_of(text: str) -> Appearance | None:

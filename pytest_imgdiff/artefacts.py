@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Drawing = NDArray[np.uint8]
 
 FOLDER = "pictures"
+PARTING = "~"
+"""Between what a comparison is called and a picture of it: no safe name has one."""
 DIGITS = 32
 """Of a SHA-256 in a picture's name: 128 bits never meet by chance."""
 
@@ -56,13 +58,13 @@ def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
         if image is not None:
             paths[side] = keep(report, *_as_found(image))
-    folder = f"{FOLDER}/{safe_name(comparison.name)}"
+    # All in one folder: to make one for each comparison takes longer than to fill it.
+    stem = f"{FOLDER}/{safe_name(comparison.name)}"
     for name, (extension, encode) in _drawn(comparison).items():
         data = encode()
         if data is not None:
-            paths[name] = f"{folder}/{name}.{extension}"
-            (report / folder).mkdir(parents=True, exist_ok=True)
-            (report / paths[name]).write_bytes(data)
+            paths[name] = f"{stem}{PARTING}{name}.{extension}"
+            _written(report / paths[name], data)
     return paths
 
 
@@ -84,12 +86,19 @@ def keep(report: Path, extension: str, data: bytes, digest: str) -> str:
     path = f"{FOLDER}/{digest[:DIGITS]}.{extension}"
     target = report / path
     if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
         # By way of a name of its own: another process may be about to store the same picture.
         partial = target.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
-        partial.write_bytes(data)
+        _written(partial, data)
         partial.replace(target)
     return path
+
+
+def _written(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except FileNotFoundError:  # the first one
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | None]]]:

@@ -77,7 +77,7 @@ def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Re
 
 def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     box = region.box
-    step = max(1, math.isqrt(box.width * box.height // MOST_PIXELS))
+    step = math.ceil(math.sqrt(box.width * box.height / MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
     shown = [cast("Pixels", image.rows(top, bottom)[::step, columns].copy()) for image in (expected, actual)]
     change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
@@ -103,8 +103,7 @@ def _change(expected: Pixels, actual: Pixels, mask: Mask) -> Change:
         difference = _levels(actual) - _levels(expected)
     change = np.asarray(cv2.transform(difference, _COLOURS), np.float32)
     near = cv2.dilate(np.ascontiguousarray(mask).view(np.uint8), NEAR)
-    change[near == 0] = 0
-    return change
+    return np.asarray(cv2.copyTo(change, near), np.float32)  # 0 elsewhere
 
 
 def _levels(pixels: Pixels) -> Numbers:
