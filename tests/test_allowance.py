@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +40,36 @@ def test_no_more_is_under_way_than_allowed_but_what_is_alone(sizes):
     assert [ahead.result(index) for index in range(len(sizes))] == list(range(len(sizes)))
     ahead.close()
     assert not broken
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there processes begin as copies")
+def test_processes_share_what_is_allowed(tmp_path):
+    script = """
+import os, sys, time
+from pathlib import Path
+from pytest_imgdiff.allowance import Allowance
+from pytest_imgdiff.run_ahead import RunAhead
+allowance = Allowance(100)
+allowance.share()
+folder = Path(sys.argv[1])
+
+def work(number):
+    with allowance.of(60):  # two of them are too much
+        mark = folder / f"{os.getpid()}"
+        mark.touch()
+        together = len(list(folder.iterdir()))
+        time.sleep(0.002)
+        mark.unlink()
+    return os.getpid(), together
+
+ahead = RunAhead(work, range(32), 2, apart=True)
+found = [ahead.result(number) for number in range(32)]
+ahead.close()
+print(len({process for process, _ in found}), max(together for _, together in found))
+"""
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert done.stdout.split() == ["2", "1"]
 
 
 def test_what_fails_gives_its_share_back():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import imagehash
 import msgspec
 import numpy as np
@@ -55,3 +56,19 @@ def test_a_shape_that_shows_on_one_backdrop_only_is_seen(metric, level, backdrop
 def test_a_wavelet_hash_needs_a_power_of_two():
     with pytest.raises(msgspec.ValidationError, match="power of two"):
         msgspec.convert({"hash_size": 12}, WHash)
+
+
+@pytest.mark.parametrize(("metric", "package"), HASHES)
+@pytest.mark.parametrize("with_opacity", [False, True])
+def test_a_large_picture_is_hashed_as_its_half(metric, package, with_opacity):
+    """2200 x 2100 is hashed as 550 x 525: bits hardly hang on that, and a page of any size is hashed as fast."""
+    small = cv2.resize(photograph("astronaut"), (550, 525))
+    large = np.repeat(np.repeat(small, 4, axis=0), 4, axis=1)
+    other = np.ascontiguousarray(large[::-1])
+    opaque = np.full(large.shape[:2], 255)
+    pair = (with_alpha(large, opaque), with_alpha(other, opaque)) if with_opacity else (large, other)
+    theirs = [package(PillowImage.fromarray(picture)) for picture in (small, small[::-1])]
+    result = metric().measure(image_of(pair[0]), image_of(pair[1]), None)
+    assert (result.details["expected"], result.details["actual"]) == tuple(map(str, theirs))
+    whole = [package(PillowImage.fromarray(picture)) for picture in (large, other)]
+    assert abs(result.value - (whole[0] - whole[1])) <= 2

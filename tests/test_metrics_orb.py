@@ -125,3 +125,25 @@ def test_details_say_how_the_share_came_about():
     facts = result.details
     assert facts["consistent"] <= facts["matches"] <= facts["expected_keypoints"] <= 100
     assert result.value == 2 * facts["consistent"] / (facts["expected_keypoints"] + facts["actual_keypoints"])
+
+
+def test_a_large_picture_is_looked_at_as_its_half_and_drawn_whole():
+    half = cv2.resize(photograph("coffee"), (1100, 1050))
+    large = np.repeat(np.repeat(half, 2, axis=0), 2, axis=1)
+    pair = image_of(large), image_of(np.roll(large, 20, axis=1))
+    result = Orb().measure(*pair, None)
+    smaller = Orb().measure(image_of(half), image_of(np.roll(half, 10, axis=1)), None)
+    assert (result.value, result.details) == (smaller.value, smaller.details)
+    drawn = result.drawings["orb_matches"]()
+    assert drawn.shape == (2100, 4400, 3)
+    touched = np.flatnonzero((drawn[:, :2200] != large).any(axis=(1, 2)))
+    assert touched[0] < 700
+    assert touched[-1] > 1400  # places are those of the whole picture
+
+
+def test_an_ignored_area_of_a_large_picture_gives_no_keypoints():
+    large = cv2.resize(photograph("coffee"), (2200, 2100))
+    ignore = np.ones(large.shape[:2], bool)
+    ignore[500, 500] = False
+    with pytest.raises(MetricError, match="0 keypoints"):
+        Orb().measure(image_of(large), image_of(as_jpeg(large, 80)), ignore)

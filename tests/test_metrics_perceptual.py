@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.perceived import find_differences
+from pytest_imgdiff.perceived.opaque_smoothing import brightness_order
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
@@ -236,3 +237,39 @@ def test_half_an_alpha_channel_is_judged_with_its_opaque_half():
     found = Perceptual(threshold=0.03).measure(image_of(pair[0]), image_of(pair[1]), None)
     differing, _ = pixelmatch(*pair, 0.03, (PATTERN, BLACK, WHITE))
     assert np.array_equal(found.heat > 0, differing)
+
+
+def test_colours_are_ordered_in_integers_as_the_doubles_of_pixelmatch_order_them():
+    """For every difference of red and green the differences of blue at which the sign changes decide it for all."""
+    step = np.arange(-255, 256, dtype=np.int64)
+    red, green = (grid.reshape(-1) for grid in np.meshgrid(step, step))
+    exact = (29889531, 58662247, 11448223)  # pixelmatch's weights, times 10^8
+    ours = [int(brightness_order(np.array([1 << bits], np.uint32))[0]) for bits in (0, 8, 16)]
+    crossing = np.floor_divide(-(red * exact[0] + green * exact[1]), exact[2])
+    for blue in (crossing - 1, crossing, crossing + 1, np.full_like(red, -255), np.full_like(red, 255)):
+        inside = abs(blue) <= 255
+        signs = [
+            np.sign(red * weights[0] + green * weights[1] + blue * weights[2])[inside] for weights in (exact, ours)
+        ]
+        assert (signs[0] == signs[1]).all()
+        nothing = (red == 0) & (green == 0) & (blue == 0)
+        assert ((signs[0] == 0) == nothing[inside]).all()  # no two colours are equally bright
+    assert 255 * sum(ours) < 2**32
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_what_is_decided_in_integers_is_what_is_decided_in_doubles(data):
+    """Deep inside a picture and at its edges, where few and where most pixels differ."""
+    height, width = data.draw(st.integers(1, 24)), data.draw(st.integers(1, 24))
+    levels = np.array(data.draw(st.lists(st.integers(0, 255), min_size=2, max_size=5, unique=True)), np.uint8)
+    chance = np.random.default_rng(data.draw(st.integers(0, 999)))
+    first = np.full((height, width, 4), 255, np.uint8)
+    first[..., :3] = levels[chance.integers(0, len(levels), (height, width, 1 if data.draw(st.booleans()) else 3))]
+    second = first.copy()
+    changed = chance.random((height, width)) < data.draw(st.sampled_from([0.05, 0.5, 1.0]))
+    second[changed, :3] = levels[chance.integers(0, len(levels), (int(changed.sum()), 3))]
+    plain = find_differences(first.astype(np.float64) / 255, second.astype(np.float64) / 255, 0.1, opaque=True)
+    found = find_differences(first, second, 0.1, opaque=True)
+    assert abs(found.pixels - plain.pixels) + abs(found.antialiased - plain.antialiased) == 0
+    assert ((found.heat > 0) == (plain.heat > 0)).all()

@@ -45,7 +45,8 @@ class Container:
         format: ``PNG``, ``JPEG``, ...
         pages: its frames or pages, in order; at least one.
         decode: yields the rasters of the pages with these indices (ascending), in that order.
-        rows: decodes the one page that there is, unturned, row by row as they are asked for; None where that is no use.
+        rows: returns what decodes the one page that there is row by row, as rows are asked for; or None where it must
+            be decoded as a whole.
         check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
@@ -55,7 +56,7 @@ class Container:
     format: str
     pages: Sequence[Page]
     decode: Callable[[Sequence[int]], Iterator[Raster]]
-    rows: Callable[[], Rows] | None = None
+    rows: Callable[[], Rows | None] = lambda: None
     check: Callable[[], None] | None = None
     cumulative: bool = False
     gamma: float | None = None

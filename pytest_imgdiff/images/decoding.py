@@ -133,10 +133,11 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
     container = _opener(found)(data)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
-    if container.rows is not None:
+    rows = container.rows()
+    if rows is not None:
         page = container.pages[0]
         info = _info(source, found, container, 0, (page.width, page.height))
-        return (Image(container.rows(), info, data, opaque=page.opaque),)
+        return (Image(rows, info, data, opaque=page.opaque),)
     images: list[Image] = []
     for index, raster in zip(indices, container.decode(indices), strict=True):
         page = container.pages[index]

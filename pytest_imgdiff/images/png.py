@@ -44,12 +44,16 @@ def open_png(file: bytes) -> Container:
             return composed(drawn, layout.width, layout.height, indices)
         return iter([decode_rows(png.pieces, layout, png.palette, png.transparency)])
 
-    by_rows = not frames and png.transparency is None and orientation == 1 and png_wuffs.takes(layout)
+    def rows() -> StoredRows | None:
+        if frames or png.transparency is not None or orientation != 1 or not png_wuffs.takes(layout):
+            return None
+        return StoredRows(inflate(png.pieces, layout), layout)
+
     return Container(
         "PNG",
         (page,) * max(1, len(frames)),
         decode,
-        rows=(lambda: StoredRows(inflate(png.pieces, layout), layout)) if by_rows else None,
+        rows=rows,
         check=png.check_rows if png.rows_tell else None,
         cumulative=bool(frames),
         gamma=_gamma(png.data(b"gAMA")),

@@ -68,9 +68,9 @@ class StoredRows:
             raise AssertionError(top)
         span = range(self._start(top), bottom)
         png_wuffs.unfilter(self.filtered, self.layout, span, self._pixels)
-        made = self._pixels[span.start : span.stop]
+        made: Pixels = self._pixels[span.start : span.stop]
         if not self._opaque:
-            made[made[..., 3] == 0] = 0  # colour that nobody can see is no difference
+            made[(made[:, :, 3] == 0)] = 0  # colour that nobody can see is no difference
         self._done[span.start : span.stop] = True
         if self._done.all():
             self.filtered = None
@@ -80,9 +80,10 @@ class StoredRows:
 
         Made rows may lack the colour that full transparency hides, and cannot be referred to then.
         """
-        independent = max(self._filters.rfind(kind, 0, top + 1) for kind in range(png_wuffs.SUB + 1))
-        above = np.flatnonzero(self._done[:top]) if self._opaque else ()
-        return max(independent, int(above[-1]) + 1 if len(above) else 0, 0)
+        starts = [self._filters.rfind(kind, 0, top + 1) for kind in range(png_wuffs.SUB + 1)]
+        if self._opaque and self._done[:top].any():
+            starts.append(int(np.flatnonzero(self._done[:top])[-1]) + 1)
+        return max(0, *starts)
 
     def unlike(self, other: object) -> Truths | None:
         """Return which rows are not known to be those of another picture; None where there is no telling.

@@ -37,7 +37,7 @@ _UNCHECKED = bytes(4)
 
 
 def takes(layout: Layout) -> bool:
-    """Whether Wuffs is installed, and nothing of the picture needs more than its rows: no palette, no 16 bits."""
+    """Whether nothing of the picture needs more than its rows (no palette, no 16 bits), and Wuffs is installed."""
     plain = layout.depth == 8 and layout.colour in (RGB, RGBA) and not layout.interlaced  # noqa: PLR2004 - bits
     return plain and max(layout.width, layout.height) <= _LARGEST_SIDE and _decoder() is not None
 

@@ -1,0 +1,186 @@
+"""Rows that become pixels when they are asked for, and rows that are told to be equal by their bytes."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_imgdiff import Policy, Rule, compare
+from pytest_imgdiff.images import decode, read
+from pytest_imgdiff.perceived import find_differences
+from pytest_imgdiff.perceived.differences import find_differences_in_rows
+from pytest_imgdiff.views import differing_rows, equal_pixels
+from tests.image_files import PNG_SIGNATURE, chunk, noise, png, png_header
+from tests.test_images_png_fast import CHANNELS, as_rgba, filtered
+
+COLOURS = (2, 6)
+
+
+@st.composite
+def stored(draw, height=None, width=None, colour=None):
+    """Samples, the filter of each row, and the colour type; all filters, and runs of those that refer upwards."""
+    height = height or draw(st.integers(1, 60))
+    width = width or draw(st.integers(1, 30))
+    colour = colour or draw(st.sampled_from(COLOURS))
+    kinds = draw(st.lists(st.sampled_from([0, 1, 2, 2, 3, 4, 4]), min_size=height, max_size=height))
+    samples = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 256, (height, width, CHANNELS[colour]))
+    samples = samples.astype(np.uint8)
+    if colour == 6 and draw(st.booleans()):
+        samples[..., 3] = np.where(samples[..., 3] < 128, 0, 255)  # half of it hides its colour
+    return samples, kinds, colour
+
+
+def image_of(samples, kinds, colour):
+    height, width, channels = samples.shape
+    rows = filtered(samples.reshape(height, -1), kinds, channels)
+    [image] = decode(read(png((width, height), 8, colour, rows)))
+    return image
+
+
+def normal(samples, colour):
+    pixels = as_rgba(samples, colour)
+    pixels[pixels[..., 3] == 0] = 0
+    return pixels
+
+
+@given(stored(), st.data())
+@settings(deadline=None)
+def test_any_rows_in_any_order_are_those_of_the_picture(picture, data):
+    samples, _, colour = picture
+    image, pixels = image_of(*picture), normal(samples, colour)
+    height = len(samples)
+    for _ in range(data.draw(st.integers(1, 5))):
+        top = data.draw(st.integers(0, height - 1))
+        bottom = data.draw(st.integers(top + 1, height))
+        rows = image.rows(top, bottom)
+        assert (rows == pixels[top:bottom]).all()
+        assert not rows.flags.writeable
+    assert (image.pixels == pixels).all()
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=200)
+def test_no_row_that_differs_is_taken_for_equal(data):
+    height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(90, 110))  # rows long enough to be looked at
+    colour = data.draw(st.sampled_from(COLOURS))
+    samples, kinds, _ = data.draw(stored(height, width, colour))
+    changed, others = samples.copy(), list(kinds)
+    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=3)):
+        changed[row, data.draw(st.integers(0, width - 1))] ^= 255
+    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=3)):
+        others[row] = data.draw(st.integers(0, 4))  # the same pixels, written otherwise
+    first, second = image_of(samples, kinds, colour), image_of(changed, others, colour)
+    bands = differing_rows(first, second)
+    seen = np.zeros(height, np.bool_)
+    for band in bands:
+        seen[band] = True
+    differ = (normal(samples, colour) != normal(changed, colour)).any(axis=(1, 2))
+    assert not (differ & ~seen).any()
+    assert equal_pixels(image_of(samples, kinds, colour), image_of(changed, others, colour)) == (not differ.any())
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=200)
+def test_equal_bytes_below_a_row_that_differs_are_not_taken_for_equal_pixels(data):
+    height, width, colour = data.draw(st.integers(1, 40)), data.draw(st.integers(90, 110)), 2
+    samples, kinds, _ = data.draw(stored(height, width, colour))
+    rows = filtered(samples.reshape(height, -1), kinds, 3)
+    changed = bytearray(rows)
+    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=2)):
+        changed[row * (3 * width + 1) + data.draw(st.integers(1, 3 * width))] ^= 128
+    first, second = (decode(read(png((width, height), 8, colour, written)))[0] for written in (rows, bytes(changed)))
+    bands = differing_rows(first, second)
+    seen = np.zeros(height, np.bool_)
+    for band in bands:
+        seen[band] = True
+    differ = (first.pixels != second.pixels).any(axis=(1, 2))
+    assert not (differ & ~seen).any()
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=100)
+def test_what_differs_perceptibly_is_the_same_whether_rows_were_left_out_or_not(data):
+    height, width, colour = data.draw(st.integers(1, 30)), data.draw(st.integers(90, 100)), 2
+    levels = data.draw(st.sampled_from([2, 3, 256]))  # few levels make flat areas and slopes
+    chance = np.random.default_rng(data.draw(st.integers(0, 99)))
+    samples = (chance.integers(0, levels, (height, width, 3)) * (255 // (levels - 1))).astype(np.uint8)
+    kinds = [data.draw(st.sampled_from([0, 1, 4]))] * height
+    changed = samples.copy()
+    top = data.draw(st.integers(0, height - 1))
+    part = changed[top : data.draw(st.integers(top + 1, height))]
+    part[...] = (chance.integers(0, levels, part.shape) * (255 // (levels - 1))).astype(np.uint8)
+    for antialiasing in ("ignore", "count"):
+        first, second = image_of(samples, kinds, colour), image_of(changed, kinds, colour)
+        found = find_differences_in_rows(first, second, 0.1, antialiasing=antialiasing)
+        plain = find_differences(as_rgba(samples, 2), as_rgba(changed, 2), 0.1, opaque=True, antialiasing=antialiasing)
+        assert (found.pixels, found.antialiased) == (plain.pixels, plain.antialiased)
+        assert (found.heat == plain.heat).all()
+
+
+def test_bands_that_are_far_apart_are_judged_each_by_itself():
+    samples = noise(1000, 400, 3)
+    changed = samples.copy()
+    changed[[5, 990]] ^= 255
+    kinds = [1] * 1000
+    first, second = image_of(samples, kinds, 2), image_of(changed, kinds, 2)
+    assert [(band.start, band.stop) for band in differing_rows(first, second)] == [(5, 6), (990, 991)]
+    found = find_differences_in_rows(first, second, 0.1, antialiasing="count")
+    plain = find_differences(as_rgba(samples, 2), as_rgba(changed, 2), 0.1, opaque=True, antialiasing="count")
+    assert (found.heat == plain.heat).all()
+
+
+@pytest.mark.parametrize("row", [5, 500, 995])
+@pytest.mark.parametrize("alpha", [0, 128])
+def test_transparency_among_rows_that_differ_is_judged_on_its_place_in_the_picture(row, alpha):
+    samples = noise(1000, 400, 4)
+    samples[..., 3] = 255
+    samples[row - 3 : row + 4, ::3, 3] = alpha
+    changed = samples.copy()
+    changed[row, :, :3] ^= 255
+    kinds = [1] * 1000
+    found = find_differences_in_rows(image_of(samples, kinds, 6), image_of(changed, kinds, 6), 0.1)
+    plain = find_differences(normal(samples, 6), normal(changed, 6), 0.1, opaque=False)
+    assert found.pixels == plain.pixels > 0
+    assert (found.heat == plain.heat).all()
+
+
+def test_rows_written_with_another_compression_are_equal_pixels():
+    rows = b"".join(b"\1" + bytes(row) for row in noise(50, 120, 3).reshape(50, -1))
+    files = [
+        PNG_SIGNATURE + png_header(120, 50, 8, 2) + chunk(b"IDAT", zlib.compress(rows, level)) + chunk(b"IEND")
+        for level in (1, 9)
+    ]
+    comparison = compare(*files)
+    assert (comparison.verdict, comparison.equal) == ("match", "pixels")
+
+
+@pytest.mark.parametrize("metric", ["ssim", "pixel_match", "diffimg", "psnr", "phash"])
+def test_a_metric_that_looks_at_all_rows_gets_them_all(metric):
+    samples = noise(200, 300, 3)
+    changed = samples.copy()
+    changed[90:110] ^= 255
+    kinds = [1] * 200
+    limit = {"min": 1.0} if metric in ("ssim", "pixel_match") else {"min": 999.0} if metric == "psnr" else {"max": 0.0}
+    policy = Policy(rules=(Rule(metric, **limit),))
+    one, two = image_of(samples, kinds, 2), image_of(changed, kinds, 2)
+    by_rows = compare(one, two, policy)
+    at_once = compare(np.array(samples), np.array(changed), policy)
+    assert by_rows.scores[0].value == at_once.scores[0].value
+
+
+def test_a_wide_row_above_a_strip_is_more_than_one_stored_block(tmp_path):
+    samples = np.repeat(noise(1, 30_000, 3), 60, axis=0)
+    path = Path(tmp_path / "wide.png")
+    path.write_bytes(png((30_000, 60), 8, 2, filtered_up(samples)))
+    [image] = decode(read(path))
+    assert (image.pixels == as_rgba(samples, 2)).all()
+
+
+def filtered_up(samples):
+    differences = np.diff(samples, axis=0, prepend=np.zeros((1, *samples.shape[1:]), np.uint8))
+    return b"".join(b"\2" + row.tobytes() for row in differences)
