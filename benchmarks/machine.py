@@ -19,7 +19,7 @@ OURS = (
     "opencv-contrib-python-headless",
     "imagecodecs",
     "pillow",
-    "simplejpeg",
+    "simplejpeg", "deflate", "pywuffs",
     "msgspec",
     "pytest",
 )
