@@ -19,7 +19,9 @@ OURS = (
     "opencv-contrib-python-headless",
     "imagecodecs",
     "pillow",
-    "simplejpeg", "deflate", "pywuffs",
+    "simplejpeg",
+    "deflate",
+    "pywuffs",
     "msgspec",
     "pytest",
 )

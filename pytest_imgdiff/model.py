@@ -203,6 +203,9 @@ class Metric(Protocol):
         unit: as in `MetricResult`.
         heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
             (Otsu's threshold), or ``none`` (the metric paints no heat).
+
+    One that has ``by_rows = True`` as well asks for no rows but those that `pytest_imgdiff.views.differing_rows` tells,
+    and `pytest_imgdiff.views.NEAR` ones beside them; others are not decoded for it.
     """
 
     @property

@@ -10,7 +10,7 @@ import simplejpeg
 
 from pytest_imgdiff.image import Image
 from pytest_imgdiff.model import Box
-from pytest_imgdiff.views import full_value, rgb_on_white
+from pytest_imgdiff.views import full_value, rgb_on_white, without_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,10 +78,9 @@ def _shown(image: Image, window: Box) -> NDArray[Any]:
 
 def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Return (height, width, 3) ``uint8`` that can be drawn on."""
-    colours = pixels[..., :3]
-    if colours.dtype != np.uint8:
-        colours = np.rint(colours * (255 / full_value(colours.dtype))).clip(0, 255).astype(np.uint8)
-    return np.array(colours, np.uint8, order="C")
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(pixels * (255 / full_value(pixels.dtype))).clip(0, 255).astype(np.uint8)
+    return without_alpha(pixels) if pixels.shape[2] == 4 else np.array(pixels, np.uint8, order="C")  # noqa: PLR2004 - RGBA
 
 
 def _outline(small: NDArray[np.uint8], box: Box, window: Box, scale: float) -> None:

@@ -243,7 +243,14 @@ def gray_on_white(image: Image) -> NDArray[Any]:
 
 
 def _rgb(image: Image) -> NDArray[Any]:
-    return _read_only(np.ascontiguousarray(image.pixels[..., :3]))
+    return _read_only(without_alpha(image.pixels))
+
+
+def without_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the first three of (height, width, 4) channels as an array of their own."""
+    if pixels.dtype == np.float64:  # which cv2.cvtColor does not take
+        return np.ascontiguousarray(pixels[..., :3])
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
 
 
 def _opaque_gray(image: Image) -> NDArray[Any]:

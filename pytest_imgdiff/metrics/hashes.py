@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import BLACK, WHITE, eight_bit, halved, halvings, has_alpha, on_worse_backdrop
+from pytest_imgdiff.views import BLACK, WHITE, eight_bit, halved, halvings, has_alpha, on_worse_backdrop, without_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +44,7 @@ def _working(backdrop: Backdrop, image: Image) -> NDArray[np.uint8]:
     times = halvings(image.size, LARGEST_SIDE)
     if image.dtype != np.uint8 or image.derived(has_alpha):
         return halved(eight_bit(image.derived(backdrop.rgb)), times)
-    # The alpha goes once there is less of it.
-    return np.ascontiguousarray(halved(eight_bit(image.pixels), times)[..., :3])
+    return without_alpha(halved(eight_bit(image.pixels), times))  # the alpha goes once there is less of it
 
 
 def _on_black(image: Image) -> NDArray[np.uint8]:
