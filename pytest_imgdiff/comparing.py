@@ -124,7 +124,7 @@ def _skipped(workspace: Workspace) -> list[Path]:
 
 def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
     workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
-    apart = workspace.may_run_apart(pair.key for pair in todo)
+    apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
     ahead = RunAhead(partial(_judge, workspace), todo, workers, apart=apart)
     try:
         for pair in todo:

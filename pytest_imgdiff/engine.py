@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
 
 _WORTH_A_THREAD = 64 * 1024
-"""Bytes of the smaller file from which on decoding takes longer than starting a thread for it."""
+"""Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 

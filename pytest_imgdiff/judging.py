@@ -26,6 +26,8 @@ LAST_MASK_METRIC = "pixel_match"
 
 ALL_IGNORED = "the ignore areas cover the whole picture: nothing was compared"
 
+NO_MEMORY = "there is not enough memory to decode both pictures"
+
 ROUNDING = 1e-6
 """By how much a value may be better than that of equal pictures before it is a fault of the metric."""
 
@@ -60,9 +62,11 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
     else:
         ignore = None
     comparison = replace(comparison, compared=sized)
-    if equal_pixels(*sized):
-        return _equal(comparison, registry)
-    return _measured(comparison, ignore, registry)
+    try:
+        equal = equal_pixels(*sized)
+    except MemoryError:  # pixels are made when they are asked for
+        return replace(comparison, reason=NO_MEMORY)
+    return _equal(comparison, registry) if equal else _measured(comparison, ignore, registry)
 
 
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:

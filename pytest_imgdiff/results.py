@@ -199,7 +199,11 @@ class ResultsFolder:
         Raises:
             ReportError: it cannot be written (the disk is full, say).
         """
-        data, self._held = self._held + msgspec.json.encode(line) + b"\n", b""
+        self.hold(line)
+        self._write_held()
+
+    def _write_held(self) -> None:
+        data, self._held = self._held, b""
         try:
             written = os.write(self._opened(), data)
         except OSError as error:
@@ -226,8 +230,10 @@ class ResultsFolder:
         """Read what all processes of the run wrote.
 
         Raises:
-            ReportError: a file of theirs cannot be read.
+            ReportError: a file of theirs cannot be read, or what is held not written.
         """
+        if self._held:
+            self._write_held()
         self.close()
         merged = Merged()
         try:

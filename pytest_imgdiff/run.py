@@ -109,7 +109,7 @@ class ImageRun:
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
             self.workspace.allowance.side_by_side = len(jobs) > 1
-            apart = self.workspace.may_run_apart(names)
+            apart = self.workspace.may_run_apart(len(jobs), names)
             self._ahead = RunAhead(PairItem.compared, jobs, self.workspace.threads(names), apart=apart)
 
     def _policy_name(self, item: pytest.Item) -> str:

@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from ctypes import c_bool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -46,12 +47,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def can_copy_itself() -> bool:
-    """Return whether processes may begin as copies of this one: on Linux, while it has a single thread of Python's.
+def worth_copies(count: int) -> bool:
+    """Return whether so many jobs are worth processes, and these may begin as copies of this one.
 
-    The threads of libraries do not matter: NumPy's linear algebra and OpenCV start theirs again when they are needed.
+    They may on Linux, while this one has a single thread of Python's. The threads of libraries do not matter: NumPy's
+    linear algebra and OpenCV start theirs again when they are needed.
     """
-    return sys.platform == "linux" and threading.active_count() == 1
+    return count >= _WORTH_PROCESSES and sys.platform == "linux" and threading.active_count() == 1
 
 
 class RunAhead(Generic[K, T]):
@@ -77,7 +79,7 @@ class RunAhead(Generic[K, T]):
         self._opencv_threads = cv2.getNumThreads()
         if self._workers > 1 and len(listed) > 1:
             cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
-        apart = apart and self._workers > 1 and len(listed) >= _WORTH_PROCESSES and can_copy_itself()
+        apart = apart and self._workers > 1 and worth_copies(len(listed))
         size = max(1, min(_LARGEST_BATCH, len(listed) // (_BATCHES * self._workers))) if apart else 1
         self._batches = _Batches(job, listed, size)
         processes = _processes(self._batches, self._workers) if apart else None
@@ -124,6 +126,7 @@ class RunAhead(Generic[K, T]):
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
+        self._batches.stopped.value = True
         self._next = self._batches.count
         self._numbers.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -144,6 +147,8 @@ class _Batches(Generic[K, T]):
     def __init__(self, job: Callable[[K], T], keys: Sequence[K], size: int) -> None:
         self._job = job
         self._keys = keys
+        self.stopped = c_bool(False)  # noqa: FBT003 - its value
+        """Whether what has not begun is dropped; what copies share of it is put in its place."""
         self.size = size
         self.count = -(-len(keys) // size)
 
@@ -151,7 +156,7 @@ class _Batches(Generic[K, T]):
         return self._keys[batch * self.size : (batch + 1) * self.size]
 
     def __call__(self, batch: int) -> list[_Outcome[T]]:
-        return [self._outcome(key) for key in self.keys(batch)]
+        return [self._outcome(key) for key in self.keys(batch) if not self.stopped.value]
 
     def _outcome(self, key: K) -> _Outcome[Any]:
         try:
@@ -167,9 +172,10 @@ def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
         from concurrent.futures import ProcessPoolExecutor
 
         context = multiprocessing.get_context("fork")
+        batches.stopped = context.RawValue(c_bool, False)  # noqa: FBT003 - its value
         pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches,))
         with warnings.catch_warnings():
-            # Python warns of the threads of libraries, too: they are no matter, see `can_copy_itself`.
+            # Python warns of the threads of libraries, too: they are no matter, see `worth_copies`.
             warnings.simplefilter("ignore", DeprecationWarning)
             pool.submit(os.getpid)  # they begin with the first job
     except (ImportError, OSError):  # no semaphores, no shared memory, no more processes

@@ -210,7 +210,7 @@ def halvings(size: tuple[int, int], side: int) -> int:
     return times
 
 
-def halved(pixels: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
     """Return a picture with half as many rows and columns, so many times: each pixel is the mean of 2x2.
 
     An odd last row or column is left out. OpenCV has a way to do just this, which is many times as fast as others.
@@ -218,7 +218,7 @@ def halved(pixels: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
     for _ in range(times):
         height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
         whole = pixels[: 2 * height, : 2 * width]
-        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
     return pixels
 
 

@@ -18,7 +18,7 @@ from pytest_imgdiff.fingerprint import fingerprint
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
-from pytest_imgdiff.run_ahead import can_copy_itself
+from pytest_imgdiff.run_ahead import worth_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -108,12 +108,12 @@ class Workspace:
         """Return how many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
         return GATHERED if self._model_rules(names) else None
 
-    def may_run_apart(self, names: Iterable[str]) -> bool:
-        """Return whether pairs of these names may be compared by copies of this process, and prepare for it.
+    def may_run_apart(self, count: int, names: Iterable[str]) -> bool:
+        """Return whether so many pairs of these names may be compared by copies of this process, and prepare for it.
 
         Plugins may keep something of what they see, and a model is loaded once: these stay in one process.
         """
-        if self.registry.extended or self.threads(names) is not None or not can_copy_itself():
+        if not worth_copies(count) or self.registry.extended or self.threads(names) is not None:
             return False
         try:
             self.allowance.share()

@@ -73,8 +73,8 @@ def _decoded(above: bytes, strip: memoryview, layout: Layout, count: int) -> Byt
         raise AssertionError(layout)
     leading = 1 if above else 0
     result = decode(_stored_png(above, strip, layout, count + leading))
-    if result.error_message:  # these rows were checked: it would be a mistake of ours
-        raise AssertionError(result.error_message)
+    if result.error_message:  # the rows were checked: what may still be wanting is memory
+        raise MemoryError(result.error_message)
     pixels: Bytes = result.pixbuf
     return pixels[leading:]
 
