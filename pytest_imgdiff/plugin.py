@@ -160,7 +160,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Say which image tests are to run, so that one that never does is missed."""
     config = session.config
     before = config.stash.get(COLLECTED, [])
-    if before and not config.option.collectonly:
+    if (before or config.option.imgdiff_only) and not config.option.collectonly:
         image_run(config).begin(session.items, before)
 
 

@@ -173,7 +173,7 @@ def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
 
         context = multiprocessing.get_context("fork")
         batches.stopped = context.RawValue(c_bool, False)  # noqa: FBT003 - its value
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches,))
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches, os.getpid()))
         with warnings.catch_warnings():
             # Python warns of the threads of libraries, too: they are no matter, see `worth_copies`.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -187,10 +187,12 @@ _in_copy: list[_Batches[Any, Any]] = []
 """What this process does, if it is such a copy: a batch's number is all that travels."""
 
 
-def _begin_in_copy(batches: _Batches[Any, Any]) -> None:
+def _begin_in_copy(batches: _Batches[Any, Any], parent: int) -> None:
     _in_copy.append(batches)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
     ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)  # else it would wait for more work for ever
+    if os.getppid() != parent:  # which died before that was said
+        os._exit(1)
 
 
 def _done_in_copy(batch: int) -> list[_Outcome[Any]]:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 GATHERED = 8
 """How many pairs wait together for a model's answers, so that it answers them in one batch."""
 
+_NOT_ACCEPTED = (Verdict.BROKEN, Verdict.UNMATCHED)
+"""There is no picture that could become the expected one."""
+
 Update = Literal["none", "missing", "failed", "all"]
 
 
@@ -195,7 +198,7 @@ class Workspace:
         return record_of(
             comparison,
             test=test,
-            accept=accept if failed else None,
+            accept=accept if failed and comparison.verdict not in _NOT_ACCEPTED else None,
             artefacts=pictures.artefacts,
             written=written,
             accepts=pictures.accepts,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.pictures import RED, square, trees, write
@@ -228,8 +230,9 @@ def test_scans_of_nested_folders_and_of_a_folder_of_tests(pytester):
 
 def test_a_name_that_no_scan_has_is_an_error(pytester):
     trees(pytester.path)
-    names = ["--imgdiff-only", "same.png", "--imgdiff-only", "typo.png"]
-    for workers in ([], ["-n", "2"]):
+    alone = ["--imgdiff-only", "typo.png"]
+    beside = ["--imgdiff-only", "same.png", *alone]
+    for workers, names in itertools.product(([], ["-n", "2"]), (alone, beside)):
         run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", *names, *workers)
         assert run.ret != 0
         assert "no scan has a picture of this name: typo.png" in run.stdout.str() + run.stderr.str()

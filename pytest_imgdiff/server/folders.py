@@ -34,7 +34,8 @@ _DATA = re.compile(rb'imgdiff\.receive\("(?:run|details)",(.*)\);\s*', re.DOTALL
 """As `pytest_imgdiff.report.script` writes it. Pictures as scripts are for pages that are no served ones."""
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9._\[\]-]{1,120}")
 """Names of a report's folders, as `pytest_imgdiff.names.safe_name` makes them."""
-_FILE_NAME = re.compile(r"[A-Za-z0-9_\[\]-][A-Za-z0-9._\[\]-]{0,119}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_\[\]-][A-Za-z0-9._~\[\]-]{0,239}")
+"""And of the files in them, which may be two such names and an extension."""
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
