@@ -72,6 +72,12 @@ class PairItem(pytest.Item):
             text = failure_text(record, directory=run.workspace.shown(run.results.directory))
             raise PicturesDifferError(text)
 
+    def forget(self) -> None:
+        """Let go of what only other plugins' reports of this item needed: a run may have a hundred thousand items."""
+        if RECORDS in self.stash:
+            del self.stash[RECORDS]
+        self.user_properties.clear()  # the reports have them
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the failure in words; a traceback only for a fault of ours."""
         if isinstance(excinfo.value, (PicturesDifferError, ImgdiffError)):

@@ -181,6 +181,7 @@ class ImageRun:
         except ImgdiffError as error:
             self._problems[str(error)] = None
         if isinstance(item, PairItem):
+            item.forget()
             self._forget_phases(item)
 
     def _forget_phases(self, item: PairItem) -> None:

@@ -120,9 +120,9 @@ class RunAhead(Generic[K, T]):
 
     def _begin(self, batch: int) -> None:
         if batch not in self._begun:
-            self._begun.add(batch)
-            self._unfetched[batch] = len(self._batches.keys(batch))
             self._under_way[batch] = self._pool.submit(self._do, batch)
+            self._unfetched[batch] = len(self._batches.keys(batch))
+            self._begun.add(batch)
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""

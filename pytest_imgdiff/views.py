@@ -97,8 +97,8 @@ def equal_pixels(first: Image, second: Image) -> bool:
 def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
     """Return bands of rows, from the top, beyond which two images of equal size and depth have equal pixels.
 
-    None where all pixels are equal. Found at most once for a pair. Only rows that may differ are decoded, and `NEAR`
-    ones on either side of them.
+    There is no band where all pixels are equal. Found at most once for a pair. Only rows that may differ are decoded,
+    and `NEAR` ones on either side of them.
     """
     return first.derived(_DifferingFrom(second))
 

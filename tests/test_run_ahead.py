@@ -144,6 +144,8 @@ def test_a_scan_one_of_whose_processes_is_killed_is_no_success(command, tmp_path
         output, _ = run.communicate(timeout=60)
     assert run.returncode == (2 if "compare" in command else 1), output
     assert "a process that compared pictures died" in output
+    assert "Traceback" not in output
+    assert "KeyError" not in output
 
 
 @COPIES

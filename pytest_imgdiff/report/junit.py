@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.scores import differing_pixels
@@ -29,4 +30,5 @@ def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
     pairs.append(("regions", str(record.region_count)))
     if record.regions:
         pairs.append(("largest_region", region_words(record.regions[0])))
-    return [(visible(f"imgdiff.{name}"), visible(value)) for name, value in pairs]
+    # pytest keeps them for every test to the end: what many of them say is kept once.
+    return [(sys.intern(visible(f"imgdiff.{name}")), sys.intern(visible(value))) for name, value in pairs]
