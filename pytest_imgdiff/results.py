@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -267,10 +268,10 @@ def _add(line: Line, merged: Merged) -> None:
         if line.written is not None:
             merged.written[line.written] = None
     elif isinstance(line, Collected):
-        merged.collected.update(dict.fromkeys(line.ids))
+        merged.collected.update(dict.fromkeys(map(sys.intern, line.ids)))
         merged.modules.update(line.whole)
     elif isinstance(line, Finished):
-        merged.finished.add(line.id)
+        merged.finished.add(sys.intern(line.id))
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
         merged.browsers.add(line.browser)
@@ -283,10 +284,14 @@ def _add(line: Line, merged: Merged) -> None:
 
 
 def _sharing(record: ComparisonRecord, other: ComparisonRecord | None) -> ComparisonRecord:
-    """Return the record with the parts that another has, too, in common with that: most pairs of a run are equal."""
+    """Return the record with the parts that another has, too, in common with that: most pairs of a run are equal.
+
+    The names of items, of which each line has a copy of its own, become one.
+    """
     parts = {} if other is None else {name: getattr(other, name) for name in SHARED}
     same = {name: part for name, part in parts.items() if part == getattr(record, name)}
-    return msgspec.structs.replace(record, **same) if same else record
+    test = None if record.test is None else sys.intern(record.test)
+    return msgspec.structs.replace(record, name=sys.intern(record.name), test=test, **same)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
