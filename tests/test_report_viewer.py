@@ -417,6 +417,7 @@ def test_runs_of_a_merged_report_are_one_key_apart(open_at, tmp_path):
     pressed = page.locator(".runs button[aria-pressed=true]")
 
     runs = page.locator("#viewer").get_by_role("group", name="Run", exact=True)
+    runs.get_by_role("button").first.wait_for()  # they come with the comparison's details
     assert runs.get_by_role("button").all_inner_texts() == ["linux", "macos"]
     first = pressed.inner_text()
     page.keyboard.press("r")
