@@ -158,9 +158,9 @@ class _Bench:
     def measure(self, metric: Metric) -> MetricResult:
         """Return the metric's result; whatever goes wrong in it is a `MetricError`."""
         if metric.name not in self.results:
-            if not getattr(metric, "by_rows", False):
-                decode_both(self.expected, self.actual)
             try:
+                if not getattr(metric, "by_rows", False):
+                    decode_both(self.expected, self.actual)
                 result = metric.measure(self.expected, self.actual, self.ignore)
             except (MetricError, ModelUnavailableError):
                 raise
