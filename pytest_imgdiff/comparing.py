@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import uuid
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -20,6 +21,7 @@ from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, failure_text, summary_line, verdict_line
+from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.scan import FoundPair, Pair, pairs, prefixes
@@ -49,19 +51,16 @@ def run_compare(options: argparse.Namespace) -> int:
     if workspace.results is not None:
         workspace.results.begin()
     words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
-    records = []
-    progress = _Progress(len(todo), sys.stderr)
-    for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
-        records.append(record)
-        if not record.passed and not options.quiet:
-            progress.clear()
-            _say(_told(record, workspace, alone=len(todo) == 1), words)
-        progress.step()
-    progress.clear()
-    run = run_record(workspace, records)
-    if len(todo) == 1 and records[0].passed and not options.quiet:
-        _say(f"{records[0].name}: {verdict_line(records[0])}", words)
-    return _finish(run, workspace, options, words)
+    with closing(RecordSpool()) as records:
+        progress = _Progress(len(todo), sys.stderr)
+        for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
+            records.append(record)
+            if not options.quiet and (not record.passed or len(todo) == 1):
+                progress.clear()
+                _say(_told(record, workspace, alone=len(todo) == 1), words)
+            progress.step()
+        progress.clear()
+        return _finish(run_record(workspace, records), workspace, options, words)
 
 
 def _workspace(options: argparse.Namespace) -> Workspace:
@@ -139,22 +138,23 @@ def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
 
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
-    if not alone:
+    if record.passed or not alone:
         return f"{record.name}: {verdict_line(record)}"
     directory = None if workspace.results is None else workspace.shown(workspace.results.directory)
     return failure_text(record, directory=directory)
 
 
 def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO) -> int:
-    outcome = Outcome([summary_line(run), *model_lines(run)])
+    overview = overview_of(run.comparisons)
+    outcome = Outcome([summary_line(run), *model_lines(overview)])
     write_all(workspace, run, outcome)
     if options.json:
         _write_json(run, options.json)
     for line in outcome.lines:
         _say(line, words)
-    if outcome.must_fail or any(record.verdict == "broken" for record in run.comparisons):
+    if outcome.must_fail or overview.verdicts["broken"]:
         return 2
-    return 0 if all(record.passed for record in run.comparisons) else 1
+    return 1 if overview.outcomes["failed"] else 0
 
 
 def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_imgdiff import __version__
 from pytest_imgdiff.environment import versions
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.report.overview import Overview
     from pytest_imgdiff.results import Merged
     from pytest_imgdiff.workspace import Workspace
 
@@ -55,13 +59,17 @@ def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (
         merged = workspace.results.merge()
     except ImgdiffError as error:
         return Outcome([*problems, str(error)], must_fail=True)
-    problems = [*problems, *merged.problems]
+    with closing(merged.lines):
+        return _finished(workspace, merged, [*problems, *merged.problems], prune=prune)
+
+
+def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, prune: bool) -> Outcome:
     shared = _shared_baselines(merged)
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
     outcome.lines += _listed("baseline written", list(merged.written))
-    outcome.lines += model_lines(run)
+    outcome.lines += model_lines(merged.records.overview)
     _list_or_prune(workspace, unused, outcome, asked=prune)
     write_all(workspace, run, outcome)
     return outcome
@@ -89,7 +97,7 @@ def run_record(
         tool=ToolRecord("pytest-imgdiff", __version__, versions()),
         complete=complete and not unrecorded,
         unrecorded=list(unrecorded),
-        comparisons=list(records),
+        comparisons=records,
         unused_baselines=list(unused),
         title=workspace.settings.report.title,
         run=uuid.uuid4().hex if workspace.results is None else workspace.results.run,
@@ -106,7 +114,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
         write_atomically(directory / "summary.md", markdown(run, pictures="").encode())
         write_atomically(directory / SARIF_FILE, sarif(run))
-        workspace.registry.reported(run, directory)
+        _tell_plugins(workspace, run, directory)
     except OSError as error:
         outcome.lines.append(f"{directory}: the report cannot be written: {error.strerror or error}")
         outcome.must_fail = True
@@ -119,6 +127,13 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.lines.append(f"report: {workspace.shown(outcome.page)}")
 
 
+def _tell_plugins(workspace: Workspace, run: RunRecord, directory: Path) -> None:
+    """Give plugins the run; the comparisons as a list, of which they may do whatever one does with lists."""
+    if workspace.registry.extended:
+        run = msgspec.structs.replace(run, comparisons=list(run.comparisons))
+    workspace.registry.reported(run, directory)
+
+
 def _write_step_summary(summary: str, outcome: Outcome) -> None:
     try:
         append_step_summary(summary, os.environ)
@@ -127,7 +142,7 @@ def _write_step_summary(summary: str, outcome: Outcome) -> None:
 
 
 def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunRecord:
-    return run_record(workspace, list(merged.records.values()), merged.unrecorded, unused, complete=merged.torn == 0)
+    return run_record(workspace, merged.records, merged.unrecorded, unused, complete=merged.torn == 0)
 
 
 def _unused(workspace: Workspace, merged: Merged) -> list[Path]:
@@ -159,10 +174,9 @@ def _deletion(path: Path) -> str | None:
     return None
 
 
-def model_lines(run: RunRecord) -> list[str]:
+def model_lines(overview: Overview) -> list[str]:
     """Return a line for each backend and device that models ran on; they are known once a model was loaded."""
-    details = (score.details for record in run.comparisons for score in record.scores if "backend" in score.details)
-    return sorted({f"models: {facts['backend']}, {facts.get('device')}" for facts in details})
+    return sorted(f"models: {model}" for model in overview.models)
 
 
 def _listed(what: str, names: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -142,7 +143,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """False where comparisons that were collected have no record (a killed worker, an early stop)."""
     unrecorded: list[str]
     """What was collected and did not run to its end: node ids or names."""
-    comparisons: list[ComparisonRecord]
+    comparisons: Sequence[ComparisonRecord]
+    """In the order of the run; those of a run of this very process are read from the disk when they are asked for."""
     unused_baselines: list[str] = []
     """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
     title: str = "Image comparison"

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from array import array
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.files import TEMPORARY, write_atomically
+from pytest_imgdiff.lines import Lines
 from pytest_imgdiff.record import ComparisonRecord
+from pytest_imgdiff.report.overview import Overview
+from pytest_imgdiff.report.stored import Chosen, StoredRecords, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 MARKER = ".gitignore"
 MARK = "# written by pytest-imgdiff: this folder is replaced by every run\n*\n"
 LINES = "records"
-SHARED = ("scores", "regions", "notes", "artefacts")
 
 
 class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
@@ -71,8 +75,11 @@ Line = ComparisonRecord | Collected | Finished | Unclean | Problem | Claimed | U
 class Merged:
     """What all processes of a run wrote."""
 
-    records: dict[str, ComparisonRecord] = field(default_factory=dict)
-    """By name; of a test that was run again, the last."""
+    lines: Lines = field(default_factory=Lines)
+    """Of all comparisons, those of tests that were run again, too."""
+    overview: Overview = field(default_factory=Overview)
+    hashes: array[int] = field(default_factory=lambda: array("q"))
+    """Of their names."""
     collected: dict[str, None] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
@@ -86,9 +93,13 @@ class Merged:
     problems: dict[str, None] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
     """Modules of which a test did not pass."""
-    last: ComparisonRecord | None = None
     torn: int = 0
     """Lines that are not whole: their process died while it wrote."""
+
+    @cached_property
+    def records(self) -> StoredRecords:
+        """The comparisons; of a test that was run again, the last."""
+        return _without_older(self)
 
     @property
     def unrecorded(self) -> list[str]:
@@ -193,8 +204,13 @@ class ResultsFolder:
                 shutil.rmtree(other, ignore_errors=True)
 
     def hold(self, line: Line) -> None:
-        """Keep a line until the next one is appended, which is to come soon: both are written at once."""
-        self._held += msgspec.json.encode(line) + b"\n"
+        """Keep a line until the next one is appended, which is to come soon: both are written at once.
+
+        Raises:
+            ReportError: it is a comparison, and holds what JSON cannot.
+        """
+        encoded = line_of(line) if isinstance(line, ComparisonRecord) else msgspec.json.encode(line)
+        self._held += encoded + b"\n"
 
     def append(self, line: Line) -> None:
         """Append one line, whole, and before it what is held.
@@ -230,7 +246,9 @@ class ResultsFolder:
             self._handle = None
 
     def merge(self) -> Merged:
-        """Read what all processes of the run wrote.
+        """Read what all processes of the run wrote; the comparisons are read again when they are asked for.
+
+        Their files stay open until the lines of what is returned are closed.
 
         Raises:
             ReportError: a file of theirs cannot be read, or what is held not written.
@@ -241,30 +259,39 @@ class ResultsFolder:
         merged = Merged()
         try:
             for path in sorted(self._lines.iterdir()):
-                with path.open("rb") as file:  # line by line: all of it once more would be a third of what it takes
-                    _take(file, merged)
+                merged.lines.files.append(path.open("rb"))
+                _take(merged)
         except OSError as error:
+            merged.lines.close()
             msg = f"{self._lines}: cannot be read: {error.strerror}"
             raise ReportError(msg) from error
         return merged
 
 
-def _take(lines: Iterable[bytes], merged: Merged) -> None:
+def _take(merged: Merged) -> None:
+    """Read the last file."""
     decoder = msgspec.json.Decoder(Line)
-    for line in lines:
-        if not line.strip():
+    number = len(merged.lines.files) - 1
+    end = 0
+    for whole in merged.lines.files[number]:
+        start, end = end, end + len(whole)
+        line = whole.strip()
+        if not line:
             continue
         try:
             value = decoder.decode(line)
         except msgspec.MsgspecError:
             merged.torn += 1
             continue
+        if isinstance(value, ComparisonRecord):
+            merged.lines.note(number, start, len(line))
         _add(value, merged)
 
 
 def _add(line: Line, merged: Merged) -> None:
     if isinstance(line, ComparisonRecord):
-        merged.last = merged.records[line.name] = _sharing(line, merged.last)
+        merged.overview.add(line)
+        merged.hashes.append(hash(line.name))
         if line.written is not None:
             merged.written[line.written] = None
     elif isinstance(line, Collected):
@@ -283,15 +310,24 @@ def _add(line: Line, merged: Merged) -> None:
         merged.used.add(line.baseline)
 
 
-def _sharing(record: ComparisonRecord, other: ComparisonRecord | None) -> ComparisonRecord:
-    """Return the record with the parts that another has, too, in common with that: most pairs of a run are equal.
+def _without_older(merged: Merged) -> StoredRecords:
+    """Return the comparisons; of one that was made again (its test was run once more) the last, in the first's place.
 
-    The names of items, of which each line has a copy of its own, become one.
+    Names are read again only where the hashes of two are equal.
     """
-    parts = {} if other is None else {name: getattr(other, name) for name in SHARED}
-    same = {name: part for name, part in parts.items() if part == getattr(record, name)}
-    test = None if record.test is None else sys.intern(record.test)
-    return msgspec.structs.replace(record, name=sys.intern(record.name), test=test, **same)
+    hashes = merged.hashes
+    records = StoredRecords(merged.lines, merged.overview)
+    by_hash = sorted(range(len(hashes)), key=hashes.__getitem__)
+    doubtful = {number for two in pairwise(by_hash) if hashes[two[0]] == hashes[two[1]] for number in two}
+    if not doubtful:
+        return records
+    first: dict[str, int] = {}
+    last: dict[int, int] = {}
+    for number in sorted(doubtful):
+        last[first.setdefault(records[number].name, number)] = number
+    kept = [last.get(number, number) for number in range(len(hashes)) if number in last or number not in doubtful]
+    chosen = Chosen(records, kept)
+    return StoredRecords(merged.lines.chosen(kept), Overview(chosen))
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -151,7 +151,9 @@ def test_a_loader(suite):
 
 def test_a_report_hook(suite, pytester):
     conftest = (
+        "import msgspec\n"
         "def imgdiff_report(run, directory):\n"
+        "    assert b'test_it' in msgspec.json.encode(run)\n"
         "    files = sorted(path.name for path in directory.iterdir() if path.suffix)\n"
         "    verdicts = [record.verdict for record in run.comparisons]\n"
         "    (directory / 'told.txt').write_text(f'{files} {verdicts} {run.complete}')\n"

@@ -18,7 +18,7 @@ from PIL import ImageDraw, ImageFont
 from pytest_imgdiff import Policy, Verdict, compare
 from pytest_imgdiff.appearance import Appearance, Patch, appearance_of
 from pytest_imgdiff.fingerprint import MOST_PATCHES, fingerprint
-from pytest_imgdiff.report.changes import same_change
+from pytest_imgdiff.report.changes import same_change as groups_of
 from tests.report_records import different, uncompared
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -46,6 +46,12 @@ def fingerprint_of(before, after):
     comparison = compare(before, after)
     assert comparison.verdict is Verdict.DIFFERENT
     return fingerprint(*comparison.compared, comparison.mask, comparison.regions)
+
+
+def same_change(records):
+    """Return the group of each record; None of one that is alone."""
+    groups = groups_of(record.fingerprint for record in records if record.fingerprint is not None)
+    return [groups.get(record.fingerprint) for record in records]
 
 
 def are_alike(*texts):

@@ -22,6 +22,17 @@ def templates(tmp_path: Path, **files: str) -> Path:
     return folder
 
 
+def test_mistake_in_a_template_leaves_the_earlier_page_as_it_was(tmp_path):
+    write_report(tmp_path / "out", run_of(different("earlier")))
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.[hj]*") if path.name != "results.json"}
+    folder = templates(tmp_path, plain__html__j2="{% for group in groups %}{{ group.nmae }}{% endfor %}")
+
+    with pytest.raises(ReportError, match="no attribute 'nmae'"):
+        write_report(tmp_path / "out", run_of(*(different(f"{number}") for number in range(300))), templates=folder)
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in (tmp_path / "out/data").iterdir()} == {"run.js", "details-0.js"}
+
+
 def test_blocks_of_the_shipped_page_are_redefined(tmp_path):
     own = '{% extends "!report.html.j2" %}{% block footer %}<p>The <b>shop</b>: {{ page.title }}</p>{% endblock %}'
     folder = templates(tmp_path, report__html__j2=own)

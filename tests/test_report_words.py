@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
 from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
-from pytest_imgdiff.report.order import worst_first
+from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.text import visible
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
 
@@ -260,7 +260,7 @@ def test_worst_failure_comes_first():
         different("unlike", scores=[ssim(0.05)]),
         uncompared("missing", "missing"),
     ]
-    order = [record.name for record in worst_first(records)]
+    order = [record.name for record in failures(records)]
     assert order == ["broken", "unlike", "much", "psnr", "little", "resized", "missing"]
 
 

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Appearance, appearance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from pytest_imgdiff.record import ComparisonRecord
 
 ID_DIGITS = 12
 SCANNED = 4
 """So many numbers are held against all that is left at once, which is faster than choosing among few that remain."""
 
 
-def same_change(records: Sequence[ComparisonRecord]) -> list[str | None]:
-    """Return, for each record, the group of records that show the same change; None where it is alone.
+def same_change(fingerprints: Iterable[str]) -> dict[str, str]:
+    """Return, for each fingerprint, the group of comparisons that show the same change; none where one is alone.
 
     Every member of a group is like the one that stands for the group, the most frequent one; a chain of small steps
-    does not join what is unlike. Groups do not depend on the order of the records, and a group is called by what
+    does not join what is unlike. Groups do not depend on the order of the fingerprints, and a group is called by what
     stands for it: as long as the change looks the same, its name is that of the run before.
+
+    Args:
+        fingerprints: one of each comparison that has one.
     """
-    frequency = Counter(record.fingerprint for record in records if record.fingerprint is not None)
+    frequency = Counter(fingerprints)
     standing = dict(_standing_for(frequency))
     sizes: Counter[str] = Counter()
     for text, first in standing.items():
         sizes[first] += frequency[text]
-    groups = {text: _id(first) for text, first in standing.items() if sizes[first] > 1}
-    return [None if record.fingerprint is None else groups.get(record.fingerprint) for record in records]
+    return {text: _id(first) for text, first in standing.items() if sizes[first] > 1}
 
 
 def _id(fingerprint: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.figures import address_of, picture_path
 from pytest_imgdiff.report.files import replace_derived
-from pytest_imgdiff.report.rows import outcome_of
+from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.script import receiving
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def companions_of(directory: Path, records: Iterable[ComparisonRecord]) -> dict[
     left = MOST_TOGETHER
     for record in records:
         if outcome_of(record) == "passed":
-            continue
+            break  # in the order of the list none after it failed
         for path in (picture_path(record, side) for side in SIDES if side in record.artefacts):
             size = _size(directory / path)
             if path not in chosen and media_type(path) is not None and size is not None and size <= min(LARGEST, left):

@@ -1,73 +1,118 @@
-"""A run's comparisons, drawn: the rows of the list, the details shard by shard, and the page without scripts."""
+"""A run's comparisons, drawn: the rows of the list, and the details shard by shard."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_imgdiff.report.data import SHARD, Details, RunData
+from pytest_imgdiff.lines import Spool
+from pytest_imgdiff.report.changes import same_change
+from pytest_imgdiff.report.data import SHARD, Change, Detail, Details, Row, RunData
 from pytest_imgdiff.report.details import detail_of
-from pytest_imgdiff.report.rows import changes_of, rows_of
-from pytest_imgdiff.report.script import receiving
+from pytest_imgdiff.report.order import in_order
+from pytest_imgdiff.report.rows import NO_COLUMN, row_of
+from pytest_imgdiff.report.script import literal, receiving
+from pytest_imgdiff.report.stored import Chosen, overview_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_imgdiff.record import ComparisonRecord, RunRecord
-    from pytest_imgdiff.report.data import Detail, Figure, Row
     from pytest_imgdiff.report.figures import Pictures
     from pytest_imgdiff.report.view import PageView
 
 RUN_DIGITS = 16
+_ROWS = b'"rows":[]'
+"""Where the rows stand in the data; within a JSON string the quotation marks would be escaped."""
 
 
-@dataclass(slots=True)
-class Content:
-    """What is shown of the comparisons.
+class Drawn(NamedTuple):
+    """What is shown of one comparison."""
 
-    Attributes:
-        rows: in the order of the records.
-        shards: scripts, each with the details of up to `SHARD` rows.
-        figures: the pictures of each row.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    shards: list[bytes] = field(default_factory=list)
-    figures: list[list[Figure]] = field(default_factory=list)
+    row: Row
+    detail: Detail
 
 
-def content_of(records: Sequence[ComparisonRecord], columns: Sequence[str], pictures: Pictures) -> Content:
-    """Draw the records.
+def shards_of(run: RunRecord, pictures: Pictures) -> Iterator[list[Drawn]]:
+    """Draw the comparisons in the order of the list and yield up to `SHARD` of them at a time.
 
     Raises:
         ReportError: a picture's path leads out of the report's folder.
     """
-    content = Content()
-    details: list[Detail] = []
-    for record, row in zip(records, rows_of(records, columns, pictures), strict=True):
-        detail = detail_of(record, pictures)
-        content.rows.append(row)
-        content.figures.append(detail.figures)
-        details.append(detail)
-        if len(details) == SHARD or len(content.rows) == len(records):  # ten thousand would take much memory
-            content.shards.append(receiving("details", Details(len(content.shards), details)))
-            details = []
-    return content
+    drawn = _drawn(run, pictures)
+    while shard := list(islice(drawn, SHARD)):
+        yield shard
 
 
-def run_data(run: RunRecord, view: PageView, rows: list[Row]) -> RunData:
-    """Return what the list needs."""
-    return RunData(
-        run=run.run or _made_up_name(run),
-        title=view.title,
-        headline=view.headline,
-        summary=view.summary,
-        outcome=view.outcome,
-        columns=list(view.columns),
-        rows=rows,
-        changes=changes_of(rows),
-    )
+def details_script(number: int, shard: Iterable[Drawn]) -> bytes:
+    """Return the script that hands the details of a shard to the page."""
+    return receiving("details", Details(number, [each.detail for each in shard]))
+
+
+def _drawn(run: RunRecord, pictures: Pictures) -> Iterator[Drawn]:
+    numbers = {column: index for index, column in enumerate(run.columns)}
+    changes = same_change(_fingerprints(run.comparisons))
+    for record in in_order(run.comparisons):
+        column = numbers.get(record.column or "", NO_COLUMN)
+        change = None if record.fingerprint is None else changes.get(record.fingerprint)
+        yield Drawn(row_of(record, column, change, pictures), detail_of(record, pictures))
+
+
+def _fingerprints(records: Sequence[ComparisonRecord]) -> Iterator[str]:
+    marked = Chosen(records, overview_of(records).marked)
+    return (record.fingerprint for record in marked if record.fingerprint is not None)
+
+
+class RunScript:
+    """The script that hands the list to the page; its rows are put aside as they are drawn.
+
+    Args:
+        run: the run.
+        view: its page.
+    """
+
+    def __init__(self, run: RunRecord, view: PageView) -> None:
+        self._run = run
+        self._view = view
+        self._rows = Spool()
+        self._changes: Counter[str] = Counter()
+
+    def add(self, row: Row) -> None:
+        """Put the next row aside.
+
+        Raises:
+            ReportError: the disk is full.
+        """
+        self._rows.append(literal(row))
+        if row.change is not None:
+            self._changes[row.change] += 1
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self._rows.close()
+
+    def content(self) -> Iterator[bytes]:
+        """Yield the script."""
+        before, _, after = receiving("run", self._data()).partition(_ROWS)
+        yield before + _ROWS[:-1]
+        for index, row in enumerate(self._rows):
+            yield b"," + row if index else row
+        yield _ROWS[-1:] + after
+
+    def _data(self) -> RunData:
+        view = self._view
+        return RunData(
+            run=self._run.run or _made_up_name(self._run),
+            title=view.title,
+            headline=view.headline,
+            summary=view.summary,
+            outcome=view.outcome,
+            columns=list(view.columns),
+            rows=[],
+            changes=[Change(name, size) for name, size in self._changes.most_common() if size > 1],
+        )
 
 
 def _made_up_name(run: RunRecord) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_imgdiff.report.data import Accepts, Area, Detail, Fact, Rule
 from pytest_imgdiff.report.figures import figures
 from pytest_imgdiff.report.numbers import byte_size, number, percent
-from pytest_imgdiff.report.rows import outcome_of
+from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.scores import limit_checks, measured, value_text
 from pytest_imgdiff.report.text import thousands, visible
 from pytest_imgdiff.report.words import accept_command, nearest_limits, region_words, size_choice

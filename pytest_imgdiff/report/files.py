@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from typing_extensions import Self
+
 
 def replace_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Write the file whole or not at all, also if the power fails, and return its path.
@@ -45,6 +47,59 @@ def replace_derived(path: Path, content: bytes) -> Path:
             temporary.unlink()
         raise _unwritten(path, error) from error
     return path
+
+
+class Staged:
+    """Files that are written aside, whole, before any of them takes its place; what does not is removed in the end.
+
+    As `replace_derived` it does not wait for the disk.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Path, Path]] = []
+        self._made: set[Path] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for temporary, _ in self._waiting:
+            with suppress(OSError):
+                temporary.unlink()
+        for folder in self._made:
+            with suppress(OSError):  # something has its place in it
+                folder.rmdir()
+
+    def write(self, path: Path, content: Iterable[bytes]) -> None:
+        """Write what will be this file.
+
+        Raises:
+            ReportError: it cannot be written; or whatever the content raises.
+        """
+        temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{len(self._waiting)}.tmp")
+        try:
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True)
+                self._made.add(path.parent)
+            self._waiting.append((temporary, path))
+            with temporary.open("wb") as file:
+                file.writelines(content)
+        except OSError as error:
+            raise _unwritten(path, error) from error
+
+    def put(self) -> None:
+        """Let all files take their places, in the order in which they were written.
+
+        Raises:
+            ReportError: one cannot.
+        """
+        while self._waiting:
+            temporary, path = self._waiting[0]
+            try:
+                temporary.replace(path)
+            except OSError as error:
+                raise _unwritten(path, error) from error
+            del self._waiting[0]
 
 
 def _unwritten(path: Path, error: OSError) -> ReportError:

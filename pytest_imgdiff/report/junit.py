@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.scores import differing_pixels
@@ -30,5 +30,10 @@ def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
     pairs.append(("regions", str(record.region_count)))
     if record.regions:
         pairs.append(("largest_region", region_words(record.regions[0])))
-    # pytest keeps them for every test to the end: what many of them say is kept once.
-    return [(sys.intern(visible(f"imgdiff.{name}")), sys.intern(visible(value))) for name, value in pairs]
+    return [_shared(f"imgdiff.{name}", value) for name, value in pairs]
+
+
+@lru_cache(maxsize=4096)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    """Return a property; pytest keeps them for every test to the end, and what many of them say is kept once."""
+    return visible(name), visible(value)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.companions import companions_of, write_companions
-from pytest_imgdiff.report.content import content_of, run_data
+from pytest_imgdiff.report.content import RunScript, details_script, shards_of
 from pytest_imgdiff.report.figures import LinkedPictures
-from pytest_imgdiff.report.files import replace_derived, replace_file
+from pytest_imgdiff.report.files import Staged, replace_derived, replace_file
 from pytest_imgdiff.report.order import in_order
-from pytest_imgdiff.report.plain import plain_groups
-from pytest_imgdiff.report.script import receiving
+from pytest_imgdiff.report.plain import PlainGroups
 from pytest_imgdiff.report.templates import ASSETS, Templates, asset_bytes
 from pytest_imgdiff.report.view import page_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.report.view import PageView
 
 PAGE = "index.html"
 PAGE_TEMPLATE = "report.html.j2"
@@ -36,8 +35,9 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
 
     The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds every comparison
     without scripts, and is what one prints. The pictures that the records name are expected below the directory;
-    those of the failures are written once more as scripts, so that the page may tell colours. Nothing is written
-    before everything is drawn, and ``index.html`` comes last.
+    those of the failures are written once more as scripts, so that the page may tell colours. Nothing takes its place
+    before everything is drawn, and ``index.html`` comes last. What is drawn is put aside on disk: memory does not grow
+    with it.
 
     Args:
         directory: the report's folder; made where it is missing.
@@ -53,26 +53,43 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     """
     shelf = Templates(templates)
     view = page_view(run)
-    records = in_order(run.comparisons)
-    companions = companions_of(directory, records)
-    content = content_of(records, run.columns, LinkedPictures(companions))
     page = shelf.rendered(PAGE_TEMPLATE, page=view)
-    plain = shelf.rendered(PLAIN_TEMPLATE, page=view, groups=plain_groups(content))
-    run_script = receiving("run", run_data(run, view, content.rows))
     assets = {name: asset_bytes(path) for name, path in shelf.assets().items() if not name.startswith(SERVERS_OWN)}
-
-    write_companions(directory, companions)
-    for name, asset in assets.items():
-        replace_derived(directory / ASSETS / name, asset)
-    _write_shards(directory / DATA, content.shards)
-    replace_file(directory / RUN_SCRIPT, run_script)
-    replace_file(directory / PLAIN_PAGE, plain.encode())
+    companions = companions_of(directory, in_order(run.comparisons))
+    with Staged() as staged:
+        shards = _draw(staged, directory, run, view, LinkedPictures(companions), shelf)
+        write_companions(directory, companions)
+        for name, asset in assets.items():
+            replace_derived(directory / ASSETS / name, asset)
+        staged.put()
+    _remove_shards(directory / DATA, shards)
     return replace_file(directory / PAGE, page.encode())
 
 
-def _write_shards(folder: Path, shards: Sequence[bytes]) -> None:
-    """Write the details, and remove those of a larger report that was here before."""
-    written = {replace_derived(folder / f"details-{number}.js", shard) for number, shard in enumerate(shards)}
+def _draw(
+    staged: Staged, directory: Path, run: RunRecord, view: PageView, pictures: LinkedPictures, shelf: Templates
+) -> int:
+    """Draw all comparisons and return in how many shards."""
+    count = 0
+    with closing(RunScript(run, view)) as script, closing(PlainGroups()) as plain:
+        for shard in shards_of(run, pictures):
+            staged.write(directory / DATA / _shard_name(count), [details_script(count, shard)])
+            count += 1
+            for drawn in shard:
+                script.add(drawn.row)
+                plain.add(drawn)
+        staged.write(directory / RUN_SCRIPT, script.content())
+        staged.write(directory / PLAIN_PAGE, shelf.drawn(PLAIN_TEMPLATE, page=view, groups=plain.groups()))
+    return count
+
+
+def _shard_name(number: int) -> str:
+    return f"details-{number}.js"
+
+
+def _remove_shards(folder: Path, count: int) -> None:
+    """Remove the details of a larger report that was here before."""
+    written = {folder / _shard_name(number) for number in range(count)}
     for path in set(folder.glob("details-*.js")) - written:
         with suppress(OSError):  # nothing asks for it
             path.unlink()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.record import VERSION, ComparisonRecord, RunRecord
+from pytest_imgdiff.record import VERSION, RunRecord
 from pytest_imgdiff.report.files import replace_file
+from pytest_imgdiff.report.stored import StoredRecords, line_of
+from pytest_imgdiff.report.strict_json import strictly_encoded
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
@@ -79,22 +81,11 @@ def encoded(run: RunRecord) -> Iterator[bytes]:
     Raises:
         ReportError: as `write_results`: NaN would silently become null, and a tuple a list.
     """
-    around = _checked(msgspec.structs.replace(run, comparisons=[]), "outside the comparisons")
+    around = strictly_encoded(msgspec.structs.replace(run, comparisons=[]), "the run, outside of its comparisons")
     before, empty, after = around.partition(b'"comparisons":[]')
     yield before + empty[:-1]
-    for index, record in enumerate(run.comparisons):
-        line = _checked(record, f"comparison {visible(record.name)!r}")
+    records = run.comparisons
+    lines = records.lines if isinstance(records, StoredRecords) else map(line_of, records)
+    for index, line in enumerate(lines):
         yield (b",\n" if index else b"\n") + line
     yield b"\n]" + after + b"\n"
-
-
-def _checked(value: RunRecord | ComparisonRecord, where: str) -> bytes:
-    """Encode it, sure that reading gives the same again."""
-    try:
-        content = msgspec.json.encode(value, order="deterministic")
-        same = msgspec.json.decode(content, type=type(value)) == value
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
-        raise ReportError(f"{RESULTS_FILE}: the run cannot be written as JSON: {visible(str(error))}") from error
-    if not same:
-        raise ReportError(f"{RESULTS_FILE}: the run holds what JSON cannot (NaN, a tuple): {where}")
-    return content

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.report.changes import same_change
-from pytest_imgdiff.report.data import Change, Row
+from pytest_imgdiff.report.data import Row
 from pytest_imgdiff.report.figures import thumb
-from pytest_imgdiff.report.order import worst_departure
+from pytest_imgdiff.report.overview import outcome_of, worst_departure
 from pytest_imgdiff.report.scores import differing_pixels
 from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.words import verdict_line, warned
+from pytest_imgdiff.report.words import verdict_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pytest_imgdiff.record import ComparisonRecord, ScoreRecord
-    from pytest_imgdiff.report.data import Outcome
     from pytest_imgdiff.report.figures import Pictures
 
 ANCHOR_DIGITS = 12
@@ -26,32 +21,18 @@ ANCHOR_DIGITS = 12
 NO_COLUMN = -1
 
 
-def rows_of(records: Sequence[ComparisonRecord], columns: Sequence[str], pictures: Pictures) -> Iterator[Row]:
-    """Yield a row for each record.
+def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: Pictures) -> Row:
+    """Return the row of a comparison.
+
+    Args:
+        record: of the comparison.
+        column: the number of the run that it is from; `NO_COLUMN` where runs were not merged.
+        change: the group of those that show the same change.
+        pictures: where its pictures are.
 
     Raises:
         ReportError: a picture's path leads out of the report's folder.
     """
-    numbers = {column: index for index, column in enumerate(columns)}
-    changes = same_change(records)
-    for record, change in zip(records, changes, strict=True):
-        yield _row(record, numbers.get(record.column or "", NO_COLUMN), change, pictures)
-
-
-def changes_of(rows: Sequence[Row]) -> list[Change]:
-    """Return the groups that show the same change, the largest first."""
-    sizes = Counter(row.change for row in rows if row.change is not None)
-    return [Change(name, size) for name, size in sizes.most_common() if size > 1]
-
-
-def outcome_of(record: ComparisonRecord) -> Outcome:
-    """Return whether it failed, passed with a warning, or passed."""
-    if not record.passed:
-        return "failed"
-    return "warned" if warned(record) else "passed"
-
-
-def _row(record: ComparisonRecord, column: int, change: str | None, pictures: Pictures) -> Row:
     counting = _counting_score(record)
     return Row(
         anchor=_anchor(record),

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pytest_imgdiff.report.order import worst_first
+from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, verdict_line
 
@@ -44,8 +44,8 @@ def sarif(run: RunRecord) -> bytes:
     settled it, the verdict (``missing``, ``resized``, ...); its place is the test that asked for it or, in a scan, the
     baseline.
     """
-    failures = worst_first([record for record in run.comparisons if not record.passed])[:MOST_RESULTS]
-    rules = list(dict.fromkeys(_rule_of(record) for record in failures))
+    failed = failures(run.comparisons)[:MOST_RESULTS]
+    rules = list(dict.fromkeys(_rule_of(record) for record in failed))
     log = {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -54,7 +54,7 @@ def sarif(run: RunRecord) -> bytes:
                 "tool": {"driver": _driver(run, rules)},
                 "invocations": [{"executionSuccessful": run.complete}],  # 3.20.14: it came to its end
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(record, rules) for record in failures],
+                "results": [_result(record, rules) for record in failed],
             }
         ],
     }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_imgdiff.report.companions import data_address
-from pytest_imgdiff.report.content import content_of, run_data
+from pytest_imgdiff.report.content import RunScript, details_script, shards_of
 from pytest_imgdiff.report.files import replace_file
 from pytest_imgdiff.report.inlining import inlined
-from pytest_imgdiff.report.order import in_order
 from pytest_imgdiff.report.page import PAGE_TEMPLATE, RUN_SCRIPT
-from pytest_imgdiff.report.script import literal, receiving
+from pytest_imgdiff.report.script import literal
 from pytest_imgdiff.report.templates import ASSETS, Templates, asset_text
 from pytest_imgdiff.report.view import page_view
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.report.view import PageView
 
 SELF_CONTAINED_PAGE = "report.html"
 
@@ -80,9 +81,8 @@ def write_self_contained(directory: Path, run: RunRecord, *, templates: Path | N
     shelf = Templates(templates)
     view = page_view(run, self_contained=True)
     pictures = InlinedPictures(directory)
-    content = content_of(in_order(run.comparisons), run.columns, pictures)
+    receivers = _receivers(run, view, pictures)
     page = shelf.rendered(PAGE_TEMPLATE, page=view)
-    receivers = [receiving("run", run_data(run, view, content.rows)), *content.shards]
     assets = {f"{ASSETS}/{name}": path for name, path in shelf.assets().items()}
 
     def text_of(address: str) -> str | None:
@@ -91,6 +91,17 @@ def write_self_contained(directory: Path, run: RunRecord, *, templates: Path | N
         return asset_text(assets[address]) if address in assets else None
 
     return replace_file(directory / SELF_CONTAINED_PAGE, inlined(page, text_of).encode())
+
+
+def _receivers(run: RunRecord, view: PageView, pictures: InlinedPictures) -> list[bytes]:
+    """Draw the comparisons and return the scripts that hand them to the page: first the list, then its details."""
+    details = []
+    with closing(RunScript(run, view)) as script:
+        for number, shard in enumerate(shards_of(run, pictures)):
+            details.append(details_script(number, shard))
+            for drawn in shard:
+                script.add(drawn.row)
+        return [b"".join(script.content()), *details]
 
 
 def _script(pictures: list[str], receivers: list[bytes]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
-from pytest_imgdiff.report.order import worst_first
+from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, verdict_line
 
@@ -49,10 +49,10 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
-    failures = worst_first([record for record in run.comparisons if not record.passed])
-    if failures:
+    failed = failures(run.comparisons)
+    if failed:
         room = LARGEST - len("\n\n".join(blocks).encode()) - _CLOSING
-        blocks += _failures(failures, _columns(run, failures, pictures), room)
+        blocks += _failures(failed, _columns(run, failed, pictures), room)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -116,22 +116,22 @@ class _Columns:
         return f'<img src="{address}" alt="" width="{THUMBNAIL_WIDTH}">'
 
 
-def _columns(run: RunRecord, failures: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
-    shown = any(THUMB in record.artefacts for record in failures)
+def _columns(run: RunRecord, failed: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
+    shown = any(THUMB in record.artefacts for record in failed)
     return _Columns(runs=bool(run.columns), pictures=pictures if shown else None)
 
 
-def _failures(failures: Sequence[ComparisonRecord], columns: _Columns, room: int) -> Iterator[str]:
+def _failures(failed: Sequence[ComparisonRecord], columns: _Columns, room: int) -> Iterator[str]:
     rows = [_row(columns.heads), _row(["---"] * len(columns.heads))]
     room -= sum(len(row.encode()) + 1 for row in rows)
-    for rank, record in enumerate(failures[:MOST_FAILURES]):
+    for rank, record in enumerate(failed[:MOST_FAILURES]):
         row = _row(columns.cells(record, rank))
         room -= len(row.encode()) + 1
         if room < 0:
             break
         rows.append(row)
     yield "\n".join(rows)
-    more = len(failures) - len(rows) + 2
+    more = len(failed) - len(rows) + 2
     if more:
         yield f"and {thousands(more)} more"
 

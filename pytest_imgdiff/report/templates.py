@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.text import visible
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ASSETS = "assets"
 SHIPPED_MARK = "!"
 """Before a template's name: the one that is shipped, though the user has one of this name."""
+
+_PIECE = 1000
+"""Of a template's expressions and texts; each is a few bytes."""
 
 
 def shipped_templates() -> Path:
@@ -55,12 +62,27 @@ class Templates:
         Raises:
             ReportError: a template of the user's is at fault; the message names its file and line.
         """
-        try:
+        with self._faults_told(name):
             return self._environment.get_template(name).render(**values)
+
+    def drawn(self, name: str, **values: Any) -> Iterator[bytes]:
+        """Yield the template drawn with these values, in pieces; raises as `rendered`."""
+        with self._faults_told(name):
+            stream = self._environment.get_template(name).stream(**values)
+            stream.enable_buffering(_PIECE)
+            for piece in stream:
+                yield piece.encode()
+
+    @contextmanager
+    def _faults_told(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except jinja2.TemplateSyntaxError as error:
             source = error.filename or error.name or name
             message = f"{visible(source)}:{error.lineno}: {visible(error.message or 'syntax error')}"
             raise ReportError(message) from error
+        except ReportError:  # what the template is to show could not be read
+            raise
         except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to mend
             place = self._users_place(error)
             if place is None:

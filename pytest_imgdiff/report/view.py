@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_imgdiff.report.data import Outcome
-from pytest_imgdiff.report.rows import outcome_of
+from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, summary_line
 
@@ -57,7 +56,7 @@ class PageView:
 
 def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
     """Return the page of a run."""
-    failed = sum(not record.passed for record in run.comparisons)
+    failed = overview_of(run.comparisons).outcomes["failed"]
     passed = run.comparisons and not failed and run.complete
     return PageView(
         title=visible(run.title),
@@ -87,7 +86,7 @@ def _headline(run: RunRecord, failed: int) -> str:
 
 
 def _filters(run: RunRecord) -> tuple[FilterView, ...]:
-    outcomes = Counter(outcome_of(record) for record in run.comparisons)
+    outcomes = overview_of(run.comparisons).outcomes
     verdicts = counts(run)
     return (
         *(FilterView("outcome", key, thousands(outcomes[key])) for key in OUTCOMES if outcomes[key]),

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, get_args
 
 from pytest_imgdiff.names import IDENTICAL
 from pytest_imgdiff.record import VerdictName
-from pytest_imgdiff.report.scores import is_skipped, limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.scores import limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.report.overview import Overview
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
@@ -38,32 +40,32 @@ NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
 
 def counts(run: RunRecord) -> dict[str, int]:
     """Return how many comparisons there are of every verdict, and how many ``passed`` and ``failed``."""
-    numbers = dict.fromkeys((*VERDICTS, "passed", "failed"), 0)
-    for record in run.comparisons:
-        numbers[record.verdict] += 1
-        numbers["passed" if record.passed else "failed"] += 1
-    return numbers
+    overview = overview_of(run.comparisons)
+    failed = overview.outcomes["failed"]
+    verdicts: dict[str, int] = {verdict: overview.verdicts[verdict] for verdict in VERDICTS}
+    return {**verdicts, "passed": len(run.comparisons) - failed, "failed": failed}
 
 
 def summary_line(run: RunRecord) -> str:
     """Return the run in one line: ``130 comparisons: 7 failed (6 different, 1 broken), 123 passed``."""
-    if not run.comparisons:
+    total = len(run.comparisons)
+    if not total:
         line = "no image was compared"
     else:
-        numbers = counts(run)
+        overview = overview_of(run.comparisons)
+        failed = overview.outcomes["failed"]
         parts = []
-        if numbers["failed"]:
-            parts.append(f"{thousands(numbers['failed'])} failed ({_failed_verdicts(run)})")
-        if numbers["passed"]:
-            parts.append(_passed_part(run, numbers["passed"]))
-        line = f"{counted(len(run.comparisons), 'comparison')}: {', '.join(parts)}{_skipped_part(run)}"
+        if failed:
+            parts.append(f"{thousands(failed)} failed ({_failed_verdicts(overview)})")
+        if failed < total:
+            parts.append(_passed_part(overview, total - failed))
+        line = f"{counted(total, 'comparison')}: {', '.join(parts)}{_skipped_part(overview)}"
     return line if run.complete else f"{line}; INCOMPLETE: {incompleteness(run)}"
 
 
-def _skipped_part(run: RunRecord) -> str:
+def _skipped_part(overview: Overview) -> str:
     """Return what a reader of a green line must know: rules that were left out, though as the policy allows."""
-    skipped = [record for record in run.comparisons if any(is_skipped(score) for score in record.scores)]
-    return f"; rules SKIPPED in {thousands(len(skipped))} of them" if skipped else ""
+    return f"; rules SKIPPED in {thousands(overview.skipped)} of them" if overview.skipped else ""
 
 
 def incompleteness(run: RunRecord) -> str:
@@ -71,11 +73,6 @@ def incompleteness(run: RunRecord) -> str:
     if run.unrecorded:
         return f"{thousands(len(run.unrecorded))} of what was collected did not run to the end"
     return "the run did not come to its end"
-
-
-def warned(record: ComparisonRecord) -> bool:
-    """Return whether the comparison passed although a warning limit does not hold."""
-    return record.passed and any(score.warned for score in record.scores)
 
 
 def verdict_line(record: ComparisonRecord) -> str:
@@ -247,16 +244,16 @@ def _advice_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
         yield "accept", accept
 
 
-def _failed_verdicts(run: RunRecord) -> str:
-    failed = [record.verdict for record in run.comparisons if not record.passed]
-    return ", ".join(f"{thousands(failed.count(verdict))} {verdict}" for verdict in VERDICTS if verdict in failed)
+def _failed_verdicts(overview: Overview) -> str:
+    failed = overview.failed_verdicts
+    return ", ".join(f"{thousands(failed[verdict])} {verdict}" for verdict in VERDICTS if failed[verdict])
 
 
-def _passed_part(run: RunRecord, passed: int) -> str:
-    warnings = sum(warned(record) for record in run.comparisons)
+def _passed_part(overview: Overview, passed: int) -> str:
+    warnings = overview.outcomes["warned"]
     parts = [f"{thousands(warnings)} with a warning"] if warnings else []
     # A reader of a green line must know where nothing was compared.
-    passing = [record.verdict for record in run.comparisons if record.passed and not record.written]
-    allowed = [f"{thousands(passing.count(name))} {name}" for name in ("missing", "unmatched") if name in passing]
+    nothing: tuple[VerdictName, ...] = ("missing", "unmatched")
+    allowed = [f"{thousands(overview.allowed[name])} {name}" for name in nothing if overview.allowed[name]]
     parts += [f"{' and '.join(allowed)} allowed"] if allowed else []
     return f"{thousands(passed)} passed" + (f" ({', '.join(parts)})" if parts else "")

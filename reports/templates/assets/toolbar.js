@@ -48,7 +48,10 @@
   let waiting;
   function sayCount() {
     clearTimeout(waiting);
-    waiting = setTimeout(() => imgdiff.keys.say(`${place("shown").textContent} shown`), 600);
+    waiting = setTimeout(() => {
+      const inViewer = (imgdiff.viewer?.current() ?? -1) >= 0; // where something newer has been said
+      if (!inViewer) imgdiff.keys.say(`${place("shown").textContent} shown`);
+    }, 600);
   }
 
   function toggleOutcome() {

@@ -1,0 +1,103 @@
+"""What comparisons came to, and the little of it that is kept in memory of every one of a run."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.report.scores import departure, is_skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_imgdiff.record import ComparisonRecord, VerdictName
+    from pytest_imgdiff.report.data import Outcome
+
+GRAVITY: dict[VerdictName, int] = {
+    "broken": 0,
+    "different": 1,
+    "resized": 2,
+    "missing": 3,
+    "unmatched": 4,
+    "match": 5,
+}
+"""What could not be judged hides anything; then what changed; new pictures and those gone are mostly meant."""
+_WARNED, _PASSED = 6, 7
+"""Where those stand that did not fail."""
+
+
+def outcome_of(record: ComparisonRecord) -> Outcome:
+    """Return whether it failed, passed with a warning (one of its warning limits does not hold), or passed."""
+    if not record.passed:
+        return "failed"
+    return "warned" if any(score.warned for score in record.scores) else "passed"
+
+
+def worst_departure(record: ComparisonRecord) -> float:
+    """Return how far the worst failed score is from alike, 0..1; 0 where none failed."""
+    return max((departure(score) for score in record.scores if not score.passed), default=0.0)
+
+
+class Overview:
+    """What reports ask of all comparisons of a run at once; 9 bytes are kept of each, and 4 more of some.
+
+    Args:
+        records: the comparisons, in the order of the run.
+
+    Attributes:
+        verdicts: how many comparisons there are of each verdict.
+        outcomes: how many failed, passed with a warning, and passed.
+        failed_verdicts: how many of each verdict failed.
+        allowed: how many of each verdict passed without having become a baseline.
+        skipped: how many have a rule that was left out because its model is not on this machine.
+        models: the backend and device of each model that was at work, in words.
+        marked: the numbers of those that have a fingerprint.
+    """
+
+    def __init__(self, records: Iterable[ComparisonRecord] = ()) -> None:
+        self.verdicts: Counter[VerdictName] = Counter()
+        self.outcomes: Counter[Outcome] = Counter()
+        self.failed_verdicts: Counter[VerdictName] = Counter()
+        self.allowed: Counter[VerdictName] = Counter()
+        self.skipped = 0
+        self.models: set[str] = set()
+        self.marked = array("I")
+        self._places = bytearray()
+        self._departures = array("d")
+        for record in records:
+            self.add(record)
+
+    def add(self, record: ComparisonRecord) -> None:
+        """Take the next comparison of the run into account."""
+        outcome = outcome_of(record)
+        self.outcomes[outcome] += 1
+        self.verdicts[record.verdict] += 1
+        if outcome == "failed":
+            self.failed_verdicts[record.verdict] += 1
+        elif record.written is None:
+            self.allowed[record.verdict] += 1
+        if any(is_skipped(score) for score in record.scores):
+            self.skipped += 1
+        for facts in (score.details for score in record.scores if "backend" in score.details):
+            self.models.add(f"{facts['backend']}, {facts.get('device')}")
+        if record.fingerprint is not None:
+            self.marked.append(len(self._places))
+        places = {"failed": GRAVITY[record.verdict], "warned": _WARNED, "passed": _PASSED}
+        self._places.append(places[outcome])
+        self._departures.append(worst_departure(record) if outcome == "failed" else 0.0)
+
+    def failures(self) -> array[int]:
+        """Return the numbers of the comparisons that failed, the worst first; equals keep the order of the run.
+
+        By verdict; then by how far the worst failed score is from alike (`worst_departure`).
+        """
+        failed = (number for number, place in enumerate(self._places) if place < _WARNED)
+        return array("I", sorted(failed, key=lambda number: (self._places[number], -self._departures[number])))
+
+    def order(self) -> array[int]:
+        """Return the numbers of all comparisons: those that failed, the worst first, those with a warning, the rest."""
+        order = self.failures()
+        for wanted in (_WARNED, _PASSED):
+            order.extend(number for number, place in enumerate(self._places) if place == wanted)
+        return order

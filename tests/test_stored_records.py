@@ -1,0 +1,152 @@
+"""Comparisons that lie on disk: the report is the same as of those in memory, and memory does not grow with them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from contextlib import closing
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.report import markdown, summary_line, write_report, write_results
+from pytest_imgdiff.report.data import SHARD
+from pytest_imgdiff.report.sarif import sarif
+from pytest_imgdiff.report.stored import RecordSpool
+from pytest_imgdiff.results import Collected, Finished, ResultsFolder
+from tests.report_records import different, equal, perceptual, run_of, ssim, uncompared
+
+KINDS = [
+    equal,
+    lambda name: equal(name, equal=None, scores=[perceptual(0.001, 9, warned=True, warn=0.0005)]),
+    different,
+    lambda name: different(name, scores=[perceptual(0.9)], fingerprint="2;9x9c9"),
+    lambda name: different(name, scores=[ssim(None, passed=False, details={"backend": "onnx", "device": "CPU"})]),
+    lambda name: equal(name, scores=[ssim(None, passed=True, omitted="skipped: no model")]),
+    lambda name: equal(name, verdict="missing", equal=None, scores=[]),
+    lambda name: equal(name, verdict="missing", equal=None, scores=[], written="baselines/a.png"),
+    lambda name: uncompared("broken", name),
+    lambda name: uncompared("resized", name),
+]
+
+
+def stored(records):
+    spool = RecordSpool()
+    for record in records:
+        spool.append(record)
+    return spool
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.sampled_from(KINDS), max_size=2 * SHARD + 5))
+def test_report_of_stored_comparisons_is_that_of_those_in_memory(tmp_path_factory, kinds):
+    records = [kind(f"{number}") for number, kind in enumerate(kinds)]
+    in_memory = run_of(*records, run="a run")
+    folders = [tmp_path_factory.mktemp(name) for name in ("memory", "disk")]
+    write_report(folders[0], in_memory)
+
+    with closing(stored(records)) as spool:
+        on_disk = msgspec.structs.replace(in_memory, comparisons=spool)
+        write_report(folders[1], on_disk)
+
+        assert list(spool) == records
+        assert spool[1:3] == records[1:3]
+        assert summary_line(on_disk) == summary_line(in_memory)
+        assert markdown(on_disk, pictures="") == markdown(in_memory, pictures="")
+        assert sarif(on_disk) == sarif(in_memory)
+    assert contents(folders[1]) == contents(folders[0])
+
+
+def peak(tmp_path, count):
+    """Return the most memory that a report of so many comparisons takes on its way, in bytes."""
+    tracemalloc.start()
+    try:
+        with closing(RecordSpool()) as spool:
+            for number in range(count):
+                spool.append(different(f"{number}") if number % 10 == 0 else equal(f"{number}"))
+            write_report(tmp_path, run_of(comparisons=spool, run="a run"))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_comparisons(tmp_path):
+    peak(tmp_path / "first", 20)  # whatever is imported and compiled
+    few, many = (peak(tmp_path / str(count), count) for count in (4000, 8000))  # what is smaller stays in memory
+
+    assert (many - few) / 4000 < 100  # bytes for each; a record takes 3000
+
+
+LINES = st.lists(st.tuples(st.sampled_from(["gw0", "gw1", "main"]), st.sampled_from("abcde"), st.integers(0, 9)))
+
+
+@settings(deadline=None)
+@given(LINES)
+def test_of_what_was_compared_again_the_last_counts_in_the_place_of_the_first(tmp_path_factory, lines):
+    report = tmp_path_factory.mktemp("report") / "report"
+    processes = {process: ResultsFolder(report, "run", process) for process in ("gw0", "gw1", "main")}
+    for folder in processes.values():
+        folder.append(Collected(["a"]))
+    for process, name, seconds in lines:
+        processes[process].append(different(name, seconds=seconds, passed=seconds > 4))
+    for folder in processes.values():
+        folder.close()
+
+    expected = {}
+    for process in processes:  # files are read in the order of their names
+        for own, name, seconds in lines:
+            if own == process:
+                expected[name] = different(name, seconds=seconds, passed=seconds > 4)
+    merged = processes["main"].merge()
+    with closing(merged.lines):
+        assert list(merged.records) == list(expected.values())
+        assert merged.records.overview.outcomes["failed"] == sum(not record.passed for record in expected.values())
+        write_results(report, run_of(comparisons=merged.records))
+    assert (report / "results.json").read_bytes() == write_results(
+        report / "again", run_of(*expected.values())
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"), [(lambda file: file.truncate(40), "cut short"), (lambda file: file.write(b"#" * 40), "changed")]
+)
+def test_lines_that_are_no_longer_what_they_were_are_told(tmp_path, damage, told):
+    folder = ResultsFolder(tmp_path / "report", "run")
+    folder.append(different("a"))
+    merged = folder.merge()
+    (path,) = tmp_path.glob("report/records/run/*.jsonl")
+    with path.open("rb+") as file:
+        damage(file)
+
+    with closing(merged.lines), pytest.raises(ReportError, match=told):
+        write_report(tmp_path / "report", run_of(comparisons=merged.records))
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_half_a_line_is_no_comparison(tmp_path):
+    folder = ResultsFolder(tmp_path / "report", "run")
+    folder.append(Collected(["a", "b"]))
+    folder.append(different("a"))
+    folder.append(Finished("a"))
+    folder.append(different("b"))
+    folder.close()
+    (path,) = tmp_path.glob("report/records/run/*.jsonl")
+    path.write_bytes(path.read_bytes()[:-30])
+
+    merged = folder.merge()
+    with closing(merged.lines):
+        assert [record.name for record in merged.records] == ["a"]
+        assert (merged.torn, merged.unrecorded) == (1, ["b"])
+
+
+def test_what_json_cannot_hold_is_told_when_it_is_recorded(tmp_path):
+    with closing(RecordSpool()) as spool, pytest.raises(ReportError, match="comparison 'a': holds what JSON cannot"):
+        spool.append(different("a", scores=[ssim(float("nan"))]))
+    with pytest.raises(ReportError, match="comparison 'a': holds what JSON cannot"):
+        ResultsFolder(tmp_path / "report", "run").append(different("a", scores=[ssim(float("nan"))]))
