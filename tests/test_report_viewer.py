@@ -12,6 +12,7 @@ from tests.report_records import HOSTILE_NAMES, different, run_of
 from tests.viewer_pages import (
     PLACES,
     address,
+    await_pictures,
     on_screen,
     open_at,
     open_viewer,
@@ -200,6 +201,7 @@ def test_pictures_stay_in_place_when_the_view_is_changed(open_viewer):
 
     for key in "34567":
         page.keyboard.press(key)
+        await_pictures(page)
         assert page.evaluate(PLACES)[0] == before[0]
 
 

@@ -96,12 +96,17 @@ def open_viewer(open_at, report) -> Callable[..., Page]:
         anchor = page.evaluate("(name) => imgdiff.run.rows.find((row) => row.name === name).anchor", name)
         page.evaluate("(values) => imgdiff.state.set(values, true)", {"open": anchor, "view": view})
         page.wait_for_function("(name) => imgdiff.viewing.subject?.row.name === name", arg=name)
-        page.wait_for_function(
-            "() => [...document.querySelectorAll('#viewer .layer img')].every((image) => image.complete)"
-        )
+        await_pictures(page)
         return page
 
     return opened
+
+
+def await_pictures(page: Page) -> None:
+    """Wait until the pictures of the view are loaded, as they are anew when another view is chosen."""
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#viewer .layer img')].every((image) => image.complete)"
+    )
 
 
 def shot(page: Page, selector: str = ".pane-window") -> NDArray[np.uint8]:
