@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.judging import judge, judge_equal
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.views import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WORTH_A_THREAD = 64 * 1024
 """Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
+_DEFAULT = Policy()
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 
@@ -61,10 +62,12 @@ def compare(
         msg = f"{name}: there is neither an expected nor an actual picture"
         raise ImgdiffError(msg)
     started = time.perf_counter()
-    policy = Policy() if policy is None else policy
+    policy = _DEFAULT if policy is None else policy
     registry = registry or Registry()
     # What cannot be followed is told whatever the pictures are, equal ones too.
-    check_policy(policy, registry)
+    if policy is not registry.followed:  # most pictures of a run have one policy
+        check_policy(policy, registry)
+        registry.followed = policy
     reading = _Reading(policy, registry, root, at_once=at_once)
     comparison = _compared(name, expected, actual, reading)
     return replace(comparison, seconds=time.perf_counter() - started)
@@ -133,14 +136,7 @@ class _Reading:
     def _outcomes_at_once(
         self, expected: images.Source | None, actual: images.Source | None
     ) -> list[tuple[Image, ...] | BrokenImageError]:
-        found: list[tuple[Image, ...] | BrokenImageError] = []
-        other = threading.Thread(target=lambda: found.append(self._outcome(expected)), name="imgdiff-decode")
-        other.start()
-        mine = self._outcome(actual)
-        other.join()
-        if not found:  # whatever went wrong there that is no broken image goes wrong here, where it is heard
-            found.append(self._outcome(expected))
-        return [found[0], mine]
+        return list(side_by_side(lambda: self._outcome(expected), lambda: self._outcome(actual)))
 
     def _outcome(self, source: images.Source | None) -> tuple[Image, ...] | BrokenImageError:
         if source is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@runtime_checkable
 class Rows(Protocol):
     """The pixels of a picture, row by row as they are asked for."""
 
@@ -91,8 +90,8 @@ class Image:
         """What decodes them row by row, if that is how they are decoded."""
         self._decode: Callable[[], Pixels] | None = None
         self._pixels: Pixels | None = None
-        if isinstance(pixels, Rows):
-            self.stored = pixels
+        if hasattr(pixels, "unlike"):  # to ask whether it is a `Rows` takes as long as to read a small file
+            self.stored = cast("Rows", pixels)
         elif callable(pixels):
             self._decode = pixels
         else:

@@ -159,15 +159,16 @@ def _in_squares(values: NDArray[Any], side: int, bands: Numbers) -> NDArray[Any]
     return padded.reshape(bands.size * side, -1).view(word).reshape(bands.size, side, across)
 
 
-_ENDS = np.array([((bits & -bits).bit_length() - 1, bits.bit_length()) for bits in range(1 << BLOCKS[0])], np.intp)
+_SETS = range(1 << BLOCKS[0])
+_FIRST = np.array([max(0, (places & -places).bit_length() - 1) for places in _SETS], np.uint8)
+_BEHIND = np.array([places.bit_length() for places in _SETS], np.uint8)
 """For each set of places, as bits, its first place and the one behind its last."""
 
 
-def _ends(true: Mask) -> tuple[Numbers, Numbers]:
+def _ends(true: Mask) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return, for each row of a few values, the first place that is true, and the one behind the last."""
     bits = functools.reduce(np.bitwise_or, [column << place for place, column in enumerate(true.view(np.uint8).T)])
-    first, behind = _ENDS.T[:, bits]
-    return first, behind
+    return _FIRST.take(bits), _BEHIND.take(bits)
 
 
 def _bytes(words: NDArray[Any], count: int) -> NDArray[np.uint8]:

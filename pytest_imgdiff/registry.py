@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_imgdiff.model import Metric
+    from pytest_imgdiff.model import Metric, Policy
     from pytest_imgdiff.record import RunRecord
 
 ENTRY_POINT_GROUP = "imgdiff"
@@ -56,6 +56,8 @@ class Registry:
                 self._register(plugin)
         self._classes = self._collect()
         self._made: dict[tuple[str, str], Metric] = {}
+        self.followed: Policy | None = None
+        """The policy that was last found to be one that can be followed with these metrics."""
 
     def _register(self, plugin: object) -> None:
         try:

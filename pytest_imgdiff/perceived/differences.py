@@ -139,7 +139,9 @@ def _judged(
     for candidates in chunks:
         delta = _deltas(first, second, candidates, limit)
         beyond = delta > limit
-        differing, delta = candidates[beyond], delta[beyond]
+        differing = candidates
+        if not beyond.all():
+            differing, delta = candidates[beyond], delta[beyond]
         if antialiasing == "ignore":
             left_out = smoothed(first, second, differing)
             antialiased += int(np.count_nonzero(left_out))
