@@ -207,11 +207,18 @@ def _groups(pieces: _Pieces, distance: int) -> Numbers:
     np.cumsum(paint, axis=0, out=paint)
     np.cumsum(paint, axis=1, out=paint)
     _, labels = cv2.connectedComponents((paint > 0).view(np.uint8), connectivity=8)
-    _, groups = np.unique(labels[top, left], return_inverse=True)
-    return groups.astype(np.intp)
+    return _ranks(labels[top, left])
 
 
 def _compressed(starts: Numbers, stops: Numbers) -> tuple[Numbers, Numbers]:
     """Return the half-open intervals between the ranks of their ends: they overlap, touch or lie apart as before."""
-    _, ranks = np.unique(np.concatenate([starts, stops]), return_inverse=True)
+    ranks = _ranks(np.concatenate([starts, stops]))
     return ranks[: starts.size], ranks[starts.size :]
+
+
+def _ranks(values: NDArray[Any]) -> Numbers:
+    """Return the rank, from 0, that each of these numbers (none below 0) has among those that there are."""
+    present = np.zeros(int(values.max()) + 1, np.bool_)
+    present[values] = True
+    ranks: Numbers = np.cumsum(present)[values] - 1
+    return ranks

@@ -117,5 +117,6 @@ class _Outlines:
         patches = np.flatnonzero(near)
         for begin, end in zip(self._begins[SCANNED:], self._ends[SCANNED:], strict=True):
             patches = patches[(begin[patches] <= end[largest]) & (end[patches] >= begin[largest])]
-        found: list[int] = np.unique(patches // self._each).tolist()
-        return found
+        found = patches // self._each
+        distinct: list[int] = found[np.diff(found, prepend=-1) > 0].tolist()
+        return distinct

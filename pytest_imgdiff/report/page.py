@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,9 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
 
     The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds every comparison
     without scripts, and is what one prints. The pictures that the records name are expected below the directory;
-    those of the failures are written once more as scripts, so that the page may tell colours. Nothing takes its place
-    before everything is drawn, and ``index.html`` comes last. What is drawn is put aside on disk: memory does not grow
-    with it.
+    those of the failures are written once more as scripts, beside them, so that the page may tell colours. Nothing else
+    takes its place before everything is drawn, and ``index.html`` comes last. What is drawn is put aside on disk:
+    memory does not grow with it.
 
     Args:
         directory: the report's folder; made where it is missing.
@@ -56,9 +57,11 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     page = shelf.rendered(PAGE_TEMPLATE, page=view)
     assets = {name: asset_bytes(path) for name, path in shelf.assets().items() if not name.startswith(SERVERS_OWN)}
     companions = companions_of(directory, in_order(run.comparisons))
-    with Staged() as staged:
+    with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as beside:
+        # Most of its time is the disk's, which can have it while the rest is drawn.
+        copying = beside.submit(write_companions, directory, companions)
         shards = _draw(staged, directory, run, view, LinkedPictures(companions), shelf)
-        write_companions(directory, companions)
+        copying.result()
         for name, asset in assets.items():
             replace_derived(directory / ASSETS / name, asset)
         staged.put()
