@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.config.yaml_source import parse_yaml
 from pytest_imgdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
                 raise ConfigError(f"{option} {assignment}: {folder} was set to {place!r} before; give one or the other")
         if last in place:
             raise ConfigError(f"{option} {assignment}: {key} is set twice; give it once")
+        from pytest_imgdiff.config.yaml_source import parse_yaml  # most command lines set nothing
+
         place[last] = parse_yaml(value, f"{option} {key}").root.value
     return mapping
 

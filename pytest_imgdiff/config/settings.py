@@ -16,7 +16,6 @@ from pytest_imgdiff.config.layout import layout_mistake
 from pytest_imgdiff.config.origin import CallOrigin
 from pytest_imgdiff.config.reading import label_of, read_text
 from pytest_imgdiff.config.values import plain
-from pytest_imgdiff.config.yaml_source import parse_yaml
 from pytest_imgdiff.model import Policy
 
 if TYPE_CHECKING:
@@ -168,6 +167,8 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     if path is None:
         fields, origin = FileFields(), CallOrigin("the defaults")
         return _settings(None, Path.cwd() / (folder or ""), fields, metrics, origin)
+    from pytest_imgdiff.config.yaml_source import parse_yaml  # not every run has a file, and PyYAML takes its time
+
     source = parse_yaml(read_text(path), label_of(path))
     data = {} if source.root.value is None else source.root.value
     fields = convert(data, FileFields, source, ())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-import PIL.Image
-
 from pytest_imgdiff.images.png_chunks import SIGNATURE
 
 if TYPE_CHECKING:
@@ -32,6 +30,8 @@ def decoded_size(path: Path | None) -> int:
             if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
                 _, width, height, depth = _HEADER.unpack(start)
                 return _size(width, height, 2 if depth == _DEEP else 1)
+            import PIL.Image  # PNGs do without
+
             file.seek(0)
             with PIL.Image.open(file, formats=_FORMATS) as picture:
                 deep = picture.mode.startswith(("I", "F"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-import PIL.Image
 
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
 from pytest_imgdiff.image import Image
@@ -20,6 +20,7 @@ from pytest_imgdiff.names import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import PIL.Image
     from numpy.typing import NDArray
 
     Load = Callable[[object], object | None]
@@ -129,8 +130,9 @@ def _read_value(source: object, root: Path | None) -> Source:
         except UnreadableError as error:
             raise UnreadableError(error.cause, "array") from None
         return Source("array", "array", pixels=pixels, mode=mode)
-    if isinstance(source, PIL.Image.Image):
-        return Source("PIL image", _file_name(source, "filename", root) or "PIL image", picture=source)
+    picture = _pil_image(source)
+    if picture is not None:
+        return Source("PIL image", _file_name(picture, "filename", root) or "PIL image", picture=picture)
     if isinstance(source, Figure):
         try:
             return Source("figure", "figure", data=saved_figure(source))
@@ -144,6 +146,12 @@ def _read_value(source: object, root: Path | None) -> Source:
         "a figure, or an object that an imgdiff_load hook takes",
         type(source).__name__,
     )
+
+
+def _pil_image(source: object) -> PIL.Image.Image | None:
+    """Return the source if it is a PIL image; where there is one, Pillow was imported."""
+    pillow = sys.modules.get("PIL.Image")
+    return source if pillow is not None and isinstance(source, pillow.Image) else None
 
 
 def _file_name(source: object, attribute: str, root: Path | None) -> str | None:
