@@ -56,8 +56,9 @@ class StoredRows:
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``: (bottom - top, width, 4), read-only."""
         with self._taking:
-            missing = np.flatnonzero(~self._done[top:bottom])
-            if missing.size:
+            done = self._done[top:bottom]
+            if not done.all():
+                missing = np.flatnonzero(~done)
                 self._make(top + int(missing[0]), top + int(missing[-1]) + 1)
         rows = self._pixels[top:bottom]
         rows.flags.writeable = False

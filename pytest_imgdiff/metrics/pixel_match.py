@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, strips
+from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, strips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class PixelMatch:
         limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)
         heat = np.zeros(expected.shape[:2], np.uint8)
         for rows in strips(expected):
-            if cv2.norm(expected[rows], actual[rows], cv2.NORM_INF) > limit:
+            if largest_difference(expected[rows], actual[rows]) > limit:
                 peak = _largest_channel(cv2.absdiff(expected[rows], actual[rows]))
                 scaled = peak if peak.dtype == np.uint8 else np.ceil(peak / level).clip(0, 255).astype(np.uint8)
                 heat[rows] = np.where(peak > limit, scaled, np.uint8(0))

@@ -17,7 +17,7 @@ import numpy as np
 
 from pytest_imgdiff.perceived.raster import Raster, Y, difference, luma, pattern
 from pytest_imgdiff.perceived.smoothing import smoothed
-from pytest_imgdiff.views import are_opaque, differing_rows, grown, on_idle_cores, strips
+from pytest_imgdiff.views import are_opaque, differing_rows, grown, largest_difference, on_idle_cores, strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -164,7 +164,7 @@ def _candidates(expected: Pixels, actual: Pixels, harmless: float, part: slice, 
     limit = harmless if expected.dtype.kind == "f" else int(harmless)
     for strip in strips(expected[part], strip_bytes):
         rows = slice(part.start + strip.start, part.start + strip.stop)
-        if cv2.norm(expected[rows], actual[rows], cv2.NORM_INF) <= limit:
+        if largest_difference(expected[rows], actual[rows]) <= limit:
             continue
         beyond = cv2.absdiff(expected[rows], actual[rows]) > limit
         any_channel = beyond.reshape(-1, 4).view(np.uint32)[:, 0] != 0
