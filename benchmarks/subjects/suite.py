@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.attempts import attempted
-from benchmarks.commands import scan
+from benchmarks.commands import compare, scan
 from benchmarks.duels import fought
 from benchmarks.goals import goal
 from benchmarks.processes import Command
@@ -55,6 +55,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         yield from _done(bench, few, note)
     if bench.wanted("suite/memory") and more:
         yield attempted("suite/memory", lambda: _memory(bench, few, more[0]))
+        yield attempted("suite/memory-compare", lambda: _memory_of_compare(bench, few, more[0]))
     if bench.wanted("suite/import"):
         yield attempted("suite/import", lambda: _import(bench))
 
@@ -97,9 +98,23 @@ def _memory(bench: Bench, few: int, many: int) -> Row:
     """Return what each further pair takes, beside what each further item of pytest's own takes, in kB."""
     ours = [scan(bench, *_sides(bench, count)).run()[1] for count in (few, many)]
     theirs = [_idle(bench, count).run()[1] for count in (few, many)]
-    growth = [1000 * (large - small) / (many - few) for small, large in (ours, theirs)]
-    note = f"{ours[0]:.0f} MB at {few} pairs, {ours[1]:.0f} MB at {many}"
-    return Row(goal("suite/memory"), growth[:1], growth[1:], note=note)
+    growth = [_growth(few, many, figures) for figures in (ours, theirs)]
+    return Row(goal("suite/memory"), growth[:1], growth[1:], note=_peaks(few, many, ours))
+
+
+def _memory_of_compare(bench: Bench, few: int, many: int) -> Row:
+    report = bench.scratch / "compare-report"
+    figures = [compare(bench, *_sides(bench, count), "--quiet", "--report", report).run()[1] for count in (few, many)]
+    return Row(goal("suite/memory-compare"), [_growth(few, many, figures)], note=_peaks(few, many, figures))
+
+
+def _growth(few: int, many: int, figures: list[float]) -> float:
+    """Return kilobytes a pair, of the megabytes that few and many of them take."""
+    return 1000 * (figures[1] - figures[0]) / (many - few)
+
+
+def _peaks(few: int, many: int, figures: list[float]) -> str:
+    return f"{figures[0]:.0f} MB at {few} pairs, {figures[1]:.0f} MB at {many}"
 
 
 def _idle(bench: Bench, count: int) -> Command:
