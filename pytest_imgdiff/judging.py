@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -260,14 +260,15 @@ def _omitted(rule: Rule, metric: Metric, why: str) -> Score:
 def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
     for metric in _mask_metrics(comparison, bench.registry):
         try:
-            heat = bench.measure(metric).heat
+            result = bench.measure(metric)
         except (MetricError, ModelUnavailableError):
             continue  # the score says why; another metric may still show where they differ
-        if heat is None:
+        if result.heat is None:
             continue
-        mask = difference_mask(heat, "otsu" if metric.heat_threshold == "otsu" else "zero")
+        threshold: Literal["otsu", "zero"] = "otsu" if metric.heat_threshold == "otsu" else "zero"
+        mask = difference_mask(result.heat, threshold, result.heated)
         if mask.any():
-            regions = find_regions(mask, heat, comparison.policy.regions)
+            regions = find_regions(mask, result.heat, comparison.policy.regions, result.heated)
             comparison = replace(
                 comparison,
                 mask=mask,

@@ -180,6 +180,7 @@ class MetricResult:
         details: further JSON-ready facts, shown in the report. A metric that counts pixels names
             its count ``pixels``: the limit ``max_pixels`` is held against it.
         drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
+        heated: bands of rows, from the top, beyond which the heat is 0; None where it may be anywhere.
     """
 
     value: float
@@ -187,6 +188,7 @@ class MetricResult:
     heat: Heat | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     drawings: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    heated: tuple[slice, ...] | None = None
 
 
 class Metric(Protocol):

@@ -13,6 +13,8 @@ from pytest_imgdiff.model import Box, Region
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from pytest_imgdiff.model import Heat, Mask, RegionSettings
@@ -25,7 +27,7 @@ BLOCKS = (4, 2, 1)
 _LARGEST_WORD = 8
 
 
-def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"]) -> Mask:
+def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], heated: Sequence[slice] | None = None) -> Mask:
     """Return (height, width), true where the pictures differ.
 
     Args:
@@ -33,9 +35,10 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"]) -> Mask:
         threshold: ``zero``: whatever is above 0 differs. ``otsu``: whatever is above the threshold of Otsu, "A
             threshold selection method from gray-level histograms", 1979, differs; the heat is scaled so that its
             largest value is 255 first, and heat of one value only differs everywhere or nowhere.
+        heated: bands of rows beyond which the heat is 0; anywhere where omitted. No others are looked at.
     """
     if threshold == "zero":
-        return heat > 0
+        return heat > 0 if heated is None else _above_zero(heat, heated)
     largest = float(heat.max())
     if largest <= 0:
         return np.zeros(heat.shape, np.bool_)
@@ -45,7 +48,16 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"]) -> Mask:
     return mask
 
 
-def find_regions(mask: Mask, heat: Heat | None, settings: RegionSettings) -> tuple[Region, ...]:
+def _above_zero(heat: Heat, heated: Sequence[slice]) -> Mask:
+    mask = np.zeros(heat.shape, np.bool_)  # no memory before it is written
+    for band in heated:
+        np.greater(heat[band], 0, out=mask[band])
+    return mask
+
+
+def find_regions(
+    mask: Mask, heat: Heat | None, settings: RegionSettings, heated: Sequence[slice] | None = None
+) -> tuple[Region, ...]:
     """Return the regions of a difference mask: largest area first, then from the top, then from the left.
 
     Each pixel is a region to begin with. Two regions are near when at most ``settings.merge_distance`` pixels lie
@@ -56,9 +68,10 @@ def find_regions(mask: Mask, heat: Heat | None, settings: RegionSettings) -> tup
         mask: (height, width).
         heat: as the mask; gives each region its peak, which is 1 without it.
         settings: the distance, and how small a region is left out.
+        heated: bands of rows, from the top, beyond which nothing is true; anywhere where omitted.
     """
     distance = settings.merge_distance
-    regions = _Pieces.of(mask, heat, distance)
+    regions = _Pieces.of(mask, heat, distance, [slice(0, len(mask))] if heated is None else heated)
     if not regions.area.size:
         return ()
     groups = _groups(regions, distance)
@@ -86,13 +99,13 @@ class _Pieces:
     peak: NDArray[np.float64]
 
     @classmethod
-    def of(cls, mask: Mask, heat: Heat | None, distance: int) -> _Pieces:
+    def of(cls, mask: Mask, heat: Heat | None, distance: int, heated: Sequence[slice]) -> _Pieces:
         """Find sets of pixels that this distance joins in any case: 8-connected ones on a reduced mask.
 
         Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them.
         """
         side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
-        bands = _not_empty(mask, side)
+        bands = _not_empty(mask, side, heated)
         if not bands.size:
             none = np.empty(0, np.intp)
             return cls(none, none, none, none, none, np.empty(0))
@@ -100,7 +113,9 @@ class _Pieces:
         reduced = np.zeros((bands[-1] - bands[0] + 1, squares.shape[2]), np.bool_)
         reduced[bands - bands[0]] = squares.any(axis=1)
         _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
-        rows, columns = np.nonzero(reduced)
+        places = np.flatnonzero(reduced)  # one number for each is found several times as fast as two
+        rows = places // reduced.shape[1]
+        columns = places - rows * reduced.shape[1]
         numbers = np.searchsorted(bands, rows + bands[0])
         words = squares[numbers, :, columns]  # of each square that is not empty a word for each of its rows
         above, below = _ends(words != 0)
@@ -131,9 +146,10 @@ class _Pieces:
         )
 
 
-def _not_empty(mask: Mask, side: int) -> Numbers:
+def _not_empty(mask: Mask, side: int, heated: Sequence[slice]) -> Numbers:
     """Return, in ascending order, the numbers of the bands of ``side`` rows in which anything is true."""
-    rows = np.flatnonzero(mask.any(axis=1)) // side
+    found = [np.flatnonzero(mask[rows].any(axis=1)) + rows.start for rows in heated]
+    rows = np.concatenate([np.empty(0, np.intp), *found]) // side
     return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
 
 

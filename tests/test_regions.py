@@ -90,6 +90,20 @@ def test_regions_are_those_found_by_walking_the_pixels(heat, settings_, as_float
     assert [(-r.area, r.box.y, r.box.x) for r in found] == [(-r.area, r.box.y, r.box.x) for r in expected]
 
 
+@given(heat=heats(), settings_=region_settings, data=st.data())
+@settings(deadline=None)
+def test_bands_beyond_which_there_is_no_heat_change_nothing(heat, settings_, data):
+    warm = np.flatnonzero(heat.any(axis=1))
+    spread = data.draw(st.integers(0, 3))
+    rows = sorted({row + step for row in warm for step in range(-spread, spread + 1)} & set(range(len(heat))))
+    starts = [row for row in rows if row - 1 not in rows]
+    bands = [slice(start, next(row for row in range(start, len(heat) + 1) if row not in rows)) for start in starts]
+
+    mask = difference_mask(heat, "zero", bands)
+    assert np.array_equal(mask, heat > 0)
+    assert find_regions(mask, heat, settings_, bands) == find_regions(mask, heat, settings_)
+
+
 @given(mask=arrays(np.bool_, (12, 14)), distance=st.integers(0, 3))
 @settings(max_examples=200, deadline=None)
 def test_noise_is_grouped_as_by_walking_the_pixels(mask, distance):

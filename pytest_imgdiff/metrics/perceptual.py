@@ -57,4 +57,4 @@ class Perceptual:
         found = find_differences_in_rows(expected, actual, self.threshold, antialiasing=self.antialiasing)
         value = found.pixels / compared_pixels(expected, ignore)
         details = {"pixels": found.pixels, "antialiased": found.antialiased}
-        return MetricResult(value, self.unit, heat=found.heat, details=details)
+        return MetricResult(value, self.unit, heat=found.heat, details=details, heated=found.heated)

@@ -51,11 +51,16 @@ _WHITE: Colour = (255.0, 255.0, 255.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Differences:
-    """Where two pictures differ perceptibly: the heat, and the counts of differing and of anti-aliased pixels."""
+    """Where two pictures differ perceptibly: the heat, and the counts of differing and of anti-aliased pixels.
+
+    Attributes:
+        heated: bands of rows beyond which the heat is 0; None where it may be anywhere.
+    """
 
     heat: NDArray[np.uint8]
     pixels: int
     antialiased: int
+    heated: tuple[slice, ...] | None = None
 
 
 def find_differences_in_rows(
@@ -80,11 +85,12 @@ def find_differences_in_rows(
     for band, window in zip(bands, windows, strict=True):
         one, two = (image.rows(window.start, window.stop) for image in (expected, actual))
         rows = slice(band.start - window.start, band.stop - window.start)
-        found = find_differences(one, two, threshold, opaque=True, antialiasing=antialiasing, rows=rows)
-        heat[band] = found.heat[rows]
+        found = find_differences(
+            one, two, threshold, opaque=True, antialiasing=antialiasing, rows=rows, heat=heat[window]
+        )
         pixels += found.pixels
         antialiased += found.antialiased
-    return Differences(heat, pixels, antialiased)
+    return Differences(heat, pixels, antialiased, bands)
 
 
 def _are_opaque(image: Image, windows: Sequence[slice]) -> bool:
@@ -100,6 +106,7 @@ def find_differences(
     antialiasing: AntiAliasing = "ignore",
     strip_bytes: int = _SEARCHED_BYTES,
     rows: slice | None = None,
+    heat: NDArray[np.uint8] | None = None,
 ) -> Differences:
     """Judge every pixel of two (height, width, 4) arrays of equal shape and dtype.
 
@@ -111,19 +118,20 @@ def find_differences(
         antialiasing: as in `Perceptual`.
         strip_bytes: how much of a picture is searched for candidates at once; the result does not depend on it.
         rows: which rows to judge, all where omitted; others are looked at as neighbours only.
+        heat: (height, width) zeros to write the heat into; the like are made where omitted.
     """
     limit = LARGEST_DELTA * threshold * threshold
     first, second = Raster.of(expected, opaque=opaque), Raster.of(actual, opaque=opaque)
-    heat = np.zeros(expected.shape[:2], np.uint8)
+    levels = np.zeros(expected.shape[:2], np.uint8) if heat is None else heat
     judged_rows = slice(0, len(expected)) if rows is None else rows
 
     def judged(part: slice) -> tuple[int, int]:
         span = slice(judged_rows.start + part.start, judged_rows.start + part.stop)
         found = _candidates(expected, actual, _harmless(limit, first), span, strip_bytes)
-        return _judged(first, second, _chunks(found), limit, heat.reshape(-1), antialiasing)
+        return _judged(first, second, _chunks(found), limit, levels.reshape(-1), antialiasing)
 
     counts = on_idle_cores(judged, expected[judged_rows], _WORTH_A_THREAD)
-    return Differences(heat, *(sum(column) for column in zip(*counts, strict=True)))
+    return Differences(levels, *(sum(column) for column in zip(*counts, strict=True)))
 
 
 def _judged(
