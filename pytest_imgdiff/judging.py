@@ -192,6 +192,9 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     if result.heat is not None and not _is_heat(result.heat, image):
         msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"
         raise MetricError(msg)
+    if result.heated is not None and not _are_bands(result.heated, image.size[1]):
+        msg = f"the metric {metric.name} returned bands of heat that are no slices of its rows, from the top"
+        raise MetricError(msg)
     return replace(result, value=value, unit=str(result.unit), details=dict(result.details))
 
 
@@ -205,6 +208,14 @@ def _number(value: object) -> float:
 def _is_heat(heat: object, image: Image) -> bool:
     shape = image.size[::-1]
     return isinstance(heat, np.ndarray) and heat.shape == shape and heat.dtype in (np.uint8, np.float32)
+
+
+def _are_bands(bands: object, height: int) -> bool:
+    if not isinstance(bands, (tuple, list)) or not all(isinstance(band, slice) for band in bands):
+        return False
+    ends = [end for band in bands for end in (band.start, band.stop)]
+    whole = all(isinstance(end, (int, np.integer)) for end in ends) and all(band.step is None for band in bands)
+    return whole and ends == sorted(ends) and all(0 <= end <= height for end in ends)
 
 
 def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
