@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +22,7 @@ from pytest_imgdiff.report.stored import RecordSpool
 from pytest_imgdiff.results import Collected, Finished, ResultsFolder
 from tests.report_records import different, equal, perceptual, run_of, ssim, uncompared
 
+ROOT = Path(__file__).parent.parent
 KINDS = [
     equal,
     lambda name: equal(name, equal=None, scores=[perceptual(0.001, 9, warned=True, warn=0.0005)]),
@@ -143,6 +148,25 @@ def test_half_a_line_is_no_comparison(tmp_path):
     with closing(merged.lines):
         assert [record.name for record in merged.records] == ["a"]
         assert (merged.torn, merged.unrecorded) == (1, ["b"])
+
+
+FULL_DISK = """
+import resource
+from pytest_imgdiff.report.stored import RecordSpool
+from tests.report_records import different
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+spool = RecordSpool()
+for number in range(10_000):
+    spool.append(different(f"{number}"))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit to the size of a file that a process may set")
+def test_full_disk_of_temporary_files_is_told():
+    run = subprocess.run([sys.executable, "-c", FULL_DISK], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 1
+    assert "ReportError: the results cannot be put aside among the temporary files: File too large" in run.stderr
 
 
 def test_what_json_cannot_hold_is_told_when_it_is_recorded(tmp_path):
