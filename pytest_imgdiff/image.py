@@ -90,7 +90,7 @@ class Image:
         """What decodes them row by row, if that is how they are decoded."""
         self._decode: Callable[[], Pixels] | None = None
         self._pixels: Pixels | None = None
-        if hasattr(pixels, "unlike"):  # to ask whether it is a `Rows` takes as long as to read a small file
+        if hasattr(pixels, "unlike"):  # `isinstance` of a protocol looks at every attribute, for every picture
             self.stored = cast("Rows", pixels)
         elif callable(pixels):
             self._decode = pixels

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, overload
+from typing import IO, TYPE_CHECKING, TypeVar, overload
 
 from pytest_imgdiff.errors import ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+T = TypeVar("T")
+
 _SMALL = 1 << 20
 """Bytes; what is smaller as a whole never leaves the memory."""
 
 
-class Lines(Sequence[bytes]):
+class OnDemand(Sequence[T]):
+    """A sequence whose items are made, or read, when they are asked for."""
+
+    @abstractmethod
+    def item(self, number: int) -> T:
+        """Return the item of this number, which is at least 0 and below the length."""
+
+    @overload
+    def __getitem__(self, number: int) -> T: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[T]: ...
+
+    def __getitem__(self, number: int | slice) -> T | list[T]:
+        """Return an item, or a list of some."""
+        chosen = range(len(self))[number]
+        return self.item(chosen) if isinstance(chosen, int) else [self.item(each) for each in chosen]
+
+
+class Lines(OnDemand[bytes]):
     """Lines of files that are open.
 
     Attributes:
@@ -57,26 +79,18 @@ class Lines(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    @overload
-    def __getitem__(self, number: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[bytes]: ...
-
-    def __getitem__(self, number: int | slice) -> bytes | list[bytes]:
+    def item(self, number: int) -> bytes:
         """Read a line.
 
         Raises:
             ReportError: its file is shorter than it was.
             OSError: it cannot be read.
         """
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
         file = self.files[self._files[number]]
         file.seek(self._starts[number])
         line = file.read(self._lengths[number])
         if len(line) != self._lengths[number]:
-            raise ReportError("the results were cut short while they were read")
+            raise ReportError(f"{file.name}: cut short while the report was drawn; give each run a folder of its own")
         return line
 
 

@@ -113,7 +113,7 @@ class _Pieces:
         reduced = np.zeros((bands[-1] - bands[0] + 1, squares.shape[2]), np.bool_)
         reduced[bands - bands[0]] = squares.any(axis=1)
         _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
-        places = np.flatnonzero(reduced)  # one number for each is found several times as fast as two
+        places = np.flatnonzero(reduced)
         rows = places // reduced.shape[1]
         columns = places - rows * reduced.shape[1]
         numbers = np.searchsorted(bands, rows + bands[0])

@@ -7,7 +7,6 @@ import shutil
 import sys
 from array import array
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -75,6 +74,8 @@ Line = ComparisonRecord | Collected | Finished | Unclean | Problem | Claimed | U
 class Merged:
     """What all processes of a run wrote."""
 
+    records: StoredRecords = field(default_factory=lambda: StoredRecords(Lines(), Overview()))
+    """The comparisons; of a test that was run again, the last."""
     lines: Lines = field(default_factory=Lines)
     """Of all comparisons, those of tests that were run again, too."""
     overview: Overview = field(default_factory=Overview)
@@ -95,11 +96,6 @@ class Merged:
     """Modules of which a test did not pass."""
     torn: int = 0
     """Lines that are not whole: their process died while it wrote."""
-
-    @cached_property
-    def records(self) -> StoredRecords:
-        """The comparisons; of a test that was run again, the last."""
-        return _without_older(self)
 
     @property
     def unrecorded(self) -> list[str]:
@@ -261,6 +257,7 @@ class ResultsFolder:
             for path in sorted(self._lines.iterdir()):
                 merged.lines.files.append(path.open("rb"))
                 _take(merged)
+            merged.records = _without_older(merged)
         except OSError as error:
             merged.lines.close()
             msg = f"{self._lines}: cannot be read: {error.strerror}"
@@ -280,7 +277,7 @@ def _take(merged: Merged) -> None:
             continue
         try:
             value = decoder.decode(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             merged.torn += 1
             continue
         if isinstance(value, ComparisonRecord):

@@ -81,7 +81,7 @@ def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any], worth_a_thre
 def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
     """Do both, one of them on a thread of its own, and return what they return; what either raises is raised.
 
-    An executor would take twice as long to come and go.
+    An executor takes longer to come and go.
     """
     returned: list[T] = []
     raised: list[BaseException] = []

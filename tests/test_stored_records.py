@@ -119,7 +119,12 @@ def test_of_what_was_compared_again_the_last_counts_in_the_place_of_the_first(tm
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"), [(lambda file: file.truncate(40), "cut short"), (lambda file: file.write(b"#" * 40), "changed")]
+    ("damage", "told"),
+    [
+        (lambda file: file.truncate(40), "cut short"),
+        (lambda file: file.write(b"#" * 40), "changed"),
+        (lambda file: file.write(b"\xc3" * 40), "changed"),
+    ],
 )
 def test_lines_that_are_no_longer_what_they_were_are_told(tmp_path, damage, told):
     folder = ResultsFolder(tmp_path / "report", "run")
@@ -132,6 +137,18 @@ def test_lines_that_are_no_longer_what_they_were_are_told(tmp_path, damage, told
     with closing(merged.lines), pytest.raises(ReportError, match=told):
         write_report(tmp_path / "report", run_of(comparisons=merged.records))
     assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_a_line_that_is_no_text_is_no_comparison(tmp_path):
+    folder = ResultsFolder(tmp_path / "report", "run")
+    folder.append(different("a"))
+    folder.close()
+    (path,) = tmp_path.glob("report/records/run/*.jsonl")
+    path.write_bytes(path.read_bytes() + path.read_bytes().replace(b'"name":"a"', b'"name":"\xc3"'))
+
+    merged = folder.merge()
+    with closing(merged.lines):
+        assert ([record.name for record in merged.records], merged.torn) == (["a"], 1)
 
 
 def test_half_a_line_is_no_comparison(tmp_path):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pytest_imgdiff.lines import Lines, Spool
+from pytest_imgdiff.lines import Lines, OnDemand, Spool
 from pytest_imgdiff.report.data import Address, Outcome, Row  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_imgdiff.report.content import Drawn
 
 HEADINGS: dict[Outcome, str] = {"failed": "Failed", "warned": "Passed with a warning", "passed": "Passed"}
@@ -27,7 +28,7 @@ class PlainRow(NamedTuple):
 _PLAIN_ROW = msgspec.json.Decoder(PlainRow)
 
 
-class PlainRows(Sequence[PlainRow]):
+class PlainRows(OnDemand[PlainRow]):
     """Rows that were put aside, read when the template comes to them."""
 
     def __init__(self, lines: Lines) -> None:
@@ -36,16 +37,8 @@ class PlainRows(Sequence[PlainRow]):
     def __len__(self) -> int:
         return len(self._lines)
 
-    @overload
-    def __getitem__(self, number: int) -> PlainRow: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[PlainRow]: ...
-
-    def __getitem__(self, number: int | slice) -> PlainRow | list[PlainRow]:
+    def item(self, number: int) -> PlainRow:
         """Read a row."""
-        if isinstance(number, slice):
-            return [_PLAIN_ROW.decode(line) for line in self._lines[number]]
         return _PLAIN_ROW.decode(self._lines[number])
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.lines import Lines, Spool
+from pytest_imgdiff.lines import Lines, OnDemand, Spool
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report.overview import Overview
 from pytest_imgdiff.report.strict_json import strictly_encoded
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ T = TypeVar("T")
 _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
 
-class StoredRecords(Sequence[ComparisonRecord]):
+class StoredRecords(OnDemand[ComparisonRecord]):
     """Comparisons that are read from their lines whenever they are asked for.
 
     Args:
@@ -38,25 +37,20 @@ class StoredRecords(Sequence[ComparisonRecord]):
     def __len__(self) -> int:
         return len(self.lines)
 
-    @overload
-    def __getitem__(self, number: int) -> ComparisonRecord: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[ComparisonRecord]: ...
-
-    def __getitem__(self, number: int | slice) -> ComparisonRecord | list[ComparisonRecord]:
+    def item(self, number: int) -> ComparisonRecord:
         """Read a comparison.
 
         Raises:
             ReportError: its line is not what it was.
             OSError: it cannot be read.
         """
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
         try:
             return _RECORD.decode(self.lines[number])
-        except msgspec.MsgspecError as error:
-            raise ReportError(f"the results changed while they were read: {visible(str(error))}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            cause = visible(str(error))
+            raise ReportError(
+                f"the results changed while the report was drawn ({cause}); give each run a report folder of its own"
+            ) from error
 
 
 class RecordSpool(StoredRecords):
@@ -80,7 +74,7 @@ class RecordSpool(StoredRecords):
         self._spool.close()
 
 
-class Chosen(Sequence[T]):
+class Chosen(OnDemand[T]):
     """Some of a sequence, read from it when they are asked for.
 
     Args:
@@ -95,20 +89,9 @@ class Chosen(Sequence[T]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, number: int) -> T: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[T]: ...
-
-    def __getitem__(self, number: int | slice) -> T | list[T]:
+    def item(self, number: int) -> T:
         """Return what is chosen at this place."""
-        if isinstance(number, slice):
-            return [self._of[each] for each in self._numbers[number]]
         return self._of[self._numbers[number]]
-
-    def __iter__(self) -> Iterator[T]:
-        return (self._of[number] for number in self._numbers)
 
 
 def line_of(record: ComparisonRecord) -> bytes:
