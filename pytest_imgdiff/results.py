@@ -258,6 +258,9 @@ class ResultsFolder:
                 merged.lines.files.append(path.open("rb"))
                 _take(merged)
             merged.records = _without_older(merged)
+        except ReportError:
+            merged.lines.close()
+            raise
         except OSError as error:
             merged.lines.close()
             msg = f"{self._lines}: cannot be read: {error.strerror}"
