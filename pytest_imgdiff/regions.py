@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -13,18 +11,23 @@ from pytest_imgdiff.model import Box, Region
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from pytest_imgdiff.model import Heat, Mask, RegionSettings
 
+    Boxes = NDArray[np.intp]
+    """(n, 4): left, top, right and bottom of each box; right and bottom are outside."""
     Numbers = NDArray[np.intp]
-    """(n,) one number for each piece."""
+    """(n,) one number for each box."""
 
-BLOCKS = (4, 2, 1)
+_SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
-_LARGEST_WORD = 8
+_FEW = 100
+"""Up to so many boxes are joined sooner one by one than all at once."""
+_NARROW = 64
+"""Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it."""
 
 
 def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], heated: Sequence[slice] | None = None) -> Mask:
@@ -70,153 +73,114 @@ def find_regions(
         settings: the distance, and how small a region is left out.
         heated: bands of rows, from the top, beyond which nothing is true; anywhere where omitted.
     """
-    distance = settings.merge_distance
-    regions = _Pieces.of(mask, heat, distance, [slice(0, len(mask))] if heated is None else heated)
-    if not regions.area.size:
-        return ()
-    groups = _groups(regions, distance)
-    while groups.max() + 1 < groups.size:  # a joined box may be near to what its parts were not
-        regions = regions.joined(groups)
-        groups = _groups(regions, distance)
-    listed = np.flatnonzero(regions.area >= settings.min_area)
-    order = listed[np.lexsort((regions.left[listed], regions.top[listed], -regions.area[listed]))]
-    columns = (regions.left, regions.top, regions.right, regions.bottom, regions.area, regions.peak)
-    return tuple(
-        Region(Box(left, top, right - left, bottom - top), area, peak)
-        for left, top, right, bottom, area, peak in zip(*(column[order].tolist() for column in columns), strict=True)
-    )
+    height, width = mask.shape
+    bands = [slice(0, height)] if heated is None else heated
+    if width < _NARROW < height:
+        boxes = _boxes(np.ascontiguousarray(mask.T), [slice(0, width)], settings.merge_distance)[:, [1, 0, 3, 2]]
+    else:
+        boxes = _boxes(mask, bands, settings.merge_distance)
+    regions = _filled(boxes, mask.view(np.uint8), heat)
+    listed = (region for region in regions if region.area >= settings.min_area)
+    return tuple(sorted(listed, key=lambda region: (-region.area, region.box.y, region.box.x)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
-    """Sets of pixels: their boxes (right and bottom are outside), how many pixels they have and their peak heat."""
+def _boxes(mask: Mask, bands: Sequence[slice], distance: int) -> Boxes:
+    """Return the boxes of all regions."""
+    side = next(side for side in _SIDES if 2 * side - 2 <= distance)
+    found = [np.empty((0, 4), np.intp)]
+    for band in bands:
+        if band.stop > band.start:
+            found.append(_boxes_in(mask[band], side))
+            found[-1][:, [1, 3]] += band.start
+    return _joined(np.concatenate(found), distance)
 
-    left: Numbers
-    top: Numbers
-    right: Numbers
-    bottom: Numbers
-    area: Numbers
-    peak: NDArray[np.float64]
 
-    @classmethod
-    def of(cls, mask: Mask, heat: Heat | None, distance: int, heated: Sequence[slice]) -> _Pieces:
-        """Find sets of pixels that this distance joins in any case: 8-connected ones on a reduced mask.
+def _boxes_in(mask: Mask, side: int) -> Boxes:
+    """Return the boxes of sets of pixels that belong together in any case, found on squares of pixels.
 
-        Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them.
-        """
-        side = next(side for side in BLOCKS if 2 * side - 2 <= distance)
-        bands = _not_empty(mask, side, heated)
-        if not bands.size:
-            none = np.empty(0, np.intp)
-            return cls(none, none, none, none, none, np.empty(0))
-        squares = _in_squares(mask, side, bands)
-        reduced = np.zeros((bands[-1] - bands[0] + 1, squares.shape[2]), np.bool_)
-        reduced[bands - bands[0]] = squares.any(axis=1)
-        _, labels = cv2.connectedComponents(reduced.view(np.uint8), connectivity=8)
-        places = np.flatnonzero(reduced)
-        rows = places // reduced.shape[1]
-        columns = places - rows * reduced.shape[1]
-        numbers = np.searchsorted(bands, rows + bands[0])
-        words = squares[numbers, :, columns]  # of each square that is not empty a word for each of its rows
-        above, below = _ends(words != 0)
-        before, behind = _ends(_bytes(functools.reduce(np.bitwise_or, words.T), side).view(np.bool_))
-        found = cls(
-            left=columns * side + before,
-            top=(rows + bands[0]) * side + above,
-            right=columns * side + behind,
-            bottom=(rows + bands[0]) * side + below,
-            area=_down(np.add, _bytes(words, side * side)).astype(np.intp),
-            peak=np.ones(rows.size)
-            if heat is None
-            else _peaks(_in_squares(heat, side, bands)[numbers, :, columns], words, heat.dtype),
-        )
-        return found.joined(labels[rows, columns].astype(np.intp) - 1)
+    Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them. So have the boxes of two sets
+    whose boxes of squares touch, as a set has pixels in the outermost squares of its box on each side.
+    """
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(_reduced(mask, side), connectivity=8)
+    squares = statistics[1:, :4].astype(np.intp)  # left, top, width, height
+    squares[:, 2:] += squares[:, :2]
+    return _shrunk(_joined(squares, 0) * side, mask.view(np.uint8))
 
-    def joined(self, groups: Numbers) -> _Pieces:
-        """Return one set for each group, which are numbered from 0."""
+
+def _reduced(mask: Mask, side: int) -> NDArray[np.uint8]:
+    """Return which squares of so many pixels a side hold any that is true; those at the edge may be smaller."""
+    pixels: NDArray[np.uint8] = mask.view(np.uint8)
+    if pixels.shape[1] % side:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, 0, 0, -pixels.shape[1] % side, cv2.BORDER_CONSTANT))
+    words = pixels.view(f"u{side}")
+    reduced = words[::side].copy()
+    for row in range(1, side):
+        below = words[row::side]
+        reduced[: len(below)] |= below
+    true: NDArray[np.bool_] = reduced != 0
+    return true.view(np.uint8)
+
+
+def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
+    """Return boxes, none of which is empty, without their empty rims."""
+    shrunk = []
+    for left, top, right, bottom in boxes.tolist():
+        x, y, width, height = cv2.boundingRect(mask[top:bottom, left:right])
+        shrunk.append((left + x, top + y, left + x + width, top + y + height))
+    return np.array(shrunk, np.intp).reshape(-1, 4)
+
+
+def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None) -> Iterator[Region]:
+    """Yield the region of each box: as no two boxes overlap, whatever is true in it belongs to it."""
+    for left, top, right, bottom in boxes.tolist():
+        part = mask[top:bottom, left:right]
+        peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part)
+        full = 1.0 if heat is None else full_value(heat.dtype)
+        yield Region(Box(left, top, right - left, bottom - top), cv2.countNonZero(part), peak / full)
+
+
+def _joined(boxes: Boxes, distance: int) -> Boxes:
+    """Return the boxes, joined until none are near."""
+    if len(boxes) <= _FEW:
+        return _joined_one_by_one(boxes, distance)
+    groups = _groups(boxes, distance)
+    while groups.max() + 1 < len(boxes):  # a joined box may be near to what its parts were not
         order = np.argsort(groups, kind="stable")
         starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-        return _Pieces(
-            left=np.minimum.reduceat(self.left[order], starts),
-            top=np.minimum.reduceat(self.top[order], starts),
-            right=np.maximum.reduceat(self.right[order], starts),
-            bottom=np.maximum.reduceat(self.bottom[order], starts),
-            area=np.add.reduceat(self.area[order], starts),
-            peak=np.maximum.reduceat(self.peak[order], starts),
-        )
+        corners = (np.minimum.reduceat(boxes[order, :2], starts), np.maximum.reduceat(boxes[order, 2:], starts))
+        boxes = np.concatenate(corners, axis=1)
+        groups = _groups(boxes, distance)
+    return boxes
 
 
-def _not_empty(mask: Mask, side: int, heated: Sequence[slice]) -> Numbers:
-    """Return, in ascending order, the numbers of the bands of ``side`` rows in which anything is true."""
-    found = [np.flatnonzero(mask[rows].any(axis=1)) + rows.start for rows in heated]
-    rows = np.concatenate([np.empty(0, np.intp), *found]) // side
-    return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
+def _joined_one_by_one(boxes: Boxes, distance: int) -> Boxes:
+    joined: list[tuple[int, int, int, int]] = []  # none of them are near
+    for left, top, right, bottom in boxes.tolist():
+        while near := [
+            other
+            for other in joined
+            if other[0] - right <= distance
+            and left - other[2] <= distance
+            and other[1] - bottom <= distance
+            and top - other[3] <= distance
+        ]:
+            for other in near:
+                joined.remove(other)
+            lefts, tops, rights, bottoms = zip((left, top, right, bottom), *near, strict=True)
+            left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)  # noqa: PLW2901 - it grows
+        joined.append((left, top, right, bottom))
+    return np.array(joined, np.intp).reshape(-1, 4)
 
 
-def _in_squares(values: NDArray[Any], side: int, bands: Numbers) -> NDArray[Any]:
-    """Return (n, side, across) words: in each the values of one row of one square, beyond the edge zeros.
-
-    Args:
-        values: (height, width).
-        side: of a square.
-        bands: which bands of ``side`` rows, (n,).
-    """
-    height, width = values.shape
-    across = -(-width // side)
-    padded = np.zeros((bands.size, side, across * side), values.dtype)
-    inside = bands.size - (int(bands[-1] + 1) * side > height)  # the last band may reach beyond the edge
-    for row in range(side):
-        padded[:inside, row, :width] = values[bands[:inside] * side + row]
-    if inside < bands.size:
-        beginning = int(bands[-1]) * side
-        padded[inside, : height - beginning, :width] = values[beginning:]
-    size = values.itemsize * side
-    word = f"u{size}" if size <= _LARGEST_WORD else f"V{size}"
-    return padded.reshape(bands.size * side, -1).view(word).reshape(bands.size, side, across)
-
-
-_SETS = range(1 << BLOCKS[0])
-_FIRST = np.array([max(0, (places & -places).bit_length() - 1) for places in _SETS], np.uint8)
-_BEHIND = np.array([places.bit_length() for places in _SETS], np.uint8)
-"""For each set of places, as bits, its first place and the one behind its last."""
-
-
-def _ends(true: Mask) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return, for each row of a few values, the first place that is true, and the one behind the last."""
-    bits = functools.reduce(np.bitwise_or, [column << place for place, column in enumerate(true.view(np.uint8).T)])
-    return _FIRST.take(bits), _BEHIND.take(bits)
-
-
-def _bytes(words: NDArray[Any], count: int) -> NDArray[np.uint8]:
-    """Return (n, count) bytes."""
-    return np.ascontiguousarray(words).view(np.uint8).reshape(-1, count)
-
-
-def _down(operation: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
-    """Reduce each row of a few values; many at a time, which needs them on their side."""
-    result: NDArray[Any] = operation.reduce(np.ascontiguousarray(values.T), axis=0)
-    return result
-
-
-def _peaks(levels: NDArray[Any], words: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Return the largest heat of each square's true pixels as a share of the largest possible."""
-    pixels = words.shape[1] ** 2
-    values = np.ascontiguousarray(levels).view(dtype).reshape(-1, pixels)
-    peaks: NDArray[np.float64] = _down(np.maximum, values * _bytes(words, pixels)) / full_value(dtype)
-    return peaks
-
-
-def _groups(pieces: _Pieces, distance: int) -> Numbers:
-    """Return, for each piece, the number of its group.
+def _groups(boxes: Boxes, distance: int) -> Numbers:
+    """Return, for each box, the number of its group, from 0.
 
     Each box is grown by the distance to the right and downwards and painted on one canvas: boxes are near where their
     paint touches, so that the connected components of the paint are the groups. The canvas has only as many rows and
     columns as the boxes have edges.
     """
-    if pieces.area.size == 1:
-        return np.zeros(1, np.intp)
-    left, right = _compressed(pieces.left, pieces.right + distance)
-    top, bottom = _compressed(pieces.top, pieces.bottom + distance)
+    left, right = _compressed(boxes[:, 0], boxes[:, 2] + distance)
+    top, bottom = _compressed(boxes[:, 1], boxes[:, 3] + distance)
     paint = np.zeros((bottom.max() + 1, right.max() + 1), np.int32)
     for rows, columns, sign in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
         np.add.at(paint, (rows, columns), sign)

@@ -64,7 +64,7 @@ def ordered(regions):
 @st.composite
 def heats(draw):
     """Sparse dots, or blocks and lines, on a small or on a long canvas."""
-    height, width = draw(st.sampled_from([(8, 9), (1, 30), (70, 6), (40, 90)]))
+    height, width = draw(st.sampled_from([(8, 9), (1, 30), (70, 6), (90, 63), (40, 90)]))
     heat = np.zeros((height, width), np.uint8)
     for _ in range(draw(st.integers(0, 14))):
         top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
@@ -98,6 +98,7 @@ def test_bands_beyond_which_there_is_no_heat_change_nothing(heat, settings_, dat
     rows = sorted({row + step for row in warm for step in range(-spread, spread + 1)} & set(range(len(heat))))
     starts = [row for row in rows if row - 1 not in rows]
     bands = [slice(start, next(row for row in range(start, len(heat) + 1) if row not in rows)) for start in starts]
+    bands += [slice(len(heat), len(heat))] * data.draw(st.integers(0, 1))
 
     mask = difference_mask(heat, "zero", bands)
     assert np.array_equal(mask, heat > 0)
@@ -110,6 +111,15 @@ def test_noise_is_grouped_as_by_walking_the_pixels(mask, distance):
     heat = mask.astype(np.uint8)
     chosen = RegionSettings(distance, 1)
     assert ordered(find_regions(mask, heat, chosen)) == ordered(plain_regions(mask, heat, chosen))
+
+
+@pytest.mark.parametrize("distance", [0, 1, 2, 6])
+@pytest.mark.parametrize("seed", range(3))
+def test_hundreds_of_pieces_are_grouped_as_by_walking_the_pixels(seed, distance):
+    heat = (np.random.default_rng(seed).random((150, 150)) < 0.012).astype(np.uint8)
+    assert np.count_nonzero(heat) > 200
+    chosen = RegionSettings(distance, 1)
+    assert ordered(find_regions(heat > 0, heat, chosen)) == ordered(plain_regions(heat > 0, heat, chosen))
 
 
 def two_dots(gap_across, gap_down):
