@@ -132,11 +132,11 @@ def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
 
 def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None) -> Iterator[Region]:
     """Yield the region of each box: as no two boxes overlap, whatever is true in it belongs to it."""
+    hottest = 1.0 if heat is None else full_value(heat.dtype)
     for left, top, right, bottom in boxes.tolist():
         part = mask[top:bottom, left:right]
-        peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part)
-        full = 1.0 if heat is None else full_value(heat.dtype)
-        yield Region(Box(left, top, right - left, bottom - top), cv2.countNonZero(part), peak / full)
+        peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part) / hottest
+        yield Region(Box(left, top, right - left, bottom - top), cv2.countNonZero(part), peak)
 
 
 def _joined(boxes: Boxes, distance: int) -> Boxes:

@@ -106,13 +106,12 @@ def _walk(file: bytes) -> Iterator[Chunk]:
 
 
 def _check_order(kind: bytes, seen: set[bytes], previous: bytes) -> None:
-    name = _shown(kind)
     if kind[:1].isupper() and kind not in _CRITICAL:
-        raise UnreadableError(f"it needs the critical chunk {name}, which is unknown")
+        raise UnreadableError(f"it needs the critical chunk {_shown(kind)}, which is unknown")
     if kind in seen and kind in _AT_MOST_ONCE:
-        raise UnreadableError(f"it has two {name} chunks")
+        raise UnreadableError(f"it has two {_shown(kind)} chunks")
     if kind in _BEFORE_IDAT and b"IDAT" in seen:
-        raise UnreadableError(f"misplaced: {name} stands after IDAT")
+        raise UnreadableError(f"misplaced: {_shown(kind)} stands after IDAT")
     if kind == b"PLTE" and b"tRNS" in seen:
         raise UnreadableError("misplaced: tRNS stands before PLTE")
     if kind == b"IDAT" and kind in seen and previous != b"IDAT":

@@ -146,16 +146,14 @@ def _judged(
     pixels = antialiased = 0
     for candidates in chunks:
         delta = _deltas(first, second, candidates, limit)
-        beyond = delta > limit
-        differing = candidates
-        if not beyond.all():
-            differing, delta = candidates[beyond], delta[beyond]
+        beyond = np.flatnonzero(delta > limit)  # places are taken in a third of the time that truths are
+        differing, delta = candidates.take(beyond), delta.take(beyond)
         if antialiasing == "ignore":
-            left_out = smoothed(first, second, differing)
-            antialiased += int(np.count_nonzero(left_out))
-            differing, delta = differing[~left_out], delta[~left_out]
+            kept = np.flatnonzero(~smoothed(first, second, differing))
+            antialiased += differing.size - kept.size
+            differing, delta = differing.take(kept), delta.take(kept)
         pixels += differing.size
-        levels[differing] = np.sqrt(delta * (255 * 255 / LARGEST_DELTA)).clip(1, 255)
+        levels[differing] = np.sqrt(delta * (255 * 255 / LARGEST_DELTA)).clip(1, 255).astype(np.uint8)
     return pixels, antialiased
 
 
