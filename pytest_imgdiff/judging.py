@@ -284,7 +284,7 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
                 comparison,
                 mask=mask,
                 mask_metric=metric.name,
-                regions=tuple(_with_kind(region, comparison) for region in regions),
+                regions=_with_kinds(regions, comparison),
             )
             break
     return replace(comparison, results=bench.results)
@@ -302,15 +302,18 @@ def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
     return [metric for metric in metrics if metric.heat_threshold != "none"]
 
 
-def _with_kind(region: Region, comparison: Comparison) -> Region:
-    """Tell a region that lies where only one of two padded pictures has pixels."""
-    if comparison.expected is None or comparison.actual is None:
-        return region
-    if comparison.policy.size.value != "pad":
-        return region
-    if _outside(region, comparison.actual.size):
+def _with_kinds(regions: tuple[Region, ...], comparison: Comparison) -> tuple[Region, ...]:
+    """Tell the regions that lie where only one of two padded pictures has pixels."""
+    expected, actual = comparison.expected, comparison.actual
+    if comparison.policy.size.value != "pad" or expected is None or actual is None:
+        return regions
+    return tuple(_with_kind(region, expected.size, actual.size) for region in regions)
+
+
+def _with_kind(region: Region, expected: tuple[int, int], actual: tuple[int, int]) -> Region:
+    if _outside(region, actual):
         return replace(region, kind="only expected")
-    if _outside(region, comparison.expected.size):
+    if _outside(region, expected):
         return replace(region, kind="only actual")
     return region
 

@@ -11,7 +11,7 @@ from pytest_imgdiff.model import Box, Region
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -79,9 +79,7 @@ def find_regions(
         boxes = _boxes(np.ascontiguousarray(mask.T), [slice(0, width)], settings.merge_distance)[:, [1, 0, 3, 2]]
     else:
         boxes = _boxes(mask, bands, settings.merge_distance)
-    regions = _filled(boxes, mask.view(np.uint8), heat)
-    listed = (region for region in regions if region.area >= settings.min_area)
-    return tuple(sorted(listed, key=lambda region: (-region.area, region.box.y, region.box.x)))
+    return _filled(boxes, mask.view(np.uint8), heat, settings.min_area)
 
 
 def _boxes(mask: Mask, bands: Sequence[slice], distance: int) -> Boxes:
@@ -130,13 +128,21 @@ def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
     return np.array(shrunk, np.intp).reshape(-1, 4)
 
 
-def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None) -> Iterator[Region]:
-    """Yield the region of each box: as no two boxes overlap, whatever is true in it belongs to it."""
+def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: int) -> tuple[Region, ...]:
+    """Return the regions of these boxes: as no two of them overlap, whatever is true in one belongs to it."""
     hottest = 1.0 if heat is None else full_value(heat.dtype)
+    found = []
     for left, top, right, bottom in boxes.tolist():
         part = mask[top:bottom, left:right]
-        peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part) / hottest
-        yield Region(Box(left, top, right - left, bottom - top), cv2.countNonZero(part), peak)
+        area = cv2.countNonZero(part)
+        if area >= min_area:
+            peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part) / hottest
+            found.append((-area, top, left, bottom, right, peak))
+    found.sort()
+    return tuple(
+        Region(Box(left, top, right - left, bottom - top), -area, peak)
+        for area, top, left, bottom, right, peak in found
+    )
 
 
 def _joined(boxes: Boxes, distance: int) -> Boxes:
