@@ -43,21 +43,24 @@ def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool
         indices: of pixels, in ascending order.
     """
     asked = np.flatnonzero(_may_be_smoothed(first, second, indices))
-    inside = _is_inside(first, indices[asked])
+    places = indices.take(asked)
+    inside = _is_inside(first, places)
     found = np.zeros(indices.size, np.bool_)
-    found[asked[inside]] = smoothed_inside(first, second, indices[asked[inside]])
-    found[asked[~inside]] = _smoothed_anywhere(first, second, indices[asked[~inside]])
+    for chosen, judged in ((inside, smoothed_inside), (~inside, _smoothed_anywhere)):
+        numbers = np.flatnonzero(chosen)
+        found[asked.take(numbers)] = judged(first, second, places.take(numbers))
     return found
 
 
 def _is_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether integers and whole neighbourhoods are enough to judge each pixel by."""
-    if picture.dtype != np.uint8 or not picture.opaque:
+    """Whether integers and whole neighbourhoods are enough to judge each of these pixels, in ascending order, by."""
+    width, height = picture.width, picture.height
+    if picture.dtype != np.uint8 or not picture.opaque or min(width, height) <= 2 * MARGIN:
         return np.zeros(indices.size, np.bool_)
-    rows = indices // picture.width
-    columns = indices - rows * picture.width
-    inside: NDArray[np.bool_] = (columns >= MARGIN) & (columns < picture.width - MARGIN)
-    inside &= (rows >= MARGIN) & (rows < picture.height - MARGIN)
+    columns = indices - indices // width * width
+    inside: NDArray[np.bool_] = (columns - MARGIN).view(np.uintp) < width - 2 * MARGIN  # below 0 is far beyond
+    first, behind = np.searchsorted(indices, (MARGIN * width, (height - MARGIN) * width))
+    inside[:first] = inside[behind:] = False
     return inside
 
 
