@@ -99,8 +99,13 @@ def _boxes_in(mask: Mask, side: int) -> Boxes:
     Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them. So have the boxes of two sets
     whose boxes of squares touch, as a set has pixels in the outermost squares of its box on each side.
     """
-    _, _, statistics, _ = cv2.connectedComponentsWithStats(_reduced(mask, side), connectivity=8)
+    reduced = _reduced(mask, side)
+    x, y, width, height = cv2.boundingRect(reduced)
+    if not width:
+        return np.empty((0, 4), np.intp)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(reduced[y : y + height, x : x + width], connectivity=8)
     squares = statistics[1:, :4].astype(np.intp)  # left, top, width, height
+    squares[:, :2] += (x, y)
     squares[:, 2:] += squares[:, :2]
     return _shrunk(_joined(squares, 0) * side, mask.view(np.uint8))
 

@@ -106,6 +106,8 @@ def _walk(file: bytes) -> Iterator[Chunk]:
 
 
 def _check_order(kind: bytes, seen: set[bytes], previous: bytes) -> None:
+    if kind == previous == b"IDAT":  # most chunks
+        return
     if kind[:1].isupper() and kind not in _CRITICAL:
         raise UnreadableError(f"it needs the critical chunk {_shown(kind)}, which is unknown")
     if kind in seen and kind in _AT_MOST_ONCE:
