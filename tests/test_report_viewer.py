@@ -381,7 +381,7 @@ def test_focus_goes_into_the_viewer_and_back_to_the_row(open_at, address):
     page.locator("#viewer h2").wait_for()
     name = page.locator("#viewer h2").inner_text()
 
-    page.wait_for_function("document.activeElement.id === 'viewer-name'")
+    page.wait_for_function("() => document.activeElement.id === 'viewer-name'")
     assert page.locator(".columns").evaluate("columns => columns.inert")
     page.locator("#status").filter(has_text=f"{name}, ").wait_for(state="attached")
     page.keyboard.press("Escape")
