@@ -26,8 +26,9 @@ _SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
 _FEW = 100
 """Up to so many boxes are joined sooner one by one than all at once."""
-_NARROW = 64
-"""Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it."""
+_NARROW = 16
+"""Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it:
+they are turned."""
 
 
 def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], heated: Sequence[slice] | None = None) -> Mask:

@@ -146,7 +146,7 @@ def _judged(
     pixels = antialiased = 0
     for candidates in chunks:
         delta = _deltas(first, second, candidates, limit)
-        beyond = np.flatnonzero(delta > limit)  # places are taken in a third of the time that truths are
+        beyond = np.flatnonzero(delta > limit)  # NumPy takes places sooner than truths
         differing, delta = candidates.take(beyond), delta.take(beyond)
         if antialiasing == "ignore":
             kept = np.flatnonzero(~smoothed(first, second, differing))
