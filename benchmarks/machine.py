@@ -21,6 +21,7 @@ OURS = (
     "pillow",
     "simplejpeg",
     "deflate",
+    "zlib-ng",
     "pywuffs",
     "msgspec",
     "pytest",

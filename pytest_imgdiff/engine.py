@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff import images
 from pytest_imgdiff.config import check_policy
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
-from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.judging import judge, judge_equal
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.registry import Registry
-from pytest_imgdiff.views import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.image import Image
 
-_WORTH_A_THREAD = 64 * 1024
-"""Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
 _DEFAULT = Policy()
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
@@ -123,28 +119,13 @@ class _Reading:
             return ()
 
     def decode(self, sources: Sequence[images.Source | None]) -> list[tuple[Image, ...]]:
-        """Decode both sides; the decoders leave Python alone while they work, so that two cores can."""
-        keep_freed_memory()
-        encoded = [source for source in sources if source is not None and source.data is not None]
-        if not self.at_once or min((len(source.data or b"") for source in encoded), default=0) < _WORTH_A_THREAD:
-            outcomes = [self._outcome(source) for source in sources]
-        else:
-            outcomes = self._outcomes_at_once(*sources)
-        self.problems += [outcome for outcome in outcomes if isinstance(outcome, BrokenImageError)]
-        return [() if isinstance(outcome, BrokenImageError) else outcome for outcome in outcomes]
-
-    def _outcomes_at_once(
-        self, expected: images.Source | None, actual: images.Source | None
-    ) -> list[tuple[Image, ...] | BrokenImageError]:
-        return list(side_by_side(lambda: self._outcome(expected), lambda: self._outcome(actual)))
-
-    def _outcome(self, source: images.Source | None) -> tuple[Image, ...] | BrokenImageError:
-        if source is None:
-            return ()
-        try:
-            return images.decode(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels)
-        except BrokenImageError as error:
-            return error
+        expected, actual = sources
+        policy = self.policy
+        decoded = images.decode_pair(
+            expected, actual, frames=policy.frames, max_pixels=policy.max_pixels, at_once=self.at_once
+        )
+        self.problems += [outcome for outcome in decoded if isinstance(outcome, BrokenImageError)]
+        return [() if isinstance(outcome, BrokenImageError) else outcome for outcome in decoded]
 
 
 def _broken(

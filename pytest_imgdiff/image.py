@@ -25,6 +25,10 @@ class Rows(Protocol):
         """That of the pixels."""
         ...
 
+    def check(self) -> None:
+        """Refuse rows that are missing or damaged; nobody takes any before this, or `unlike`, has found them sound."""
+        ...
+
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``, in the normal form."""
         ...

@@ -18,7 +18,14 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize(
-    "file", ["test_images_png_fast.py", "test_images_png.py", "test_images_bad.py", "test_verdicts.py"]
+    "file",
+    [
+        "test_images_png_fast.py",
+        "test_images_png.py",
+        "test_images_png_bands.py",
+        "test_images_bad.py",
+        "test_verdicts.py",
+    ],
 )
 def test_the_tests_of_the_decoders_pass_without_it(file):
     words = [sys.executable, "-c", WITHOUT, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(TESTS / file)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.equal_files import are_one_picture
     from pytest_imgdiff.images.extent import decoded_size
     from pytest_imgdiff.images.looking import is_picture_file
+    from pytest_imgdiff.images.pairs import decode_pair
     from pytest_imgdiff.images.source import Source, SourceKind, read
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "are_one_picture",
     "check",
     "decode",
+    "decode_pair",
     "decoded_size",
     "encode_png",
     "is_picture_file",
@@ -34,6 +36,7 @@ _FILES = {
     "are_one_picture": "equal_files",
     "check": "decoding",
     "decode": "decoding",
+    "decode_pair": "pairs",
     "decoded_size": "extent",
     "encode_png": "encoding",
     "is_picture_file": "looking",

@@ -75,3 +75,14 @@ def opaque(colour: Raster) -> Raster:
 def full_scale(dtype: np.dtype[Any]) -> int:
     """Return the value of full intensity: the integer's maximum, or 1 for floats."""
     return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+
+
+def normal(raster: Raster, *, opaque: bool = False) -> Raster:
+    """Return the raster contiguous and read-only, without the colour that full transparency hides."""
+    pixels = np.ascontiguousarray(raster)
+    if not opaque:
+        hidden = pixels[..., 3] == 0
+        if hidden.any():
+            pixels[hidden] = 0
+    pixels.setflags(write=False)
+    return pixels

@@ -9,10 +9,9 @@ import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.image import Image, ImageInfo
+from pytest_imgdiff.images.container import normal
 from pytest_imgdiff.images.orientation import oriented
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
 from pytest_imgdiff.images.unreadable import UnreadableError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Pixels
-    from pytest_imgdiff.images.container import Container, Raster
+    from pytest_imgdiff.images.container import Container
     from pytest_imgdiff.images.source import Source
     from pytest_imgdiff.model import FrameChoice
 
@@ -66,7 +65,35 @@ def decode(
         BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
             lacks the frame.
     """
+    return check_stored(source, open_source(source, frames, max_pixels))
+
+
+def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
+    """Do what `decode` does, but for rows that are stored: `check_stored` has to look at them before anybody takes any.
+
+    Raises:
+        BrokenImageError: as `decode` raises it.
+    """
     return _decoded(source, frames, max_pixels, _from_file)
+
+
+def check_stored(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
+    """Refuse images of this source whose rows are missing or damaged; others are returned.
+
+    Raises:
+        BrokenImageError: they are.
+    """
+    stored = [image.stored for image in images if image.stored is not None]
+    if stored and source.image is None:
+        return _decoded(source, "all", DEFAULT_MAX_PIXELS, lambda *_: _checked(images))
+    return images
+
+
+def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:
+    for image in images:
+        if image.stored is not None:
+            image.stored.check()
+    return images
 
 
 def check(source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Image, ...]:
@@ -109,7 +136,7 @@ def _from_array(source: Source, max_pixels: int) -> Image:
     values = cast("NDArray[Any]", source.pixels)
     height, width = values.shape[:2]
     _check_size(width, height, max_pixels)
-    return Image(_normal(raster_of_channels(values)), ImageInfo(source.label, source.kind, width, height, source.mode))
+    return Image(normal(raster_of_channels(values)), ImageInfo(source.label, source.kind, width, height, source.mode))
 
 
 def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
@@ -125,7 +152,7 @@ def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice,
             raster, mode = raster_of_picture(picture)
         height, width = raster.shape[:2]
         info = ImageInfo(source.label, source.kind, width, height, mode, frames=count, frame=index, notes=notes)
-        images.append(Image(_normal(raster), info))
+        images.append(Image(normal(raster), info))
     return tuple(images)
 
 
@@ -141,7 +168,7 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
     images: list[Image] = []
     for index, raster in zip(indices, container.decode(indices), strict=True):
         page = container.pages[index]
-        pixels = _normal(oriented(raster, page.orientation), opaque=page.opaque)
+        pixels = normal(oriented(raster, page.orientation), opaque=page.opaque)
         size = pixels.shape[1], pixels.shape[0]
         images.append(Image(pixels, _info(source, found, container, index, size), data, opaque=page.opaque))
     return tuple(images)
@@ -235,14 +262,3 @@ def _extension_notes(source: Source, found: Format) -> tuple[str, ...]:
     extension = os.path.splitext(os.fsdecode(source.path))[1].lower()  # noqa: PTH122 - the path may be bytes
     named = EXTENSIONS.get(extension)
     return (f"named {extension}, but holds {found}",) if named not in (None, found) else ()
-
-
-def _normal(raster: Raster, *, opaque: bool = False) -> Pixels:
-    """Return the raster contiguous and read-only, without the colour that full transparency hides."""
-    pixels = np.ascontiguousarray(raster)
-    if not opaque:
-        hidden = pixels[..., 3] == 0
-        if hidden.any():
-            pixels[hidden] = 0
-    pixels.setflags(write=False)
-    return pixels

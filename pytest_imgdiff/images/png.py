@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.animation import composed
 from pytest_imgdiff.images.apng import list_frames, patches
-from pytest_imgdiff.images.container import Container, Page, Raster
+from pytest_imgdiff.images.container import Container, Page, Raster, normal
 from pytest_imgdiff.images.orientation import orientation_of
-from pytest_imgdiff.images.png_pixels import decode_rows
-from pytest_imgdiff.images.png_rows import StoredRows
+from pytest_imgdiff.images.png_bands import BandedRows, is_large
+from pytest_imgdiff.images.png_pixels import decode_rows, raster_of
+from pytest_imgdiff.images.png_rows import RasterRows, StoredRows
 from pytest_imgdiff.images.png_scanlines import inflate
 from pytest_imgdiff.images.png_structure import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pytest_imgdiff.image import Rows
+    from pytest_imgdiff.images.png_layout import Layout
 
 _LARGEST_PROFILE = 16 * 1024 * 1024
 _GAMMA_UNIT = 100_000
@@ -34,6 +38,7 @@ def open_png(file: bytes) -> Container:
     orientation, orientation_note = orientation_of(png.data(b"eXIf"))
     icc, profile_note = _profile(png.data(b"iCCP"))
     trailing = f"{png.chunks.trailing:,} bytes follow its end" if png.chunks.trailing else None
+    by_wuffs = png.transparency is None and png_wuffs.takes(layout)
     page = Page(layout.width, layout.height, layout.mode, orientation, icc, opaque=png.opaque)
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
@@ -44,10 +49,17 @@ def open_png(file: bytes) -> Container:
             return composed(drawn, layout.width, layout.height, indices)
         return iter([decode_rows(png.pieces, layout, png.palette, png.transparency)])
 
-    def rows() -> StoredRows | None:
-        if frames or png.transparency is not None or orientation != 1 or not png_wuffs.takes(layout):
+    def rows() -> Rows | None:
+        if frames or orientation != 1:
             return None
-        return StoredRows(inflate(png.pieces, layout), layout)
+        if is_large(layout) and png.rows_tell:
+            return BandedRows(png.pieces, layout, pixels_of)
+        return pixels_of(inflate(png.pieces, layout), layout) if by_wuffs else None
+
+    def pixels_of(rows: bytes | bytearray, part: Layout) -> Rows:
+        if by_wuffs:
+            return StoredRows(rows, part)
+        return RasterRows(normal(raster_of(rows, part, png.palette, png.transparency), opaque=png.opaque))
 
     return Container(
         "PNG",

@@ -36,7 +36,21 @@ def decode_rows(
     Raises:
         UnreadableError: rows are missing or damaged, or an index has no colour in the palette.
     """
-    rows = inflate(pieces, layout)
+    return raster_of(inflate(pieces, layout), layout, palette, transparency)
+
+
+def raster_of(rows: bytes | bytearray, layout: Layout, palette: bytes | None, transparency: bytes | None) -> Raster:
+    """Return the picture whose filtered rows these are.
+
+    Args:
+        rows: as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
+        layout: how they are stored.
+        palette: the data of PLTE.
+        transparency: the data of tRNS.
+
+    Raises:
+        UnreadableError: an index has no colour in the palette, or the picture is larger than libpng takes.
+    """
     if transparency is None and png_wuffs.takes(layout):
         pixels = np.empty((layout.height, layout.width, 4), np.uint8)
         png_wuffs.unfilter(rows, layout, range(layout.height), pixels)

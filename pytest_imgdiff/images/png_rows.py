@@ -17,6 +17,7 @@ from pytest_imgdiff.images import png_wuffs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.images.container import Raster
     from pytest_imgdiff.images.png_layout import Layout
 
     Pixels = NDArray[np.uint8]
@@ -44,14 +45,17 @@ class StoredRows:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, rows: bytearray, layout: Layout) -> None:
-        self.filtered: bytearray | None = rows
+    def __init__(self, rows: bytes | bytearray, layout: Layout) -> None:
+        self.filtered: bytes | bytearray | None = rows
         self.layout = layout
         self._opaque = png_wuffs.is_opaque(layout)
         self._filters = bytes(rows[:: len(rows) // layout.height])
         self._pixels: Pixels = np.empty((layout.height, layout.width, 4), np.uint8)  # no memory before it is written
         self._done = np.zeros(layout.height, np.bool_)
         self._taking = threading.Lock()
+
+    def check(self) -> None:
+        """Do nothing: they were inflated, and that checked them."""
 
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``: (bottom - top, width, 4), read-only."""
@@ -103,12 +107,32 @@ class StoredRows:
         alike = _alike(one, two)
         independent = np.frombuffer(self._filters, np.uint8) <= png_wuffs.SUB
         independent[0] = True
-        row = np.arange(self.layout.height)
-        unlike: Truths = _latest(row, alike & independent) <= _latest(row, ~alike)
-        return unlike
+        return rows_unlike(alike, independent)
 
 
-def _have_common_rows(mine: bytearray, theirs: bytearray, height: int) -> bool:
+class RasterRows:
+    """Rows whose pixels were made all at once; they serve as `pytest_imgdiff.image.Rows`.
+
+    Args:
+        raster: (height, width, 4), in the normal form.
+    """
+
+    def __init__(self, raster: Raster) -> None:
+        self._raster = raster
+        self.dtype = raster.dtype
+
+    def check(self) -> None:
+        """Do nothing: there could be no pixels of what is damaged."""
+
+    def take(self, top: int, bottom: int) -> Raster:
+        """Return the rows from ``top`` up to ``bottom``."""
+        return self._raster[top:bottom]
+
+    def unlike(self, _other: object) -> None:
+        """Return None: pixels tell no more of rows than whoever compares them finds."""
+
+
+def _have_common_rows(mine: bytes | bytearray, theirs: bytes | bytearray, height: int) -> bool:
     stride = len(mine) // height
     places = [row * stride for row in range(0, height, -(-height // _SAMPLED))]
     return any(mine[at : at + stride] == theirs[at : at + stride] for at in places)
@@ -125,7 +149,20 @@ def _alike(mine: Pixels, theirs: Pixels) -> Truths:
     return alike
 
 
-def _latest(row: NDArray[np.intp], true: Truths) -> NDArray[np.intp]:
-    """Return, for each row, the last one up to it for which something is true; -1 before the first."""
-    latest: NDArray[np.intp] = np.maximum.accumulate(np.where(true, row, -1))
+def rows_unlike(alike: Truths, independent: Truths, *, settled: bool = True) -> Truths:
+    """Return which of some rows of two pictures are not known to hold equal pixels.
+
+    Args:
+        alike: which of them have equal bytes.
+        independent: which of them, if they are alike, refer to no row above.
+        settled: whether the row above the first is known to be the same.
+    """
+    row = np.arange(len(alike))
+    unlike: Truths = _latest(row, alike & independent, -1) <= _latest(row, ~alike, -2 if settled else -1)
+    return unlike
+
+
+def _latest(row: NDArray[np.intp], true: Truths, before: int) -> NDArray[np.intp]:
+    """Return, for each row, the last one up to it for which something is true, or what stands for those before."""
+    latest: NDArray[np.intp] = np.maximum.accumulate(np.where(true, row, before))
     return latest

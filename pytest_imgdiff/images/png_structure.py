@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pytest_imgdiff.images.png_chunks import ChunkList, list_chunks
 from pytest_imgdiff.images.png_layout import GRAY_ALPHA, PALETTE, Layout, check_colours, check_layout
-from pytest_imgdiff.images.png_scanlines import inflate
+from pytest_imgdiff.images.png_scanlines import check_rows
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 _HEADER = struct.Struct(">IIBBBBB")
@@ -55,12 +55,12 @@ class PngStructure(NamedTuple):
         return _data(self.file, self.chunks, kind)
 
     def check_rows(self) -> None:
-        """Inflate the rows and drop them.
+        """Refuse rows that cannot be inflated.
 
         Raises:
             UnreadableError: rows are missing, superfluous or damaged.
         """
-        inflate(self.pieces, self.layout)
+        check_rows(self.pieces, self.layout)
 
 
 def read_structure(file: bytes) -> PngStructure:

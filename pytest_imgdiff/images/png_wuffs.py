@@ -47,7 +47,7 @@ def is_opaque(layout: Layout) -> bool:
     return layout.colour == RGB
 
 
-def unfilter(rows: bytearray, layout: Layout, span: range, pixels: Bytes) -> None:
+def unfilter(rows: bytes | bytearray, layout: Layout, span: range, pixels: Bytes) -> None:
     """Write some rows of a picture that Wuffs takes.
 
     Args:

@@ -1,0 +1,81 @@
+"""Two sources decoded together, for what can be done for both at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.freed_memory import keep_freed_memory
+from pytest_imgdiff.images.decoding import check_stored, open_source
+from pytest_imgdiff.images.png_bands import BandedRows
+from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
+from pytest_imgdiff.views import side_by_side
+
+if TYPE_CHECKING:
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.images.source import Source
+    from pytest_imgdiff.model import FrameChoice
+
+    Decoded = tuple[Image, ...] | BrokenImageError
+    """The images of a source, or what is wrong with it."""
+
+_WORTH_A_THREAD = 64 * 1024
+"""Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
+
+
+def decode_pair(
+    expected: Source | None,
+    actual: Source | None,
+    *,
+    frames: FrameChoice = "refuse",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_once: bool = True,
+) -> tuple[Decoded, Decoded]:
+    """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
+
+    Args:
+        expected: what `pytest_imgdiff.images.read` returned, or None.
+        actual: likewise.
+        frames: as in `pytest_imgdiff.images.decode`.
+        max_pixels: likewise.
+        at_once: do so on a thread each. The decoders leave Python alone while they work, so that two cores can.
+    """
+    keep_freed_memory()
+
+    def opened(source: Source | None) -> Decoded:
+        try:
+            return () if source is None else open_source(source, frames, max_pixels)
+        except BrokenImageError as error:
+            return error
+
+    encoded = [len(source.data) for source in (expected, actual) if source is not None and source.data is not None]
+    if at_once and min(encoded, default=0) >= _WORTH_A_THREAD:
+        pair = side_by_side(lambda: opened(expected), lambda: opened(actual))
+    else:
+        pair = opened(expected), opened(actual)
+    if _are_sound_together(*pair):
+        return pair
+    return _sound(expected, pair[0]), _sound(actual, pair[1])
+
+
+def _are_sound_together(expected: Decoded, actual: Decoded) -> bool:
+    """Read two large pictures beside one another; False says no more than that each is to be read by itself."""
+    if isinstance(expected, BrokenImageError) or isinstance(actual, BrokenImageError):
+        return False
+    stored = [image.stored for image in (*expected, *actual)]
+    if len(stored) != 2 or not isinstance(stored[0], BandedRows):  # noqa: PLR2004 - one of each
+        return False
+    try:
+        return stored[0].unlike(stored[1]) is not None
+    except (UnreadableError, MemoryError):
+        return False
+
+
+def _sound(source: Source | None, images: Decoded) -> Decoded:
+    if source is None or isinstance(images, BrokenImageError):
+        return images
+    try:
+        return check_stored(source, images)
+    except BrokenImageError as error:
+        return error
