@@ -7,12 +7,12 @@ import logging
 import os
 import struct
 import threading
-import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from zlib_ng import zlib_ng
 
 from pytest_imgdiff.files import TEMPORARY
 from pytest_imgdiff.images import encode_png
@@ -155,14 +155,14 @@ def one_bit_png(mask: Mask) -> bytes:
     rows = np.packbits(mask, axis=1)
     filtered = np.zeros((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 1:] = rows
-    deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    deflate = zlib_ng.compressobj(1, zlib_ng.DEFLATED, zlib_ng.MAX_WBITS, zlib_ng.DEF_MEM_LEVEL, zlib_ng.Z_RLE)
     data = deflate.compress(filtered.tobytes()) + deflate.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib_ng.crc32(kind + data))
 
 
 def _heat_png(heat: Heat) -> bytes:

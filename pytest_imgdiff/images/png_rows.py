@@ -6,6 +6,7 @@ unfiltered. Only what differs, and what is looked at, has to become pixels.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _SAMPLED = 64
 """So many rows tell whether two pictures have rows in common."""
+_WORTH_LOOKING = 8
+"""One of so many rows must be common: to look for fewer takes longer than to make pixels of them."""
 _BLOCK_BYTES = 1 << 18
 _SHORTEST_ROW = 256
 """To look at each of many rows that have fewer bytes takes longer than to make pixels of them all."""
@@ -135,7 +138,9 @@ class RasterRows:
 def _have_common_rows(mine: bytes | bytearray, theirs: bytes | bytearray, height: int) -> bool:
     stride = len(mine) // height
     places = [row * stride for row in range(0, height, -(-height // _SAMPLED))]
-    return any(mine[at : at + stride] == theirs[at : at + stride] for at in places)
+    enough = -(-len(places) // _WORTH_LOOKING)
+    common = (at for at in places if mine[at : at + stride] == theirs[at : at + stride])
+    return len(list(itertools.islice(common, enough))) == enough
 
 
 def _alike(mine: Pixels, theirs: Pixels) -> Truths:

@@ -145,8 +145,7 @@ def _judged(
     """Write the heat of what differs; return how many pixels do, and how many more only anti-aliasing made differ."""
     pixels = antialiased = 0
     for candidates in chunks:
-        delta = _deltas(first, second, candidates, limit)
-        beyond = np.flatnonzero(delta > limit)  # NumPy takes places sooner than truths
+        delta, beyond = _deltas(first, second, candidates, limit)
         differing, delta = candidates.take(beyond), delta.take(beyond)
         if antialiasing == "ignore":
             kept = np.flatnonzero(~smoothed(first, second, differing))
@@ -195,21 +194,22 @@ def _split(parts: list[Indices]) -> Iterator[Indices]:
         yield indices[start : start + CHUNK]
 
 
-def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> NDArray[Any]:
-    """Return the (n,) deltas of the pixels; exact wherever rounding could decide against the limit."""
-    gathered, others = first.values[indices], second.values[indices]
+def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> tuple[NDArray[Any], Indices]:
+    """Return the (n,) deltas of the pixels, and which of them are beyond the limit; rounding never decides that."""
+    gathered, others = first.values.take(indices, axis=0), second.values.take(indices, axis=0)
     if first.opaque and first.dtype == np.uint8:
         deltas = _rounded_deltas(gathered, others)
+        beyond = deltas > np.float32(limit)
         near = np.flatnonzero(np.abs(deltas - np.float32(limit)) <= np.float32(1e-3 * limit + 1e-3))
-        exact = deltas.astype(np.float64)
-        exact[near] = _delta(
-            difference(first.channels(gathered[near]), second.channels(others[near]), None, first.unit)
-        )
-        return exact
+        one, two = first.channels(gathered[near]), second.channels(others[near])
+        beyond[near] = _delta(difference(one, two, None, first.unit)) > limit
+        return deltas, np.flatnonzero(beyond)  # NumPy takes places sooner than truths
     one, two = first.channels(gathered), second.channels(others)
-    if not first.opaque:
-        return _largest_delta(one, two, indices, first.unit)
-    return _delta(difference(one, two, None, first.unit))
+    if first.opaque:
+        exact = _delta(difference(one, two, None, first.unit))
+    else:
+        exact = _largest_delta(one, two, indices, first.unit)
+    return exact, np.flatnonzero(exact > limit)
 
 
 def _rounded_deltas(one: Words, two: Words) -> NDArray[np.float32]:
