@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
-_FEW = 100
+_FEW = 200
 """Up to so many boxes are joined sooner one by one than all at once."""
 _NARROW = 16
 """Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it:
@@ -171,10 +171,10 @@ def _joined_one_by_one(boxes: Boxes, distance: int) -> Boxes:
         while near := [
             other
             for other in joined
-            if other[0] - right <= distance
-            and left - other[2] <= distance
-            and other[1] - bottom <= distance
-            and top - other[3] <= distance
+            if other[3] >= top - distance  # of most this tells, as boxes come from above
+            and other[1] <= bottom + distance
+            and other[2] >= left - distance
+            and other[0] <= right + distance
         ]:
             for other in near:
                 joined.remove(other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import cv2
 import msgspec
@@ -115,12 +115,12 @@ class Ssim:
             ]
         else:
             pairs = [(expected.derived(backdrop.gray), actual.derived(backdrop.gray))]
-        losses = [_loss(first, second, window) for first, second in pairs]
-        loss = losses[0] if len(losses) == 1 else sum(losses[1:], losses[0]) / np.float32(len(losses))
-        mean = counted.mean(loss)
+        losses = [_loss(first, second, window, counted) for first, second in pairs]
+        heats = [loss.heat for loss in losses]
+        heat = heats[0] if len(heats) == 1 else sum(heats[1:], heats[0]) / np.float32(len(heats))
+        mean = sum(loss.total for loss in losses) / (len(losses) * counted.count)
         value = min(1 - mean, _NEXT_TO_PERFECT) if mean else self.perfect
-        loss *= np.float32(0.5)
-        return MetricResult(value, self.unit, heat=np.minimum(loss, 1, out=loss))
+        return MetricResult(value, self.unit, heat=heat)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,10 +130,12 @@ class _Counted:
     Attributes:
         inner: where windows lie in the picture.
         among: which of these count, as ``uint8``; None where all do.
+        count: how many do.
     """
 
     inner: tuple[slice, slice]
     among: NDArray[np.uint8] | None
+    count: int
 
     @classmethod
     def of(cls, ignore: Mask | None, shape: tuple[int, int], margin: int) -> _Counted:
@@ -149,11 +151,23 @@ class _Counted:
                 f"ssim has no window left: all that is not ignored lies within {margin} pixels of the edge; "
                 "name a smaller `window`, a smaller ignore area or another metric"
             )
-        return cls(inner, among)
+        count = (inner[0].stop - margin) * (inner[1].stop - margin) if among is None else cv2.countNonZero(among)
+        return cls(inner, among, count)
 
-    def mean(self, loss: NDArray[np.float32]) -> float:
-        """Return the mean over the windows that count, summed in double precision."""
-        return float(cv2.mean(loss[self.inner], self.among)[0])
+    def total(self, loss: NDArray[np.float32], top: int, left: int) -> float:
+        """Return the sum over the windows that count of a part of the picture, in double precision."""
+        rows, columns = (
+            slice(max(first, span.start), max(first, span.start, min(first + size, span.stop)))
+            for first, size, span in zip((top, left), loss.shape, self.inner, strict=True)
+        )
+        part = loss[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        if not part.size:
+            return 0.0
+        if self.among is None:
+            return float(cv2.sumElems(part)[0])
+        margin = self.inner[0].start
+        among = self.among[rows.start - margin : rows.stop - margin, columns.start - margin : columns.stop - margin]
+        return float(cv2.mean(part, among)[0]) * cv2.countNonZero(among)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,23 +209,39 @@ def _boxed(plane: Plane, side: int, depth: int) -> Plane:
     return cv2.boxFilter(plane, depth, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT)
 
 
-def _loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
-    """Return (height, width) ``1 - index``, 0..2; only windows that see a difference are computed."""
+class _Loss(NamedTuple):
+    """What two planes have lost of their similarity.
+
+    Attributes:
+        heat: (height, width) ``(1 - index) / 2``, 0..1.
+        total: the sum of ``1 - index`` over the windows that count.
+    """
+
+    heat: NDArray[np.float32]
+    total: float
+
+
+def _loss(first: Plane, second: Plane, window: _Window, counted: _Counted) -> _Loss:
+    """Return what is lost; only windows that see a difference are computed, and nothing goes over the whole picture."""
     height, width = first.shape
     margin = window.side // 2
-    loss = np.zeros((height, width), np.float32)
+    heat = np.zeros((height, width), np.float32)
 
-    def fill(part: slice) -> None:
+    def fill(part: slice) -> float:
+        total = 0.0
         for strip in strips(first[part], _STRIP_BYTES):
             rows = slice(part.start + strip.start, part.start + strip.stop)
             top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
             for left, right in _runs((first[top:bottom] != second[top:bottom]).any(axis=0), margin):
                 start, stop = max(0, left - margin), min(width, right + margin)
                 found = _window_loss(first[top:bottom, start:stop], second[top:bottom, start:stop], window)
-                loss[rows, left:right] = found[rows.start - top : rows.stop - top, left - start : right - start]
+                found = found[rows.start - top : rows.stop - top, left - start : right - start]
+                total += counted.total(found, rows.start, left)
+                found *= np.float32(0.5)
+                np.minimum(found, 1, out=heat[rows, left:right])
+        return total
 
-    on_idle_cores(fill, first)
-    return loss
+    return _Loss(heat, sum(on_idle_cores(fill, first)))
 
 
 def _runs(differ: Mask, margin: int) -> Iterator[tuple[int, int]]:

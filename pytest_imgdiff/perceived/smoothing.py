@@ -30,6 +30,7 @@ _STEPS = (
 """Each pixel beside its neighbour to the right, below, below right and below left."""
 _NEIGHBOURS = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
 """In the order in which pixelmatch visits them, which decides between equally dark ones."""
+_ACROSS, _DOWN = (np.array(steps, np.intp)[:, None] for steps in zip(*_NEIGHBOURS, strict=True))
 _MOST_EQUAL = 2
 """A pixel with more equal neighbours lies in a flat area; the edge of the picture counts as one."""
 
@@ -153,14 +154,14 @@ def _neighbourhoods(picture: Raster, indices: Indices) -> tuple[Indices, NDArray
     picture is taken to have one equal neighbour outside.
     """
     width, height = picture.width, picture.height
-    around = indices + np.array([[y * width + x] for x, y in _NEIGHBOURS])
+    around = indices + (_DOWN * width + _ACROSS)
     surplus = np.zeros(indices.size, np.int8)
     y, x = np.divmod(indices, width)
-    edge = np.flatnonzero((x == 0) | (x == width - 1) | (y == 0) | (y == height - 1))
+    within = ((x - 1).view(np.uintp) < width - 2) & ((y - 1).view(np.uintp) < height - 2)  # below 0 is far beyond
+    edge = np.flatnonzero(~within) if min(width, height) > 2 else np.arange(indices.size)  # noqa: PLR2004 - both edges
     if edge.size:
-        steps = np.array(_NEIGHBOURS)[..., None]
-        across, down = x[edge] + steps[:, 0], y[edge] + steps[:, 1]
-        outside = (across < 0) | (across >= width) | (down < 0) | (down >= height)
-        around[:, edge] = np.where(outside, indices[edge], around[:, edge])
-        surplus[edge] = outside.sum(axis=0) - 1
+        across, down = x.take(edge) + _ACROSS, y.take(edge) + _DOWN
+        outside = (across.view(np.uintp) >= width) | (down.view(np.uintp) >= height)
+        around[:, edge] = np.where(outside, indices.take(edge), around.take(edge, axis=1))
+        surplus[edge] = outside.view(np.int8).sum(axis=0, dtype=np.int8) - np.int8(1)
     return around, surplus
