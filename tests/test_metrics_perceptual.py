@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.perceived import find_differences
-from pytest_imgdiff.perceived.opaque_smoothing import brightness_order
+from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed_inside
+from pytest_imgdiff.perceived.raster import Raster
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
@@ -273,3 +274,26 @@ def test_what_is_decided_in_integers_is_what_is_decided_in_doubles(data):
     found = find_differences(first, second, 0.1, opaque=True)
     assert abs(found.pixels - plain.pixels) + abs(found.antialiased - plain.antialiased) == 0
     assert ((found.heat > 0) == (plain.heat > 0)).all()
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_whether_a_pixel_is_smoothed_hangs_on_no_other_that_is_asked_about(data):
+    """Where few are asked about each is looked at by itself; where many are, their rows are looked at first."""
+    height, width = data.draw(st.integers(5, 24)), data.draw(st.integers(5, 24))
+    levels = np.array(data.draw(st.lists(st.integers(0, 255), min_size=2, max_size=4, unique=True)), np.uint8)
+    chance = np.random.default_rng(data.draw(st.integers(0, 999)))
+    pair = np.full((2, height, width, 4), 255, np.uint8)
+    pair[..., :3] = levels[chance.integers(0, len(levels), (2, height, width, 1))]
+    rasters = [Raster.of(picture, opaque=True) for picture in pair]
+    first, second = ([[tuple(map(int, pixel)) for pixel in row] for row in picture] for picture in pair)
+    indices = np.flatnonzero(np.pad(np.ones((height - 4, width - 4), np.bool_), 2))
+    smoothed = np.array(
+        [
+            antialiased(first, second, x, y) or antialiased(second, first, x, y)
+            for y, x in (divmod(index, width) for index in indices.tolist())
+        ]
+    )
+    assert (smoothed_inside(*rasters, indices) == smoothed).all()
+    few = slice(data.draw(st.integers(0, 3)), None, data.draw(st.integers(20, 60)))
+    assert (smoothed_inside(*rasters, indices[few]) == smoothed[few]).all()

@@ -5,12 +5,16 @@ The same rule as in `pytest_imgdiff.perceived.smoothing`, with the same answers;
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from pytest_imgdiff.perceived.raster import Indices, Raster
@@ -22,6 +26,10 @@ MARGIN = 2
 """Pixels at least so far from the border have neighbours that have all of theirs."""
 _CHUNK = 1 << 16
 """How many pixels are asked about at once: few enough for the cache, enough that two threads seldom meet."""
+_DENSE = 16
+"""Where one pixel of so many is asked about, on an average, it pays to look at all of their rows first."""
+_BLOCK = 1 << 16
+"""Pixels that are held against their neighbours at once."""
 _MOST_EQUAL = 2
 _RED, _GREEN, _BLUE = (np.uint32(weight) for weight in (5_033_289, 9_878_512, 1_927_840))
 """Weights of red, green and blue, in 32 bits, that order all 2^24 colours as pixelmatch's luma does.
@@ -43,15 +51,52 @@ def brightness_order(words: Words) -> Words:
 
 
 def smoothed_inside(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether each pixel, none of them within `MARGIN` of the border, looks anti-aliased in either picture."""
+    """Whether each pixel, none of them within `MARGIN` of the border, looks anti-aliased in either picture.
+
+    Args:
+        first: one picture.
+        second: the other.
+        indices: of the pixels, in ascending order.
+    """
     one, two = _Grid(first.values, first.width), _Grid(second.values, second.width)
     found = np.zeros(indices.size, np.bool_)
     for start in range(0, indices.size, _CHUNK):
         part = indices[start : start + _CHUNK]
-        answers = _antialiased(one, two, part)
-        rest = np.flatnonzero(~answers)
-        answers[rest] = _antialiased(two, one, part[rest])
-        found[start : start + _CHUNK] = answers
+        dense = part[-1] - part[0] < _DENSE * part.size
+        found[start : start + _CHUNK] = (_smoothed_among if dense else _smoothed_apart)(one, two, part)
+    return found
+
+
+def _smoothed_apart(one: _Grid, two: _Grid, indices: Indices) -> NDArray[np.bool_]:
+    """Answer for pixels that lie apart: look at the surroundings of each."""
+    found = np.zeros(indices.size, np.bool_)
+    for picture, other in ((one, two), (two, one)):
+        rest = np.flatnonzero(~found)
+        asked = indices.take(rest)
+        around = picture.around(asked - (picture.width + 1))
+        open_ = np.flatnonzero(_count(around == picture.words.take(asked)) <= _MOST_EQUAL)
+        flat_in_both = functools.partial(_flat_in_both, picture, other)
+        found[rest.take(open_)] = _antialiased(picture, asked.take(open_), around.take(open_, axis=1), flat_in_both)
+    return found
+
+
+def _smoothed_among(one: _Grid, two: _Grid, indices: Indices) -> NDArray[np.bool_]:
+    """Answer for pixels that lie close together: find first, for whole rows, which pixels are flat."""
+    width = one.width
+    top, bottom = int(indices[0]) // width - MARGIN, int(indices[-1]) // width + MARGIN + 1
+    start = top * width
+    flats = [picture.flat_rows(top, bottom) for picture in (one, two)]
+    both = flats[0] & flats[1]
+    # What is anti-aliased is not flat, and has a neighbour that is so in both pictures.
+    near = cv2.dilate(both.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)).reshape(-1)
+    asked = np.flatnonzero(near.take(indices - start))
+    found = np.zeros(indices.size, np.bool_)
+    for picture, flat in zip((one, two), flats, strict=True):
+        rest = asked.take(np.flatnonzero(~found.take(asked)))
+        rest = rest.take(np.flatnonzero(~flat.take(indices.take(rest) - start)))
+        places = indices.take(rest)
+        around = picture.around(places - (width + 1))
+        found[rest] = _antialiased(picture, places, around, lambda pixels: both.take(pixels - start))
     return found
 
 
@@ -79,27 +124,56 @@ class _Grid:
         flat: NDArray[np.bool_] = _count(equal) > _MOST_EQUAL
         return flat
 
+    def flat_rows(self, top: int, bottom: int) -> NDArray[np.bool_]:
+        """Whether each pixel of these rows has at least three equal neighbours, but for those at their border."""
+        flat = np.empty((bottom - top) * self.width, np.bool_)
+        step = max(1, _BLOCK // self.width)
+        for first in range(top, bottom, step):
+            last = min(first + step, bottom)
+            begin, end = max(first - 1, top), min(last + 1, bottom)
+            found = self._flat_block(begin, end)
+            flat[(first - top) * self.width : (last - top) * self.width] = found[
+                (first - begin) * self.width : (last - begin) * self.width
+            ]
+        return flat
+
+    def _flat_block(self, top: int, bottom: int) -> NDArray[np.bool_]:
+        words = self.words[top * self.width : bottom * self.width]
+        equal = np.zeros(words.size, np.uint8)
+        for step in (1, self.width - 1, self.width, self.width + 1):
+            same = (words[:-step] == words[step:]).view(np.uint8)
+            equal[:-step] += same
+            equal[step:] += same
+        return equal > _MOST_EQUAL
+
 
 def _count(equal: NDArray[np.bool_]) -> NDArray[np.uint8]:
     count: NDArray[np.uint8] = equal.view(np.uint8).sum(axis=0, dtype=np.uint8)
     return count
 
 
-def _antialiased(picture: _Grid, other: _Grid, indices: Indices) -> NDArray[np.bool_]:
-    """Whether each pixel looks anti-aliased in ``picture``, judged beside ``other``."""
+def _antialiased(
+    picture: _Grid, indices: Indices, around: Words, flat_in_both: Callable[[Indices], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Whether each pixel looks anti-aliased in a picture.
+
+    Args:
+        picture: the picture.
+        indices: of pixels that are not flat in it.
+        around: (8, n) their neighbours.
+        flat_in_both: whether each of some pixels is flat in both pictures.
+    """
     result = np.zeros(indices.size, np.bool_)
-    centres, around = picture.words[indices], picture.around(indices - (picture.width + 1))
-    open_ = np.flatnonzero(_count(around == centres) <= _MOST_EQUAL)
-    levels, centre = brightness_order(around.take(open_, axis=1)), brightness_order(centres[open_])
+    levels, centre = brightness_order(around), brightness_order(picture.words.take(indices))
     darkest, brightest = levels.min(axis=0), levels.max(axis=0)
     slopes = np.flatnonzero((darkest < centre) & (centre < brightest))
-    levels, chosen = levels.take(slopes, axis=1), open_[slopes]
-    corners = indices[chosen] - (picture.width + 1)
-    flat = _flat_in_both(picture, other, corners + _step_to(brightest[slopes], levels, picture))
+    levels = levels.take(slopes, axis=1)
+    corners = indices.take(slopes) - (picture.width + 1)
+    flat = flat_in_both(corners + _step_to(brightest.take(slopes), levels, picture))
     rest = np.flatnonzero(~flat)
-    step = _step_to(darkest[slopes[rest]], levels.take(rest, axis=1), picture)
-    flat[rest] = _flat_in_both(picture, other, corners[rest] + step)
-    result[chosen] = flat
+    step = _step_to(darkest.take(slopes.take(rest)), levels.take(rest, axis=1), picture)
+    flat[rest] = flat_in_both(corners.take(rest) + step)
+    result[slopes] = flat
     return result
 
 

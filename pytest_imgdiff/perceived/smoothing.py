@@ -43,13 +43,11 @@ def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool
         second: the other.
         indices: of pixels, in ascending order.
     """
-    asked = np.flatnonzero(_may_be_smoothed(first, second, indices))
-    places = indices.take(asked)
-    inside = _is_inside(first, places)
+    inside = _is_inside(first, indices)
     found = np.zeros(indices.size, np.bool_)
     for chosen, judged in ((inside, smoothed_inside), (~inside, _smoothed_anywhere)):
         numbers = np.flatnonzero(chosen)
-        found[asked.take(numbers)] = judged(first, second, places.take(numbers))
+        found[numbers] = judged(first, second, indices.take(numbers))
     return found
 
 
@@ -67,8 +65,9 @@ def _is_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
 
 def _smoothed_anywhere(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
     found = np.zeros(indices.size, np.bool_)
+    may_be = _may_be_smoothed(first, second, indices)
     for picture, other in ((first, second), (second, first)):
-        rest = np.flatnonzero(~found)
+        rest = np.flatnonzero(may_be & ~found)
         found[rest] = _antialiased(picture, other, indices[rest])
     return found
 
