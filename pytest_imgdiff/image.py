@@ -25,8 +25,13 @@ class Rows(Protocol):
         """That of the pixels."""
         ...
 
+    @property
+    def sound(self) -> bool:
+        """Whether `check` or `unlike` found that none is missing or damaged; nobody takes any before that."""
+        ...
+
     def check(self) -> None:
-        """Refuse rows that are missing or damaged; nobody takes any before this, or `unlike`, has found them sound."""
+        """Refuse rows that are missing or damaged."""
         ...
 
     def take(self, top: int, bottom: int) -> Pixels:

@@ -83,10 +83,9 @@ def check_stored(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]
     Raises:
         BrokenImageError: they are.
     """
-    stored = [image.stored for image in images if image.stored is not None]
-    if stored and source.image is None:
-        return _decoded(source, "all", DEFAULT_MAX_PIXELS, lambda *_: _checked(images))
-    return images
+    if all(image.stored is None or image.stored.sound for image in images):
+        return images
+    return _decoded(source, "all", DEFAULT_MAX_PIXELS, lambda *_: _checked(images))
 
 
 def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:

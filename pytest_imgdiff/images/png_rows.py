@@ -47,6 +47,7 @@ class StoredRows:
     """
 
     dtype = np.dtype(np.uint8)
+    sound = True
 
     def __init__(self, rows: bytes | bytearray, layout: Layout) -> None:
         self.filtered: bytes | bytearray | None = rows
@@ -58,7 +59,7 @@ class StoredRows:
         self._taking = threading.Lock()
 
     def check(self) -> None:
-        """Do nothing: they were inflated, and that checked them."""
+        """Do nothing: inflating checked them."""
 
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``: (bottom - top, width, 4), read-only."""
@@ -119,6 +120,8 @@ class RasterRows:
     Args:
         raster: (height, width, 4), in the normal form.
     """
+
+    sound = True
 
     def __init__(self, raster: Raster) -> None:
         self._raster = raster
