@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_imgdiff import Image, MetricError, Policy, Registry, Rule, compare
+from pytest_imgdiff import BrokenImageError, Image, MetricError, Policy, Registry, Rule, compare
 from pytest_imgdiff.artefacts import one_bit_png
-from pytest_imgdiff.images import decode, read
+from pytest_imgdiff.images import decode, decode_pair, read
+from pytest_imgdiff.views import decode_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,27 @@ def decoded(expected: str, actual: str) -> Callable[[], Any]:
     return lambda: [_image(path).pixels.shape for path in (expected, actual)]
 
 
+def number(expected: str, actual: str, name: str) -> Callable[[], Any]:
+    """Read two files and measure one metric, and nothing else: no rule is judged, no mask made. Returns its value."""
+    measured = Registry().metric(name)
+    first, second = _image(expected), _image(actual)
+    measured.measure(_corner(first), _corner(second), None)
+
+    def from_disk() -> float:
+        sides = decode_pair(read(Path(expected)), read(Path(actual)))
+        [one], [other] = (_unbroken(side) for side in sides)
+        decode_both(one, other)
+        return float(measured.measure(one, other, None).value)
+
+    return from_disk
+
+
+def _unbroken(side: tuple[Image, ...] | BrokenImageError) -> tuple[Image, ...]:
+    if isinstance(side, BrokenImageError):
+        raise side
+    return side
+
+
 def metric(expected: str, actual: str, name: str, keep: str | None = None) -> Callable[[], Any]:
     """Measure one metric of two decoded pictures, of which nothing was derived before. Returns its value.
 
@@ -76,7 +98,8 @@ def metric(expected: str, actual: str, name: str, keep: str | None = None) -> Ca
         measured.measure(_corner(first), _corner(second), None)
 
     def measure() -> float:
-        result = measured.measure(Image(first.pixels, first.info), Image(second.pixels, second.info), None)
+        fresh = [Image(image.pixels, image.info, opaque=image.opaque) for image in (first, second)]
+        result = measured.measure(*fresh, None)
         if keep is not None and result.heat is not None:
             np.save(keep, result.heat)
         return float(result.value)

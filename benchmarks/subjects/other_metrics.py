@@ -28,6 +28,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         pairs = {
             f"{name}/diffimg": ("ours", "diffimg.diff"),
             f"{name}/diffimg-decoded": ("ours, decoded", "diffimg.diff of BMP"),
+            f"{name}/diffimg-judged": ("ours, judged", "diffimg.diff"),
         }
         yield from duels(bench, pairs, _diffimg(bench, *bench.pictures.pair(picture)))
     if bench.quick:
@@ -49,7 +50,8 @@ def _diffimg(bench: Bench, expected: Path, actual: Path) -> dict[str, Callable[[
         return start(bench.rivals.python, f"diffimg_calls.{call}", **files)
 
     return {
-        "ours": lambda start: start(sys.executable, "ours.distance", **files, metric="diffimg"),
+        "ours": lambda start: start(sys.executable, "ours.number", **files, name="diffimg"),
+        "ours, judged": lambda start: start(sys.executable, "ours.distance", **files, metric="diffimg"),
         "diffimg.diff": lambda start: theirs(start, "number"),
         "ours, decoded": lambda start: start(sys.executable, "ours.metric", **files, name="diffimg"),
         "diffimg.diff of BMP": lambda start: theirs(start, "number_alone"),
