@@ -21,6 +21,7 @@ from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, failure_text, summary_line, verdict_line
+from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead
@@ -55,7 +56,7 @@ def run_compare(options: argparse.Namespace) -> int:
         progress = _Progress(len(todo), sys.stderr)
         for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
             records.append(record)
-            if not options.quiet and (not record.passed or len(todo) == 1):
+            if not options.quiet and (outcome_of(record) != "passed" or len(todo) == 1):
                 progress.clear()
                 _say(_told(record, workspace, alone=len(todo) == 1), words)
             progress.step()

@@ -86,10 +86,15 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
     """Settle a pair of equal files without their pixels, but not unread: two broken files are never equal."""
     found = reading.check(source)
     if reading.problems:
-        return _broken(name, reading.policy, [found], reading.problems)
+        return _broken(name, reading.policy, [found], [*reading.problems, *_same(reading.problems, other_label)])
     others = [image.named(replace(image.info, label=other_label, notes=())) for image in found]
     judged = [judge_equal(name, *pair, reading.policy, reading.registry) for pair in zip(found, others, strict=True)]
     return _worst(judged, reading.policy)
+
+
+def _same(problems: Iterable[BrokenImageError], label: str) -> list[BrokenImageError]:
+    """Return what is wrong with the file of the same bytes: whoever mends one of them is to know of the other."""
+    return [BrokenImageError(label, problem.kind, problem.cause) for problem in problems if problem.label != label]
 
 
 class _Reading:

@@ -101,6 +101,15 @@ def test_two_equal_files_that_are_no_pictures_are_not_alike(pair):
     assert pair("compare", "old.png", "new.png").returncode == NOT_JUDGED
 
 
+def test_of_two_damaged_files_of_equal_bytes_both_are_named(pair):
+    whole = (pair.folder / "new.png").read_bytes()
+    for name in ("old.png", "new.png"):
+        (pair.folder / name).write_bytes(whole[:-20])
+    done = pair("compare", "old.png", "new.png")
+    assert done.returncode == NOT_JUDGED
+    assert re.search(r"old\.png: PNG: truncated: .*; new\.png: PNG: truncated: ", done.stdout)
+
+
 def test_a_picture_that_is_not_there(pair):
     done = pair("compare", "old.png", "nowhere.png")
     assert done.returncode == NOT_JUDGED
@@ -212,6 +221,13 @@ def test_quiet_prints_the_summary_only(two_trees):
     done = two_trees("compare", "expected", "actual", "--quiet")
     assert done.returncode == DIFFERENT
     assert done.stdout.splitlines() == ["4 comparisons: 3 failed (1 different, 1 missing, 1 unmatched), 1 passed"]
+
+
+def test_a_pair_that_passes_with_a_warning_is_told(two_trees):
+    done = two_trees("compare", "expected", "actual", "--set", "metrics={pixel_match: {min: 0.0, warn: 1.0}}")
+    lines = [line for line in done.stdout.splitlines() if "warns pixel_match" in line]
+    assert lines
+    assert re.search(rf"{len(lines)} with a warning", done.stdout.splitlines()[-1])
 
 
 def test_json_to_a_file_keeps_the_words(two_trees):

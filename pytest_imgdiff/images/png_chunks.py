@@ -96,7 +96,9 @@ def _walk(file: bytes) -> Iterator[Chunk]:
             raise UnreadableError(f"damaged: no chunk can start as the bytes at {at} do")
         end = at + 8 + length
         if end + 4 > len(file):
-            raise UnreadableError(f"truncated: it ends inside the {_shown(kind)} chunk at byte {at}")
+            raise UnreadableError(
+                f"truncated: it ends at byte {len(file)}, inside the {_shown(kind)} chunk that begins at byte {at}"
+            )
         if deflate.crc32(view[at + 4 : end]) != struct.unpack_from(">I", file, end)[0]:
             raise UnreadableError(f"damaged: wrong CRC in the {_shown(kind)} chunk at byte {at}")
         yield Chunk(kind, at + 8, length)
