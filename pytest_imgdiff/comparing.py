@@ -20,7 +20,7 @@ from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
-from pytest_imgdiff.report import encoded, failure_text, summary_line, verdict_line
+from pytest_imgdiff.report import encoded, failure_text, load_page, summary_line, verdict_line
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.results import ResultsFolder
@@ -125,7 +125,8 @@ def _skipped(workspace: Workspace) -> list[Path]:
 def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
     workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
-    ahead = RunAhead(partial(_judge, workspace), todo, workers, apart=apart)
+    meanwhile = None if workspace.results is None else load_page
+    ahead = RunAhead(partial(_judge, workspace), todo, workers, apart=apart, meanwhile=meanwhile)
     try:
         for pair in todo:
             yield ahead.result(pair)

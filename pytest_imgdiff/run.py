@@ -20,6 +20,7 @@ from pytest_imgdiff.fixture import TestIdentity
 from pytest_imgdiff.hookspecs import HOOKS
 from pytest_imgdiff.names import is_scan_file, printable
 from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.report import load_page
 from pytest_imgdiff.results import Collected, Finished, Problem, ResultsFolder, Unclean
 from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.workspace import Workspace
@@ -110,7 +111,8 @@ class ImageRun:
         if jobs and not self.is_worker and self.workspace.update == "none":
             self.workspace.allowance.side_by_side = len(jobs) > 1
             apart = self.workspace.may_run_apart(len(jobs), names)
-            self._ahead = RunAhead(PairItem.compared, jobs, self.workspace.threads(names), apart=apart)
+            threads = self.workspace.threads(names)
+            self._ahead = RunAhead(PairItem.compared, jobs, threads, apart=apart, meanwhile=load_page)
 
     def _policy_name(self, item: pytest.Item) -> str:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""

@@ -68,10 +68,17 @@ class RunAhead(Generic[K, T]):
         workers: how many at once; as many as there are cores where omitted.
         apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
             does must then not matter to this one, and its result is pickled.
+        meanwhile: what this process can do, once, while the first ones run on others.
     """
 
     def __init__(
-        self, job: Callable[[K], T], keys: Iterable[K], workers: int | None = None, *, apart: bool = False
+        self,
+        job: Callable[[K], T],
+        keys: Iterable[K],
+        workers: int | None = None,
+        *,
+        apart: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         listed = list(keys)
         self._numbers = {key: number for number, key in enumerate(listed)}
@@ -85,6 +92,7 @@ class RunAhead(Generic[K, T]):
         processes = _processes(self._batches, self._workers) if apart else None
         self._pool = processes or ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
         self._do: Callable[[int], list[_Outcome[T]]] = self._batches if processes is None else _done_in_copy
+        self._meanwhile = None if processes is None else meanwhile
         self._next = 0
         self._begun: set[int] = set()
         self._under_way: dict[int, Future[list[_Outcome[T]]]] = {}
@@ -102,6 +110,9 @@ class RunAhead(Generic[K, T]):
         try:
             self._begin(batch)  # out of order it goes first
             self._fill()
+            meanwhile, self._meanwhile = self._meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
             outcome = self._under_way[batch].result()[place]
             self._unfetched[batch] -= 1
             if not self._unfetched[batch]:

@@ -52,6 +52,19 @@ def test_results_come_in_the_order_in_which_they_are_asked_for(count):
 
 
 @COPIES
+def test_what_this_process_does_meanwhile_is_done_once_and_not_before_a_result_is_asked_for():
+    script = """
+    for count in (15, 16):
+        done = []
+        jobs = ahead(number, count, meanwhile=lambda: done.append(os.getpid() == HERE))
+        before = list(done)
+        print(before, [jobs.result(f"key {n}") for n in range(count)] == list(range(count)), done)
+        jobs.close()
+    """
+    assert told(script).splitlines() == ["[] True []", "[] True [True]"]
+
+
+@COPIES
 def test_many_jobs_run_on_processes_of_their_own_and_few_do_not():
     script = """
     for count in (15, 16):

@@ -94,11 +94,19 @@ class BandedRows:
                     return rows.take(top - first, bottom - first)
             if bottom - top > self.layout.height // 2:  # then who asked takes them all, sooner or later
                 self._bands = []
-                self.keep(*self._read(0, self.layout.height))
+                self.keep(0, self._read_all())
             else:
                 self.keep(*self._read(top, bottom))
             first, _, rows = self._bands[-1]
             return rows.take(top - first, bottom - first)
+
+    def _read_all(self) -> bytearray:
+        rows = bytearray(self.layout.filtered_size)
+        start = 0
+        for piece in self.pieces(PIECE_BYTES):
+            rows[start : start + len(piece)] = piece
+            start += len(piece)
+        return rows
 
     def _read(self, top: int, bottom: int) -> tuple[int, bytes]:
         """Return these rows, and those above that they need, and the first one's number."""

@@ -50,20 +50,62 @@ def brightness_order(words: Words) -> Words:
     return order
 
 
-def smoothed_inside(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatRows:
+    """Which pixels of some whole rows are flat: have at least three equal neighbours.
+
+    Attributes:
+        start: the index of the first of these pixels.
+        flat: for each picture, which are; nothing is known of those at the border.
+        both: which are so in both pictures.
+        open: which are not so in both, and have a neighbour that is; true of all within `MARGIN` of the border.
+    """
+
+    start: int
+    flat: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    both: NDArray[np.bool_]
+    open: NDArray[np.bool_]
+
+    @classmethod
+    def about(cls, first: Raster, second: Raster, indices: Indices) -> FlatRows | None:
+        """Look at the rows of pixels, in ascending order; None where too few of them are asked about."""
+        if not indices.size or indices[-1] - indices[0] >= _DENSE * indices.size:
+            return None
+        width = first.width
+        top = max(0, int(indices[0]) // width - MARGIN)
+        bottom = min(first.height, int(indices[-1]) // width + MARGIN + 1)
+        flat = _flat_rows(first.values, width, top, bottom), _flat_rows(second.values, width, top, bottom)
+        both = flat[0] & flat[1]
+        open_ = cv2.dilate(both.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)).view(np.bool_)
+        open_ &= ~both.reshape(-1, width)
+        open_[:, :MARGIN] = open_[:, -MARGIN:] = True
+        open_[: max(0, MARGIN - top)] = True
+        open_[max(0, first.height - MARGIN - top) :] = True
+        return cls(top * width, flat, both, open_.reshape(-1))
+
+    def may_be_smoothed(self, indices: Indices) -> NDArray[np.bool_]:
+        """Whether each pixel may be anti-aliased: is not flat in both pictures, and has a neighbour that is."""
+        may_be: NDArray[np.bool_] = self.open.take(indices - self.start)
+        return may_be
+
+
+def smoothed_inside(
+    first: Raster, second: Raster, indices: Indices, known: FlatRows | None = None
+) -> NDArray[np.bool_]:
     """Whether each pixel, none of them within `MARGIN` of the border, looks anti-aliased in either picture.
 
     Args:
         first: one picture.
         second: the other.
         indices: of the pixels, in ascending order.
+        known: what is known of their rows.
     """
     one, two = _Grid(first.values, first.width), _Grid(second.values, second.width)
     found = np.zeros(indices.size, np.bool_)
     for start in range(0, indices.size, _CHUNK):
         part = indices[start : start + _CHUNK]
-        dense = part[-1] - part[0] < _DENSE * part.size
-        found[start : start + _CHUNK] = (_smoothed_among if dense else _smoothed_apart)(one, two, part)
+        answers = _smoothed_apart(one, two, part) if known is None else _smoothed_among(one, two, part, known)
+        found[start : start + _CHUNK] = answers
     return found
 
 
@@ -80,23 +122,14 @@ def _smoothed_apart(one: _Grid, two: _Grid, indices: Indices) -> NDArray[np.bool
     return found
 
 
-def _smoothed_among(one: _Grid, two: _Grid, indices: Indices) -> NDArray[np.bool_]:
-    """Answer for pixels that lie close together: find first, for whole rows, which pixels are flat."""
-    width = one.width
-    top, bottom = int(indices[0]) // width - MARGIN, int(indices[-1]) // width + MARGIN + 1
-    start = top * width
-    flats = [picture.flat_rows(top, bottom) for picture in (one, two)]
-    both = flats[0] & flats[1]
-    # What is anti-aliased is not flat, and has a neighbour that is so in both pictures.
-    near = cv2.dilate(both.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)).reshape(-1)
-    asked = np.flatnonzero(near.take(indices - start))
+def _smoothed_among(one: _Grid, two: _Grid, indices: Indices, known: FlatRows) -> NDArray[np.bool_]:
+    """Answer for pixels that lie close together: what is flat is looked up."""
     found = np.zeros(indices.size, np.bool_)
-    for picture, flat in zip((one, two), flats, strict=True):
-        rest = asked.take(np.flatnonzero(~found.take(asked)))
-        rest = rest.take(np.flatnonzero(~flat.take(indices.take(rest) - start)))
+    for picture, flat in zip((one, two), known.flat, strict=True):
+        rest = np.flatnonzero(~(found | flat.take(indices - known.start)))
         places = indices.take(rest)
-        around = picture.around(places - (width + 1))
-        found[rest] = _antialiased(picture, places, around, lambda pixels: both.take(pixels - start))
+        around = picture.around(places - (picture.width + 1))
+        found[rest] = _antialiased(picture, places, around, lambda pixels: known.both.take(pixels - known.start))
     return found
 
 
@@ -124,27 +157,26 @@ class _Grid:
         flat: NDArray[np.bool_] = _count(equal) > _MOST_EQUAL
         return flat
 
-    def flat_rows(self, top: int, bottom: int) -> NDArray[np.bool_]:
-        """Whether each pixel of these rows has at least three equal neighbours, but for those at their border."""
-        flat = np.empty((bottom - top) * self.width, np.bool_)
-        step = max(1, _BLOCK // self.width)
-        for first in range(top, bottom, step):
-            last = min(first + step, bottom)
-            begin, end = max(first - 1, top), min(last + 1, bottom)
-            found = self._flat_block(begin, end)
-            flat[(first - top) * self.width : (last - top) * self.width] = found[
-                (first - begin) * self.width : (last - begin) * self.width
-            ]
-        return flat
 
-    def _flat_block(self, top: int, bottom: int) -> NDArray[np.bool_]:
-        words = self.words[top * self.width : bottom * self.width]
-        equal = np.zeros(words.size, np.uint8)
-        for step in (1, self.width - 1, self.width, self.width + 1):
-            same = (words[:-step] == words[step:]).view(np.uint8)
-            equal[:-step] += same
-            equal[step:] += same
-        return equal > _MOST_EQUAL
+def _flat_rows(words: Words, width: int, top: int, bottom: int) -> NDArray[np.bool_]:
+    """Whether each pixel of these rows has at least three equal neighbours, but for those at their border."""
+    flat = np.empty((bottom - top) * width, np.bool_)
+    step = max(1, _BLOCK // width)
+    for first in range(top, bottom, step):
+        last = min(first + step, bottom)
+        begin, end = max(first - 1, top), min(last + 1, bottom)
+        found = _flat_block(words[begin * width : end * width], width)
+        flat[(first - top) * width : (last - top) * width] = found[(first - begin) * width : (last - begin) * width]
+    return flat
+
+
+def _flat_block(words: Words, width: int) -> NDArray[np.bool_]:
+    equal = np.zeros(words.size, np.uint8)
+    for step in (1, width - 1, width, width + 1):
+        same = (words[:-step] == words[step:]).view(np.uint8)
+        equal[:-step] += same
+        equal[step:] += same
+    return equal > _MOST_EQUAL
 
 
 def _count(equal: NDArray[np.bool_]) -> NDArray[np.uint8]:

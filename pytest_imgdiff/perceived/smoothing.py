@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pytest_imgdiff.perceived.opaque_smoothing import MARGIN, smoothed_inside
+from pytest_imgdiff.perceived.opaque_smoothing import MARGIN, FlatRows, smoothed_inside
 from pytest_imgdiff.perceived.raster import difference, luma, pattern
 
 if TYPE_CHECKING:
@@ -43,19 +43,29 @@ def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool
         second: the other.
         indices: of pixels, in ascending order.
     """
-    inside = _is_inside(first, indices)
     found = np.zeros(indices.size, np.bool_)
-    for chosen, judged in ((inside, smoothed_inside), (~inside, _smoothed_anywhere)):
-        numbers = np.flatnonzero(chosen)
-        found[numbers] = judged(first, second, indices.take(numbers))
+    if not _are_integers_enough(first):
+        asked = np.flatnonzero(_may_be_smoothed(first, second, indices))
+        found[asked] = _smoothed_anywhere(first, second, indices.take(asked))
+        return found
+    known = FlatRows.about(first, second, indices)
+    asked = np.arange(indices.size) if known is None else np.flatnonzero(known.may_be_smoothed(indices))
+    places = indices.take(asked)
+    inside = _are_inside(first, places)
+    numbers = np.flatnonzero(inside)
+    found[asked.take(numbers)] = smoothed_inside(first, second, places.take(numbers), known)
+    numbers = np.flatnonzero(~inside)
+    found[asked.take(numbers)] = _smoothed_anywhere(first, second, places.take(numbers))
     return found
 
 
-def _is_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether integers and whole neighbourhoods are enough to judge each of these pixels, in ascending order, by."""
+def _are_integers_enough(picture: Raster) -> bool:
+    return picture.dtype == np.uint8 and picture.opaque and min(picture.width, picture.height) > 2 * MARGIN
+
+
+def _are_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
+    """Whether each of these pixels, in ascending order, is not within `MARGIN` of the border."""
     width, height = picture.width, picture.height
-    if picture.dtype != np.uint8 or not picture.opaque or min(width, height) <= 2 * MARGIN:
-        return np.zeros(indices.size, np.bool_)
     columns = indices - indices // width * width
     inside: NDArray[np.bool_] = (columns - MARGIN).view(np.uintp) < width - 2 * MARGIN  # below 0 is far beyond
     first, behind = np.searchsorted(indices, (MARGIN * width, (height - MARGIN) * width))
@@ -65,9 +75,8 @@ def _is_inside(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
 
 def _smoothed_anywhere(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
     found = np.zeros(indices.size, np.bool_)
-    may_be = _may_be_smoothed(first, second, indices)
     for picture, other in ((first, second), (second, first)):
-        rest = np.flatnonzero(may_be & ~found)
+        rest = np.flatnonzero(~found)
         found[rest] = _antialiased(picture, other, indices[rest])
     return found
 

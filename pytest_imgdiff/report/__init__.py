@@ -19,6 +19,7 @@ __all__ = [
     "counts",
     "encoded",
     "failure_text",
+    "load_page",
     "markdown",
     "properties",
     "read_results",
@@ -28,6 +29,11 @@ __all__ = [
     "write_report",
     "write_results",
 ]
+
+
+def load_page() -> None:
+    """Import what draws the page: worth its while where this process waits for others, which compare."""
+    from pytest_imgdiff.report import page, self_contained  # noqa: F401 - for who imports them in the end
 
 
 def write_report(
