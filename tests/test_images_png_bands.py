@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff import Policy, Rule, compare
+from pytest_imgdiff import BrokenImageError, Policy, Rule, compare
 from pytest_imgdiff.images import check, decode, read
 from pytest_imgdiff.images.container import normal as without_hidden_colour
 from pytest_imgdiff.images.png_bands import BandedRows, read_both
@@ -247,7 +247,7 @@ def test_a_damaged_large_file_is_broken_whichever_side_it_is(damage, sides):
 def test_a_damaged_large_file_is_refused_by_itself(damage, looked_at):
     spoil, words = DAMAGES[damage]
     samples, _ = large_pair(RGB)
-    with pytest.raises(Exception, match=words):
+    with pytest.raises(BrokenImageError, match=words):
         looked_at(read(large_file(samples, RGB, damage=spoil)))
 
 

@@ -9,28 +9,23 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+
+from pytest_imgdiff.perceived.flat_rows import MOST_EQUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.perceived.flat_rows import FlatRows
     from pytest_imgdiff.perceived.raster import Indices, Raster
 
     Words = NDArray[np.uint32]
     """Pixels, one word each; (n,) or, around n of them, (8, n)."""
 
-MARGIN = 2
-"""Pixels at least so far from the border have neighbours that have all of theirs."""
 _CHUNK = 1 << 16
 """How many pixels are asked about at once: few enough for the cache, enough that two threads seldom meet."""
-_DENSE = 16
-"""Where one pixel of so many is asked about, on an average, it pays to look at all of their rows first."""
-_BLOCK = 1 << 16
-"""Pixels that are held against their neighbours at once."""
-_MOST_EQUAL = 2
 _RED, _GREEN, _BLUE = (np.uint32(weight) for weight in (5_033_289, 9_878_512, 1_927_840))
 """Weights of red, green and blue, in 32 bits, that order all 2^24 colours as pixelmatch's luma does.
 
@@ -50,54 +45,15 @@ def brightness_order(words: Words) -> Words:
     return order
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FlatRows:
-    """Which pixels of some whole rows are flat: have at least three equal neighbours.
-
-    Attributes:
-        start: the index of the first of these pixels.
-        flat: for each picture, which are; nothing is known of those at the border.
-        both: which are so in both pictures.
-        open: which are not so in both, and have a neighbour that is; true of all within `MARGIN` of the border.
-    """
-
-    start: int
-    flat: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    both: NDArray[np.bool_]
-    open: NDArray[np.bool_]
-
-    @classmethod
-    def about(cls, first: Raster, second: Raster, indices: Indices) -> FlatRows | None:
-        """Look at the rows of pixels, in ascending order; None where too few of them are asked about."""
-        if not indices.size or indices[-1] - indices[0] >= _DENSE * indices.size:
-            return None
-        width = first.width
-        top = max(0, int(indices[0]) // width - MARGIN)
-        bottom = min(first.height, int(indices[-1]) // width + MARGIN + 1)
-        flat = _flat_rows(first.values, width, top, bottom), _flat_rows(second.values, width, top, bottom)
-        both = flat[0] & flat[1]
-        open_ = cv2.dilate(both.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)).view(np.bool_)
-        open_ &= ~both.reshape(-1, width)
-        open_[:, :MARGIN] = open_[:, -MARGIN:] = True
-        open_[: max(0, MARGIN - top)] = True
-        open_[max(0, first.height - MARGIN - top) :] = True
-        return cls(top * width, flat, both, open_.reshape(-1))
-
-    def may_be_smoothed(self, indices: Indices) -> NDArray[np.bool_]:
-        """Whether each pixel may be anti-aliased: is not flat in both pictures, and has a neighbour that is."""
-        may_be: NDArray[np.bool_] = self.open.take(indices - self.start)
-        return may_be
-
-
 def smoothed_inside(
     first: Raster, second: Raster, indices: Indices, known: FlatRows | None = None
 ) -> NDArray[np.bool_]:
-    """Whether each pixel, none of them within `MARGIN` of the border, looks anti-aliased in either picture.
+    """Whether each pixel looks anti-aliased in either picture.
 
     Args:
         first: one picture.
         second: the other.
-        indices: of the pixels, in ascending order.
+        indices: of the pixels, in ascending order; none within `MARGIN` (of `flat_rows`) of the border.
         known: what is known of their rows.
     """
     one, two = _Grid(first.values, first.width), _Grid(second.values, second.width)
@@ -116,7 +72,7 @@ def _smoothed_apart(one: _Grid, two: _Grid, indices: Indices) -> NDArray[np.bool
         rest = np.flatnonzero(~found)
         asked = indices.take(rest)
         around = picture.around(asked - (picture.width + 1))
-        open_ = np.flatnonzero(_count(around == picture.words.take(asked)) <= _MOST_EQUAL)
+        open_ = np.flatnonzero(_count(around == picture.words.take(asked)) <= MOST_EQUAL)
         flat_in_both = functools.partial(_flat_in_both, picture, other)
         found[rest.take(open_)] = _antialiased(picture, asked.take(open_), around.take(open_, axis=1), flat_in_both)
     return found
@@ -154,29 +110,8 @@ class _Grid:
     def flat(self, indices: Indices) -> NDArray[np.bool_]:
         """Whether each pixel has at least three equal neighbours."""
         equal = self.around(indices - (self.width + 1)) == self.words[indices]
-        flat: NDArray[np.bool_] = _count(equal) > _MOST_EQUAL
+        flat: NDArray[np.bool_] = _count(equal) > MOST_EQUAL
         return flat
-
-
-def _flat_rows(words: Words, width: int, top: int, bottom: int) -> NDArray[np.bool_]:
-    """Whether each pixel of these rows has at least three equal neighbours, but for those at their border."""
-    flat = np.empty((bottom - top) * width, np.bool_)
-    step = max(1, _BLOCK // width)
-    for first in range(top, bottom, step):
-        last = min(first + step, bottom)
-        begin, end = max(first - 1, top), min(last + 1, bottom)
-        found = _flat_block(words[begin * width : end * width], width)
-        flat[(first - top) * width : (last - top) * width] = found[(first - begin) * width : (last - begin) * width]
-    return flat
-
-
-def _flat_block(words: Words, width: int) -> NDArray[np.bool_]:
-    equal = np.zeros(words.size, np.uint8)
-    for step in (1, width - 1, width, width + 1):
-        same = (words[:-step] == words[step:]).view(np.uint8)
-        equal[:-step] += same
-        equal[step:] += same
-    return equal > _MOST_EQUAL
 
 
 def _count(equal: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from pytest_imgdiff.perceived.opaque_smoothing import MARGIN, FlatRows, smoothed_inside
+from pytest_imgdiff.perceived.flat_rows import MARGIN, MOST_EQUAL, FlatRows
+from pytest_imgdiff.perceived.opaque_smoothing import smoothed_inside
 from pytest_imgdiff.perceived.raster import difference, luma, pattern
 
 if TYPE_CHECKING:
@@ -20,19 +20,9 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.perceived.raster import Indices, Raster, Values
 
-_DENSE = 4  # of so many pixels in a row at least one differs, where it pays to look at all of them
-_STEPS = (
-    (np.s_[:, :-1], np.s_[:, 1:]),
-    (np.s_[:-1], np.s_[1:]),
-    (np.s_[:-1, :-1], np.s_[1:, 1:]),
-    (np.s_[:-1, 1:], np.s_[1:, :-1]),
-)
-"""Each pixel beside its neighbour to the right, below, below right and below left."""
 _NEIGHBOURS = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
 """In the order in which pixelmatch visits them, which decides between equally dark ones."""
 _ACROSS, _DOWN = (np.array(steps, np.intp)[:, None] for steps in zip(*_NEIGHBOURS, strict=True))
-_MOST_EQUAL = 2
-"""A pixel with more equal neighbours lies in a flat area; the edge of the picture counts as one."""
 
 
 def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
@@ -44,14 +34,10 @@ def smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool
         indices: of pixels, in ascending order.
     """
     found = np.zeros(indices.size, np.bool_)
-    if not _are_integers_enough(first):
-        asked = np.flatnonzero(_may_be_smoothed(first, second, indices))
-        found[asked] = _smoothed_anywhere(first, second, indices.take(asked))
-        return found
     known = FlatRows.about(first, second, indices)
     asked = np.arange(indices.size) if known is None else np.flatnonzero(known.may_be_smoothed(indices))
     places = indices.take(asked)
-    inside = _are_inside(first, places)
+    inside = _are_inside(first, places) if _are_integers_enough(first) else np.zeros(places.size, np.bool_)
     numbers = np.flatnonzero(inside)
     found[asked.take(numbers)] = smoothed_inside(first, second, places.take(numbers), known)
     numbers = np.flatnonzero(~inside)
@@ -81,49 +67,19 @@ def _smoothed_anywhere(first: Raster, second: Raster, indices: Indices) -> NDArr
     return found
 
 
-def _may_be_smoothed(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:
-    """Whether each pixel may be anti-aliased: whether it is not flat in both pictures, but may be near one that is.
-
-    Where most pixels of some rows differ, this is found for all of them at once, and leaves few to look at closely.
-    Elsewhere it is not worth its while, and every pixel may.
-    """
-    if first.dtype.kind == "f" or not indices.size or indices[-1] - indices[0] >= _DENSE * indices.size:
-        return np.ones(indices.size, np.bool_)
-    width = first.width
-    top, bottom = max(0, indices[0] // width - 2), min(first.height, indices[-1] // width + 3)
-    flat = [_is_flat(raster.values[top * width : bottom * width].reshape(-1, width)) for raster in (first, second)]
-    both = flat[0] & flat[1]
-    may = cv2.dilate(both.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_)
-    both[[0, -1]] = both[:, [0, -1]] = False  # at the border nothing is known
-    may &= ~both
-    chosen: NDArray[np.bool_] = may.reshape(-1)[indices - top * width]
-    return chosen
-
-
-def _is_flat(words: Values) -> NDArray[np.bool_]:
-    """Whether each pixel has at least three equal neighbours; those at the border may have some outside."""
-    equal = np.zeros(words.shape, np.uint8)
-    for here, there in _STEPS:
-        same = words[here] == words[there]
-        equal[here] += same
-        equal[there] += same
-    equal[[0, -1]] = equal[:, [0, -1]] = _MOST_EQUAL + 1
-    return equal > _MOST_EQUAL
-
-
 def _antialiased(picture: Raster, other: Raster, indices: Indices) -> NDArray[np.bool_]:
     """Whether each pixel looks anti-aliased in ``picture``, judged beside ``other``."""
     result = np.zeros(indices.size, np.bool_)
     around, surplus = _neighbourhoods(picture, indices)
     centres, neighbours = picture.values[indices], picture.values[around]
     equal = picture.equal(neighbours, centres).sum(axis=0, dtype=np.int8)
-    open_ = np.flatnonzero(equal - surplus <= _MOST_EQUAL)
+    open_ = np.flatnonzero(equal - surplus <= MOST_EQUAL)
     if not open_.size:
         return result
     around, surplus = around.take(open_, axis=1), surplus[open_]
     brightness = _brightness(picture, centres[open_], neighbours.take(open_, axis=1), indices[open_])
     equal = (brightness == 0).sum(axis=0, dtype=np.int8) - surplus  # as bright counts as equal, whatever the colour
-    slope = (brightness.min(axis=0) < 0) & (brightness.max(axis=0) > 0) & (equal <= _MOST_EQUAL)
+    slope = (brightness.min(axis=0) < 0) & (brightness.max(axis=0) > 0) & (equal <= MOST_EQUAL)
     chosen = np.flatnonzero(slope)
     brightness, around = brightness.take(chosen, axis=1), around.take(chosen, axis=1)
     column = np.arange(chosen.size)
@@ -151,7 +107,7 @@ def _flat_in_both(first: Raster, second: Raster, indices: Indices) -> NDArray[np
 def _flat(picture: Raster, indices: Indices) -> NDArray[np.bool_]:
     around, surplus = _neighbourhoods(picture, indices)
     equal = picture.equal(picture.values[around], picture.values[indices]).sum(axis=0, dtype=np.int8)
-    flat: NDArray[np.bool_] = equal - surplus > _MOST_EQUAL
+    flat: NDArray[np.bool_] = equal - surplus > MOST_EQUAL
     return flat
 
 
