@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -53,6 +53,8 @@ _COLOURS = np.array(
     np.float32,
 )
 """From red, green, blue and opacity to the planes of a change."""
+_ALL_PLANES = np.ones((1, 4), np.float32)
+_STEPS = np.linspace(0, 1, GRIDS[0] + 1)
 
 
 def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> str:
@@ -79,19 +81,18 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     box = region.box
     step = math.ceil(math.sqrt(box.width * box.height / MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
-    shown = [cast("Pixels", image.rows(top, bottom)[::step, columns].copy()) for image in (expected, actual)]
+    shown = [image.rows(top, bottom)[::step, columns] for image in (expected, actual)]
     change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
-    planes = cv2.split(change)
-    magnitude: Numbers = np.add.reduce([np.abs(plane) for plane in planes])
+    magnitude = np.asarray(cv2.transform(np.abs(change), _ALL_PLANES), np.float32)
     strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)
-    ink = float(strong.sum(dtype=np.float64))
-    levels = [cv2.sumElems(plane * strong)[0] / (ink or 1) for plane in (*planes, magnitude)]
+    ink = cv2.sumElems(strong)[0]
+    weighted = (*cv2.sumElems(change * strong[..., np.newaxis]), cv2.sumElems(magnitude * strong)[0])
     return Patch(
         width=box.width,
         height=box.height,
         kind={"changed": "c", "only expected": "e", "only actual": "a"}[region.kind],
         ink=round(ink / 255 * step * step),
-        levels=tuple(map(round, levels)),
+        levels=tuple(round(level / (ink or 1)) for level in weighted),
         planes=_planes(change, strong),
     )
 
@@ -119,40 +120,55 @@ def _levels(pixels: Pixels) -> Numbers:
 
 
 def _planes(change: Change, strong: Numbers) -> tuple[bytes, ...]:
-    down, across = (_edges(strong.sum(axis=axis)) for axis in (1, 0))
-    sums = _between(_between(cv2.integral(change), down).swapaxes(0, 1), across).swapaxes(0, 1)
-    cells = sums / ((down[2] - down[1]) * (across[2] - across[1]))
-    typical = math.sqrt(float((cells * cells).sum(axis=2).mean())) or 1.0
-    return tuple(_quantised(cells[..., plane] / typical, size) for plane, size in enumerate(GRIDS))
+    down, across = (_edges(np.asarray(cv2.reduce(strong, axis, cv2.REDUCE_SUM, dtype=cv2.CV_64F))) for axis in (1, 0))
+    before = _sums_before(down, across, np.asarray(cv2.integral(change), np.float64))
+    below = before[1:] - before[:-1]
+    cells = (below[:, 1:] - below[:, :-1]) / ((down[2] - down[1]) * (across[2] - across[1]))
+    typical = math.sqrt(cv2.norm(cells, cv2.NORM_L2SQR) / len(cells) ** 2) or 1.0
+    grids = {size: _quantised(cells / typical, size) for size in set(GRIDS)}
+    return tuple(grids[size][..., plane].tobytes() for plane, size in enumerate(GRIDS))
 
 
-def _edges(strength: Numbers) -> Positions:
+def _edges(strength: Positions) -> Positions:
     """Return the edges of the cells along an axis, in pixels.
 
     They stand evenly between where the difference begins and where it ends, but for the first and the last, which are
     those of the box, so that nothing is left out.
     """
-    total = np.concatenate([[0.0], np.cumsum(strength, dtype=np.float64)])
+    places = np.arange(strength.size + 1, dtype=np.float64)
+    total = np.zeros_like(places)
+    np.cumsum(strength, out=total[1:])
     if total[-1] <= 0:  # the metric sees a difference that these planes do not
-        total = np.arange(strength.size + 1, dtype=np.float64)
-    first, last = np.interp([MARGIN * total[-1], (1 - MARGIN) * total[-1]], total, np.arange(total.size))
-    edges: Positions = np.linspace(first, last, GRIDS[0] + 1)
+        total = places
+    first, last = np.interp([MARGIN * total[-1], (1 - MARGIN) * total[-1]], total, places)
+    edges: Positions = first + (last - first) * _STEPS
     edges[0], edges[-1] = 0, strength.size
     return edges
 
 
-def _between(running: NDArray[Any], edges: Positions) -> NDArray[Any]:
-    """Return what lies between neighbouring edges along the first axis, of sums up to every pixel's beginning."""
-    before = np.minimum(edges.astype(np.intp), len(running) - 2)
-    share = (edges - before).reshape(-1, *[1] * (running.ndim - 1))
-    return np.diff(running[before] * (1 - share) + running[before + 1] * share, axis=0)
+def _sums_before(down: Positions, across: Positions, integral: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (len(down), len(across), 4): what lies above and to the left of each point, between pixels in proportion.
+
+    Args:
+        down: edges between rows, in pixels.
+        across: edges between columns, in pixels.
+        integral: (height + 1, width + 1, 4), the sums above and to the left of every pixel's beginning.
+    """
+    height, width, planes = integral.shape
+    rows, columns = np.minimum(down.astype(np.intp), height - 2), np.minimum(across.astype(np.intp), width - 2)
+    corner = rows[:, np.newaxis] * width + columns
+    corners = np.array([[corner, corner + 1], [corner + width, corner + width + 1]])
+    sums = integral.reshape(-1, planes).take(corners, axis=0)
+    left, right = sums[:, 0], sums[:, 1]
+    above, below = left + (right - left) * (across - columns)[:, np.newaxis]
+    between: NDArray[np.float64] = above + (below - above) * (down - rows)[:, np.newaxis, np.newaxis]
+    return between
 
 
-def _quantised(cells: NDArray[Any], size: int) -> bytes:
-    """Return the cells, averaged down to ``size`` across and down, as bytes of 0..14."""
-    if not cells.any():
-        return bytes([MOST]) * (size * size)
+def _quantised(cells: NDArray[Any], size: int) -> NDArray[np.uint8]:
+    """Return the cells, averaged down to ``size`` across and down, as 0..14."""
     each = len(cells) // size
-    coarse = cells.reshape(size, each, size, each).mean(axis=(1, 3))
-    values = (np.rint(coarse * TYPICAL).clip(-MOST, MOST) + MOST).astype(np.uint8)
-    return bytes(values.tobytes())
+    if each > 1:
+        cells = cells.reshape(size, each, size, each, -1).mean(axis=(1, 3))
+    values: NDArray[np.uint8] = (np.rint(cells * TYPICAL).clip(-MOST, MOST) + MOST).astype(np.uint8)
+    return values

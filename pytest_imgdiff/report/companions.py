@@ -72,11 +72,15 @@ def write_companions(directory: Path, companions: Mapping[str, str]) -> None:
         if address is not None:
             # Base64 holds nothing that a script would have to escape: the long part is put in as it is.
             before, after = receiving("pixels", {"href": address_of(path), "data": PLACE}).split(PLACE.encode())
-            replace_derived(directory / script, b"".join((before, address.encode("ascii"), after)))
+            replace_derived(directory / script, [before, *address, after])
 
 
-def data_address(directory: Path, path: str) -> str | None:
-    """Return the picture as a ``data:`` address; None where it cannot be read or is none that browsers show."""
+def data_address(directory: Path, path: str) -> tuple[bytes, bytes] | None:
+    """Return the picture as a ``data:`` address; None where it cannot be read or is none that browsers show.
+
+    Returns:
+        What it begins with, and the picture in base64: they are megabytes, which are copied no more than they must.
+    """
     kind = media_type(path)
     if kind is None:
         return None
@@ -84,7 +88,7 @@ def data_address(directory: Path, path: str) -> str | None:
         content = (directory / path).read_bytes()
     except (OSError, ValueError):
         return None
-    return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+    return f"data:{kind};base64,".encode("ascii"), b64encode(content)
 
 
 def media_type(path: str) -> str | None:

@@ -30,7 +30,7 @@ def replace_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
     return path
 
 
-def replace_derived(path: Path, content: bytes) -> Path:
+def replace_derived(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Write one of many files that can be drawn again: whole or not at all, without waiting for the disk.
 
     Raises:
@@ -40,7 +40,8 @@ def replace_derived(path: Path, content: bytes) -> Path:
     try:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True)
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -50,13 +50,14 @@ class InlinedPictures:
         """Return None: a page may read the pictures that it holds itself."""
 
     def _stored(self, path: str) -> msgspec.Raw | None:
-        picture = data_address(self._directory, path)
-        if picture is None:
+        address = data_address(self._directory, path)
+        if address is None:
             return None
-        content = hashlib.sha256(picture.encode()).digest()
+        picture = b"".join(address)
+        content = hashlib.sha256(picture).digest()
         if content not in self._by_content:
             self._by_content[content] = msgspec.Raw(b"pictures[%d]" % len(self.list))
-            self.list.append(picture)
+            self.list.append(picture.decode("ascii"))
         return self._by_content[content]
 
 
