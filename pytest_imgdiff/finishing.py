@@ -15,7 +15,8 @@ from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.record import RunRecord, ToolRecord
-from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
+from pytest_imgdiff.report import append_step_summary, markdown, summary_line, verdict_line, write_report
+from pytest_imgdiff.report.order import warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
+    outcome.lines += _warnings(warned(run.comparisons))
     outcome.lines += _listed("baseline written", list(merged.written))
     outcome.lines += model_lines(merged.records.overview)
     _list_or_prune(workspace, unused, outcome, asked=prune)
@@ -179,8 +181,16 @@ def model_lines(overview: Overview) -> list[str]:
     return sorted(f"models: {model}" for model in overview.models)
 
 
-def _listed(what: str, names: Sequence[str]) -> list[str]:
+def _warnings(records: Sequence[ComparisonRecord]) -> list[str]:
+    """Return a line for each of the first, which are read from disk, and the number of the others."""
+    first = [f"{record.name}: {verdict_line(record)}" for record in records[:MOST_LISTED]]
+    return _listed("passes with a warning", first, len(records))
+
+
+def _listed(what: str, names: Sequence[str], count: int | None = None) -> list[str]:
+    """Return a line for each of the first names, and one for how many more there are, of ``count`` or of the names."""
+    more = (len(names) if count is None else count) - MOST_LISTED
     lines = [f"{what}: {name}" for name in names[:MOST_LISTED]]
-    if len(names) > MOST_LISTED:
-        lines.append(f"{what}: and {len(names) - MOST_LISTED} more")
+    if more > 0:
+        lines.append(f"{what}: and {more} more")
     return lines

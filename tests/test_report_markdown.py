@@ -10,7 +10,7 @@ import pytest
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report import markdown
 from pytest_imgdiff.report.summary import LARGEST, MOST_FAILURES, MOST_THUMBNAILS
-from tests.report_records import HOSTILE_NAMES, different, equal, run_of, uncompared
+from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, uncompared
 
 COMMENT = 65_536
 
@@ -90,3 +90,30 @@ def test_the_rest_is_counted():
     assert len(rows(text)) == MOST_FAILURES
     assert text.endswith("and 7 more\n")
     assert "more" not in markdown(run_of(*(different(f"{number}") for number in range(MOST_FAILURES))))
+
+
+def test_what_passed_with_a_warning_stands_in_a_table_of_its_own():
+    warned = [
+        different(f"w{number}", passed=True, scores=[perceptual(0.001, passed=True, warned=True, warn=0.0)])
+        for number in range(3)
+    ]
+    text = markdown(run_of(equal("fine"), *warned, different("bad")))
+    failed, passed = text.split("| passed with a warning |")
+
+    assert ["bad" in failed, "w0" in failed, "fine" in text] == [True, False, False]
+    assert [re.search(r"w\d", row)[0] for row in rows(passed)] == ["w0", "w1", "w2"]
+    assert "warns perceptual" in unescape(passed)
+
+
+def test_warnings_that_find_no_room_are_counted():
+    name = "x" * 3000
+    records = [different(f"{number}{name}", column=name, reason=name, verdict="broken") for number in range(200)]
+    warned = [
+        different(f"w{name}{n}", passed=True, scores=[perceptual(0.001, passed=True, warned=True, warn=0.0)])
+        for n in range(90)
+    ]
+    text = markdown(run_of(*records, *warned, title=name, columns=[name]), pictures="https://x.test/")
+
+    assert len(text.encode()) <= LARGEST
+    more = int(re.search(r"and (\d+) more\n$", text)[1])
+    assert more + len(rows(text.split("| passed with a warning |")[1])) == 90

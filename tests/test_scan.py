@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from pytest_imgdiff.finishing import MOST_LISTED
 from tests.pictures import BLUE, RED, square, trees, write
 
 SCAN = ["--imgdiff-scan", "expected", "actual"]
@@ -222,6 +224,21 @@ def test_two_scans_of_one_folder_are_both_compared(pytester, workers):
     run = pytester.runpytest_subprocess("imgdiff.yaml", *workers)
     run.assert_outcomes(passed=1, failed=1)
     assert sorted(record["verdict"] for record in results(pytester)["comparisons"]) == ["different", "match"]
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_what_passes_with_a_warning_is_named_in_the_summary(pytester, workers):
+    for number in range(MOST_LISTED + 3):
+        write(pytester.path / f"expected/{number:02}.png", square(RED))
+        write(pytester.path / f"actual/{number:02}.png", square(BLUE))
+    warns = ["--imgdiff-set", "metrics={pixel_match: {min: 0.0, warn: 1.0}}"]
+    run = pytester.runpytest_subprocess(*SCAN, *warns, *workers)
+    run.assert_outcomes(passed=MOST_LISTED + 3)
+    told = [line for line in run.outlines if line.startswith("passes with a warning: ")]
+    named = {re.search(r"::(\d\d\.png): warns pixel_match", line)[1] for line in told[:-1]}
+    assert len(named) == MOST_LISTED
+    assert told[MOST_LISTED:] == ["passes with a warning: and 3 more"]
+    assert "passed with a warning" in (pytester.path / "imgdiff-report/summary.md").read_text(encoding="utf-8")
 
 
 def test_a_scan_says_nothing_about_unused_baselines(two_trees):

@@ -20,3 +20,8 @@ def in_order(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
 def failures(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
     """Return the failed records with the worst first, as `Overview.failures` orders them."""
     return Chosen(records, overview_of(records).failures())
+
+
+def warned(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
+    """Return the records that passed with a warning, in the order of the run."""
+    return Chosen(records, overview_of(records).warned())

@@ -95,9 +95,13 @@ class Overview:
         failed = (number for number, place in enumerate(self._places) if place < _WARNED)
         return array("I", sorted(failed, key=lambda number: (self._places[number], -self._departures[number])))
 
+    def warned(self) -> array[int]:
+        """Return the numbers of the comparisons that passed with a warning, in the order of the run."""
+        return self._at(_WARNED)
+
     def order(self) -> array[int]:
         """Return the numbers of all comparisons: those that failed, the worst first, those with a warning, the rest."""
-        order = self.failures()
-        for wanted in (_WARNED, _PASSED):
-            order.extend(number for number, place in enumerate(self._places) if place == wanted)
-        return order
+        return self.failures() + self._at(_WARNED) + self._at(_PASSED)
+
+    def _at(self, wanted: int) -> array[int]:
+        return array("I", (number for number, place in enumerate(self._places) if place == wanted))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
-from pytest_imgdiff.report.order import failures
+from pytest_imgdiff.report.order import failures, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, verdict_line
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST_FAILURES = 50
-"""Rows of the table of what failed."""
+"""Rows of the table of what failed, and of that of warnings."""
 MOST_THUMBNAILS = 12
 THUMBNAIL_WIDTH = 160
 LARGEST = 60_000
@@ -33,9 +33,9 @@ MARKUP = re.compile(r"""[!"#$&'*+:<>?@\[\\\]^_`{|}~]|(?<=www)\.""", re.IGNORECAS
 
 
 def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
-    """Return the run as GitHub-flavoured Markdown: counts, what is missing, the failures, the worst first.
+    """Return the run as GitHub-flavoured Markdown: counts, what is missing, failures, the worst first, and warnings.
 
-    It is at most `LARGEST` bytes long; failures that find no room are counted.
+    It is at most `LARGEST` bytes long; what finds no room is counted.
 
     Args:
         run: what to tell.
@@ -49,10 +49,10 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
-    failed = failures(run.comparisons)
-    if failed:
-        room = LARGEST - len("\n\n".join(blocks).encode()) - _CLOSING
-        blocks += _failures(failed, _columns(run, failed, pictures), room)
+    for what, chosen in (("failed", failures(run.comparisons)), ("passed with a warning", warned(run.comparisons))):
+        if chosen:
+            room = LARGEST - len("\n\n".join(blocks).encode()) - _CLOSING
+            blocks += _table(chosen, _columns(what, run, chosen, pictures), room)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -85,20 +85,21 @@ def _require_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is no regular file")
 
 
-_CLOSING = 100
-"""Bytes that the table's surroundings take."""
+_CLOSING = 300
+"""Bytes that a table's surroundings take, and what is said of another that finds no room."""
 
 
 class _Columns:
-    """The columns of the table of failures: the run, where several were merged, and a picture, where one is shown."""
+    """The columns of a table: the run, where several were merged, and a picture, where one is shown."""
 
-    def __init__(self, *, runs: bool, pictures: str | None) -> None:
+    def __init__(self, what: str, *, runs: bool, pictures: str | None) -> None:
+        self._what = what
         self._runs = runs
         self._pictures = pictures
 
     @property
     def heads(self) -> list[str]:
-        return ["failed", *(["run"] if self._runs else []), "verdict", "what", *([""] if self._shows else [])]
+        return [self._what, *(["run"] if self._runs else []), "verdict", "what", *([""] if self._shows else [])]
 
     @property
     def _shows(self) -> bool:
@@ -116,22 +117,22 @@ class _Columns:
         return f'<img src="{address}" alt="" width="{THUMBNAIL_WIDTH}">'
 
 
-def _columns(run: RunRecord, failed: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
-    shown = any(THUMB in record.artefacts for record in failed)
-    return _Columns(runs=bool(run.columns), pictures=pictures if shown else None)
+def _columns(what: str, run: RunRecord, records: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
+    shown = any(THUMB in record.artefacts for record in records)
+    return _Columns(what, runs=bool(run.columns), pictures=pictures if shown else None)
 
 
-def _failures(failed: Sequence[ComparisonRecord], columns: _Columns, room: int) -> Iterator[str]:
+def _table(records: Sequence[ComparisonRecord], columns: _Columns, room: int) -> Iterator[str]:
     rows = [_row(columns.heads), _row(["---"] * len(columns.heads))]
     room -= sum(len(row.encode()) + 1 for row in rows)
-    for rank, record in enumerate(failed[:MOST_FAILURES]):
+    for rank, record in enumerate(records[:MOST_FAILURES]):
         row = _row(columns.cells(record, rank))
         room -= len(row.encode()) + 1
         if room < 0:
             break
         rows.append(row)
     yield "\n".join(rows)
-    more = len(failed) - len(rows) + 2
+    more = len(records) - len(rows) + 2
     if more:
         yield f"and {thousands(more)} more"
 
