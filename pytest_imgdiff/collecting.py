@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class PairItem(pytest.Item):
 
     def _selection(self) -> list[str]:
         if isinstance(self.parent, ScanFile):
-            return [self.parent.nodeid]
+            return [typed(self.parent.nodeid, self.config)]
         return [word for scan in self.config.option.imgdiff_scan for word in ("--imgdiff-scan", *scan)]
 
     def runtest(self) -> None:
@@ -91,6 +92,16 @@ class PairItem(pytest.Item):
 
 def _update_for(comparison: Comparison) -> str:
     return "missing" if comparison.expected is None else "failed"
+
+
+def typed(node_id: str, config: pytest.Config) -> str:
+    """Return a node id as one types it where pytest was started: its own begins at the root folder."""
+    path, colons, rest = node_id.partition("::")
+    try:
+        path = os.path.relpath(config.rootpath / path, config.invocation_params.dir).replace(os.sep, "/")
+    except ValueError:  # on another drive
+        path = (config.rootpath / path).as_posix()
+    return f"{path}{colons}{rest}"
 
 
 class ScanFile(pytest.File):

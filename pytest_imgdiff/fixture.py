@@ -44,6 +44,7 @@ class TestIdentity:
 
     Attributes:
         node_id: of the pytest item.
+        selection: what chooses it on a command line, in the folder where pytest was started.
         module: the test's file relative to the root folder, without suffix, with forward slashes.
         test: the rest of the node id.
         browser: the test's browser, or ``any``.
@@ -53,6 +54,7 @@ class TestIdentity:
     __test__ = False  # pytest collects classes of this name
 
     node_id: str
+    selection: str
     module: str
     test: str
     browser: str
@@ -156,7 +158,7 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.shown(target)
         kind = "missing" if not stored else "failed"
-        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.node_id])
+        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.selection])
         if comparison.verdict is Verdict.MISSING:
             comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
         baseline = self._acceptable(place, stored, comparison)

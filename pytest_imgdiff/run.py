@@ -11,7 +11,7 @@ import pytest
 
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.collecting import PairItem
+from pytest_imgdiff.collecting import PairItem, typed
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
@@ -205,8 +205,10 @@ class ImageRun:
         module = _module(node)
         # Outside of the root folder pytest gives files of equal names equal node ids.
         inside = node.path.is_relative_to(self.config.rootpath)
+        node_id = node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}"
         return TestIdentity(
-            node_id=node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}",
+            node_id=node_id,
+            selection=typed(node_id, self.config),
             module=module,
             test=(test or path).replace("::", "."),
             browser=str(browser),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.pictures import BLUE, RED, square, write
 
 SUITE = """
     import numpy as np
@@ -218,3 +222,20 @@ def test_unused_baselines_are_told_after_a_whole_run_and_deleted_on_request(pyte
     pytester.runpytest_subprocess("--imgdiff-prune").stdout.fnmatch_lines([f"unused baseline deleted: {unused}"])
     assert len(stored(pytester)) == 3
     assert Path(pytester.path / "baselines/test_page/test_square[0].png").exists()
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pytester, monkeypatch, workers):
+    pytester.makeini("[pytest]")
+    for folder, colour in (("expected", RED), ("actual", BLUE)):
+        write(pytester.path / "inner" / folder / "page.png", square(colour))
+    scans = "scans:\n  - {expected: expected, actual: actual}\n"
+    (pytester.path / "inner/imgdiff.yaml").write_text(scans, encoding="utf-8")
+    (pytester.path / "inner/test_page.py").write_text(textwrap.dedent(SUITE), encoding="utf-8")
+    monkeypatch.chdir(pytester.path / "inner")
+    for arguments in (["test_page.py"], ["imgdiff.yaml"]):
+        pytester.runpytest_subprocess(*workers, *arguments, f"--imgdiff-report={pytester.path / 'imgdiff-report'}")
+        for record in results(pytester)["comparisons"]:
+            _, *accept = shlex.split(record["accept"])
+            pytester.runpytest_subprocess(*accept).assert_outcomes(passed=1)
+        assert pytester.runpytest_subprocess(*workers, *arguments).ret == pytest.ExitCode.OK
