@@ -97,11 +97,15 @@ def _update_for(comparison: Comparison) -> str:
 def typed(node_id: str, config: pytest.Config) -> str:
     """Return a node id as one types it where pytest was started: its own begins at the root folder."""
     path, colons, rest = node_id.partition("::")
+    return f"{relative(config.rootpath / path, config.invocation_params.dir)}{colons}{rest}"
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Return the way from the folder to the path, with forward slashes; the whole path where it is on another drive."""
     try:
-        path = os.path.relpath(config.rootpath / path, config.invocation_params.dir).replace(os.sep, "/")
-    except ValueError:  # on another drive
-        path = (config.rootpath / path).as_posix()
-    return f"{path}{colons}{rest}"
+        return os.path.relpath(path, folder).replace(os.sep, "/")
+    except ValueError:
+        return path.as_posix()
 
 
 class ScanFile(pytest.File):

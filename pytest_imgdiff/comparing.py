@@ -20,9 +20,10 @@ from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.registry import Registry
-from pytest_imgdiff.report import encoded, failure_text, load_page, summary_line, verdict_line
+from pytest_imgdiff.report import encoded, failure_text, load_page, summary_line
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
+from pytest_imgdiff.report.words import named_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.scan import FoundPair, Pair, pairs, prefixes
@@ -141,7 +142,7 @@ def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
     if record.passed or not alone:
-        return f"{record.name}: {verdict_line(record)}"
+        return named_line(record)
     directory = None if workspace.results is None else workspace.shown(workspace.results.directory)
     return failure_text(record, directory=directory)
 

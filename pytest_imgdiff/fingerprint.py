@@ -53,8 +53,10 @@ _COLOURS = np.array(
     np.float32,
 )
 """From red, green, blue and opacity to the planes of a change."""
-_ALL_PLANES = np.ones((1, 4), np.float32)
+_SUM = np.ones((1, 4), np.float32)
+"""From the planes to what they hold together."""
 _STEPS = np.linspace(0, 1, GRIDS[0] + 1)
+"""The edges of the cells, of whatever length."""
 
 
 def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> str:
@@ -83,7 +85,7 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
     shown = [image.rows(top, bottom)[::step, columns] for image in (expected, actual)]
     change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
-    magnitude = np.asarray(cv2.transform(np.abs(change), _ALL_PLANES), np.float32)
+    magnitude = np.asarray(cv2.transform(np.abs(change), _SUM), np.float32)
     strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)
     ink = cv2.sumElems(strong)[0]
     weighted = (*cv2.sumElems(change * strong[..., np.newaxis]), cv2.sumElems(magnitude * strong)[0])
@@ -124,8 +126,8 @@ def _planes(change: Change, strong: Numbers) -> tuple[bytes, ...]:
     before = _sums_before(down, across, np.asarray(cv2.integral(change), np.float64))
     below = before[1:] - before[:-1]
     cells = (below[:, 1:] - below[:, :-1]) / ((down[2] - down[1]) * (across[2] - across[1]))
-    typical = math.sqrt(cv2.norm(cells, cv2.NORM_L2SQR) / len(cells) ** 2) or 1.0
-    grids = {size: _quantised(cells / typical, size) for size in set(GRIDS)}
+    cells /= math.sqrt(cv2.norm(cells, cv2.NORM_L2SQR) / len(cells) ** 2) or 1.0
+    grids = {size: _quantised(cells, size) for size in set(GRIDS)}
     return tuple(grids[size][..., plane].tobytes() for plane, size in enumerate(GRIDS))
 
 
@@ -166,7 +168,7 @@ def _sums_before(down: Positions, across: Positions, integral: NDArray[np.float6
 
 
 def _quantised(cells: NDArray[Any], size: int) -> NDArray[np.uint8]:
-    """Return the cells, averaged down to ``size`` across and down, as 0..14."""
+    """Return cells in units of the typical difference, averaged down to ``size`` across and down, as 0..14."""
     each = len(cells) // size
     if each > 1:
         cells = cells.reshape(size, each, size, each, -1).mean(axis=(1, 3))

@@ -15,9 +15,10 @@ from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.record import RunRecord, ToolRecord
-from pytest_imgdiff.report import append_step_summary, markdown, summary_line, verdict_line, write_report
+from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
+from pytest_imgdiff.report.words import named_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +184,7 @@ def model_lines(overview: Overview) -> list[str]:
 
 def _warnings(records: Sequence[ComparisonRecord]) -> list[str]:
     """Return a line for each of the first, which are read from disk, and the number of the others."""
-    first = [f"{record.name}: {verdict_line(record)}" for record in records[:MOST_LISTED]]
+    first = [named_line(record) for record in records[:MOST_LISTED]]
     return _listed("passes with a warning", first, len(records))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.collecting import PairItem, typed
+from pytest_imgdiff.collecting import PairItem, relative, typed
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
@@ -249,11 +248,7 @@ def _module(item: pytest.Item) -> str:
 
 def _module_of(path: Path, root: Path) -> str:
     """Return a test file relative to the root folder, without its suffix, with forward slashes."""
-    try:
-        relative = os.path.relpath(path, root)
-    except ValueError:  # on another drive
-        relative = str(path)
-    return Path(relative).with_suffix("").as_posix()
+    return PurePosixPath(relative(path, root)).with_suffix("").as_posix()
 
 
 def _workspace(config: pytest.Config, run_id: str) -> Workspace:

@@ -83,6 +83,11 @@ def verdict_line(record: ComparisonRecord) -> str:
     return "; ".join(parts)
 
 
+def named_line(record: ComparisonRecord) -> str:
+    """Return the name and the `verdict_line`."""
+    return f"{visible(record.name)}: {verdict_line(record)}"
+
+
 def failure_text(record: ComparisonRecord, *, directory: str | None) -> str:
     """Return all that a person needs at a failed comparison.
 
@@ -95,7 +100,7 @@ def failure_text(record: ComparisonRecord, *, directory: str | None) -> str:
         regions, the paths, what to do and the command that accepts the change.
     """
     if record.passed:
-        return f"{visible(record.name)}: {verdict_line(record)}"
+        return named_line(record)
     lines = [f"{HEADLINES[record.verdict]}: {visible(record.name)}"]
     facts = [*_outcome_lines(record), *_path_lines(record, directory), *_advice_lines(record)]
     width = max((len(label) for label, _ in facts), default=0) + 1
