@@ -155,8 +155,7 @@ def one_bit_png(mask: Mask) -> bytes:
     rows = np.packbits(mask, axis=1)
     filtered = np.zeros((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 1:] = rows
-    deflate = zlib_ng.compressobj(1, zlib_ng.DEFLATED, zlib_ng.MAX_WBITS, zlib_ng.DEF_MEM_LEVEL, zlib_ng.Z_RLE)
-    data = deflate.compress(filtered.tobytes()) + deflate.flush()
+    data = zlib_ng.compress(filtered.tobytes(), 1)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def compare(
         actual: what it looks like; None where there is none (verdict ``unmatched``).
         policy: the rules and choices; the default policy where omitted.
         name: what the pair is called in reports.
-        registry: the known metrics and loaders; the built-in and installed ones where omitted.
+        registry: the known metrics and loaders; the built-in and installed ones, looked for once, where omitted.
         root: the folder that the comparison calls absolute paths relative to; as they were given where omitted.
         at_once: decode both sides at once, on a thread each. Whoever compares several pairs at once has no core to
             spare for that.
@@ -59,7 +60,7 @@ def compare(
         raise ImgdiffError(msg)
     started = time.perf_counter()
     policy = _DEFAULT if policy is None else policy
-    registry = registry or Registry()
+    registry = registry or _installed()
     # What cannot be followed is told whatever the pictures are, equal ones too.
     if policy is not registry.followed:  # most pictures of a run have one policy
         check_policy(policy, registry)
@@ -67,6 +68,12 @@ def compare(
     reading = _Reading(policy, registry, root, at_once=at_once)
     comparison = _compared(name, expected, actual, reading)
     return replace(comparison, seconds=time.perf_counter() - started)
+
+
+@functools.cache
+def _installed() -> Registry:
+    """Return what is built in and installed. To look for it takes as long as a small pair of pictures."""
+    return Registry()
 
 
 def _compared(name: str, expected: object | None, actual: object | None, reading: _Reading) -> Comparison:

@@ -98,7 +98,8 @@ def _boxes_in(mask: Mask, side: int) -> Boxes:
     """Return the boxes of sets of pixels that belong together in any case, found on squares of pixels.
 
     Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them. So have the boxes of two sets
-    whose boxes of squares touch, as a set has pixels in the outermost squares of its box on each side.
+    whose boxes of squares touch, as a set has pixels in the outermost squares of its box on each side. Many are joined
+    for that; of few some may overlap, which are near.
     """
     reduced = _reduced(mask, side)
     x, y, width, height = cv2.boundingRect(reduced)
@@ -108,7 +109,9 @@ def _boxes_in(mask: Mask, side: int) -> Boxes:
     squares = statistics[1:, :4].astype(np.intp)  # left, top, width, height
     squares[:, :2] += (x, y)
     squares[:, 2:] += squares[:, :2]
-    return _shrunk(_joined(squares, 0) * side, mask.view(np.uint8))
+    if len(squares) > _FEW:  # fewer are sooner shrunk
+        squares = _joined(squares, 0)
+    return _shrunk(squares * side, mask.view(np.uint8))
 
 
 def _reduced(mask: Mask, side: int) -> NDArray[np.uint8]:
@@ -168,20 +171,27 @@ def _joined(boxes: Boxes, distance: int) -> Boxes:
 def _joined_one_by_one(boxes: Boxes, distance: int) -> Boxes:
     joined: list[tuple[int, int, int, int]] = []  # none of them are near
     for left, top, right, bottom in boxes.tolist():
-        while near := [
-            other
-            for other in joined
-            if other[3] >= top - distance  # of most this tells, as boxes come from above
-            and other[1] <= bottom + distance
-            and other[2] >= left - distance
-            and other[0] <= right + distance
-        ]:
+        while near := _near(joined, left - distance, top - distance, right + distance, bottom + distance):
             for other in near:
                 joined.remove(other)
             lefts, tops, rights, bottoms = zip((left, top, right, bottom), *near, strict=True)
             left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)  # noqa: PLW2901 - it grows
         joined.append((left, top, right, bottom))
     return np.array(joined, np.intp).reshape(-1, 4)
+
+
+def _near(
+    boxes: list[tuple[int, int, int, int]], left: int, top: int, right: int, bottom: int
+) -> list[tuple[int, int, int, int]]:
+    """Return the boxes that touch or overlap this one."""
+    return [
+        box
+        for box in boxes
+        if box[3] >= top  # of most this tells, as boxes come from above
+        and box[1] <= bottom
+        and box[2] >= left
+        and box[0] <= right
+    ]
 
 
 def _groups(boxes: Boxes, distance: int) -> Numbers:

@@ -6,8 +6,8 @@ Functions of one `Image` are meant for `Image.derived`, which computes them at m
 
 from __future__ import annotations
 
+import _thread
 from dataclasses import dataclass, replace
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import cv2
@@ -67,37 +67,45 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
         yield slice(top, min(top + rows, height))
 
 
-def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any], worth_a_thread: int = WORTH_A_THREAD) -> list[T]:
-    """Do some work on the rows of a picture; on those of a large one in two parts at once.
-
-    Where OpenCV was told to keep to one thread, as it is while pairs are compared side by side, so does this.
-    """
+def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any]) -> list[T]:
+    """Do some work on the rows of a picture; on those of a large one in two parts at once."""
     height = pixels.shape[0]
-    if pixels.nbytes < worth_a_thread or cv2.getNumThreads() == 1:
+    if pixels.nbytes < WORTH_A_THREAD or not is_core_idle():
         return [work(slice(0, height))]
     return list(side_by_side(lambda: work(slice(0, height // 2)), lambda: work(slice(height // 2, height))))
+
+
+def is_core_idle() -> bool:
+    """Whether a second thread finds a core: not while pairs are compared side by side.
+
+    OpenCV was told to keep to one thread then, and so does everything else.
+    """
+    return cv2.getNumThreads() > 1
 
 
 def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
     """Do both, one of them on a thread of its own, and return what they return; what either raises is raised.
 
-    An executor takes longer to come and go.
+    An executor takes longer to come and go, and `threading.Thread` waits until the system has begun it.
     """
     returned: list[T] = []
     raised: list[BaseException] = []
+    done = _thread.allocate_lock()
+    done.acquire()
 
     def on_thread() -> None:
         try:
             returned.append(beside())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is heard
             raised.append(error)
+        finally:
+            done.release()
 
-    thread = Thread(target=on_thread, name="imgdiff-beside")
-    thread.start()
+    _thread.start_new_thread(on_thread, ())
     try:
         mine = here()
     finally:
-        thread.join()
+        done.acquire()
     if raised:
         raise raised[0]
     return mine, returned[0]
@@ -177,7 +185,7 @@ def decode_both(first: Image, second: Image, bands: Sequence[slice] | None = Non
             image.rows(rows.start, rows.stop)
 
     size = 4 * width * sum(rows.stop - rows.start for rows in wanted)
-    if first.stored is None or second.stored is None or size < WORTH_A_THREAD // 8 or cv2.getNumThreads() == 1:
+    if first.stored is None or second.stored is None or size < WORTH_A_THREAD // 8 or not is_core_idle():
         decode(first)
         decode(second)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,56 @@ def test_bands_that_are_far_apart_are_judged_each_by_itself():
     found = find_differences_in_rows(first, second, 0.1, antialiasing="count")
     plain = find_differences(as_rgba(samples, 2), as_rgba(changed, 2), 0.1, opaque=True, antialiasing="count")
     assert (found.heat == plain.heat).all()
+
+
+def unfiltered(samples):
+    height, width, _ = samples.shape
+    [image] = decode(read(png((width, height), 8, 2, np.insert(samples.reshape(height, -1), 0, 0, axis=1).tobytes())))
+    return image
+
+
+def of_few_colours(height, width):
+    """Flat areas, slopes and edges, so that much of what differs is anti-aliased."""
+    levels = np.random.default_rng(7).integers(0, 3, (height // 2, width // 2, 3)) * 127
+    return levels.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+
+
+@pytest.mark.parametrize("antialiasing", ["ignore", "count"])
+def test_a_large_picture_is_judged_in_two_parts_at_once_as_it_is_in_one(antialiasing):
+    samples = of_few_colours(6000, 1000)
+    changed = samples.copy()
+    for band in (slice(3, 1001), slice(2500, 5000), slice(5990, 5997)):  # the second is cut
+        changed[band] = np.roll(samples[band], 3, axis=1)
+
+    def found():
+        return find_differences_in_rows(unfiltered(samples), unfiltered(changed), 0.1, antialiasing=antialiasing)
+
+    threads = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        at_once = found()
+        cv2.setNumThreads(1)
+        one_by_one = found()
+    finally:
+        cv2.setNumThreads(threads)
+    assert len(at_once.heated) == 3
+    assert (at_once.pixels, at_once.antialiased) == (one_by_one.pixels, one_by_one.antialiased)
+    assert at_once.pixels == np.count_nonzero(at_once.heat) > 100_000
+    assert (at_once.heat == one_by_one.heat).all()
+
+
+def test_rows_between_that_are_alike_change_nothing_about_what_is_smoothed():
+    samples = of_few_colours(1200, 256)
+    changed = samples.copy()
+    for band in (slice(10, 300), slice(800, 1100)):
+        changed[band] = np.roll(samples[band], 1, axis=1)
+    pair = as_rgba(samples, 2), as_rgba(changed, 2)
+    found = find_differences(*pair, 0.1, opaque=True)
+    plain = find_differences(*(picture.astype(np.float64) / 255 for picture in pair), 0.1, opaque=True)
+    assert found.pixels + found.antialiased > 1200 * 256 // 16  # whole rows are looked at
+    assert found.antialiased > 100
+    assert (found.pixels, found.antialiased) == (plain.pixels, plain.antialiased)
+    assert ((found.heat > 0) == (plain.heat > 0)).all()
 
 
 @pytest.mark.parametrize("row", [5, 500, 995])

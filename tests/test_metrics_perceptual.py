@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.perceived import find_differences
-from pytest_imgdiff.perceived.opaque_smoothing import brightness_order
+from pytest_imgdiff.perceived.flat_rows import FlatRows
+from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed_inside
 from pytest_imgdiff.perceived.raster import Raster
 from pytest_imgdiff.perceived.smoothing import smoothed as smoothed_pixels
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
@@ -293,3 +294,21 @@ def test_whether_a_pixel_is_smoothed_hangs_on_no_other_that_is_asked_about(pair,
     indices = np.arange(smoothed.size)
     assert (smoothed_pixels(*rasters, indices) == smoothed).all()
     assert (smoothed_pixels(*rasters, indices[start::step]) == smoothed[start::step]).all()
+
+
+@given(
+    seed=st.integers(0, 999), rows=st.sets(st.integers(0, 39), min_size=3), block=st.sampled_from([1, 20, 50, 1 << 16])
+)
+@settings(deadline=None, max_examples=200)
+def test_what_is_known_of_rows_is_so_whichever_others_are_asked_about(seed, rows, block):
+    """Blocks of rows that nobody asks about are left out."""
+    chance = np.random.default_rng(seed)
+    pair = chance.integers(0, 2, (2, 40, 9, 4)).astype(np.uint8) * 255
+    pair[..., 3] = 255
+    rasters = [Raster.of(picture, opaque=True) for picture in pair]
+    indices = np.flatnonzero(np.isin(np.arange(40 * 9) // 9, sorted(rows)))
+    known = FlatRows.about(*rasters, indices, block)
+    inside = indices[(indices % 9 >= 2) & (indices % 9 < 7) & (indices >= 2 * 9) & (indices < 38 * 9)]
+    alone = smoothed_inside(*rasters, inside)
+    assert (smoothed_inside(*rasters, inside, known) == alone).all()
+    assert not alone[~known.may_be_smoothed(inside)].any()

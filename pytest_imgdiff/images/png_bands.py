@@ -12,13 +12,12 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.png_rows import rows_unlike
 from pytest_imgdiff.images.png_scanlines import PIECE_BYTES, check_rows, inflated_pieces
-from pytest_imgdiff.views import NEAR
+from pytest_imgdiff.views import NEAR, is_core_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -259,7 +258,7 @@ def _alike(one: bytes, other: bytes, stride: int) -> Truths:
 @contextlib.contextmanager
 def _ahead(pieces: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
     """Have another thread make these pieces, a few ahead, where a core is idle."""
-    if cv2.getNumThreads() == 1:
+    if not is_core_idle():
         yield pieces
         return
     made: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)

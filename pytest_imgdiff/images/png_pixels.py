@@ -53,8 +53,7 @@ def raster_of(rows: bytes | bytearray, layout: Layout, palette: bytes | None, tr
     """
     if transparency is None and png_wuffs.takes(layout):
         pixels = np.empty((layout.height, layout.width, 4), np.uint8)
-        png_wuffs.unfilter(rows, layout, range(layout.height), pixels)
-        return pixels
+        return png_wuffs.unfilter(rows, layout, range(layout.height), pixels)
     stored = unfiltered(rows, layout)
     if layout.colour == PALETTE:
         return _from_palette(stored, layout, palette or b"", transparency or b"")

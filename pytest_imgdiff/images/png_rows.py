@@ -76,7 +76,7 @@ class StoredRows:
         if self.filtered is None:
             raise AssertionError(top)
         span = range(self._start(top), bottom)
-        png_wuffs.unfilter(self.filtered, self.layout, span, self._pixels)
+        self._pixels = png_wuffs.unfilter(self.filtered, self.layout, span, self._pixels)
         made: Pixels = self._pixels[span.start : span.stop]
         if not self._opaque:
             made[(made[:, :, 3] == 0)] = 0  # colour that nobody can see is no difference

@@ -2,7 +2,7 @@
 
 The rows are inflated and checked already. Wuffs gets a strip of them at a time, as a PNG whose compression does
 nothing, so that all it works on stays in cache; where the first row of a strip refers to the one above, that one is
-put before it, unfiltered.
+put before it, unfiltered. A small picture is one strip.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LARGEST_SIDE = 1_000_000
 """Wuffs goes a little further (1,048,575); libpng does not."""
 _STRIP_BYTES = 1 << 20
+_SMALL_BYTES = 1 << 22
+"""Up to so many bytes of rows, what the cache would save costs less than a copy of the pixels does."""
 SUB = 1
 """Rows of this filter, or of none, refer to no other: PNG Specification, Third Edition, section 9."""
 _STORED_BLOCK = 65_535
@@ -47,15 +49,17 @@ def is_opaque(layout: Layout) -> bool:
     return layout.colour == RGB
 
 
-def unfilter(rows: bytes | bytearray, layout: Layout, span: range, pixels: Bytes) -> None:
-    """Write some rows of a picture that Wuffs takes.
+def unfilter(rows: bytes | bytearray, layout: Layout, span: range, pixels: Bytes) -> Bytes:
+    """Return the pixels of a picture that Wuffs takes, with some more rows of it made.
 
     Args:
         rows: all filtered rows, as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
         layout: how they are stored.
         span: which rows; the first of them refers to no other, or to one that stands in ``pixels`` already.
-        pixels: (height, width, 4) RGBA, into which they are written.
+        pixels: (height, width, 4) RGBA, into which they are written, unless they are all there is of a small picture.
     """
+    if len(span) == layout.height and len(rows) <= _SMALL_BYTES:
+        return _decoded(b"", memoryview(rows), layout, layout.height)
     stride = len(rows) // layout.height
     count = max(1, _STRIP_BYTES // stride)
     for first in span[::count]:
@@ -65,6 +69,7 @@ def unfilter(rows: bytes | bytearray, layout: Layout, span: range, pixels: Bytes
         if first and strip[0] > SUB:
             above = b"\0" + pixels[first - 1, :, : CHANNELS[layout.colour]].tobytes()
         pixels[first:last] = _decoded(above, strip, layout, last - first)
+    return pixels
 
 
 def _decoded(above: bytes, strip: memoryview, layout: Layout, count: int) -> Bytes:

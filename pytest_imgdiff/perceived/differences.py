@@ -17,10 +17,19 @@ import numpy as np
 
 from pytest_imgdiff.perceived.raster import Raster, Y, difference, luma, pattern
 from pytest_imgdiff.perceived.smoothing import smoothed
-from pytest_imgdiff.views import are_opaque, differing_rows, grown, largest_difference, on_idle_cores, strips
+from pytest_imgdiff.views import (
+    STRIP_BYTES,
+    are_opaque,
+    differing_rows,
+    grown,
+    is_core_idle,
+    largest_difference,
+    side_by_side,
+    strips,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,14 +37,17 @@ if TYPE_CHECKING:
     from pytest_imgdiff.perceived.opaque_smoothing import Words
     from pytest_imgdiff.perceived.raster import Colour, Indices
 
+    Counts = tuple[int, int]
+    """How many pixels differ, and how many more only anti-aliasing made differ."""
+
 AntiAliasing = Literal["ignore", "count"]
 
 LARGEST_DELTA = 35215.0
 """The delta of the two colours that differ most, as pixelmatch rounds it."""
 CHUNK = 1 << 17
 """How many pixels are judged at once: enough to outweigh the calls, few enough to stay in the last cache."""
-_SEARCHED_BYTES = 1 << 20
-"""How much of a picture is searched for candidates at once; less would have two threads wait for one another."""
+_SHARED_STRIP_BYTES = 1 << 20
+"""How much of a picture each of two threads searches at once; with less they would wait for one another."""
 _WORTH_A_THREAD = 1 << 24
 """Bytes of a picture from which on a second thread pays: NumPy's many short calls have each wait for the other."""
 _I = (0.59597799, -0.27417610, -0.32180189)
@@ -81,16 +93,16 @@ def find_differences_in_rows(
         # What is behind a pixel hangs on its place in the whole picture.
         return find_differences(expected.pixels, actual.pixels, threshold, opaque=False, antialiasing=antialiasing)
     heat = np.zeros((height, width), np.uint8)
-    pixels = antialiased = 0
-    for band, window in zip(bands, windows, strict=True):
+    parts = _parts(bands, 4 * width * expected.dtype.itemsize)
+    judge = _Judge(_limit(threshold), antialiasing, _strip_bytes(parts), opaque=True)
+
+    def judged(band: slice) -> Counts:
+        window = grown(band, height)
         one, two = (image.rows(window.start, window.stop) for image in (expected, actual))
         rows = slice(band.start - window.start, band.stop - window.start)
-        found = find_differences(
-            one, two, threshold, opaque=True, antialiasing=antialiasing, rows=rows, heat=heat[window]
-        )
-        pixels += found.pixels
-        antialiased += found.antialiased
-    return Differences(heat, pixels, antialiased, bands)
+        return judge.rows(one, two, rows, heat[window])
+
+    return Differences(heat, *_sums(judged, parts), bands)
 
 
 def _are_opaque(image: Image, windows: Sequence[slice]) -> bool:
@@ -104,9 +116,7 @@ def find_differences(
     *,
     opaque: bool,
     antialiasing: AntiAliasing = "ignore",
-    strip_bytes: int = _SEARCHED_BYTES,
-    rows: slice | None = None,
-    heat: NDArray[np.uint8] | None = None,
+    strip_bytes: int | None = None,
 ) -> Differences:
     """Judge every pixel of two (height, width, 4) arrays of equal shape and dtype.
 
@@ -116,22 +126,78 @@ def find_differences(
         threshold: as in `Perceptual`.
         opaque: that every pixel of both is fully opaque.
         antialiasing: as in `Perceptual`.
-        strip_bytes: how much of a picture is searched for candidates at once; the result does not depend on it.
-        rows: which rows to judge, all where omitted; others are looked at as neighbours only.
-        heat: (height, width) zeros to write the heat into; the like are made where omitted.
+        strip_bytes: how much of a picture is searched for candidates at once, chosen where omitted; the result does not
+            depend on it.
     """
-    limit = LARGEST_DELTA * threshold * threshold
-    first, second = Raster.of(expected, opaque=opaque), Raster.of(actual, opaque=opaque)
-    levels = np.zeros(expected.shape[:2], np.uint8) if heat is None else heat
-    judged_rows = slice(0, len(expected)) if rows is None else rows
+    height = len(expected)
+    heat = np.zeros(expected.shape[:2], np.uint8)
+    parts = _parts([slice(0, height)], expected.nbytes // height)
+    judge = _Judge(_limit(threshold), antialiasing, strip_bytes or _strip_bytes(parts), opaque=opaque)
+    return Differences(heat, *_sums(lambda rows: judge.rows(expected, actual, rows, heat), parts))
 
-    def judged(part: slice) -> tuple[int, int]:
-        span = slice(judged_rows.start + part.start, judged_rows.start + part.stop)
-        found = _candidates(expected, actual, _harmless(limit, first), span, strip_bytes)
-        return _judged(first, second, _chunks(found), limit, levels.reshape(-1), antialiasing)
 
-    counts = on_idle_cores(judged, expected[judged_rows], _WORTH_A_THREAD)
-    return Differences(levels, *(sum(column) for column in zip(*counts, strict=True)))
+def _limit(threshold: float) -> float:
+    return LARGEST_DELTA * threshold * threshold
+
+
+def _parts(bands: Sequence[slice], row_bytes: int) -> list[list[slice]]:
+    """Return bands of rows, those of a large picture in two parts with as many rows each, to be judged at once."""
+    rows = sum(band.stop - band.start for band in bands)
+    if rows * row_bytes < _WORTH_A_THREAD or not is_core_idle():
+        return [list(bands)]
+    missing = rows // 2
+    parts: list[list[slice]] = [[], []]
+    for band in bands:
+        cut = min(band.start + missing, band.stop)
+        missing -= cut - band.start
+        for part, share in zip(parts, (slice(band.start, cut), slice(cut, band.stop)), strict=True):
+            if share.start < share.stop:
+                part.append(share)
+    return parts
+
+
+def _strip_bytes(parts: Sequence[object]) -> int:
+    return STRIP_BYTES if len(parts) == 1 else _SHARED_STRIP_BYTES
+
+
+def _sums(judged: Callable[[slice], Counts], parts: Sequence[Sequence[slice]]) -> Counts:
+    """Judge the parts, two of them at once; return the sums of their bands' counts."""
+
+    def counted(bands: Sequence[slice]) -> Counts:
+        pixels, antialiased = (sum(column) for column in zip((0, 0), *map(judged, bands), strict=True))
+        return pixels, antialiased
+
+    if len(parts) == 1:
+        return counted(parts[0])
+    one, two = side_by_side(lambda: counted(parts[0]), lambda: counted(parts[1]))
+    return one[0] + two[0], one[1] + two[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """How pixels are judged.
+
+    Attributes:
+        limit: the largest delta that is no difference.
+        antialiasing: as in `Perceptual`.
+        strip_bytes: how much of a picture is searched for candidates at once.
+        opaque: that every pixel is fully opaque.
+    """
+
+    limit: float
+    antialiasing: AntiAliasing
+    strip_bytes: int
+    opaque: bool
+
+    def rows(self, expected: Pixels, actual: Pixels, rows: slice, heat: NDArray[np.uint8]) -> Counts:
+        """Judge some rows of two (height, width, 4) arrays; others are looked at as neighbours only.
+
+        The heat of what differs is written into (height, width). Returned is how many pixels do, and how many more only
+        anti-aliasing made differ.
+        """
+        first, second = Raster.of(expected, opaque=self.opaque), Raster.of(actual, opaque=self.opaque)
+        found = _candidates(expected, actual, _harmless(self.limit, first), rows, self.strip_bytes)
+        return _judged(first, second, _chunks(found), self.limit, heat.reshape(-1), self.antialiasing)
 
 
 def _judged(
@@ -141,8 +207,7 @@ def _judged(
     limit: float,
     levels: NDArray[np.uint8],
     antialiasing: AntiAliasing,
-) -> tuple[int, int]:
-    """Write the heat of what differs; return how many pixels do, and how many more only anti-aliasing made differ."""
+) -> Counts:
     pixels = antialiased = 0
     for candidates in chunks:
         delta, beyond = _deltas(first, second, candidates, limit)
@@ -179,11 +244,13 @@ def _candidates(expected: Pixels, actual: Pixels, harmless: float, part: slice, 
 def _chunks(parts: Iterable[Indices]) -> Iterator[Indices]:
     """Gather small parts and split large ones, so that each chunk is worth its calls and fits the cache."""
     waiting: list[Indices] = []
+    count = 0
     for part in parts:
         waiting.append(part)
-        if sum(map(len, waiting)) >= CHUNK:
+        count += len(part)
+        if count >= CHUNK:
             yield from _split(waiting)
-            waiting = []
+            waiting, count = [], 0
     if waiting:
         yield from _split(waiting)
 
@@ -214,7 +281,7 @@ def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> tu
 
 def _rounded_deltas(one: Words, two: Words) -> NDArray[np.float32]:
     """Return the (n,) deltas of opaque pixels in single precision, good to one part in 100,000."""
-    red, green, blue = (_level(one, bits) - _level(two, bits) for bits in (0, 8, 16))
+    red, green, blue = (_level_difference(one, two, bits) for bits in (0, 8, 16))
     form = _FORM.astype(np.float32)
     deltas: NDArray[np.float32] = red * (red * form[0, 0] + green * (2 * form[0, 1]) + blue * (2 * form[0, 2]))
     deltas += green * (green * form[1, 1] + blue * (2 * form[1, 2]))
@@ -222,9 +289,10 @@ def _rounded_deltas(one: Words, two: Words) -> NDArray[np.float32]:
     return deltas
 
 
-def _level(words: Words, bits: int) -> NDArray[np.float32]:
-    level: NDArray[np.float32] = ((words >> np.uint32(bits)) & np.uint32(255)).astype(np.float32)
-    return level
+def _level_difference(one: Words, two: Words, bits: int) -> NDArray[np.float32]:
+    levels, others = ((words >> np.uint32(bits)) & np.uint32(255) for words in (one, two))
+    difference: NDArray[np.float32] = (levels - others).view(np.int32).astype(np.float32)  # it may be below 0
+    return difference
 
 
 def _largest_delta(one: NDArray[Any], two: NDArray[Any], indices: Indices, unit: float) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ class FlatRows:
 
     Attributes:
         start: the index of the first of these pixels.
-        flat: for each picture, which are; nothing is known of those at the border.
+        flat: for each picture, which are; nothing is known of those at the border, and far from all that is asked.
         both: which are so in both pictures.
         open: which are not so in both, and have a neighbour that is; true of all within `MARGIN` of the border.
     """
@@ -43,8 +43,16 @@ class FlatRows:
     open: NDArray[np.bool_]
 
     @classmethod
-    def about(cls, first: Raster, second: Raster, indices: Indices) -> FlatRows | None:
-        """Look at the rows of pixels, in ascending order; None where few are asked about, or pixels are no words."""
+    def about(cls, first: Raster, second: Raster, indices: Indices, block: int = _BLOCK) -> FlatRows | None:
+        """Look at the rows of pixels, in ascending order; None where few are asked about, or pixels are no words.
+
+        Args:
+            first: one picture.
+            second: the other.
+            indices: of the pixels that are asked about.
+            block: how many pixels are held against their neighbours at once; what is known of those that are asked
+                about does not depend on it.
+        """
         width = first.width
         if first.dtype.kind == "f" or min(width, first.height) <= 2 * MARGIN:
             return None
@@ -52,7 +60,11 @@ class FlatRows:
             return None
         top = max(0, int(indices[0]) // width - MARGIN)
         bottom = min(first.height, int(indices[-1]) // width + MARGIN + 1)
-        flat = _flat_rows(first.values, width, top, bottom), _flat_rows(second.values, width, top, bottom)
+        blocks = _blocks_about(indices, width, range(top, bottom, max(1, block // width)))
+        flat = (
+            _flat_rows(first.values, width, top, bottom, blocks),
+            _flat_rows(second.values, width, top, bottom, blocks),
+        )
         both = flat[0] & flat[1]
         open_ = cv2.dilate(both.view(np.uint8).reshape(-1, width), np.ones((3, 3), np.uint8)).view(np.bool_)
         open_ &= ~both.reshape(-1, width)
@@ -67,15 +79,25 @@ class FlatRows:
         return may_be
 
 
-def _flat_rows(words: Words, width: int, top: int, bottom: int) -> NDArray[np.bool_]:
-    """Whether each pixel of these rows has at least three equal neighbours, but for those at their border."""
-    flat = np.empty((bottom - top) * width, np.bool_)
-    step = max(1, _BLOCK // width)
-    for first in range(top, bottom, step):
-        last = min(first + step, bottom)
-        begin, end = max(first - 1, top), min(last + 1, bottom)
+def _blocks_about(indices: Indices, width: int, starts: range) -> list[range]:
+    """Return the rows, block by block, among which or within `MARGIN` of which there are any of these pixels."""
+    blocks = [range(start, min(start + starts.step, starts.stop)) for start in starts]
+    edges = [((block.start - MARGIN) * width, (block.stop + MARGIN) * width) for block in blocks]
+    before, within = np.searchsorted(indices, edges).T
+    return [block for block, found in zip(blocks, before < within, strict=True) if found]
+
+
+def _flat_rows(words: Words, width: int, top: int, bottom: int, blocks: list[range]) -> NDArray[np.bool_]:
+    """Whether each pixel of these rows has at least three equal neighbours.
+
+    Nothing is said of pixels at the border of all these rows, and beyond the blocks.
+    """
+    flat = np.zeros((bottom - top) * width, np.bool_)
+    for block in blocks:
+        begin, end = max(block.start - 1, top), min(block.stop + 1, bottom)
         found = _flat_block(words[begin * width : end * width], width)
-        flat[(first - top) * width : (last - top) * width] = found[(first - begin) * width : (last - begin) * width]
+        known = found[(block.start - begin) * width : (block.stop - begin) * width]
+        flat[(block.start - top) * width : (block.stop - top) * width] = known
     return flat
 
 
