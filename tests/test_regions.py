@@ -115,8 +115,9 @@ def test_noise_is_grouped_as_by_walking_the_pixels(mask, distance):
 
 @pytest.mark.parametrize("distance", [0, 1, 2, 6])
 @pytest.mark.parametrize("seed", range(3))
-def test_hundreds_of_pieces_are_grouped_as_by_walking_the_pixels(seed, distance):
-    heat = (np.random.default_rng(seed).random((150, 150)) < 0.012).astype(np.uint8)
+@pytest.mark.parametrize(("shape", "share"), [((150, 150), 0.012), ((1, 30_000), 0.01), ((30_000, 1), 0.01)])
+def test_hundreds_of_pieces_are_grouped_as_by_walking_the_pixels(seed, distance, shape, share):
+    heat = (np.random.default_rng(seed).random(shape) < share).astype(np.uint8)
     assert np.count_nonzero(heat) > 200
     chosen = RegionSettings(distance, 1)
     assert ordered(find_regions(heat > 0, heat, chosen)) == ordered(plain_regions(heat > 0, heat, chosen))
