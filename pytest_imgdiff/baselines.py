@@ -90,9 +90,11 @@ class Baselines:
         claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
         holder = self._owners.setdefault(claimed, owner)
         if holder != owner:
+            lacking = " and ".join(part for part in ("{module}", "{test}") if part not in self.layout)
+            layout = f", or add {lacking} to baselines.layout" if lacking else ""
             msg = (
-                f"{holder} and {owner} would share the baseline {relative} (upper and lower case are not told apart on "
-                "every disk): give one of them another name=..., or add {module} and {test} to baselines.layout"
+                f"{holder} and {owner} would share the baseline {relative} (names that differ in upper and lower case "
+                f"only are one on some disks): give one of them another name=...{layout}"
             )
             raise BaselineError(msg)
         return self.folder / relative

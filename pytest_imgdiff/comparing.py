@@ -62,7 +62,8 @@ def run_compare(options: argparse.Namespace) -> int:
                 _say(_told(record, workspace, alone=len(todo) == 1), words)
             progress.step()
         progress.clear()
-        return _finish(run_record(workspace, records), workspace, options, words)
+        idle = workspace.settings.idle_overrides([pair.key for pair in todo]) if _names_folders(options) else []
+        return _finish(run_record(workspace, records), workspace, options, words, idle)
 
 
 def _workspace(options: argparse.Namespace) -> Workspace:
@@ -107,6 +108,11 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Sequence[Pair |
     return [Pair(printable(name), name, expected, actual, expected)]
 
 
+def _names_folders(options: argparse.Namespace) -> bool:
+    """Whether a whole set of pictures is compared, and not a part of one, for which no override need be meant."""
+    return not options.include and not options.exclude and (options.expected is None or Path(options.expected).is_dir())
+
+
 def _configured(settings: Settings, skip: list[Path]) -> Sequence[Pair | FoundPair]:
     if settings.path is None or not settings.scans:
         where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
@@ -147,9 +153,11 @@ def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str
     return failure_text(record, directory=directory)
 
 
-def _finish(run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO) -> int:
+def _finish(
+    run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO, notes: Sequence[str]
+) -> int:
     overview = overview_of(run.comparisons)
-    outcome = Outcome([summary_line(run), *model_lines(overview)])
+    outcome = Outcome([summary_line(run), *model_lines(overview), *notes])
     write_all(workspace, run, outcome)
     if options.json:
         _write_json(run, options.json)

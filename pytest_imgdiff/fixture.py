@@ -16,17 +16,17 @@ from pytest_imgdiff import images
 from pytest_imgdiff.baselines import BaselineKey
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
-from pytest_imgdiff.model import Verdict
+from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.report import failure_text, properties
 from pytest_imgdiff.results import Claimed, Used
-from pytest_imgdiff.workspace import stored_form
+from pytest_imgdiff.workspace import is_storable, stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from pytest_imgdiff.model import Comparison, Policy
+    from pytest_imgdiff.image import Image
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.workspace import Workspace
 
@@ -125,29 +125,36 @@ class ImageAssertion:
         self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
     ) -> tuple[Comparison, ComparisonRecord]:
         __tracebackhide__ = True
+        self._calls += 1
+        title = self._test.node_id if self._calls == 1 else f"{self._test.node_id} #{self._calls}"
         try:
-            return self._judged(actual, expected, name, policy)
+            return self._judged(actual, expected, name, policy, title)
         except ImgdiffError as error:
             message = str(error)
+        self._file_refusal(title, message)
         pytest.fail(message, pytrace=False)  # outside of the handler, so that no chain of exceptions is shown
 
+    def _file_refusal(self, title: str, message: str) -> None:
+        """Record what was asked for and could not be judged: no report is to be green beside a red test."""
+        refused = Comparison(title, Verdict.BROKEN, passed=False, policy=Policy(), reason=message)
+        with suppress(ImgdiffError):  # where results cannot be written, the run says so, and is no success
+            self._filed(refused, accept=None, written=None, baseline=None)
+
     def _judged(
-        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any]
+        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], title: str
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace, test = self._workspace, self._test
         _check_arguments(actual, name)
-        self._calls += 1
         if name is None:
             self._unnamed += 1
-        title = test.node_id if self._calls == 1 else f"{test.node_id} #{self._calls}"
         # One baseline for each unnamed comparison of the test, numbered; one for each name.
         key = BaselineKey(test.module, name or test.test, 1 if name else self._unnamed, test.browser)
-        place = workspace.baselines.path(key, owner=title)
-        self._append(Claimed(workspace.baselines.relative(place), printable(title), test.browser))
-        policy = workspace.policy(workspace.baselines.relative(place), call)
+        policy = workspace.policy(workspace.baselines.place(key), call)
         if expected is not None:
             comparison = self._compared(expected, actual, policy, title)
             return self._filed(comparison, accept=None, written=None, baseline=None)
+        place = workspace.baselines.path(key, owner=title)
+        self._append(Claimed(workspace.baselines.relative(place), printable(title), test.browser))
         stored = workspace.baselines.accepted(place)
         for path in stored:
             self._append(Used(workspace.baselines.relative(path)))
@@ -160,9 +167,18 @@ class ImageAssertion:
         kind = "missing" if not stored else "failed"
         accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.selection])
         if comparison.verdict is Verdict.MISSING:
-            comparison = replace(comparison, reason=f"there is no baseline {workspace.shown(place)} yet")
+            comparison = replace(comparison, reason=self._no_baseline(place, comparison.actual))
         baseline = self._acceptable(place, stored, comparison)
-        return self._filed(comparison, accept=accept, written=written, baseline=baseline)
+        storable = comparison.actual is None or is_storable(comparison.actual)
+        return self._filed(comparison, accept=accept if storable else None, written=written, baseline=baseline)
+
+    def _no_baseline(self, place: Path, actual: Image | None) -> str:
+        if actual is None:
+            return f"there is no baseline {self._workspace.shown(place)} yet"
+        words = f"there is no baseline {self._workspace.shown(self._workspace.baselines.target(place, actual))} yet"
+        if is_storable(actual):
+            return words
+        return f"{words}, and {actual.dtype} pixels cannot be stored as one: convert the picture to uint8 or uint16"
 
     def _acceptable(self, place: Path, stored: Sequence[Path], comparison: Comparison) -> Path | None:
         """Return the one file that accepting would write; None where another format's file would be in its way."""

@@ -143,9 +143,17 @@ class _DifferingFrom:
         decode_both(image, self.other, suspects)
         for suspect in suspects:
             one, two = (side.rows(suspect.start, suspect.stop) for side in (image, self.other))
-            if any(largest_difference(one[strip], two[strip]) for strip in strips(one, _SEARCHED_BYTES)):
+            if _differ(one, two):
                 return tuple(suspects)
         return ()
+
+
+def _differ(one: Pixels, two: Pixels) -> bool:
+    """Whether any value differs; most pairs that differ do so in their first rows."""
+    first = next(strips(one))
+    return largest_difference(one[first], two[first]) > 0 or any(
+        largest_difference(one[strip], two[strip]) for strip in strips(one, _SEARCHED_BYTES)
+    )
 
 
 def largest_difference(first: NDArray[Any], second: NDArray[Any]) -> float:

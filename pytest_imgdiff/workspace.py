@@ -256,6 +256,11 @@ class _Pictures:
     fingerprint: str | None = None
 
 
+def is_storable(image: Image) -> bool:
+    """Whether a baseline of this image can be stored without loss: floats have no such form."""
+    return image.encoded is not None or image.dtype.kind == "u"
+
+
 def stored_form(image: Image) -> bytes:
     """Return the bytes that a baseline of this image is stored as: its own, or a lossless PNG.
 

@@ -57,7 +57,7 @@ HOLDS = Rule("pixel_match", min=0.5)
 
 
 def test_a_settled_verdict_needs_no_costly_rule(judged):
-    comparison = judged(Rule("costly", max=1.0, when="undecided"), FAILS)
+    comparison = judged(Rule("costly", max=0.9, when="undecided"), FAILS)
     assert CALLS == []
     assert comparison.verdict.value == "different"
     assert [(score.metric, score.omitted) for score in comparison.scores] == [
@@ -78,21 +78,21 @@ UNAVAILABLE = (("unavailable", True),)
 
 
 def test_a_model_that_is_not_there_is_no_pass(judged):
-    comparison = judged(HOLDS, Rule("costly", UNAVAILABLE, max=1.0))
+    comparison = judged(HOLDS, Rule("costly", UNAVAILABLE, max=0.9))
     assert comparison.verdict.value == "broken"
     assert "pytest-imgdiff models fetch" in comparison.reason
     assert comparison.scores[0].passed
 
 
 def test_a_rule_may_be_skipped_and_that_is_told(judged):
-    comparison = judged(HOLDS, Rule("costly", UNAVAILABLE, max=1.0, on_unavailable="skip"))
+    comparison = judged(HOLDS, Rule("costly", UNAVAILABLE, max=0.9, on_unavailable="skip"))
     assert comparison.verdict.value == "match"
     assert comparison.scores[1].omitted.startswith("skipped: model https://example.org/m/1")
     assert "skipped" in verdict_line(record_of(comparison))
 
 
 def test_where_every_rule_is_skipped_nothing_was_judged(judged):
-    comparison = judged(Rule("costly", UNAVAILABLE, max=1.0, on_unavailable="skip"))
+    comparison = judged(Rule("costly", UNAVAILABLE, max=0.9, on_unavailable="skip"))
     assert comparison.verdict.value == "broken"
     assert comparison.reason.startswith("nothing was judged")
     assert not comparison.passed

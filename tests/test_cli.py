@@ -230,6 +230,26 @@ def test_a_pair_that_passes_with_a_warning_is_told(two_trees):
     assert re.search(rf"{len(lines)} with a warning", done.stdout.splitlines()[-1])
 
 
+def test_an_override_that_is_meant_for_none_of_the_pictures_is_told(two_trees):
+    text = (
+        "overrides:\n"
+        "  - {match: 'same*.png', size: crop}\n"
+        "  - {match: ['icons/**', '*.PNG'], metrics: {pixel_match: {min: 1}}}\n"
+    )
+    (two_trees.folder / "imgdiff.yaml").write_text(text, encoding="utf-8")
+    done = two_trees("compare", "expected", "actual", "--quiet")
+    told = "overrides[1] (match: icons/**, *.PNG) matches none of these pictures"
+    assert done.stdout.splitlines()[1:] == [told]
+    part = two_trees("compare", "expected", "actual", "--quiet", "--include", "same*.png")
+    assert told not in part.stdout
+
+
+def test_a_scan_of_which_all_is_left_out_says_by_what(two_trees):
+    done = two_trees("compare", "expected", "actual", "--exclude", "**")
+    assert done.returncode == NOT_JUDGED
+    assert "no pictures but for ** in expected nor in actual: an empty scan proves nothing" in done.stderr
+
+
 def test_json_to_a_file_keeps_the_words(two_trees):
     done = two_trees("compare", "expected", "actual", "--json", "new/folder/results.json")
     assert done.returncode == DIFFERENT

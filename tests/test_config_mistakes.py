@@ -14,6 +14,7 @@ import pytest
 
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.registry import Registry
 from tests.config_metrics import METRICS, Lookup
 
 MISTAKES = [
@@ -61,6 +62,8 @@ MISTAKES = [
     ("metrics: {▸ssim: {}}", "metrics.ssim", "no limit, so that it could never fail; add min: a number from -1 to 1"),
     ("metrics: {▸perceptual: {threshold: 0.2}}", "metrics.perceptual", "add max (or max_pixels): a number from 0 to 1"),
     ("metrics: {▸ssim: {warn: 0.9}}", "metrics.ssim", "no limit, so that it could never fail"),
+    ("metrics: {perceptual: {max: ▸1}}", "metrics.perceptual.max", "could never fail, as perceptual is 1 at the worst"),
+    ("metrics: {ssim: {min: ▸-1}}", "metrics.ssim.min", "could never fail, as ssim is -1 at the worst"),
     (
         "metrics: {ssim: {▸max: 1}}",
         "metrics.ssim.max",
@@ -421,3 +424,36 @@ def told(folder: Path, data: bytes, metrics: Lookup = METRICS) -> str:
     message = str(caught.value)
     assert message.startswith(f"{file}:")
     return message.removeprefix(f"{folder}/")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("pixel_match: {min: 0}", "pixel_match is 0 at the worst; name a larger min, or a `warn` beside it"),
+        ("perceptual: {max: 1.0}", "perceptual is 1 at the worst; name a smaller max"),
+        ("orb: {min: 0}", "orb is 0 at the worst"),
+        ("dhash: {max: 64}", "dhash is 64 at the worst"),
+        ("phash: {max: 70, hash_size: 6}", "phash is 36 at the worst"),
+    ],
+)
+def test_a_limit_that_any_two_pictures_hold_is_refused(tmp_path, rule, told):
+    file = tmp_path / "imgdiff.yaml"
+    file.write_text(f"metrics: {{{rule}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="could never fail, as ") as refused:
+        load_settings(file, Registry())
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "dhash: {max: 63}",
+        "phash: {max: 70, hash_size: 9}",
+        "ssim: {min: -1, warn: 0.9}",
+        "perceptual: {max: 1, max_pixels: 9}",
+    ],
+)
+def test_a_limit_at_the_worst_may_stand_beside_what_is_told(tmp_path, rule):
+    file = tmp_path / "imgdiff.yaml"
+    file.write_text(f"metrics: {{{rule}}}\n", encoding="utf-8")
+    assert load_settings(file, Registry()).policy_for("a.png").rules

@@ -267,9 +267,9 @@ def test_a_comparison_passes_fails_or_is_broken(made, tmp_path):
         pictures = [np.full((20, 30, 3), colour, np.uint8) for colour in ((250, 40, 40), (40, 40, 250))]
         return compare(*pictures, policy)
 
-    assert verdict(given[0][1], 2).verdict.value == "match"
+    assert verdict(given[0][1], 1.9).verdict.value == "match"
     assert verdict(given[0][1], 0).verdict.value == "different"
-    broken_one = verdict("none.onnx", 2)
+    broken_one = verdict("none.onnx", 1.9)
     assert broken_one.verdict.value == "broken"
     assert not broken_one.passed
     assert "none.onnx" in broken_one.reason

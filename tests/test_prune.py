@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -201,6 +202,55 @@ def test_calls_that_would_prove_nothing(pytester, call, told):
     run = pytester.runpytest_subprocess()
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines([f"*{told}*"])
+    record = json.loads((pytester.path / "imgdiff-report/results.json").read_text(encoding="utf-8"))
+    assert [comparison["passed"] for comparison in record["comparisons"]] == [False]
+
+
+def test_two_calls_that_name_both_pictures_may_share_a_name_and_baselines_may_not(pytester):
+    pytester.makepyfile(
+        """
+        import numpy as np
+        PICTURE = np.zeros((9, 9), np.uint8)
+
+        def test_given(assert_images_similar):
+            for _ in range(2):
+                assert_images_similar(PICTURE, PICTURE, name="icon")
+
+        def test_stored(assert_images_similar):
+            assert_images_similar(PICTURE, name="icon")
+            assert_images_similar(PICTURE, name="Icon")
+        """
+    )
+    run = pytester.runpytest_subprocess("--imgdiff-update=missing", "--color=no")
+    run.assert_outcomes(passed=1, failed=1)
+    run.stdout.fnmatch_lines(
+        ["*would share the baseline *Icon.png (names that differ in upper *): give one of them another name=..."]
+    )
+
+
+def test_a_call_that_cannot_be_followed_is_no_green_report(pytester):
+    pytester.makepyfile(
+        """
+        from contextlib import suppress
+        import numpy as np
+
+        PICTURE = np.zeros((9, 9), np.uint8)
+
+        def test_sound(assert_images_similar):
+            assert_images_similar(PICTURE, PICTURE)
+
+        def test_misspelt(assert_images_similar):
+            with suppress(BaseException):  # what was asked for first is not forgotten over what came next
+                assert_images_similar(PICTURE, PICTURE, metrics={"ssmi": {"min": 0.9}})
+            assert_images_similar(PICTURE, PICTURE)
+        """
+    )
+    pytester.runpytest_subprocess("-q")
+    record = json.loads((pytester.path / "imgdiff-report/results.json").read_text(encoding="utf-8"))
+    verdicts = [(comparison["verdict"], comparison["passed"]) for comparison in record["comparisons"]]
+    assert verdicts == [("match", True), ("broken", False), ("match", True)]
+    assert "did you mean 'ssim'" in record["comparisons"][1]["reason"]
+    assert "| 1 | 2 | 2 | 1 |" in (pytester.path / "imgdiff-report/summary.md").read_text(encoding="utf-8")
 
 
 def test_a_scan_file_leaves_the_tests_beside_it_their_own_settings(pytester):

@@ -34,6 +34,12 @@ LINES = {
     ),
     "identical, byte for byte": equal(),
     "identical, pixel for pixel": equal(equal="pixels"),
+    "identical, pixel for pixel; expected 400x300, actual 410x300: both were cropped to 400x300 (size: crop)": equal(
+        equal="pixels", size_policy="crop", actual=side(width=410), compared_width=400, compared_height=300
+    ),
+    "identical, pixel for pixel; frame 0 of 4 beside frame 0 of 5": equal(
+        equal="pixels", expected=side(frames=4), actual=side(frames=5)
+    ),
     "warns ssim 0.993 >= 0.99, below the warning limit 0.995; passes perceptual 0 px, 0 % <= 0.5 %": equal(
         equal=None, scores=[perceptual(0.0, 0), ssim(warn=0.995, warned=True)]
     ),

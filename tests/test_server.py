@@ -341,10 +341,17 @@ def test_all_that_the_original_service_told_of_two_pictures(tmp_path):
     folder = tmp_path / "project"
     model = onnx_file(folder / "tiny.onnx").name
     common = f"model: {model}, cache: models, input_size: {SIDE}, backend: onnx"
-    rules = f"embedding_cosine: {{max: 2, {common}}}, embedding_euclidean: {{max: 99, {common}}}, classification: {{min: 0, {common}}}"
+    rules = f"embedding_cosine: {{max: 1.9, {common}}}, embedding_euclidean: {{max: 99, {common}}}, classification: {{min: 0.001, {common}}}"
     (folder / "imgdiff.yaml").write_text(f"metrics: {{{rules}}}\n")
     one, two = (portrait(tmp_path / name, changed=name == "b").read_bytes() for name in ("a", "b"))
-    limits = {"diffimg": 1, "orb": 0, "ssim": 0, "embedding_cosine": 2, "embedding_euclidean": 99, "classification": 0}
+    limits = {
+        "diffimg": 0.9,
+        "orb": 0.001,
+        "ssim": 0,
+        "embedding_cosine": 1.9,
+        "embedding_euclidean": 99,
+        "classification": 0.001,
+    }
     with serving(folder) as served:
         settings = {"metrics": limits, "mask": "ssim"}
         parts = [

@@ -239,3 +239,31 @@ def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pyt
             _, *accept = shlex.split(record["accept"])
             pytester.runpytest_subprocess(*accept).assert_outcomes(passed=1)
         assert pytester.runpytest_subprocess(*workers, *arguments).ret == pytest.ExitCode.OK
+
+
+def test_a_first_run_names_the_file_that_will_be_written_and_what_cannot_be(pytester):
+    pytester.makepyfile(
+        test_forms="""
+        import io
+        import numpy as np
+        from PIL import Image
+
+        def test_animated(assert_images_similar):
+            file = io.BytesIO()
+            Image.new("P", (9, 9)).save(file, "GIF")
+            assert_images_similar(file.getvalue())
+
+        def test_floats(assert_images_similar):
+            assert_images_similar(np.full((9, 9), 0.5))
+        """
+    )
+    run = pytester.runpytest_subprocess("--color=no")
+    run.assert_outcomes(failed=2)
+    run.stdout.fnmatch_lines(
+        [
+            "*there is no baseline baselines/test_forms/test_animated.gif yet",
+            "*accept: *--imgdiff-update=missing test_forms.py::test_animated",
+            "*test_floats.png yet, and float64 pixels cannot be stored as one: convert the picture to uint8 or uint16",
+        ]
+    )
+    run.stdout.no_fnmatch_line("*accept: *test_floats*")

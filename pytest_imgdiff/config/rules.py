@@ -113,9 +113,10 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
     try:
         hash(tuple(options.items()))  # rules and metrics are told apart by their options
-        metric(**options)
+        made = metric(**options)
     except Exception as error:  # a metric may be anybody's code
         raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
+    _refuse_unfailing(name, limits, made, origin, path)
     return Rule(name, tuple(options.items()), **limits, **choices)
 
 
@@ -136,6 +137,21 @@ def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin
         wanted = f"{limit} (or max_pixels)" if counts else limit
         what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
         raise origin.error(path, what, at_key=True)
+
+
+def _refuse_unfailing(name: str, limits: dict[str, Any], made: Any, origin: Origin, path: KeyPath) -> None:
+    """Refuse a limit that any two pictures hold: ``max: 1`` of a share, meant as one percent, lets everything pass."""
+    limit = limit_of(made)
+    if limit not in limits or "max_pixels" in limits or "warn" in limits:
+        return
+    low, high = (float(bound) for bound in getattr(made, "reach", made.bounds))
+    if limits[limit] >= high if limit == "max" else limits[limit] <= low:
+        worst, way = (high, "smaller") if limit == "max" else (low, "larger")
+        what = (
+            f"could never fail, as {name} is {number(worst)} at the worst; name a {way} {limit}, or a `warn` beside it "
+            "for a rule that only warns"
+        )
+        raise origin.error((*path, limit), what)
 
 
 def _check_warn(limits: dict[str, Any], limit: str, origin: Origin, path: KeyPath) -> None:

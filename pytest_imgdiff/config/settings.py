@@ -17,9 +17,10 @@ from pytest_imgdiff.config.origin import CallOrigin
 from pytest_imgdiff.config.reading import label_of, read_text
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.model import Policy
+from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_imgdiff.config.fields import ScanFields
     from pytest_imgdiff.config.origin import KeyPath, Origin
@@ -85,6 +86,10 @@ class Override:
     globs: tuple[str, ...]
     layer: Layer
 
+    def matches(self, name: str) -> bool:
+        """Whether it is meant for the picture of this name."""
+        return any(glob_matches(glob, name) for glob in self.globs)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -129,10 +134,18 @@ class Settings:
         """
         policy = self.defaults
         for override in self.overrides:
-            if any(glob_matches(glob, name) for glob in override.globs):
+            if override.matches(name):
                 policy = override.layer.over(policy)
         policy = self.apply(policy, command_line or {}, COMMAND_LINE)
         return self.apply(policy, call or {}, CALL)
+
+    def idle_overrides(self, names: Sequence[str]) -> list[str]:
+        """Return a line for each override that is meant for none of these pictures: its glob may be misspelt."""
+        return [
+            f"overrides[{index}] (match: {', '.join(map(printable, override.globs))}) matches none of these pictures"
+            for index, override in enumerate(self.overrides)
+            if not any(map(override.matches, names))
+        ]
 
     def apply(self, policy: Policy, changes: Mapping[str, Any], origin: str) -> Policy:
         """Return the policy with settings from elsewhere laid over it.

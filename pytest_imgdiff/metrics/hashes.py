@@ -76,6 +76,11 @@ class _HashDistance:
     unit: ClassVar[str] = "bits"
     heat_threshold: ClassVar[Literal["none"]] = "none"
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The smallest and the largest value for a hash of this size."""
+        return 0.0, float(self.hash_size**2)
+
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.
 

@@ -267,7 +267,8 @@ def _deltas(first: Raster, second: Raster, indices: Indices, limit: float) -> tu
     if first.opaque and first.dtype == np.uint8:
         deltas = _rounded_deltas(gathered, others)
         beyond = deltas > np.float32(limit)
-        near = np.flatnonzero(np.abs(deltas - np.float32(limit)) <= np.float32(1e-3 * limit + 1e-3))
+        margin = 1e-3 * limit + 1e-3
+        near = np.flatnonzero((deltas >= np.float32(limit - margin)) & (deltas <= np.float32(limit + margin)))
         one, two = first.channels(gathered[near]), second.channels(others[near])
         beyond[near] = _delta(difference(one, two, None, first.unit)) > limit
         return deltas, np.flatnonzero(beyond)  # NumPy takes places sooner than truths

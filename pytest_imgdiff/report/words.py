@@ -78,6 +78,8 @@ def incompleteness(run: RunRecord) -> str:
 def verdict_line(record: ComparisonRecord) -> str:
     """Return one line: ``fails ssim: 0.98 < 0.99; passes orb 0.9 >= 0.8; 1 region, 240x64 at 16,80``."""
     parts = [_verdict_words(record)]
+    if record.passed:
+        parts += _made_comparable(record)
     if record.written is not None:
         parts.append(f"baseline written: {visible(record.written)}")
     return "; ".join(parts)
@@ -160,6 +162,16 @@ def _verdict_words(record: ComparisonRecord) -> str:
     if record.region_count:
         parts.append(_regions_in_one_line(record))
     return "; ".join(parts) or record.verdict
+
+
+def _made_comparable(record: ComparisonRecord) -> Iterator[str]:
+    """Yield what was done so that two images of unlike shape could pass at all."""
+    size = size_choice(record)
+    if size is not None:
+        yield size
+    expected, actual = record.expected, record.actual
+    if expected is not None and actual is not None and expected.frames != actual.frames:
+        yield f"frame {expected.frame} of {expected.frames} beside frame {actual.frame} of {actual.frames}"
 
 
 def _failed_then_warned(score: ScoreRecord) -> int:
