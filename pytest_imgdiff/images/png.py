@@ -56,7 +56,7 @@ def open_png(file: bytes) -> Container:
             return BandedRows(png.pieces, layout, pixels_of)
         return pixels_of(inflate(png.pieces, layout), layout) if by_wuffs else None
 
-    def pixels_of(rows: bytes | bytearray, part: Layout) -> Rows:
+    def pixels_of(rows: bytes | bytearray | memoryview, part: Layout) -> Rows:
         if by_wuffs:
             return StoredRows(rows, part)
         return RasterRows(normal(raster_of(rows, part, png.palette, png.transparency), opaque=png.opaque))

@@ -17,7 +17,7 @@ import numpy as np
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.png_rows import rows_unlike
 from pytest_imgdiff.images.png_scanlines import PIECE_BYTES, check_rows, inflated_pieces
-from pytest_imgdiff.views import NEAR, is_core_idle
+from pytest_imgdiff.views import NEAR, is_core_idle, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.png_layout import Layout
 
     Truths = NDArray[np.bool_]
-    Decode = Callable[[bytes | bytearray, Layout], Rows]
+    Decode = Callable[[bytes | bytearray | memoryview, Layout], Rows]
     """From filtered rows, the first of which refers to none above it, and their layout to what gives their pixels."""
 
 _AHEAD = 2
@@ -124,7 +124,7 @@ class BandedRows:
                 break
         return first, b"".join(kept)
 
-    def keep(self, first: int, rows: bytes | bytearray) -> None:
+    def keep(self, first: int, rows: bytes | bytearray | memoryview) -> None:
         """Have these rows at hand, the first of which refers to none above it."""
         height = len(rows) // self.stride
         self._bands.append((first, first + height, self._decode(rows, self.layout._replace(height=height))))
@@ -161,10 +161,11 @@ def read_both(first: BandedRows, second: BandedRows, size: int = PIECE_BYTES) ->
     with _ahead(second.pieces(size)) as others:
         for one, other in zip(first.pieces(size), others, strict=True):
             choice.add(one, other)
-    for band in choice.bands:
-        for rows, pieces in zip((first, second), band.pieces, strict=True):
-            rows.keep(band.first, b"".join(pieces))
-            pieces.clear()
+    if is_core_idle():
+        side_by_side(lambda: choice.keep(0, first), lambda: choice.keep(1, second))
+    else:
+        choice.keep(0, first)
+        choice.keep(1, second)
     return np.concatenate(choice.unlike)
 
 
@@ -214,6 +215,13 @@ class _Choice:
             self._passed.append((one, other))
             self._starts = np.concatenate([self._starts, np.flatnonzero(independent) + first])
             self._forget()
+
+    def keep(self, side: int, rows: BandedRows) -> None:
+        """Have the first or the second picture keep what was chosen of it."""
+        for band in self.bands:
+            pieces = [np.frombuffer(piece, np.uint8) for piece in band.pieces[side]]
+            rows.keep(band.first, np.concatenate(pieces).data)  # bytes would be joined by one thread at a time
+            band.pieces[side].clear()
 
     def _keep(self, pair: tuple[bytes, bytes]) -> None:
         """Keep these rows, and those before them that they need."""

@@ -39,7 +39,9 @@ def decode_rows(
     return raster_of(inflate(pieces, layout), layout, palette, transparency)
 
 
-def raster_of(rows: bytes | bytearray, layout: Layout, palette: bytes | None, transparency: bytes | None) -> Raster:
+def raster_of(
+    rows: bytes | bytearray | memoryview, layout: Layout, palette: bytes | None, transparency: bytes | None
+) -> Raster:
     """Return the picture whose filtered rows these are.
 
     Args:

@@ -49,7 +49,7 @@ def is_opaque(layout: Layout) -> bool:
     return layout.colour == RGB
 
 
-def unfilter(rows: bytes | bytearray, layout: Layout, span: range, pixels: Bytes) -> Bytes:
+def unfilter(rows: bytes | bytearray | memoryview, layout: Layout, span: range, pixels: Bytes) -> Bytes:
     """Return the pixels of a picture that Wuffs takes, with some more rows of it made.
 
     Args:

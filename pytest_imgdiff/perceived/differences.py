@@ -10,7 +10,7 @@ Sources:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     Counts = tuple[int, int]
     """How many pixels differ, and how many more only anti-aliasing made differ."""
 
+A = TypeVar("A")
+B = TypeVar("B")
 AntiAliasing = Literal["ignore", "count"]
 
 LARGEST_DELTA = 35215.0
@@ -88,12 +90,12 @@ def find_differences_in_rows(
     """
     width, height = expected.size
     bands = differing_rows(expected, actual)
+    parts = _parts(bands, 4 * width * expected.dtype.itemsize)
     windows = [grown(band, height) for band in bands]
-    if not all(_are_opaque(image, windows) for image in (expected, actual)):
+    if not all(_both(lambda image: _are_opaque(image, windows), (expected, actual), at_once=len(parts) > 1)):
         # What is behind a pixel hangs on its place in the whole picture.
         return find_differences(expected.pixels, actual.pixels, threshold, opaque=False, antialiasing=antialiasing)
     heat = np.zeros((height, width), np.uint8)
-    parts = _parts(bands, 4 * width * expected.dtype.itemsize)
     judge = _Judge(_limit(threshold), antialiasing, _strip_bytes(parts), opaque=True)
 
     def judged(band: slice) -> Counts:
@@ -164,13 +166,22 @@ def _sums(judged: Callable[[slice], Counts], parts: Sequence[Sequence[slice]]) -
     """Judge the parts, two of them at once; return the sums of their bands' counts."""
 
     def counted(bands: Sequence[slice]) -> Counts:
-        pixels, antialiased = (sum(column) for column in zip((0, 0), *map(judged, bands), strict=True))
-        return pixels, antialiased
+        return _sum(map(judged, bands))
 
-    if len(parts) == 1:
-        return counted(parts[0])
-    one, two = side_by_side(lambda: counted(parts[0]), lambda: counted(parts[1]))
-    return one[0] + two[0], one[1] + two[1]
+    return _sum(_both(counted, parts, at_once=len(parts) > 1))
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    pixels, antialiased = (sum(column) for column in zip((0, 0), *counts, strict=True))
+    return pixels, antialiased
+
+
+def _both(work: Callable[[A], B], given: Sequence[A], *, at_once: bool) -> Sequence[B]:
+    """Do some work for each of what is given; for two at once, where that is asked."""
+    if not at_once:
+        return [work(one) for one in given]
+    first, second = given
+    return side_by_side(lambda: work(first), lambda: work(second))
 
 
 @dataclass(frozen=True, slots=True)
