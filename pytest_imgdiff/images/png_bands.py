@@ -162,10 +162,9 @@ def read_both(first: BandedRows, second: BandedRows, size: int = PIECE_BYTES) ->
         for one, other in zip(first.pieces(size), others, strict=True):
             choice.add(one, other)
     if is_core_idle():
-        side_by_side(lambda: choice.keep(0, first), lambda: choice.keep(1, second))
+        side_by_side(lambda: choice.keep({0: first}), lambda: choice.keep({1: second}))
     else:
-        choice.keep(0, first)
-        choice.keep(1, second)
+        choice.keep({0: first, 1: second})
     return np.concatenate(choice.unlike)
 
 
@@ -216,12 +215,16 @@ class _Choice:
             self._starts = np.concatenate([self._starts, np.flatnonzero(independent) + first])
             self._forget()
 
-    def keep(self, side: int, rows: BandedRows) -> None:
-        """Have the first or the second picture keep what was chosen of it."""
+    def keep(self, sides: dict[int, BandedRows]) -> None:
+        """Have the first picture (0), the second (1) or both keep what was chosen of them.
+
+        By one thread band by band: the pieces of both lie between one another, and room that one of them gives back is
+        too small for any other band.
+        """
         for band in self.bands:
-            pieces = [np.frombuffer(piece, np.uint8) for piece in band.pieces[side]]
-            rows.keep(band.first, np.concatenate(pieces).data)  # bytes would be joined by one thread at a time
-            band.pieces[side].clear()
+            for side, rows in sides.items():
+                rows.keep(band.first, _joined(band.pieces[side]))
+                band.pieces[side].clear()
 
     def _keep(self, pair: tuple[bytes, bytes]) -> None:
         """Keep these rows, and those before them that they need."""
@@ -245,6 +248,11 @@ class _Choice:
         self._passed[0] = one[surplus:], other[surplus:]
         self._start = self._first_passed = start
         self._starts = self._starts[usable.size - 1 :]
+
+
+def _joined(pieces: list[bytes]) -> memoryview:
+    """Return the pieces as one; bytes would be joined by one thread at a time."""
+    return np.concatenate([np.frombuffer(piece, np.uint8) for piece in pieces]).data
 
 
 def _are_independent(rows: bytes, stride: int, first: int) -> Truths:
