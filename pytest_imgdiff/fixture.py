@@ -93,8 +93,7 @@ class ImageAssertion:
         comparison, record = self._recorded(actual, expected, name, policy)
         if not record.passed:
             text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
-            if threading.get_ident() != self._thread:
-                self._failed_elsewhere.append(text)
+            self._tell_elsewhere(text)
             pytest.fail(text, pytrace=False)
         return comparison
 
@@ -111,6 +110,11 @@ class ImageAssertion:
     def _line(self, frame: FrameType) -> str:
         """Return the line of the test: it may compare several pictures, and a traceback would hide the words."""
         return f"{self._workspace.shown(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
+
+    def _tell_elsewhere(self, text: str) -> None:
+        """Keep what fails in another thread for the end of the test."""
+        if threading.get_ident() != self._thread:
+            self._failed_elsewhere.append(text)
 
     def close(self) -> None:
         """Fail the test for what failed in another thread, where nobody hears an exception."""
@@ -132,6 +136,7 @@ class ImageAssertion:
         except ImgdiffError as error:
             message = str(error)
         self._file_refusal(title, message)
+        self._tell_elsewhere(message)
         pytest.fail(message, pytrace=False)  # outside of the handler, so that no chain of exceptions is shown
 
     def _file_refusal(self, title: str, message: str) -> None:

@@ -107,9 +107,9 @@ def pairs(
     keys = sorted(key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs)))
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
-        patterns += f" but for {', '.join(exclude)}" if exclude else ""
         where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
-        raise ConfigError(f"no pictures{patterns} {where}: an empty scan proves nothing")
+        left_out = f" with {', '.join(exclude)} left out" if exclude else ""
+        raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing")
     for key in keys:
         if ours.get(key) or theirs.get(key):  # a link is on the way to it
             _refuse_one_file(expected / key, actual / key)

@@ -247,7 +247,7 @@ def test_an_override_that_is_meant_for_none_of_the_pictures_is_told(two_trees):
 def test_a_scan_of_which_all_is_left_out_says_by_what(two_trees):
     done = two_trees("compare", "expected", "actual", "--exclude", "**")
     assert done.returncode == NOT_JUDGED
-    assert "no pictures but for ** in expected nor in actual: an empty scan proves nothing" in done.stderr
+    assert "no pictures in expected nor in actual with ** left out: an empty scan proves nothing" in done.stderr
 
 
 def test_json_to_a_file_keeps_the_words(two_trees):

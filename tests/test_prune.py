@@ -206,6 +206,29 @@ def test_calls_that_would_prove_nothing(pytester, call, told):
     assert [comparison["passed"] for comparison in record["comparisons"]] == [False]
 
 
+def test_a_call_that_cannot_be_followed_in_another_thread_fails_its_test(pytester):
+    pytester.makepyfile(
+        """
+        import threading
+        import numpy as np
+        import pytest
+
+        @pytest.mark.filterwarnings("ignore")
+        @pytest.mark.parametrize("way", ["__call__", "compare"])
+        def test_threads(assert_images_similar, way):
+            picture = np.zeros((9, 9), np.uint8)
+            asked = {"metrics": {"ssmi": {"min": 0.9}}}
+            thread = threading.Thread(target=getattr(assert_images_similar, way), args=(picture, picture), kwargs=asked)
+            thread.start()
+            thread.join()
+        """
+    )
+    run = pytester.runpytest_subprocess()
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    run.assert_outcomes(passed=2, errors=2)
+    run.stdout.fnmatch_lines(["*in another thread*did you mean 'ssim'*"])
+
+
 def test_two_calls_that_name_both_pictures_may_share_a_name_and_baselines_may_not(pytester):
     pytester.makepyfile(
         """

@@ -114,9 +114,10 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     try:
         hash(tuple(options.items()))  # rules and metrics are told apart by their options
         made = metric(**options)
+        reach = tuple(float(bound) for bound in getattr(made, "reach", metric.bounds))
     except Exception as error:  # a metric may be anybody's code
         raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
-    _refuse_unfailing(name, limits, made, origin, path)
+    _refuse_unfailing(name, limits, limit_of(metric), reach, origin, path)
     return Rule(name, tuple(options.items()), **limits, **choices)
 
 
@@ -139,12 +140,13 @@ def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin
         raise origin.error(path, what, at_key=True)
 
 
-def _refuse_unfailing(name: str, limits: dict[str, Any], made: Any, origin: Origin, path: KeyPath) -> None:
+def _refuse_unfailing(
+    name: str, limits: dict[str, Any], limit: str, reach: tuple[float, ...], origin: Origin, path: KeyPath
+) -> None:
     """Refuse a limit that any two pictures hold: ``max: 1`` of a share, meant as one percent, lets everything pass."""
-    limit = limit_of(made)
     if limit not in limits or "max_pixels" in limits or "warn" in limits:
         return
-    low, high = (float(bound) for bound in getattr(made, "reach", made.bounds))
+    low, high = reach[0], reach[-1]
     if limits[limit] >= high if limit == "max" else limits[limit] <= low:
         worst, way = (high, "smaller") if limit == "max" else (low, "larger")
         what = (

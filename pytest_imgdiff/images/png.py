@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.image import Rows
-    from pytest_imgdiff.images.png_layout import Layout
+    from pytest_imgdiff.images.png_layout import FilteredRows, Layout
 
 _LARGEST_PROFILE = 16 * 1024 * 1024
 _GAMMA_UNIT = 100_000
@@ -56,7 +56,7 @@ def open_png(file: bytes) -> Container:
             return BandedRows(png.pieces, layout, pixels_of)
         return pixels_of(inflate(png.pieces, layout), layout) if by_wuffs else None
 
-    def pixels_of(rows: bytes | bytearray | memoryview, part: Layout) -> Rows:
+    def pixels_of(rows: FilteredRows, part: Layout) -> Rows:
         if by_wuffs:
             return StoredRows(rows, part)
         return RasterRows(normal(raster_of(rows, part, png.palette, png.transparency), opaque=png.opaque))

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Pixels, Rows
-    from pytest_imgdiff.images.png_layout import Layout
+    from pytest_imgdiff.images.png_layout import FilteredRows, Layout
 
     Truths = NDArray[np.bool_]
-    Decode = Callable[[bytes | bytearray | memoryview, Layout], Rows]
+    Decode = Callable[[FilteredRows, Layout], Rows]
     """From filtered rows, the first of which refers to none above it, and their layout to what gives their pixels."""
 
 _AHEAD = 2
@@ -124,7 +124,7 @@ class BandedRows:
                 break
         return first, b"".join(kept)
 
-    def keep(self, first: int, rows: bytes | bytearray | memoryview) -> None:
+    def keep(self, first: int, rows: FilteredRows) -> None:
         """Have these rows at hand, the first of which refers to none above it."""
         height = len(rows) // self.stride
         self._bands.append((first, first + height, self._decode(rows, self.layout._replace(height=height))))

@@ -14,7 +14,7 @@ import deflate
 import numpy as np
 
 from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
-from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, Layout
+from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, FilteredRows, Layout
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _STORED_BLOCK = 65_535
 """Most bytes of a stored block: RFC 1951, section 3.2.4."""
 
 
-def unfiltered(rows: bytes | bytearray | memoryview, layout: Layout) -> NDArray[Any]:
+def unfiltered(rows: FilteredRows, layout: Layout) -> NDArray[Any]:
     """Return the samples that these rows hold.
 
     Args:
@@ -54,7 +54,7 @@ def unfiltered(rows: bytes | bytearray | memoryview, layout: Layout) -> NDArray[
     return _by_strips(stored.reshape(layout.height, layout.width, -1), summed=filters == {_SUB})
 
 
-def _kinds(rows: bytes | bytearray | memoryview, layout: Layout) -> set[int]:
+def _kinds(rows: FilteredRows, layout: Layout) -> set[int]:
     stride, _ = layout.passes()[0]
     return set(rows[::stride])
 
@@ -111,7 +111,7 @@ def _by_libpng(file: Bytes, layout: Layout) -> NDArray[Any]:
     return cv2.cvtColor(stored, cv2.COLOR_BGR2RGBA if layout.colour == RGB else cv2.COLOR_BGRA2RGBA)
 
 
-def _uncompressed_png(rows: bytes | bytearray | memoryview, layout: Layout) -> Bytes:
+def _uncompressed_png(rows: FilteredRows, layout: Layout) -> Bytes:
     """Return a PNG whose zlib stream (RFC 1950) is stored blocks only."""
     colour = GRAY if layout.colour == PALETTE else layout.colour
     header = struct.pack(">IIBBBBB", layout.width, layout.height, layout.depth, colour, 0, 0, layout.interlaced)

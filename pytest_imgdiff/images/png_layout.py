@@ -18,6 +18,9 @@ _NAMES = {GRAY: "gray", RGB: "RGB", PALETTE: "palette", GRAY_ALPHA: "gray+alpha"
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, column step, row step of each pass: section 8.2."""
 
+FilteredRows = bytes | bytearray | memoryview
+"""Rows as they were inflated, each behind its filter byte."""
+
 
 class Layout(NamedTuple):
     """How a PNG's pixels are stored: the fields of IHDR.

@@ -11,7 +11,7 @@ import numpy as np
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.container import Raster, full_scale, opaque
 from pytest_imgdiff.images.png_filters import unfiltered
-from pytest_imgdiff.images.png_layout import GRAY, PALETTE, Layout
+from pytest_imgdiff.images.png_layout import GRAY, PALETTE, FilteredRows, Layout
 from pytest_imgdiff.images.png_scanlines import inflate
 from pytest_imgdiff.images.unreadable import UnreadableError
 
@@ -39,9 +39,7 @@ def decode_rows(
     return raster_of(inflate(pieces, layout), layout, palette, transparency)
 
 
-def raster_of(
-    rows: bytes | bytearray | memoryview, layout: Layout, palette: bytes | None, transparency: bytes | None
-) -> Raster:
+def raster_of(rows: FilteredRows, layout: Layout, palette: bytes | None, transparency: bytes | None) -> Raster:
     """Return the picture whose filtered rows these are.
 
     Args:

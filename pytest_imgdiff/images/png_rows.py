@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.images.container import Raster
-    from pytest_imgdiff.images.png_layout import Layout
+    from pytest_imgdiff.images.png_layout import FilteredRows, Layout
 
     Pixels = NDArray[np.uint8]
     Truths = NDArray[np.bool_]
@@ -49,8 +49,8 @@ class StoredRows:
     dtype = np.dtype(np.uint8)
     sound = True
 
-    def __init__(self, rows: bytes | bytearray | memoryview, layout: Layout) -> None:
-        self.filtered: bytes | bytearray | memoryview | None = rows
+    def __init__(self, rows: FilteredRows, layout: Layout) -> None:
+        self.filtered: FilteredRows | None = rows
         self.layout = layout
         self._opaque = png_wuffs.is_opaque(layout)
         self._filters = bytes(rows[:: len(rows) // layout.height])
@@ -138,9 +138,7 @@ class RasterRows:
         """Return None: pixels tell no more of rows than whoever compares them finds."""
 
 
-def _have_common_rows(
-    mine: bytes | bytearray | memoryview, theirs: bytes | bytearray | memoryview, height: int
-) -> bool:
+def _have_common_rows(mine: FilteredRows, theirs: FilteredRows, height: int) -> bool:
     stride = len(mine) // height
     places = [row * stride for row in range(0, height, -(-height // _SAMPLED))]
     enough = -(-len(places) // _WORTH_LOOKING)

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
-from pytest_imgdiff.images.png_layout import CHANNELS, RGB, RGBA, Layout
+from pytest_imgdiff.images.png_layout import CHANNELS, RGB, RGBA, FilteredRows, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def is_opaque(layout: Layout) -> bool:
     return layout.colour == RGB
 
 
-def unfilter(rows: bytes | bytearray | memoryview, layout: Layout, span: range, pixels: Bytes) -> Bytes:
+def unfilter(rows: FilteredRows, layout: Layout, span: range, pixels: Bytes) -> Bytes:
     """Return the pixels of a picture that Wuffs takes, with some more rows of it made.
 
     Args:
