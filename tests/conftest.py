@@ -42,6 +42,9 @@ def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # The plugins that a user of the fixture has. To import all that are installed takes longer than most of these runs.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_imgdiff.plugin,xdist.plugin,pytest_rerunfailures")
 
 
 def pytest_configure() -> None:

@@ -87,10 +87,6 @@ def test_only_the_pytest_side_imports_pytest():
             assert path.name in sides
 
 
-def test_no_file_outgrows_one_subject():
-    assert [path for path in modules() if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
-
-
 HEAVY = ("numpy", "cv2", "skimage", "scipy", "jinja2", "yaml", "msgspec", "PIL", "imagehash", "tensorflow")
 
 

@@ -27,6 +27,12 @@ def test_other():
 """
 
 
+@pytest.fixture(autouse=True)
+def _with_the_other_plugins(monkeypatch):
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
+
+
 @pytest.fixture
 def suite(pytester):
     pytester.path.joinpath("expected.png").write_bytes(RED)
