@@ -14,7 +14,8 @@ from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
 from pytest_imgdiff.regions import difference_mask, find_regions
 from pytest_imgdiff.sizes import same_size
-from pytest_imgdiff.views import common_depth, decode_both, equal_pixels
+from pytest_imgdiff.unfailing import could_fail, worst_value
+from pytest_imgdiff.views import common_depth, compared_pixels, decode_both, equal_pixels
 
 if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
@@ -29,7 +30,8 @@ ALL_IGNORED = "the ignore areas cover the whole picture: nothing was compared"
 NO_MEMORY = "there is not enough memory to decode both pictures"
 
 ROUNDING = 1e-6
-"""By how much a value may be better than that of equal pictures before it is a fault of the metric."""
+"""By how much a value may be better than that of equal pictures, or as a share of it worse than the worst possible one,
+before it is a fault of the metric."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +110,8 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
     if all(item.omitted for item in scores):
         unmeasured = [f"nothing was judged: {'; '.join(f'{item.metric} {item.omitted}' for item in scores)}"]
     passed = all(item.passed for item in scores)
+    if passed and not unmeasured:
+        unmeasured = _unfailing(scores, bench, comparison.policy)
     verdict = Verdict.BROKEN if unmeasured else Verdict.MATCH if passed else Verdict.DIFFERENT
     comparison = replace(
         comparison,
@@ -117,6 +121,25 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         scores=tuple(scores),
     )
     return _with_mask(comparison, bench)
+
+
+def _unfailing(scores: list[Score], bench: _Bench, policy: Policy) -> list[str]:
+    """Return why this pair has not passed, though every limit holds: a rule that any two such pictures pass."""
+    image = bench.expected
+    pixels = compared_pixels(image, bench.ignore)
+    reasons = []
+    for rule, item in zip(policy.rules, scores, strict=True):
+        metric = bench.registry.metric(rule.metric, rule.options)
+        if item.omitted is not None or could_fail(rule, metric, (image.dtype,), pixels):
+            continue
+        if rule.max_pixels is not None and could_fail(rule, metric, (image.dtype,)):
+            told = f"max_pixels is {rule.max_pixels}, and only {pixels} pixels are compared; name a smaller max_pixels"
+        else:
+            worst = worst_value(metric, image.dtype)
+            depth = "floats" if image.dtype.kind == "f" else f"{8 * image.dtype.itemsize} bits"
+            told = f"it is {worst:.15g} at the worst for pictures of {depth}; name a stricter limit"
+        reasons.append(f"{rule.metric} could not fail for this pair: {told}")
+    return reasons
 
 
 def _scores(rules: tuple[Rule, ...], bench: _Bench) -> list[Score]:
@@ -188,6 +211,10 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     better = metric.perfect - value if metric.direction == "distance" else value - metric.perfect
     if better > ROUNDING:
         msg = f"the metric {metric.name} returned {value}, which is better than its {metric.perfect} of equal pictures"
+        raise MetricError(msg)
+    worst = worst_value(metric, image.dtype)
+    if abs(value - metric.perfect) > abs(worst - metric.perfect) * (1 + ROUNDING):
+        msg = f"the metric {metric.name} returned {value}, which is worse than its worst possible value, {worst}"
         raise MetricError(msg)
     if result.heat is not None and not _is_heat(result.heat, image):
         msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"

@@ -207,8 +207,9 @@ class Metric(Protocol):
             (Otsu's threshold), or ``none`` (the metric paints no heat).
 
     One that has ``by_rows = True`` as well asks for no rows but those that `pytest_imgdiff.views.differing_rows` tells,
-    and `pytest_imgdiff.views.NEAR` ones beside them; others are not decoded for it. One whose values hang on its
-    options has ``reach``: its bounds with these.
+    and `pytest_imgdiff.views.NEAR` ones beside them; others are not decoded for it. One whose worst value depends on
+    its options or on the depth of the pictures has a method ``worst(depth)``, which returns it; see
+    `pytest_imgdiff.unfailing.worst_value`.
     """
 
     @property

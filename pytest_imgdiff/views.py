@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import cv2
 import numpy as np
 
-from pytest_imgdiff.image import Image
+from pytest_imgdiff.image import Image, ImageInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,6 +109,20 @@ def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
     if raised:
         raise raised[0]
     return mine, returned[0]
+
+
+def opposite_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
+    """Yield the pairs of opaque colours that differ most: each corner of the colour cube and the opposite one.
+
+    A difference that grows with that of each channel is largest for one of them.
+    """
+    info = ImageInfo("colour", "array", 3, 3, "RGB")
+    for first in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        one, other = (
+            np.full((3, 3, 4), [*colour, 1], depth) * np.asarray(full_value(depth), depth)
+            for colour in (first, [1 - channel for channel in first])
+        )
+        yield Image(_read_only(one), info, opaque=True), Image(_read_only(other), info, opaque=True)
 
 
 def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:

@@ -434,6 +434,17 @@ def told(folder: Path, data: bytes, metrics: Lookup = METRICS) -> str:
         ("orb: {min: 0}", "orb is 0 at the worst"),
         ("dhash: {max: 64}", "dhash is 64 at the worst"),
         ("phash: {max: 70, hash_size: 6}", "phash is 36 at the worst"),
+        ("psnr: {min: 0}", "psnr is 0 at the worst"),
+        ("mse: {max: 4294836225}", "mse is 4294836225 at the worst"),
+        ("ssim: {min: -0.999}", "ssim is -0.99"),
+        ("perceptual: {max: 0, threshold: 1}", ": metrics.perceptual.threshold: could never"),
+        (
+            "perceptual: {max_pixels: 0, threshold: 1}",
+            "perceptual sees no difference between any two pictures with thr",
+        ),
+        ("perceptual: {max: 1, warn: 0.1, threshold: 1}", "with threshold: 1; change the options"),
+        ("pixel_match: {min: 1, tolerance: 255}", "with tolerance: 255; change the options"),
+        ("pixel_match: {min: 0.5, warn: 1, tolerance: 255}", "with tolerance: 255; change the options"),
     ],
 )
 def test_a_limit_that_any_two_pictures_hold_is_refused(tmp_path, rule, told):
@@ -451,6 +462,9 @@ def test_a_limit_that_any_two_pictures_hold_is_refused(tmp_path, rule, told):
         "phash: {max: 70, hash_size: 9}",
         "ssim: {min: -1, warn: 0.9}",
         "perceptual: {max: 1, max_pixels: 9}",
+        "pixel_match: {min: 0, warn: 1}",
+        "mse: {max: 65025}",  # of 8 bits, not of 16
+        "perceptual: {max: 0, threshold: 0.9}",
     ],
 )
 def test_a_limit_at_the_worst_may_stand_beside_what_is_told(tmp_path, rule):

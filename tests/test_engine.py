@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_imgdiff import ConfigError, Policy, Rule, SizePolicy, compare
+from pytest_imgdiff import ConfigError, Policy, Registry, Rule, SizePolicy, compare
+from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.ignore import ignore_mask
-from pytest_imgdiff.model import Length, PolygonArea, RectangleArea, RegionSettings
+from pytest_imgdiff.model import Length, PolygonArea, RectangleArea, RegionSettings, Verdict
 from tests.pictures import BLUE, RED, square
 
 
@@ -117,3 +118,34 @@ def test_a_polygon_covers_what_it_encloses_wherever_its_corners_are(corners):
     area = PolygonArea(tuple((Length(float(x)), Length(float(y))) for x, y in corners))
     covered, _ = ignore_mask((area,), (WIDTH, HEIGHT))
     assert (covered == inside)[~near].all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"perceptual": {"max_pixels": 100}}, "max_pixels is 100, and only 100 pixels are compared"),
+        ({"pixel_match": {"min": 0, "max_pixels": 999}}, "max_pixels is 999, and only 100 pixels are compared"),
+        ({"mse": {"max": 65025}}, "mse could not fail for this pair: it is 65025 at the worst for pictures of 8 bits"),
+    ],
+)
+def test_a_rule_that_no_picture_of_this_size_or_depth_fails_is_no_pass(rule, reason):
+    black, white = np.zeros((10, 10, 3), np.uint8), np.full((10, 10, 3), 255, np.uint8)
+    comparison = compare(black, white, load_settings(None, Registry()).policy_for("x", call={"metrics": rule}))
+    assert (comparison.verdict, comparison.passed) == (Verdict.BROKEN, False)
+    assert reason in comparison.reason
+    assert compare(black, black, comparison.policy).passed
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"perceptual": {"max_pixels": 99, "threshold": 0.9}},
+        {"perceptual": {"max_pixels": 100, "max": 0.99}},
+        {"perceptual": {"max_pixels": 100, "warn": 0.99}},
+        {"pixel_match": {"min": 0, "warn": 1}},
+        {"mse": {"max": 65024}},
+    ],
+)
+def test_a_rule_that_some_picture_of_this_size_and_depth_fails_may_pass(rule):
+    gray, other = np.full((10, 10, 3), 100, np.uint8), np.full((10, 10, 3), 101, np.uint8)
+    assert compare(gray, other, load_settings(None, Registry()).policy_for("x", call={"metrics": rule})).passed

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.builtin import METRICS
 from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.model import Rule
+from pytest_imgdiff.unfailing import could_fail, worst_value
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 
@@ -78,6 +80,40 @@ def test_a_value_is_finite_within_bounds_and_the_same_both_ways_and_again(metric
         assert 0 <= first.heat.min() <= first.heat.max() <= (255 if first.heat.dtype == np.uint8 else 1)
     assert ("pixels" in first.details) == metric.counts_pixels
     assert msgspec.json.decode(msgspec.json.encode(first.details)) == first.details
+
+
+def at_their_ends():
+    """Each metric with its defaults, and with each option at the least and at the largest number that it takes."""
+    for name in COMPUTED:
+        metric = metric_class(name)
+        yield metric()
+        properties = msgspec.json.schema(metric)["$defs"][metric.__name__]["properties"]
+        for option, schema in properties.items():
+            schemas = schema.get("anyOf", [schema])
+            ends = {each[end] for each in schemas for end in ("minimum", "maximum") if end in each}
+            yield from (metric(**{option: value}) for value in sorted(ends))
+
+
+@pytest.mark.parametrize("metric", list(at_their_ends()), ids=repr)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_no_value_is_worse_than_the_worst_and_a_metric_that_sees_nothing_says_so(metric, depth):
+    board = np.indices((300, 300)).sum(axis=0, keepdims=True).transpose(1, 2, 0) % 2 * np.full(3, 255, np.uint8)
+    noise, photo = np.random.default_rng(1).integers(0, 256, (300, 300, 3)), photograph("astronaut", 300, 300)
+    flat = np.zeros((300, 300, 3))
+    pictures = [picture.astype(np.uint8) for picture in (board, noise, photo, flat)]
+    results = [measured(metric, *(at_depth(side, depth) for side in (one, 255 - one))) for one in pictures]
+    values = [result.value for result in results if not isinstance(result, str)]
+    worst = worst_value(metric, depth)
+    assert all(abs(value - metric.perfect) <= abs(worst - metric.perfect) for value in values)
+    limit = {"max" if metric.direction == "distance" else "min": metric.perfect}
+    assert could_fail(Rule(metric.name, **limit), metric, [depth]) == any(value != metric.perfect for value in values)
+
+
+def test_the_worst_ssim_is_that_of_a_checkerboard_and_its_negative():
+    board = np.indices((60, 60)).sum(axis=0) % 2 * 255
+    pair = [np.repeat(side[..., None], 3, axis=2).astype(np.uint8) for side in (board, 255 - board)]
+    for metric in (metric_class("ssim")(), metric_class("ssim")(gaussian=True), metric_class("ssim")(window=3)):
+        assert measured(metric, *pair).value == pytest.approx(metric.worst("uint8"), abs=0.03)
 
 
 @every_metric

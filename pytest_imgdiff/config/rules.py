@@ -16,11 +16,13 @@ from pytest_imgdiff.config.origin import number, shown
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.model import OnUnavailable, Rule, When
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.unfailing import DEPTHS, could_fail, worst_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_imgdiff.config.origin import KeyPath, Origin
+    from pytest_imgdiff.errors import ConfigError
 
 LIMITS = ("max", "min", "max_pixels", "warn")
 CHOICES = ("when", "on_unavailable")
@@ -114,11 +116,13 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     try:
         hash(tuple(options.items()))  # rules and metrics are told apart by their options
         made = metric(**options)
-        reach = tuple(float(bound) for bound in getattr(made, "reach", metric.bounds))
+        checked = Rule(name, tuple(options.items()), **limits, **choices)
+        fails = could_fail(checked, made)
     except Exception as error:  # a metric may be anybody's code
         raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
-    _refuse_unfailing(name, limits, limit_of(metric), reach, origin, path)
-    return Rule(name, tuple(options.items()), **limits, **choices)
+    if not fails:
+        raise _unfailing(checked, made, origin, path)
+    return checked
 
 
 def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
@@ -140,20 +144,22 @@ def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin
         raise origin.error(path, what, at_key=True)
 
 
-def _refuse_unfailing(
-    name: str, limits: dict[str, Any], limit: str, reach: tuple[float, ...], origin: Origin, path: KeyPath
-) -> None:
-    """Refuse a limit that any two pictures hold: ``max: 1`` of a share, meant as one percent, lets everything pass."""
-    if limit not in limits or "max_pixels" in limits or "warn" in limits:
-        return
-    low, high = reach[0], reach[-1]
-    if limits[limit] >= high if limit == "max" else limits[limit] <= low:
-        worst, way = (high, "smaller") if limit == "max" else (low, "larger")
-        what = (
-            f"could never fail, as {name} is {number(worst)} at the worst; name a {way} {limit}, or a `warn` beside it "
-            "for a rule that only warns"
-        )
-        raise origin.error((*path, limit), what)
+def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> ConfigError:
+    """Return the error of a rule that any two pictures hold: ``max: 1`` of a share, meant as one percent."""
+    limit = limit_of(metric)
+    values = [worst_value(metric, depth) for depth in DEPTHS]
+    worst = max(values) if limit == "max" else min(values)
+    if worst == metric.perfect:
+        options = ", ".join(f"{name}: {shown(value)}" for name, value in rule.options) or "its own options"
+        at = (*path, rule.options[0][0]) if len(rule.options) == 1 else path
+        what = f"could never fail, as {rule.metric} sees no difference between any two pictures with {options}"
+        return origin.error(at, f"{what}; change the options", at_key=at == path)
+    way = "smaller" if limit == "max" else "larger"
+    what = (
+        f"could never fail, as {rule.metric} is {number(worst)} at the worst; name a {way} {limit}, or a `warn` beside "
+        "it for a rule that only warns"
+    )
+    return origin.error((*path, limit), what)
 
 
 def _check_warn(limits: dict[str, Any], limit: str, origin: Origin, path: KeyPath) -> None:

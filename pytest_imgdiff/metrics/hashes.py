@@ -17,7 +17,7 @@ from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.views import BLACK, WHITE, eight_bit, halved, halvings, has_alpha, on_worse_backdrop, without_alpha
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
@@ -76,10 +76,10 @@ class _HashDistance:
     unit: ClassVar[str] = "bits"
     heat_threshold: ClassVar[Literal["none"]] = "none"
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """The smallest and the largest value for a hash of this size."""
-        return 0.0, float(self.hash_size**2)
+    def worst(self, depth: DTypeLike) -> float:
+        """Return how many bits a hash of this size has."""
+        del depth
+        return float(self.hash_size**2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.

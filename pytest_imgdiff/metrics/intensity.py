@@ -12,6 +12,8 @@ from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.views import compared_pixels, full_value, has_alpha
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
 
@@ -72,9 +74,14 @@ class Mse:
     unit: ClassVar[str] = "squared levels"
     heat_threshold: ClassVar[Literal["none"]] = "none"
 
+    def worst(self, depth: DTypeLike) -> float:
+        """Return the error of black and white."""
+        return full_value(depth) ** 2
+
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean squared error."""
-        return MetricResult(_mean_squared_error(expected, actual, ignore), self.unit)
+        error = _mean_squared_error(expected, actual, ignore)
+        return MetricResult(min(error, self.worst(expected.pixels.dtype)), self.unit)  # rounding may exceed it
 
 
 @dataclass(frozen=True, slots=True)

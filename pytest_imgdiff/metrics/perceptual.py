@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
+import numpy as np
 
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.perceived import AntiAliasing, find_differences_in_rows
-from pytest_imgdiff.views import compared_pixels
+from pytest_imgdiff.views import compared_pixels, opposite_colours
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
 
@@ -47,6 +51,10 @@ class Perceptual:
     by_rows: ClassVar[bool] = True
     """It asks for rows that differ and `pytest_imgdiff.views.NEAR` ones beside them, and for no others."""
 
+    def worst(self, depth: DTypeLike) -> float:
+        """Return the value of the colours that differ most: 0 where none of them differ by more than the threshold."""
+        return _worst(self, np.dtype(depth))
+
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of the compared pixels that differ perceptibly.
 
@@ -58,3 +66,8 @@ class Perceptual:
         value = found.pixels / compared_pixels(expected, ignore)
         details = {"pixels": found.pixels, "antialiased": found.antialiased}
         return MetricResult(value, self.unit, heat=found.heat, details=details, heated=found.heated)
+
+
+@functools.lru_cache
+def _worst(metric: Perceptual, depth: np.dtype[Any]) -> float:
+    return max(metric.measure(*pair, None).value for pair in opposite_colours(depth))

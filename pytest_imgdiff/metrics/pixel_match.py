@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, strips
+from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, opposite_colours, strips
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.image import Image, Pixels
     from pytest_imgdiff.model import Mask
@@ -42,6 +42,10 @@ class PixelMatch:
     counts_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
+
+    def worst(self, depth: DTypeLike) -> float:
+        """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
+        return min(self.measure(*pair, None).value for pair in opposite_colours(depth))
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of the compared pixels that are equal within the tolerance.

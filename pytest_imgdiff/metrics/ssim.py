@@ -17,7 +17,7 @@ from pytest_imgdiff.views import full_value, on_idle_cores, on_worse_backdrop, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
@@ -84,6 +84,18 @@ class Ssim:
     def side(self) -> int:
         """The side of the window in pixels."""
         return self.window or (GAUSSIAN_WINDOW if self.gaussian else UNIFORM_WINDOW)
+
+    def worst(self, depth: DTypeLike) -> float:
+        """Return what no window is below: that of two checkerboards of black and white, each the other's negative.
+
+        Their means are alike and each one's covariance with the other is the negative of its variance, which is
+        largest where half of the pixels are black and half white.
+        """
+        del depth  # the index does not depend on it
+        pixels = self.side**2
+        variance = 0.25 if self.gaussian else 0.25 * pixels / (pixels - 1)
+        constant = _K2**2
+        return (constant - 2 * variance) / (constant + 2 * variance)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean over all windows that lie in the picture and are centred outside ignored areas.

@@ -1,0 +1,57 @@
+"""Whether a rule could fail at all: a limit that the two most different pictures hold checks nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import DTypeLike
+
+    from pytest_imgdiff.model import Rule
+
+DEPTHS = ("uint8", "uint16", "float32", "float64")
+"""All that `pytest_imgdiff.image.Image` has."""
+
+
+def worst_value(metric: Any, depth: DTypeLike) -> float:
+    """Return the worst value that the metric, with its options, has for any two pictures of this depth.
+
+    That is what its method ``worst`` returns or, where it has none, the far end of its ``bounds``.
+
+    Args:
+        metric: a `pytest_imgdiff.model.Metric`, made with its options.
+        depth: dtype of the pixels.
+    """
+    if hasattr(metric, "worst"):
+        return float(metric.worst(depth))
+    low, high = metric.bounds
+    return float(high if metric.direction == "distance" else low)
+
+
+def could_fail(
+    rule: Rule, metric: Any, depths: Iterable[DTypeLike] = DEPTHS, compared_pixels: int | None = None
+) -> bool:
+    """Return whether some two pictures exceed one of the rule's limits, ``warn`` included.
+
+    A rule without any limit only measures; that is no mistake, and counts as one that could.
+
+    Args:
+        rule: what is asked.
+        metric: the rule's metric, made with its options.
+        depths: dtypes that the pictures may have.
+        compared_pixels: how many pixels of them are looked at; any number where omitted.
+    """
+    limits = [limit for limit in (rule.max, rule.min, rule.warn) if limit is not None]
+    if not limits and rule.max_pixels is None:
+        return True
+    distance = metric.direction == "distance"
+    for depth in depths:
+        worst = worst_value(metric, depth)
+        if any(worst > limit if distance else worst < limit for limit in limits):
+            return True
+        counts = rule.max_pixels is not None and worst != metric.perfect
+        if counts and (compared_pixels is None or compared_pixels > (rule.max_pixels or 0)):
+            return True
+    return False
