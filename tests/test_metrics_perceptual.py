@@ -1,8 +1,9 @@
-"""The metric `perceptual`: pixelmatch's counts, at every depth, and what shows on one backdrop only."""
+"""The metric `perceptual`: the counts of pixelmatch 7.2 and 8.0, at every depth, and what shows on one backdrop only."""
 
 from __future__ import annotations
 
 import json
+import math
 
 import cv2
 import numpy as np
@@ -22,7 +23,13 @@ from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograp
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
 
 
+HASHED = "hashed"
+
+
 def backdrop_at(position, backdrop):
+    if backdrop == HASHED:
+        hashed = (position * 0x9E3779B1) % 2**32
+        return tuple(48 + 159 * (hashed >> bit & 1) for bit in (31, 30, 29))
     if backdrop != PATTERN:
         return backdrop
     k = 4 * position
@@ -50,6 +57,44 @@ def colour_delta(one, two, position, backdrop):
     return 0.5053 * y * y + 0.299 * i * i + 0.1957 * q * q
 
 
+LIGHT = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (min(i, 255) / 255 for i in range(257))]
+
+
+def interpolated(table, place):
+    below = int(place)
+    return table[below] + (table[below + 1] - table[below]) * (place - below)
+
+
+def cube_root(value):
+    if value * 4096 < 8:
+        return float(np.cbrt(value))
+    below = int(value * 4096)
+    first, second = (float(np.cbrt(step / 4096)) for step in (below, below + 1))
+    return first + (second - first) * (value * 4096 - below)
+
+
+def oklab(pixel, position, backdrop):
+    *channels, alpha = pixel
+    blended = [
+        (c * alpha + b * (255 - alpha)) / 255 for c, b in zip(channels, backdrop_at(position, backdrop), strict=True)
+    ]
+    red, green, blue = (interpolated(LIGHT, channel) for channel in blended)
+    long = cube_root(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    medium = cube_root(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = cube_root(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    lightness = 0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short
+    x = (1.206 / 1.03) * lightness - 0.206
+    toed = 0.5 * (x + math.sqrt(x * x + 4 * 0.03 * (1.206 / 1.03) * lightness))
+    a = 1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short
+    return toed, a, b
+
+
+def hyab(one, two, position, backdrop):
+    (l1, a1, b1), (l2, a2, b2) = oklab(one, position, backdrop), oklab(two, position, backdrop)
+    return abs(l1 - l2) + math.hypot(a1 - a2, b1 - b2)
+
+
 def around(x, y, width, height):
     columns = range(max(x - 1, 0), min(x + 1, width - 1) + 1)
     rows = range(max(y - 1, 0), min(y + 1, height - 1) + 1)
@@ -66,7 +111,16 @@ def has_many_siblings(picture, x, y):
     return equal + at_edge(x, y, width, height) > 2
 
 
-def antialiased(picture, other, x, y):
+def yiq_brightness(one, two, position):
+    return luma(*laid_difference(one, two, position, PATTERN))
+
+
+def brightness_on_white(one, two, position):
+    on_white = luma(*laid_difference(one, two, position, WHITE))
+    return on_white or (one[3] - two[3]) / 2
+
+
+def antialiased(picture, other, x, y, brightness=yiq_brightness):
     height, width = len(picture), len(picture[0])
     equal = int(at_edge(x, y, width, height))
     darkest = brightest = 0
@@ -74,7 +128,7 @@ def antialiased(picture, other, x, y):
     for i, j in around(x, y, width, height):
         delta = 0
         if picture[y][x] != picture[j][i]:
-            delta = luma(*laid_difference(picture[y][x], picture[j][i], y * width + x, PATTERN))
+            delta = brightness(picture[y][x], picture[j][i], y * width + x)
         if delta == 0:
             equal += 1
         elif delta < darkest:
@@ -88,15 +142,25 @@ def antialiased(picture, other, x, y):
 
 def pixelmatch(expected, actual, threshold, backdrops=(PATTERN,)):
     """pixelmatch 7.2.0 written out pixel by pixel: where pixels differ, and where they are anti-aliased."""
+    return judged(expected, actual, 35215 * threshold * threshold, colour_delta, yiq_brightness, backdrops)
+
+
+def pixelmatch_8(expected, actual, threshold, backdrops=(HASHED,)):
+    """The same of pixelmatch 8.0.0."""
+    return judged(expected, actual, threshold, hyab, brightness_on_white, backdrops)
+
+
+def judged(expected, actual, limit, difference, brightness, backdrops):
     first, second = ([[tuple(map(int, pixel)) for pixel in row] for row in picture] for picture in (expected, actual))
     height, width = expected.shape[:2]
     differing, smoothed = np.zeros((2, height, width), bool)
     for y in range(height):
         for x in range(width):
             one, two = first[y][x], second[y][x]
-            delta = max(colour_delta(one, two, y * width + x, backdrop) for backdrop in backdrops)
-            if one != two and delta > 35215 * threshold * threshold:
-                is_smoothed = antialiased(first, second, x, y) or antialiased(second, first, x, y)
+            delta = max(difference(one, two, y * width + x, backdrop) for backdrop in backdrops)
+            if one != two and delta > limit:
+                sides = ((first, second), (second, first))
+                is_smoothed = any(antialiased(*pair, x, y, brightness) for pair in sides)
                 (smoothed if is_smoothed else differing)[y, x] = True
     return differing, smoothed
 
@@ -140,6 +204,67 @@ def test_counts_what_pixelmatch_counts_on_its_own_pictures(shared_fixtures, dept
         pictures = [image_of(at_depth(decoded(folder / case[side]), depth)) for side in ("expected", "actual")]
         counts.append(Perceptual(threshold=case["threshold"]).measure(*pictures, None).details["pixels"])
     assert counts == [case["different_pixels"] for case in cases]
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("opaque", [True, False])
+def test_counts_what_pixelmatch_8_counts_on_its_own_pictures(shared_fixtures, depth, opaque):
+    """On pictures with transparency ours counts what differs on black and on white as well."""
+    folder = shared_fixtures / "pixelmatch"
+    cases = json.loads((folder / "expected-8.json").read_text(encoding="utf-8"))["cases"]
+    seen = 0
+    for case in cases:
+        if "with_antialiased" not in case:  # a page of 37 megapixels
+            continue
+        pictures = [decoded(folder / case[side]) for side in ("expected", "actual")]
+        if all((picture[..., 3] == 255).all() for picture in pictures) is not opaque:
+            continue
+        seen += 1
+        metric = Perceptual(threshold=case["threshold"], difference="oklab")
+        found = metric.measure(*(image_of(at_depth(picture, depth)) for picture in pictures), None).details
+        assert found["pixels"] == case["different_pixels"]
+        total = found["pixels"] + found["antialiased"]
+        assert total == case["with_antialiased"] if opaque else total >= case["with_antialiased"]
+    assert seen
+
+
+def test_counts_what_pixelmatch_8_counts_on_a_full_page(shared_fixtures):
+    pair = [image_of(decoded(shared_fixtures / "speed" / name)) for name in ("page-a.png", "page-b.png")]
+    assert Perceptual(difference="oklab").measure(*pair, None).details["pixels"] == 929_103
+
+
+@given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@settings(max_examples=200, deadline=None)
+def test_opaque_pixels_differ_exactly_where_pixelmatch_8_says(pair, threshold, strip_bytes):
+    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes, difference="oklab")
+    differing, smoothed = pixelmatch_8(*pair, threshold)
+    assert np.array_equal(found.heat > 0, differing)
+    assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
+
+
+@given(pair=pairs(opaque=False), threshold=thresholds)
+@settings(max_examples=200, deadline=None)
+def test_translucent_pixels_differ_where_pixelmatch_8_black_or_white_shows_it(pair, threshold):
+    found = find_differences(*pair, threshold, opaque=False, difference="oklab")
+    differing, smoothed = pixelmatch_8(*pair, threshold, (HASHED, BLACK, WHITE))
+    assert np.array_equal(found.heat > 0, differing)
+    assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
+
+
+@given(pair=pairs(opaque=False), threshold=thresholds, depth=st.sampled_from(DEPTHS[1:3]))
+@settings(max_examples=100, deadline=None)
+def test_oklab_finds_the_same_pixels_at_another_depth(pair, threshold, depth):
+    opaque = all((picture[..., 3] == 255).all() for picture in pair)
+    rule = {"opaque": opaque, "antialiasing": "count", "difference": "oklab"}
+    shallow = find_differences(*pair, threshold, **rule)
+    deep = find_differences(*(at_depth(p, depth) for p in pair), threshold, **rule)
+    assert np.array_equal(shallow.heat > 0, deep.heat > 0)
+
+
+def test_dark_green_that_turns_gray_is_seen_by_oklab_and_not_by_yiq():
+    pair = [image_of(np.full((10, 10, 3), colour, np.uint8)) for colour in ((0, 80, 0), (30, 50, 30))]
+    assert Perceptual(difference="oklab").measure(*pair, None).details["pixels"] == 100
+    assert Perceptual(difference="yiq").measure(*pair, None).details["pixels"] == 0
 
 
 @given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))

@@ -1,4 +1,4 @@
-"""Perceptible colour differences, anti-aliased pixels not counted: the rule of pixelmatch 7.2, at any depth."""
+"""Perceptible colour differences, anti-aliased pixels not counted: the rules of pixelmatch, at any depth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.perceived import AntiAliasing, find_differences_in_rows
+from pytest_imgdiff.perceived import AntiAliasing, ColourDifference, find_differences_in_rows
 from pytest_imgdiff.views import compared_pixels, opposite_colours
 
 if TYPE_CHECKING:
@@ -26,20 +26,28 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class Perceptual:
     """The share of pixels whose colours differ perceptibly, without those that only anti-aliasing made.
 
-    The colour difference is ``delta = 0.5053 y^2 + 0.299 i^2 + 0.1957 q^2`` of the YIQ differences, 0..35215, on values
-    scaled to 0..255; a pixel differs where ``delta > 35215 * threshold^2``. A differing pixel is anti-aliased where, in
-    either picture, it has a darker and a brighter neighbour, at most two equal ones, and the darkest or the brightest
-    neighbour lies in an area that is flat in both pictures. Where either pixel is not opaque the largest delta on three
-    backdrops decides: pixelmatch's pattern (which shows through at that position), black, and white; so this counts
-    every pixel that pixelmatch counts, and those that differ on a dark or a light page only.
+    A pixel differs where its colour difference is larger than the threshold:
+
+    - ``yiq``, as in pixelmatch 7.2: ``delta = 0.5053 y^2 + 0.299 i^2 + 0.1957 q^2`` of the YIQ differences, 0..35215,
+      on values scaled to 0..255, is larger than ``35215 * threshold^2``;
+    - ``oklab``, as in pixelmatch 8.0: the HyAB distance ``|Lr1 - Lr2| + sqrt((a1 - a2)^2 + (b1 - b2)^2)`` in OKLab with
+      toe-corrected lightness, where 1 is black against white, is larger than ``threshold``.
+
+    A differing pixel is anti-aliased where, in either picture, it has a darker and a brighter neighbour, at most two
+    equal ones, and the darkest or the brightest neighbour lies in an area that is flat in both pictures. Where either
+    pixel is not opaque, the largest difference on three backdrops decides: pixelmatch's pattern (which depends on the
+    position), black, and white. So this counts every pixel that pixelmatch counts, and those that differ on a dark or a
+    light page only.
 
     Attributes:
         threshold: how large a difference is perceptible, 0 (every one) to 1 (none).
         antialiasing: ``ignore`` does not count anti-aliased pixels, ``count`` does.
+        difference: ``yiq`` or ``oklab``.
     """
 
     threshold: Share = 0.1
     antialiasing: AntiAliasing = "ignore"
+    difference: ColourDifference = "yiq"
 
     name: ClassVar[str] = "perceptual"
     direction: ClassVar[Literal["distance"]] = "distance"
@@ -60,9 +68,12 @@ class Perceptual:
 
         Returns:
             Details: ``pixels``, how many differ, and ``antialiased``, how many more only anti-aliasing made differ.
-            Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by the root of its delta.
+            Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by its difference: the
+            root of its delta, or its distance.
         """
-        found = find_differences_in_rows(expected, actual, self.threshold, antialiasing=self.antialiasing)
+        found = find_differences_in_rows(
+            expected, actual, self.threshold, antialiasing=self.antialiasing, difference=self.difference
+        )
         value = found.pixels / compared_pixels(expected, ignore)
         details = {"pixels": found.pixels, "antialiased": found.antialiased}
         return MetricResult(value, self.unit, heat=found.heat, details=details, heated=found.heated)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pytest_imgdiff.perceived.differences import (
-    LARGEST_DELTA,
     AntiAliasing,
     Differences,
     find_differences,
     find_differences_in_rows,
 )
+from pytest_imgdiff.perceived.raster import ColourDifference
 
-__all__ = ["LARGEST_DELTA", "AntiAliasing", "Differences", "find_differences", "find_differences_in_rows"]
+__all__ = ["AntiAliasing", "ColourDifference", "Differences", "find_differences", "find_differences_in_rows"]

@@ -1,12 +1,13 @@
-"""A picture as one row of pixels, and how two of its colours differ: the rule of pixelmatch 7.2, at any depth.
+"""A picture as one row of pixels, and how red, green and blue of two of its pixels differ, at any depth.
 
-Source: https://github.com/mapbox/pixelmatch, release 7.2.0 (ISC): computed here as it is there, rounding included.
+Source: https://github.com/mapbox/pixelmatch, releases 7.2.0 and 8.0.0 (ISC): computed here as it is there, rounding
+included.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     Colour = tuple[Any, Any, Any]
     """Red, green and blue: three floats, or three ``float64`` arrays of one shape."""
 
+ColourDifference = Literal["yiq", "oklab"]
+"""How the colours of two pixels are compared: as pixelmatch 7.2 does, or as 8.0 does."""
 Y = (0.29889531, 0.58662247, 0.11448223)
+BLACK: Colour = (0.0, 0.0, 0.0)
+WHITE: Colour = (255.0, 255.0, 255.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,14 +42,16 @@ class Raster:
     dtype: np.dtype[Any]
     opaque: bool
     """Of both pictures."""
+    difference: ColourDifference = "yiq"
+    """It decides what lies behind pixels that are not opaque when their brightness is compared."""
 
     @classmethod
-    def of(cls, pixels: Pixels, *, opaque: bool) -> Raster:
+    def of(cls, pixels: Pixels, *, opaque: bool, difference: ColourDifference = "yiq") -> Raster:
         """Return (height, width, 4) pixels so, without copying them."""
         height, width = pixels.shape[:2]
         words = pixel_words(pixels)
         values = pixels.reshape(-1, 4) if words is None else words.reshape(-1)
-        return cls(width, height, values, pixels.dtype, opaque)
+        return cls(width, height, values, pixels.dtype, opaque, difference)
 
     @property
     def unit(self) -> float:
@@ -62,7 +69,7 @@ class Raster:
 
 
 def pattern(indices: Indices) -> Colour:
-    """Return the colours, 48 or 207, on which pixelmatch lays pixels that are not opaque."""
+    """Return the colours, 48 or 207, on which pixelmatch 7.2 lays pixels that are not opaque."""
     position = indices * 4
     green = (position / 1.618033988749895).astype(np.int64) % 2
     blue = (position / 2.618033988749895).astype(np.int64) % 2

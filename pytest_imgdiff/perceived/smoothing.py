@@ -2,7 +2,8 @@
 
 Sources:
     Vysniauskas, "Anti-aliased Pixel and Intensity Slope Detector", 2009: the rule.
-    https://github.com/mapbox/pixelmatch, release 7.2.0 (ISC): as it is computed here, rounding included.
+    https://github.com/mapbox/pixelmatch, releases 7.2.0 and 8.0.0 (ISC): as it is computed here, rounding included. The
+        two differ in pixels that are not opaque only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from pytest_imgdiff.perceived.flat_rows import MARGIN, MOST_EQUAL, FlatRows
 from pytest_imgdiff.perceived.opaque_smoothing import smoothed_inside
-from pytest_imgdiff.perceived.raster import difference, luma, pattern
+from pytest_imgdiff.perceived.raster import WHITE, difference, luma, pattern
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,8 +93,15 @@ def _antialiased(picture: Raster, other: Raster, indices: Indices) -> NDArray[np
 
 def _brightness(picture: Raster, centres: Values, neighbours: Values, indices: Indices) -> NDArray[np.float64]:
     """Return (8, n): how much brighter each centre is than its neighbours; exactly 0 for equal pixels."""
-    backdrop = None if picture.opaque else pattern(indices)
-    return luma(difference(picture.channels(centres), picture.channels(neighbours), backdrop, picture.unit))
+    one, two = picture.channels(centres), picture.channels(neighbours)
+    if picture.opaque:
+        return luma(difference(one, two, None, picture.unit))
+    if picture.difference == "yiq":
+        return luma(difference(one, two, pattern(indices), picture.unit))
+    brightness = luma(difference(one, two, WHITE, picture.unit))
+    # Pixels that look alike on white and differ in alpha are no equal neighbours.
+    veil = np.subtract(one[..., 3], two[..., 3], dtype=np.float64) / (2 * picture.unit)
+    return np.where(brightness == 0, veil, brightness)
 
 
 def _flat_in_both(first: Raster, second: Raster, indices: Indices) -> NDArray[np.bool_]:

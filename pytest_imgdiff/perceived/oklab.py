@@ -1,0 +1,156 @@
+"""Colour differences as pixelmatch 8.0 measures them: HyAB in OKLab with toe-corrected lightness, at any depth.
+
+Sources:
+    Ottosson, "A perceptual color space for image processing", 2020, and "Okhsv and Okhsl", 2021: OKLab, and the
+        lightness Lr with a toe.
+    Abasi, Amani Tehran and Fairchild, "Distance metrics for very large color differences", 2019: HyAB.
+    https://github.com/mapbox/pixelmatch, release 8.0.0 (ISC): the tables and the order of the operations. Both decide
+        which pixels near the threshold count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_imgdiff.perceived.raster import BLACK, WHITE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.perceived.raster import Colour, Indices, Raster
+
+    Floats = NDArray[Any]
+    """(n,) of one float type."""
+
+_ROUNDING = 1e-4
+"""A distance in single precision is off by less than a tenth of this."""
+_LMS = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+_LIGHTNESS = (0.2104542553, 0.7936177850, -0.0040720468)
+_A = (1.9779984951, -2.4285922050, 0.4505937099)
+_B = (0.0259040371, 0.7827717662, -0.8086757660)
+_K1, _K2 = 0.206, 0.03
+_K3 = (1 + _K1) / (1 + _K2)
+_ROOTS = 4096
+"""Steps of pixelmatch's table of cube roots; it interpolates between them, and computes those below `_EXACT` steps."""
+_EXACT = 8
+_HASH = np.uint32(0x9E3779B1)
+
+
+def _linear(level: int) -> float:
+    """Return the light of an sRGB level of 0..255 (IEC 61966-2-1)."""
+    share = level / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - the standard's
+
+
+_LIGHT = np.array([_linear(min(level, 255)) for level in range(257)])
+_CUBE_ROOTS = np.cbrt(np.arange(_ROOTS + 2) / _ROOTS)
+_TABLES = {np.dtype(kind): (_LIGHT.astype(kind), _CUBE_ROOTS.astype(kind)) for kind in (np.float32, np.float64)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Colours:
+    """Colours, ready to be compared: toe-corrected lightness, and the cube roots of the cones' responses."""
+
+    lightness: Floats
+    cones: tuple[Floats, Floats, Floats]
+
+    @classmethod
+    def of_light(cls, red: Floats, green: Floats, blue: Floats) -> _Colours:
+        """Return the colours of linear light, 0..1, in its precision."""
+        long, medium, short = (_cube_root(red * r + green * g + blue * b) for r, g, b in _LMS)
+        lightness = long * _LIGHTNESS[0] + medium * _LIGHTNESS[1] + short * _LIGHTNESS[2]
+        x = lightness * _K3 - _K1
+        lightness = (x + np.sqrt(x * x + lightness * (4 * _K2 * _K3))) * 0.5
+        return cls(lightness, (long, medium, short))
+
+
+def measured(first: Raster, second: Raster, indices: Indices, threshold: float) -> tuple[Floats, Indices]:
+    """Measure some pixels.
+
+    Returns:
+        The distances, (n,), where 1 is that of black and white and a few saturated pairs lie a little further apart;
+        and which are larger than the threshold, as indices into these n.
+    """
+    one, two = (raster.channels(raster.values.take(indices, axis=0)) for raster in (first, second))
+    if not first.opaque:
+        backdrops = (_hashed(indices), BLACK, WHITE)
+        found = [
+            _distances(_laid_on(one, backdrop, first.unit), _laid_on(two, backdrop, first.unit), threshold)
+            for backdrop in backdrops
+        ]
+        beyond = np.logical_or.reduce([beyond for _, beyond in found])
+        return np.maximum.reduce([distance for distance, _ in found]), np.flatnonzero(beyond)
+    if first.dtype != np.uint8:
+        distances, beyond = _distances(_between_levels(one, first.unit), _between_levels(two, first.unit), threshold)
+        return distances, np.flatnonzero(beyond)
+    distances, beyond = _distances(_of_levels(one, np.float32), _of_levels(two, np.float32), threshold)
+    near = np.flatnonzero(np.abs(distances - np.float32(threshold)) <= _ROUNDING)
+    _, beyond[near] = _distances(_of_levels(one[near], np.float64), _of_levels(two[near], np.float64), threshold)
+    return distances, np.flatnonzero(beyond)
+
+
+def _distances(one: _Colours, two: _Colours, threshold: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the (n,) distances, and which are larger than the threshold: for that no root is taken."""
+    long, medium, short = (first - second for first, second in zip(one.cones, two.cones, strict=True))
+    a = long * _A[0] + medium * _A[1] + short * _A[2]
+    b = long * _B[0] + medium * _B[1] + short * _B[2]
+    lightness, colour = np.abs(one.lightness - two.lightness), a * a + b * b
+    rest = threshold - lightness
+    within = (rest >= 0) & (colour <= rest * rest)
+    return lightness + np.sqrt(colour), ~within
+
+
+def _of_levels(pixels: NDArray[np.uint8], kind: type[np.floating[Any]]) -> _Colours:
+    """Return the colours of opaque (n, 4) pixels."""
+    light, _ = _TABLES[np.dtype(kind)]
+    return _Colours.of_light(*(light.take(pixels[:, channel]) for channel in range(3)))
+
+
+def _between_levels(pixels: NDArray[Any], unit: float) -> _Colours:
+    """Return the colours of opaque (n, 4) pixels of any depth."""
+    return _of_fractions(*(pixels[:, channel].astype(np.float64) / unit for channel in range(3)))
+
+
+def _laid_on(pixels: NDArray[Any], backdrop: Colour, unit: float) -> _Colours:
+    """Return the colours of (n, 4) pixels that lie on a backdrop."""
+    values = pixels.astype(np.float64) / unit
+    alpha = values[:, 3]
+    blended = ((values[:, channel] * alpha + behind * (255 - alpha)) / 255 for channel, behind in enumerate(backdrop))
+    return _of_fractions(*blended)
+
+
+def _of_fractions(*levels: Floats) -> _Colours:
+    """Return the colours of red, green and blue levels of 0..255 that need not be whole."""
+    return _Colours.of_light(*map(_interpolated, levels))
+
+
+def _interpolated(levels: Floats) -> Floats:
+    below = levels.astype(np.intp)
+    light = _LIGHT.take(below)
+    light += (_LIGHT.take(below + 1) - light) * (levels - below)
+    return light
+
+
+def _hashed(indices: Indices) -> Colour:
+    """Return the colours, 48 or 207 in each channel, on which pixelmatch 8 lays pixels that are not opaque."""
+    hashed = indices.astype(np.uint32) * _HASH  # modulo 2 ** 32
+    red, green, blue = (48.0 + 159.0 * ((hashed >> np.uint32(bit)) & np.uint32(1)) for bit in (31, 30, 29))
+    return red, green, blue
+
+
+def _cube_root(values: Floats) -> Floats:
+    _, table = _TABLES[values.dtype]
+    steps = values * _ROOTS
+    below = steps.astype(np.int32)
+    roots: Floats = table.take(below)
+    roots += (table.take(below + 1) - roots) * (steps - below.astype(values.dtype))
+    dark = np.flatnonzero(below < _EXACT)
+    roots[dark] = np.cbrt(values[dark])
+    return roots
