@@ -57,7 +57,7 @@ def run_compare(options: argparse.Namespace) -> int:
         progress = _Progress(len(todo), sys.stderr)
         for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
             records.append(record)
-            if not options.quiet and (outcome_of(record) != "passed" or len(todo) == 1):
+            if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
                 progress.clear()
                 _say(_told(record, workspace, alone=len(todo) == 1), words)
             progress.step()

@@ -16,7 +16,7 @@ from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
-from pytest_imgdiff.report.order import warned
+from pytest_imgdiff.report.order import unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.words import named_line
 
@@ -47,13 +47,14 @@ class Outcome:
     page: Path | None = None
 
 
-def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = ()) -> Outcome:
+def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (), verbose: bool = False) -> Outcome:
     """Merge the records of all processes of a pytest run and write the report.
 
     Args:
         workspace: the run's.
         prune: delete the unused baselines.
         problems: what went wrong in this process while the tests ran.
+        verbose: list what passed although some pixels are not equal.
     """
     if workspace.results is None:
         return Outcome()
@@ -62,15 +63,17 @@ def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (
     except ImgdiffError as error:
         return Outcome([*problems, str(error)], must_fail=True)
     with closing(merged.lines):
-        return _finished(workspace, merged, [*problems, *merged.problems], prune=prune)
+        return _finished(workspace, merged, [*problems, *merged.problems], prune=prune, verbose=verbose)
 
 
-def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, prune: bool) -> Outcome:
+def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, prune: bool, verbose: bool) -> Outcome:
     shared = _shared_baselines(merged)
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
-    outcome.lines += _warnings(warned(run.comparisons))
+    outcome.lines += _named("passes with a warning", warned(run.comparisons))
+    if verbose:
+        outcome.lines += _named("passes, not equal", unsettled(run.comparisons))
     outcome.lines += _listed("baseline written", list(merged.written))
     outcome.lines += model_lines(merged.records.overview)
     _list_or_prune(workspace, unused, outcome, asked=prune)
@@ -182,10 +185,10 @@ def model_lines(overview: Overview) -> list[str]:
     return sorted(f"models: {model}" for model in overview.models)
 
 
-def _warnings(records: Sequence[ComparisonRecord]) -> list[str]:
+def _named(what: str, records: Sequence[ComparisonRecord]) -> list[str]:
     """Return a line for each of the first, which are read from disk, and the number of the others."""
     first = [named_line(record) for record in records[:MOST_LISTED]]
-    return _listed("passes with a warning", first, len(records))
+    return _listed(what, first, len(records))
 
 
 def _listed(what: str, names: Sequence[str], count: int | None = None) -> list[str]:

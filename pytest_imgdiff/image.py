@@ -57,6 +57,8 @@ class ImageInfo:
         orientation: the EXIF orientation that was applied, 1 to 8 (1: none).
         icc: SHA-256 of the embedded ICC profile, or None. Colours are never converted by it.
         gamma: the PNG ``gAMA`` value (encoding exponent, such as 0.45455), or None. Never applied.
+        cicp: the PNG ``cICP`` value, or None: the codes of ITU-T H.273 for primaries, transfer function, matrix and
+            range, such as ``9/16/0/1``. Never applied.
         byte_size: of the encoded file; None for values that were not encoded.
         notes: what the reader should know, such as an extension that does not fit the content.
     """
@@ -71,6 +73,7 @@ class ImageInfo:
     orientation: int = 1
     icc: str | None = None
     gamma: float | None = None
+    cicp: str | None = None
     byte_size: int | None = None
     notes: tuple[str, ...] = ()
 

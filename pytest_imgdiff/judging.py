@@ -15,7 +15,7 @@ from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
 from pytest_imgdiff.regions import difference_mask, find_regions
 from pytest_imgdiff.sizes import same_size
 from pytest_imgdiff.unfailing import could_fail, worst_value
-from pytest_imgdiff.views import common_depth, compared_pixels, decode_both, equal_pixels
+from pytest_imgdiff.views import common_depth, compared_pixels, decode_both, differing_pixels, equal_pixels
 
 if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
@@ -33,6 +33,9 @@ ROUNDING = 1e-6
 """By how much a value may be better than that of equal pictures, or as a share of it worse than the worst possible one,
 before it is a fault of the metric."""
 
+DIGEST_SHOWN = 12
+"""Characters of a SHA-256 that tell two profiles apart in a line; a cICP value has them all."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +48,7 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
         policy=policy,
         expected=expected,
         actual=actual,
+        warnings=_warnings(expected, actual),
         notes=_notes(expected, actual),
     )
     sized = same_size(*common_depth(expected, actual), policy.size)
@@ -100,7 +104,9 @@ def _equal(comparison: Comparison, registry: Registry) -> Comparison:
         metric = registry.metric(rule.metric, rule.options)
         details = {"pixels": 0} if metric.counts_pixels else {}
         scores.append(score(rule, metric, MetricResult(metric.perfect, metric.unit, details=details)))
-    return replace(comparison, verdict=Verdict.MATCH, passed=True, equal="pixels", scores=tuple(scores))
+    return replace(
+        comparison, verdict=Verdict.MATCH, passed=True, equal="pixels", scores=tuple(scores), differing_pixels=0
+    )
 
 
 def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -> Comparison:
@@ -119,6 +125,7 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         passed=passed and not unmeasured,
         reason="; ".join(unmeasured) or None,
         scores=tuple(scores),
+        differing_pixels=differing_pixels(bench.expected, bench.actual),
     )
     return _with_mask(comparison, bench)
 
@@ -349,12 +356,30 @@ def _outside(region: Region, size: tuple[int, int]) -> bool:
     return region.box.x >= size[0] or region.box.y >= size[1]
 
 
+def _warnings(expected: Image, actual: Image) -> tuple[str, ...]:
+    """Return in what the two files differ that changes how equal pixels look."""
+    one, other = expected.info, actual.info
+    tags = {
+        "colour profiles (ICC)": (one.icc, other.icc),
+        "colour codes (cICP)": (one.cicp, other.cicp),
+        "gamma values (gAMA)": (one.gamma, other.gamma),
+    }
+    return tuple(
+        f"the {what} differ (expected {_tag(first)}, actual {_tag(second)}): colours are compared as stored"
+        for what, (first, second) in tags.items()
+        if first != second
+    )
+
+
+def _tag(value: str | float | None) -> str:
+    """Return a tag of a file in words, of a digest its first digits."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else value[:DIGEST_SHOWN]
+
+
 def _notes(expected: Image, actual: Image) -> tuple[str, ...]:
     notes = [f"{image.info.label}: {note}" for image in (expected, actual) for note in image.info.notes]
-    if expected.info.icc != actual.info.icc:
-        notes.append("the colour profiles (ICC) differ; colours are compared as stored")
-    if expected.info.gamma != actual.info.gamma:
-        notes.append("the gamma tags differ; colours are compared as stored")
     if expected.info.orientation != actual.info.orientation:
         notes.append("the EXIF orientations differ; both were applied")
     if expected.dtype != actual.dtype:

@@ -311,7 +311,10 @@ class Comparison:
         results: the metrics' own results by name (heat and drawings for artefacts).
         regions: of the mask, largest first.
         ignored: share of the picture that was not looked at, 0..1.
-        notes: what a reader should know, such as profiles that differ.
+        differing_pixels: how many pixels are not equal in every channel, however little they differ, outside of the
+            ignore areas; None where nothing was compared.
+        warnings: what a person should look at although it passed, such as colour profiles that differ.
+        notes: what a reader should know besides.
         seconds: what reading and judging took.
     """
 
@@ -330,6 +333,8 @@ class Comparison:
     results: Mapping[str, MetricResult] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
     ignored: float = 0.0
+    differing_pixels: int | None = None
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

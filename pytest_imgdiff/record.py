@@ -33,6 +33,7 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     """SHA-256 of the encoded bytes, or of the pixels where the image was never encoded."""
     icc: str | None = None
     gamma: float | None = None
+    cicp: str | None = None
     byte_size: int | None = None
 
 
@@ -124,6 +125,10 @@ class ComparisonRecord(
     """What the difference looks like wherever it is, as `pytest_imgdiff.fingerprint` makes it."""
     column: str | None = None
     """In a report of several runs, the one this is from."""
+    differing_pixels: int | None = None
+    """How many pixels are not equal in every channel, however little they differ; None where nothing was compared."""
+    warnings: list[str] = []
+    """What a person should look at although it passed."""
     version: int = VERSION
 
 
@@ -208,6 +213,8 @@ def record_of(
         written=None if written is None else printable(written),
         accepts=accepts,
         fingerprint=fingerprint,
+        differing_pixels=comparison.differing_pixels,
+        warnings=[printable(warning) for warning in comparison.warnings],
     )
 
 
@@ -227,6 +234,7 @@ def _side(image: Image | None) -> SideRecord | None:
         digest=image.derived(digest_of),
         icc=info.icc,
         gamma=info.gamma,
+        cicp=info.cicp,
         byte_size=info.byte_size,
     )
 

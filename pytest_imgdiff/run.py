@@ -225,7 +225,12 @@ class ImageRun:
         elif self.is_worker or not self.results.begun:
             return
         else:
-            self._outcome = finish_run(self.workspace, prune=self.prune, problems=list(self._problems))
+            self._outcome = finish_run(
+                self.workspace,
+                prune=self.prune,
+                problems=list(self._problems),
+                verbose=self.config.option.verbose > 0,
+            )
         if self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -148,6 +148,20 @@ def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
     return first.derived(_DifferingFrom(second))
 
 
+def differing_pixels(first: Image, second: Image) -> int:
+    """Return how many pixels of two images of equal size and depth are not equal in every channel."""
+    count = 0
+    for band in differing_rows(first, second):
+        one, two = (image.rows(band.start, band.stop) for image in (first, second))
+        for strip in strips(one):
+            words = pixel_words(one[strip]), pixel_words(two[strip])
+            if words[0] is None or words[1] is None:
+                count += int(np.count_nonzero((one[strip] != two[strip]).any(axis=2)))
+            else:
+                count += int(np.count_nonzero(words[0] != words[1]))
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class _DifferingFrom:
     other: Image

@@ -237,7 +237,8 @@ class Workspace:
     def _wants_pictures(self, comparison: Comparison) -> bool:
         wanted = self.settings.report.pictures
         if wanted == "failed":
-            return not comparison.passed or any(score.warned for score in comparison.scores)
+            warned = comparison.warnings or any(score.warned for score in comparison.scores)
+            return not comparison.passed or bool(warned)
         if wanted == "different":
             return comparison.equal is None
         return wanted == "all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -10,11 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from pytest_imgdiff.images.png_chunks import chunk_bytes
 from pytest_imgdiff.report import read_results
 from tests.packages import install
 from tests.pictures import BLUE, RED, square, trees, write
@@ -577,3 +580,88 @@ def test_setting_one_key_of_a_rule_leaves_the_other_rules_alone(two_trees):
     assert {score["metric"]: score["passed"] for score in one["scores"]} == {"perceptual": True, "pixel_match": False}
     both = json.loads(two_trees(*pair, "--set", "metrics={perceptual: {max: 0.9}}").stdout)["comparisons"][0]
     assert [score["metric"] for score in both["scores"]] == ["perceptual"]
+
+
+# ---- What passes, and is not equal
+
+
+@pytest.fixture
+def faint(shell):
+    """Two folders: even.png is equal, faint.png differs by two levels in its square of 400 pixels."""
+    for side, level in (("expected", 100), ("actual", 102)):
+        write(shell.folder / side / "even.png", square(RED))
+        write(shell.folder / side / "faint.png", square((level, level, level)))
+    return shell
+
+
+def test_a_pass_says_how_many_pixels_differ_below_the_limits(faint):
+    done = faint("compare", "expected/faint.png", "actual/faint.png")
+    assert done.returncode == ALIKE
+    assert done.stdout.splitlines() == [
+        "actual/faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits",
+        "1 comparison: 1 passed (1 differ below the limits)",
+    ]
+
+
+def test_every_pass_has_a_line_where_it_is_asked_for(faint):
+    assert faint("compare", "expected", "actual").stdout == "2 comparisons: 2 passed (1 differ below the limits)\n"
+    even, unequal, _ = faint("compare", "expected", "actual", "-v").stdout.splitlines()
+    assert even == "even.png: identical, byte for byte"
+    assert unequal == "faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits"
+
+
+def test_pixels_that_a_rule_has_counted_are_not_counted_again(faint):
+    done = faint("compare", "expected", "actual", "-v", "--set", "metrics={pixel_match: {min: 0.5}}")
+    assert "faint.png: passes pixel_match 400 px differ (25 %), 75 % equal >= 50 %; 1 region" in done.stdout
+    assert "400 px differ below" not in done.stdout
+
+
+@pytest.mark.parametrize(("pictures", "kept"), [("different", True), ("failed", False)])
+def test_the_report_shows_what_passes_and_is_not_equal(faint, pictures, kept):
+    (faint.folder / "imgdiff.yaml").write_text(f"report: {{pictures: {pictures}}}\n", encoding="utf-8")
+    faint("compare", "expected", "actual", "--report", "report")
+    records = {record.name: record for record in read_results(faint.folder / "report/results.json").comparisons}
+    assert {name: record.differing_pixels for name, record in records.items()} == {"even.png": 0, "faint.png": 400}
+    assert [bool(record.artefacts) for record in records.values()] == [False, kept]
+    for page in ("plain.html", "data/run.js", "summary.md"):
+        assert "400 px differ below the limits" in (faint.folder / "report" / page).read_text(encoding="utf-8")
+    assert "even.png" not in (faint.folder / "report/summary.md").read_text(encoding="utf-8")
+    details = (faint.folder / "report/data/details-0.js").read_text(encoding="utf-8")
+    assert "Pixels that are not equal, however little they differ: 400." in details
+
+
+def test_any_pixel_that_differs_can_be_a_warning(faint):
+    done = faint("compare", "expected", "actual", "--set", "metrics={pixel_match: {min: 0, warn: 1}}")
+    assert done.returncode == ALIKE
+    line, summary = done.stdout.splitlines()
+    assert line.startswith(
+        "faint.png: warns pixel_match 400 px differ (25 %), 75 % equal >= 0 %, below the warning limit"
+    )
+    assert summary == "2 comparisons: 2 passed (1 with a warning, 1 differ below the limits)"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "told"),
+    [
+        (
+            (b"iCCP", b"p\0\0" + zlib.compress(b"profile")),
+            r"the colour profiles \(ICC\) differ \(expected none, actual [0-9a-f]{12}\)",
+        ),
+        ((b"cICP", bytes([9, 16, 0, 1])), r"the colour codes \(cICP\) differ \(expected none, actual 9/16/0/1\)"),
+        ((b"gAMA", (45455).to_bytes(4, "big")), r"the gamma values \(gAMA\) differ \(expected none, actual 0.45455\)"),
+    ],
+    ids=["ICC", "cICP", "gAMA"],
+)
+def test_equal_pixels_of_unlike_colours_pass_with_a_warning(shell, chunk, told):
+    write(shell.folder / "expected/a.png", square(RED))
+    plain = (shell.folder / "expected/a.png").read_bytes()
+    (shell.folder / "actual").mkdir()
+    (shell.folder / "actual/a.png").write_bytes(plain[:33] + chunk_bytes(*chunk) + plain[33:])
+    done = shell("compare", "expected", "actual", "--report", "report")
+    assert done.returncode == ALIKE
+    line, summary, _ = done.stdout.splitlines()
+    assert re.fullmatch(rf"a\.png: identical, pixel for pixel; {told}: colours are compared as stored", line)
+    assert summary == "1 comparison: 1 passed (1 with a warning)"
+    for page in ("plain.html", "data/details-0.js", "summary.md"):
+        text = html.unescape((shell.folder / "report" / page).read_text(encoding="utf-8"))
+        assert re.search(f"{told}: colours are compared", text)

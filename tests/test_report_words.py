@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
 from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
 from pytest_imgdiff.report.order import failures
+from pytest_imgdiff.report.scores import differing_share, measured, sentence
 from pytest_imgdiff.report.text import visible
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
 
@@ -289,3 +291,13 @@ def test_junit_properties_hold_nothing_that_xml_cannot(name):
     record = uncompared("broken", name, reason=name)
     for pair in properties(record):
         assert all(type(text) is str and text.isprintable() for text in pair)
+
+
+def test_count_and_share_of_pixel_match_are_of_the_same_pixels():
+    details = {"pixels": 1284, "compared_pixels": 160_500}
+    score = perceptual(0.992, direction="similarity", metric="pixel_match", limit=1.0, details=details)
+    assert sentence(score) == "fails pixel_match: 1 284 px differ (0.8 %), 99.2 % equal < 100 %"
+    assert measured(score) == "1 284 px differ (0.8 %), 99.2 % equal"
+    assert differing_share(score) == 0.008
+    counted = msgspec.structs.replace(score, limit=None, max_pixels=500)
+    assert sentence(counted) == "fails pixel_match: 1 284 px differ (0.8 %) > 500 px, 99.2 % equal"

@@ -248,3 +248,15 @@ def test_a_scan_says_nothing_about_unused_baselines(two_trees):
     allowed = ["--imgdiff-set", "missing=allow", "--imgdiff-prune"]
     two_trees.runpytest_subprocess(*SCAN, *allowed).assert_outcomes(passed=3)
     assert baseline.exists()
+
+
+def test_what_passes_and_is_not_equal_is_counted_and_with_v_named(pytester):
+    for side, level in (("expected", 100), ("actual", 102)):
+        write(pytester.path / side / "even.png", square(RED))
+        write(pytester.path / side / "faint.png", square((level, level, level)))
+    run = pytester.runpytest_subprocess(*SCAN)
+    assert "2 comparisons: 2 passed (1 differ below the limits)" in run.outlines
+    assert not any("passes, not equal" in line for line in run.outlines)
+    run = pytester.runpytest_subprocess(*SCAN, "-v")
+    (told,) = [line for line in run.outlines if line.startswith("passes, not equal")]
+    assert told.endswith("faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits")

@@ -50,6 +50,7 @@ class Container:
         check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
+        cicp: the PNG cICP value, as in `pytest_imgdiff.image.ImageInfo`.
         notes: what the reader should know.
     """
 
@@ -60,6 +61,7 @@ class Container:
     check: Callable[[], None] | None = None
     cumulative: bool = False
     gamma: float | None = None
+    cicp: str | None = None
     notes: tuple[str, ...] = ()
 
 

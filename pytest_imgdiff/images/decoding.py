@@ -211,6 +211,7 @@ def _info(source: Source, found: Format, container: Container, index: int, size:
         orientation=page.orientation,
         icc=hashlib.sha256(page.icc).hexdigest() if page.icc else None,
         gamma=container.gamma,
+        cicp=container.cicp,
         byte_size=None if source.data is None else len(source.data),
         notes=container.notes + _extension_notes(source, found),
     )

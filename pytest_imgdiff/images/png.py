@@ -69,12 +69,18 @@ def open_png(file: bytes) -> Container:
         check=png.check_rows if png.rows_tell else None,
         cumulative=bool(frames),
         gamma=_gamma(png.data(b"gAMA")),
+        cicp=_coding(png.data(b"cICP")),
         notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
     )
 
 
 def _gamma(data: bytes | None) -> float | None:
     return None if data is None or len(data) != 4 else int.from_bytes(data, "big") / _GAMMA_UNIT  # noqa: PLR2004 - bytes
+
+
+def _coding(data: bytes | None) -> str | None:
+    """Return the four code points of a cICP chunk (PNG, third edition, 11.3.2.6)."""
+    return None if data is None or len(data) != 4 else "/".join(map(str, data))  # noqa: PLR2004 - bytes
 
 
 def _profile(data: bytes | None) -> tuple[bytes | None, str | None]:

@@ -20,7 +20,7 @@ MOST_CHUNKS = 200_000
 """A bound on the walk; libpng writes one IDAT chunk per 8 kB, so 100 megapixels need fewer than 50,000."""
 
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
-_AT_MOST_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"acTL", b"gAMA", b"iCCP", b"eXIf"})
+_AT_MOST_ONCE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"acTL", b"gAMA", b"iCCP", b"cICP", b"eXIf"})
 _BEFORE_IDAT = frozenset({b"PLTE", b"tRNS", b"acTL"})
 _LARGEST_LENGTH = 2**31 - 1
 

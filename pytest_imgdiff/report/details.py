@@ -136,6 +136,8 @@ def _facts_of(side: SideRecord) -> dict[str, str]:
         facts["EXIF orientation"] = f"{side.orientation}, applied"
     if side.gamma is not None:
         facts["gamma"] = f"{number(side.gamma)}, not applied"
+    if side.cicp is not None:
+        facts["colour code (cICP)"] = f"{visible(side.cicp)}, not applied"
     if side.icc is not None:
         facts["ICC profile"] = f"SHA-256 {visible(side.icc)[:DIGEST_SHOWN]}…, not applied"
     facts["SHA-256"] = f"{visible(side.digest)[:DIGEST_SHOWN]}…"
@@ -148,7 +150,9 @@ def _notes(record: ComparisonRecord) -> Iterator[str]:
         yield f"Sizes: {size}."
     if record.ignored:
         yield f"Ignore areas: {percent(record.ignored, unlike=(1.0,))} of the picture was not looked at."
-    for note in record.notes:
+    if record.differing_pixels:
+        yield f"Pixels that are not equal, however little they differ: {thousands(record.differing_pixels)}."
+    for note in (*record.warnings, *record.notes):
         yield visible(note)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def in_order(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
-    """Return all records: the failed ones with the worst first, those with a warning, those that passed."""
+    """Return all records, as `Overview.order` orders them."""
     return Chosen(records, overview_of(records).order())
 
 
@@ -25,3 +25,8 @@ def failures(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
 def warned(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
     """Return the records that passed with a warning, in the order of the run."""
     return Chosen(records, overview_of(records).warned())
+
+
+def unsettled(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
+    """Return the records that passed without a warning although some pixels are not equal, in the order of the run."""
+    return Chosen(records, overview_of(records).passed_unsettled())

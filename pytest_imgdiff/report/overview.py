@@ -23,15 +23,20 @@ GRAVITY: dict[VerdictName, int] = {
     "match": 5,
 }
 """What could not be judged hides anything; then what changed; new pictures and those gone are mostly meant."""
-_WARNED, _PASSED = 6, 7
+_WARNED, _UNSETTLED, _PASSED = 6, 7, 8
 """Where those stand that did not fail."""
 
 
 def outcome_of(record: ComparisonRecord) -> Outcome:
-    """Return whether it failed, passed with a warning (one of its warning limits does not hold), or passed."""
+    """Return whether it failed, passed with a warning, or passed."""
     if not record.passed:
         return "failed"
-    return "warned" if any(score.warned for score in record.scores) else "passed"
+    return "warned" if record.warnings or any(score.warned for score in record.scores) else "passed"
+
+
+def is_unsettled(record: ComparisonRecord) -> bool:
+    """Return whether it passed although some pixels are not equal: the rules allow as much."""
+    return record.passed and record.written is None and bool(record.differing_pixels)
 
 
 def worst_departure(record: ComparisonRecord) -> float:
@@ -50,6 +55,7 @@ class Overview:
         outcomes: how many failed, passed with a warning, and passed.
         failed_verdicts: how many of each verdict failed.
         allowed: how many of each verdict passed without having become a baseline.
+        unsettled: how many passed although some pixels are not equal.
         skipped: how many have a rule that was left out because its model is not on this machine.
         models: the backend and device of each model that was at work, in words.
         marked: the numbers of those that have a fingerprint.
@@ -60,6 +66,7 @@ class Overview:
         self.outcomes: Counter[Outcome] = Counter()
         self.failed_verdicts: Counter[VerdictName] = Counter()
         self.allowed: Counter[VerdictName] = Counter()
+        self.unsettled = 0
         self.skipped = 0
         self.models: set[str] = set()
         self.marked = array("I")
@@ -77,13 +84,15 @@ class Overview:
             self.failed_verdicts[record.verdict] += 1
         elif record.written is None:
             self.allowed[record.verdict] += 1
+        self.unsettled += is_unsettled(record)
         if any(is_skipped(score) for score in record.scores):
             self.skipped += 1
         for facts in (score.details for score in record.scores if "backend" in score.details):
             self.models.add(f"{facts['backend']}, {facts.get('device')}")
         if record.fingerprint is not None:
             self.marked.append(len(self._places))
-        places = {"failed": GRAVITY[record.verdict], "warned": _WARNED, "passed": _PASSED}
+        passed = _UNSETTLED if is_unsettled(record) else _PASSED
+        places = {"failed": GRAVITY[record.verdict], "warned": _WARNED, "passed": passed}
         self._places.append(places[outcome])
         self._departures.append(worst_departure(record) if outcome == "failed" else 0.0)
 
@@ -100,8 +109,16 @@ class Overview:
         return self._at(_WARNED)
 
     def order(self) -> array[int]:
-        """Return the numbers of all comparisons: those that failed, the worst first, those with a warning, the rest."""
-        return self.failures() + self._at(_WARNED) + self._at(_PASSED)
+        """Return the numbers of all comparisons.
+
+        First those that failed, the worst first; then those with a warning, those whose pixels are not all equal, and
+        the rest.
+        """
+        return self.failures() + self._at(_WARNED) + self._at(_UNSETTLED) + self._at(_PASSED)
+
+    def passed_unsettled(self) -> array[int]:
+        """Return the numbers of those that passed without a warning although some pixels are not equal."""
+        return self._at(_UNSETTLED)
 
     def _at(self, wanted: int) -> array[int]:
         return array("I", (number for number, place in enumerate(self._places) if place == wanted))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff.report.data import Row
 from pytest_imgdiff.report.figures import thumb
 from pytest_imgdiff.report.overview import outcome_of, worst_departure
-from pytest_imgdiff.report.scores import differing_pixels
+from pytest_imgdiff.report.scores import differing_pixels, differing_share
 from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.report.words import verdict_line
 
@@ -43,7 +43,7 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         test=visible(record.test or ""),
         fails=[visible(score.metric) for score in record.scores if not score.passed],
         pixels=None if counting is None else differing_pixels(counting),
-        share=None if counting is None else counting.value,
+        share=None if counting is None else differing_share(counting),
         regions=record.region_count,
         departure=round(worst_departure(record), 6),
         change=change,

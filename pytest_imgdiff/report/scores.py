@@ -56,7 +56,7 @@ def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
     checks = []
     pixels = differing_pixels(score)
     if score.max_pixels is not None and pixels is not None:
-        checks.append(_count_check(pixels, score.max_pixels))
+        checks.append(_count_check(score, pixels, score.max_pixels))
     if score.limit is not None and score.value is not None:
         checks.append(_value_check(score, score.value, score.limit))
     return checks
@@ -69,11 +69,10 @@ def phrase(score: ScoreRecord) -> str:
     if score.value is None:
         return f"not measured ({visible(score.reason or 'no reason was given')})"
     parts = [str(check) for check in limit_checks(score)]
-    pixels = differing_pixels(score)
-    if pixels is not None and score.max_pixels is None:
-        parts.insert(0, f"{thousands(pixels)} px")
+    if score.max_pixels is None:
+        parts = [*_counted(score), *parts]
     if score.limit is None:
-        parts.append(value_text(score, score.value))
+        parts.append(_value_words(score))
     if score.warned and score.warn is not None:
         side = "above" if score.direction == "distance" else "below"
         parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
@@ -89,9 +88,40 @@ def measured(score: ScoreRecord) -> str:
     """Return what was measured, without its limits: ``1 284 px, 0.8 %``."""
     if score.value is None:
         return phrase(score)
+    return ", ".join([*_counted(score), _value_words(score)])
+
+
+def differing_share(score: ScoreRecord) -> float | None:
+    """Return which share of the compared pixels the metric counted as different, 0..1, where it counts them."""
     pixels = differing_pixels(score)
-    value = value_text(score, score.value)
-    return value if pixels is None else f"{thousands(pixels)} px, {value}"
+    if pixels is None or score.value is None:
+        return None
+    compared = score.details.get("compared_pixels")
+    if isinstance(compared, int) and compared:
+        return pixels / compared
+    return score.value if score.direction == "distance" else 1 - score.value
+
+
+def _counts_equal(score: ScoreRecord) -> bool:
+    """Whether the value is the share of equal pixels, while the count is of those that differ."""
+    return score.direction == "similarity" and _in_percent(score)
+
+
+def _differing_share(score: ScoreRecord) -> str:
+    return percent(differing_share(score) or 0.0, unlike=(0.0, 1.0))
+
+
+def _counted(score: ScoreRecord) -> list[str]:
+    """Return the count of differing pixels in words; with their share where the value is that of the equal ones."""
+    pixels = differing_pixels(score)
+    if pixels is None:
+        return []
+    return [f"{thousands(pixels)} px" + (f" differ ({_differing_share(score)})" if _counts_equal(score) else "")]
+
+
+def _value_words(score: ScoreRecord) -> str:
+    words = value_text(score, score.value or 0.0)
+    return f"{words} equal" if _counts_equal(score) else words
 
 
 def sentence(score: ScoreRecord) -> str:
@@ -136,12 +166,12 @@ def departure(score: ScoreRecord) -> float:
     return beyond / (beyond + abs(score.limit or 0.0)) if beyond else 0.0
 
 
-def _count_check(pixels: int, most: int) -> LimitCheck:
+def _count_check(score: ScoreRecord, pixels: int, most: int) -> LimitCheck:
     held = pixels <= most
     beyond = f"{thousands(abs(pixels - most))} px"
     return LimitCheck(
         held=held,
-        value=f"{thousands(pixels)} px",
+        value=", ".join(_counted(score)),
         sign="<=" if held else ">",
         limit=f"{thousands(most)} px",
         margin=_margin(beyond, equal=pixels == most, held=held, lacking="over"),
@@ -161,7 +191,7 @@ def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
     key = "max" if distance else "min"
     return LimitCheck(
         held=held,
-        value=value_text(score, value),
+        value=_value_words(score),
         sign=signs[0] if held else signs[1],
         limit=value_text(score, limit),
         margin=_margin(beyond, equal=value == limit, held=held, lacking="over" if distance else "short"),

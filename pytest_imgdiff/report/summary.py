@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
-from pytest_imgdiff.report.order import failures, warned
+from pytest_imgdiff.report.order import failures, unsettled, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, verdict_line
 
@@ -33,9 +33,10 @@ MARKUP = re.compile(r"""[!"#$&'*+:<>?@\[\\\]^_`{|}~]|(?<=www)\.""", re.IGNORECAS
 
 
 def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
-    """Return the run as GitHub-flavoured Markdown: counts, what is missing, failures, the worst first, and warnings.
+    """Return the run as GitHub-flavoured Markdown.
 
-    It is at most `LARGEST` bytes long; what finds no room is counted.
+    It has counts, what is missing, the failures, the worst first, the warnings, and what passed although some pixels
+    are not equal. It is at most `LARGEST` bytes long; what finds no room is counted.
 
     Args:
         run: what to tell.
@@ -49,7 +50,11 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
-    for what, chosen in (("failed", failures(run.comparisons)), ("passed with a warning", warned(run.comparisons))):
+    for what, chosen in (
+        ("failed", failures(run.comparisons)),
+        ("passed with a warning", warned(run.comparisons)),
+        ("passed, not equal", unsettled(run.comparisons)),
+    ):
         if chosen:
             room = LARGEST - len("\n\n".join(blocks).encode()) - _CLOSING
             blocks += _table(chosen, _columns(what, run, chosen, pictures), room)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, get_args
 
 from pytest_imgdiff.names import IDENTICAL
 from pytest_imgdiff.record import VerdictName
-from pytest_imgdiff.report.scores import limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.overview import is_unsettled
+from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, sentence
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 
@@ -79,7 +80,9 @@ def verdict_line(record: ComparisonRecord) -> str:
     """Return one line: ``fails ssim: 0.98 < 0.99; passes orb 0.9 >= 0.8; 1 region, 240x64 at 16,80``."""
     parts = [_verdict_words(record)]
     if record.passed:
+        parts += _below_limits(record)
         parts += _made_comparable(record)
+        parts += map(visible, [*record.warnings, *record.notes])
     if record.written is not None:
         parts.append(f"baseline written: {visible(record.written)}")
     return "; ".join(parts)
@@ -164,6 +167,13 @@ def _verdict_words(record: ComparisonRecord) -> str:
     return "; ".join(parts) or record.verdict
 
 
+def _below_limits(record: ComparisonRecord) -> Iterator[str]:
+    """Yield how many pixels differ although every rule holds, unless a rule has counted just these."""
+    counts = {differing_pixels(score) for score in record.scores}
+    if is_unsettled(record) and record.differing_pixels not in counts:
+        yield f"{thousands(record.differing_pixels or 0)} px differ below the limits"
+
+
 def _made_comparable(record: ComparisonRecord) -> Iterator[str]:
     """Yield what was done so that two images of unlike shape could pass at all."""
     size = size_choice(record)
@@ -208,6 +218,8 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     size = size_choice(record)
     if size is not None:
         yield "size", size
+    for warning in record.warnings:
+        yield "warning", visible(warning)
     for note in record.notes:
         yield "note", visible(note)
 
@@ -269,6 +281,7 @@ def _failed_verdicts(overview: Overview) -> str:
 def _passed_part(overview: Overview, passed: int) -> str:
     warnings = overview.outcomes["warned"]
     parts = [f"{thousands(warnings)} with a warning"] if warnings else []
+    parts += [f"{thousands(overview.unsettled)} differ below the limits"] if overview.unsettled else []
     # A reader of a green line must know where nothing was compared.
     nothing: tuple[VerdictName, ...] = ("missing", "unmatched")
     allowed = [f"{thousands(overview.allowed[name])} {name}" for name in nothing if overview.allowed[name]]
