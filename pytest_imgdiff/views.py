@@ -7,6 +7,7 @@ Functions of one `Image` are meant for `Image.derived`, which computes them at m
 from __future__ import annotations
 
 import _thread
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -43,6 +44,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 _WORDS = {np.dtype(np.uint8): np.uint32, np.dtype(np.uint16): np.uint64}
 _WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
+_COLOUR = ImageInfo("colour", "array", 3, 3, "RGBA")
 _DEPTHS = tuple(np.dtype(depth) for depth in (np.uint8, np.uint16, np.float32, np.float64))
 
 
@@ -111,18 +113,14 @@ def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
     return mine, returned[0]
 
 
-def opposite_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
-    """Yield the pairs of opaque colours that differ most: each corner of the colour cube and the opposite one.
-
-    A difference that grows with that of each channel is largest for one of them.
-    """
-    info = ImageInfo("colour", "array", 3, 3, "RGB")
-    for first in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):
-        one, other = (
-            np.full((3, 3, 4), [*colour, 1], depth) * np.asarray(full_value(depth), depth)
-            for colour in (first, [1 - channel for channel in first])
-        )
-        yield Image(_read_only(one), info, opaque=True), Image(_read_only(other), info, opaque=True)
+def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
+    """Yield all pairs of corners of the RGB cube, as plain opaque pictures: some pair of them differs most."""
+    full = full_value(depth)
+    corners = [
+        Image(_read_only(np.full((3, 3, 4), (red, green, blue, full), depth)), _COLOUR, opaque=True)
+        for red, green, blue in itertools.product((0, full), repeat=3)
+    ]
+    yield from itertools.combinations(corners, 2)
 
 
 def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:

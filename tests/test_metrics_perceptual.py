@@ -437,3 +437,15 @@ def test_what_is_known_of_rows_is_so_whichever_others_are_asked_about(seed, rows
     alone = smoothed_inside(*rasters, inside)
     assert (smoothed_inside(*rasters, inside, known) == alone).all()
     assert not alone[~known.may_be_smoothed(inside)].any()
+
+
+@pytest.mark.parametrize("difference", ["yiq", "oklab"])
+@given(seed=st.integers(0, 999))
+@settings(max_examples=20, deadline=None)
+def test_no_colours_differ_more_than_the_corners_of_the_cube(difference, seed):
+    random = np.random.default_rng(seed)
+    pair = [random.choice([0, 0, 128, 255, 255, seed % 256], (40, 40, 3)).astype(np.uint8) for _ in range(2)]
+    for threshold in (0.9, 0.95, 0.97, 1):
+        metric = Perceptual(threshold=threshold, difference=difference, antialiasing="count")
+        if metric.measure(*map(image_of, pair), None).value:
+            assert metric.worst(np.uint8) == 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.perceived import AntiAliasing, ColourDifference, find_differences_in_rows
-from pytest_imgdiff.views import compared_pixels, opposite_colours
+from pytest_imgdiff.views import compared_pixels, most_different_colours
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -81,4 +81,4 @@ class Perceptual:
 
 @functools.lru_cache
 def _worst(metric: Perceptual, depth: np.dtype[Any]) -> float:
-    return max(metric.measure(*pair, None).value for pair in opposite_colours(depth))
+    return max(metric.measure(*pair, None).value for pair in most_different_colours(depth))

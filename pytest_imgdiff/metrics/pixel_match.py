@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, opposite_colours, strips
+from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, most_different_colours, strips
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -45,7 +45,7 @@ class PixelMatch:
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
-        return min(self.measure(*pair, None).value for pair in opposite_colours(depth))
+        return min(self.measure(*pair, None).value for pair in most_different_colours(depth))
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of the compared pixels that are equal within the tolerance.
