@@ -97,9 +97,9 @@ def at_their_ends():
 @pytest.mark.parametrize("metric", list(at_their_ends()), ids=repr)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_no_value_is_worse_than_the_worst_and_a_metric_that_sees_nothing_says_so(metric, depth):
-    board = np.indices((120, 120)).sum(axis=0, keepdims=True).transpose(1, 2, 0) % 2 * np.full(3, 255, np.uint8)
-    noise, photo = np.random.default_rng(1).integers(0, 256, (120, 120, 3)), photograph("astronaut", 120, 120)
-    flat = np.zeros((120, 120, 3))
+    board = np.indices((200, 200)).sum(axis=0, keepdims=True).transpose(1, 2, 0) % 2 * np.full(3, 255, np.uint8)
+    noise, photo = np.random.default_rng(1).integers(0, 256, (200, 200, 3)), photograph("astronaut", 200, 200)
+    flat = np.zeros((200, 200, 3))
     pictures = [picture.astype(np.uint8) for picture in (board, noise, photo, flat)]
     results = [measured(metric, *(at_depth(side, depth) for side in (one, 255 - one))) for one in pictures]
     values = [result.value for result in results if not isinstance(result, str)]
