@@ -17,6 +17,7 @@ from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.text import shortened, visible
+from pytest_imgdiff.report.words import replaced_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,8 @@ class Carried:
             ``already accepted`` (it was this picture before), ``refused`` (what was looked at is not what is there, or
             the paths are not to be followed), ``not written`` (the disk refused), ``rejected``, or ``left`` (no
             decision, at most a comment).
-        words: the baseline's path, or what is wrong and what to do.
+        words: the baseline's path, and how many frames or pages are replaced where these are several; or what is wrong
+            and what to do.
     """
 
     decision: Decision
@@ -143,7 +145,13 @@ class _Grounds:
             _check_baseline(present, accepts)
         except _RefusedError as error:
             return Carried(decision, "refused", str(error))
-        return Carried(decision, "would be accepted", accepts.baseline)
+        return Carried(decision, "would be accepted", f"{accepts.baseline}{self._scope(decision)}")
+
+    def _scope(self, decision: Decision) -> str:
+        """Return what is replaced beside the frame that the report shows first; nothing for a file of one frame."""
+        record = self.records.get(_identity(decision))
+        words = None if record is None else replaced_frames(record)
+        return "" if words is None else f" ({words})"
 
     def written(self, decision: Decision) -> Carried:
         """Verify once more, as the disk may have changed meanwhile, and write."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import chain, starmap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 FORM = "2"
 """Begins every text; appearances that were measured in another way are never compared."""
 GRIDS = (16, 8, 8, 8)
 """Cells across and down in luma, blue chroma, red chroma and opacity."""
 ROUNDING = 1e-6
+BETWEEN_FRAMES = "|"
+"""Between the appearances of several frames."""
 MOST = 7
 """A cell holds -7..7."""
 
@@ -23,6 +25,9 @@ _PATCH = re.compile(
     re.ASCII,
 )
 _REST = re.compile(r"\+(?P<count>\d{1,9})/(?P<area>\d{1,12})", re.ASCII)
+
+
+_T = TypeVar("_T", "Patch", "Appearance")
 
 
 class Tolerance(NamedTuple):
@@ -176,6 +181,41 @@ class Appearance:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The differences of all frames or pages of a pair, each as often as once; of one frame, its own.
+
+    Attributes:
+        parts: at least one; no two of them are alike.
+    """
+
+    parts: tuple[Appearance, ...]
+
+    def __str__(self) -> str:
+        return BETWEEN_FRAMES.join(map(str, self.parts))
+
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        """Those of all parts."""
+        return tuple(patch for part in self.parts for patch in part.patches)
+
+    @property
+    def shape(self) -> tuple[tuple[int, int], ...]:
+        """How many patches each part has, and how many more regions: what is alike has one shape."""
+        return tuple(sorted((len(part.patches), part.rest_count) for part in self.parts))
+
+    def is_like(self, other: Changes) -> bool:
+        """Whether both could be the same changes: each of one has its like in the other, and nothing is over."""
+        return self.shape == other.shape and _can_be_paired(self.parts, other.parts)
+
+
+def changes_of(text: str) -> Changes | None:
+    """Return the changes that `str` made this text of; None for any other text."""
+    parts = [appearance_of(part) for part in text.split(BETWEEN_FRAMES)]
+    known = tuple(part for part in parts if part is not None)
+    return Changes(known) if len(known) == len(parts) else None
+
+
 def appearance_of(text: str) -> Appearance | None:
     """Return the appearance that `str` made this text of; None for any other text."""
     form, *patches, rest = text.split(";") if ";" in text else ("", "")
@@ -200,11 +240,11 @@ def _patch(match: re.Match[str]) -> Patch:
     )
 
 
-def _can_be_paired(one: tuple[Patch, ...], other: tuple[Patch, ...]) -> bool:
-    """Whether each patch of the one can have a like one of the other for its own (H. W. Kuhn, 1955)."""
+def _can_be_paired(one: tuple[_T, ...], other: tuple[_T, ...]) -> bool:
+    """Whether each item of the one can have a like one of the other for its own (H. W. Kuhn, 1955)."""
     likes = []
     for mine in one:
-        found = [place for place, patch in enumerate(other) if mine.is_like(patch)]
+        found = [place for place, theirs in enumerate(other) if mine.is_like(theirs)]
         if not found:  # nearly always, and soon
             return False
         likes.append(found)

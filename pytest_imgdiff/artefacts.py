@@ -42,10 +42,16 @@ _log = logging.getLogger(__name__)
 _SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "AVIF": "avif"}
 
 
-def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
+def write_artefacts(comparison: Comparison, report: Path, *, of_frame: bool = False) -> dict[str, str]:
     """Write every picture that this comparison has, below ``report / "pictures"``.
 
     The two images go by their content, so that one which many comparisons share is stored once.
+
+    Args:
+        comparison: of one frame or page.
+        report: the report's folder.
+        of_frame: it is one of several frames of a pair. All of its pictures go by their content: a pair with
+            alternatives is judged several times, and the frames of one must not overwrite those of another.
 
     Returns:
         The name of each picture and its path relative to ``report``, with forward slashes; the names are those of
@@ -62,7 +68,9 @@ def write_artefacts(comparison: Comparison, report: Path) -> dict[str, str]:
     stem = f"{FOLDER}/{safe_name(comparison.name)}"
     for name, (extension, encode) in _drawn(comparison).items():
         data = encode()
-        if data is not None:
+        if data is not None and of_frame:
+            paths[name] = keep(report, extension, data, hashlib.sha256(data).hexdigest())
+        elif data is not None:
             paths[name] = f"{stem}{PARTING}{name}.{extension}"
             _written(report / paths[name], data)
     return paths

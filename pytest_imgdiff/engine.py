@@ -5,22 +5,30 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff import images
 from pytest_imgdiff.config import check_policy
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
 from pytest_imgdiff.judging import judge, judge_equal
-from pytest_imgdiff.model import Comparison, Policy, Verdict
+from pytest_imgdiff.model import Comparison, Frame, Policy, Verdict
+from pytest_imgdiff.record import MOST_REGIONS
 from pytest_imgdiff.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.image import Image, ImageInfo
+
+    KeepFrame = Callable[[Comparison], tuple[Mapping[str, str], str | None]]
 
 _DEFAULT = Policy()
+LEAST_DURATION = 1.0
+"""Milliseconds by which two durations differ: formats round them."""
+MOST_DURATIONS = 3
+"""So many frames are named of those whose durations differ."""
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 
@@ -33,6 +41,7 @@ def compare(
     registry: Registry | None = None,
     root: Path | None = None,
     at_once: bool = True,
+    keep_frame: KeepFrame | None = None,
 ) -> Comparison:
     """Compare two pictures and judge them.
 
@@ -46,6 +55,8 @@ def compare(
         root: the folder that the comparison calls absolute paths relative to; as they were given where omitted.
         at_once: decode both sides at once, on a thread each. Whoever compares several pairs at once has no core to
             spare for that.
+        keep_frame: of several frames it is called with each that fails or passes with a warning while its pixels are in
+            memory, and returns what is kept of it: `Frame.pictures` and `Frame.fingerprint`.
 
     Returns:
         The comparison. A picture that cannot be read, or a metric without a value for this pair, gives the
@@ -66,7 +77,7 @@ def compare(
         check_policy(policy, registry)
         registry.followed = policy
     reading = _Reading(policy, registry, root, at_once=at_once)
-    comparison = _compared(name, expected, actual, reading)
+    comparison = _compared(name, expected, actual, reading, keep_frame)
     return replace(comparison, seconds=time.perf_counter() - started)
 
 
@@ -76,27 +87,33 @@ def _installed() -> Registry:
     return Registry()
 
 
-def _compared(name: str, expected: object | None, actual: object | None, reading: _Reading) -> Comparison:
+def _compared(
+    name: str, expected: object | None, actual: object | None, reading: _Reading, keep: KeepFrame | None
+) -> Comparison:
     sources = [reading.read(side) for side in (expected, actual)]
     first, second = sources
     if first is not None and second is not None and first.data is not None and first.data == second.data:
         return _equal_bytes(name, first, second.label, reading)
-    frames = reading.decode(sources)
-    if reading.problems:
-        return _broken(name, reading.policy, frames, reading.problems)
-    if expected is None or actual is None:
-        return _one_sided(name, reading.policy, frames)
-    return _worst_frame(name, reading.policy, frames, reading.registry)
+    found = reading.decode(sources)
+    if expected is None or actual is None or reading.problems:
+        return _one_sided(name, found, reading)
+    return _frame_by_frame(name, found, reading, keep)
 
 
 def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _Reading) -> Comparison:
     """Settle a pair of equal files without their pixels, but not unread: two broken files are never equal."""
-    found = reading.check(source)
-    if reading.problems:
+    count = 0
+    shown: Comparison | None = None
+    for image in reading.each(reading.check(source)):
+        other = image.named(replace(image.info, label=other_label, notes=()))
+        judged = judge_equal(name, image, other, reading.policy, reading.registry)
+        count += 1
+        if shown is None or _badness(judged) > _badness(shown):
+            shown = judged
+    if reading.problems or shown is None:
+        found = () if shown is None or shown.expected is None else (shown.expected,)
         return _broken(name, reading.policy, [found], [*reading.problems, *_same(reading.problems, other_label)])
-    others = [image.named(replace(image.info, label=other_label, notes=())) for image in found]
-    judged = [judge_equal(name, *pair, reading.policy, reading.registry) for pair in zip(found, others, strict=True)]
-    return _worst(judged, reading.policy)
+    return replace(shown, frame_count=count)
 
 
 def _same(problems: Iterable[BrokenImageError], label: str) -> list[BrokenImageError]:
@@ -123,14 +140,21 @@ class _Reading:
             self.problems.append(error)
             return None
 
-    def check(self, source: images.Source) -> tuple[Image, ...]:
+    def check(self, source: images.Source) -> images.Images:
         try:
             return images.check(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels)
         except BrokenImageError as error:
             self.problems.append(error)
             return ()
 
-    def decode(self, sources: Sequence[images.Source | None]) -> list[tuple[Image, ...]]:
+    def each(self, found: images.Images) -> Iterator[Image]:
+        """Yield the images, up to the first that turns out to be damaged when its turn comes."""
+        try:
+            yield from found
+        except BrokenImageError as error:
+            self.problems.append(error)
+
+    def decode(self, sources: Sequence[images.Source | None]) -> list[images.Images]:
         expected, actual = sources
         policy = self.policy
         decoded = images.decode_pair(
@@ -155,8 +179,17 @@ def _broken(
     )
 
 
-def _one_sided(name: str, policy: Policy, frames: Sequence[Sequence[Image]]) -> Comparison:
-    expected, actual = (side[0] if side else None for side in frames)
+def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> Comparison:
+    policy = reading.policy
+    shown: list[Image | None] = []
+    for side in found:
+        first: Image | None = None
+        for image in reading.each(side):  # all of them: a damaged frame is damage
+            first = first or image
+        shown.append(first)
+    expected, actual = shown
+    if reading.problems:
+        return _broken(name, policy, [[image] if image else [] for image in shown], reading.problems)
     missing = expected is None
     return Comparison(
         name=name,
@@ -169,33 +202,128 @@ def _one_sided(name: str, policy: Policy, frames: Sequence[Sequence[Image]]) -> 
     )
 
 
-def _worst_frame(name: str, policy: Policy, frames: Sequence[Sequence[Image]], registry: Registry) -> Comparison:
-    """Judge frame by frame; the worst one, and of equals the first, stands for the pair."""
-    expected, actual = frames
-    if len(expected) != len(actual):
-        reason = f"the numbers of frames differ: expected {len(expected)}, actual {len(actual)}"
-        return Comparison(
-            name, Verdict.DIFFERENT, passed=False, policy=policy, reason=reason, expected=expected[0], actual=actual[0]
-        )
-    judged = (judge(name, one, other, policy, registry) for one, other in zip(expected, actual, strict=True))
-    return _worst(judged, policy)
+def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading, keep: KeepFrame | None) -> Comparison:
+    """Judge frame by frame; the worst one, and of equals the first, stands for the pair.
+
+    One frame of either side stands in memory at a time, beside the worst one.
+    """
+    several = _Several((len(found[0]), len(found[1])), keep)
+    shown: list[list[Image]] = [[], []]
+    for pair in zip_longest(*(reading.each(side) for side in found)):
+        for side, image in zip(shown, pair, strict=True):
+            if not side and image is not None:
+                side.append(image)
+        expected, actual = pair
+        # Beyond the end of one side, or beyond damage, frames are read, as they may be damaged, and not judged.
+        if expected is not None and actual is not None and not reading.problems:
+            several.add(judge(name, expected, actual, reading.policy, reading.registry))
+    if reading.problems:
+        return _broken(name, reading.policy, shown, reading.problems)
+    return several.judged()
 
 
-def _worst(judged: Iterable[Comparison], policy: Policy) -> Comparison:
-    worst: Comparison | None = None
-    failing = count = 0
-    for comparison in judged:  # one at a time: a long animation's masks need not stand in memory together
-        count += 1
-        failing += not comparison.passed
-        if worst is None or _badness(comparison) > _badness(worst):
-            worst = comparison
-    if worst is None:
-        raise AssertionError(policy)
-    if count == 1:
-        return worst
-    shown = 0 if worst.expected is None else worst.expected.info.frame
-    note = f"{count} frames compared, {failing} of them fail; shown is frame {shown}"
-    return replace(worst, notes=(*worst.notes, note))
+class _Several:
+    """Puts together what became of the frames of one pair.
+
+    Args:
+        counts: how many frames of expected and actual are read.
+        keep: as in `compare`.
+    """
+
+    def __init__(self, counts: tuple[int, int], keep: KeepFrame | None) -> None:
+        self._counts = counts
+        self._keep = keep
+        self._count = 0
+        self._worst: Comparison | None = None
+        self._frames: list[Frame] = []
+        self._warnings: dict[str, None] = {}
+        self._notes: dict[str, None] = {}
+        self._differing = 0
+        self._durations: list[str] = []
+        self._loops: str | None = None
+
+    def add(self, judged: Comparison) -> None:
+        """Take the next frame."""
+        self._count += 1
+        if self._worst is None or _badness(judged) > _badness(self._worst):
+            self._worst = judged
+        expected, actual = judged.expected, judged.actual
+        if expected is None or actual is None:
+            raise AssertionError(judged)
+        self._hold_timing(expected.info, actual.info)
+        self._warnings |= dict.fromkeys(judged.warnings)
+        self._notes |= dict.fromkeys(judged.notes)
+        self._differing += judged.differing_pixels or 0
+        if max(self._counts) > 1 and (not judged.passed or any(score.warned for score in judged.scores)):
+            pictures, mark = ({}, None) if self._keep is None else self._keep(judged)
+            self._frames.append(_frame_of(judged, expected.info, actual.info, pictures, mark))
+
+    def _hold_timing(self, expected: ImageInfo, actual: ImageInfo) -> None:
+        both = expected.duration, actual.duration
+        if both[0] is not None and both[1] is not None and abs(both[0] - both[1]) >= LEAST_DURATION:
+            self._durations.append(f"frame {expected.frame}: {both[0]:g} ms, {both[1]:g} ms")
+        if expected.loops is not None and actual.loops is not None and expected.loops != actual.loops:
+            self._loops = f"expected {_plays(expected.loops)}, actual {_plays(actual.loops)}"
+
+    def judged(self) -> Comparison:
+        """Return the comparison of the pair."""
+        worst = self._worst
+        if worst is None:
+            raise AssertionError(self._counts)
+        reasons = list(self._differences(*self._counts))
+        if max(self._counts) > 1:
+            worst = replace(
+                worst,
+                warnings=tuple(self._warnings),
+                notes=tuple(self._notes),
+                differing_pixels=self._differing if worst.compared else None,
+                frame_count=self._count,
+                frames=tuple(self._frames),
+            )
+        if not reasons:
+            return worst
+        if worst.verdict not in (Verdict.MATCH, Verdict.DIFFERENT):
+            return replace(worst, notes=(*worst.notes, *reasons))
+        return replace(worst, verdict=Verdict.DIFFERENT, passed=False, equal=None, reason="; ".join(reasons))
+
+    def _differences(self, expected: int, actual: int) -> Iterator[str]:
+        """Yield in what the two differ beside the pixels of their frames."""
+        if expected != actual:
+            yield f"the numbers of frames differ: expected {expected}, actual {actual}"
+        if self._count == 1:  # one frame was chosen, and a picture has no time
+            return
+        if self._durations:
+            listed = "; ".join(self._durations[:MOST_DURATIONS])
+            more = len(self._durations) - MOST_DURATIONS
+            yield f"the durations of frames differ: {listed}" + (f"; and of {more} more" if more > 0 else "")
+        if self._loops is not None:
+            yield f"the animations are played differently often: {self._loops}"
+
+
+def _plays(count: int) -> str:
+    return {0: "for ever", 1: "once"}.get(count, f"{count} times")
+
+
+def _frame_of(
+    judged: Comparison, expected: ImageInfo, actual: ImageInfo, pictures: Mapping[str, str], mark: str | None
+) -> Frame:
+    return Frame(
+        index=expected.frame,
+        verdict=judged.verdict,
+        passed=judged.passed,
+        expected=expected,
+        actual=actual,
+        reason=judged.reason,
+        compared=None if judged.compared is None else judged.compared[0].size,
+        scores=judged.scores,
+        mask_metric=judged.mask_metric,
+        regions=judged.regions[:MOST_REGIONS],
+        region_count=len(judged.regions),
+        ignored=judged.ignored,
+        differing_pixels=judged.differing_pixels,
+        pictures=pictures,
+        fingerprint=mark,
+    )
 
 
 def _badness(comparison: Comparison) -> tuple[bool, int, bool]:

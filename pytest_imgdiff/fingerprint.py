@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from pytest_imgdiff.appearance import GRIDS, MOST, Appearance, Patch
+from pytest_imgdiff.appearance import GRIDS, MOST, Appearance, Changes, Patch, appearance_of
 from pytest_imgdiff.views import LUMA, are_opaque, full_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_PATCHES = 6
 """How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
+MOST_CHANGES = 50
+"""So many different changes of one pair's frames are told apart; each takes half a kilobyte and more."""
 MOST_PIXELS = 1 << 14
 """Of a larger region only every second, third, ... pixel of every such row is looked at."""
 NEAR = np.ones((5, 5), np.uint8)
@@ -77,6 +79,29 @@ def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Re
     patches = tuple(_patch(region, expected, actual, mask) for region in described)
     beside = cv2.countNonZero(mask.view(np.uint8)) - sum(region.area for region in described)
     return str(Appearance(patches, len(regions) - len(described), max(0, beside)))
+
+
+def of_all_frames(marks: Iterable[str | None]) -> str | None:
+    """Return the fingerprint of a pair of several frames or pages.
+
+    What looks alike on several frames counts once: the same change on each page of two documents of different length is
+    one change.
+
+    Args:
+        marks: the fingerprint of each frame that fails; None where a frame has none.
+
+    Returns:
+        What `pytest_imgdiff.appearance.changes_of` reads; None where a frame has no fingerprint or the frames show
+        more than `MOST_CHANGES` changes: then nothing can be told of the whole.
+    """
+    distinct: list[Appearance] = []
+    for mark in marks:
+        appearance = None if mark is None else appearance_of(mark)
+        if appearance is None:
+            return None
+        if not any(known.is_like(appearance) for known in distinct):
+            distinct.append(appearance)
+    return str(Changes(tuple(distinct))) if 0 < len(distinct) <= MOST_CHANGES else None
 
 
 def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:

@@ -183,6 +183,8 @@ class ImageAssertion:
         words = f"there is no baseline {self._workspace.shown(self._workspace.baselines.target(place, actual))} yet"
         if is_storable(actual):
             return words
+        if not actual.info.alone:
+            return f"{words}, and {actual.info.frames} frames of a PIL image cannot be stored as one: give its file"
         return f"{words}, and {actual.dtype} pixels cannot be stored as one: convert the picture to uint8 or uint16"
 
     def _acceptable(self, place: Path, stored: Sequence[Path], comparison: Comparison) -> Path | None:
@@ -214,7 +216,15 @@ class ImageAssertion:
 
     def _compared(self, expected: object | None, actual: object, policy: Policy, title: str) -> Comparison:
         workspace = self._workspace
-        return compare(expected, actual, policy, name=title, registry=workspace.registry, root=workspace.root)
+        return compare(
+            expected,
+            actual,
+            policy,
+            name=title,
+            registry=workspace.registry,
+            root=workspace.root,
+            keep_frame=workspace.keep_frame,
+        )
 
     def _filed(
         self, comparison: Comparison, *, accept: str | None, written: str | None, baseline: Path | None

@@ -60,6 +60,9 @@ class ImageInfo:
         cicp: the PNG ``cICP`` value, or None: the codes of ITU-T H.273 for primaries, transfer function, matrix and
             range, such as ``9/16/0/1``. Never applied.
         byte_size: of the encoded file; None for values that were not encoded.
+        duration: how long this frame of an animation is shown, in milliseconds, as stored; None for pages and stills.
+        loops: how often the animation is played, 0 for ever; None where the file does not say.
+        alone: false where it is one of several frames of a source that are compared together.
         notes: what the reader should know, such as an extension that does not fit the content.
     """
 
@@ -75,6 +78,9 @@ class ImageInfo:
     gamma: float | None = None
     cicp: str | None = None
     byte_size: int | None = None
+    duration: float | None = None
+    loops: int | None = None
+    alone: bool = True
     notes: tuple[str, ...] = ()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.image import Image, ImageInfo
 
     Mask = NDArray[np.bool_]
     """(height, width), true where the thing named by the mask is."""
@@ -292,6 +292,44 @@ class Region:
     kind: Literal["changed", "only expected", "only actual"] = "changed"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One of several frames or pages that were compared, without its pixels.
+
+    Attributes:
+        index: of the frame, from 0.
+        verdict: of the frame.
+        passed: whether that is good enough under the policy.
+        expected, actual: what is known of the frame on either side.
+        reason: one line, for every verdict but ``match`` and ``different``.
+        compared: width and height in which the two were compared; None where they were not.
+        scores: one for each rule, in the policy's order.
+        mask_metric: the metric whose heat became the difference mask.
+        regions: the largest ones, largest first.
+        region_count: how many regions there are.
+        ignored: share of the frame that was not looked at, 0..1.
+        differing_pixels: as in `Comparison`.
+        pictures: the pictures of this frame that were kept, by name, and the path of each below the report's folder.
+        fingerprint: what the difference looks like, as `pytest_imgdiff.fingerprint` makes it.
+    """
+
+    index: int
+    verdict: Verdict
+    passed: bool
+    expected: ImageInfo
+    actual: ImageInfo
+    reason: str | None = None
+    compared: tuple[int, int] | None = None
+    scores: tuple[Score, ...] = ()
+    mask_metric: str | None = None
+    regions: tuple[Region, ...] = ()
+    region_count: int = 0
+    ignored: float = 0.0
+    differing_pixels: int | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison:
     """Everything known about one pair.
@@ -300,7 +338,7 @@ class Comparison:
         name: of the pair, unique in its run.
         verdict: what became of it.
         passed: whether that is good enough under its policy.
-        reason: one line, for every verdict but ``match`` and ``different``.
+        reason: one line, for every verdict but ``match``, and ``different`` where the scores say it.
         equal: ``bytes`` or ``pixels`` where the pair was settled before any metric ran.
         expected, actual: the images as they were read, where they could be.
         compared: the two images as the metrics saw them (size and ignore areas applied).
@@ -316,6 +354,9 @@ class Comparison:
         warnings: what a person should look at although it passed, such as colour profiles that differ.
         notes: what a reader should know besides.
         seconds: what reading and judging took.
+        frame_count: how many frames or pages were compared. Where it is more than one, the above is of the worst of
+            them, but for the notes, warnings and number of differing pixels, which are those of all.
+        frames: those of several frames that fail or pass with a warning, in their order.
     """
 
     name: str
@@ -337,6 +378,8 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    frame_count: int = 1
+    frames: tuple[Frame, ...] = ()
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)

@@ -12,8 +12,8 @@ import msgspec
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Comparison, Score
+    from pytest_imgdiff.image import Image, ImageInfo
+    from pytest_imgdiff.model import Comparison, Frame, Region, Score
 
 VERSION = 1
 
@@ -35,6 +35,8 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     gamma: float | None = None
     cicp: str | None = None
     byte_size: int | None = None
+    duration: float | None = None
+    loops: int | None = None
 
 
 class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -66,6 +68,41 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     kind: Literal["changed", "only expected", "only actual"]
 
 
+VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
+
+
+class FrameSideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One frame of one of the two images; the fields are those of `pytest_imgdiff.image.ImageInfo`."""
+
+    width: int
+    height: int
+    mode: str
+    orientation: int = 1
+    icc: str | None = None
+    duration: float | None = None
+
+
+class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One frame or page of several; what is not said here is as in the comparison."""
+
+    frame: int
+    """Its index, from 0."""
+    verdict: VerdictName
+    passed: bool
+    reason: str | None
+    expected: FrameSideRecord
+    actual: FrameSideRecord
+    compared_width: int | None
+    compared_height: int | None
+    mask_metric: str | None
+    scores: list[ScoreRecord]
+    regions: list[RegionRecord]
+    region_count: int
+    ignored: float
+    artefacts: dict[str, str] = {}
+    differing_pixels: int | None = None
+
+
 class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What accepting the actual image would write, and over what."""
 
@@ -77,9 +114,6 @@ class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     """SHA-256 of these bytes."""
     replaces: str | None
     """SHA-256 of the baseline that was compared; None where there was none."""
-
-
-VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
 
 
 class ComparisonRecord(
@@ -129,6 +163,11 @@ class ComparisonRecord(
     """How many pixels are not equal in every channel, however little they differ; None where nothing was compared."""
     warnings: list[str] = []
     """What a person should look at although it passed."""
+    frame_count: int = 1
+    """How many frames or pages were compared. The rest of this record describes the worst of them; notes, warnings and
+    the number of differing pixels are those of all."""
+    frames: list[FrameRecord] = []
+    """Of several frames, each that fails or passes with a warning, in their order."""
     version: int = VERSION
 
 
@@ -199,10 +238,7 @@ def record_of(
         compared_height=height,
         mask_metric=comparison.mask_metric,
         scores=[_score(score) for score in comparison.scores],
-        regions=[
-            RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind)
-            for r in comparison.regions[:MOST_REGIONS]
-        ],
+        regions=_regions(comparison.regions),
         region_count=len(comparison.regions),
         ignored=comparison.ignored,
         notes=[printable(note) for note in comparison.notes],
@@ -215,7 +251,41 @@ def record_of(
         fingerprint=fingerprint,
         differing_pixels=comparison.differing_pixels,
         warnings=[printable(warning) for warning in comparison.warnings],
+        frame_count=comparison.frame_count,
+        frames=[_frame(frame) for frame in comparison.frames],
     )
+
+
+def _regions(regions: Sequence[Region]) -> list[RegionRecord]:
+    return [
+        RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind)
+        for r in regions[:MOST_REGIONS]
+    ]
+
+
+def _frame(frame: Frame) -> FrameRecord:
+    width, height = frame.compared or (None, None)
+    return FrameRecord(
+        frame=frame.index,
+        verdict=frame.verdict.value,
+        passed=frame.passed,
+        reason=None if frame.reason is None else printable(frame.reason),
+        expected=_frame_side(frame.expected),
+        actual=_frame_side(frame.actual),
+        compared_width=width,
+        compared_height=height,
+        mask_metric=frame.mask_metric,
+        scores=[_score(score) for score in frame.scores],
+        regions=_regions(frame.regions),
+        region_count=frame.region_count,
+        ignored=frame.ignored,
+        artefacts=dict(frame.pictures),
+        differing_pixels=frame.differing_pixels,
+    )
+
+
+def _frame_side(info: ImageInfo) -> FrameSideRecord:
+    return FrameSideRecord(info.width, info.height, info.mode, info.orientation, info.icc, info.duration)
 
 
 def _side(image: Image | None) -> SideRecord | None:
@@ -236,6 +306,8 @@ def _side(image: Image | None) -> SideRecord | None:
         gamma=info.gamma,
         cicp=info.cicp,
         byte_size=info.byte_size,
+        duration=info.duration,
+        loops=info.loops,
     )
 
 

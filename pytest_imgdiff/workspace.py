@@ -14,7 +14,7 @@ from pytest_imgdiff.baselines import EXTENSIONS
 from pytest_imgdiff.config.assignments import merged_rules
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, ImgdiffError, ReportError
-from pytest_imgdiff.fingerprint import fingerprint
+from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
@@ -155,7 +155,29 @@ class Workspace:
                 registry=self.registry,
                 root=self.root,
                 at_once=not self.allowance.side_by_side,
+                keep_frame=self.keep_frame,
             )
+
+    def keep_frame(self, frame: Comparison) -> tuple[dict[str, str], str | None]:
+        """Write the pictures of one of several frames, where the settings ask for them.
+
+        Returns:
+            The path of each below the report's folder, and the fingerprint of the difference.
+
+        Raises:
+            ReportError: a picture could not be written.
+        """
+        if self.results is None or not self._wants_pictures(frame):
+            return {}, None
+        self.results.begin()
+        try:
+            return write_artefacts(frame, self.results.directory, of_frame=True), _fingerprint(frame)
+        except OSError as error:
+            raise self._cannot_write_pictures(frame, error) from error
+
+    def _cannot_write_pictures(self, comparison: Comparison, error: OSError) -> ReportError:
+        folder = None if self.results is None else self.results.directory
+        return ReportError(f"{folder}: the pictures of {comparison.name} cannot be written: {error.strerror}")
 
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""
@@ -193,8 +215,7 @@ class Workspace:
             try:
                 pictures = self._pictures(comparison, baseline if failed else None, self.results.directory)
             except OSError as error:
-                msg = f"{self.results.directory}: the pictures of {comparison.name} cannot be written: {error.strerror}"
-                raise ReportError(msg) from error
+                raise self._cannot_write_pictures(comparison, error) from error
         return record_of(
             comparison,
             test=test,
@@ -206,10 +227,13 @@ class Workspace:
         )
 
     def _pictures(self, comparison: Comparison, baseline: Path | None, report: Path) -> _Pictures:
-        mark = None
-        if comparison.mask is not None and comparison.compared is not None:
-            mark = fingerprint(*comparison.compared, comparison.mask, comparison.regions)
-        return _Pictures(write_artefacts(comparison, report), self._accepts(comparison, baseline, report), mark)
+        if comparison.frame_count > 1:
+            artefacts = _artefacts_of_worst(comparison)
+            mark = _fingerprint_of_all(comparison)
+        else:
+            artefacts, mark = None, _fingerprint(comparison)
+        artefacts = artefacts or write_artefacts(comparison, report)
+        return _Pictures(artefacts, self._accepts(comparison, baseline, report), mark)
 
     def _accepts(self, comparison: Comparison, baseline: Path | None, report: Path) -> AcceptRecord | None:
         """Return how the actual image can be accepted from the report; None where that takes a run of the tests."""
@@ -257,19 +281,44 @@ class _Pictures:
     fingerprint: str | None = None
 
 
+def _fingerprint(comparison: Comparison) -> str | None:
+    if comparison.mask is None or comparison.compared is None:
+        return None
+    return fingerprint(*comparison.compared, comparison.mask, comparison.regions)
+
+
+def _fingerprint_of_all(comparison: Comparison) -> str | None:
+    """Return the fingerprint of all frames that fail; None where the pair differs in more than they show."""
+    if comparison.reason is not None:
+        return None
+    failed = [frame for frame in comparison.frames if not frame.passed]
+    return of_all_frames(frame.fingerprint for frame in failed or comparison.frames)
+
+
+def _artefacts_of_worst(comparison: Comparison) -> dict[str, str] | None:
+    """Return the pictures that were kept of the frame that stands for the pair."""
+    shown = None if comparison.expected is None else comparison.expected.info.frame
+    return next((dict(frame.pictures) for frame in comparison.frames if frame.index == shown), None)
+
+
 def is_storable(image: Image) -> bool:
-    """Whether a baseline of this image can be stored without loss: floats have no such form."""
-    return image.encoded is not None or image.dtype.kind == "u"
+    """Whether a baseline of this image can be stored without loss: floats and several frames have no such form."""
+    return image.encoded is not None or (image.dtype.kind == "u" and image.info.alone)
 
 
 def stored_form(image: Image) -> bytes:
     """Return the bytes that a baseline of this image is stored as: its own, or a lossless PNG.
 
     Raises:
-        BaselineError: there is no lossless form for its depth.
+        BaselineError: there is no lossless form for its depth, or it is one of several frames of a PIL image.
     """
     if image.encoded is not None:
         return image.encoded
+    if not image.info.alone:
+        raise BaselineError(
+            f"{image.info.label}: its {image.info.frames} frames cannot be stored as one picture; give the file or the "
+            "bytes that the PIL image was opened from"
+        )
     try:
         return images.encode_png(image.pixels)
     except ImgdiffError as error:

@@ -181,8 +181,9 @@ def test_the_current_frame_of_a_pil_image_is_its_copy():
 
 
 def test_of_several_pictures_in_one_jpeg_one_is_compared_and_told():
-    (image,) = decode(read(animated("MPO")), frames="all")
+    (image,) = decode(read(animated("MPO")))
     assert image.info.notes == ("of its 3 pictures the current one is compared",)
+    assert [image.info.frame for image in decode(read(animated("MPO")), frames="all")] == [0, 1, 2]
 
 
 def test_a_pil_image_whose_file_is_closed_says_so():

@@ -130,6 +130,7 @@ def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
             "thumb": "pictures/bar/thumb.jpg",
             "column": -1,
             "acceptable": True,
+            "frames": 1,
         }
     ]
 

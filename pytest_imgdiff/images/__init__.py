@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.images.decoding import check, decode
+    from pytest_imgdiff.images.decoding import Images, check, decode
     from pytest_imgdiff.images.encoding import encode_png
     from pytest_imgdiff.images.equal_files import are_one_picture
     from pytest_imgdiff.images.extent import decoded_size
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.source import Source, SourceKind, read
 
 __all__ = [
+    "Images",
     "Source",
     "SourceKind",
     "are_one_picture",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _FILES = {
+    "Images": "decoding",
     "Source": "source",
     "SourceKind": "source",
     "are_one_picture": "equal_files",

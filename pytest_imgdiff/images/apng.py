@@ -34,6 +34,8 @@ class AnimationFrame:
     y: int
     disposal: int
     blend: int
+    duration: float
+    """How long it is shown, in milliseconds."""
     pieces: list[memoryview] = field(default_factory=list)
 
 
@@ -65,6 +67,12 @@ def list_frames(file: bytes, listed: ChunkList, layout: Layout) -> list[Animatio
     return frames
 
 
+def plays_of(file: bytes, listed: ChunkList) -> int | None:
+    """Return how often the animation is played, 0 for ever; None where the file is not animated."""
+    announced = listed.find(b"acTL")
+    return None if announced is None else int.from_bytes(announced.data(file)[4:8], "big")
+
+
 def patches(
     frames: Sequence[AnimationFrame], layout: Layout, palette: bytes | None, transparency: bytes | None
 ) -> Iterator[Patch]:
@@ -89,9 +97,10 @@ def _sequence_number(file: bytes, chunk: Chunk) -> int:
 def _control(data: bytes, layout: Layout) -> AnimationFrame:
     if len(data) != _CONTROL.size:
         raise UnreadableError(f"its fcTL chunk has {len(data)} bytes where {_CONTROL.size} belong")
-    _, width, height, x, y, _, _, disposal, blend = _CONTROL.unpack(data)
+    _, width, height, x, y, delay, parts, disposal, blend = _CONTROL.unpack(data)
     if not width or not height or x + width > layout.width or y + height > layout.height:
         raise UnreadableError("a frame of its animation lies outside the canvas")
     if disposal >= len(_DISPOSAL) or blend > _OVER:
         raise UnreadableError("a frame of its animation is disposed or blended in a way that PNG has not")
-    return AnimationFrame(width, height, x, y, disposal, blend)
+    # Seconds as a fraction; a denominator of 0 stands for 100.
+    return AnimationFrame(width, height, x, y, disposal, blend, duration=1000 * delay / (parts or 100))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import features
@@ -15,7 +15,7 @@ from pytest_imgdiff.images.pillow_frames import pillow_frames
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _INSIDE = {
     b"meta": 4,
@@ -31,6 +31,7 @@ _INSIDE = {
 }
 """Boxes that hold boxes, and how many bytes of their own fields come first (ISO/IEC 14496-12)."""
 _MOST_BOXES = 10_000
+_MOST_FRAMES = 100_000
 _DEEP = 0x40
 """In the third byte of av1C: more than 8 bits a sample."""
 
@@ -53,7 +54,7 @@ def open_avif(file: bytes) -> Container:
     """
     if not features.check("avif"):
         raise UnreadableError("this Pillow was built without AVIF; install Pillow's wheel from PyPI, or save it as PNG")
-    _check_boxes(file)
+    boxes = _checked_boxes(file)
     try:
         with AvifImageFile(io.BytesIO(file)) as picture:
             (width, height), frames, mode = picture.size, picture.n_frames, picture.mode
@@ -66,10 +67,33 @@ def open_avif(file: bytes) -> Container:
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         return pillow_frames(AvifImageFile, file, (width, height), indices)
 
-    return Container("AVIF", (page,) * frames, decode, cumulative=frames > 1, notes=(note,) if note else ())
+    durations = _durations(boxes)
+    timed = frames > 1 and len(durations) == frames
+    pages = [replace(page, duration=duration) for duration in durations] if timed else [page] * frames
+    return Container("AVIF", pages, decode, cumulative=frames > 1, notes=(note,) if note else ())
 
 
-def _check_boxes(file: bytes) -> None:
+def _durations(boxes: Iterable[_Box]) -> list[float]:
+    """Return how long each frame of the first track is shown, in milliseconds (ISO/IEC 14496-12, 8.4.2 and 8.6.1.2)."""
+    first = {box.type: box.data for box in reversed(list(boxes))}
+    header, table = first.get(b"mdhd", b""), first.get(b"stts", b"")
+    at = 20 if bytes(header[:1]) == b"\x01" else 12
+    scale = int.from_bytes(header[at : at + 4], "big")
+    if not scale:
+        return []
+    durations: list[float] = []
+    for entry in range(8, len(table) - 7, 8):
+        count, units = (
+            int.from_bytes(table[entry : entry + 4], "big"),
+            int.from_bytes(table[entry + 4 : entry + 8], "big"),
+        )
+        if len(durations) + count > _MOST_FRAMES:
+            return []
+        durations += [1000 * units / scale] * count
+    return durations
+
+
+def _checked_boxes(file: bytes) -> list[_Box]:
     boxes = _boxes(memoryview(file), [])
     configurations = [box.data for box in boxes if box.type == b"av1C"]
     if not configurations or any(len(data) < 4 for data in configurations):  # noqa: PLR2004 - its fields
@@ -78,6 +102,7 @@ def _check_boxes(file: bytes) -> None:
         raise UnreadableError("10-bit and 12-bit AVIF are not read, as Pillow narrows them to 8; save it as 16-bit PNG")
     if any(box.type == b"clap" for box in boxes):
         raise UnreadableError("AVIF that is cropped by its container (clap) is not read; save it as PNG")
+    return boxes
 
 
 def _boxes(data: memoryview, found: list[_Box]) -> list[_Box]:

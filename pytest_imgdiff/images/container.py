@@ -27,6 +27,7 @@ class Page:
         orientation: the EXIF orientation to apply, 1 to 8.
         icc: the embedded ICC profile.
         opaque: true where nothing in it can be transparent.
+        duration: how long this frame of an animation is shown, in milliseconds, as stored; None for anything else.
     """
 
     width: int
@@ -35,6 +36,7 @@ class Page:
     orientation: int = 1
     icc: bytes | None = None
     opaque: bool = False
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +53,8 @@ class Container:
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
         cicp: the PNG cICP value, as in `pytest_imgdiff.image.ImageInfo`.
+        loops: how often an animation is played, 0 for ever; None where the file does not say.
+        whole: opens the same file with all of its pictures, where `pages` holds only the one that every viewer shows.
         notes: what the reader should know.
     """
 
@@ -62,6 +66,8 @@ class Container:
     cumulative: bool = False
     gamma: float | None = None
     cicp: str | None = None
+    loops: int | None = None
+    whole: Callable[[], Container] | None = None
     notes: tuple[str, ...] = ()
 
 

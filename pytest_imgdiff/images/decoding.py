@@ -15,12 +15,18 @@ from pytest_imgdiff.images.container import normal
 from pytest_imgdiff.images.orientation import oriented
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
 from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.images.values import at_frame, frames_of_picture, raster_of_channels, raster_of_picture
+from pytest_imgdiff.images.values import (
+    at_frame,
+    frames_of_picture,
+    raster_of_channels,
+    raster_of_picture,
+    timing_of_picture,
+)
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import PIL.Image
     from numpy.typing import NDArray
@@ -46,6 +52,30 @@ _FIRST_TURNED = 5
 _NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
 
 
+class Frames:
+    """Several frames of one source, decoded one after another whenever they are iterated over; none is kept.
+
+    Args:
+        count: how many there are.
+        decoded: starts to decode them. What it yields is one frame at a time; it raises `BrokenImageError` at a frame
+            that is damaged.
+    """
+
+    def __init__(self, count: int, decoded: Callable[[], Iterator[Image]]) -> None:
+        self._count = count
+        self._decoded = decoded
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Image]:
+        return self._decoded()
+
+
+Images = tuple[Image, ...] | Frames
+"""The images of one source: at most one that is decoded, or several frames that are decoded one at a time."""
+
+
 def decode(
     source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> tuple[Image, ...]:
@@ -65,11 +95,14 @@ def decode(
         BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
             lacks the frame.
     """
-    return check_stored(source, open_source(source, frames, max_pixels))
+    return tuple(check_stored(source, open_source(source, frames, max_pixels)))
 
 
-def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
-    """Do what `decode` does, but for rows that are stored: `check_stored` has to look at them before anybody takes any.
+def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> Images:
+    """Do what `decode` does, but for what is checked later.
+
+    Rows that are stored have to go through `check_stored` before anybody takes any. Several frames are decoded, and
+    found to be damaged, one by one as they are iterated over.
 
     Raises:
         BrokenImageError: as `decode` raises it.
@@ -77,13 +110,13 @@ def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> tuple[I
     return _decoded(source, frames, max_pixels, _from_file)
 
 
-def check_stored(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
+def check_stored(source: Source, images: Images) -> Images:
     """Refuse images of this source whose rows are missing or damaged; others are returned.
 
     Raises:
         BrokenImageError: they are.
     """
-    if all(image.stored is None or image.stored.sound for image in images):
+    if isinstance(images, Frames) or all(image.stored is None or image.stored.sound for image in images):
         return images
     return _decoded(source, "all", DEFAULT_MAX_PIXELS, lambda *_: _checked(images))
 
@@ -95,10 +128,11 @@ def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:
     return images
 
 
-def check(source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Image, ...]:
+def check(source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS) -> Images:
     """Return what `decode` does, and refuse what it refuses, with pixels that are decoded when they are asked for.
 
     Of a PNG every chunk is read, and its rows are inflated; formats that only their decoder can check are decoded.
+    Several frames are checked as they are iterated over.
     """
     return _decoded(source, frames, max_pixels, _checked_file)
 
@@ -107,8 +141,8 @@ def _decoded(
     source: Source,
     frames: FrameChoice,
     max_pixels: int,
-    from_file: Callable[[Source, Format, bytes, FrameChoice, int], tuple[Image, ...]],
-) -> tuple[Image, ...]:
+    from_file: Callable[[Source, Format, bytes, FrameChoice, int], Images],
+) -> Images:
     if source.image is not None:
         return (source.image,)
     kind: str = source.kind
@@ -120,15 +154,25 @@ def _decoded(
             return (_from_array(source, max_pixels),)
         kind = found = sniff(source.data)
         return from_file(source, found, source.data, frames, max_pixels)
-    except UnreadableError as error:
+    except Exception as error:  # noqa: BLE001 - whatever a decoder raises is a broken image, never a traceback
+        raise _refusal(source, kind, error) from _told_cause(error)
+
+
+def _refusal(source: Source, kind: str, error: Exception) -> BrokenImageError:
+    """Return what is wrong with the source, in the words of whatever its decoder raised."""
+    if isinstance(error, UnreadableError):
         hint = _NOT_A_PATH if (source.kind, error.kind) == ("bytes", "text") else ""
-        raise BrokenImageError(source.label, error.kind or kind, printable(error.cause + hint)) from error.__cause__
-    except MemoryError:
-        raise BrokenImageError(source.label, kind, "there is not enough memory to decode it") from None
-    except Exception as error:
-        # Whatever a decoder raises on data that nobody has thought of is a broken image, never a traceback.
-        cause = printable(f"it cannot be decoded ({type(error).__name__}: {error})")
-        raise BrokenImageError(source.label, kind, cause) from error
+        return BrokenImageError(source.label, error.kind or kind, printable(error.cause + hint))
+    if isinstance(error, MemoryError):
+        return BrokenImageError(source.label, kind, "there is not enough memory to decode it")
+    return BrokenImageError(source.label, kind, printable(f"it cannot be decoded ({type(error).__name__}: {error})"))
+
+
+def _told_cause(error: Exception) -> BaseException | None:
+    """Return the exception that tells more than the refusal does."""
+    if isinstance(error, UnreadableError):
+        return error.__cause__
+    return None if isinstance(error, MemoryError) else error
 
 
 def _from_array(source: Source, max_pixels: int) -> Image:
@@ -138,25 +182,40 @@ def _from_array(source: Source, max_pixels: int) -> Image:
     return Image(normal(raster_of_channels(values)), ImageInfo(source.label, source.kind, width, height, source.mode))
 
 
-def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
-    count, notes = frames_of_picture(picture)
+def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice, max_pixels: int) -> Images:
+    count, notes = frames_of_picture(picture, frames)
     indices = _chosen(frames, count)
-    images: list[Image] = []
-    total = 0
-    for index in indices:
-        with nullcontext() if count == 1 else at_frame(picture, index):
-            _check_size(*picture.size, max_pixels)
-            total += picture.width * picture.height
-            _check_sum(total, len(indices), max_pixels)
-            raster, mode = raster_of_picture(picture)
-        height, width = raster.shape[:2]
-        info = ImageInfo(source.label, source.kind, width, height, mode, frames=count, frame=index, notes=notes)
-        images.append(Image(normal(raster), info))
-    return tuple(images)
+
+    def decoded() -> Iterator[Image]:
+        total = 0
+        for index in indices:
+            with nullcontext() if count == 1 else at_frame(picture, index):
+                _check_size(*picture.size, max_pixels)
+                total += picture.width * picture.height
+                _check_sum(total, len(indices), max_pixels)
+                raster, mode = raster_of_picture(picture)
+                duration, loops = timing_of_picture(picture) if count > 1 else (None, None)
+            height, width = raster.shape[:2]
+            info = ImageInfo(
+                source.label,
+                source.kind,
+                width,
+                height,
+                mode,
+                frames=count,
+                frame=index,
+                notes=notes,
+                duration=duration,
+                loops=loops,
+                alone=len(indices) == 1,
+            )
+            yield Image(normal(raster), info)
+
+    return _one_or_several(source, source.kind, len(indices), decoded)
 
 
-def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> tuple[Image, ...]:
-    container = _opener(found)(data)
+def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> Images:
+    container = _container(found, data, frames)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
     rows = container.rows()
@@ -164,19 +223,40 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
         page = container.pages[0]
         info = _info(source, found, container, 0, (page.width, page.height))
         return (Image(rows, info, data, opaque=page.opaque),)
-    images: list[Image] = []
-    for index, raster in zip(indices, container.decode(indices), strict=True):
-        page = container.pages[index]
-        pixels = normal(oriented(raster, page.orientation), opaque=page.opaque)
-        size = pixels.shape[1], pixels.shape[0]
-        images.append(Image(pixels, _info(source, found, container, index, size), data, opaque=page.opaque))
-    return tuple(images)
+
+    def decoded() -> Iterator[Image]:
+        for index, raster in zip(indices, container.decode(indices), strict=True):
+            page = container.pages[index]
+            pixels = normal(oriented(raster, page.orientation), opaque=page.opaque)
+            size = pixels.shape[1], pixels.shape[0]
+            yield Image(pixels, _info(source, found, container, index, size), data, opaque=page.opaque)
+
+    return _one_or_several(source, found, len(indices), decoded)
 
 
-def _checked_file(
-    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int
-) -> tuple[Image, ...]:
+def _one_or_several(source: Source, kind: str, count: int, decoded: Callable[[], Iterator[Image]]) -> Images:
+    """Return one image decoded, and several as `Frames`: a document or an animation need not stand in memory whole."""
+    if count == 1:
+        return tuple(decoded())
+
+    def one_at_a_time() -> Iterator[Image]:
+        try:
+            yield from decoded()
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _refusal(source, kind, error) from _told_cause(error)
+
+    return Frames(count, one_at_a_time)
+
+
+def _container(found: Format, data: bytes, frames: FrameChoice) -> Container:
     container = _opener(found)(data)
+    if frames != "refuse" and container.whole is not None:
+        return container.whole()
+    return container
+
+
+def _checked_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> Images:
+    container = _container(found, data, frames)
     if container.check is None:
         return _from_file(source, found, data, frames, max_pixels)
     indices = _chosen(frames, len(container.pages))
@@ -186,7 +266,8 @@ def _checked_file(
     size = (page.height, page.width) if page.orientation >= _FIRST_TURNED else (page.width, page.height)
 
     def pixels() -> Pixels:
-        return _from_file(source, found, data, frames, max_pixels)[0].pixels
+        (image,) = _from_file(source, found, data, frames, max_pixels)
+        return image.pixels
 
     return (Image(pixels, _info(source, found, container, 0, size), data, opaque=page.opaque),)
 
@@ -212,6 +293,8 @@ def _info(source: Source, found: Format, container: Container, index: int, size:
         icc=hashlib.sha256(page.icc).hexdigest() if page.icc else None,
         gamma=container.gamma,
         cicp=container.cicp,
+        duration=page.duration,
+        loops=container.loops,
         byte_size=None if source.data is None else len(source.data),
         notes=container.notes + _extension_notes(source, found),
     )

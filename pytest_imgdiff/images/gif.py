@@ -35,13 +35,19 @@ def open_gif(file: bytes) -> Container:
     """
     walked = read_blocks(file)
     colours = max(len(frame.palette) // 3 for frame in walked.frames)
-    page = Page(walked.width, walked.height, f"palette {(colours - 1).bit_length()}-bit")
+    mode = f"palette {(colours - 1).bit_length()}-bit"
+    animated = len(walked.frames) > 1
+    pages = [
+        Page(walked.width, walked.height, mode, duration=frame.duration if animated else None)
+        for frame in walked.frames
+    ]
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         return composed(map(_patch, walked.frames), walked.width, walked.height, indices)
 
     notes = (f"{walked.trailing:,} bytes follow its end",) if walked.trailing else ()
-    return Container("GIF", (page,) * len(walked.frames), decode, cumulative=True, notes=notes)
+    loops = walked.plays if animated else None
+    return Container("GIF", pages, decode, cumulative=True, loops=loops, notes=notes)
 
 
 def _patch(frame: GifFrame) -> Patch:

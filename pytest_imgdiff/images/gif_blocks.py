@@ -5,13 +5,18 @@ Source: GIF89a Specification, CompuServe 1990.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_GRAPHIC_CONTROL = 0xF9
+_GRAPHIC_CONTROL, _APPLICATION = 0xF9, 0xFF
+_LOOPING = re.compile(rb"\x0b(?:NETSCAPE2\.0|ANIMEXTS1\.0)\x03\x01(..)", re.DOTALL)
+"""The application extension that says how often to repeat; of browsers' own making and no part of GIF89a."""
+_DELAY_UNIT = 10
+"""Milliseconds."""
 _MOST_SUB_BLOCKS = 4_000_000
 """A bound on the walk; a sub-block holds up to 255 bytes."""
 _MOST_FRAMES = 100_000
@@ -29,6 +34,7 @@ class GifFrame:
         blocks: the sub-blocks of its LZW data, with their terminator.
         transparent: the index that is see-through, or None.
         disposal: 0 and 1 keep, 2 clears, 3 restores what was there before.
+        duration: how long it is shown, in milliseconds, as stored.
     """
 
     x: int
@@ -41,16 +47,34 @@ class GifFrame:
     blocks: memoryview
     transparent: int | None
     disposal: int
+    duration: int
 
 
 @dataclass(frozen=True, slots=True)
 class GifFile:
-    """A walked file: its screen in pixels, its frames, and how many bytes follow its trailer."""
+    """A walked file.
+
+    Attributes:
+        width, height: of its screen, in pixels.
+        frames: its image blocks.
+        plays: how often the animation is played, 0 for ever.
+        trailing: how many bytes follow its trailer.
+    """
 
     width: int
     height: int
     frames: tuple[GifFrame, ...]
+    plays: int
     trailing: int
+
+
+def plays_of_gif(repeats: int | None) -> int:
+    """Return how often browsers play a GIF, 0 for ever.
+
+    Args:
+        repeats: what its looping extension says, None where it has none.
+    """
+    return 1 if repeats is None else repeats and repeats + 1
 
 
 def read_blocks(file: bytes) -> GifFile:
@@ -72,6 +96,8 @@ class _Walk:
         self._sub_blocks = 0
         self._transparent: int | None = None
         self._disposal = 0
+        self._duration = 0
+        self._repeats: int | None = None
 
     def run(self) -> GifFile:
         width, height, flags = struct.unpack_from("<HHB", self._file, 6)
@@ -88,7 +114,7 @@ class _Walk:
                 raise UnreadableError(f"it has more than {_MOST_FRAMES:,} frames")
         if not frames:
             raise UnreadableError("it has no picture in it")
-        return GifFile(width, height, tuple(frames), len(self._file) - self._at)
+        return GifFile(width, height, tuple(frames), plays_of_gif(self._repeats), len(self._file) - self._at)
 
     def _byte(self) -> int:
         self._at += 1
@@ -106,9 +132,12 @@ class _Walk:
         start = self._at
         self._skip_sub_blocks()
         if label == _GRAPHIC_CONTROL:
-            _, flags, _, index = struct.unpack_from("<BBHB", self._file, start)
+            _, flags, delay, index = struct.unpack_from("<BBHB", self._file, start)
+            self._duration = delay * _DELAY_UNIT
             self._transparent = index if flags & 1 else None
             self._disposal = flags >> 2 & 7
+        elif label == _APPLICATION and (looping := _LOOPING.match(self._file, start)):
+            self._repeats = int.from_bytes(looping[1], "little")
 
     def _image(self, shared: bytes, screen_width: int, screen_height: int) -> GifFrame:
         x, y, width, height, flags = struct.unpack_from("<HHHHB", self._file, self._at)
@@ -122,8 +151,8 @@ class _Walk:
         start = self._at
         self._skip_sub_blocks()
         blocks = memoryview(self._file)[start : self._at]
-        control = self._transparent, self._disposal
-        self._transparent, self._disposal = None, 0
+        control = self._transparent, self._disposal, self._duration
+        self._transparent, self._disposal, self._duration = None, 0, 0
         return GifFrame(x, y, width, height, palette, bool(flags & 0x40), code_size, blocks, *control)
 
     def _skip_sub_blocks(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
@@ -22,6 +23,9 @@ _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 _MOST_SCANS = 100
 """Progressive encoders write about ten; thousands of empty scans would keep the decoder busy for minutes."""
 _MOST_SEGMENTS = 20_000
+_INDEX = b"MPF\0"
+_ENTRIES, _ENTRY = 0xB002, 16
+"""The tag of the index's entries, and the bytes of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class JpegHeader:
         adobe: whether Adobe's APP14 segment is there.
         exif: the first EXIF block.
         icc: the ICC profile, joined from its parts.
-        pictures: whether an index of further pictures (MPF) is there.
+        index: the index of several pictures (MPF), or None.
+        index_at: where the offsets of that index start from.
         trailing: how many bytes follow the end of the picture.
     """
 
@@ -46,7 +51,8 @@ class JpegHeader:
     adobe: bool
     exif: bytes | None
     icc: bytes | None
-    pictures: bool
+    index: bytes | None
+    index_at: int
     trailing: int
 
 
@@ -60,11 +66,12 @@ def read_segments(file: bytes) -> JpegHeader:
     kind = ""
     scans = 0
     applications: list[tuple[int, bytes]] = []
+    index_at = 0
     at = 2
     for _ in range(_MOST_SEGMENTS):
         marker, at = _marker(file, at)
         if marker == _END:
-            return _header(frame, kind, scans, applications, len(file) - at)
+            return _header(frame, kind, scans, applications, index_at, len(file) - at)
         length = int.from_bytes(file[at : at + 2], "big")
         data = file[at + 2 : at + length]
         if length < 2 or len(data) != length - 2:  # noqa: PLR2004 - the length counts its own two bytes
@@ -76,6 +83,8 @@ def read_segments(file: bytes) -> JpegHeader:
             frame, kind = data, _kind(marker)
         elif _APP0 <= marker <= _APP15:
             applications.append((marker, data))
+            if _is_index(marker, data) and not index_at:
+                index_at = at - len(data) + len(_INDEX)
         elif marker == _START_OF_SCAN:
             scans += 1
             if scans > _MOST_SCANS:
@@ -111,7 +120,7 @@ def _kind(marker: int) -> str:
 
 
 def _header(
-    frame: bytes | None, kind: str, scans: int, applications: list[tuple[int, bytes]], trailing: int
+    frame: bytes | None, kind: str, scans: int, applications: list[tuple[int, bytes]], index_at: int, trailing: int
 ) -> JpegHeader:
     if frame is None or len(frame) < 6 or not scans:  # noqa: PLR2004 - up to the count of components
         raise UnreadableError("damaged: it has no picture in it")
@@ -128,9 +137,14 @@ def _header(
         adobe=any(marker == _APP14 and data.startswith(b"Adobe") for marker, data in applications),
         exif=next((data for marker, data in applications if marker == _APP1 and data.startswith(b"Exif\0\0")), None),
         icc=_profile(applications),
-        pictures=any(marker == _APP2 and data.startswith(b"MPF\0") for marker, data in applications),
+        index=next((data[len(_INDEX) :] for marker, data in applications if _is_index(marker, data)), None),
+        index_at=index_at,
         trailing=trailing,
     )
+
+
+def _is_index(marker: int, data: bytes) -> bool:
+    return marker == _APP2 and data.startswith(_INDEX)
 
 
 def _profile(applications: list[tuple[int, bytes]]) -> bytes | None:
@@ -138,3 +152,39 @@ def _profile(applications: list[tuple[int, bytes]]) -> bytes | None:
     prefix = b"ICC_PROFILE\0"
     parts = [data[len(prefix) :] for marker, data in applications if marker == _APP2 and data.startswith(prefix)]
     return b"".join(part[2:] for part in sorted(parts, key=lambda part: part[:1])) or None
+
+
+def picture_places(header: JpegHeader, file_size: int) -> list[tuple[int, int]]:
+    """Return start and size, in bytes, of each picture that the index (MPF) names, the first one included.
+
+    Source: CIPA DC-007, section 5.2.3.
+
+    Raises:
+        UnreadableError: the index is damaged, or names bytes that are not in the file.
+    """
+    index = header.index or b""
+    order: Literal["little", "big"] = "little" if index[:2] == b"II" else "big"
+
+    def number(at: int, size: int) -> int:
+        if at + size > len(index):
+            raise UnreadableError("damaged: its index of pictures (MPF) is cut short")
+        return int.from_bytes(index[at : at + size], order)
+
+    directory = number(4, 4)
+    fields = {number(at, 2): at for at in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12)}
+    if _ENTRIES not in fields:
+        raise UnreadableError("damaged: its index of pictures (MPF) names none")
+    length, entries = number(fields[_ENTRIES] + 4, 4), number(fields[_ENTRIES] + 8, 4)
+    if not length or length % _ENTRY:
+        raise UnreadableError("damaged: its index of pictures (MPF) has half an entry")
+    places: list[tuple[int, int]] = []
+    for at in range(entries, entries + length, _ENTRY):
+        size, offset = number(at + 4, 4), number(at + 8, 4)
+        start = header.index_at + offset if places else 0  # that of the first is 0 by definition
+        if start + size > file_size:
+            raise UnreadableError(
+                f"truncated: its index (MPF) names a picture of {size:,} bytes at byte {start:,}, and the file has "
+                f"{file_size:,}"
+            )
+        places.append((start, size))
+    return places

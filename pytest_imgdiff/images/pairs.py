@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.freed_memory import keep_freed_memory
-from pytest_imgdiff.images.decoding import check_stored, open_source
+from pytest_imgdiff.images.decoding import Images, check_stored, open_source
 from pytest_imgdiff.images.png_bands import BandedRows
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.views import side_by_side
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.image import Image
     from pytest_imgdiff.images.source import Source
     from pytest_imgdiff.model import FrameChoice
 
-    Decoded = tuple[Image, ...] | BrokenImageError
+    Decoded = Images | BrokenImageError
     """The images of a source, or what is wrong with it."""
 
 _WORTH_A_THREAD = 64 * 1024
@@ -33,6 +32,8 @@ def decode_pair(
     at_once: bool = True,
 ) -> tuple[Decoded, Decoded]:
     """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
+
+    Several frames are `Frames`: decoded, and found to be damaged, as they are iterated over.
 
     Args:
         expected: what `pytest_imgdiff.images.read` returned, or None.
@@ -61,7 +62,7 @@ def decode_pair(
 
 def _are_sound_together(expected: Decoded, actual: Decoded) -> bool:
     """Read two large pictures beside one another; False says no more than that each is to be read by itself."""
-    if isinstance(expected, BrokenImageError) or isinstance(actual, BrokenImageError):
+    if not isinstance(expected, tuple) or not isinstance(actual, tuple):
         return False
     stored = [image.stored for image in (*expected, *actual)]
     if len(stored) != 2 or not isinstance(stored[0], BandedRows):  # noqa: PLR2004 - one of each

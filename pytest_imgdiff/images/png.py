@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.animation import composed
-from pytest_imgdiff.images.apng import list_frames, patches
+from pytest_imgdiff.images.apng import list_frames, patches, plays_of
 from pytest_imgdiff.images.container import Container, Page, Raster, normal
 from pytest_imgdiff.images.orientation import orientation_of
 from pytest_imgdiff.images.png_bands import BandedRows, is_large
@@ -40,6 +41,8 @@ def open_png(file: bytes) -> Container:
     trailing = f"{png.chunks.trailing:,} bytes follow its end" if png.chunks.trailing else None
     by_wuffs = png.transparency is None and png_wuffs.takes(layout)
     page = Page(layout.width, layout.height, layout.mode, orientation, icc, opaque=png.opaque)
+    animated = len(frames) > 1
+    pages = [replace(page, duration=frame.duration) for frame in frames] if animated else [page]
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         if frames:
@@ -63,13 +66,14 @@ def open_png(file: bytes) -> Container:
 
     return Container(
         "PNG",
-        (page,) * max(1, len(frames)),
+        pages,
         decode,
         rows=rows,
         check=png.check_rows if png.rows_tell else None,
         cumulative=bool(frames),
         gamma=_gamma(png.data(b"gAMA")),
         cicp=_coding(png.data(b"cICP")),
+        loops=plays_of(file, png.chunks) if animated else None,
         notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from pytest_imgdiff.images.container import Raster, opaque
+from pytest_imgdiff.images.gif_blocks import plays_of_gif
 from pytest_imgdiff.images.orientation import oriented
 from pytest_imgdiff.images.ranges import check_unit_range
 from pytest_imgdiff.images.unreadable import UnreadableError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     import PIL.Image
     from numpy.typing import NDArray
+
+    from pytest_imgdiff.model import FrameChoice
 
 _ACCEPTED = "uint8, uint16, bool, or float in 0.0 to 1.0"
 _CHANNELS = {1: "gray", 2: "gray+alpha", 3: "RGB", 4: "RGBA"}
@@ -71,10 +74,11 @@ def raster_of_channels(values: NDArray[Any]) -> Raster:
     return raster
 
 
-def frames_of_picture(picture: PIL.Image.Image) -> tuple[int, tuple[str, ...]]:
+def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[int, tuple[str, ...]]:
     """Return how many frames a PIL image has, and notes.
 
-    One from a multi-picture JPEG (MPO) has one, as the file has: the current one, which the note says.
+    One from a multi-picture JPEG (MPO) has one where no frame is named, as the file has: the current one, which the
+    note says.
 
     Raises:
         UnreadableError: they cannot be counted.
@@ -86,9 +90,23 @@ def frames_of_picture(picture: PIL.Image.Image) -> tuple[int, tuple[str, ...]]:
             f"its frames cannot be counted: {type(error).__name__}: {error}; compare it while its file is open, or a "
             ".copy() of it"
         ) from error
-    if picture.format == "MPO" and frames > 1:
+    if picture.format == "MPO" and frames > 1 and wanted == "refuse":
         return 1, (f"of its {frames} pictures the current one is compared",)
     return frames, ()
+
+
+def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | None]:
+    """Return how long the current frame of a PIL image is shown, in milliseconds, and how often the whole is played.
+
+    Each is None where its file does not say.
+    """
+    duration, loops = picture.info.get("duration"), picture.info.get("loop")
+    if picture.format == "GIF":
+        loops = plays_of_gif(loops)
+    return (
+        float(duration) if isinstance(duration, (int, float)) else None,
+        loops if isinstance(loops, int) else None,
+    )
 
 
 @contextmanager

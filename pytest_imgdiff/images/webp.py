@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL.WebPImagePlugin import WebPImageFile
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _FIRST_CHUNK = 12
 _FRAME_HEADER = 16
+_DURATION = slice(12, 15)
+"""Of a frame's header, in milliseconds."""
 _MOST_CHUNKS = 100_000
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
 
@@ -37,20 +40,23 @@ def open_webp(file: bytes) -> Container:
     extended = chunks[0][1] if chunks[0][0] == b"VP8X" else None
     if extended is None:
         width, height, has_alpha = _still(chunks)
-        frames = 1
+        durations: list[int] = []
     else:
-        width, height, has_alpha, frames = _extended(extended, chunks)
+        width, height, has_alpha, durations = _extended(extended, chunks)
+    animated = len(durations) > 1
     metadata = dict(reversed(chunks))
     orientation, note = orientation_of(metadata.get(b"EXIF"))
     mode = "RGBA 8-bit" if has_alpha else "RGB 8-bit"
     page = Page(width, height, mode, orientation, metadata.get(b"ICCP"))
+    pages = [replace(page, duration=duration) for duration in durations] if animated else [page]
+    loops = int.from_bytes(metadata.get(b"ANIM", b"")[4:6], "little") if animated else None
     trailing = f"{len(file) - size:,} bytes follow its end" if len(file) > size else None
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         return pillow_frames(WebPImageFile, file, (width, height), indices)
 
     notes = tuple(text for text in (note, trailing) if text)
-    return Container("WebP", (page,) * frames, decode, cumulative=frames > 1, notes=notes)
+    return Container("WebP", pages, decode, cumulative=animated, loops=loops, notes=notes)
 
 
 def _chunks(body: bytes) -> _Chunks:
@@ -70,8 +76,8 @@ def _chunks(body: bytes) -> _Chunks:
     return chunks
 
 
-def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, int]:
-    """Return width, height, whether there is alpha, and the count of frames of an extended file."""
+def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, list[int]]:
+    """Return width, height, whether there is alpha, and how long each frame of an animation is shown."""
     if len(header) < 10:  # noqa: PLR2004 - the fields of VP8X
         raise UnreadableError("damaged: its VP8X header is cut short")
     width, height = int.from_bytes(header[4:7], "little") + 1, int.from_bytes(header[7:10], "little") + 1
@@ -79,13 +85,13 @@ def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, int]:
     if not header[0] & _ANIMATION_FLAG:
         if _still(chunks)[:2] != (width, height):
             raise UnreadableError("damaged: its canvas and its picture have different sizes")
-        return width, height, has_alpha, 1
+        return width, height, has_alpha, []
     frames = [data for kind, data in chunks if kind == b"ANMF"]
     if not frames:
         raise UnreadableError("truncated: it is animated and has no frames")
     for frame in frames:
         _still(_chunks(frame[_FRAME_HEADER:]))
-    return width, height, has_alpha, len(frames)
+    return width, height, has_alpha, [int.from_bytes(frame[_DURATION], "little") for frame in frames]
 
 
 def _still(chunks: _Chunks) -> tuple[int, int, bool]:

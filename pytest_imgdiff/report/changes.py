@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Appearance, appearance_of
+from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Changes, changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,48 +42,48 @@ def _id(fingerprint: str) -> str:
 
 def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
     """Yield each fingerprint and the one that stands for its group."""
-    alike: defaultdict[tuple[int, int], dict[str, Appearance]] = defaultdict(dict)
+    alike: defaultdict[tuple[tuple[int, int], ...], dict[str, Changes]] = defaultdict(dict)
     for text in sorted(frequency, key=lambda text: (-frequency[text], text)):
-        appearance = appearance_of(text)
-        if appearance is not None:  # results may be anybody's: what is no fingerprint groups nothing
-            alike[len(appearance.patches), appearance.rest_count][text] = appearance
-    for appearances in alike.values():
-        texts = list(appearances)
-        for first, group in _groups(list(appearances.values())):
+        changes = changes_of(text)
+        if changes is not None:  # results may be anybody's: what is no fingerprint groups nothing
+            alike[changes.shape][text] = changes
+    for of_one_shape in alike.values():
+        texts = list(of_one_shape)
+        for first, group in _groups(list(of_one_shape.values())):
             yield from ((texts[index], texts[first]) for index in group)
 
 
-def _groups(appearances: Sequence[Appearance]) -> Iterator[tuple[int, list[int]]]:
+def _groups(changes: Sequence[Changes]) -> Iterator[tuple[int, list[int]]]:
     """Yield what stands for a group, and the group: the first that is left, and all that are left and like it."""
-    if len(appearances) == 1:
+    if len(changes) == 1:
         yield 0, [0]
         return
     import numpy as np  # a run whose changes are all of one kind does without
 
-    outlines = _Outlines(appearances)
-    left = np.ones(len(appearances), np.bool_)
-    for first, appearance in enumerate(appearances):
+    outlines = _Outlines(changes)
+    left = np.ones(len(changes), np.bool_)
+    for first, standing in enumerate(changes):
         if left[first]:
-            group = [index for index in outlines.near(first, left) if appearance.is_like(appearances[index])]
+            group = [index for index in outlines.near(first, left) if standing.is_like(changes[index])]
             left[group] = False
             yield first, group
 
 
 class _Outlines:
-    """What must hold for two appearances to be alike, looked at for thousands at once.
+    """What must hold for two changes to be alike, looked at for thousands at once.
 
-    The largest patch of one must have its like among those of the other, so that each of its numbers is near. Two
+    The first patch of one must have its like among those of the other, so that each of its numbers is near. Two
     numbers are near where the intervals around them, as wide as the tolerance, meet.
 
     Args:
-        appearances: of as many patches each.
+        changes: of as many patches each.
     """
 
-    def __init__(self, appearances: Sequence[Appearance]) -> None:
+    def __init__(self, changes: Sequence[Changes]) -> None:
         import numpy as np
 
-        patches = [patch for appearance in appearances for patch in appearance.patches]
-        self._each = len(appearances[0].patches)
+        patches = [patch for each in changes for patch in each.patches]
+        self._each = len(changes[0].patches)
         inks = np.array([[patch.ink] for patch in patches], np.float64)
         levels = np.array([patch.levels for patch in patches], np.float64)
         size = GRIDS[0]
@@ -104,19 +104,19 @@ class _Outlines:
         """Return those that are left and could be like the first; that no other is, is sure.
 
         Args:
-            first: the appearance to compare with; it is like itself.
-            left: (n,) of bool, whether each appearance is left.
+            first: the change to compare with; it is like itself.
+            left: (n,) of bool, whether each change is left.
         """
         import numpy as np
 
-        largest = first * self._each
+        mine = first * self._each
         near = np.repeat(left, self._each)
         for begin, end in zip(self._begins[:SCANNED], self._ends[:SCANNED], strict=True):
-            near &= begin <= end[largest]
-            near &= end >= begin[largest]
+            near &= begin <= end[mine]
+            near &= end >= begin[mine]
         patches = np.flatnonzero(near)
         for begin, end in zip(self._begins[SCANNED:], self._ends[SCANNED:], strict=True):
-            patches = patches[(begin[patches] <= end[largest]) & (end[patches] >= begin[largest])]
+            patches = patches[(begin[patches] <= end[mine]) & (end[patches] >= begin[mine])]
         found = patches // self._each
         distinct: list[int] = found[np.diff(found, prepend=-1) > 0].tolist()
         return distinct

@@ -6,13 +6,13 @@ from base64 import b64encode
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.report.figures import address_of, picture_path
+from pytest_imgdiff.report.figures import address_of, frame_as_comparison, picture_path
 from pytest_imgdiff.report.files import replace_derived
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.script import receiving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_imgdiff.record import ComparisonRecord
@@ -53,12 +53,18 @@ def companions_of(directory: Path, records: Iterable[ComparisonRecord]) -> dict[
     for record in records:
         if outcome_of(record) == "passed":
             break  # in the order of the list none after it failed
-        for path in (picture_path(record, side) for side in SIDES if side in record.artefacts):
+        for path in _sides(record):
             size = _size(directory / path)
             if path not in chosen and media_type(path) is not None and size is not None and size <= min(LARGEST, left):
                 chosen[path] = f"{path}.js"
                 left -= size
     return chosen
+
+
+def _sides(record: ComparisonRecord) -> Iterator[str]:
+    """Yield the paths of both sides, those of each frame after those of the whole."""
+    for shown in (record, *(frame_as_comparison(record, frame) for frame in record.frames)):
+        yield from (picture_path(shown, side) for side in SIDES if side in shown.artefacts)
 
 
 def write_companions(directory: Path, companions: Mapping[str, str]) -> None:

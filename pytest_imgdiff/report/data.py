@@ -73,6 +73,24 @@ class Accepts(msgspec.Struct, frozen=True):
     replaces: str | None
 
 
+class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
+    """What is shown in place of a comparison's own facts while one of its frames or pages is looked at."""
+
+    frame: int
+    words: str
+    """Such as ``frame 3``."""
+    outcome: Outcome
+    verdict: str
+    line: str
+    figures: list[Figure]
+    size: tuple[int, int] | None
+    scaled: bool
+    rules: list[Rule]
+    regions: list[Area]
+    region_count: int
+    facts: list[Fact]
+
+
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """What is shown of one comparison once it is opened."""
 
@@ -89,6 +107,12 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     accepts: Accepts | None
     written: str | None
     seconds: str
+    frames: list[FrameDetail] = []
+    """Of several frames, those that fail or pass with a warning."""
+    frame: int | None = None
+    """Which of them the facts above are of."""
+    replaces: str | None = None
+    """What accepting replaces, where that is more than one frame or page."""
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -116,6 +140,8 @@ class Row(msgspec.Struct, frozen=True):
     thumb: Address | None
     column: int
     acceptable: bool
+    frames: int
+    """How many frames or pages accepting replaces; 1 of a still picture, 0 where there is nothing to accept."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -6,21 +6,29 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.report.data import Accepts, Area, Detail, Fact, Rule
-from pytest_imgdiff.report.figures import figures
+from pytest_imgdiff.report.data import Accepts, Area, Detail, Fact, FrameDetail, Rule
+from pytest_imgdiff.report.figures import figures, frame_as_comparison
 from pytest_imgdiff.report.numbers import byte_size, number, percent
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.scores import limit_checks, measured, value_text
 from pytest_imgdiff.report.text import thousands, visible
-from pytest_imgdiff.report.words import accept_command, nearest_limits, region_words, size_choice
+from pytest_imgdiff.report.words import (
+    accept_command,
+    nearest_limits,
+    region_words,
+    replaced_frames,
+    size_choice,
+    verdict_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.record import ComparisonRecord, FrameRecord, RegionRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.figures import Pictures
 
 MOST_REGIONS = 200
+MOST_REGIONS_OF_FRAME = 50
 MOST_REGIONS_PASSED = 20
 """Nobody goes through the regions of what is good enough."""
 NOTHING = "\N{EN DASH}"
@@ -36,6 +44,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         ReportError: a picture's path leads out of the report's folder.
     """
     lean = outcome_of(record) == "passed"
+    shown = None if record.expected is None else record.expected.frame
     return Detail(
         figures=figures(record, pictures),
         size=_size(record),
@@ -50,6 +59,27 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         accepts=_accepts(record),
         written=None if record.written is None else visible(record.written),
         seconds=f"{number(record.seconds)} s",
+        frames=[_frame(record, frame, pictures) for frame in record.frames],
+        frame=shown if record.frame_count > 1 else None,
+        replaces=replaced_frames(record) if record.accepts is not None else None,
+    )
+
+
+def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> FrameDetail:
+    alone = frame_as_comparison(record, frame)
+    return FrameDetail(
+        frame=frame.frame,
+        words=f"frame {frame.frame}",
+        outcome=outcome_of(alone),
+        verdict=frame.verdict,
+        line=verdict_line(alone),
+        figures=figures(alone, pictures),
+        size=_size(alone),
+        scaled=_is_scaled(alone),
+        rules=[_rule(score, lean=False) for score in frame.scores],
+        regions=[_area(region) for region in frame.regions[:MOST_REGIONS_OF_FRAME]],
+        region_count=frame.region_count,
+        facts=list(_facts(alone.expected, alone.actual)),
     )
 
 
@@ -132,6 +162,10 @@ def _facts_of(side: SideRecord) -> dict[str, str]:
         facts["size"] = byte_size(side.byte_size)
     if side.frames > 1:
         facts["frame"] = f"{side.frame} of {side.frames}, counted from 0"
+    if side.duration is not None:
+        facts["shown for"] = f"{side.duration:g} ms"
+    if side.loops is not None:
+        facts["played"] = {0: "for ever", 1: "once"}.get(side.loops, f"{thousands(side.loops)} times")
     if side.orientation > 1:
         facts["EXIF orientation"] = f"{side.orientation}, applied"
     if side.gamma is not None:
@@ -140,7 +174,8 @@ def _facts_of(side: SideRecord) -> dict[str, str]:
         facts["colour code (cICP)"] = f"{visible(side.cicp)}, not applied"
     if side.icc is not None:
         facts["ICC profile"] = f"SHA-256 {visible(side.icc)[:DIGEST_SHOWN]}…, not applied"
-    facts["SHA-256"] = f"{visible(side.digest)[:DIGEST_SHOWN]}…"
+    if side.digest:
+        facts["SHA-256"] = f"{visible(side.digest)[:DIGEST_SHOWN]}…"
     return facts
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
+
+import msgspec
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.data import Figure
@@ -13,7 +15,7 @@ from pytest_imgdiff.report.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.record import ComparisonRecord, FrameRecord, FrameSideRecord, SideRecord
     from pytest_imgdiff.report.data import Address
 
 MAIN_PICTURES = {"expected": "Expected", "actual": "Actual", "mask": "Difference mask"}
@@ -63,6 +65,43 @@ def figures(record: ComparisonRecord, pictures: Pictures) -> list[Figure]:
     names = [name for name in MAIN_PICTURES if name in record.artefacts]
     names += sorted(record.artefacts.keys() - MAIN_PICTURES.keys() - {THUMB})
     return list(_figures(record, names, pictures))
+
+
+def frame_as_comparison(record: ComparisonRecord, frame: FrameRecord) -> ComparisonRecord:
+    """Return the comparison as it would be if it had this frame alone: whatever draws the one draws the other."""
+    expected, actual = (
+        None if side is None else msgspec.structs.replace(side, frame=frame.frame, **_own(side, own))
+        for side, own in ((record.expected, frame.expected), (record.actual, frame.actual))
+    )
+    return msgspec.structs.replace(
+        record,
+        verdict=frame.verdict,
+        passed=frame.passed,
+        reason=frame.reason,
+        equal=None,
+        expected=expected,
+        actual=actual,
+        compared_width=frame.compared_width,
+        compared_height=frame.compared_height,
+        mask_metric=frame.mask_metric,
+        scores=frame.scores,
+        regions=frame.regions,
+        region_count=frame.region_count,
+        ignored=frame.ignored,
+        artefacts=frame.artefacts,
+        differing_pixels=frame.differing_pixels,
+        warnings=[],
+        notes=[],
+        frames=[],
+        frame_count=1,
+    )
+
+
+def _own(side: SideRecord, own: FrameSideRecord) -> dict[str, Any]:
+    changes = msgspec.structs.asdict(own)
+    if side.byte_size is None:  # then the digest is that of the pixels of another frame
+        changes["digest"] = ""
+    return changes
 
 
 def thumb(record: ComparisonRecord, pictures: Pictures) -> Address | None:

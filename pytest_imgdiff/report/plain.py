@@ -63,7 +63,14 @@ class PlainGroups:
         Raises:
             ReportError: the disk is full.
         """
-        pictures = [(figure.key.replace("_", " "), figure.href) for figure in drawn.detail.figures]
+        detail = drawn.detail
+        pictures = [(figure.key.replace("_", " "), figure.href) for figure in detail.figures]
+        pictures += [
+            (f"{frame.words} {figure.key.replace('_', ' ')}", figure.href)
+            for frame in detail.frames
+            if frame.frame != detail.frame
+            for figure in frame.figures
+        ]
         self._spools[drawn.row.outcome].append(msgspec.json.encode(PlainRow(drawn.row, pictures)))
 
     def close(self) -> None:

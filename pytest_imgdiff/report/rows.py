@@ -50,7 +50,14 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         thumb=thumb(record, pictures),
         column=column,
         acceptable=record.accepts is not None,
+        frames=_replaced(record),
     )
+
+
+def _replaced(record: ComparisonRecord) -> int:
+    if record.accepts is None:
+        return 0
+    return 1 if record.expected is None else record.expected.frames
 
 
 def _counting_score(record: ComparisonRecord) -> ScoreRecord | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pytest_imgdiff.report.numbers import difference, number, passing_limit, percent
 from pytest_imgdiff.report.text import thousands, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_imgdiff.record import ScoreRecord
 
 UNNAMED_UNITS = ("", "share", "index", "distance")
@@ -141,6 +145,23 @@ def passing_rule(score: ScoreRecord) -> str | None:
     """
     settings = [check.setting for check in limit_checks(score) if not check.held]
     return f"{visible(score.metric)}: {{{', '.join(settings)}}}" if settings else None
+
+
+def worst_of(scores: Sequence[ScoreRecord]) -> ScoreRecord:
+    """Return one score of a rule that several frames were held against, with the worst value and the largest count.
+
+    Args:
+        scores: at least one, all of one rule.
+    """
+    failed = [score for score in scores if not score.passed]
+    unmeasured = [score for score in failed if score.value is None]
+    if len(failed) < 2 or unmeasured:  # noqa: PLR2004 - several
+        return (unmeasured or failed or [*scores])[0]
+    worst = max if failed[0].direction == "distance" else min
+    counts = [pixels for score in failed if (pixels := differing_pixels(score)) is not None]
+    details = {**failed[0].details, **({"pixels": max(counts)} if counts else {})}
+    value = worst(score.value for score in failed if score.value is not None)
+    return msgspec.structs.replace(failed[0], value=value, details=details)
 
 
 def value_text(score: ScoreRecord, value: float) -> str:

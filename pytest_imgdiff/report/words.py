@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, get_args
 from pytest_imgdiff.names import IDENTICAL
 from pytest_imgdiff.record import VerdictName
 from pytest_imgdiff.report.overview import is_unsettled
-from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, sentence
+from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, sentence, worst_of
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.overview import Overview
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
+MOST_FRAMES_NAMED = 20
+"""Numbers, or runs of numbers."""
 HEADLINES = {
     "different": "images differ",
     "missing": "no expected image",
@@ -79,6 +81,9 @@ def incompleteness(run: RunRecord) -> str:
 def verdict_line(record: ComparisonRecord) -> str:
     """Return one line: ``fails ssim: 0.98 < 0.99; passes orb 0.9 >= 0.8; 1 region, 240x64 at 16,80``."""
     parts = [_verdict_words(record)]
+    frames = failing_frames(record)
+    if frames is not None:
+        parts.append(frames)
     if record.passed:
         parts += _below_limits(record)
         parts += _made_comparable(record)
@@ -134,9 +139,19 @@ def nearest_limits(record: ComparisonRecord) -> str | None:
 
     None where nothing failed, or where no limit would have made the comparison pass.
     """
-    rules = [passing_rule(score) for score in record.scores if not score.passed]
+    if any(frame.reason is not None for frame in record.frames if not frame.passed):
+        return None
+    if record.verdict == "different" and record.reason is not None:  # what no metric measures, such as durations
+        return None
+    rules = [passing_rule(score) for score in _worst_scores(record) if not score.passed]
     known = [rule for rule in rules if rule is not None]
     return ", ".join(known) if known and len(known) == len(rules) else None
+
+
+def _worst_scores(record: ComparisonRecord) -> list[ScoreRecord]:
+    """Return one score for each rule, the worst that any frame has: a limit that it holds, all of them hold."""
+    of_frames = [score for frame in record.frames for score in frame.scores]
+    return [worst_of([score, *(one for one in of_frames if one.metric == score.metric)]) for score in record.scores]
 
 
 def size_choice(record: ComparisonRecord) -> str | None:
@@ -151,6 +166,44 @@ def size_choice(record: ComparisonRecord) -> str | None:
         "scale": f"the actual image was resampled to {compared}",
     }[record.size_policy]
     return f"expected {size_words(expected)}, actual {size_words(actual)}: {done} (size: {record.size_policy})"
+
+
+def failing_frames(record: ComparisonRecord) -> str | None:
+    """Return which frames or pages fail: ``2 of 4 frames fail: 0, 3``; None of a comparison of one frame."""
+    if record.frame_count < 2:  # noqa: PLR2004 - several
+        return None
+    failed = [frame.frame for frame in record.frames if not frame.passed]
+    of_all = f"{thousands(len(failed))} of {counted(record.frame_count, 'frame')}"
+    verb = "fails" if len(failed) == 1 else "fail"
+    return f"{of_all} {verb}: {_numbers(failed)}" if failed else None
+
+
+def _numbers(ascending: Sequence[int]) -> str:
+    """Return numbers in words, those that follow one another as one: ``0, 3-5, 9``."""
+    runs: list[list[int]] = []
+    for value in ascending:
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    more = len(words) - MOST_FRAMES_NAMED
+    return ", ".join(words[:MOST_FRAMES_NAMED]) + (", ..." if more > 0 else "")
+
+
+def replaced_frames(record: ComparisonRecord) -> str | None:
+    """Return what accepting replaces where that is more than one frame or page: all of the file's, whatever fails."""
+    expected, actual = record.expected, record.actual
+    if expected is None or actual is None or max(expected.frames, actual.frames) < 2:  # noqa: PLR2004 - several
+        return None
+    before = "both" if expected.frames == 2 else f"all {thousands(expected.frames)}"  # noqa: PLR2004 - both
+    words = f"{before} frames" if expected.frames > 1 else "1 frame"
+    if expected.frames != actual.frames:
+        words += f" with {thousands(actual.frames)}"
+    failed = sum(not frame.passed for frame in record.frames)
+    if record.frame_count == 1:
+        return f"replaces {words}, of which only frame {actual.frame} was compared"
+    return f"replaces {words}, of which {thousands(failed)} {'fails' if failed == 1 else 'fail'}"
 
 
 def _verdict_words(record: ComparisonRecord) -> str:
@@ -213,6 +266,10 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     limits = nearest_limits(record)
     if limits is not None:
         yield "would pass", limits
+    frames = failing_frames(record)
+    if frames is not None:
+        shown = "" if record.expected is None else f" (counted from 0; frame {record.expected.frame} is told of here)"
+        yield "frames", frames + shown
     if record.region_count:
         yield "regions", _largest_regions(record)
     size = size_choice(record)
@@ -271,6 +328,9 @@ def _advice_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     accept = accept_command(record)
     if accept is not None:
         yield "accept", accept
+        replaces = replaced_frames(record)
+        if replaces is not None:
+            yield "replaces", replaces.removeprefix("replaces ")
 
 
 def _failed_verdicts(overview: Overview) -> str:

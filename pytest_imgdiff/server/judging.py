@@ -85,6 +85,7 @@ def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> Compari
             name=pair.name,
             registry=workspace.registry,
             at_once=not workspace.allowance.side_by_side,
+            keep_frame=workspace.keep_frame,
         )
         return workspace.record(comparison)
 

@@ -59,6 +59,8 @@ interface Row {
   column: number;
   /** Whether there is something to accept. */
   acceptable: boolean;
+  /** How many frames or pages accepting replaces: 1 of a still picture, 0 where there is nothing to accept. */
+  frames: number;
 }
 
 /** `data/details-3.js`: imgdiff.receive("details", {shard: 3, details: [...]}), in the order of the rows. */
@@ -82,6 +84,21 @@ interface Detail {
   accepts: { baseline: string; source: string; digest: string; replaces: string | null } | null;
   written: string | null;
   seconds: string;
+  /** Of several frames or pages, those that fail or pass with a warning; what one says stands in place of the above. */
+  frames: FrameDetail[];
+  /** Which of them the above is of, or null. */
+  frame: number | null;
+  /** What accepting replaces, where that is more than one frame or page; or null. */
+  replaces: string | null;
+}
+
+interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts"> {
+  /** Its index, from 0. */
+  frame: number;
+  words: string;
+  outcome: Outcome;
+  verdict: Verdict;
+  line: string;
 }
 
 interface Figure {
@@ -242,7 +259,7 @@ interface Imgdiff {
     onGroup(fill: (indices: number[], place: HTMLElement) => void): void;
   };
 
-  /** viewer.js. State keys: open, view (side, swipe, onion, blink, difference, mask, heat, orb), region. */
+  /** viewer.js. State keys: open, view (side, swipe, onion, blink, difference, mask, heat, orb), frame, region. */
   viewer: {
     /** Open the comparison of this row; the list stays behind it. */
     open(index: number): void;

@@ -58,6 +58,8 @@ interface Subject extends Size {
   mask: Figure | null;
   heats: Figure[];
   matches: Figure | null;
+  /** Which of several frames is shown, or null. */
+  frame: FrameDetail | null;
 }
 
 interface Pane {
@@ -84,6 +86,10 @@ interface Viewing {
   choose(view: ViewName): void;
   /** In a report of several runs: the same name in the next of them. */
   otherRun(): void;
+  /** Show another of several frames. */
+  chooseFrame(frame: number): void;
+  /** Show the next of several frames that fail or warn, or the one before. */
+  stepFrame(by: number): void;
 
   /** viewer_camera.js: where all panes look. Points are in pixels of the window of a pane; scale is in those per pixel of the picture. */
   camera: {

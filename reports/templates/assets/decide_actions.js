@@ -28,6 +28,14 @@
   /** @param {number} index */
   const isAcceptable = (index) => imgdiff.run.rows[index].acceptable;
 
+  /** What accepting replaces beside what is shown: files of several frames or pages are replaced whole. @param {number[]} indices */
+  function replaced(indices) {
+    const several = indices.map((index) => imgdiff.run.rows[index].frames).filter((frames) => frames > 1);
+    if (!several.length) return "";
+    const frames = several.reduce((sum, one) => sum + one, 0);
+    return `this replaces all ${thousands(frames)} frames of ${several.length === 1 ? "the file" : `${thousands(several.length)} files`}`;
+  }
+
   /** @param {number} index */
   function reason(index) {
     const row = imgdiff.run.rows[index];
@@ -35,6 +43,12 @@
     if (row.verdict === "broken") return "What could not be judged cannot be accepted from here.";
     if (row.outcome === "passed" && !row.pixels) return "It passes: there is nothing to accept.";
     return "The report does not hold what a baseline would be written from, or there is no stored baseline to write.";
+  }
+
+  /** The same as a sentence of its own. @param {number[]} indices */
+  function also(indices) {
+    const words = replaced(indices);
+    return words && ` ${words[0].toUpperCase()}${words.slice(1)}.`;
   }
 
   /** @param {number[]} indices @param {Decision["decision"]} decision */
@@ -49,6 +63,7 @@
     const left = indices.length - usable.length;
     const more = indices.length === 1 ? alikeAndOpen(indices[0]) : 0;
     const words = [`${named(usable)} ${DONE[decision]}`];
+    if (decision === "accept" && replaced(usable)) words.push(replaced(usable));
     if (left) words.push(`${thousands(left)} cannot be accepted from here`);
     if (more && decision !== "none") words.push(`${thousands(more)} more with the same change to decide`);
     tell(words.join("; "));
@@ -82,7 +97,7 @@
       return;
     }
     const left = shown.length - usable.length;
-    const words = `The list shows ${counted(shown.length, "comparison")}${left ? `, of which ${thousands(left)} cannot be accepted from here` : ""}. It can be undone.`;
+    const words = `The list shows ${counted(shown.length, "comparison")}${left ? `, of which ${thousands(left)} cannot be accepted from here` : ""}.${also(decision === "accept" ? usable : [])} It can be undone.`;
     imgdiff.dialogs.confirm(`${VERB[decision]} ${counted(usable.length, "comparison")}?`, words, {
       label: `${VERB[decision]} ${thousands(usable.length)}`,
       does: () => decide(shown, decision),
@@ -154,7 +169,9 @@
       const accepted = await acceptedOf(indices);
       if (accepted.length === 1) await write(accepted);
       else if (accepted.length) {
-        imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, "The server writes them at once; your version control can bring the old ones back.", {
+        const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => decision === "accept").map(([index]) => index);
+        const words = also(indices ? all.filter((index) => indices.includes(index)) : all);
+        imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, `The server writes them at once; your version control can bring the old ones back.${words}`, {
           label: `Write ${thousands(accepted.length)}`,
           does: () => void write(accepted),
         });

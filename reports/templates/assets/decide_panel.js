@@ -51,8 +51,11 @@
     return element("div", { class: "alike" }, element("p", {}, `${thousands(alike.length)} comparisons show the same change.`), ...all);
   }
 
+  /** Frames that are not looked at are accepted with those that are. @param {Detail} detail */
+  const replaced = ({ accepts, replaces }) => (accepts && replaces ? element("p", { class: "replaces" }, `Accept ${replaces}.`) : null);
+
   /** @type {Parameters<Imgdiff["viewer"]["onOpen"]>[0]} */
-  function fill(index, _detail, panel) {
+  function fill(index, detail, panel) {
     const { acceptable } = imgdiff.run.rows[index];
     const buttons = choices(index);
     const field = commentField(index);
@@ -67,7 +70,7 @@
     panel.append(
       element("h3", {}, "Decide"),
       element("div", { class: "choices" }, element("div", { class: "segmented", role: "group", "aria-label": "Decision" }, ...buttons), now),
-      ...[why, forTheGroup(index)].filter((part) => part !== null),
+      ...[why, replaced(detail), forTheGroup(index)].filter((part) => part !== null),
       element("label", { for: field.id }, "Comment"),
       field,
     );

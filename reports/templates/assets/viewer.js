@@ -18,8 +18,16 @@
     return anchor ? imgdiff.list.indexOf(anchor) : -1;
   };
 
-  /** @param {number} index @param {Detail} detail @returns {Subject} */
-  function subjectOf(index, detail) {
+  /** The frame that the address names, else the one that stands for all. @param {Detail} detail */
+  function frameOf({ frames, frame }) {
+    const named = imgdiff.state.get("frame");
+    return frames.find((one) => String(one.frame) === named) ?? frames.find((one) => one.frame === frame) ?? null;
+  }
+
+  /** @param {number} index @param {Detail} whole @returns {Subject} */
+  function subjectOf(index, whole) {
+    const frame = frameOf(whole);
+    const detail = frame ? { ...whole, ...frame, frame: frame.frame } : whole;
     const figure = (/** @type {string} */ key) => detail.figures.find((one) => one.key === key) ?? null;
     const expected = figure("expected");
     const actual = figure("actual");
@@ -34,13 +42,15 @@
       mask: figure("mask"),
       heats: detail.figures.filter(({ key }) => key.endsWith("_heat")),
       matches: figure("orb_matches"),
+      frame,
       width,
       height,
     };
   }
 
-  /** Where the report does not know a picture's size, the browser finds it. @param {Detail} detail */
-  async function measure({ figures }) {
+  /** Where the report does not know a picture's size, the browser finds it. @param {Detail} whole */
+  async function measure(whole) {
+    const { figures } = frameOf(whole) ?? whole;
     const unknown = figures.filter(({ key, width, height }) => key !== "thumb" && (width === null || height === null));
     await Promise.all(unknown.map(async (figure) => {
       const image = new Image();
@@ -63,9 +73,10 @@
   }
 
   /** @param {Subject} subject */
-  function announce({ row, index }) {
+  function announce({ row, index, frame }) {
     const shown = imgdiff.list.shown();
-    imgdiff.keys.say(`${row.name}, ${row.verdict}, ${shown.indexOf(index) + 1} of ${shown.length}. ${row.line}`);
+    const where = frame ? ` Shown is ${frame.words}.` : "";
+    imgdiff.keys.say(`${row.name}, ${row.verdict}, ${shown.indexOf(index) + 1} of ${shown.length}. ${row.line}.${where}`);
   }
 
   /** @param {number} index */
@@ -161,6 +172,8 @@
       const index = indexOpen();
       if (index >= 0 && index !== current) show(index);
       else if (index < 0 && current >= 0) cover();
+    } else if (changed.has("frame") && current >= 0) {
+      show(current);
     } else if (changed.has("view")) {
       draw(false);
     }
@@ -171,7 +184,7 @@
     subject: null,
     view: "side",
     openAt(index) {
-      imgdiff.state.set({ open: imgdiff.run.rows[index].anchor, region: "" }, current < 0);
+      imgdiff.state.set({ open: imgdiff.run.rows[index].anchor, frame: "", region: "" }, current < 0);
     },
     step(by) {
       const next = neighbour(current, by);
@@ -188,6 +201,21 @@
       const alike = columns.length > 1 && current >= 0 ? [...rows.keys()].filter((index) => rows[index].name === rows[current].name) : [];
       if (alike.length > 1) imgdiff.viewing.openAt(alike[(alike.indexOf(current) + 1) % alike.length]);
     },
+    chooseFrame(frame) {
+      imgdiff.state.set({ frame: String(frame), region: "" });
+    },
+    stepFrame(by) {
+      const { subject, stage } = imgdiff.viewing;
+      const frames = subject?.detail.frames ?? [];
+      const next = subject?.frame ? frames[frames.indexOf(subject.frame) + by] : undefined;
+      if (next) {
+        imgdiff.viewing.chooseFrame(next.frame);
+        return;
+      }
+      const text = !frames.length ? "This comparison has one frame" : by > 0 ? "This is the last frame that differs" : "This is the first frame that differs";
+      imgdiff.keys.say(text);
+      stage.hint(text);
+    },
     choose(name) {
       const { subject, views } = imgdiff.viewing;
       if (!subject) return;
@@ -203,7 +231,7 @@
 
   imgdiff.viewer = {
     open: (index) => imgdiff.viewing.openAt(index),
-    close: () => imgdiff.state.set({ open: "", region: "" }),
+    close: () => imgdiff.state.set({ open: "", frame: "", region: "" }),
     current: () => current,
     onOpen: () => {}, // viewer_panel.js
   };

@@ -22,6 +22,7 @@
   const regionCount = element("span", { class: "position" });
   const fallback = element("p", { class: "fallback", hidden: true });
 
+  const frames = element("div", { class: "tools frames", role: "group", "aria-label": "Frame" });
   const runs = element("div", { class: "tools runs", role: "group", "aria-label": "Run" });
   /** @type {Map<ViewName, HTMLElement>} */
   const viewButtons = new Map();
@@ -105,6 +106,31 @@
     }));
   }
 
+  /** Of several frames or pages, those that fail or warn; many are chosen from a list. @param {Subject} subject */
+  function drawFrames({ detail, frame }) {
+    frames.hidden = !frame;
+    if (!frame) return;
+    const { viewing } = imgdiff;
+    const at = detail.frames.indexOf(frame);
+    const options = detail.frames.map(({ frame: number, line }) => element("option", { value: number, title: line }, `Frame ${number}`));
+    const select = /** @type {HTMLSelectElement} */ (element("select", { "aria-label": "Frame that differs, counted from 0" }, ...options));
+    select.value = String(frame.frame);
+    select.addEventListener("change", () => viewing.chooseFrame(Number(select.value)));
+    const step = (/** @type {string} */ text, /** @type {string} */ name, /** @type {string} */ key, /** @type {number} */ by) => {
+      const made = button(text, name, key, () => viewing.stepFrame(by));
+      if (!detail.frames[at + by]) made.setAttribute("aria-disabled", "true");
+      return made;
+    };
+    const focused = frames.contains(document.activeElement) ? [...frames.children].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+    frames.replaceChildren(
+      step("‹", "Previous frame that differs", "{", -1),
+      select,
+      step("›", "Next frame that differs", "}", 1),
+      element("span", { class: "position" }, `${at + 1} of ${detail.frames.length}`),
+    );
+    /** @type {HTMLElement | undefined} */ (frames.children[focused])?.focus();
+  }
+
   function drawZoom() {
     const { enlargement } = imgdiff.viewing.camera;
     const value = enlargement * 100;
@@ -151,6 +177,7 @@
       const at = shown.indexOf(index);
       position.textContent = at < 0 ? "–" : `${at + 1} of ${shown.length}`;
       drawRuns(subject);
+      drawFrames(subject);
       drawViews(subject);
       drawRegions();
     },
@@ -160,7 +187,7 @@
     const { bar, camera, tuning } = imgdiff.viewing;
     const tools = element("div", { class: "viewer-tools" }, viewTools(), zoomTools());
     // This row is always there: the pictures stay where they are when the view is changed.
-    const settings = element("div", { class: "viewer-settings" }, tuning.element, regionTools());
+    const settings = element("div", { class: "viewer-settings" }, frames, tuning.element, regionTools());
     bar.element.append(head(), tools, settings, fallback);
     camera.onChange(drawZoom);
     imgdiff.state.onChange((changed) => {

@@ -47,6 +47,8 @@
         if (viewing.view !== "blink") viewing.choose("blink");
         if (viewing.view === "blink") blink.flip();
       }),
+      key(["}"], "Next frame or page that differs, of several", () => viewing.stepFrame(1)),
+      key(["{"], "Previous frame or page that differs", () => viewing.stepFrame(-1)),
       key(["n", "]"], "Next region", () => regions.step(1)),
       key(["p", "["], "Previous region", () => regions.step(-1)),
       key(["o"], "Outline the regions, or not", () => regions.toggle()),

@@ -74,6 +74,8 @@
       const { row, detail, index } = subject;
       const { facts } = imgdiff.viewing;
       const verdict = element("p", { class: `verdict is-${row.outcome}`, id: "viewer-verdict" }, row.line);
+      const { frame } = subject;
+      const ofFrame = frame && detail.frames.length > 1 ? element("p", { class: "of-frame" }, element("b", {}, `Shown is ${frame.words}: `), frame.line) : null;
       const added = fillers.map((fill) => {
         const extra = element("div", { class: "panel-extra" });
         fill(index, detail, extra);
@@ -81,6 +83,7 @@
       });
       panel.replaceChildren(
         verdict,
+        ...(ofFrame ? [ofFrame] : []),
         ...added,
         ...facts.notes(detail),
         ...regionList(detail),
