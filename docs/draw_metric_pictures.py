@@ -69,6 +69,19 @@ def recoloured(picture: Picture) -> Picture:
     return cv2.cvtColor(cv2.merge([luma, blue, red]), cv2.COLOR_YCrCb2RGB)
 
 
+def tinted(picture: Picture) -> Picture:
+    """Return the picture with a rectangle that is bluer at the same brightness."""
+    luma, red, blue = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb))
+    blue[60:140, 90:210] += 12
+    return cv2.cvtColor(cv2.merge([luma, red, blue]), cv2.COLOR_YCrCb2RGB)
+
+
+def moved(picture: Picture) -> Picture:
+    """Return the picture moved to the right and down."""
+    movement = np.array([[1, 0, 6], [0, 1, 4]], np.float64)
+    return cv2.warpAffine(picture, movement, SIZE, borderMode=cv2.BORDER_REFLECT)
+
+
 def faint_word(picture: Picture) -> Picture:
     """Return the picture with a word that is darker by 22 levels."""
     ink = np.zeros(picture.shape[:2], np.uint8)
@@ -104,8 +117,12 @@ def cases() -> list[Case]:
         Case("perceptual_misses", "a watermark fainter than its threshold", face, faint_word(face), ("perceptual",)),
         Case("ssim_sees", "lost detail", cat, cv2.GaussianBlur(cat, (0, 0), 2), ("ssim",)),
         Case("ssim_misses", "other hues of equal brightness", face, recoloured(face), ("ssim",)),
-        Case("diffimg_sees", "a picture that became brighter", face, brighter(face, 25), ("diffimg",)),
-        Case("diffimg_misses", "a new badge, all but nothing in the mean", cup, with_badge(cup), ("diffimg",)),
+        Case("ciede2000_sees", "a tint of the same brightness", cat, tinted(cat), ("ciede2000", "perceptual")),
+        Case("ciede2000_misses", "two levels more, everywhere", cup, brighter(cup, 2), ("ciede2000", "mae")),
+        Case("shift_sees", "the picture moved by 6 and 4 pixels", cat, moved(cat), ("shift", "ssim")),
+        Case("shift_misses", "a new badge", cup, with_badge(cup), ("shift",)),
+        Case("diffimg_sees", "a picture that became brighter", face, brighter(face, 25), ("mae", "diffimg")),
+        Case("diffimg_misses", "a new badge, all but nothing in the mean", cup, with_badge(cup), ("mae", "diffimg")),
         Case("psnr_sees", "JPEG quality 8", cup, rough, ("mse", "psnr")),
         Case("psnr_misses", "the kind: an even tint, the same error", cup, brighter(cup, error**0.5), ("mse", "psnr")),
         Case("orb_sees", "the same picture, turned and moved", cat, turned(cat), ("orb", "ssim")),
@@ -139,7 +156,7 @@ def painted(case: Case, result: MetricResult) -> tuple[str, Picture]:
         ((name, draw),) = result.drawings.items()
         return name, draw()
     if result.heat is not None:
-        heat = result.heat / (255 if result.heat.dtype == np.uint8 else result.heat.max())
+        heat = result.heat / (255 if result.heat.dtype == np.uint8 else max(result.heat.max(), 1 / 255))
         return "heat", (mpl.colormaps["inferno"](np.sqrt(heat))[..., :3] * 255).astype(np.uint8)
     return "difference (the metric paints none)", cv2.absdiff(case.expected, case.actual)
 

@@ -9,17 +9,22 @@ if TYPE_CHECKING:
 
 METRICS: Mapping[str, str] = {
     "ahash": "pytest_imgdiff.metrics.hashes:AHash",
+    "ciede2000": "pytest_imgdiff.metrics.ciede2000:Ciede2000",
     "classification": "pytest_imgdiff.metrics.category:Classification",
     "dhash": "pytest_imgdiff.metrics.hashes:DHash",
     "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
     "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
     "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
+    "mae": "pytest_imgdiff.metrics.intensity:Mae",
     "mse": "pytest_imgdiff.metrics.intensity:Mse",
+    "nmi": "pytest_imgdiff.metrics.mutual_information:NormalizedMutualInformation",
+    "nrmse": "pytest_imgdiff.metrics.intensity:Nrmse",
     "orb": "pytest_imgdiff.metrics.orb:Orb",
     "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
     "phash": "pytest_imgdiff.metrics.hashes:PHash",
     "pixel_match": "pytest_imgdiff.metrics.pixel_match:PixelMatch",
     "psnr": "pytest_imgdiff.metrics.intensity:Psnr",
+    "shift": "pytest_imgdiff.metrics.shift:Shift",
     "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
     "whash": "pytest_imgdiff.metrics.hashes:WHash",
 }

@@ -1,4 +1,4 @@
-"""Goal 5: the number of diffimg beside diffimg's own; hashes and ORB beside what decoding the pair costs."""
+"""Goal 5: `mae` beside the same number of diffimg; hashes and ORB beside what decoding the pair costs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOUNDED = ("ahash", "dhash", "phash", "whash", "orb")
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measure diffimg's number, then the metrics that work on a bounded size."""
+    """Measure diffimg's number as `mae` computes it, then the metrics that work on a bounded size."""
     for picture in ("4k-interface", "4k-photo"):
         name = f"other_metrics/{picture}"
         pairs = {
@@ -50,10 +50,10 @@ def _diffimg(bench: Bench, expected: Path, actual: Path) -> dict[str, Callable[[
         return start(bench.rivals.python, f"diffimg_calls.{call}", **files)
 
     return {
-        "ours": lambda start: start(sys.executable, "ours.number", **files, name="diffimg"),
-        "ours, judged": lambda start: start(sys.executable, "ours.distance", **files, metric="diffimg"),
+        "ours": lambda start: start(sys.executable, "ours.number", **files, name="mae"),
+        "ours, judged": lambda start: start(sys.executable, "ours.distance", **files, metric="mae"),
         "diffimg.diff": lambda start: theirs(start, "number"),
-        "ours, decoded": lambda start: start(sys.executable, "ours.metric", **files, name="diffimg"),
+        "ours, decoded": lambda start: start(sys.executable, "ours.metric", **files, name="mae"),
         "diffimg.diff of BMP": lambda start: theirs(start, "number_alone"),
     }
 

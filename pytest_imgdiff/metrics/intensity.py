@@ -1,34 +1,41 @@
-"""Means over all channels: the difference as the diffimg package has it, squared error and signal-to-noise ratio."""
+"""Means over all channels: absolute difference (the package's own and ours), squared error, signal-to-noise ratio."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import cv2
+import numpy as np
+from PIL import Image as PillowImage
 
+from pytest_imgdiff.errors import MetricError
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, has_alpha
+from pytest_imgdiff.views import compared_pixels, full_value, has_alpha, strips
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.image import Image, Pixels
     from pytest_imgdiff.model import Mask
 
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4
+_DIFFIMG_BYTES = 1 << 26
+"""So much of a picture is given to diffimg at once: its memory stays bounded, and Pillow warns of nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiffImg:
-    """The mean absolute difference of all channels, as a share of the full value.
+    """The number of the package diffimg: the mean absolute difference of all channels, as a share of the full value.
 
-    The channels are red, green and blue, and alpha where either picture is not opaque.
+    The package is given both pictures as RGBA in memory. Pictures that are opaque are compared in red, green and blue.
 
-    Source: https://github.com/nicolashahn/diffimg, release 0.3.0, whose number this is for 8-bit files of one size and
-    mode. Colour hidden under alpha 0 counts there; it does not here.
+    Source: https://github.com/nicolashahn/diffimg. It opens files, resizes the second picture where the sizes differ
+    and writes a picture of the differences; here the sizes are always equal and it writes none. Colour that is hidden
+    under alpha 0 is 0 in both pictures before it sees them. `Mae` is the same formula without the package.
 
     Attributes:
         ignore_alpha: look at red, green and blue only.
@@ -45,6 +52,58 @@ class DiffImg:
     heat_threshold: ClassVar[Literal["none"]] = "none"
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Return diffimg's number, 0..1, of the pixels that are compared.
+
+        Raises:
+            MetricError: the pictures have more than 8 bits, which the package does not compare.
+        """
+        import diffimg
+
+        pixels = expected.pixels, actual.pixels
+        if pixels[0].dtype != np.uint8:
+            raise MetricError(
+                f"diffimg compares 8 bits a channel and this pair has {8 * pixels[0].dtype.itemsize}: "
+                "use mae, the same formula at every depth"
+            )
+        without_alpha = self.ignore_alpha or _channels(expected, actual) == _COLOURS
+        total = 0.0
+        for rows in strips(pixels[0], _DIFFIMG_BYTES):
+            files = (_as_file(side[rows]) for side in pixels)
+            share = diffimg.diff(*files, delete_diff_file=True, ignore_alpha=without_alpha)
+            total += share * (rows.stop - rows.start) * expected.size[0]
+        # The package knows no ignored areas: nothing differs there, and they leave the denominator here.
+        return MetricResult(min(1.0, total / compared_pixels(expected, ignore)), self.unit)
+
+
+def _as_file(pixels: Pixels) -> BytesIO:
+    """Return 8-bit RGBA as an uncompressed TIFF in memory: `PIL.Image.open` takes nothing but files."""
+    file = BytesIO()
+    PillowImage.fromarray(pixels).save(file, "TIFF")
+    file.seek(0)
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Mae:
+    """The mean absolute difference of all channels, as a share of the full value: diffimg's formula, at every depth.
+
+    The channels are red, green and blue, and alpha where either picture is not opaque.
+
+    Attributes:
+        ignore_alpha: look at red, green and blue only.
+    """
+
+    ignore_alpha: bool = False
+
+    name: ClassVar[str] = "mae"
+    direction: ClassVar[Literal["distance"]] = "distance"
+    perfect: ClassVar[float] = 0.0
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    counts_pixels: ClassVar[bool] = False
+    unit: ClassVar[str] = "share"
+    heat_threshold: ClassVar[Literal["none"]] = "none"
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean absolute difference, 0..1."""
         total = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L1)
         channels = _channels(expected, actual)
@@ -53,7 +112,8 @@ class DiffImg:
             total = max(0.0, total - cv2.norm(alphas[0], alphas[1], cv2.NORM_L1))
             channels = _COLOURS
         values = channels * compared_pixels(expected, ignore)
-        return MetricResult(total / (values * full_value(expected.pixels.dtype)), self.unit)
+        share = total / (values * full_value(expected.pixels.dtype))
+        return MetricResult(min(1.0, share), self.unit)  # rounding may exceed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +142,46 @@ class Mse:
         """Return the mean squared error."""
         error = _mean_squared_error(expected, actual, ignore)
         return MetricResult(min(error, self.worst(expected.pixels.dtype)), self.unit)  # rounding may exceed it
+
+
+@dataclass(frozen=True, slots=True)
+class Nrmse:
+    """The root of the mean squared error, as a share of the root mean square of the brighter picture.
+
+    ``|a - b| / max(|a|, |b|)`` of all values as one vector. With the larger norm of both it is the same both ways round
+    and has a value where one picture is black. The channels are red, green and blue, and alpha where either picture is
+    not opaque.
+
+    Source: ``normalized_root_mse`` of scikit-image with ``normalization="euclidean"``, of which this is the number with
+    the brighter picture as reference.
+    """
+
+    name: ClassVar[str] = "nrmse"
+    direction: ClassVar[Literal["distance"]] = "distance"
+    perfect: ClassVar[float] = 0.0
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.sqrt(2))
+    counts_pixels: ClassVar[bool] = False
+    unit: ClassVar[str] = "share"
+    heat_threshold: ClassVar[Literal["none"]] = "none"
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Return the normalised root mean squared error of the compared pixels, 0..1.41."""
+        error = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L2)
+        if error == 0:
+            return MetricResult(0.0, self.unit)
+        channels = _channels(expected, actual)
+        norm = math.sqrt(max(_sum_of_squares(image.pixels, channels, ignore) for image in (expected, actual)))
+        return MetricResult(min(error / norm, self.bounds[1]), self.unit)  # rounding may exceed it
+
+
+def _sum_of_squares(pixels: Pixels, channels: int, ignore: Mask | None) -> float:
+    total = 0.0
+    for rows in strips(pixels):
+        values: NDArray[Any] = pixels[rows] if channels == _COLOURS_AND_ALPHA else pixels[rows][..., :_COLOURS]
+        if ignore is not None:
+            values = values[~ignore[rows]]
+        total += cv2.norm(np.ascontiguousarray(values).reshape(1, -1), cv2.NORM_L2SQR) if values.size else 0.0
+    return total
 
 
 @dataclass(frozen=True, slots=True)

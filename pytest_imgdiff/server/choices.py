@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 _GROUPS: dict[str, dict[str, tuple[float, str]]] = {
     "Pixels": {
         "perceptual": (0, "pixels whose colour visibly differs"),
+        "ciede2000": (0, "pixels whose colour differs noticeably by CIEDE2000"),
         "pixel_match": (1, "pixels that are equal"),
-        "diffimg": (0.001, "mean difference of the channels"),
+        "diffimg": (0.001, "mean difference of the channels, by the package diffimg"),
+        "mae": (0.001, "the same mean, faster and at every depth"),
         "mse": (10, "mean of the squared differences"),
+        "nrmse": (0.05, "root mean squared error, relative to the brightness"),
         "psnr": (40, "peak signal-to-noise ratio"),
     },
     "Structure": {
         "ssim": (0.99, "structural similarity, with heat and contours"),
+        "nmi": (1.5, "information that the gray levels of both share"),
+        "shift": (1, "pixels by which the picture was moved"),
         "orb": (0.6, "keypoints found again, with the matches drawn"),
     },
     "Hashes": {
