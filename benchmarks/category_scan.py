@@ -23,7 +23,8 @@ from pytest_imgdiff.inference.preprocessing import model_input
 from pytest_imgdiff.inference.service import service_for
 from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
 from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.scan import RunAhead, pairs
+from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.scan import scan_folders
 from pytest_imgdiff.views import BLACK
 from pytest_imgdiff.workspace import GATHERED
 
@@ -63,7 +64,7 @@ def scan(title: str, folder: Path, models: Path) -> None:
     registry = Registry()
     changes = {"metrics": rules(models, folder / "cache")}
     policy = load_settings(None, registry).apply(Policy(), changes, "benchmark")
-    found = pairs(folder / "expected", folder / "actual")
+    found = scan_folders(folder / "expected", folder / "actual").pairs
     begun = time.perf_counter()
     ahead = RunAhead(lambda pair: compare(pair.expected, pair.actual, policy, registry=registry), found, GATHERED)
     verdicts = [ahead.result(pair).verdict.value for pair in found]

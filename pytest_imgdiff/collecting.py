@@ -13,7 +13,7 @@ from pytest_imgdiff.baselines import store
 from pytest_imgdiff.config import ScanSettings
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.report import failure_text, properties
-from pytest_imgdiff.scan import pairs, prefixes, unique
+from pytest_imgdiff.scan import prefixes, scan_folders, unique
 from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.model import Comparison
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.run import ImageRun
-    from pytest_imgdiff.scan import FoundPair
+    from pytest_imgdiff.scan import FoundPair, Pair
     from pytest_imgdiff.workspace import Workspace
 
 
@@ -36,7 +36,7 @@ class PairItem(pytest.Item):
 
     is_imgdiff_pair = True
 
-    def __init__(self, *, pair: FoundPair, run: ImageRun, workspace: Workspace, **rest: Any) -> None:
+    def __init__(self, *, pair: Pair | FoundPair, run: ImageRun, workspace: Workspace, **rest: Any) -> None:
         super().__init__(**rest)
         self.pair = pair
         self.run = run
@@ -144,12 +144,21 @@ def _items(
     parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
 ) -> Iterator[PairItem]:
     skip = [parent.run.results.directory]
-    found: list[FoundPair] = []
+    found: list[Pair | FoundPair] = []
     try:
         for scan, prefix in zip(scans, prefixes(scans, root), strict=True):
-            found += pairs(
-                scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix
+            scanned = scan_folders(
+                scan.expected,
+                scan.actual,
+                include=scan.include,
+                exclude=scan.exclude,
+                others=scan.others,
+                skip=skip,
+                prefix=prefix,
+                shown=workspace.shown,
             )
+            found += scanned.pairs
+            parent.run.not_compared += scanned.not_compared
     except ImgdiffError as error:
         raise parent.CollectError(str(error)) from error
     for name, pair in zip(unique([pair.name for pair in found]), found, strict=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import Baselines
-from pytest_imgdiff.config import ScanSettings, Settings, find_config, load_settings
+from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
@@ -26,7 +26,7 @@ from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import named_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead
-from pytest_imgdiff.scan import FoundPair, Pair, pairs, prefixes
+from pytest_imgdiff.scan import FoundPair, Pair, Scanned, prefixes, scan_folders
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def run_compare(options: argparse.Namespace) -> int:
     """
     workspace = _workspace(options)
     workspace.policy("")  # a mistake in --set is told before anything is compared
-    todo = _pairs(options, workspace)
+    scanned = _pairs(options, workspace)
+    todo = scanned.pairs
     workspace.prepare(pair.key for pair in todo)
     if options.json and options.json != "-":
         _refuse_compared(options.json, todo)
@@ -63,7 +64,8 @@ def run_compare(options: argparse.Namespace) -> int:
             progress.step()
         progress.clear()
         idle = workspace.settings.idle_overrides([pair.key for pair in todo]) if _names_folders(options) else []
-        return _finish(run_record(workspace, records), workspace, options, words, idle)
+        run = run_record(workspace, records, not_compared=scanned.not_compared)
+        return _finish(run, workspace, options, words, idle)
 
 
 def _workspace(options: argparse.Namespace) -> Workspace:
@@ -84,17 +86,17 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     )
 
 
-def _pairs(options: argparse.Namespace, workspace: Workspace) -> Sequence[Pair | FoundPair]:
+def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
     if options.expected is None:
         if options.include or options.exclude:
             raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
-        return _configured(workspace.settings, _skipped(workspace))
+        return _configured(workspace)
     if options.actual is None:
         raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
     expected, actual = Path(options.expected), Path(options.actual)
     if expected.is_dir() and actual.is_dir():
         scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
-        return _scanned(scan, _skipped(workspace))
+        return _scanned(scan, workspace)
     if expected.is_dir() or actual.is_dir():
         folder, other = (expected, actual) if expected.is_dir() else (actual, expected)
         if not other.exists():
@@ -105,7 +107,7 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Sequence[Pair |
     if expected.exists() and actual.exists() and expected.samefile(actual):
         raise ConfigError(f"{expected} and {actual} are the same file: nothing could differ")
     name = actual.as_posix()
-    return [Pair(printable(name), name, expected, actual, expected)]
+    return Scanned([Pair(printable(name), name, expected, actual, expected)])
 
 
 def _names_folders(options: argparse.Namespace) -> bool:
@@ -113,16 +115,29 @@ def _names_folders(options: argparse.Namespace) -> bool:
     return not options.include and not options.exclude and (options.expected is None or Path(options.expected).is_dir())
 
 
-def _configured(settings: Settings, skip: list[Path]) -> Sequence[Pair | FoundPair]:
+def _configured(workspace: Workspace) -> Scanned:
+    settings = workspace.settings
     if settings.path is None or not settings.scans:
         where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
         raise ConfigError(f"compare: {where}: name two pictures or two folders")
     named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
-    return [pair for scan, prefix in named for pair in _scanned(scan, skip, prefix)]
+    scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
+    return Scanned(
+        [pair for one in scanned for pair in one.pairs], tuple(line for one in scanned for line in one.not_compared)
+    )
 
 
-def _scanned(scan: ScanSettings, skip: list[Path], prefix: str = "") -> Sequence[Pair | FoundPair]:
-    return pairs(scan.expected, scan.actual, include=scan.include, exclude=scan.exclude, skip=skip, prefix=prefix)
+def _scanned(scan: ScanSettings, workspace: Workspace, prefix: str = "") -> Scanned:
+    return scan_folders(
+        scan.expected,
+        scan.actual,
+        include=scan.include,
+        exclude=scan.exclude,
+        others=scan.others,
+        skip=_skipped(workspace),
+        prefix=prefix,
+        shown=workspace.shown,
+    )
 
 
 def _skipped(workspace: Workspace) -> list[Path]:
@@ -157,7 +172,7 @@ def _finish(
     run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO, notes: Sequence[str]
 ) -> int:
     overview = overview_of(run.comparisons)
-    outcome = Outcome([summary_line(run), *model_lines(overview), *notes])
+    outcome = Outcome([summary_line(run), *run.not_compared, *model_lines(overview), *notes])
     write_all(workspace, run, outcome)
     if options.json:
         _write_json(run, options.json)

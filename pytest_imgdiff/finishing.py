@@ -21,7 +21,7 @@ from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.words import named_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pytest_imgdiff.record import ComparisonRecord
@@ -71,6 +71,7 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
+    outcome.lines += run.not_compared
     outcome.lines += _named("passes with a warning", warned(run.comparisons))
     if verbose:
         outcome.lines += _named("passes, not equal", unsettled(run.comparisons))
@@ -96,6 +97,7 @@ def run_record(
     unrecorded: Sequence[str] = (),
     unused: Sequence[str] = (),
     *,
+    not_compared: Iterable[str] = (),
     complete: bool = True,
 ) -> RunRecord:
     """Return the record of a run with these comparisons."""
@@ -105,6 +107,7 @@ def run_record(
         unrecorded=list(unrecorded),
         comparisons=records,
         unused_baselines=list(unused),
+        not_compared=list(not_compared),
         title=workspace.settings.report.title,
         run=uuid.uuid4().hex if workspace.results is None else workspace.results.run,
     )
@@ -148,7 +151,14 @@ def _write_step_summary(summary: str, outcome: Outcome) -> None:
 
 
 def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunRecord:
-    return run_record(workspace, merged.records, merged.unrecorded, unused, complete=merged.torn == 0)
+    return run_record(
+        workspace,
+        merged.records,
+        merged.unrecorded,
+        unused,
+        not_compared=merged.not_compared,
+        complete=merged.torn == 0,
+    )
 
 
 def _unused(workspace: Workspace, merged: Merged) -> list[Path]:

@@ -191,6 +191,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """In the order of the run; those of a run of this very process are read from the disk when they are asked for."""
     unused_baselines: list[str] = []
     """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
+    not_compared: list[str] = []
+    """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
     title: str = "Image comparison"
     run: str = ""
     """What tells this run from others."""

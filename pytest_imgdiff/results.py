@@ -53,6 +53,12 @@ class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
     text: str
 
 
+class NotCompared(msgspec.Struct, frozen=True, tag_field="type", tag="not compared"):
+    """What scans leave out, in lines."""
+
+    lines: list[str]
+
+
 class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
     """A place for a baseline, and the comparison that has it for its own."""
 
@@ -67,7 +73,7 @@ class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
     baseline: str
 
 
-Line = ComparisonRecord | Collected | Finished | Unclean | Problem | Claimed | Used
+Line = ComparisonRecord | Collected | Finished | Unclean | Problem | NotCompared | Claimed | Used
 
 
 @dataclass
@@ -92,6 +98,8 @@ class Merged:
     """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
     browsers: set[str] = field(default_factory=set)
     problems: dict[str, None] = field(default_factory=dict)
+    not_compared: dict[str, None] = field(default_factory=dict)
+    """What scans left out, in lines; every process of a run says the same."""
     unclean: set[str] = field(default_factory=set)
     """Modules of which a test did not pass."""
     torn: int = 0
@@ -302,6 +310,8 @@ def _add(line: Line, merged: Merged) -> None:
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
         merged.browsers.add(line.browser)
+    elif isinstance(line, NotCompared):
+        merged.not_compared.update(dict.fromkeys(line.lines))
     elif isinstance(line, Problem):
         merged.problems[line.text] = None
     elif isinstance(line, Unclean):

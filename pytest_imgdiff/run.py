@@ -20,7 +20,7 @@ from pytest_imgdiff.hookspecs import HOOKS
 from pytest_imgdiff.names import is_scan_file, printable
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
-from pytest_imgdiff.results import Collected, Finished, Problem, ResultsFolder, Unclean
+from pytest_imgdiff.results import Collected, Finished, NotCompared, Problem, ResultsFolder, Unclean
 from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
@@ -57,6 +57,8 @@ class ImageRun:
         self._problems: dict[str, None] = {}
         self._outcome = Outcome()
         self.unclean: set[str] = set()
+        self.not_compared: list[str] = []
+        """What its scans leave out, in lines; nothing where single pictures of them are asked for."""
 
     @property
     def results(self) -> ResultsFolder:
@@ -100,6 +102,8 @@ class ImageRun:
         self._expected = {item.nodeid for item in todo}
         try:
             self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
+            if self.not_compared and not self.config.option.imgdiff_only:
+                self.results.append(NotCompared(self.not_compared))
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
         if self.is_worker and (unknown := self._unknown_names()):

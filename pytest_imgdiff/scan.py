@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_imgdiff.config import ScanSettings
 
@@ -69,16 +71,32 @@ class FoundPair:
         return self.folders[0] / self.key
 
 
-def pairs(
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanned:
+    """What was found in two folders.
+
+    Attributes:
+        pairs: what is to be compared, sorted by name.
+        not_compared: a line for what is not: files of other kinds, counted by extension; and each two files, one in
+            either folder, whose names are the same but for extension or case.
+    """
+
+    pairs: Sequence[Pair | FoundPair]
+    not_compared: tuple[str, ...] = ()
+
+
+def scan_folders(
     expected: Path,
     actual: Path,
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    others: Literal["tell", "fail", "ignore"] = "tell",
     skip: Iterable[Path] = (),
     prefix: str = "",
-) -> list[FoundPair]:
-    """Return the union of both trees, sorted by name.
+    shown: Callable[[Path], str] = str,
+) -> Scanned:
+    """Return the union of both trees.
 
     Folders that are symbolic links are followed, and left out where they lead back to one that they stand in.
 
@@ -88,8 +106,11 @@ def pairs(
         include: globs; where none are given, every file with a picture's extension, and those without any that hold
             a picture on either side.
         exclude: globs of what to leave out.
+        others: what to do with files of other kinds, where ``include`` names none: ``tell`` them, ``fail`` (they become
+            pairs, which cannot be read), or ``ignore`` them. Names that begin with a dot are always left out.
         skip: folders that are not descended into (the report's own, say).
         prefix: put before each name, to tell several scans apart.
+        shown: how a line calls a folder.
 
     Raises:
         ConfigError: a folder is missing or cannot be listed, both are the same, no picture is found in either, or
@@ -104,17 +125,62 @@ def pairs(
     skipped = {folder.resolve() for folder in skip}
     ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
     folders = expected, actual
-    keys = sorted(key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs)))
+    wanted = {key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs))}
+    other = set() if include else {key for key in {*ours, *theirs} - wanted if not _is_hidden(key)}
+    if others == "fail":
+        wanted, other = wanted | other, set()
+    told = () if others == "ignore" else tuple(_not_compared(wanted, other, (ours, theirs), [*map(shown, folders)]))
+    keys = sorted(wanted)
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
         where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
-        raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing")
+        found = f"; {told[0]}" if told else ""
+        raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing{found}")
     for key in keys:
         if ours.get(key) or theirs.get(key):  # a link is on the way to it
             _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
-    return [FoundPair(name, key, folders, key in ours, key in theirs) for name, key in zip(names, keys, strict=True)]
+    found_pairs = [
+        FoundPair(name, key, folders, key in ours, key in theirs) for name, key in zip(names, keys, strict=True)
+    ]
+    return Scanned(found_pairs, told)
+
+
+def _not_compared(
+    wanted: set[str], other: set[str], found: tuple[dict[str, bool], dict[str, bool]], folders: Sequence[str]
+) -> Iterator[str]:
+    """Yield the lines of `Scanned.not_compared`."""
+    kinds = Counter(_kind(key) for files in found for key in files if key in other)
+    if kinds:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        places = [folder for folder, files in zip(folders, found, strict=True) if not other.isdisjoint(files)]
+        yield f"not compared: {counts}; in {' and '.join(places)}"
+    sides: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
+    for side, files, partner in zip(sides, found, found[::-1], strict=True):
+        for key in files.keys() - partner.keys():
+            if key in wanted or key in other:
+                side.setdefault(key[: len(key) - len(_extension(key))].casefold(), []).append(key)
+    for stem in sorted(sides[0].keys() & sides[1].keys()):
+        keys = [*sides[0][stem], *sides[1][stem]]
+        if len(keys) == 2 and not wanted.isdisjoint(keys):  # noqa: PLR2004 - one on either side
+            named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, keys, strict=True))
+            yield f"not paired: {named}: their names differ in extension or case only; give both the same name"
+
+
+def _kind(key: str) -> str:
+    return printable(_extension(key)).lower() or "without extension"
+
+
+def _extension(key: str) -> str:
+    """Return what a name ends with: ``.svg``, or both of ``.png.bak``."""
+    path = PurePosixPath(key)
+    inner = PurePosixPath(path.stem).suffix
+    return inner + path.suffix if inner.lower() in EXTENSIONS else path.suffix
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") for part in key.split("/"))
 
 
 def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:

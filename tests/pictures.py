@@ -26,12 +26,17 @@ def write(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def notes(root: Path) -> None:
+    """A file that is no picture, in either folder of `trees`."""
+    for side in ("expected", "actual"):
+        (root / side / "note.txt").write_text("no picture", encoding="utf-8")
+
+
 def trees(root: Path) -> tuple[Path, Path]:
-    """Two folders: same.png, sub/other.png (differs), gone.png and new.png (one-sided), note.txt (no picture)."""
+    """Two folders: same.png, sub/other.png (differs), gone.png and new.png (one-sided)."""
     expected, actual = root / "expected", root / "actual"
     for folder in (expected, actual):
         write(folder / "same.png", square(RED))
-        (folder / "note.txt").write_text("no picture", encoding="utf-8")
     write(expected / "sub/other.png", square(RED))
     write(actual / "sub/other.png", square(BLUE))
     write(expected / "gone.png", square(RED))

@@ -20,7 +20,7 @@ import pytest
 from pytest_imgdiff.images.png_chunks import chunk_bytes
 from pytest_imgdiff.report import read_results
 from tests.packages import install
-from tests.pictures import BLUE, RED, square, trees, write
+from tests.pictures import BLUE, RED, notes, square, trees, write
 
 COMMAND = [sys.executable, "-m", "pytest_imgdiff"]
 ALIKE, DIFFERENT, NOT_JUDGED = 0, 1, 2
@@ -612,7 +612,7 @@ def test_every_pass_has_a_line_where_it_is_asked_for(faint):
 
 def test_pixels_that_a_rule_has_counted_are_not_counted_again(faint):
     done = faint("compare", "expected", "actual", "-v", "--set", "metrics={pixel_match: {min: 0.5}}")
-    assert "faint.png: passes pixel_match 400 px differ (25 %), 75 % equal >= 50 %; 1 region" in done.stdout
+    assert "faint.png: passes pixel_match 400 px differ (25 %), 75 % equal >= 50 %\n" in done.stdout
     assert "400 px differ below" not in done.stdout
 
 
@@ -665,3 +665,35 @@ def test_equal_pixels_of_unlike_colours_pass_with_a_warning(shell, chunk, told):
     for page in ("plain.html", "data/details-0.js", "summary.md"):
         text = html.unescape((shell.folder / "report" / page).read_text(encoding="utf-8"))
         assert re.search(f"{told}: colours are compared", text)
+
+
+# ---- What is not compared
+
+
+def test_files_of_other_kinds_are_told_everywhere(two_trees):
+    notes(two_trees.folder)
+    done = two_trees("compare", "expected", "actual", "--report", "report")
+    line = "not compared: 2 .txt; in expected and actual"
+    assert line in done.stdout.splitlines()
+    assert read_results(two_trees.folder / "report/results.json").not_compared == [line]
+    for page in ("index.html", "plain.html", "summary.md"):
+        assert line in html.unescape((two_trees.folder / "report" / page).read_text(encoding="utf-8"))
+
+
+def test_files_of_other_kinds_fail_by_name_where_the_scan_says_so(two_trees):
+    notes(two_trees.folder)
+    config = "scans: [{expected: expected, actual: actual, others: fail, exclude: [gone.png, new.png, 'sub/*']}]"
+    (two_trees.folder / "imgdiff.yaml").write_text(config, encoding="utf-8")
+    done = two_trees("compare")
+    assert done.returncode == NOT_JUDGED
+    broken, summary = done.stdout.splitlines()
+    assert broken.startswith("note.txt: expected/note.txt: text: not a picture; it begins with 'no picture'")
+    assert summary == "2 comparisons: 1 failed (1 broken), 1 passed"
+
+
+def test_folders_without_a_picture_say_what_they_hold(shell):
+    for side in ("expected", "actual"):
+        (shell.folder / side).mkdir()
+        (shell.folder / side / "plan.pdf").write_bytes(b"%PDF-1.7")
+    told = shell.refused("compare", "expected", "actual")
+    assert told.endswith("an empty scan proves nothing; not compared: 2 .pdf; in expected and actual")

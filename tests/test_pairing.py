@@ -10,7 +10,7 @@ import pytest
 
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.images.sniff import EXTENSIONS
-from pytest_imgdiff.scan import pairs
+from pytest_imgdiff.scan import scan_folders
 from tests.pictures import BLUE, RED, square, write
 
 with_links = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")
@@ -26,7 +26,7 @@ def sides(tmp_path):
 
 
 def keys(*folders, **options):
-    return [pair.key for pair in pairs(*folders, **options)]
+    return [pair.key for pair in scan_folders(*folders, **options).pairs]
 
 
 @with_links
@@ -36,7 +36,7 @@ def test_folders_behind_symbolic_links_are_compared(sides, tmp_path):
     (expected / "charts").symlink_to(tmp_path / "elsewhere")
     (expected / "again").symlink_to(tmp_path / "elsewhere")
     write(actual / "charts/deep/chart.png", square(BLUE))
-    found = {pair.key: pair for pair in pairs(expected, actual)}
+    found = {pair.key: pair for pair in scan_folders(expected, actual).pairs}
     assert list(found) == ["again/deep/chart.png", "charts/deep/chart.png", "page.png"]
     assert found["charts/deep/chart.png"].expected is not None
     assert found["charts/deep/chart.png"].actual is not None
@@ -76,7 +76,7 @@ def test_files_without_an_extension_are_compared_where_either_side_holds_a_pictu
         (folder / "README").write_text("no picture", encoding="utf-8")
         (folder / ".hidden").write_bytes(b"")
     (actual / "page").write_bytes(b"")
-    (pair,) = pairs(expected, actual)
+    (pair,) = scan_folders(expected, actual).pairs
     assert (pair.key, pair.expected, pair.actual) == ("page", expected / "page", actual / "page")
 
 
@@ -96,7 +96,7 @@ def test_a_picture_that_is_a_link_to_the_other_side_is_told(sides, linked):
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     place.symlink_to(actual / linked)
     with pytest.raises(ConfigError, match=r"sub/page\.png and .*sub/page\.png are the same file by a symbolic link"):
-        pairs(*sides)
+        scan_folders(*sides)
     assert keys(*sides, exclude=["sub/*"]) == ["page.png"]
 
 
@@ -112,3 +112,72 @@ def test_hard_links_are_equal_bytes_and_compared(sides):
     os.link(expected / "page.png", actual / "copy.png")
     os.link(expected / "page.png", expected / "copy.png")
     assert keys(expected, actual) == ["copy.png", "page.png"]
+
+
+def told(*folders, **options):
+    return scan_folders(*folders, shown=lambda folder: folder.name, **options).not_compared
+
+
+def others(sides):
+    """Files that are no pictures: two kinds, in both folders; a copy that an editor made; a hidden one."""
+    for folder in sides:
+        (folder / "figure.svg").write_text("<svg/>", encoding="utf-8")
+    (sides[0] / "page.png.bak").write_bytes((sides[0] / "page.png").read_bytes())
+    (sides[0] / "README").write_text("text", encoding="utf-8")
+    (sides[1] / "sub").mkdir()
+    (sides[1] / "sub/text.PDF").write_bytes(b"%PDF-1.7")
+    (sides[1] / ".gitignore").write_text("*", encoding="utf-8")
+    (sides[1] / ".cache").mkdir()
+    (sides[1] / ".cache/state.json").write_text("{}", encoding="utf-8")
+
+
+def test_files_of_other_kinds_are_counted(sides):
+    assert told(*sides) == ()
+    others(sides)
+    (line,) = told(*sides)
+    assert line.startswith("not compared: 2 .svg, ")
+    kinds = line.removeprefix("not compared: ").partition(";")[0].split(", ")
+    assert sorted(kinds) == ["1 .pdf", "1 .png.bak", "1 without extension", "2 .svg"]
+    assert line.endswith("; in expected and actual")
+    assert told(*sides, exclude=["*.svg", "sub/*", "README"]) == ("not compared: 1 .png.bak; in expected",)
+
+
+def test_what_was_left_out_by_choice_is_not_told(sides):
+    others(sides)
+    assert told(*sides, include=["*.png"]) == ()
+    assert told(*sides, others="ignore") == ()
+
+
+def test_files_of_other_kinds_can_be_made_to_fail(sides):
+    others(sides)
+    names = ["README", "figure.svg", "page.png", "page.png.bak", "sub/text.PDF"]
+    assert keys(*sides, others="fail") == names
+    assert told(*sides, others="fail") == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.png", "a.webp"),
+        ("sub/b.JPG", "sub/b.jpg"),
+        ("Sub/c.png", "sub/C.png"),
+        ("d.png.bak", "d.png"),
+        ("e.svg", "e.png"),
+    ],
+)
+def test_names_that_differ_in_extension_or_case_only_are_told(sides, names):
+    for folder, name in zip(sides, names, strict=True):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "page.png", folder / name)
+    expected, actual = names
+    (line,) = [line for line in told(*sides) if line.startswith("not paired")]
+    assert line.startswith(f"not paired: expected/{expected} and actual/{actual}: their names differ in extension or")
+
+
+def test_names_that_could_be_paired_in_several_ways_are_not(sides):
+    for name in ("a.png", "a.gif"):
+        shutil.copy(sides[0] / "page.png", sides[0] / name)
+    shutil.copy(sides[0] / "page.png", sides[1] / "a.webp")
+    for folder, name in zip(sides, ("b.svg", "b.pdf"), strict=True):
+        (folder / name).write_text("x", encoding="utf-8")
+    assert not any("not paired" in line for line in told(*sides))

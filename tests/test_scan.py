@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_imgdiff.finishing import MOST_LISTED
-from tests.pictures import BLUE, RED, square, trees, write
+from tests.pictures import BLUE, RED, notes, square, trees, write
 
 SCAN = ["--imgdiff-scan", "expected", "actual"]
 CONFIG = "scans:\n  - {expected: expected, actual: actual}\n"
@@ -260,3 +260,14 @@ def test_what_passes_and_is_not_equal_is_counted_and_with_v_named(pytester):
     run = pytester.runpytest_subprocess(*SCAN, "-v")
     (told,) = [line for line in run.outlines if line.startswith("passes, not equal")]
     assert told.endswith("faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits")
+
+
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_files_of_other_kinds_are_told_once(two_trees, workers):
+    notes(two_trees.path)
+    run = two_trees.runpytest_subprocess(*SCAN, *workers)
+    line = "not compared: 2 .txt; in expected and actual"
+    assert run.outlines.count(line) == 1
+    assert results(two_trees)["not_compared"] == [line]
+    run = two_trees.runpytest_subprocess(*SCAN, *workers, "--imgdiff-only=same.png")
+    assert line not in run.outlines

@@ -220,6 +220,13 @@ class ScanFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             extra={"expects": 'a list of globs such as ["drafts/**"]'},
         ),
     ] = []
+    others: Annotated[
+        Literal["tell", "fail", "ignore"],
+        Meta(
+            description="files of kinds that are not read, where there is no include: tell counts them in the summary, "
+            "fail makes each one fail, ignore says nothing"
+        ),
+    ] = "tell"
 
 
 class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -39,12 +39,14 @@ class ScanSettings:
         expected, actual: the folders, absolute; whether they exist is the scan's business.
         include: globs of the names to compare; every file with a picture's extension where empty.
         exclude: globs of the names to leave out.
+        others: what to do with files of kinds that are not read, as in `pytest_imgdiff.scan.scan_folders`.
     """
 
     expected: Path
     actual: Path
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    others: Literal["tell", "fail", "ignore"] = "tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,8 @@ def _scan(fields: ScanFields, folder: Path, origin: Origin, path: KeyPath) -> Sc
         what = "the same folder as expected, so that nothing could differ; name the folder of the new pictures"
         raise origin.error((*path, "actual"), what)
     include = () if fields.include is UNSET else _globs(fields.include, origin, (*path, "include"))
-    return ScanSettings(expected, actual, include, _globs(fields.exclude, origin, (*path, "exclude")))
+    exclude = _globs(fields.exclude, origin, (*path, "exclude"))
+    return ScanSettings(expected, actual, include, exclude, fields.others)
 
 
 def _globs(given: str | list[str], origin: Origin, path: KeyPath) -> tuple[str, ...]:

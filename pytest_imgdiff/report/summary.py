@@ -50,6 +50,8 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
+    if run.not_compared:
+        blocks.append(_not_compared(run))
     for what, chosen in (
         ("failed", failures(run.comparisons)),
         ("passed with a warning", warned(run.comparisons)),
@@ -153,6 +155,12 @@ def _warning(run: RunRecord) -> str:
     if more > 0:
         lines.append(f"> - and {thousands(more)} more")
     return "\n".join(lines)
+
+
+def _not_compared(run: RunRecord) -> str:
+    lines = [f"- {_escaped(shortened(visible(line), LONGEST_LINE))}" for line in run.not_compared[:MOST_UNRECORDED]]
+    more = len(run.not_compared) - MOST_UNRECORDED
+    return "\n".join([*lines, *([f"- and {thousands(more)} more"] if more > 0 else [])])
 
 
 def _counts_table(run: RunRecord) -> str:

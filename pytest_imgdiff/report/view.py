@@ -35,6 +35,7 @@ class PageView:
         unrecorded: what was collected and did not run to its end.
         total: how many comparisons the run holds.
         filters: the kinds that there are.
+        not_compared: what the scans left out, in lines.
         columns: the runs that were merged into this one.
         self_contained: whether the page is one file: there is nothing beside it to link to.
     """
@@ -49,6 +50,7 @@ class PageView:
     filters: tuple[FilterView, ...]
     columns: tuple[str, ...]
     unused_baselines: tuple[str, ...]
+    not_compared: tuple[str, ...]
     tool: str
     packages: tuple[tuple[str, str], ...]
     self_contained: bool
@@ -69,6 +71,7 @@ def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
         filters=_filters(run),
         columns=tuple(visible(column) for column in run.columns),
         unused_baselines=tuple(visible(name) for name in run.unused_baselines),
+        not_compared=tuple(visible(line) for line in run.not_compared),
         tool=visible(f"{run.tool.name} {run.tool.version}"),
         packages=tuple((visible(name), visible(version)) for name, version in sorted(run.tool.packages.items())),
         self_contained=self_contained,
