@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.decided_report import NEW, OLD, Project
-from tests.pictures import BLUE, RED, square, trees, write
+from tests.pictures import BLUE, RED, notes, square, trees, write
 from tests.server_process import Served, serving
 from tests.test_report_list import axe_script
 from tests.tiny_models import SIDE, onnx_file
@@ -137,6 +137,7 @@ def test_progress_is_told_while_pairs_are_judged(page, tmp_path):
 
 def test_two_folders_are_paired_by_name(page, tmp_path):
     trees(tmp_path)
+    notes(tmp_path)
     for side in ("expected", "actual"):
         page.set_input_files(f"#{side}-folder", tmp_path / side)
         expect(page.locator(f"#{side}-words")).to_have_text("3 pictures")  # note.txt is none
