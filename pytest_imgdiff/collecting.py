@@ -41,6 +41,8 @@ class PairItem(pytest.Item):
         self.pair = pair
         self.run = run
         self.workspace = workspace
+        self.seconds: float | None = None
+        """What the comparison took where it was made ahead of this item, which then only fetches it."""
 
     def compared(self) -> ComparisonRecord:
         """Compare the pair and return its record, not yet appended to the results."""

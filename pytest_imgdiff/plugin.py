@@ -177,9 +177,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Take note of an image test that did not pass, and attach the pictures to other plugins' reports.
 
-    It may not have come to all of its baselines.
+    It may not have come to all of its baselines. The report of a pair that was compared ahead of its item has the time
+    of the comparison: JUnit XML and ``--durations`` take it from there.
     """
     report = yield
+    if report.when == "call" and (seconds := getattr(item, "seconds", None)) is not None and is_image_test(item):
+        report.duration = seconds
     if report.outcome != "passed" and is_image_test(item) and RUN in item.config.stash:
         item.config.stash[RUN].unclean.add(item.nodeid)
     if report.when == "call" and is_image_test(item) and RUN in item.config.stash:

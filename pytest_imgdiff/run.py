@@ -173,9 +173,12 @@ class ImageRun:
     def compared(self, item: PairItem) -> ComparisonRecord:
         """Return the comparison of a scan's item, from the threads that run ahead where there are some."""
         if self._ahead is None or item in self._fetched:
+            item.seconds = None
             return item.compared()  # alone, or once more (a rerun)
         self._fetched.add(item)
-        return self._ahead.result(item)
+        record = self._ahead.result(item)
+        item.seconds = record.seconds
+        return record
 
     def finished(self, item: pytest.Item) -> None:
         """Say that an image test ran to its end."""

@@ -406,3 +406,31 @@ def test_labels_tell_paths_apart_and_end_them(paths):
 )
 def test_labels_are_what_tells_folders_apart(paths, labels):
     assert unique_labels([tuple(path.split("/")) for path in paths]) == labels
+
+
+def test_a_scan_under_pytest_and_a_comparison_by_the_command_are_one_row(tmp_path):
+    def scanned(name, scan="shots/expected"):
+        return different(f"{scan}::{name}", test=f"{scan}::{name}")
+
+    scan = report_at(tmp_path / "scan", scanned("a.png"), scanned("sub/b.png"), scanned("only-here.png"))
+    command = report_at(tmp_path / "command", different("a.png", test=None), different("sub/b.png", test=None))
+    test = report_at(tmp_path / "tests", different("tests/test_a.py::test_a", test="tests/test_a.py::test_a"))
+    words = [word for folder in (scan, command, test) for word in ("--from", str(folder))]
+    assert main(["report", *words, "--report", str(tmp_path / "all")]) == 1
+
+    rows = {(record.column, record.name) for record in results_of(tmp_path / "all").comparisons}
+    assert rows == {
+        ("scan", "a.png"),
+        ("command", "a.png"),
+        ("scan", "sub/b.png"),
+        ("command", "sub/b.png"),
+        ("scan", "shots/expected::only-here.png"),
+        ("tests", "tests/test_a.py::test_a"),
+    }
+
+
+def test_two_scans_with_pictures_of_one_name_keep_their_names():
+    names = ("old::a.png", "new::a.png")
+    scans = run_of(*(different(name, test=name) for name in names))
+    run = merged([Part(scans, "scan", "scan"), Part(run_of(different("a.png", test=None)), "command", "command")])
+    assert [record.name for record in run.comparisons] == [*names, "a.png"]

@@ -271,3 +271,22 @@ def test_files_of_other_kinds_are_told_once(two_trees, workers):
     assert results(two_trees)["not_compared"] == [line]
     run = two_trees.runpytest_subprocess(*SCAN, *workers, "--imgdiff-only=same.png")
     assert line not in run.outlines
+
+
+@pytest.mark.parametrize("pairs", [pytest.param(3, id="threads"), pytest.param(40, id="processes")])
+def test_the_time_of_a_pair_is_that_of_its_comparison(pytester, pairs):
+    for number in range(pairs):
+        for side, colour in (("expected", RED), ("actual", BLUE)):
+            write(pytester.path / side / f"{number}.png", square(colour))
+    pytester.makeconftest(
+        "import json, pathlib\n"
+        "def pytest_runtest_logreport(report):\n"
+        "    if report.when == 'call':\n"
+        "        with pathlib.Path('times.jsonl').open('a') as file:\n"
+        "            print(json.dumps([report.nodeid, report.duration]), file=file)\n"
+    )
+    pytester.runpytest_subprocess(*SCAN)
+    lines = (pytester.path / "times.jsonl").read_text(encoding="utf-8").splitlines()
+    assert dict(map(json.loads, lines)) == {
+        record["name"]: record["seconds"] for record in results(pytester)["comparisons"]
+    }

@@ -39,6 +39,9 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
     It is complete where every part is. A stored baseline is unused where a shard says so; among columns only where
     every one says so, for what one platform leaves another may ask for.
 
+    The same picture has two names where one part is a scan under pytest (``shots/expected::page.png``, a node id) and
+    another is a comparison by the command (``page.png``). Among columns both get the plain name.
+
     Args:
         parts: at least one.
         title: of the merged run; that of the first where omitted.
@@ -48,7 +51,12 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
             names both sources.
     """
     columns = _columns(parts)
-    comparisons = [_in_column(record, part) for part in parts for record in part.run.comparisons]
+    names = _plain_names(parts)
+    comparisons = [
+        _in_column(record, part, names.get(record.name) if record.test == record.name else None)
+        for part in parts
+        for record in part.run.comparisons
+    ]
     _refuse_twins(comparisons, [part.source for part in parts for _ in part.run.comparisons])
     return RunRecord(
         tool=_tool([part.run.tool for part in parts]),
@@ -63,8 +71,32 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
     )
 
 
-def _in_column(record: ComparisonRecord, part: Part) -> ComparisonRecord:
-    return record if part.column is None else msgspec.structs.replace(record, column=_column(part, record.column))
+def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
+    """Return the names of pairs of pytest's scans that the command has compared, too, and what it calls them."""
+    by_command = {
+        record.name
+        for part in parts
+        if part.column is not None
+        for record in part.run.comparisons
+        if record.test is None
+    }
+    plain: dict[str, str] = {}
+    doubtful: set[str] = set()  # several scans of one run may have pictures of one name
+    for part in parts:
+        taken: dict[str, str] = {}
+        for record in part.run.comparisons:
+            name = record.name.partition("::")[2]
+            if record.test == record.name and name in by_command and part.column is not None:
+                plain[record.name] = name
+                if taken.setdefault(f"{record.column}\0{name}", record.name) != record.name:
+                    doubtful.add(name)
+    return {name: short for name, short in plain.items() if short not in doubtful}
+
+
+def _in_column(record: ComparisonRecord, part: Part, name: str | None) -> ComparisonRecord:
+    if part.column is None:
+        return record
+    return msgspec.structs.replace(record, name=name or record.name, column=_column(part, record.column))
 
 
 def _column(part: Part, inner: str | None) -> str | None:
