@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
+
+from pytest_imgdiff.errors import MetricError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +26,22 @@ def worst_value(metric: Any, depth: DTypeLike) -> float:
     Args:
         metric: a `pytest_imgdiff.model.Metric`, made with its options.
         depth: dtype of the pixels.
+
+    Raises:
+        MetricError: ``worst`` fails, or returns no number.
     """
-    if hasattr(metric, "worst"):
-        return float(metric.worst(depth))
-    low, high = metric.bounds
-    return float(high if metric.direction == "distance" else low)
+    if not hasattr(metric, "worst"):
+        low, high = metric.bounds
+        return float(high if metric.direction == "distance" else low)
+    try:
+        worst = float(metric.worst(depth))
+    except Exception as error:  # a metric may be anybody's code
+        msg = f"the metric {metric.name} failed to return its worst value: {type(error).__name__}: {error}"
+        raise MetricError(msg) from error
+    if math.isnan(worst):
+        msg = f"the metric {metric.name} failed to return its worst value: it is no number"
+        raise MetricError(msg)
+    return worst
 
 
 def could_fail(

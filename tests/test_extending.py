@@ -211,6 +211,9 @@ def test_an_installed_package_that_cannot_be_imported(suite, installed, pytester
         pytest.param("value = ", 'raise MetricError("too dark") #', "too dark", id="says-that-it-has-no-value"),
         pytest.param("(value,", '(float("nan"),', "returned nan, which is no number", id="nan"),
         pytest.param("(value,", '(float("-inf"),', "returned -inf, which is no number", id="infinity"),
+        pytest.param(
+            "(value,", "(1.5,", "returned 1.5, which is worse than its worst possible value, 1.0", id="too-bad"
+        ),
         pytest.param("(value,", '("high",', "returned 'high', which is no number", id="text-for-a-value"),
         pytest.param("MetricResult(value, self.unit)", "value", "0.25, which is no MetricResult", id="a-bare-number"),
         pytest.param("return MetricResult(value, self.unit)", "pass", "None, which is no MetricResult", id="nothing"),
@@ -238,6 +241,24 @@ def test_a_metric_without_a_value_breaks_the_comparison(suite, pytester, right, 
     (record,) = results(pytester)["comparisons"]
     assert (record["verdict"], record["passed"]) == ("broken", False)
     assert record["scores"][0]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("worst", "told"),
+    [
+        ("0.0", "could never fail, as loudness sees no difference between any two pictures with gain: 2"),
+        ("0.3", "could never fail, as loudness is 0.3 at the worst; name a smaller max"),
+        ("1 / 0", "the metric loudness failed to return its worst value: ZeroDivisionError: division by zero"),
+        ("None", "the metric loudness failed to return its worst value: TypeError"),
+        ("float('nan')", "the metric loudness failed to return its worst value: it is no number"),
+    ],
+)
+def test_a_metric_says_what_its_worst_value_is_with_its_options(suite, worst, told):
+    method = f"    def worst(self, depth):\n        return {worst} if self.gain == 2 else 1\n\n    def measure"
+    test = USES_METRIC + USES_METRIC.replace("test_loudness", "test_gain").replace('"max"', '"gain": 2, "max"')
+    run = suite(conftest=METRIC.replace("    def measure", method), test=test)
+    run.assert_outcomes(passed=1, failed=1)
+    assert told in nobody_saw_our_code(run)
 
 
 @pytest.mark.parametrize("number", ["np.float64(value)", "np.float32(value)", "np.array(value)[()]"])
