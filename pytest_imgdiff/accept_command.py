@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TextIO, get_args
 
 from pytest_imgdiff.accepting import Result, carry_out
 from pytest_imgdiff.config import find_config, glob_matches, load_settings
-from pytest_imgdiff.config.reading import label_of
 from pytest_imgdiff.environment import in_ci
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.manifest import Decision, read_manifest
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE

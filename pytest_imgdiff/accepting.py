@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pytest_imgdiff.config.reading import label_of
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.text import shortened, visible

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,9 @@ from pytest_imgdiff.attachments import RECORDS
 from pytest_imgdiff.baselines import store
 from pytest_imgdiff.config import ScanSettings
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.report import failure_text, properties
+from pytest_imgdiff.invocation import scan_options, scans
+from pytest_imgdiff.project import relative
+from pytest_imgdiff.report import properties
 from pytest_imgdiff.scan import prefixes, scan_folders, unique
 from pytest_imgdiff.workspace import stored_form
 
@@ -51,7 +52,7 @@ class PairItem(pytest.Item):
             written = None
             if workspace.may_write(comparison) and comparison.actual is not None:
                 store(pair.expected_place, stored_form(comparison.actual))
-                written = workspace.shown(pair.expected_place)
+                written = workspace.named(pair.expected_place)
             update = f"--imgdiff-update={_update_for(comparison)}"
             only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
             accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])
@@ -61,8 +62,8 @@ class PairItem(pytest.Item):
 
     def _selection(self) -> list[str]:
         if isinstance(self.parent, ScanFile):
-            return [typed(self.parent.nodeid, self.config)]
-        return [word for scan in self.config.option.imgdiff_scan for word in ("--imgdiff-scan", *scan)]
+            return [relative(self.parent.path, self.config.invocation_params.dir)]
+        return scan_options(self.config)
 
     def runtest(self) -> None:
         """Fail where the pair does."""
@@ -72,7 +73,7 @@ class PairItem(pytest.Item):
         self.stash[RECORDS] = [record]
         self.user_properties.extend(properties(record))
         if not record.passed:
-            text = failure_text(record, directory=run.workspace.shown(run.results.directory))
+            text = run.workspace.failure_text(record)
             raise PicturesDifferError(text)
 
     def forget(self) -> None:
@@ -94,20 +95,6 @@ class PairItem(pytest.Item):
 
 def _update_for(comparison: Comparison) -> str:
     return "missing" if comparison.expected is None else "failed"
-
-
-def typed(node_id: str, config: pytest.Config) -> str:
-    """Return a node id as one types it where pytest was started: its own begins at the root folder."""
-    path, colons, rest = node_id.partition("::")
-    return f"{relative(config.rootpath / path, config.invocation_params.dir)}{colons}{rest}"
-
-
-def relative(path: Path, folder: Path) -> str:
-    """Return the way from the folder to the path, with forward slashes; the whole path where it is on another drive."""
-    try:
-        return os.path.relpath(path, folder).replace(os.sep, "/")
-    except ValueError:
-        return path.as_posix()
 
 
 class ScanFile(pytest.File):
@@ -139,7 +126,7 @@ class ScanNode(pytest.Collector):
 
     def collect(self) -> Iterator[PairItem]:
         """Collect the pairs of all scans of this folder."""
-        yield from _items(self, self.scans, self.run.workspace, self.config.rootpath)
+        yield from _items(self, self.scans, self.run.workspace, self.run.workspace.root)
 
 
 def _items(
@@ -175,12 +162,12 @@ def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
     """
     config = session.config
     here = config.invocation_params.dir
-    scans: dict[Path, list[ScanSettings]] = {}
-    for expected, actual in config.option.imgdiff_scan:
-        scans.setdefault(here / expected, []).append(ScanSettings(here / expected, here / actual))
+    folders: dict[Path, list[ScanSettings]] = {}
+    for expected, actual in scans(config):
+        folders.setdefault(here / expected, []).append(ScanSettings(here / expected, here / actual))
     items: list[pytest.Item] = []
-    for folder, named in scans.items():
-        name = run.workspace.shown(folder)
+    for folder, named in folders.items():
+        name = run.workspace.named(folder)
         node = ScanNode.from_parent(session, name=name, nodeid=name, run=run, scans=named)
         items += session.genitems(node)
     return items
@@ -193,9 +180,16 @@ def choose_scans(config: pytest.Config) -> None:
     for a file.
 
     Raises:
-        pytest.UsageError: a folder of expected pictures does not exist.
+        pytest.UsageError: a folder of expected pictures does not exist, or one of the two options that name a pair
+            of folders was given more often than the other.
     """
-    folders = [config.invocation_params.dir / expected for expected, _ in config.option.imgdiff_scan]
+    expected, actual = config.option.imgdiff_expected or (), config.option.imgdiff_actual or ()
+    if len(expected) != len(actual):
+        raise pytest.UsageError(
+            f"--imgdiff-expected was given {len(expected)} times and --imgdiff-actual {len(actual)} times: "
+            "a scan needs both"
+        )
+    folders = [config.invocation_params.dir / folder for folder, _ in scans(config)]
     for folder in folders:
         if not folder.is_dir():
             raise pytest.UsageError(f"--imgdiff-scan: {folder}: there is no such folder of expected pictures")

@@ -28,13 +28,26 @@ def main() -> int:
     return code
 
 
+def _may_be_configured(path: str) -> bool:
+    """Return whether a folder that holds the path has a configuration; the whole command finds out which one counts."""
+    try:
+        folder, above = "", os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes a tenth of it all
+    except OSError:  # the working directory is gone
+        return True
+    while folder != above:
+        folder, above = above, os.path.dirname(above)  # noqa: PTH120 - the same
+        if any(os.path.lexists(f"{folder}/{name}") for name in CONFIG_NAMES):
+            return True
+    return False
+
+
 def _told_at_once(arguments: list[str]) -> bool:
     """Return whether it was ``compare EXPECTED ACTUAL`` of equal files, without option or configuration, and told."""
     if len(arguments) != WORDS or arguments[0] != "compare" or any(word.startswith("-") for word in arguments):
         return False
     name = arguments[2]
     plain = name.isascii() and name.isprintable() and os.path.normpath(name) == name and "\\" not in name
-    if not plain or sys.stdout is None or any(map(os.path.lexists, CONFIG_NAMES)):
+    if not plain or sys.stdout is None or any(map(_may_be_configured, (".", *arguments[1:]))):
         return False
     from pytest_imgdiff.images import are_one_picture
 

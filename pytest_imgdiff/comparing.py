@@ -19,8 +19,9 @@ from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
-from pytest_imgdiff.report import encoded, failure_text, load_page, summary_line
+from pytest_imgdiff.report import encoded, load_page, summary_line
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import named_line
@@ -72,6 +73,8 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     here = Path.cwd()
     registry = Registry()
     config = Path(options.config) if options.config else find_config(here)
+    if not options.config:
+        _refuse_other_settings(config, [options.expected, options.actual])
     settings = load_settings(config, registry, folder=here)
     return Workspace(
         root=here,
@@ -83,7 +86,26 @@ def _workspace(options: argparse.Namespace) -> Workspace:
         merges_metrics=merges_metrics(options.set),
         allowance=Allowance(settings.memory),
         self_contained=options.self_contained or settings.report.self_contained,
+        settings_files=() if settings.path is None else (here / settings.path,),
     )
+
+
+def _refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) -> None:
+    """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
+
+    Raises:
+        ConfigError: a picture or folder that was named does.
+    """
+    for side in filter(None, sides):
+        folder = Path(side) if Path(side).is_dir() else Path(side).parent
+        nearest = find_config(folder)
+        if nearest is None or (in_force is not None and nearest.samefile(in_force)):
+            continue
+        used = "this command uses none" if in_force is None else f"this command uses {label_of(in_force)}"
+        raise ConfigError(
+            f"{label_of(nearest)} is the nearest settings file to {printable(side)}, but {used}: "
+            f"run it in the folder of the file that is meant, or name it: --config {label_of(nearest)}"
+        )
 
 
 def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
@@ -118,7 +140,8 @@ def _names_folders(options: argparse.Namespace) -> bool:
 def _configured(workspace: Workspace) -> Scanned:
     settings = workspace.settings
     if settings.path is None or not settings.scans:
-        where = "there is no imgdiff.yaml here" if settings.path is None else f"{settings.path} names no scans"
+        missing = "there is no imgdiff.yaml in this folder or above it"
+        where = missing if settings.path is None else f"{label_of(settings.path)} names no scans"
         raise ConfigError(f"compare: {where}: name two pictures or two folders")
     named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
     scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
@@ -164,8 +187,7 @@ def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
     if record.passed or not alone:
         return named_line(record)
-    directory = None if workspace.results is None else workspace.shown(workspace.results.directory)
-    return failure_text(record, directory=directory)
+    return workspace.failure_text(record)
 
 
 def _finish(

@@ -6,6 +6,7 @@ import os
 import uuid
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,8 @@ from pytest_imgdiff import __version__
 from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import unsettled, warned
@@ -22,7 +25,6 @@ from pytest_imgdiff.report.words import named_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.report.overview import Overview
@@ -40,11 +42,13 @@ class Outcome:
         lines: for the terminal.
         must_fail: whether something was not compared or not written, so that the run is no success.
         page: the report's page, where there is one.
+        is_usage_error: whether it was used in a way that it must refuse, which only workers of pytest-xdist saw.
     """
 
     lines: list[str] = field(default_factory=list)
     must_fail: bool = False
     page: Path | None = None
+    is_usage_error: bool = False
 
 
 def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (), verbose: bool = False) -> Outcome:
@@ -72,10 +76,12 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
     outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
     outcome.lines += run.not_compared
+    outcome.is_usage_error = merged.is_usage_error
     outcome.lines += _named("passes with a warning", warned(run.comparisons))
     if verbose:
         outcome.lines += _named("passes, not equal", unsettled(run.comparisons))
-    outcome.lines += _listed("baseline written", list(merged.written))
+    written = [workspace.shown(workspace.root / name) for name in merged.written]
+    outcome.lines += _listed("baseline written", written)
     outcome.lines += model_lines(merged.records.overview)
     _list_or_prune(workspace, unused, outcome, asked=prune)
     write_all(workspace, run, outcome)
@@ -108,9 +114,23 @@ def run_record(
         comparisons=records,
         unused_baselines=list(unused),
         not_compared=list(not_compared),
+        settings=[_settings_name(path, workspace) for path in workspace.settings_files],
+        root=None if workspace.results is None else _root(workspace.root, workspace.results.directory),
         title=workspace.settings.report.title,
         run=uuid.uuid4().hex if workspace.results is None else workspace.results.run,
     )
+
+
+def _settings_name(path: Path, workspace: Workspace) -> str:
+    """Return what the report calls a settings file: nobody else's machine has this one's folders."""
+    inside = path.is_relative_to(workspace.root)
+    return printable(relative(path, workspace.root if inside else workspace.here or workspace.root))
+
+
+def _root(root: Path, directory: Path) -> str | None:
+    """Return the way from the report's folder to the root; None where there is none, or none that JSON holds."""
+    way = relative(root, directory)
+    return None if Path(way).is_absolute() or printable(way) != way else way
 
 
 def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:

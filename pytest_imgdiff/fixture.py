@@ -18,7 +18,7 @@ from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.report import failure_text, properties
+from pytest_imgdiff.report import properties
 from pytest_imgdiff.results import Claimed, Used
 from pytest_imgdiff.workspace import is_storable, stored_form
 
@@ -122,8 +122,7 @@ class ImageAssertion:
             pytest.fail("in another thread: " + "\n".join(self._failed_elsewhere), pytrace=False)
 
     def _failure(self, record: ComparisonRecord) -> str:
-        results = self._workspace.results
-        return failure_text(record, directory=None if results is None else self._workspace.shown(results.directory))
+        return self._workspace.failure_text(record)
 
     def _recorded(
         self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
@@ -168,7 +167,7 @@ class ImageAssertion:
         if workspace.may_write(comparison) and comparison.actual is not None:
             target = workspace.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
             self._append(Used(workspace.baselines.relative(target)))
-            written = workspace.shown(target)
+            written = workspace.named(target)
         kind = "missing" if not stored else "failed"
         accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.selection])
         if comparison.verdict is Verdict.MISSING:

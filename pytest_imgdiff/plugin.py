@@ -37,6 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Compare two folders, one test for each picture in either; may be given several times.",
     )
     group.addoption(
+        "--imgdiff-expected",
+        action="append",
+        metavar="DIR",
+        help="--imgdiff-expected=E --imgdiff-actual=A is --imgdiff-scan E A, also for folders outside of the project.",
+    )
+    group.addoption("--imgdiff-actual", action="append", metavar="DIR", help="See --imgdiff-expected.")
+    group.addoption(
         "--imgdiff-only",
         action="append",
         metavar="NAME",
@@ -58,7 +65,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--imgdiff-prune", action="store_true", help="After a complete run, delete the baselines that no test used."
     )
     group.addoption(
-        "--imgdiff-config", metavar="FILE", help="The configuration (default: imgdiff.yaml in the rootdir)."
+        "--imgdiff-config",
+        metavar="FILE",
+        help="The configuration (default: the nearest imgdiff.yaml, from the folder of the tests upward).",
     )
     group.addoption("--imgdiff-report", metavar="DIR", help="Where results and report go (default: imgdiff-report).")
     group.addoption(
@@ -92,10 +101,25 @@ def pytest_configure(config: pytest.Config) -> None:
                 "baselines are not changed in CI (the environment variable CI is set): run this on your machine and "
                 "commit the result, or add --imgdiff-update-in-ci"
             )
-    if option.imgdiff_scan:
+    if _may_move_rootdir(config):
+        from pytest_imgdiff.invocation import refuse_lost_ini_file
+
+        refuse_lost_ini_file(config)
+    if _has_scans(config):
         from pytest_imgdiff.collecting import choose_scans
 
         choose_scans(config)
+
+
+def _may_move_rootdir(config: pytest.Config) -> bool:
+    return any(str(word).startswith("--imgdiff-") for word in config.invocation_params.args) or (
+        "--imgdiff-" in os.environ.get("PYTEST_ADDOPTS", "")
+    )
+
+
+def _has_scans(config: pytest.Config) -> bool:
+    option = config.option
+    return bool(option.imgdiff_scan or option.imgdiff_expected or option.imgdiff_actual)
 
 
 def image_run(config: pytest.Config) -> ImageRun:
@@ -107,14 +131,16 @@ def image_run(config: pytest.Config) -> ImageRun:
     return config.stash[RUN]
 
 
-def pytest_report_header() -> list[str]:
-    """Print the versions that can change a result."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Print the versions that can change a result, and the settings file in force."""
     from pytest_imgdiff import __version__
     from pytest_imgdiff.environment import opencv_warning, versions
+    from pytest_imgdiff.invocation import settings_line
 
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
     warning = opencv_warning()
-    return [f"imgdiff: {__version__} ({named})", *([f"imgdiff: warning: {warning}"] if warning else [])]
+    settings = settings_line(config)
+    return [f"imgdiff: {__version__} ({named})", settings, *([f"imgdiff: warning: {warning}"] if warning else [])]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -141,7 +167,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
     """Add the pairs of ``--imgdiff-scan``, and note what there was before anything is deselected."""
-    if config.option.imgdiff_scan:
+    if _has_scans(config):
         from pytest_imgdiff.collecting import scanned_items
 
         items += scanned_items(session, image_run(config))
@@ -204,7 +230,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _names_scans(config: pytest.Config) -> bool:
     from pytest_imgdiff.names import is_scan_file
 
-    return bool(config.option.imgdiff_scan) or any(is_scan_file(arg.partition("::")[0]) for arg in config.args)
+    return _has_scans(config) or any(is_scan_file(arg.partition("::")[0]) for arg in config.args)
 
 
 def _has_settings(config: pytest.Config) -> bool:
@@ -221,7 +247,15 @@ def _has_settings(config: pytest.Config) -> bool:
     named += [config.getini(name) for name in ("imgdiff_config", "imgdiff_report", "imgdiff_baselines")]
     if any(hasattr(plugin, hook) for plugin in config.pluginmanager.get_plugins() for hook in HOOKS):
         return True
-    return any(named) or any((config.rootpath / f"imgdiff{suffix}").exists() for suffix in (".yaml", ".yml"))
+    if any(named):
+        return True
+    from pytest_imgdiff.errors import ConfigError
+    from pytest_imgdiff.invocation import settings_file
+
+    try:
+        return settings_file(config).path is not None
+    except ConfigError:  # of which `image_run` says more
+        return True
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -257,7 +291,7 @@ def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAsse
     from pytest_imgdiff.fixture import ImageAssertion
 
     run = image_run(request.config)
-    run.expect(request.node.nodeid)
+    run.expect(request.node)
     assertion = ImageAssertion(run.workspace, run.identity(request))
     request.node.stash[RECORDS] = assertion.records
     yield assertion

@@ -193,6 +193,10 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
     not_compared: list[str] = []
     """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
+    settings: list[str] = []
+    """The settings files in force, relative to the root; empty where the default rules held."""
+    root: str | None = None
+    """The folder that the paths of baselines start from, relative to the report's folder; None where it is unknown."""
     title: str = "Image comparison"
     run: str = ""
     """What tells this run from others."""

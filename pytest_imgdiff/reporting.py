@@ -15,6 +15,7 @@ import msgspec
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError, ReportError
 from pytest_imgdiff.names import printable, safe_name
+from pytest_imgdiff.project import relative
 from pytest_imgdiff.report import append_step_summary, markdown, read_results, summary_line, write_report
 from pytest_imgdiff.report.companions import media_type
 from pytest_imgdiff.report.files import replace_derived, replace_file
@@ -52,8 +53,8 @@ def run_report(options: argparse.Namespace) -> int:
     runs = [source.run for source in sources] if target is None else [copy.run() for copy in copies]
     columns = [source.label if _becomes_column(options) else None for source in sources]
     parts = [Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)]
-    run = merged(parts, options.title)
     directory = sources[0].folder if target is None else target
+    run = msgspec.structs.replace(merged(parts, options.title), root=_root(sources, directory))
     if target is not None:
         ResultsFolder(target, uuid.uuid4().hex).begin()
     for copy in copies:
@@ -80,6 +81,13 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"--pictures-at {printable(options.pictures_at)}: expected an address that begins with https://"
         )
+
+
+def _root(sources: Sequence[_Source], directory: Path) -> str | None:
+    """Return the way from the report's folder to the root of all runs; None where they do not share one."""
+    roots = {Path(os.path.realpath(source.folder / source.run.root)) if source.run.root else None for source in sources}
+    root = roots.pop() if len(roots) == 1 else None
+    return None if root is None else relative(root, Path(os.path.realpath(directory)))
 
 
 def _becomes_column(options: argparse.Namespace) -> bool:

@@ -51,6 +51,8 @@ class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
     """What went wrong in a process that cannot stop the run: the run is no success."""
 
     text: str
+    is_usage_error: bool = False
+    """Whether the process that starts the run would have refused it with pytest's exit code 4."""
 
 
 class NotCompared(msgspec.Struct, frozen=True, tag_field="type", tag="not compared"):
@@ -100,6 +102,7 @@ class Merged:
     problems: dict[str, None] = field(default_factory=dict)
     not_compared: dict[str, None] = field(default_factory=dict)
     """What scans left out, in lines; every process of a run says the same."""
+    is_usage_error: bool = False
     unclean: set[str] = field(default_factory=set)
     """Modules of which a test did not pass."""
     torn: int = 0
@@ -314,6 +317,7 @@ def _add(line: Line, merged: Merged) -> None:
         merged.not_compared.update(dict.fromkeys(line.lines))
     elif isinstance(line, Problem):
         merged.problems[line.text] = None
+        merged.is_usage_error |= line.is_usage_error
     elif isinstance(line, Unclean):
         merged.unclean.add(line.module)
     else:

@@ -10,14 +10,24 @@ import pytest
 
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.collecting import PairItem, relative, typed
-from pytest_imgdiff.config import find_config, load_settings
+from pytest_imgdiff.collecting import PairItem
+from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.config.assignments import assigned, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
 from pytest_imgdiff.hookspecs import HOOKS
-from pytest_imgdiff.names import is_scan_file, printable
+from pytest_imgdiff.invocation import (
+    chosen_path,
+    project_root,
+    refuse_other_settings,
+    repeated_options,
+    scans,
+    settings_file,
+    settings_files,
+)
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
 from pytest_imgdiff.results import Collected, Finished, NotCompared, Problem, ResultsFolder, Unclean
@@ -27,6 +37,7 @@ from pytest_imgdiff.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_imgdiff.invocation import SettingsFile
     from pytest_imgdiff.record import ComparisonRecord
 
 
@@ -45,7 +56,11 @@ class ImageRun:
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
         try:
-            self.workspace = _workspace(config, run_id)
+            self._settings_file = settings_file(config)
+            here = config.invocation_params.dir
+            folders = [(folder, here / folder) for scan in scans(config) for folder in scan]
+            refuse_other_settings(config, folders, self._settings_file)
+            self.workspace = _workspace(config, run_id, self._settings_file)
             self.results.check()
             self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
         except ImgdiffError as error:
@@ -91,12 +106,15 @@ class ImageRun:
         chosen = set(items)
         todo = [item for item in before if item in chosen]
         tests = [item for item in before if not isinstance(item, PairItem)]
-        left_out = {_module(item) for item in tests if item not in chosen} | self._partly_named()
-        whole = {_module(item) for item in tests} - left_out
+        left_out = {self._module(item) for item in tests if item not in chosen} | self._partly_named()
+        whole = {self._module(item) for item in tests} - left_out
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
         names = {self._policy_name(item) for item in todo}
+        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem))
         if not self.is_worker:  # which cannot stop the run: the process that started it has looked already
+            if misplaced:
+                raise pytest.UsageError(misplaced)
             self._refuse_unknown_names()
             self.prepare(names)
         self._expected = {item.nodeid for item in todo}
@@ -108,6 +126,8 @@ class ImageRun:
             raise pytest.UsageError(f"imgdiff: {error}") from error
         if self.is_worker and (unknown := self._unknown_names()):
             self.results.append(Problem(unknown))
+        if misplaced:
+            self.results.append(Problem(misplaced, is_usage_error=True))
         jobs = [item for item in todo if isinstance(item, PairItem)]
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
@@ -121,7 +141,7 @@ class ImageRun:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
         if isinstance(item, PairItem):
             return item.pair.key
-        key = BaselineKey(_module(item), item.nodeid.partition("::")[2].replace("::", "."))
+        key = BaselineKey(self._module(item), item.nodeid.partition("::")[2].replace("::", "."))
         return self.workspace.baselines.place(key)
 
     def prepare(self, names: Iterable[str] | None = None) -> None:
@@ -145,10 +165,30 @@ class ImageRun:
         """Return the modules of which single tests were named on the command line."""
         named = (argument.partition("::") for argument in self.config.args)
         paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
-        return {_module_of(path, self.config.rootpath) for path in paths}
+        return {_module_of(path, self.workspace.root) for path in paths}
 
-    def expect(self, node_id: str) -> None:
-        """Take note of a test that asks for the fixture while it runs, so that it is missed if it never ends."""
+    def _module(self, item: pytest.Item) -> str:
+        return _module_of(item.path, self.workspace.root)
+
+    def _misplaced(self, items: Iterable[pytest.Item]) -> str | None:
+        """Return what is wrong where a test lies nearer to another imgdiff.yaml than to the one in force."""
+        folders = {item.path.parent: relative(item.path, self.config.invocation_params.dir) for item in items}
+        try:
+            refuse_other_settings(
+                self.config, ((what, folder) for folder, what in folders.items()), self._settings_file
+            )
+        except (pytest.UsageError, ConfigError) as error:
+            return str(error)
+        return None
+
+    def expect(self, item: pytest.Item) -> None:
+        """Take note of a test that asks for the fixture while it runs, so that it is missed if it never ends.
+
+        The test fails where it lies nearer to another imgdiff.yaml.
+        """
+        if misplaced := self._misplaced([item]):
+            pytest.fail(misplaced, pytrace=False)
+        node_id = item.nodeid
         if node_id not in self._expected:
             self._expected.add(node_id)
             self.results.append(Collected([printable(node_id)]))
@@ -184,7 +224,7 @@ class ImageRun:
         """Say that an image test ran to its end."""
         try:
             if item.nodeid in self.unclean and not isinstance(item, PairItem):
-                self.results.append(Unclean(_module(item)))
+                self.results.append(Unclean(self._module(item)))
             self.results.append(Finished(printable(item.nodeid)))
         except ImgdiffError as error:
             self._problems[str(error)] = None
@@ -208,13 +248,13 @@ class ImageRun:
         node = request.node
         browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else "any"
         path, colons, test = node.nodeid.partition("::")
-        module = _module(node)
+        module = self._module(node)
         # Outside of the root folder pytest gives files of equal names equal node ids.
         inside = node.path.is_relative_to(self.config.rootpath)
         node_id = node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}"
         return TestIdentity(
             node_id=node_id,
-            selection=typed(node_id, self.config),
+            selection=f"{relative(node.path, self.config.invocation_params.dir)}{colons}{test}",
             module=module,
             test=(test or path).replace("::", "."),
             browser=str(browser),
@@ -238,7 +278,9 @@ class ImageRun:
                 problems=list(self._problems),
                 verbose=self.config.option.verbose > 0,
             )
-        if self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
+        if self._outcome.is_usage_error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @property
@@ -254,21 +296,17 @@ class ImageRun:
                 terminal.line(line)
 
 
-def _module(item: pytest.Item) -> str:
-    return _module_of(item.path, item.config.rootpath)
-
-
 def _module_of(path: Path, root: Path) -> str:
     """Return a test file relative to the root folder, without its suffix, with forward slashes."""
     return PurePosixPath(relative(path, root)).with_suffix("").as_posix()
 
 
-def _workspace(config: pytest.Config, run_id: str) -> Workspace:
-    root = config.rootpath
+def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Workspace:
+    root = project_root(config, in_force)
     registry = Registry(_plugins(config))
-    settings = load_settings(_config_file(config), registry, folder=root)
-    report = _chosen(config, "imgdiff_report") or settings.report.folder
-    baselines = _chosen(config, "imgdiff_baselines") or settings.baselines.folder
+    settings = load_settings(in_force.path, registry, folder=root)
+    report = chosen_path(config, "imgdiff_report") or settings.report.folder
+    baselines = chosen_path(config, "imgdiff_baselines") or settings.baselines.folder
     _keep_apart(report, baselines)
     process = getattr(config, "workerinput", {}).get("workerid", "main")
     return Workspace(
@@ -280,9 +318,11 @@ def _workspace(config: pytest.Config, run_id: str) -> Workspace:
         update=config.option.imgdiff_update,
         command_line=assigned(config.option.imgdiff_set or (), "--imgdiff-set"),
         merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
-        options=_repeated(config),
+        options=repeated_options(config),
         allowance=Allowance(settings.memory),
         self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,
+        here=config.invocation_params.dir,
+        settings_files=tuple(settings_files(config)),
     )
 
 
@@ -293,31 +333,6 @@ def _keep_apart(report: Path, baselines: Path) -> None:
         raise ConfigError(f"the report's folder {report} and the baselines' {baselines} must not hold one another")
 
 
-def _repeated(config: pytest.Config) -> tuple[str, ...]:
-    """Return the options by which the command that accepts a change finds the same baselines and settings."""
-    named = {"--imgdiff-config": config.option.imgdiff_config, "--imgdiff-baselines": config.option.imgdiff_baselines}
-    return tuple(f"{option}={value}" for option, value in named.items() if value)
-
-
 def _plugins(config: pytest.Config) -> list[object]:
     """Return what pytest has registered, conftest.py files above all, that gives an imgdiff hook."""
     return [plugin for plugin in config.pluginmanager.get_plugins() if any(hasattr(plugin, hook) for hook in HOOKS)]
-
-
-def _config_file(config: pytest.Config) -> Path | None:
-    """Return the configuration that was named, as an option or as the only thing to run, or the root folder's."""
-    chosen = _chosen(config, "imgdiff_config")
-    if chosen is not None:
-        return chosen
-    named = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
-    if len(named) == 1 and is_scan_file(str(named[0])) and named[0].is_file():
-        return named[0]
-    return find_config(config.rootpath)
-
-
-def _chosen(config: pytest.Config, name: str) -> Path | None:
-    """Return the path that the command line (relative to where it was typed) or the ini file (to the rootdir) names."""
-    option, ini = getattr(config.option, name), config.getini(name)
-    if option:
-        return config.invocation_params.dir / str(option)
-    return config.rootpath / str(ini) if ini else None

@@ -17,7 +17,9 @@ from pytest_imgdiff.errors import BaselineError, ImgdiffError, ReportError
 from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
+from pytest_imgdiff.report import failure_text
 from pytest_imgdiff.run_ahead import worth_copies
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ class Workspace:
     """One run's surroundings.
 
     Attributes:
-        root: the folder that relative paths are relative to.
+        root: the folder that the paths in records are relative to.
+        here: the folder that the user is in, which printed paths are relative to; the root where omitted.
         settings: the loaded configuration.
         registry: the known metrics and loaders.
         baselines: the stored expected images.
@@ -58,6 +61,7 @@ class Workspace:
         options: the command line's options that a command which accepts a change must repeat.
         allowance: how much memory the pairs under way may take.
         self_contained: whether the report is written as one file, too.
+        settings_files: the files that the settings come from; empty where the defaults hold.
     """
 
     root: Path
@@ -71,6 +75,8 @@ class Workspace:
     options: tuple[str, ...] = ()
     allowance: Allowance = field(default_factory=Allowance)
     self_contained: bool = False
+    here: Path | None = None
+    settings_files: tuple[Path, ...] = ()
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
         """Return what holds for the picture of this name.
@@ -267,9 +273,25 @@ class Workspace:
             return comparison.equal is None
         return wanted == "all"
 
-    def shown(self, path: Path) -> str:
-        """Return the path as messages show it: relative to the root where it lies below it."""
+    def named(self, path: Path) -> str:
+        """Return the path as records name it: relative to the root where it lies below it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def shown(self, path: Path) -> str:
+        """Return the path as the terminal shows it: relative to where the user is, if it lies in the project."""
+        here = self.here or self.root
+        inside = path.is_relative_to(here) or path.is_relative_to(self.root)
+        return relative(path, here) if inside else str(path)
+
+    def failure_text(self, record: ComparisonRecord) -> str:
+        """Return all that a person needs at a failed comparison, with paths as the terminal shows them."""
+        directory = None if self.results is None else self.shown(self.results.directory)
+        return failure_text(record, directory=directory, shown=self._shown_label)
+
+    def _shown_label(self, label: str) -> str:
+        """Return a label of a record as the terminal shows it: records name files from the root."""
+        place = self.root / label
+        return self.shown(place) if place.exists() else label
 
 
 @dataclass(frozen=True, slots=True)

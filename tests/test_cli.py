@@ -339,7 +339,7 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
         pytest.param(["folder", "nowhere"], "nowhere does not exist", id="folder-and-nothing"),
         pytest.param(["folder", "empty"], "no pictures in folder nor in empty", id="no-pictures"),
         pytest.param(["old.png"], "name two pictures or two folders", id="one-name"),
-        pytest.param([], "there is no imgdiff.yaml here", id="nothing-to-compare"),
+        pytest.param([], "there is no imgdiff.yaml in this folder or above it", id="nothing-to-compare"),
         pytest.param(["old.png", "new.png", "--include", "*"], "--include and --exclude", id="include-for-files"),
         pytest.param(["--exclude", "*"], "--include and --exclude", id="exclude-for-scans"),
         pytest.param(["old.png", "new.png", "--set", "size"], "--set size: expected KEY=VALUE", id="set-without-value"),

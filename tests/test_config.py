@@ -194,12 +194,25 @@ def test_a_mistake_on_the_command_line_says_so(load):
         load("").policy_for("a.png", command_line={"size": "big"})
 
 
-def test_only_the_folder_itself_is_searched_for_a_file(tmp_path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
+def test_the_nearest_file_is_found_from_a_folder_upward(tmp_path):
+    inner = tmp_path / "middle" / "inner"
+    inner.mkdir(parents=True)
     (tmp_path / "imgdiff.yaml").touch()
     assert find_config(tmp_path) == tmp_path / "imgdiff.yaml"
+    assert find_config(inner) == tmp_path / "imgdiff.yaml"
+    (tmp_path / "middle" / "imgdiff.yml").touch()
+    assert find_config(inner) == tmp_path / "middle" / "imgdiff.yml"
+
+
+@pytest.mark.parametrize("mark", [".git", ".hg"])
+def test_the_search_for_a_file_ends_at_the_root_of_the_repository(tmp_path, mark):
+    inner = tmp_path / "repository" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "imgdiff.yaml").touch()
+    (tmp_path / "repository" / mark).touch()
     assert find_config(inner) is None
+    (tmp_path / "repository" / "imgdiff.yaml").touch()
+    assert find_config(inner) == tmp_path / "repository" / "imgdiff.yaml"
 
 
 def test_messages_call_a_file_by_its_path_from_the_working_directory(tmp_path, monkeypatch):

@@ -112,6 +112,7 @@ ROOMS = (
     "collecting",
     "comparing",
     "engine",
+    "invocation",
     "judging",
     "plugin",
     "registry",

@@ -179,6 +179,8 @@ def test_markdown_counts_and_lists_the_failures():
         "| ---: | ---: | ---: | ---: | ---: |\n"
         "| 2 | 1 | 1 | 1 | 1 |\n"
         "\n"
+        "settings&#58; the defaults (there is no imgdiff.yaml)\n"
+        "\n"
         "| failed | verdict | what |\n"
         "| --- | --- | --- |\n"
         "| <code>charts/bar</code> | different | fails perceptual&#58; 1 284 px, 0.8 % &#62; 0.5 %; "
@@ -196,7 +198,7 @@ def test_markdown_warns_of_an_incomplete_run():
         "> **Incomplete**: 31 of what was collected did not run to the end.\n"
         "> - <code>test&#95;a&#124;b</code>\n"
         + "".join(f"> - <code>t{i}</code>\n" for i in range(19))
-        + "> - and 11 more\n\n**No image was compared.**\n"
+        + "> - and 11 more\n\n**No image was compared.**\n\nsettings&#58; the defaults (there is no imgdiff.yaml)\n"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pytest_imgdiff.config.globs import glob_matches
 from pytest_imgdiff.config.policies import check_policy
-from pytest_imgdiff.config.reading import find_config
 from pytest_imgdiff.config.rules import MetricLookup
 from pytest_imgdiff.config.schema import json_schema
 from pytest_imgdiff.config.settings import (
@@ -14,6 +13,7 @@ from pytest_imgdiff.config.settings import (
     Settings,
     load_settings,
 )
+from pytest_imgdiff.project import find_config
 
 __all__ = [
     "BaselineSettings",

@@ -1,34 +1,17 @@
-"""Finding imgdiff.yaml and reading its text: what can be wrong with it as a file."""
+"""Reading the text of imgdiff.yaml: what can be wrong with it as a file."""
 
 from __future__ import annotations
 
-import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.names import CONFIG_NAMES, printable
+from pytest_imgdiff.project import label_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES = 256 * 1024
-
-
-def find_config(start: Path) -> Path | None:
-    """Return the configuration file of a folder, or None where it has none.
-
-    Folders above are not searched: what holds for a project stands in the project.
-
-    Args:
-        start: the folder, such as pytest's rootdir.
-
-    Raises:
-        ConfigError: the folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
-    """
-    # lexists: a link that leads nowhere is a mistake to be told, not a missing file.
-    found = [start / name for name in CONFIG_NAMES if os.path.lexists(start / name)]
-    if len(found) > 1:
-        both = " and ".join(CONFIG_NAMES)
-        raise ConfigError(f"{label_of(start)}: both {both} are there; remove one of them")
-    return found[0] if found else None
 
 
 def read_text(path: Path) -> str:
@@ -49,14 +32,6 @@ def read_text(path: Path) -> str:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(f"{label}: cannot be read: {cause}; check the path and its permissions") from error
     return _decoded(data, label)
-
-
-def label_of(path: Path) -> str:
-    """Return the path as messages show it: relative to the working directory where it lies below that."""
-    try:
-        return printable(str(path.relative_to(Path.cwd())))
-    except (OSError, ValueError):  # elsewhere; or the working directory is gone
-        return printable(str(path))
 
 
 def _decoded(data: bytes, label: str) -> str:

@@ -14,10 +14,11 @@ from pytest_imgdiff.config.globs import glob_matches, glob_mistake
 from pytest_imgdiff.config.layers import Layer, LayerReader
 from pytest_imgdiff.config.layout import layout_mistake
 from pytest_imgdiff.config.origin import CallOrigin
-from pytest_imgdiff.config.reading import label_of, read_text
+from pytest_imgdiff.config.reading import read_text
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.model import Policy
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -100,13 +100,22 @@ def _read_path(path: str | bytes, root: Path | None) -> Source:
 def _path_label(path: str | bytes, root: Path | None) -> str:
     """Return what the file is called: nobody else's machine has this one's folders."""
     name = os.fsdecode(path)
-    if root is not None and os.path.isabs(name):  # noqa: PTH117 - no Path is needed for it
+    if root is not None and not os.path.isabs(name):  # noqa: PTH117 - no Path is needed for it
+        name = _from_working_directory(name, root)
+    if root is not None and os.path.isabs(name):  # noqa: PTH117 - the same
         try:
             name = os.path.relpath(name, root)
         except ValueError:  # on another drive
             name = Path(name).name
         name = name.replace(os.sep, "/")
     return printable(name)
+
+
+def _from_working_directory(name: str, root: Path) -> str:
+    """Return the absolute path of a relative one that lies below the root, if that is not the working directory."""
+    here = Path.cwd()
+    place = here / name
+    return str(place) if here != root and name and place.is_relative_to(root) else name
 
 
 def _asked(source: object, load: Load | None) -> object | None:

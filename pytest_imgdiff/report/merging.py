@@ -65,6 +65,7 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
         comparisons=comparisons,
         unused_baselines=_unused(parts),
         not_compared=list(dict.fromkeys(_placed(line, part) for part in parts for line in part.run.not_compared)),
+        settings=list(dict.fromkeys(name for part in parts for name in part.run.settings)),
         title=parts[0].run.title if title is None else title,
         run=_run_id([part.run.run for part in parts]),
         columns=columns,

@@ -11,7 +11,7 @@ from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
 from pytest_imgdiff.report.order import failures, unsettled, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, verdict_line
+from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, settings_words, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +52,7 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
     if run.not_compared:
         blocks.append(_not_compared(run))
+    blocks.append(_escaped(shortened(settings_words(run), LONGEST_NAME)))
     for what, chosen in (
         ("failed", failures(run.comparisons)),
         ("passed with a warning", warned(run.comparisons)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_imgdiff.report.data import Outcome
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, summary_line
+from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, settings_words, summary_line
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import RunRecord
@@ -53,6 +53,7 @@ class PageView:
     not_compared: tuple[str, ...]
     tool: str
     packages: tuple[tuple[str, str], ...]
+    settings: str
     self_contained: bool
 
 
@@ -74,6 +75,7 @@ def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
         not_compared=tuple(visible(line) for line in run.not_compared),
         tool=visible(f"{run.tool.name} {run.tool.version}"),
         packages=tuple((visible(name), visible(version)) for name, version in sorted(run.tool.packages.items())),
+        settings=settings_words(run),
         self_contained=self_contained,
     )
 

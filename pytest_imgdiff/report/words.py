@@ -12,7 +12,7 @@ from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.overview import Overview
@@ -71,6 +71,11 @@ def _skipped_part(overview: Overview) -> str:
     return f"; rules SKIPPED in {thousands(overview.skipped)} of them" if overview.skipped else ""
 
 
+def settings_words(run: RunRecord) -> str:
+    """Return the settings files in force: ``settings: imgdiff.yaml``."""
+    return f"settings: {visible(', '.join(run.settings)) or 'the defaults (there is no imgdiff.yaml)'}"
+
+
 def incompleteness(run: RunRecord) -> str:
     """Return what an incomplete run lacks: ``3 of what was collected did not run to the end``."""
     if run.unrecorded:
@@ -98,12 +103,13 @@ def named_line(record: ComparisonRecord) -> str:
     return f"{visible(record.name)}: {verdict_line(record)}"
 
 
-def failure_text(record: ComparisonRecord, *, directory: str | None) -> str:
+def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Callable[[str], str] | None = None) -> str:
     """Return all that a person needs at a failed comparison.
 
     Args:
         record: of the comparison.
         directory: the report's folder as the reader would name it; None where no pictures were written.
+        shown: gives for the file that a record names the path that the reader would give; as recorded where omitted.
 
     Returns:
         Lines, without a final newline: the verdict, every rule, the limits that would have passed, the
@@ -112,7 +118,7 @@ def failure_text(record: ComparisonRecord, *, directory: str | None) -> str:
     if record.passed:
         return named_line(record)
     lines = [f"{HEADLINES[record.verdict]}: {visible(record.name)}"]
-    facts = [*_outcome_lines(record), *_path_lines(record, directory), *_advice_lines(record)]
+    facts = [*_outcome_lines(record), *_path_lines(record, directory, shown or str), *_advice_lines(record)]
     width = max((len(label) for label, _ in facts), default=0) + 1
     lines += [f"  {label + ':':<{width}} {text}" for label, text in facts]
     return "\n".join(lines)
@@ -296,11 +302,14 @@ def _largest_regions(record: ComparisonRecord) -> str:
     return f"{thousands(record.region_count)}, largest: {boxes}"
 
 
-def _path_lines(record: ComparisonRecord, directory: str | None) -> Iterator[tuple[str, str]]:
+def _path_lines(
+    record: ComparisonRecord, directory: str | None, shown: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
     for name, side in (("expected", record.expected), ("actual", record.actual)):
         picture = _picture_path(record, name, directory)
         if side is not None:
-            text = f"{visible(side.label)} ({size_words(side)})"
+            label = side.label if side.label in NOT_FILES else shown(side.label)
+            text = f"{visible(label)} ({size_words(side)})"
             yield name, f"{text}, shown in {picture}" if picture and side.label in NOT_FILES else text
         elif picture is not None:
             yield name, picture

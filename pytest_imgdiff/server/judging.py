@@ -71,6 +71,8 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
         baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
         results=results,
         command_line=job.changes,
+        here=settings.folder,
+        settings_files=() if settings.path is None else (settings.folder / settings.path.name,),
     )
 
 
