@@ -219,8 +219,9 @@ def test_labels_that_cannot_be_read_are_told(made, tmp_path, content, says):
     broken(made, Classification, says, model=identity(), labels=str(path))
 
 
-def test_an_overlap_of_more_classes_than_there_are_is_refused(made):
+def test_an_overlap_of_all_classes_or_more_is_refused(made):
     broken(made, Classification, "`overlap` is 4, and the model knows 3 classes", model=identity(), overlap=4)
+    broken(made, Classification, "`overlap` is 3, and the model knows 3 classes", model=identity(), overlap=3)
 
 
 @every_metric

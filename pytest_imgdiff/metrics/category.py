@@ -244,8 +244,10 @@ class Classification(_ModelMetric):
 
     def _agreement(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
         most = self.overlap or 1
-        if most > first.size:
-            raise MetricError(f"{self.name}: `overlap` is {most}, and the model knows {first.size} classes")
+        if most >= first.size:  # any two pictures would have all of them in common
+            raise MetricError(
+                f"{self.name}: `overlap` is {most}, and the model knows {first.size} classes; compare fewer than all"
+            )
         return len({*_ranking(first)[:most].tolist()} & {*_ranking(second)[:most].tolist()}) / most
 
     def _likeliest(self, probabilities: NDArray[np.float64], labels: tuple[str, ...]) -> list[dict[str, Any]]:
