@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +12,7 @@ from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.opening import NotRegularError, open_regular, read_regular
 from pytest_imgdiff.project import label_of
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
@@ -161,7 +161,7 @@ class _Grounds:
         try:
             accepts = _accepted(decision)
             target = self._target(accepts)
-            data = _below(self.report, accepts.source).read_bytes()
+            data = read_regular(_below(self.report, accepts.source))
             if hashlib.sha256(data).hexdigest() != accepts.digest:
                 return Carried(decision, "refused", _changed_source(accepts))
             write_atomically(target, data)
@@ -264,13 +264,13 @@ def _digest(path: Path) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could wait for ever
-            raise _RefusedError(f"{label_of(path)}: a folder or device, not a file; move it out of the way")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for block in iter(partial(file.read, _BLOCK), b""):
                 digest.update(block)
     except FileNotFoundError:
         return None
+    except NotRegularError as error:
+        raise _RefusedError(f"{label_of(path)}: a folder or device, not a file; move it out of the way") from error
     except OSError as error:
         raise _RefusedError(f"{label_of(path)}: cannot be read: {error.strerror or error}") from error
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report.companions import media_type
 from pytest_imgdiff.report.figures import picture_path
 from pytest_imgdiff.report.text import visible
@@ -69,9 +70,10 @@ def _attachments(records: list[ComparisonRecord], directory: Path) -> Iterator[A
 def _content(path: Path) -> bytes | None:
     """Return what is in the file; None where it cannot be read: the test's own outcome counts more than its picture."""
     try:
-        return path.read_bytes() if path.stat().st_size <= LARGEST else None
+        content = read_regular(path, LARGEST + 1)
     except OSError:
         return None
+    return content if len(content) <= LARGEST else None
 
 
 def _of_pytest_html(config: pytest.Config, report: pytest.TestReport) -> Callable[[Attachment], None] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import AcceptRecord  # noqa: TC001 - msgspec reads the annotation
 from pytest_imgdiff.report.text import visible
 
@@ -73,8 +74,7 @@ def read_manifest(path: Path) -> list[Decision]:
 
 def _text(path: Path, shown: str) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        content = read_regular(path, MOST_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
         cause = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ReportError(f"{shown}: cannot be read: {cause}") from error

@@ -15,6 +15,7 @@ import msgspec
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError, ReportError
 from pytest_imgdiff.names import printable, safe_name
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.report import append_step_summary, markdown, read_results, summary_line, write_report
 from pytest_imgdiff.report.companions import media_type
@@ -226,7 +227,7 @@ class _Copies:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ReportError(f"{printable(str(path))}: cannot be read: {error.strerror or error}") from error
 

@@ -15,6 +15,7 @@ import msgspec
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.files import TEMPORARY, write_atomically
 from pytest_imgdiff.lines import Lines
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report.overview import Overview
 from pytest_imgdiff.report.stored import Chosen, StoredRecords, line_of
@@ -188,7 +189,7 @@ class ResultsFolder:
 
     def _refuse_foreign(self) -> None:
         marker = self.directory / MARKER
-        if marker.is_file() and marker.read_text(encoding="utf-8", errors="replace").startswith(MARK[:30]):
+        if marker.is_file() and read_regular(marker).startswith(MARK[:30].encode()):
             return
         if not self.directory.exists():
             return

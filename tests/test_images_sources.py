@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
+import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
@@ -22,6 +25,10 @@ from tests.image_files import (
     saved,
     with_segment,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 
 def test_every_kind_of_source_gives_the_same_pixels(tmp_path: Path):
@@ -201,3 +208,69 @@ def test_a_path_that_is_none_is_a_broken_picture(given):
 
     with pytest.raises(BrokenImageError, match="Odd: path: its __fspath__"):
         read(Odd())
+
+
+class _AtFirstRead:
+    """Does something once, right after the first bytes of a file were read, in the same thread."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act: Callable[[], None] | None = act
+
+    def __enter__(self) -> None:
+        sys.setprofile(self._seen)
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        assert self._act is None
+
+    def _seen(self, _frame: FrameType, event: str, called: object) -> None:
+        is_read = event == "c_return" and getattr(called, "__name__", "") == "read"
+        if is_read and self._act is not None:
+            act, self._act = self._act, None
+            act()
+
+
+def test_a_file_without_checksums_that_changes_unseen_while_it_is_read_is_broken(tmp_path: Path):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(saved(photograph(), "BMP"))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as pages:
+        pages[-1] ^= 1  # from now on the file's times say nothing of what is written by way of memory
+        times = path.stat()
+
+        def write() -> None:
+            pages[-1] ^= 1
+
+        with pytest.raises(BrokenImageError, match="changed while it was read"), _AtFirstRead(write):
+            read(path)
+        assert path.stat() == times
+    assert read(path).data == path.read_bytes()
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_broken(tmp_path: Path):
+    path, other = tmp_path / "a.png", tmp_path / "b.png"
+    path.write_bytes(saved(photograph(), "PNG"))
+    other.write_bytes(path.read_bytes())
+    with (
+        pytest.raises(BrokenImageError, match="changed while it was read"),
+        _AtFirstRead(lambda: _replace(other, path)),
+    ):
+        read(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the time of the status is that of creation there")
+def test_a_change_is_seen_although_its_time_is_set_back(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(photograph(), "PNG"))
+    old = 10**18
+    os.utime(path, ns=(old, old))
+
+    def write() -> None:
+        path.write_bytes(path.read_bytes()[::-1])
+        os.utime(path, ns=(old, old))
+
+    with pytest.raises(BrokenImageError, match="changed while it was read"), _AtFirstRead(write):
+        read(path)
+
+
+def _replace(new: Path, old: Path) -> None:
+    new.replace(old)

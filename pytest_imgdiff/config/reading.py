@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.opening import NotRegularError, open_regular
 from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ def read_text(path: Path) -> str:
     """
     label = label_of(path)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{label}: {_kind(status.st_mode)}, not a file; give the path of a YAML file")
-        if status.st_size > MAX_BYTES:
-            raise ConfigError(f"{label}: {status.st_size} bytes; a configuration has at most {MAX_BYTES}")
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ConfigError(f"{label}: {size} bytes; a configuration has at most {MAX_BYTES}")
+            data = file.read()
+    except NotRegularError as error:
+        what = "a directory" if error.kind == "directory" else "a device, pipe or socket"
+        raise ConfigError(f"{label}: {what}, not a file; give the path of a YAML file") from error
     except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(f"{label}: cannot be read: {cause}; check the path and its permissions") from error
@@ -42,7 +45,3 @@ def _decoded(data: bytes, label: str) -> str:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         what = f"the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise ConfigError(f"{label}:{line}:{column}: (top level): {what}") from error
-
-
-def _kind(mode: int) -> str:
-    return "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.images.png_chunks import SIGNATURE
+from pytest_imgdiff.opening import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def decoded_size(path: Path | None) -> int:
     if path is None:
         return 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(_HEADER.size)
             if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
                 _, width, height, depth = _HEADER.unpack(start)

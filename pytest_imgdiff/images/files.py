@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+import time
 from typing import IO, TYPE_CHECKING
 
 from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import NotRegularError, open_regular
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 MAX_ENCODED_BYTES = 512 * 1024 * 1024
 """Larger files are not read: an uncompressed RGBA picture of 100 megapixels has 400 MB."""
 
-_KINDS = (
-    (stat.S_ISDIR, "directory", "not a file; name the picture in it"),
-    (stat.S_ISFIFO, "FIFO", "only regular files are read; a pipe could keep the reader waiting for ever"),
-    (stat.S_ISSOCK, "socket", "only regular files are read"),
-    (stat.S_ISCHR, "device", "only regular files are read"),
-    (stat.S_ISBLK, "device", "only regular files are read"),
-)
+_KINDS = {
+    "directory": "not a file; name the picture in it",
+    "FIFO": "only regular files are read; a pipe could keep the reader waiting for ever",
+}
+_OTHER_KIND = "only regular files are read"
+
+_CHECKED = b"\x89PNG\r\n\x1a\n"
+"""How files begin whose checksums tell whether they were read whole: PNG."""
+_LONG = 0.05
+"""A read of so many seconds gave others time to write."""
+_RECENT = 2.0
+"""A file that was written so many seconds ago may be written to again without another time of change: file systems
+count it in steps of up to two seconds."""
+_PIECE = 1 << 20
 
 _ACCIDENTS = {
     errno.ENOENT: ("missing", "there is no such file"),
@@ -46,9 +54,9 @@ def read_file(path: str | bytes, label: str) -> bytes:
             it changed while it was read.
     """
     try:
-        # Looking first keeps devices from being opened at all: opening one can have effects.
-        _require_regular(os.stat(path), label)  # noqa: PTH116 - pathlib takes no bytes
-        return _read_regular(path, label)
+        return _read_unchanged(path, label)
+    except NotRegularError as error:
+        raise BrokenImageError(label, error.kind, _KINDS.get(error.kind, _OTHER_KIND)) from None
     except OSError as error:
         _refuse_accident(error, label)
     except ValueError as error:
@@ -84,35 +92,48 @@ def read_stream(stream: IO[bytes], label: str) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _read_regular(path: str | bytes, label: str) -> bytes:
-    flags = os.O_RDONLY
-    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    with open(os.open(path, flags), "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor with flags of its own
+def _read_unchanged(path: str | bytes, label: str) -> bytes:
+    started = time.monotonic()
+    with open_regular(path) as file:
         before = os.fstat(file.fileno())
-        _require_regular(before, label)
         if before.st_size > MAX_ENCODED_BYTES:
             raise BrokenImageError(label, "file", _too_large(f"{before.st_size:,}"))
         # One byte more than there should be shows whether it grew; a short read is completed by the loop.
         data = file.read(before.st_size + 1)
         while len(data) < before.st_size and (piece := file.read(before.st_size + 1 - len(data))):
             data += piece
-        after = os.fstat(file.fileno())
-    if len(data) != before.st_size or _state(before) != _state(after):
+        is_whole = len(data) == before.st_size
+        if is_whole and _may_have_changed_unseen(data, before, time.monotonic() - started):
+            is_whole = _holds(file, data)
+        # Both what was read and what now has its name: another file may have been put in its place.
+        states = [_state(os.fstat(file.fileno())), _state(os.stat(path))]  # noqa: PTH116 - pathlib takes no bytes
+    if not is_whole or states != [_state(before)] * 2:
         raise BrokenImageError(label, "file", "it changed while it was read; wait until its writer has finished")
     return data
 
 
-def _state(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
+def _may_have_changed_unseen(data: bytes, before: os.stat_result, lasted: float) -> bool:
+    """Whether a second look is needed to know that all of these bytes were in the file at one time."""
+    if data.startswith(_CHECKED):
+        return False
+    return lasted >= _LONG or time.time() - before.st_mtime < _RECENT
 
 
-def _require_regular(status: os.stat_result, label: str) -> None:
-    for is_kind, kind, cause in _KINDS:
-        if is_kind(status.st_mode):
-            raise BrokenImageError(label, kind, cause)
-    if not stat.S_ISREG(status.st_mode):
-        raise BrokenImageError(label, "special file", "only regular files are read")
+def _holds(file: IO[bytes], data: bytes) -> bool:
+    """Whether the file still holds exactly these bytes."""
+    view = memoryview(data)
+    file.seek(0)
+    done = 0
+    while piece := file.read(_PIECE):
+        if view[done : done + len(piece)] != piece:
+            return False
+        done += len(piece)
+    return done == len(data)
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    # The time of change can be set back, as copying tools do; that of the status, on POSIX systems, cannot.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
 
 
 def _too_large(size: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.images.sniff import EXTENSIONS, sniff
 from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.opening import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,7 @@ def is_picture_file(path: Path) -> bool:
     if path.suffix:
         return path.suffix.lower() in EXTENSIONS
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could wait for ever
-            return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             sniff(file.read(_LOOKED_AT))
     except (OSError, UnreadableError):
         return False

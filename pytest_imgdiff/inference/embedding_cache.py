@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ class EmbeddingCache:
         """Return the (d,) output stored under a key of `key_of`; None where there is none that is whole."""
         path = self._path(key)
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError:
             return None
         output = _decoded(key, data)

@@ -15,6 +15,7 @@ from pytest_imgdiff.inference.service import service_for
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR, ModelSettings
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.views import on_worse_backdrop
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ class Classification(_ModelMetric):
 def _read_labels(path: Path) -> tuple[str, ...]:
     name = printable(str(path))
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except OSError as error:
         raise MetricError(f"classification: the labels {name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

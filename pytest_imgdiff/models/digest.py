@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ModelError
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import open_regular
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -37,7 +38,7 @@ def digest_of(path: Path) -> str:
 
 
 def _add(total: HASH, path: Path) -> None:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while piece := stream.read(_BUFFER):
             total.update(piece)
 

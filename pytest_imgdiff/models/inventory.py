@@ -11,6 +11,7 @@ from pytest_imgdiff.models.digest import stamp_of
 from pytest_imgdiff.models.record import checked_digest, read_record
 from pytest_imgdiff.models.saved_model import check_saved_model
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ def _handle(entry: Entry) -> str | None:
     try:
         if (record := read_record(entry)) is not None:
             return record.handle
-        first = entry.descriptor.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+        first = read_regular(entry.descriptor).decode("utf-8", errors="replace").partition("\n")[0]
     except (ModelError, FileNotFoundError):
         return None
     return first.removeprefix("Module: ") if first.startswith("Module: ") else None

@@ -10,6 +10,7 @@ from pytest_imgdiff.errors import ModelError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.models.digest import digest_of, stamp_of
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def read_record(entry: Entry) -> Record | None:
         OSError: it cannot be read.
     """
     try:
-        return msgspec.json.decode(entry.record.read_bytes(), type=Record)
+        return msgspec.json.decode(read_regular(entry.record), type=Record)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ModelError
 from pytest_imgdiff.models.unpack import what_it_is
+from pytest_imgdiff.opening import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def check_content(path: Path) -> None:
         ModelError: it is one.
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         start = stream.read(64)
     if not start or start.startswith(b"version https://git-lfs"):
         raise ModelError(f"its {path.name} is {what_it_is(start)}")

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from pytest_imgdiff.errors import ModelError
 from pytest_imgdiff.files import sync_folder
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
             What was unpacked so far stays for the caller to delete.
         OSError: it cannot be read, or the folder not written.
     """
-    with archive.open("rb") as stream:
+    with open_regular(archive) as stream:
         start = stream.read(_BLOCK)
         stream.seek(0)
         try:

@@ -6,6 +6,7 @@ from base64 import b64encode
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report.figures import address_of, frame_as_comparison, picture_path
 from pytest_imgdiff.report.files import replace_derived
 from pytest_imgdiff.report.overview import outcome_of
@@ -91,7 +92,7 @@ def data_address(directory: Path, path: str) -> tuple[bytes, bytes] | None:
     if kind is None:
         return None
     try:
-        content = (directory / path).read_bytes()
+        content = read_regular(directory / path)
     except (OSError, ValueError):
         return None
     return f"data:{kind};base64,".encode("ascii"), b64encode(content)

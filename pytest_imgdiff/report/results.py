@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import VERSION, RunRecord
 from pytest_imgdiff.report.files import replace_file
 from pytest_imgdiff.report.stored import StoredRecords, line_of
@@ -51,7 +52,7 @@ def read_results(path: Path) -> RunRecord:
     """
     shown = visible(str(path))
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError as error:
         raise ReportError(f"{shown}: no such file: give the {RESULTS_FILE} that a run has written") from error
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def asset_bytes(path: Path) -> bytes:
         ReportError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ReportError(f"{visible(str(path))}: cannot be read: {error.strerror or error}") from error
 

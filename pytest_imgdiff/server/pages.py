@@ -9,6 +9,7 @@ import flask
 from werkzeug.exceptions import Forbidden, NotFound
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.page import DATA, PAGE_TEMPLATE
 from pytest_imgdiff.report.results import RESULTS_FILE
@@ -105,7 +106,7 @@ class Pages:
         served = served_file(report, path)
         if served is None:
             raise NotFound("there is nothing of that name here")
-        if folder == DATA and not is_data(served[0].read_bytes()):
+        if folder == DATA and not is_data(read_regular(served[0])):
             raise Forbidden("this script of the report is no data, and is not run with the right to accept")
         return _sent(*served)
 

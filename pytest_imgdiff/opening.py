@@ -1,0 +1,79 @@
+"""The one way in which files that somebody named are opened for reading: regular files only, without waiting."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import IO
+
+_ONLY = "only regular files are read"
+_KINDS = (
+    (stat.S_ISDIR, "directory", "a directory, not a file"),
+    (stat.S_ISFIFO, "FIFO", f"a FIFO; {_ONLY}, as a pipe could keep the reader waiting for ever"),
+    (stat.S_ISSOCK, "socket", f"a socket; {_ONLY}"),
+    (stat.S_ISCHR, "device", f"a device; {_ONLY}"),
+    (stat.S_ISBLK, "device", f"a device; {_ONLY}"),
+)
+_PIECE = 1 << 20
+
+
+class NotRegularError(OSError):
+    """What the path names is no regular file; `strerror` says what it is.
+
+    Attributes:
+        kind: ``directory``, ``FIFO``, ``socket``, ``device`` or ``special file``.
+    """
+
+    def __init__(self, kind: str, words: str, path: str | bytes | os.PathLike[str]) -> None:
+        super().__init__(errno.EINVAL, words, os.fspath(path))
+        self.kind = kind
+
+
+def open_regular(path: str | bytes | os.PathLike[str]) -> IO[bytes]:
+    """Open a regular file, unbuffered, for reading bytes. It never waits for a writer.
+
+    Args:
+        path: as the operating system takes it; symbolic links are followed.
+
+    Raises:
+        NotRegularError: it is a directory, FIFO, socket or device.
+        OSError: it cannot be opened.
+        ValueError: no file can have this name.
+    """
+    # Looking first keeps devices from being opened at all: opening one can have effects.
+    _require_regular(os.stat(path), path)  # noqa: PTH116 - pathlib takes no bytes, and takes long to import
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: PTH123, SIM115 - a descriptor with flags; the caller's
+    try:
+        _require_regular(os.fstat(file.fileno()), path)  # something else may have taken its place
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: str | bytes | os.PathLike[str], most: int | None = None) -> bytes:
+    """Return what a regular file holds; of a larger one than ``most`` bytes, the first so many.
+
+    Raises:
+        NotRegularError, OSError, ValueError: as `open_regular` raises them.
+    """
+    with open_regular(path) as file:
+        pieces: list[bytes] = []
+        left = os.fstat(file.fileno()).st_size + 1 if most is None else most  # one more tells of its end at once
+        while left > 0 and (piece := file.read(left)):
+            pieces.append(piece)
+            left = max(left - len(piece), _PIECE if most is None else 0)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _require_regular(status: os.stat_result, path: str | bytes | os.PathLike[str]) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    for is_kind, kind, words in _KINDS:
+        if is_kind(status.st_mode):
+            raise NotRegularError(kind, words, path)
+    raise NotRegularError("special file", f"a special file; {_ONLY}", path)
