@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-JUDGES = ("numpy", "pillow", "simplejpeg", "imagehash", "scikit-image", "diffimg", "tifffile", "pywuffs")
+JUDGES = ("numpy", "pillow", "simplejpeg", "imagehash", "scikit-image", "diffimg", "pywuffs")
 OPENCV_BUILDS = (
     "opencv-python-headless",
     "opencv-python",

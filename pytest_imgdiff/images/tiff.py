@@ -16,6 +16,7 @@ from pytest_imgdiff.images.tiff_layout import (
     LAYOUT_TAGS,
     PALETTE,
     RGB,
+    TWELVE,
     WHITE_IS_ZERO,
     TiffLayout,
     layout_of,
@@ -63,18 +64,28 @@ def _decoded(file: bytes, directory: Directory, layout: TiffLayout) -> Raster:
         if samples.dtype == np.float16:
             samples = samples.astype(np.float32)
         check_unit_range(samples)
-    full: float = full_scale(samples.dtype) if layout.bits >= 8 else 2**layout.bits - 1  # noqa: PLR2004 - bits of a byte
+    full: float = 1 if layout.kind == "f" else 2**layout.bits - 1
     colours = 3 if layout.photometric == RGB else 1
     if layout.photometric == WHITE_IS_ZERO:
         samples[..., :1] = samples.dtype.type(full) - samples[..., :1]
     if layout.bits < 8:  # noqa: PLR2004 - bits of a byte
         samples *= np.uint8(255 // full)
+    if layout.bits == TWELVE:
+        samples = _of_sixteen_bits(samples)
     raster = opaque(samples[..., :3] if colours == 3 else samples[..., 0])  # noqa: PLR2004 - red, green, blue
     if layout.alpha:
         raster[..., 3] = samples[..., colours]
     if layout.alpha == ASSOCIATED:
         _unpremultiply(raster)
     return raster
+
+
+def _of_sixteen_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return 0..4095 stretched over 0..65535, rounded to the nearest."""
+    wide = np.multiply(samples, 65535, dtype=np.uint32)
+    wide += 2047
+    wide //= 4095
+    return wide.astype(np.uint16)
 
 
 def _from_colour_map(indices: NDArray[Any], colour_map: tuple[int, ...]) -> Raster:

@@ -60,6 +60,8 @@ _UNSIGNED, _FLOAT = 1, 3
 _FORMATS_REFUSED = {2: "signed integer", 4: "undefined", 5: "complex integer", 6: "complex"}
 _PLANES = 2
 _NO_PREDICTOR, _HORIZONTAL, _FLOATING_POINT = 1, 2, 3
+TWELVE = 12
+"""Bits of samples that are stored in one byte and a half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ class TiffLayout:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of a stored sample; bytes where samples are smaller than one."""
-        return np.dtype(f"{self.order}{self.kind}{max(1, self.bits // 8)}")
+        """Of the smallest type that holds a stored sample."""
+        return np.dtype(f"{self.order}{self.kind}{(self.bits + 7) // 8}")
 
     @property
     def samples_in_block(self) -> int:
@@ -172,7 +174,7 @@ def _same(values: tuple[int, ...], samples: int, what: str) -> int:
 
 
 def _kind(sample_format: int, bits: int) -> str:
-    if sample_format == _UNSIGNED and bits in (1, 2, 4, 8, 16):
+    if sample_format == _UNSIGNED and bits in (1, 2, 4, 8, TWELVE, 16):
         return "u"
     if sample_format == _FLOAT and bits in (16, 32, 64):
         return "f"
@@ -220,7 +222,7 @@ def _predictor(page: Directory, bits: int, kind: str) -> int:
     predictor = page.one(_PREDICTOR, _NO_PREDICTOR)
     if page.one(_COMPRESSION, NO_COMPRESSION) not in (LZW, *DEFLATE):
         return _NO_PREDICTOR
-    whole_bytes = bits >= 8  # noqa: PLR2004 - bits of a byte
+    whole_bytes = bits % 8 == 0
     fits = {_NO_PREDICTOR: True, _HORIZONTAL: whole_bytes and kind == "u", _FLOATING_POINT: kind == "f"}
     if not fits.get(predictor, False):
         raise UnreadableError(f"TIFF with predictor {predictor} on {bits}-bit samples is not read")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pytest_imgdiff.images.tiff_layout import DEFLATE, NO_COMPRESSION, TiffLayout
+from pytest_imgdiff.images.tiff_layout import DEFLATE, NO_COMPRESSION, TWELVE, TiffLayout
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _HORIZONTAL, _FLOATING_POINT = 2, 3
 
 
 def read_samples(file: bytes, layout: TiffLayout) -> NDArray[Any]:
-    """Return (height, width, samples) in native byte order; samples of fewer than 8 bits as they are, in bytes.
+    """Return (height, width, samples) in native byte order; samples of 1, 2, 4 and 12 bits as they are.
 
     Raises:
         UnreadableError: rows are missing or damaged.
@@ -55,7 +55,8 @@ def _decompressed(
     """Return the plain bytes of the blocks, one below the other: (rows of all, bytes of a row)."""
     if layout.compression == NO_COMPRESSION:
         plain = b"".join(
-            _uncompressed(file, block, layout.row_bytes * count) for block, count in zip(blocks, rows, strict=True)
+            _uncompressed(file, block, layout.row_bytes * count, layout.bits)
+            for block, count in zip(blocks, rows, strict=True)
         )
     elif layout.compression in DEFLATE:
         plain = b"".join(
@@ -66,8 +67,10 @@ def _decompressed(
     return np.frombuffer(plain, np.uint8).reshape(-1, layout.row_bytes)
 
 
-def _uncompressed(file: bytes, block: tuple[int, int], size: int) -> bytes:
+def _uncompressed(file: bytes, block: tuple[int, int], size: int, bits: int) -> bytes:
     offset, count = block
+    if bits == TWELVE and 3 * count >= 4 * size:  # some writers give each sample two bytes
+        raise UnreadableError("damaged: its 12-bit samples are not packed, two in three bytes; save it with 16 bits")
     if count < size:
         raise UnreadableError(f"truncated: {count:,} of {size:,} bytes of a strip or tile are there")
     return file[offset : offset + size]
@@ -130,6 +133,8 @@ def _values(rows: NDArray[np.uint8], layout: TiffLayout) -> NDArray[Any]:
         shifts = np.arange(8 - layout.bits, -1, -layout.bits, dtype=np.uint8)
         unpacked: NDArray[np.uint8] = (rows[..., None] >> shifts & np.uint8(2**layout.bits - 1)).reshape(count, -1)
         return unpacked[:, : layout.block_width * samples].reshape(count, layout.block_width, samples)
+    if layout.bits == TWELVE:
+        return _of_twelve_bits(rows, layout.block_width * samples).reshape(count, layout.block_width, samples)
     if layout.predictor == _FLOATING_POINT:
         return _unpredicted_floats(rows, layout)
     values: NDArray[Any] = rows.reshape(-1).view(layout.dtype).reshape(count, layout.block_width, samples)
@@ -137,6 +142,15 @@ def _values(rows: NDArray[np.uint8], layout: TiffLayout) -> NDArray[Any]:
     if layout.predictor == _HORIZONTAL:
         return np.cumsum(values, axis=1, dtype=values.dtype)
     return values
+
+
+def _of_twelve_bits(rows: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
+    """Return (rows, samples) of rows in which three bytes hold two samples, the first one's highest bits first."""
+    whole = np.zeros((rows.shape[0], -(-rows.shape[1] // 3), 3), np.uint16)
+    whole.reshape(rows.shape[0], -1)[:, : rows.shape[1]] = rows
+    first = whole[..., 0] << 4 | whole[..., 1] >> 4
+    second = (whole[..., 1] & 15) << 8 | whole[..., 2]
+    return np.stack([first, second], axis=-1).reshape(rows.shape[0], -1)[:, :samples]
 
 
 def _unpredicted_floats(rows: NDArray[np.uint8], layout: TiffLayout) -> NDArray[Any]:
