@@ -8,16 +8,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, get_args
 
-from pytest_imgdiff.accepting import Result, carry_out
-from pytest_imgdiff.config import find_config, glob_matches, load_settings
+from pytest_imgdiff.accepting import Result, carry_out, root_of_baselines
+from pytest_imgdiff.config import find_config, load_settings, name_matches
 from pytest_imgdiff.environment import in_ci
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.manifest import Decision, read_manifest
-from pytest_imgdiff.project import label_of
+from pytest_imgdiff.project import label_of, project_folders
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
-from pytest_imgdiff.report.text import counted, visible
+from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pytest_imgdiff.record import ComparisonRecord
 
 _DONE, _REFUSED = 0, 2
+_NAMED = 3
+"""How many pictures a line names that have one cause."""
+_LONGEST_NAME = 200
 
 
 def run_accept(options: argparse.Namespace) -> int:
@@ -43,9 +46,13 @@ def run_accept(options: argparse.Namespace) -> int:
             "baselines are not changed in CI (the environment variable CI is set): run this on your machine and commit "
             "the result, or add --in-ci"
         )
-    root = Path(options.root)
-    decisions, report = _decided(options, Path(options.target), root)
-    carried = carry_out(decisions, report, root, dry_run=options.dry_run)
+    here = Path.cwd()
+    decisions, report = _decided(options, Path(options.target), Path(options.root or here))
+    if options.root is not None:
+        root = Path(options.root)
+    else:
+        root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
+    carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
     _tell(carried, dry_run=options.dry_run)
     return _DONE if all(one.is_done for one in carried) else _REFUSED
 
@@ -71,14 +78,14 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
     if (manifest.parent / RESULTS_FILE).is_file():
         return manifest.parent
     configured = load_settings(find_config(root), Registry(), folder=root).report.folder
-    if (manifest.parent / configured.name / RESULTS_FILE).is_file():
-        return manifest.parent / configured.name
-    if not (configured / RESULTS_FILE).is_file():
-        raise ConfigError(
-            f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "
-            f"{label_of(configured)}: name its folder with --report DIR"
-        )
-    return configured
+    above = [folder / configured.name for folder in project_folders(root)]
+    for folder in (manifest.parent / configured.name, configured, *above):
+        if (folder / RESULTS_FILE).is_file():
+            return folder
+    raise ConfigError(
+        f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "
+        f"{label_of(configured)}: name its folder with --report DIR"
+    )
 
 
 def _chosen(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[Decision]:
@@ -106,13 +113,22 @@ def _is_meant(glob: str, name: str) -> bool:
     if glob in {name, visible(name)}:
         return True
     try:
-        return glob_matches(glob, name)
+        return name_matches(glob, name)
     except ConfigError as error:
         raise ConfigError(f"--only: {error}") from error
 
 
 def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
+    causes = Counter(one.cause for one in carried if one.cause)
+    shared = [cause for cause, count in causes.items() if count > 1]
+    for cause in shared:
+        names = [visible(shortened(one.decision.name, _LONGEST_NAME)) for one in carried if one.cause == cause]
+        more = f" and {thousands(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
+        which = f"{counted(len(names), 'picture')} ({', '.join(names[:_NAMED])}{more})"
+        _say(f"pytest-imgdiff: refused: {which}: {visible(cause)}", sys.stderr)
     for one in carried:
+        if one.cause in shared:
+            continue
         if not one.is_done:
             _say(f"pytest-imgdiff: {one.line}", sys.stderr)
         elif one.result != "left" or one.decision.comment.strip():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_imgdiff.containment import OutsideError, path_below
@@ -13,18 +15,17 @@ from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.opening import NotRegularError, open_regular, read_regular
-from pytest_imgdiff.project import label_of
+from pytest_imgdiff.project import label_of, project_folders, relative
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
-from pytest_imgdiff.report.text import shortened, visible
+from pytest_imgdiff.report.text import counted, shortened, visible
 from pytest_imgdiff.report.words import replaced_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pytest_imgdiff.manifest import Decision
-    from pytest_imgdiff.record import AcceptRecord, ComparisonRecord
+    from pytest_imgdiff.record import AcceptRecord, ComparisonRecord, RunRecord
 
 Result = Literal["accepted", "would be accepted", "already accepted", "rejected", "left", "refused", "not written"]
 
@@ -45,11 +46,13 @@ class Carried:
             decision, at most a comment).
         words: the baseline's path, and how many frames or pages are replaced where these are several; or what is wrong
             and what to do.
+        cause: what is wrong, in words that are the same for every decision with this cause: a stale report, say.
     """
 
     decision: Decision
     result: Result
     words: str = ""
+    cause: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -73,7 +76,37 @@ def _name(decision: Decision) -> str:
     return name if decision.column is None else f"{name} [{shortened(decision.column, _LONGEST_NAME)}]"
 
 
-def carry_out(decisions: Sequence[Decision], report: Path, root: Path, *, dry_run: bool = False) -> list[Carried]:
+def root_of_baselines(report: Path, run: RunRecord, start: Path) -> Path:
+    """Return the folder that the baselines' paths in a report start from, where nobody named it.
+
+    It is the folder that the report names, else the first that holds one of its baselines, else `start`. Only `start`
+    and the folders above it in the same project come into question: a report can be from anybody.
+
+    Args:
+        report: the report's folder.
+        run: its results.
+        start: the folder that the user is in.
+    """
+    folders = project_folders(start)
+    if run.root is not None:
+        named = Path(os.path.realpath(report / run.root))
+        for folder in folders:
+            if Path(os.path.realpath(folder)) == named:
+                return folder
+    places = [record.accepts.baseline for record in run.comparisons if record.accepts is not None]
+    return next((folder for folder in folders if any(_is_there(folder, place) for place in places)), start)
+
+
+def _is_there(root: Path, place: str) -> bool:
+    try:
+        return path_below(root, place).is_file()
+    except (OutsideError, OSError, ValueError):
+        return False
+
+
+def carry_out(
+    decisions: Sequence[Decision], report: Path, root: Path, *, dry_run: bool = False, here: Path | None = None
+) -> list[Carried]:
     """Write the accepted pictures over their baselines; all of them are verified before the first is written.
 
     A picture is written where the report still says of its comparison what the decision says, the picture's file
@@ -85,18 +118,20 @@ def carry_out(decisions: Sequence[Decision], report: Path, root: Path, *, dry_ru
         report: the report's folder.
         root: the folder that the paths of baselines start from; nothing outside of it is written.
         dry_run: verify only.
+        here: the folder that the paths in words are relative to; `root` where omitted.
 
     Returns:
         What became of each decision, in their order.
 
     Raises:
         ReportError: the report's results cannot be read.
-        ConfigError: there is no folder `root`.
+        ConfigError: there is no folder `root`, or it is not the one that the baselines' paths start from.
     """
     if not root.is_dir():
         raise ConfigError(f"{label_of(root)}: there is no such folder; baselines are written below it")
+    _require_root([one.accepts for one in decisions if one.decision == "accept" and one.accepts is not None], root)
     records = {_identity(record): record for record in read_results(report / RESULTS_FILE).comparisons}
-    grounds = _Grounds(records, report, root)
+    grounds = _Grounds(records, report, root, here or root)
     verified = grounds.without_conflicts([grounds.verified(decision) for decision in decisions])
     if dry_run:
         return verified
@@ -110,8 +145,28 @@ def _identity(named: ComparisonRecord | Decision) -> tuple[str, str | None]:
     return visible(named.name), None if named.column is None else visible(named.column)
 
 
+def _require_root(accepts: Sequence[AcceptRecord], root: Path) -> None:
+    """Refuse a folder that has nothing of the stored baselines, not even the folders that they are in."""
+    stored = [one.baseline for one in accepts if one.replaces is not None]
+    if stored and not any(root.joinpath(place).parent.is_dir() for place in stored):
+        raise ConfigError(
+            f"{label_of(root)}: neither the baselines of the report ({counted(len(stored), 'file')}, the first is "
+            f"{visible(shortened(stored[0], _LONGEST_COMMENT))}) nor their folders are below this folder: name the "
+            "folder that these paths start from with --root DIR"
+        )
+
+
 class _RefusedError(ImgdiffError):
-    """Why one decision cannot be carried out, and what to do."""
+    """Why one decision cannot be carried out, and what to do.
+
+    Args:
+        words: about this decision.
+        cause: the same about every decision with this cause; empty where it is the decision's own.
+    """
+
+    def __init__(self, words: str, cause: str = "") -> None:
+        super().__init__(words)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +184,12 @@ class _Grounds:
     records: dict[tuple[str, str | None], ComparisonRecord]
     report: Path
     root: Path
+    here: Path
+
+    def _shown(self, accepts: AcceptRecord) -> str:
+        """Return the baseline's path from where the user is."""
+        root, here = (Path(os.path.abspath(folder)) for folder in (self.root, self.here))  # noqa: PTH100 - links stay
+        return accepts.baseline if root == here else relative(root / accepts.baseline, here)
 
     def verified(self, decision: Decision) -> Carried:
         """Return what is to become of a decision, without writing anything."""
@@ -139,13 +200,13 @@ class _Grounds:
             target = self._target(accepts)
             present = _digest(target)
             if present == accepts.digest:
-                return Carried(decision, "already accepted", accepts.baseline)
+                return Carried(decision, "already accepted", self._shown(accepts))
             self._check_report(decision)
             self._check_source(accepts)
-            _check_baseline(present, accepts)
+            self._check_baseline(present, accepts)
         except _RefusedError as error:
-            return Carried(decision, "refused", str(error))
-        return Carried(decision, "would be accepted", f"{accepts.baseline}{self._scope(decision)}")
+            return Carried(decision, "refused", str(error), error.cause)
+        return Carried(decision, "would be accepted", f"{self._shown(accepts)}{self._scope(decision)}")
 
     def _scope(self, decision: Decision) -> str:
         """Return what is replaced beside the frame that the report shows first; nothing for a file of one frame."""
@@ -203,9 +264,11 @@ class _Grounds:
         record = self.records.get(_identity(decision))
         where = f"the report in {label_of(self.report)}"
         if record is None:
-            raise _RefusedError(f"{where} has no such comparison; give the report that the decision was made on")
+            words = f"{where} has no such comparison; give the report that the decision was made on"
+            raise _RefusedError(words, words)
         if record.accepts != decision.accepts:
-            raise _RefusedError(f"stale: {where} is of another run, with other pictures; look at it and decide again")
+            words = f"stale: {where} is of another run, with other pictures; look at it and decide again"
+            raise _RefusedError(words, words)
 
     def _check_source(self, accepts: AcceptRecord) -> None:
         digest = _digest(_below(self.report, accepts.source))
@@ -213,6 +276,21 @@ class _Grounds:
             raise _RefusedError(f"{accepts.source}: the report has no such picture any more; run the comparison again")
         if digest != accepts.digest:
             raise _RefusedError(_changed_source(accepts))
+
+    def _check_baseline(self, present: str | None, accepts: AcceptRecord) -> None:
+        """Refuse where another baseline stands there than the one that was compared, or none any more."""
+        if present == accepts.replaces:
+            return
+        place = self._shown(accepts)
+        if present is None:
+            what = f"the baseline {place} is gone"
+        elif accepts.replaces is None:
+            what = f"a baseline {place} is there by now"
+        else:
+            what = f"the baseline {place} has changed since"
+        again = "run the comparison again and decide anew"
+        older = f"stale: the report in {label_of(self.report)} is of an older run: the baselines have changed since"
+        raise _RefusedError(f"stale: {what}; {again}", f"{older}; {again}")
 
 
 def _unless_rivalled(carried: Carried, claim: _Claim, claimed: dict[str, str]) -> Carried:
@@ -241,19 +319,6 @@ def _below(folder: Path, relative: str) -> Path:
         return path_below(folder, relative)
     except OutsideError as error:
         raise _RefusedError(f"{shortened(relative, _LONGEST_COMMENT)}: {error}; such a path is not followed") from error
-
-
-def _check_baseline(present: str | None, accepts: AcceptRecord) -> None:
-    """Refuse where another baseline stands there than the one that was compared, or none any more."""
-    if present == accepts.replaces:
-        return
-    if present is None:
-        what = f"the baseline {accepts.baseline} is gone"
-    elif accepts.replaces is None:
-        what = f"a baseline {accepts.baseline} is there by now"
-    else:
-        what = f"the baseline {accepts.baseline} has changed since"
-    raise _RefusedError(f"stale: {what}; run the comparison again and decide anew")
 
 
 def _digest(path: Path) -> str | None:

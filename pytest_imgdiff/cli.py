@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("expected", nargs="?", metavar="EXPECTED", help="a picture, or a folder of pictures")
     compare.add_argument("actual", nargs="?", metavar="ACTUAL", help="likewise")
-    compare.add_argument("--config", metavar="FILE", help="the configuration (default: imgdiff.yaml here, if any)")
+    compare.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
     compare.add_argument("--report", metavar="DIR", help="write the HTML report and its pictures to this folder")
     compare.add_argument(
         "--self-contained", action="store_true", help="write the report as one HTML file, too: report.html in DIR"
@@ -156,7 +156,9 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     accept.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
     accept.add_argument(
-        "--root", default=".", metavar="DIR", help="the folder that the run was started for (default: this one)"
+        "--root",
+        metavar="DIR",
+        help="the folder that the baselines' paths start from (default: this one, or the one above it that fits)",
     )
     accept.add_argument(
         "--report",
@@ -235,8 +237,12 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "compared; without REPORT the page only. Ctrl-C ends it.",
     )
     serve.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
-    serve.add_argument("--root", default=".", metavar="DIR", help="baselines are written below it (default: here)")
-    serve.add_argument("--config", metavar="FILE", help="the configuration (default: imgdiff.yaml in the root, if any)")
+    serve.add_argument(
+        "--root",
+        metavar="DIR",
+        help="baselines are written below it (default: this folder, or the one above it that fits the report)",
+    )
+    serve.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
     serve.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to serve at (default: 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=8765, metavar="N", help="its port (default: 8765; 0: any free)")
     serve.add_argument(

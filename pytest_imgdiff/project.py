@@ -30,19 +30,31 @@ def find_config(start: Path) -> Path | None:
     Raises:
         ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
-    return next((found for folder in folders_upward(start) if (found := _config_in(folder)) is not None), None)
+    return next((found for folder in _folders_upward(start) if (found := _config_in(folder)) is not None), None)
 
 
-def folders_upward(start: Path) -> Iterator[Path]:
+def project_folders(start: Path) -> list[Path]:
+    """Return the folder and those above it in the same project, the nearest first.
+
+    They end at the root of the repository or, outside of one, at the folder of the nearest imgdiff.yaml.
+    """
+    folders = list(_folders_upward(start))
+    if _is_repository(folders[-1]):
+        return folders
+    config = find_config(start)
+    return folders[:1] if config is None else folders[: folders.index(config.parent) + 1]
+
+
+def _folders_upward(start: Path) -> Iterator[Path]:
     """Yield the folder and those above it, up to the root of its repository or, outside of one, of the file system."""
     folder = Path(os.path.abspath(start))  # noqa: PTH100 - `..` goes, symbolic links stay: pytest does likewise
     for each in (folder, *folder.parents):
         yield each
-        if is_repository(each):
+        if _is_repository(each):
             return
 
 
-def is_repository(folder: Path) -> bool:
+def _is_repository(folder: Path) -> bool:
     """Return whether the folder is the root of a repository."""
     return any(os.path.lexists(folder / name) for name in _REPOSITORY)
 

@@ -17,10 +17,10 @@ from pytest_imgdiff.cli import main
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.manifest import Decision
 from pytest_imgdiff.record import AcceptRecord
-from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report import read_results, write_results
 from tests.decided_report import NEW, OLD, Project, sha
 from tests.pictures import trees
-from tests.report_records import HOSTILE_NAMES, png
+from tests.report_records import HOSTILE_NAMES, png, run_of
 
 COMMAND = [sys.executable, "-m", "pytest_imgdiff", "accept"]
 DONE, REFUSED = 0, 2
@@ -731,3 +731,103 @@ def test_carrying_out_tells_of_each_decision_in_its_order(project):
     assert [one.decision for one in carried] == decisions
     assert [one.result for one in carried] == ["would be accepted", "rejected", "left", "refused"]
     assert [one.is_done for one in carried] == [True, True, True, False]
+
+
+# ---- From a sub-folder, and from a report of an older run
+
+
+@pytest.fixture
+def below(project, monkeypatch):
+    """Stand in a sub-folder of the project."""
+    folder = project.root / "tests" / "deep"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("mark", [".git", "imgdiff.yaml"])
+def test_in_a_sub_folder_the_root_is_found_above(project, accept, below, mark):
+    (project.root / mark).touch()
+    project.changed("shop/cart")
+    project.changed("shop/login")
+    code, out, _ = accept("../../imgdiff-report", "--only", "*cart")
+    assert (code, out[0]) == (DONE, "accepted: shop/cart: ../../baselines/shop/cart.png")
+    # The manifest lies elsewhere; the report is found where the project keeps it.
+    project.manifest().rename(below / "mine.json")
+    assert accept("mine.json")[1][-1] == "1 accepted, 1 already accepted"
+    assert set(project.files().values()) >= {NEW}
+    assert OLD not in project.files().values()
+
+
+@pytest.mark.usefixtures("below")
+def test_new_baselines_go_where_the_report_says_if_that_is_a_folder_above(project, accept):
+    (project.root / ".git").touch()
+    project.changed("cart", old=None, verdict="missing", expected=None)
+    write_results(project.report, run_of(*project.records, run="the-run", root=".."))
+    code, out, _ = accept("../../imgdiff-report", "--only", "cart")
+    assert (code, out[0]) == (DONE, "accepted: cart: ../../baselines/cart.png")
+    assert project.files()["baselines/cart.png"] == NEW
+
+
+@pytest.mark.parametrize("root", ["../..", "../../..", "/", "../../other"])
+def test_a_report_cannot_choose_a_folder_outside_of_the_project(project, accept, below, tmp_path, root):
+    (project.root / ".git").touch()
+    project.changed("cart", old=None, verdict="missing", expected=None)
+    write_results(project.report, run_of(*project.records, run="the-run", root=root))
+    assert accept("../../imgdiff-report", "--only", "cart")[0] == DONE
+    assert [path.relative_to(below).as_posix() for path in tmp_path.rglob("cart.png")] == ["baselines/cart.png"]
+
+
+def test_a_wrong_folder_is_told_once(project, refused, tmp_path, monkeypatch):
+    for name in ("cart", "login", "menu"):
+        project.changed(name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    line = refused("../project/imgdiff-report", "--only", "*")
+    assert "neither the baselines of the report (3 files, the first is baselines/cart.png) nor their folders" in line
+    assert "--root DIR" in line
+
+
+def test_a_report_of_an_older_run_is_told_once(project, accept):
+    for name in ("cart", "login", "menu", "post"):
+        project.changed(name)
+    for name in ("cart", "login", "menu", "post"):
+        project.put(project.root / f"baselines/{name}.png", OTHER)
+    code, out, err = accept(project.report, "--only", "*")
+    assert (code, out) == (REFUSED, ["4 refused"])
+    (line,) = err
+    assert line == (
+        "pytest-imgdiff: refused: 4 pictures (cart, login, menu and 1 more): stale: the report in imgdiff-report is of "
+        "an older run: the baselines have changed since; run the comparison again and decide anew"
+    )
+
+
+def test_a_report_of_another_run_than_the_decisions_is_told_once(project, accept):
+    for name in ("cart", "login"):
+        project.changed(name)
+    manifest = project.manifest()
+    project.records.clear()
+    for name in ("cart", "login"):
+        project.changed(name, new=OTHER)
+    code, _, err = accept(manifest)
+    assert code == REFUSED
+    (line,) = err
+    assert "2 pictures (cart, login): stale: the report in imgdiff-report is of another run" in line
+
+
+@pytest.mark.parametrize(
+    ("glob", "chosen"),
+    [
+        ("*checkout*", ["a/b/checkout.png", "checkout.png"]),
+        ("a/*.png", ["a/b/checkout.png", "a/c.png"]),
+        ("**/*.png", ["a/b/checkout.png", "a/c.png", "checkout.png"]),
+        ("a/**", ["a/b/checkout.png", "a/c.png"]),
+        ("?/c.png", ["a/c.png"]),
+    ],
+)
+def test_a_star_stands_for_folders_too(project, accept, glob, chosen):
+    for name in ("a/b/checkout.png", "a/c.png", "checkout.png"):
+        project.changed(name, baseline=f"expected/{name}")
+    accept(project.report, "--only", glob)
+    written = [name.removeprefix("expected/") for name, data in project.files().items() if data == NEW]
+    assert sorted(written) == chosen

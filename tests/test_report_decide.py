@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 import pytest
@@ -17,7 +21,6 @@ from tests.test_accepting import SUITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
@@ -102,13 +105,18 @@ def tally(page: Page) -> list[str]:
 
 
 def exported(page: Page, to: Path) -> dict[str, Any]:
-    """Export by the button; the dialog's command is that of the file."""
+    """Export by the button; the dialog's command is that of the file, and names the report that is open."""
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Export", exact=True).click()
     assert waiting.value.suggested_filename == to.name
     waiting.value.save_as(to)
     dialog = page.locator(".decide-dialog")
-    assert dialog.locator("code").inner_text() == "pytest-imgdiff accept imgdiff-decisions.json"
+    command = shlex.split(dialog.locator("code").inner_text())
+    assert command[:3] == ["pytest-imgdiff", "accept", "imgdiff-decisions.json"]
+    if page.url.startswith("file:"):
+        assert command[3:] == ["--report", str(Path(url2pathname(urlsplit(page.url).path)).parent)]
+    else:
+        assert command[3:] == []
     dialog.get_by_role("button", name="Close").click()
     manifest: dict[str, Any] = json.loads(to.read_text(encoding="utf-8"))
     return manifest
@@ -450,7 +458,29 @@ def test_command_is_copied(shop, context):
         shop.get_by_role("button", name="Export", exact=True).click()
     shop.get_by_role("button", name="Copy").click()
     expect(shop.get_by_role("button", name="Copied")).to_be_visible()
-    assert shop.evaluate("navigator.clipboard.readText()") == "pytest-imgdiff accept imgdiff-decisions.json"
+    copied = shop.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("pytest-imgdiff accept imgdiff-decisions.json")
+
+
+def test_the_command_works_where_it_is_pasted(open_page, tmp_path, monkeypatch, capsys):
+    """In a folder of the project, over a report in a folder that no configuration names."""
+    project = Project(tmp_path / "my project")
+    project.report = tmp_path / "it's a report"
+    project.changed("shop/cart")
+    (project.root / ".git").touch()
+    page = open_page(project.page(), "#group=none&sort=name")
+    focus(page, "shop/cart")
+    page.keyboard.press("a")
+    here = project.root / "tests"
+    here.mkdir()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export", exact=True).click()
+    waiting.value.save_as(here / "imgdiff-decisions.json")
+    monkeypatch.chdir(here)
+    command = shlex.split(page.locator(".decide-dialog code").inner_text())
+    assert main(command[1:]) == 0
+    assert "accepted: shop/cart: ../baselines/shop/cart.png" in capsys.readouterr().out
+    assert project.files()["baselines/shop/cart.png"] == NEW
 
 
 def imported(page: Page, path: Path) -> None:

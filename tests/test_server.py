@@ -281,6 +281,27 @@ def test_baselines_are_written_below_the_root_that_is_named(project):
     assert (project.root / "baselines/menu.png").read_bytes() == NEW
 
 
+def test_in_a_sub_folder_the_root_is_found_above(project):
+    project.changed("menu")
+    project.page()
+    (project.root / ".git").touch()
+    (project.root / "tests").mkdir()
+    with serving(project.root / "tests", "../imgdiff-report") as served:
+        assert served.post("/api/accept", {"decisions": project.decisions()}).json["done"]
+    assert (project.root / "baselines/menu.png").read_bytes() == NEW
+
+
+def test_a_folder_that_has_none_of_the_baselines_is_said_once(project):
+    for name in ("menu", "cart"):
+        project.changed(name)
+    project.page()
+    (project.root.parent / "elsewhere").mkdir()
+    with serving(project.root.parent / "elsewhere", project.report) as served:
+        answer = served.post("/api/accept", {"decisions": project.decisions()})
+    assert answer.status == 400
+    assert "nor their folders are below this folder" in answer.json["error"]
+
+
 def test_report_drawn_again_is_served_anew(project):
     project.changed("menu")
     project.page()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_imgdiff.config.globs import glob_matches
+from pytest_imgdiff.config.globs import glob_matches, name_matches
 from pytest_imgdiff.config.policies import check_policy
 from pytest_imgdiff.config.rules import MetricLookup
 from pytest_imgdiff.config.schema import json_schema
@@ -26,4 +26,5 @@ __all__ = [
     "glob_matches",
     "json_schema",
     "load_settings",
+    "name_matches",
 ]

@@ -45,6 +45,18 @@ def glob_matches(glob: str, name: str) -> bool:
     return len(parts) in reached
 
 
+def name_matches(glob: str, name: str) -> bool:
+    """Return whether the whole name matches where ``*``, ``?`` and brackets may stand for a slash too.
+
+    For patterns that choose among comparisons by name, whose slashes mean little to the person who types them. What
+    `glob_matches` takes matches here as well.
+
+    Raises:
+        ConfigError: as for `glob_matches`.
+    """
+    return glob_matches(glob, name) or fnmatch.fnmatchcase(name, glob)
+
+
 def glob_mistake(glob: str) -> str | None:
     """Return what is wrong with a pattern and what to write, or None where nothing is."""
     wrong = next((wrong for segment in glob.split("/") if (wrong := _mistake(segment))), None)

@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_imgdiff.accepting import root_of_baselines
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.templates import Templates
 from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.server.limits import MEGA, Limits
@@ -48,12 +50,15 @@ def run_serve(options: argparse.Namespace) -> int:
     from pytest_imgdiff.server.service import Service
     from pytest_imgdiff.server.serving import Server
 
-    root = Path(options.root).resolve()
-    if not root.is_dir():
+    here = Path(options.root or "").resolve()
+    if not here.is_dir():
         raise ConfigError(f"--root {visible(options.root)}: there is no such folder; baselines are written below it")
     report = _report(options.report)
+    root = here
+    if options.root is None and report is not None:
+        root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
     registry = Registry()
-    settings = load_settings(Path(options.config) if options.config else find_config(root), registry, folder=root)
+    settings = load_settings(Path(options.config) if options.config else find_config(here), registry, folder=root)
     templates = Templates(settings.report.templates)
     limits = replace(Limits(), upload_bytes=round(options.upload_limit * MEGA), silence=options.timeout)
     with _ended_by_signals(), _private_folder() as folder:
@@ -83,7 +88,7 @@ def _report(named: str | None) -> Path | None:
     folder = folder if folder.is_dir() else folder.parent
     if not (folder / "index.html").is_file():
         raise ReportError(f"{visible(named)}: no report: there is no index.html; name the folder of one, or none")
-    read_results(folder / "results.json")
+    read_results(folder / RESULTS_FILE)
     return folder.resolve()
 
 

@@ -7,6 +7,15 @@
   const DONE = { accept: "accepted", reject: "rejected", none: "undecided again" };
   const VERB = { accept: "Accept", reject: "Reject", none: "Undecide" };
 
+  /** The command that accepts. A page that was opened from the disk knows where its report is, unless it is one file and can lie anywhere. */
+  function command() {
+    if (location.protocol !== "file:" || ![...document.scripts].some(({ src }) => src)) return COMMAND;
+    const page = decodeURIComponent(location.pathname).replace(/^\/(?=[A-Za-z]:)/, "");
+    const folder = page.slice(0, page.lastIndexOf("/")) || "/";
+    const word = /^[\w@%+=:,./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", `'"'"'`)}'`;
+    return `${COMMAND} --report ${word}`;
+  }
+
   let message = "";
   /** @type {(() => void)[]} */
   const listeners = [];
@@ -133,9 +142,9 @@
       const accepted = manifest.decisions.filter(({ decision }) => decision === "accept").length;
       tell(`${counted(manifest.decisions.length, "decision")} exported`);
       const lines = accepted
-        ? [`${counted(accepted, "picture")} will be written over baselines by this command, given the saved file's path and run in the folder where the tests are run. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
+        ? [`${counted(accepted, "picture")} will be written over baselines by this command, given the saved file's path and run in any folder of the project. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
         : ["Nothing is accepted, so that there is nothing to write; the command lists what was rejected and the comments."];
-      imgdiff.dialogs.tell("imgdiff-decisions.json is saved where the browser keeps downloads", lines, COMMAND);
+      imgdiff.dialogs.tell("imgdiff-decisions.json is saved where the browser keeps downloads", lines, command());
     } catch (error) {
       failed(error);
     }
