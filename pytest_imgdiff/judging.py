@@ -158,7 +158,10 @@ def _scores(rules: tuple[Rule, ...], bench: _Bench) -> list[Score]:
             scores[rule.metric] = _omitted(rule, metric, "not needed: another rule fails already")
             continue
         try:
-            scores[rule.metric] = score(rule, metric, bench.measure(metric))
+            measured = score(rule, metric, bench.measure(metric))
+            if not measured.passed:  # then somebody asks which limit would have passed
+                measured = replace(measured, worst=worst_value(metric, bench.expected.dtype))
+            scores[rule.metric] = measured
         except ModelUnavailableError as error:
             skipped = _omitted(rule, metric, f"skipped: {error}")
             scores[rule.metric] = skipped if rule.on_unavailable == "skip" else _unmeasured(rule, metric, str(error))

@@ -258,6 +258,7 @@ class Score:
         warned: it passed, and the warning limit does not hold.
         reason: why there is no value although there should be.
         omitted: why there is none by the policy's own choice; such a score neither passes nor fails anything.
+        worst: the worst value that the metric has for any two pictures of this depth; a limit as loose is refused.
         details: the metric's further facts.
     """
 
@@ -273,6 +274,7 @@ class Score:
     reason: str | None = None
     omitted: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    worst: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

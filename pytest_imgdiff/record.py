@@ -54,6 +54,9 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     reason: str | None
     details: dict[str, Any]
     omitted: str | None = None
+    worst: float | None = None
+    """The worst value that the metric has for any two pictures of this depth; null where nothing was measured or there
+    is no bound."""
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -331,6 +334,7 @@ def _score(score: Score) -> ScoreRecord:
         reason=None if score.reason is None else printable(score.reason),
         details=_json_ready(score.details),
         omitted=None if score.omitted is None else printable(score.omitted),
+        worst=score.worst if score.worst is not None and math.isfinite(score.worst) else None,
     )
 
 

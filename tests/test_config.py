@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -187,6 +188,60 @@ def test_a_mistake_in_a_call_names_the_argument(load, call, message):
         load("").policy_for("a.png", call=call)
     assert str(caught.value).startswith("assert_images_similar(...): ")
     assert message in str(caught.value)
+
+
+MISPLACED = [
+    (
+        {"threshold": 0.2},
+        "threshold: this is an option of a metric, such as perceptual: metrics={'perceptual': {'threshold': 0.2, ",
+    ),
+    (
+        {"max_pixels": 100},
+        "max_pixels: this is a limit of a metric, such as perceptual: metrics={'perceptual': {'max_pixels': 100}}",
+    ),
+    (
+        {"tolerance": 3},
+        "tolerance: this is an option of a metric, such as pixel_match: metrics={'pixel_match': {'tolerance': 3, ",
+    ),
+    ({"min": 0.9}, "min: this is a limit of a metric, such as pixel_match: metrics={'pixel_match': {'min': 0.9}}"),
+    ({"ssim": 0.98}, "ssim: this is a metric: metrics={'ssim': {'min': 0.98}}"),
+    ({"ssim": {"min": 0.98}}, "ssim: this is a metric: metrics={'ssim': {'min': 0.98}}"),
+    ({"megapixels": 3}, "megapixels: this is a setting of limits: limits={'megapixels': 3}"),
+    (
+        {"mask": ["#clock"]},
+        "areas not to look at belong to ignore, in pixels: ignore=[{'x': 0, 'y': 0, 'width': 200, 'height': 40}]",
+    ),
+    ({"mask": "clock.png"}, "areas not to look at belong to ignore"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), MISPLACED)
+def test_a_setting_in_the_wrong_place_is_shown_in_the_right_one(call, message):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, Registry()).policy_for("a.png", call=call)
+    assert str(caught.value).startswith("assert_images_similar(...): ")
+    assert message in str(caught.value)
+
+
+def test_a_misplaced_setting_is_shown_as_it_is_written_where_it_was_given(load):
+    with pytest.raises(
+        ConfigError, match=r"threshold: this is an option .*: --set metrics\.perceptual\.threshold=0\.2$"
+    ):
+        load("").policy_for("a.png", command_line={"threshold": 0.2})
+    with pytest.raises(
+        ConfigError, match=r"this is an option .*: metrics: \{perceptual: \{threshold: 0\.2, max: 0\}\}$"
+    ):
+        load("threshold: 0.2")
+
+
+@pytest.mark.parametrize("key", ["threshold", "tolerance", "min", "max", "max_pixels", "ssim", "gaussian"])
+def test_what_a_message_offers_for_a_misplaced_setting_can_be_followed(key):
+    settings = load_settings(None, Registry())
+    value = {"tolerance": 3, "max_pixels": 100, "gaussian": True}.get(key, 0.5)
+    with pytest.raises(ConfigError) as caught:
+        settings.policy_for("a.png", call={key: value})
+    offered = str(caught.value).rpartition(": metrics=")[2]
+    assert settings.policy_for("a.png", call={"metrics": ast.literal_eval(offered)}).rules
 
 
 def test_a_mistake_on_the_command_line_says_so(load):

@@ -54,7 +54,12 @@ def test_every_message_names_the_kind_and_the_cause(tried):
 
 @on_linux
 def test_every_message_about_a_file_names_it(tried):
-    named = {"empty path": "''", "NUL in name": r"a\x00b.png", "not UTF-8 and missing": r"caf\xe9.png"}
+    named = {
+        "empty path": "''",
+        "NUL in name": r"a\x00b.png",
+        "not UTF-8 and missing": r"caf\xe9.png",
+        "name too long": f"{'x' * 400}...",
+    }
     wrong = {
         trial.name: trial.label
         for bad, trial in tried

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import gc
 import io
 import mmap
 import os
@@ -274,3 +277,134 @@ def test_a_change_is_seen_although_its_time_is_set_back(tmp_path: Path):
 
 def _replace(new: Path, old: Path) -> None:
     new.replace(old)
+
+
+# What is often given for a picture
+
+PICTURE = io.BytesIO()
+PIL.Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(20, 20, 3)).save(PICTURE, "PNG")
+ENCODED = base64.b64encode(PICTURE.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (ENCODED, "str: text: this text is base64, not a path; pass base64.b64decode(text)"),
+        (ENCODED.replace("/", "_").replace("+", "-"), "str: text: this text is base64, not a path; pass base64."),
+        (
+            f"data:image/png;base64,{ENCODED}",
+            "str: text: this text is a data: URL; pass base64.b64decode(text.split(',')[1])",
+        ),
+        (ENCODED.encode(), "bytes: text: this is base64, not the picture itself; give base64.b64decode(data)"),
+        ("x" * 100_000, f"{'x' * 400}...: path: the name is longer than the file system allows"),
+    ],
+)
+def test_encoded_text_is_said_to_be_that_and_never_repeated(given, told):
+    with pytest.raises(BrokenImageError) as caught:
+        decode(read(given))
+    assert str(caught.value).startswith(told)
+    assert len(str(caught.value)) < 500
+    assert ENCODED[80:160] not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_base64_of_any_format_is_known(kind):
+    stream = io.BytesIO()
+    PIL.Image.open(PICTURE).save(stream, kind)
+    with pytest.raises(BrokenImageError, match="this text is base64"):
+        read(base64.b64encode(stream.getvalue()).decode())
+
+
+def test_a_file_with_such_a_name_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = ENCODED[:80].replace("/", "_")
+    (tmp_path / name).write_bytes(PICTURE.getvalue())
+    assert decode(read(name))[0].size == (20, 20)
+
+
+async def screenshot() -> bytes:
+    return PICTURE.getvalue()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_forgotten_await_is_told_and_leaves_no_warning():
+    with pytest.raises(BrokenImageError, match=r"this is a coroutine \(screenshot\): did you forget await\?"):
+        read(screenshot())
+    gc.collect()
+
+
+def test_a_task_is_no_picture_yet():
+    async def given() -> str:
+        with pytest.raises(BrokenImageError) as caught:
+            read(asyncio.ensure_future(screenshot()))
+        return str(caught.value)
+
+    assert "did you forget await?" in asyncio.run(given())
+
+
+def class_of(package: str, name: str, *methods: str) -> object:
+    """A value of a class of this name, in a package that need not be installed."""
+    return type(name, (), {"__module__": package, **dict.fromkeys(methods, repr)})()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (class_of("pandas.io.formats.style", "Styler"), "this is a table, not a picture; pass a screenshot of its to_"),
+        (class_of("plotly.basedatatypes", "BaseFigure", "to_image"), "pass figure.to_image(format='png')"),
+        (class_of("playwright.sync_api", "Locator", "screenshot"), "pass its screenshot: .screenshot()"),
+        (
+            class_of("selenium.webdriver", "Chrome", "get_screenshot_as_png"),
+            "pass its screenshot: driver.get_screenshot_as_png()",
+        ),
+        ([PICTURE], "list: this is a list of 1; pass one picture at a time"),
+        (io, "module: this is the module io; pass a picture"),
+    ],
+)
+def test_what_is_no_picture_names_what_to_pass(given, told):
+    with pytest.raises(BrokenImageError) as caught:
+        read(given)
+    assert told in str(caught.value)
+
+
+def test_axes_point_to_their_figure():
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.add_subplot()
+    with pytest.raises(BrokenImageError, match=r"these are axes; pass their figure: ax\.figure"):
+        read(axes)
+
+
+def test_pyplot_itself_points_to_the_figure():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    with pytest.raises(BrokenImageError, match=r"this is the module matplotlib\.pyplot; pass a figure, such as plt\.g"):
+        read(pyplot)
+    assert not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"a": 1}, "the imgdiff_load hook returned a value of type dict: dict: this is no picture"),
+        (False, "the imgdiff_load hook returned a value of type bool: bool: this is no picture"),
+        ("gone.png", "the imgdiff_load hook returned a value of type str: gone.png: missing: there is no such file"),
+        (np.zeros((2, 2, 7)), "the imgdiff_load hook returned a value of type ndarray: array: float64 array of shape"),
+    ],
+)
+def test_what_a_load_hook_returns_by_mistake_is_told_as_its_answer(answer, told):
+    with pytest.raises(BrokenImageError) as caught:
+        read(object(), load=lambda _: answer)
+    assert str(caught.value).startswith(f"object: value: {told}")
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_asynchronous_load_hook_is_told():
+    with pytest.raises(BrokenImageError, match=r"hook returned a value of type coroutine.*did you forget await"):
+        read(object(), load=lambda _: screenshot())
+    gc.collect()
+
+
+def test_a_float_that_is_hardly_above_one_is_shown_with_all_its_digits():
+    with pytest.raises(
+        BrokenImageError, match=r"range from 0\.5 to 1\.0000000000000002; float pictures hold 0\.0 to 1"
+    ):
+        read(np.array([[0.5, np.nextafter(1, 2)]]))

@@ -6,15 +6,22 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_imgdiff.config import load_settings
+from pytest_imgdiff.engine import compare
+from pytest_imgdiff.record import record_of
+from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
 from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
 from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.scores import differing_share, measured, sentence
 from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.report.words import nearest_limits
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
 
 if TYPE_CHECKING:
@@ -301,3 +308,46 @@ def test_count_and_share_of_pixel_match_are_of_the_same_pixels():
     assert differing_share(score) == 0.008
     counted = msgspec.structs.replace(score, limit=None, max_pixels=500)
     assert sentence(counted) == "fails pixel_match: 1 284 px differ (0.8 %) > 500 px, 99.2 % equal"
+
+
+# What is offered can be followed
+
+
+def speckled(share: float) -> np.ndarray:
+    """Return white of which this share is black, at the top."""
+    pixels = np.full((100, 200, 3), 255, np.uint8)
+    pixels.reshape(-1, 3)[: round(share * 20_000)] = 0
+    return pixels
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.1, 0.5, 0.99, 0.99995, 1.0])
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"perceptual": {"max": 0}},
+        {"perceptual": {"max_pixels": 0}},
+        {"pixel_match": {"min": 1}},
+        {"mse": {"max": 0}},
+        {"perceptual": {"max": 0, "max_pixels": 0}, "ssim": {"min": 1}},
+    ],
+)
+def test_the_limits_that_would_pass_are_accepted_and_pass(share, metrics):
+    settings = load_settings(None, Registry())
+    pair = speckled(0), speckled(share)
+    comparison = compare(*pair, settings.policy_for("a", call={"metrics": metrics}))
+    offered = nearest_limits(record_of(comparison))
+
+    assert not comparison.passed
+    if share == 1:
+        assert offered is None, "two pictures that have nothing in common pass under no rule that checks anything"
+    else:
+        policy = settings.policy_for("a", call={"metrics": yaml.safe_load(f"{{{offered}}}")})
+        assert compare(*pair, policy).passed
+
+
+def test_a_size_that_came_to_no_comparison_is_not_told_as_one():
+    record = uncompared(
+        "broken", "a", size_policy="pad", actual=side(width=410), reason="m.png: PNG: this ignore mask is 4x4"
+    )
+    assert "None" not in failure_text(record, directory=None)
+    assert "padded" not in verdict_line(record)

@@ -129,7 +129,8 @@ def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath)
     try:
         metric: Any = metrics.metric_class(name)
     except ImgdiffError as error:
-        raise origin.error(path, printable(str(error))) from error
+        what = f"{printable(str(error))}; areas not to look at belong to ignore"
+        raise origin.error(path, what) from error
     if metric.heat_threshold == "none":
         raise origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
     return name

@@ -80,9 +80,9 @@ def quoted(text: str) -> str:
     return f'"{clipped(text)}"'
 
 
-def clipped(text: str) -> str:
+def clipped(text: str, longest: int = LONGEST_SHOWN) -> str:
     """Return the text fit for a message: printable and not too long."""
-    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
+    return printable(text if len(text) <= longest else f"{text[:longest]}...")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

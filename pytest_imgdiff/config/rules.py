@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.errors import ConfigError
 
 LIMITS = ("max", "min", "max_pixels", "warn")
+_LIKELY = ("perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
 CHOICES = ("when", "on_unavailable")
 """What a rule may say beside its limits and its metric's options."""
 
@@ -95,6 +96,53 @@ def limit_of(metric: Any) -> Literal["max", "min"]:
 def counts_pixels(metric: type) -> bool:
     """Return whether the metric counts differing pixels, so that ``max_pixels`` can limit them."""
     return bool(getattr(metric, "counts_pixels", False))
+
+
+def place_of(key: str, value: Any, metrics: MetricLookup) -> tuple[str, KeyPath, dict[str, Any]] | None:
+    """Return where a setting belongs that stands beside ``metrics`` and is a metric, or belongs to one.
+
+    Args:
+        key: its name.
+        value: what it was given.
+        metrics: what knows the metrics.
+
+    Returns:
+        What the key is, the path of the rule that it belongs to, and what the rule would say, the setting first; None
+        where it is nothing of a metric's.
+    """
+    if key in metrics.names():
+        return "a metric", ("metrics", key), value if isinstance(value, dict) else {_class_limit(key, metrics): value}
+    name = next((name for name in _likely_first(metrics) if key in _keys(name, metrics)), None)
+    if name is None:
+        return None
+    rule = {key: value}
+    if key not in LIMITS:
+        metric: Any = metrics.metric_class(name)
+        rule[limit_of(metric)] = metric.perfect
+    what = "a limit" if key in LIMITS else "an option" if key not in CHOICES else "a choice"
+    return f"{what} of a metric, such as {name}", ("metrics", name), rule
+
+
+def _class_limit(name: str, metrics: MetricLookup) -> str:
+    try:
+        return limit_of(metrics.metric_class(name))
+    except ImgdiffError:
+        return "max"
+
+
+def _likely_first(metrics: MetricLookup) -> list[str]:
+    """Return the metrics' names, those first that need no model and that most rules name."""
+    first = [name for name in _LIKELY if name in metrics.names()]
+    return first + [name for name in metrics.names() if name not in first]
+
+
+def _keys(name: str, metrics: MetricLookup) -> set[str]:
+    try:
+        metric = metrics.metric_class(name)
+        limits = {limit_of(metric), "warn", *(["max_pixels"] if counts_pixels(metric) else [])}
+        return {*limits, *CHOICES, *(option.name for option in _options(metric))}
+    except ImgdiffError:  # its package is not installed
+        return set()
 
 
 def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:

@@ -13,8 +13,9 @@ from pytest_imgdiff.config.fields import BaselineFields, FileFields, PolicyField
 from pytest_imgdiff.config.globs import glob_matches, glob_mistake
 from pytest_imgdiff.config.layers import Layer, LayerReader
 from pytest_imgdiff.config.layout import layout_mistake
-from pytest_imgdiff.config.origin import CallOrigin
+from pytest_imgdiff.config.origin import CallOrigin, clipped, number
 from pytest_imgdiff.config.reading import read_text
+from pytest_imgdiff.config.rules import place_of
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.model import Policy
 from pytest_imgdiff.names import printable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CALL = "assert_images_similar(...)"
 COMMAND_LINE = "command line"
 MEBIBYTE = 1 << 20
+LONGEST_EXAMPLE = 200
+"""Characters of what a message offers to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,9 @@ class Settings:
         if not changes:
             return policy
         source = CallOrigin(origin)
-        fields = convert(plain(changes, source), PolicyFields, source, ())
+        data = plain(changes, source)
+        _refuse_misplaced(data, PolicyFields, self.metrics, source, origin)
+        fields = convert(data, PolicyFields, source, ())
         return LayerReader(self.metrics, source, self.folder).layer(fields).over(policy)
 
 
@@ -187,8 +192,73 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
 
     source = parse_yaml(read_text(path), label_of(path))
     data = {} if source.root.value is None else source.root.value
+    _refuse_misplaced(data, FileFields, metrics, source, None)
     fields = convert(data, FileFields, source, ())
     return _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
+
+
+_INSIDE = {"megapixels": "limits", "merge": "regions", "min_area": "regions"}
+"""Keys that stand in a section of their own, and its name."""
+
+
+def _refuse_misplaced(
+    data: Any, fields: type[PolicyFields], metrics: MetricLookup, source: Origin, origin: str | None
+) -> None:
+    """Refuse a key that is no setting by itself and has its place elsewhere, and say where.
+
+    Args:
+        data: what was given.
+        fields: what may stand there.
+        metrics: what knows the metrics.
+        source: what the data come from.
+        origin: what messages call the place that they come from; None for a file.
+
+    Raises:
+        ConfigError: it has such a key, or areas for the metric of the mask.
+    """
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        if not isinstance(key, str):
+            continue
+        if key == "mask" and isinstance(value, (list, dict)):
+            areas = _example(("ignore",), [{"x": 0, "y": 0, "width": 200, "height": 40}], origin)
+            what = "names the metric that shows where the two differ; areas not to look at belong to ignore, in pixels"
+            raise source.error((key,), f"{what}: {areas}")
+        if key in fields.__struct_fields__:
+            continue
+        what, path, content = place_of(key, value, metrics) or ("", (), {})
+        if key in _INSIDE:
+            what, path, content = f"a setting of {_INSIDE[key]}", (_INSIDE[key],), {key: value}
+        if what:
+            raise source.error((key,), f"this is {what}: {_example(path, content, origin)}", at_key=True)
+
+
+def _example(path: KeyPath, content: Any, origin: str | None) -> str:
+    """Return how a section of the settings is written where this one was given.
+
+    Args:
+        path: of the section.
+        content: what stands in it.
+        origin: as in `_refuse_misplaced`.
+    """
+    if origin == COMMAND_LINE and isinstance(content, dict) and content:
+        key, value = next(iter(content.items()))
+        return clipped(f"--set {'.'.join(map(str, (*path, key)))}={_flow(value)}", LONGEST_EXAMPLE)
+    section, *inner = path
+    for name in reversed(inner):
+        content = {name: content}
+    text = f"{section}={content!r}" if origin == CALL else f"{section}: {_flow(content)}"
+    return clipped(text, LONGEST_EXAMPLE)
+
+
+def _flow(value: Any) -> str:
+    """Return plain data as YAML writes them in one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: MetricLookup, origin: Origin) -> Settings:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import os
+import struct
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -161,10 +162,13 @@ def _decoded(
 def _refusal(source: Source, kind: str, error: Exception) -> BrokenImageError:
     """Return what is wrong with the source, in the words of whatever its decoder raised."""
     if isinstance(error, UnreadableError):
-        hint = _NOT_A_PATH if (source.kind, error.kind) == ("bytes", "text") else ""
+        is_text = (source.kind, error.kind) == ("bytes", "text") and "base64" not in error.cause
+        hint = _NOT_A_PATH if is_text else ""
         return BrokenImageError(source.label, error.kind or kind, printable(error.cause + hint))
     if isinstance(error, MemoryError):
         return BrokenImageError(source.label, kind, "there is not enough memory to decode it")
+    if isinstance(error, (OverflowError, struct.error)):
+        return BrokenImageError(source.label, kind, "damaged: it names a size or a place that no file can have")
     return BrokenImageError(source.label, kind, printable(f"it cannot be decoded ({type(error).__name__}: {error})"))
 
 

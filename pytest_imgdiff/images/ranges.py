@@ -23,5 +23,11 @@ def check_unit_range(values: NDArray[Any]) -> None:
         raise UnreadableError("its values include NaN; float pictures hold 0.0 to 1.0")
     if lowest < 0 or highest > 1:
         raise UnreadableError(
-            f"its {values.dtype} values range from {lowest:g} to {highest:g}; float pictures hold 0.0 to 1.0"
+            f"its {values.dtype} values range from {_told(lowest)} to {_told(highest)}; float pictures hold 0.0 to 1.0"
         )
+
+
+def _told(value: float) -> str:
+    """Return the value in few digits; with all of them where few would read like one that is allowed."""
+    short = f"{value:g}"
+    return short if (0 <= float(short) <= 1) == (0 <= value <= 1) else repr(value)

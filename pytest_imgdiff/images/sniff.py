@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -110,6 +111,11 @@ _TEXTS = (
 )
 """What is recognised by its words, in this order."""
 _TEXT_LOOKED_AT = 4096
+_DATA_URL = re.compile(r"\Adata:[^,\s]{0,200},")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}\Z")
+_BASE64_LOOKED_AT = 64
+"""Characters of a text that tell whether a picture is encoded in it; a multiple of 4."""
+_URL_SAFE = str.maketrans("-_", "+/")
 _DAMAGED_PNG = re.compile(rb"^.?PNG\r?\n?\x1a?\r?\n")
 
 
@@ -136,6 +142,21 @@ def sniff(data: bytes) -> Format:
     raise _text_refusal(data[:_TEXT_LOOKED_AT]) or UnreadableError(
         f"its first bytes ({data[:8].hex(' ')}) are of no known picture format", "unknown data"
     )
+
+
+def encoded_text(text: str) -> str | None:
+    """Return how a picture is encoded in this text: ``base64`` or ``a data: URL``; None where there is none in it."""
+    if _DATA_URL.match(text):
+        return "a data: URL"
+    start = text[:_BASE64_LOOKED_AT].strip()
+    if not _BASE64.match(start):
+        return None
+    padded = start.rstrip("=")[: len(start) // 4 * 4].translate(_URL_SAFE)
+    try:
+        sniff(base64.b64decode(padded))
+    except (UnreadableError, ValueError):
+        return None
+    return "base64"
 
 
 def _sniff_riff(data: bytes) -> Format:
@@ -165,6 +186,10 @@ def _text_refusal(start: bytes) -> UnreadableError | None:
     stripped = text.strip()
     if not stripped:
         return UnreadableError("it holds white space only", "text")
+    encoded = encoded_text(stripped)
+    if encoded is not None:
+        decoded = "base64.b64decode(data)" if encoded == "base64" else "base64.b64decode(data.split(b',')[1])"
+        return UnreadableError(f"this is {encoded}, not the picture itself; give {decoded}", "text")
     for pattern, kind, cause in _TEXTS:
         if pattern.search(stripped):
             return UnreadableError(cause, kind)

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
 from pytest_imgdiff.image import Image
 from pytest_imgdiff.images.files import read_file, read_stream
+from pytest_imgdiff.images.sniff import encoded_text
+from pytest_imgdiff.images.strangers import advice_about, refuse_awaitable
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.images.values import Figure, checked_array, saved_figure
 from pytest_imgdiff.names import printable
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Load = Callable[[object], object | None]
+
+LONGEST_LABEL = 400
+"""Characters of a path that cannot be read which a message repeats: a text may have been given for a path."""
 
 SourceKind = Literal["path", "bytes", "file object", "array", "PIL image", "figure", "image"]
 
@@ -73,13 +79,23 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
         return _read_path(_file_system_path(source), root)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source("bytes", "bytes", data=bytes(source))
+    refuse_awaitable(source)
     answer = _asked(source, load)
     if answer is not None and answer is not source:
-        return read(answer, root=root)
+        return _read_answer(source, answer, root)
     try:
         return _read_value(source, root)
     except UnreadableError as error:
         raise BrokenImageError(_type_label(source), error.kind or "value", error.cause) from error.__cause__
+
+
+def _read_answer(source: object, answer: object, root: Path | None) -> Source:
+    """Read what an `imgdiff_load` hook returned for a value."""
+    try:
+        return read(answer, root=root)
+    except BrokenImageError as error:
+        cause = f"the imgdiff_load hook returned {_of_type(answer)}: {error}"
+        raise BrokenImageError(_type_label(source), "value", cause) from error.__cause__
 
 
 def _file_system_path(source: str | os.PathLike[Any]) -> str | bytes:
@@ -94,7 +110,19 @@ def _read_path(path: str | bytes, root: Path | None) -> Source:
     label = _path_label(path, root)
     if not path:
         raise BrokenImageError("''", "path", "the path is empty")
-    return Source("path", label, path=path, data=read_file(path, label))
+    encoded = encoded_text(path) if isinstance(path, str) and not os.path.lexists(path) else None
+    if encoded is not None:
+        what = {
+            "base64": "base64, not a path; pass base64.b64decode(text)",
+            "a data: URL": "a data: URL; pass base64.b64decode(text.split(',')[1])",
+        }
+        raise BrokenImageError("str", "text", f"this text is {what[encoded]}")
+    try:
+        return Source("path", label, path=path, data=read_file(path, label))
+    except BrokenImageError as error:
+        if len(label) <= LONGEST_LABEL:
+            raise
+        raise BrokenImageError(f"{label[:LONGEST_LABEL]}...", error.kind, error.cause) from None
 
 
 def _path_label(path: str | bytes, root: Path | None) -> str:
@@ -142,7 +170,7 @@ def _read_value(source: object, root: Path | None) -> Source:
     picture = _pil_image(source)
     if picture is not None:
         return Source("PIL image", _file_name(picture, "filename", root) or "PIL image", picture=picture)
-    if isinstance(source, Figure):
+    if isinstance(source, Figure) and not isinstance(source, ModuleType):
         try:
             return Source("figure", "figure", data=saved_figure(source))
         except UnreadableError as error:
@@ -151,7 +179,8 @@ def _read_value(source: object, root: Path | None) -> Source:
         label = _file_name(source, "name", root) or "file object"
         return Source("file object", label, data=read_stream(cast("IO[bytes]", source), label))
     raise UnreadableError(
-        "this is no picture: give a path, encoded bytes, a binary file object, a NumPy array, a PIL image, "
+        advice_about(source)
+        or "this is no picture: give a path, encoded bytes, a binary file object, a NumPy array, a PIL image, "
         "a figure, or an object that an imgdiff_load hook takes",
         type(source).__name__,
     )
@@ -167,6 +196,10 @@ def _file_name(source: object, attribute: str, root: Path | None) -> str | None:
     """Return the name that a file object or PIL image carries; it can be a number, or empty."""
     name = getattr(source, attribute, None)
     return _path_label(os.fspath(name), root) if isinstance(name, (str, bytes, os.PathLike)) and name else None
+
+
+def _of_type(value: object) -> str:
+    return f"a value of type {type(value).__name__}"
 
 
 def _type_label(source: object) -> str:

@@ -77,6 +77,11 @@ def passing_limit(value: float, direction: Direction) -> str:
     return _without_trailing_zeros(exact.quantize(Decimal(1).scaleb(min(exponent, 0)), context=outward))
 
 
+def exact_limit(value: float) -> str:
+    """Return the value itself as a limit in imgdiff.yaml, with all of its digits and without an exponent."""
+    return _without_trailing_zeros(_exact(value))
+
+
 def byte_size(size: int) -> str:
     """Return ``812 bytes``, ``12.3 KiB`` or ``4.56 MiB``."""
     if size < 1024:  # noqa: PLR2004 - a kibibyte

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_imgdiff.report.numbers import difference, number, passing_limit, percent
+from pytest_imgdiff.report.numbers import difference, exact_limit, number, passing_limit, percent
 from pytest_imgdiff.report.text import thousands, visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class LimitCheck:
         sign: what stands between value and limit: ``<=``, ``>``, ``>=`` or ``<``.
         limit: with its unit.
         margin: by how much: ``over by 284 px``, ``short by 0.01``, ``0.003 to spare``, ``exactly at the limit``.
-        setting: the nearest limit that would have passed, as it is written in imgdiff.yaml: ``max: 0.00804``.
+        setting: the nearest limit that would have passed, as imgdiff.yaml has it: ``max: 0.00804``; None where
+            that would be a limit that any two pictures pass, which is refused.
     """
 
     held: bool
@@ -37,7 +38,7 @@ class LimitCheck:
     sign: str
     limit: str
     margin: str
-    setting: str
+    setting: str | None
 
     @property
     def sign_that_holds(self) -> str:
@@ -144,7 +145,8 @@ def passing_rule(score: ScoreRecord) -> str | None:
     None where no limit would have helped.
     """
     settings = [check.setting for check in limit_checks(score) if not check.held]
-    return f"{visible(score.metric)}: {{{', '.join(settings)}}}" if settings else None
+    known = [setting for setting in settings if setting is not None]
+    return f"{visible(score.metric)}: {{{', '.join(known)}}}" if known and len(known) == len(settings) else None
 
 
 def worst_of(scores: Sequence[ScoreRecord]) -> ScoreRecord:
@@ -196,7 +198,7 @@ def _count_check(score: ScoreRecord, pixels: int, most: int) -> LimitCheck:
         sign="<=" if held else ">",
         limit=f"{thousands(most)} px",
         margin=_margin(beyond, equal=pixels == most, held=held, lacking="over"),
-        setting=f"max_pixels: {pixels}",
+        setting=None if _is_worst(score, score.value) else f"max_pixels: {pixels}",
     )
 
 
@@ -209,15 +211,30 @@ def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
     elif score.unit not in UNNAMED_UNITS:
         beyond += f" {visible(score.unit)}"
     signs = ("<=", ">") if distance else (">=", "<")
-    key = "max" if distance else "min"
     return LimitCheck(
         held=held,
         value=_value_words(score),
         sign=signs[0] if held else signs[1],
         limit=value_text(score, limit),
         margin=_margin(beyond, equal=value == limit, held=held, lacking="over" if distance else "short"),
-        setting=f"{key}: {passing_limit(value, score.direction)}",
+        setting=_nearest_setting(score, value),
     )
+
+
+def _nearest_setting(score: ScoreRecord, value: float) -> str | None:
+    """Return the nearest limit that passes: a short one, or where that is refused, as many digits as it takes."""
+    key = "max" if score.direction == "distance" else "min"
+    for limit in (passing_limit(value, score.direction), exact_limit(value)):
+        if not _is_worst(score, float(limit)):
+            return f"{key}: {limit}"
+    return None
+
+
+def _is_worst(score: ScoreRecord, value: float | None) -> bool:
+    """Whether any two pictures of this depth have this value or a better one: such a limit checks nothing."""
+    if value is None or score.worst is None:
+        return False
+    return value >= score.worst if score.direction == "distance" else value <= score.worst
 
 
 def _margin(beyond: str, *, equal: bool, held: bool, lacking: str) -> str:

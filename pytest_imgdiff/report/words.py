@@ -165,6 +165,8 @@ def size_choice(record: ComparisonRecord) -> str | None:
     expected, actual = record.expected, record.actual
     if record.size_policy == "fail" or expected is None or actual is None or size_words(expected) == size_words(actual):
         return None
+    if record.compared_width is None:  # something was wrong before: the reason says what
+        return None
     compared = f"{record.compared_width}x{record.compared_height}"
     done = {
         "pad": f"both were padded with transparency to {compared}",
