@@ -8,8 +8,10 @@ import gc
 import io
 import mmap
 import os
+import subprocess
 import sys
 import warnings
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -408,3 +410,116 @@ def test_a_float_that_is_hardly_above_one_is_shown_with_all_its_digits():
         BrokenImageError, match=r"range from 0\.5 to 1\.0000000000000002; float pictures hold 0\.0 to 1"
     ):
         read(np.array([[0.5, np.nextafter(1, 2)]]))
+
+
+# What offers its pixels
+
+
+class Tensor:
+    """What libraries of tensors have: no array, and a method that gives one."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self._values
+
+
+class Capsule:
+    """A value that offers its memory by the protocol of DLPack alone."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+
+    def __dlpack__(self, **options: object) -> object:
+        return self._values.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._values.__dlpack_device__()
+
+
+@pytest.mark.parametrize("kind", [Tensor, Capsule])
+def test_what_gives_an_array_is_read_as_one(kind):
+    pixels = photograph()
+    (image,) = decode(read(kind(pixels)))
+    assert np.array_equal(image.pixels[..., :3], pixels)
+
+
+def test_a_tensor_that_gives_no_array_says_why():
+    class OnAnotherDevice:
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    with pytest.raises(BrokenImageError, match=r"it gives no NumPy array: TypeError: can't convert .*\.cpu\(\)\.numpy"):
+        read(OnAnotherDevice())
+
+
+def test_channels_that_come_first_are_told():
+    with pytest.raises(BrokenImageError, match=r"its channels come first: give `\.transpose\(1, 2, 0\)`"):
+        read(Tensor(np.zeros((3, 40, 50), np.uint8)))
+
+
+QT = """
+import os
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+import numpy as np
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPixmap
+from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.images import decode, read
+
+application = QGuiApplication([])
+Format = QImage.Format
+deep = {Format.Format_BGR30, Format.Format_RGB30, Format.Format_RGBX64, Format.Format_RGBA64, Format.Format_Grayscale16}
+for found in (Format.Format_RGB32, Format.Format_ARGB32_Premultiplied, Format.Format_RGB888, Format.Format_RGBX32FPx4, *deep):
+    picture = QImage(5, 3, found)
+    picture.fill(QColor(0, 0, 0))
+    picture.setPixelColor(4, 2, QColor(255, 255, 255))
+    (image,) = decode(read(picture))
+    depth = "float32" if "FP" in found.name else "uint16" if found in deep else "uint8"
+    full = 1 if depth == "float32" else np.iinfo(depth).max
+    assert (image.dtype, image.size) == (depth, (5, 3)), found
+    assert image.pixels[2, 4].tolist() == [full] * 4, found
+    assert image.pixels[0, 0].tolist() == [0, 0, 0, full], found
+half = QImage(3, 1, Format.Format_ARGB32)
+half.fill(QColor(200, 100, 50, 128))
+assert decode(read(half))[0].pixels[0, 0].tolist() == [200, 100, 50, 128]
+pixmap = QPixmap(7, 3)
+pixmap.fill(QColor(1, 2, 3))
+assert decode(read(pixmap))[0].pixels[2, 6].tolist() == [1, 2, 3, 255]
+try:
+    read(QImage())
+except BrokenImageError as error:
+    print(error)
+"""
+
+
+def test_pictures_of_qt_are_read_at_their_depth():
+    pytest.importorskip("PySide6.QtGui", reason="the test extra brings PySide6")
+    done = subprocess.run([sys.executable, "-c", QT], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "QImage: value: it holds no picture (isNull()): look at what was to load or to paint it\n"
+
+
+@pytest.mark.filterwarnings("error")
+def test_figures_stay_as_they_were_given_and_none_is_made():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figures = [pyplot.figure(figsize=(2, 1), dpi=60) for _ in range(20)]
+    try:
+        before = [(figure.dpi, tuple(figure.get_size_inches()), figure.canvas, figure.axes) for figure in figures]
+        for figure in figures:
+            assert decode(read(figure))[0].size == (120, 60)
+        assert pyplot.get_fignums() == [figure.number for figure in figures]
+        after = [(figure.dpi, tuple(figure.get_size_inches()), figure.canvas, figure.axes) for figure in figures]
+        assert after == before
+    finally:
+        pyplot.close("all")
+
+
+def test_a_figure_is_not_kept_alive():
+    figures = pytest.importorskip("matplotlib.figure")
+    figure = figures.Figure()
+    source, gone = read(figure), weakref.ref(figure)
+    del figure
+    gc.collect()
+    assert gone() is None
+    assert source.data

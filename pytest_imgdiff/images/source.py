@@ -17,7 +17,7 @@ from pytest_imgdiff.images.files import read_file, read_stream
 from pytest_imgdiff.images.sniff import encoded_text
 from pytest_imgdiff.images.strangers import advice_about, refuse_awaitable
 from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.images.values import Figure, checked_array, saved_figure
+from pytest_imgdiff.images.values import Figure, array_of, checked_array, saved_figure
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -175,11 +175,13 @@ def _read_value(source: object, root: Path | None) -> Source:
             return Source("figure", "figure", data=saved_figure(source))
         except UnreadableError as error:
             raise UnreadableError(error.cause, "figure") from error.__cause__
-    if callable(getattr(source, "read", None)):
+    if not (known := advice_about(source)) and (array := array_of(source)) is not None:
+        return _read_value(array, root)
+    if not known and callable(getattr(source, "read", None)):
         label = _file_name(source, "name", root) or "file object"
         return Source("file object", label, data=read_stream(cast("IO[bytes]", source), label))
     raise UnreadableError(
-        advice_about(source)
+        known
         or "this is no picture: give a path, encoded bytes, a binary file object, a NumPy array, a PIL image, "
         "a figure, or an object that an imgdiff_load hook takes",
         type(source).__name__,

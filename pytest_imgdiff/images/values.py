@@ -11,6 +11,7 @@ import numpy as np
 from pytest_imgdiff.images.container import Raster, opaque
 from pytest_imgdiff.images.gif_blocks import plays_of_gif
 from pytest_imgdiff.images.orientation import oriented
+from pytest_imgdiff.images.qt import is_qt_image, pixels_of_qt
 from pytest_imgdiff.images.ranges import check_unit_range
 from pytest_imgdiff.images.unreadable import UnreadableError
 
@@ -54,11 +55,38 @@ def checked_array(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if isinstance(array, np.ma.MaskedArray):
         raise UnreadableError(f"{described} is masked; give `array.filled(...)`")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):  # noqa: PLR2004 - axes
-        raise UnreadableError(f"{described}; a picture has (height, width) or (height, width, 1 to 4)")
+        first = array.ndim == 3 and array.shape[0] in _CHANNELS  # noqa: PLR2004 - axes
+        hint = "; its channels come first: give `.transpose(1, 2, 0)`" if first else ""
+        raise UnreadableError(f"{described}; a picture has (height, width) or (height, width, 1 to 4){hint}")
     if not array.size:
         raise UnreadableError(f"{described} is empty")
     values = np.array(_in_normal_depth(array, described), order="C").reshape(*array.shape[:2], -1)
     return values, f"{_CHANNELS[values.shape[2]]} {array.dtype.name}"
+
+
+def array_of(source: object) -> NDArray[Any] | None:
+    """Return the pixels of a value that offers them as an array; None of any other.
+
+    That is a Qt image (``QImage``, ``QPixmap``), and whatever has ``__array__`` or ``__dlpack__``, such as a tensor in
+    the memory of the processor.
+
+    Raises:
+        UnreadableError: it offers them and does not give them.
+    """
+    try:
+        if is_qt_image(source):
+            return pixels_of_qt(source)
+        if hasattr(source, "__array__"):
+            return np.asanyarray(source)
+        if hasattr(source, "__dlpack__"):
+            return np.from_dlpack(source)
+    except UnreadableError:
+        raise
+    except Exception as error:  # it is somebody else's code
+        raise UnreadableError(
+            f"it gives no NumPy array: {type(error).__name__}: {error}; convert it, with `.cpu().numpy()` for instance"
+        ) from error
+    return None
 
 
 def raster_of_channels(values: NDArray[Any]) -> Raster:
