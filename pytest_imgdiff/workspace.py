@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from pytest_imgdiff import images
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.artefacts import keep, write_artefacts
@@ -286,7 +288,17 @@ class Workspace:
     def failure_text(self, record: ComparisonRecord) -> str:
         """Return all that a person needs at a failed comparison, with paths as the terminal shows them."""
         directory = None if self.results is None else self.shown(self.results.directory)
+        record = msgspec.structs.replace(
+            record,
+            reason=None if record.reason is None else "; ".join(map(self._shown_start, record.reason.split("; "))),
+            notes=[self._shown_start(note) for note in record.notes],
+        )
         return failure_text(record, directory=directory, shown=self._shown_label)
+
+    def _shown_start(self, words: str) -> str:
+        """Return words such as ``old.png: PNG: truncated`` with their file as the terminal shows it."""
+        label, colon, rest = words.partition(": ")
+        return f"{self._shown_label(label)}{colon}{rest}" if colon else words
 
     def _shown_label(self, label: str) -> str:
         """Return a label of a record as the terminal shows it: records name files from the root."""

@@ -245,6 +245,15 @@ def test_paths_lead_there_from_where_the_user_stands_and_the_command_accepts(pyt
     assert "there is no baseline" not in run(here, *arguments)[1]
 
 
+def test_a_broken_picture_is_named_from_where_the_user_stands(pytester):
+    project = make(pytester.path, ini="[pytest]\n")
+    shop = add_tests(project / "shop")
+    (shop / "old.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    _, out = run(shop)
+    assert "reason: old.png: PNG: " in " ".join(out.split())
+    assert results(project)["comparisons"][0]["reason"].startswith("shop/old.png: PNG: ")
+
+
 def test_the_command_repeats_the_rules_of_the_command_line(pytester):
     add_tests(pytester.path)
     run(pytester.path, "--imgdiff-update=missing")
