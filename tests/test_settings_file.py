@@ -264,3 +264,39 @@ def test_the_command_repeats_the_rules_of_the_command_line(pytester):
     assert "ssim" in command
     assert run(pytester.path, *shlex.split(command))[0] == 0
     assert run(pytester.path, "-k", "stored")[0] == 0
+
+
+# ---- The command
+
+
+def compare(folder, *arguments):
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_uses_the_nearest_file_from_its_folder_upward(tmp_path):
+    make(tmp_path, "metrics: {pixel_match: {min: 0.1}}\n")
+    shop = make(tmp_path / "shop")
+    for name, colour in (("old.png", RED), ("new.png", BLUE)):
+        write(shop / name, square(colour))
+    code, out = compare(shop, "old.png", "new.png")
+    assert code == 0
+    assert "pixel_match" in out
+    (tmp_path / "imgdiff.yaml").write_text("sise: pad\n", encoding="utf-8")
+    code, out = compare(shop, "old.png", "old.png")
+    assert code == 2
+    assert "../imgdiff.yaml:1:1: sise" in out
+
+
+@pytest.mark.parametrize("actual", ["new.png", "same.png"], ids=["different", "equal-bytes"])
+def test_the_command_refuses_a_nearer_file_that_it_would_not_use(tmp_path, actual):
+    inner = make(tmp_path / "inner", STRICT)
+    for name, colour in (("old.png", RED), ("new.png", BLUE), ("same.png", RED)):
+        write(inner / name, square(colour))
+    code, out = compare(tmp_path, "inner/old.png", f"inner/{actual}")
+    assert code == 2
+    assert "inner/imgdiff.yaml is the nearest settings file to inner/old.png, but this command uses none" in out
+    assert compare(tmp_path, "inner/old.png", f"inner/{actual}", "--config", "inner/imgdiff.yaml")[0] == (
+        0 if actual == "same.png" else 1
+    )
