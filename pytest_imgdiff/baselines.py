@@ -26,6 +26,7 @@ EXTENSIONS = {
     "BMP": ".bmp",
     "TIFF": ".tiff",
     "AVIF": ".avif",
+    "Netpbm": ".pnm",
 }
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")

@@ -74,7 +74,7 @@ def _foreign() -> _Files:
         "heic.png": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC", "save"),
         "psd.png": (b"8BPS\0\1" + b"\0" * 20, "PSD", "save"),
         "ico.png": (saved(_PIXELS, "ICO"), "ICO", "save"),
-        "ppm.png": (saved(_PIXELS, "PPM"), "Netpbm", "save"),
+        "ppm.png": (saved(_PIXELS, "PPM")[:-1], "Netpbm", "truncated"),
         "gzip.png": (b"\x1f\x8b\x08\0" + b"\0" * 20, "gzip", "unpack"),
         "zip.png": (b"PK\x03\x04" + b"\0" * 26, "ZIP", "unpack"),
         "mp4.png": (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "MP4", "frame"),

@@ -45,6 +45,7 @@ _OPENERS: Mapping[Format, str] = {
     "BMP": "bmp:open_bmp",
     "TIFF": "tiff:open_tiff",
     "AVIF": "avif:open_avif",
+    "Netpbm": "netpbm:open_netpbm",
 }
 """Module of this package and function, for each format: most runs meet one of them."""
 

@@ -31,6 +31,8 @@ def decoded_size(path: Path | None) -> int:
             if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
                 _, width, height, depth = _HEADER.unpack(start)
                 return _size(width, height, 2 if depth == _DEEP else 1)
+            if start[:1] == b"P":  # Netpbm: hardly more than its samples
+                return file.seek(0, 2) * _CHANNELS
             import PIL.Image  # PNGs do without
 
             file.seek(0)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
-Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF"]
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm"]
 
 EXTENSIONS: dict[str, Format] = {
     ".png": "PNG",
@@ -30,6 +30,11 @@ EXTENSIONS: dict[str, Format] = {
     ".tiff": "TIFF",
     ".avif": "AVIF",
     ".avifs": "AVIF",
+    ".pbm": "Netpbm",
+    ".pgm": "Netpbm",
+    ".ppm": "Netpbm",
+    ".pnm": "Netpbm",
+    ".pam": "Netpbm",
 }
 """Lower-case file name extension to the format it stands for."""
 
@@ -107,7 +112,6 @@ _TEXTS = (
     (re.compile(r"<svg", re.IGNORECASE), "SVG", "vector graphics; render it to PNG"),
     (re.compile(r"\A<"), "XML", "a document, not a picture"),
     (re.compile(r"\A[{\[]"), "JSON", "data, not a picture"),
-    (re.compile(r"\AP[1-7]\s"), "Netpbm", _SAVE_AS_PNG),
 )
 """What is recognised by its words, in this order."""
 _TEXT_LOOKED_AT = 4096
@@ -116,6 +120,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}\Z")
 _BASE64_LOOKED_AT = 64
 """Characters of a text that tell whether a picture is encoded in it; a multiple of 4."""
 _URL_SAFE = str.maketrans("-_", "+/")
+_NETPBM = re.compile(rb"P[1-7][\s#]")
 _DAMAGED_PNG = re.compile(rb"^.?PNG\r?\n?\x1a?\r?\n")
 
 
@@ -130,6 +135,8 @@ def sniff(data: bytes) -> Format:
     for signature, name in _FORMATS:
         if data.startswith(signature):
             return name
+    if _NETPBM.match(data):
+        return "Netpbm"
     if data[:4] == b"RIFF":
         return _sniff_riff(data)
     if data[4:8] == b"ftyp":
@@ -200,8 +207,6 @@ def _as_text(start: bytes) -> str | None:
     for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if start.startswith(mark):
             return start[2:].decode(encoding, "replace")
-    if re.match(rb"P[4-7]\s", start):
-        return start.decode("latin-1")
     if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start):
         return None
     try:
