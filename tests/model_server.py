@@ -40,6 +40,7 @@ class ModelServer(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: ModelServer
+    content = b""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
@@ -48,6 +49,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
         else:
             answer(self)
+
+    def do_POST(self) -> None:
+        self.content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Be quiet."""

@@ -41,6 +41,44 @@ def test_a_model_that_has_a_signature_only(tmp_path):
     assert backend.run(PICTURES) == pytest.approx(OUTPUTS, abs=1e-5)
 
 
+def first_format(folder):
+    """Write a model as TensorFlow Hub had them for TensorFlow 1: graphs without tags and for training, one mark."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(str(folder))
+    for tags in ([], ["train"]):
+        with quiet(), v1.Graph().as_default(), v1.Session() as session:
+            images = v1.placeholder(tf.float32, (None, SIDE, SIDE, 3), name="images")
+            weights = v1.get_variable("weights", initializer=WEIGHTS, use_resource=True)
+            features = tf.linalg.matmul(tf.reduce_mean(images, axis=[1, 2]), weights)
+            session.run(v1.global_variables_initializer())
+            signature = v1.saved_model.predict_signature_def({"images": images}, {"default": features})
+            if tags:
+                builder.add_meta_graph(tags, signature_def_map={"default": signature})
+            else:
+                builder.add_meta_graph_and_variables(session, tags, signature_def_map={"default": signature})
+    builder.save()
+    (folder / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    return folder
+
+
+def test_a_model_of_the_first_format_is_loaded_by_tensorflow_hub(tmp_path):
+    backend = TensorFlowBackend(first_format(tmp_path / "model"), device="cpu")
+    assert backend.run(PICTURES) == pytest.approx(OUTPUTS, abs=1e-5)
+
+
+def test_without_tensorflow_hub_the_extra_is_named(tmp_path, tiny, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)
+    with pytest.raises(
+        ModelUnavailableError, match=r"tensorflow-hub cannot be imported .*pytest-imgdiff\[tensorflow\]"
+    ):
+        TensorFlowBackend(tmp_path / "model", device="cpu")
+    assert TensorFlowBackend(tiny, device="cpu").run(PICTURES).shape == OUTPUTS.shape  # which needs it for nothing
+
+
 def test_a_model_that_names_its_one_output(tmp_path):
     def named(tf, images):
         return {"features": tf.reduce_mean(images, axis=[1, 2])}

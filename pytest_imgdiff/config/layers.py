@@ -97,7 +97,10 @@ class LayerReader:
     def _place(self, value: object) -> object:
         if not isinstance(value, str) or "://" in value or value.startswith("~"):
             return value
-        return str(self.folder / value)
+        from pytest_imgdiff.models.handles import is_of_kaggle  # needed where a rule names a model
+
+        place = self.folder / value
+        return value if is_of_kaggle(value) and not place.exists() else str(place)
 
     def _area(self, area: AreaFields, path: KeyPath) -> IgnoreArea:
         named = [name for name in (*_RECTANGLE, "polygon", "mask") if getattr(area, name) is not UNSET]

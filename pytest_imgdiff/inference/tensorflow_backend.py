@@ -1,7 +1,7 @@
 """SavedModels run by TensorFlow. No other file imports it: that costs seconds and half a gigabyte of memory.
 
-What ``tensorflow_hub.load`` does to a model of TF2 is ``tf.saved_model.load`` and a call of what it returns; so the
-package tensorflow-hub is not needed here.
+Models of TensorFlow Hub's first format are loaded by ``tensorflow_hub.load``. Of all others it does the same as
+``tf.saved_model.load``, which is called directly: importing tensorflow-hub brings in tf-keras, which takes seconds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ CPU_BATCH = 8
 GPU_BATCH = 64
 
 _SIGNATURE = "serving_default"
+_HUB_SIGNATURE = "default"
+_HUB_FORMAT = "tfhub_module.pb"
+"""The file that marks a model of TensorFlow Hub's first format, for TensorFlow 1."""
 _IMAGE_AXES = 4
 
 
@@ -94,7 +97,8 @@ def image_function(saved_model: Path) -> Any:
     """Return a SavedModel as a ``tf.function`` from one batch of pictures to one output.
 
     It is the loaded object itself where that can be called, as TF Hub's models can, else its signature
-    ``serving_default``. The input's height and width are the model's own; the batch may have any size.
+    ``serving_default``, or ``default`` in TensorFlow Hub's first format. The input's height and width are the model's
+    own; the batch may have any size.
 
     Raises:
         ModelUnavailableError: TensorFlow cannot be imported.
@@ -102,9 +106,10 @@ def image_function(saved_model: Path) -> Any:
     """
     tf = _imported()
     name = printable(str(saved_model))
+    load = _hub_loader(name) if (saved_model / _HUB_FORMAT).is_file() else tf.saved_model.load
     with quiet():
         try:
-            model = tf.saved_model.load(os.fspath(saved_model))
+            model = load(os.fspath(saved_model))
         except Exception as error:  # a damaged one fails in many ways
             raise ModelError(f"{name}: this is no SavedModel that can be loaded: {in_one_line(error)}") from error
         call = _call(model, name)
@@ -139,6 +144,18 @@ def _imported() -> Any:
                 f"TensorFlow is installed and cannot be imported: {in_one_line(error)}"
             ) from error
     return tf
+
+
+def _hub_loader(name: str) -> Any:
+    with quiet():
+        try:
+            import tensorflow_hub
+        except ImportError as error:  # it also imports tf-keras, and pkg_resources of setuptools before 82
+            raise ModelUnavailableError(
+                f"{name}: this is a model of TensorFlow Hub's first format, and tensorflow-hub cannot be imported "
+                f"({in_one_line(error)}); pip install 'pytest-imgdiff[tensorflow]'"
+            ) from error
+    return tensorflow_hub.load
 
 
 def _with_threads(tf: Any, threads: int) -> str | None:
@@ -184,16 +201,21 @@ def _full_precision(tf: Any, *, needed: bool) -> Iterator[None]:
 def _call(model: Any, name: str) -> Any:
     if callable(model):
         return model
-    if _SIGNATURE not in model.signatures:
+    signature = _signature(model)
+    if signature is None:
         there = ", ".join(sorted(model.signatures)) or "none"
         raise ModelError(
             f"{name}: the SavedModel can neither be called nor has a signature {_SIGNATURE} (has: {there})"
         )
-    signature = model.signatures[_SIGNATURE]
     inputs = list(signature.structured_input_signature[1])
     if len(inputs) != 1:
-        raise ModelError(f"{name}: the signature {_SIGNATURE} takes {', '.join(inputs) or 'nothing'}, not one batch")
+        raise ModelError(f"{name}: its signature takes {', '.join(inputs) or 'nothing'}, not one batch")
     return lambda images: signature(**{inputs[0]: images})
+
+
+def _signature(model: Any) -> Any:
+    signatures = getattr(model, "signatures", {})
+    return next((signatures[name] for name in (_SIGNATURE, _HUB_SIGNATURE) if name in signatures), None)
 
 
 def _image_spec(tf: Any, model: Any, name: str) -> Any:
@@ -212,7 +234,8 @@ def _image_spec(tf: Any, model: Any, name: str) -> Any:
 
 def _inputs(model: Any) -> list[Any]:
     functions = list(getattr(getattr(model, "__call__", None), "concrete_functions", []))  # noqa: B004 - an attribute
-    functions += [model.signatures[_SIGNATURE]] if _SIGNATURE in getattr(model, "signatures", {}) else []
+    signature = _signature(model)
+    functions += [] if signature is None else [signature]
     if not functions:
         return []
     positional, named = functions[0].structured_input_signature

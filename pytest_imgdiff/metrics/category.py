@@ -30,8 +30,8 @@ Handle = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
-        description="a handle of TensorFlow Hub, a SavedModel folder, a .tar.gz of one, or an .onnx file",
-        extra={"expects": "a handle of TensorFlow Hub, a SavedModel folder, a .tar.gz or an .onnx file"},
+        description="a handle of TensorFlow Hub or Kaggle, a SavedModel folder, a .tar.gz of one, or an .onnx file",
+        extra={"expects": "a handle of TensorFlow Hub or Kaggle, a SavedModel folder, a .tar.gz or an .onnx file"},
     ),
 ]
 InputSize = Annotated[

@@ -10,7 +10,8 @@ from pytest_imgdiff.models.building import building, install
 from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_address, read_only_caches
 from pytest_imgdiff.models.digest import digest_of
 from pytest_imgdiff.models.failing import in_one_line
-from pytest_imgdiff.models.handles import kind_of
+from pytest_imgdiff.models.handles import is_of_kaggle, kind_of
+from pytest_imgdiff.models.kaggle import download_from_kaggle, entry_of_kagglehub
 from pytest_imgdiff.models.record import checked_digest
 from pytest_imgdiff.models.saved_model import check_saved_model
 from pytest_imgdiff.models.unpack import unpack
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
-    """Download a model of TensorFlow Hub into the cache, unless it is there already.
+    """Download a model of TensorFlow Hub or Kaggle into the cache, unless it is there already.
 
     Of several processes that do so at once, one downloads and the others wait for it.
 
@@ -33,24 +34,37 @@ def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
         Whether it was downloaded.
 
     Raises:
-        ConfigError: the handle is no address.
+        ConfigError: the handle names something on this machine.
         ModelError: it could not be had; the cache is as it was.
     """
     handle = settings.model
-    if kind_of(handle) != "address":
+    kind = kind_of(handle)
+    if kind not in ("address", "kaggle"):
         raise ConfigError(f"model {printable(handle)} is on this machine: there is nothing to fetch")
     cache = cache_folder(settings.cache)
     entry = entry_of_address(cache, handle)
     with in_one_line(settings, cache):
-        if any(_is_there(entry_of_address(folder, handle), mend=mend) for folder in (cache, *read_only_caches())):
+        if any(_is_there(place, mend=mend) for place in places_of(handle, cache)):
             return False
         with building(entry, settings.timeout) as work:
             if _is_there(entry, mend=mend):  # another process was faster
                 return False
-            archive = work / "archive"
-            _download(settings, archive)
-            _unpack_into(entry, archive, work, settings)
+            if kind == "kaggle":
+                folder = download_from_kaggle(settings, work)
+                check_saved_model(folder)
+                install(entry, folder, work, handle)
+            else:
+                archive = work / "archive"
+                _download(settings, archive)
+                _unpack_into(entry, archive, work, settings)
     return True
+
+
+def places_of(handle: str, cache: Path) -> list[Entry]:
+    """Return where a downloaded model may be: in our cache, TensorFlow Hub's or, of a model of Kaggle, kagglehub's."""
+    places = [entry_of_address(folder, handle) for folder in (cache, *read_only_caches())]
+    theirs = entry_of_kagglehub(handle) if is_of_kaggle(handle) else None
+    return places if theirs is None else [*places, theirs]
 
 
 def _download(settings: ModelSettings, archive: Path) -> None:

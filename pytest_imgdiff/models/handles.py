@@ -1,8 +1,9 @@
-"""What a model's handle is: an address, or something on this machine; and which mistakes it can hold."""
+"""What a model's handle is: an address, a model of Kaggle, or something on this machine; and its possible mistakes."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,7 +11,10 @@ from urllib.parse import urlsplit
 from pytest_imgdiff.errors import ModelError, ModelUnavailableError
 from pytest_imgdiff.names import printable
 
-Kind = Literal["address", "folder", "archive", "onnx"]
+Kind = Literal["address", "kaggle", "folder", "archive", "onnx"]
+
+_KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorflow[12]/[\w.-]+(/[0-9]+)?", re.ASCII | re.IGNORECASE)
+"""Owner, model, framework, variation and version. SavedModels are of no other frameworks."""
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
@@ -19,7 +23,7 @@ def kind_of(handle: str) -> Kind:
     """Return what the handle names.
 
     Raises:
-        ModelError: it is none of the four kinds.
+        ModelError: it is none of these kinds.
         ModelUnavailableError: it names a file or folder, and there is none.
     """
     if "://" in handle:
@@ -28,10 +32,12 @@ def kind_of(handle: str) -> Kind:
     path = Path(handle)
     if handle and path.is_dir():
         return "folder"
+    if is_of_kaggle(handle):
+        return "kaggle"
     if not handle or not path.exists():
         raise ModelUnavailableError(
-            f"model {printable(handle)!r}: there is no such file or folder; give its path, or the https:// address of "
-            "a model of TensorFlow Hub"
+            f"model {printable(handle)!r}: there is no such file or folder; give its path, the https:// address of "
+            "a model of TensorFlow Hub, or OWNER/MODEL/tensorFlow2/VARIATION/VERSION of Kaggle"
         )
     if path.is_file() and handle.lower().endswith(ARCHIVE_SUFFIXES):
         return "archive"
@@ -40,6 +46,11 @@ def kind_of(handle: str) -> Kind:
     raise ModelError(
         f"model {printable(handle)}: neither a SavedModel folder nor a file called .tar.gz, .tgz, .tar or .onnx"
     )
+
+
+def is_of_kaggle(handle: str) -> bool:
+    """Whether the handle has the form of a TensorFlow model of Kaggle; a folder of that name on this machine wins."""
+    return _KAGGLE.fullmatch(handle) is not None
 
 
 def check_address(address: str) -> None:

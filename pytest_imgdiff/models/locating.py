@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ModelError, ModelUnavailableError
-from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_address, entry_of_export, read_only_caches
+from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_export
 from pytest_imgdiff.models.digest import digest_of
-from pytest_imgdiff.models.fetching import fetch, unpacked
+from pytest_imgdiff.models.fetching import fetch, places_of, unpacked
 from pytest_imgdiff.models.handles import kind_of
 from pytest_imgdiff.models.record import checked_digest
 from pytest_imgdiff.models.saved_model import check_content, check_saved_model
@@ -61,18 +61,17 @@ def command(verb: str, settings: ModelSettings) -> str:
 
 
 def _downloaded(settings: ModelSettings) -> Entry:
-    """Return the entry of a hub's model, in our cache or in one of TensorFlow Hub."""
-    caches = [cache_folder(settings.cache), *read_only_caches()]
+    """Return the entry of a hub's model, in our cache or in one of TensorFlow Hub or kagglehub."""
+    places = places_of(settings.model, cache_folder(settings.cache))
     if settings.download:
         try:
             fetch(settings, mend=False)
         except ModelError as error:
             raise ModelUnavailableError(f"{error} (to try again: {command('fetch', settings)})") from error
-    for cache in caches:
-        entry = entry_of_address(cache, settings.model)
+    for entry in places:
         if entry.is_here():
             return entry
-    looked = " and ".join(printable(str(cache)) for cache in caches)
+    looked = " and ".join(printable(str(entry.cache)) for entry in places)
     remedy = f"to download it: {command('fetch', settings)}"
     raise ModelUnavailableError(f"model {settings.model} is not on this machine (looked in {looked}); {remedy}")
 
@@ -84,7 +83,7 @@ def _intact(entry: Entry, settings: ModelSettings, *, thorough: bool) -> str:
         return checked_digest(entry, thorough=thorough)
     except ModelError as error:
         remedy = f"delete {printable(str(entry.content))}"
-        if kind_of(settings.model) == "address":
+        if kind_of(settings.model) in ("address", "kaggle"):
             remedy = f"to download it anew: {command('fetch', settings)}"
         raise ModelError(f"model {printable(settings.model)}: {error}; {remedy}") from error
 

@@ -20,7 +20,8 @@ class ModelSettings:
     """A model and how it is found and run; hashable, so that metrics with equal settings share one.
 
     Attributes:
-        model: a handle of TensorFlow Hub (https), a SavedModel folder, a ``.tar.gz`` of one, or an ``.onnx`` file.
+        model: a handle of TensorFlow Hub (https) or Kaggle, a SavedModel folder, a ``.tar.gz`` of one, or an ``.onnx``
+            file.
         input_size: width and height in pixels that pictures are resampled to.
         value_range: what black and white are to the model.
         resampling: how pictures are resampled; another method alone moves every distance.
