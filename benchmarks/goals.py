@@ -94,9 +94,9 @@ def _other_metrics() -> list[Goal]:
     for picture in ("4k-interface", "4k-photo"):
         name = f"other_metrics/{picture}"
         goals += [
-            Goal(f"{name}/diffimg", 5, f"diffimg, {picture}, the number of two files", 0.2, "diffimg.diff"),
-            Goal(f"{name}/diffimg-decoded", 5, f"diffimg, {picture}, decoded", 0.2, "diffimg.diff of BMP"),
-            Goal(f"{name}/diffimg-judged", 5, f"diffimg, {picture}, judged, with regions", None, "diffimg.diff"),
+            Goal(f"{name}/diffimg", 5, f"mae, {picture}, the number of two files", 0.2, "diffimg.diff"),
+            Goal(f"{name}/diffimg-decoded", 5, f"mae, {picture}, decoded", 0.2, "diffimg.diff of BMP"),
+            Goal(f"{name}/diffimg-judged", 5, f"mae, {picture}, judged, with regions", None, "diffimg.diff"),
         ]
     for picture in ("4k-interface", "page"):
         goals += [

@@ -87,7 +87,12 @@ def test_only_the_pytest_side_imports_pytest():
             assert path.name in sides
 
 
-HEAVY = ("numpy", "cv2", "skimage", "scipy", "jinja2", "yaml", "msgspec", "PIL", "imagehash", "tensorflow")
+HEAVY = (
+    "numpy", "cv2", "skimage", "scipy", "jinja2", "yaml", "msgspec", "PIL", "imagehash", "diffimg", "tensorflow",
+    "tensorflow_hub", "kagglehub",
+)  # fmt: skip
+ON_DEMAND = ("skimage", "diffimg", "tensorflow", "tensorflow_hub", "kagglehub")
+"""What only some metrics need, and no comparison without them brings in."""
 
 
 def test_the_plugin_brings_in_nothing_heavy():
@@ -107,6 +112,21 @@ def test_a_run_without_images_brings_in_nothing_heavy(pytester):
     # pytest-html, which is installed for other tests, brings in Jinja.
     pytester.runpytest_subprocess("-p", "no:html").assert_outcomes(passed=1)
     assert not (pytester.path / "imgdiff-report").exists()
+
+
+@pytest.mark.parametrize(("metric", "brought_in"), [("ssim", []), ("shift", ["skimage"]), ("diffimg", ["diffimg"])])
+def test_a_comparison_brings_in_what_its_metrics_need_and_no_more(metric, brought_in):
+    code = f"""
+import sys
+import numpy as np
+from pytest_imgdiff import Policy, Rule, compare
+picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+limit = {{"min": 0.5}} if {metric!r} == "ssim" else {{"max": 0.5}}
+compare(picture, np.roll(picture, 4, axis=0), Policy(rules=(Rule({metric!r}, **limit),)))
+print(*[name for name in {ON_DEMAND} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == brought_in
 
 
 def test_the_public_names():
