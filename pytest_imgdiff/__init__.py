@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_imgdiff.engine import compare
-    from pytest_imgdiff.errors import BrokenImageError, ConfigError, ImgdiffError, MetricError
+    from pytest_imgdiff.errors import BrokenImageError, ConfigError, ImageAssertionError, ImgdiffError, MetricError
     from pytest_imgdiff.hookspecs import hookimpl
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Comparison, MetricResult, Policy, Region, Rule, Score, SizePolicy, Verdict
@@ -21,6 +21,7 @@ _HOMES = {
     "Comparison": "model",
     "ConfigError": "errors",
     "Image": "image",
+    "ImageAssertionError": "errors",
     "ImgdiffError": "errors",
     "MetricError": "errors",
     "MetricResult": "model",
@@ -40,6 +41,7 @@ __all__ = [
     "Comparison",
     "ConfigError",
     "Image",
+    "ImageAssertionError",
     "ImgdiffError",
     "MetricError",
     "MetricResult",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from pytest_imgdiff.errors import ImageAssertionError
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report.companions import media_type
 from pytest_imgdiff.report.figures import picture_path
@@ -39,6 +40,16 @@ class Attachment(NamedTuple):
     kind: str
     extension: str
     content: bytes
+
+
+def show_in_words(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Show a failed comparison by its message, without a traceback, and in the short summary by its numbers."""
+    if call.excinfo is None or not report.failed or not isinstance(call.excinfo.value, ImageAssertionError):
+        return
+    shown = call.excinfo.getrepr(style="value", chain=False)
+    if shown.reprcrash is not None:
+        shown.reprcrash.message = call.excinfo.value.summary
+    report.longrepr = shown
 
 
 def attach(item: pytest.Item, report: pytest.TestReport, directory: Path) -> None:

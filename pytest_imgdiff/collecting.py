@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pytest_imgdiff.attachments import RECORDS
 from pytest_imgdiff.baselines import store
 from pytest_imgdiff.config import ScanSettings
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.errors import ImageAssertionError, ImgdiffError
 from pytest_imgdiff.invocation import scan_options, scans
 from pytest_imgdiff.project import relative
-from pytest_imgdiff.report import properties
+from pytest_imgdiff.report import failure_summary, properties
 from pytest_imgdiff.scan import prefixes, scan_folders, unique
 from pytest_imgdiff.workspace import stored_form
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.run import ImageRun
     from pytest_imgdiff.scan import FoundPair, Pair
     from pytest_imgdiff.workspace import Workspace
-
-
-class PicturesDifferError(Exception):
-    """A pair that did not pass; the message is the failure text."""
 
 
 class PairItem(pytest.Item):
@@ -74,7 +71,13 @@ class PairItem(pytest.Item):
         self.user_properties.extend(properties(record))
         if not record.passed:
             text = run.workspace.failure_text(record)
-            raise PicturesDifferError(text)
+            raise ImageAssertionError(text, failure_summary(record))
+
+    def expect_failure(self) -> None:
+        """Record that the pair is expected to fail (xfail): then it fails no run."""
+        for record in self.stash.get(RECORDS, []):
+            note = "the test is expected to fail (xfail)"
+            self.run.results.append(msgspec.structs.replace(record, asserted=False, notes=[*record.notes, note]))
 
     def forget(self) -> None:
         """Let go of what only other plugins' reports of this item needed: a run may have a hundred thousand items."""
@@ -84,7 +87,7 @@ class PairItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the failure in words; a traceback only for a fault of ours."""
-        if isinstance(excinfo.value, (PicturesDifferError, ImgdiffError)):
+        if isinstance(excinfo.value, (ImageAssertionError, ImgdiffError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

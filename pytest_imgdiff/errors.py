@@ -7,6 +7,24 @@ class ImgdiffError(Exception):
     """Any mistake or accident that is reported in one line, without a traceback."""
 
 
+class ImageAssertionError(AssertionError):
+    """What a failed ``assert_images_similar`` or a failed pair of a scan raises.
+
+    The pictures differ, or the call cannot be followed. pytest shows the message without a traceback.
+
+    Attributes:
+        summary: the failure in one line, for pytest's short summary: ``perceptual 223 px, 0.08 % > 0 %``.
+    """
+
+    def __init__(self, message: str, summary: str | None = None) -> None:
+        super().__init__(message)
+        self.summary = message.partition("\n")[0] if summary is None else summary
+
+    def __reduce__(self) -> tuple[type[ImageAssertionError], tuple[str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (str(self), self.summary)
+
+
 class BrokenImageError(ImgdiffError):
     """A source that is not one whole, readable picture.
 

@@ -19,7 +19,7 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
-from pytest_imgdiff.report.order import unsettled, warned
+from pytest_imgdiff.report.order import not_asserted, unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.words import named_line
 
@@ -74,9 +74,15 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     shared = _shared_baselines(merged)
     unused = _unused(workspace, merged)
     run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
-    outcome = Outcome([summary_line(run), *problems, *shared], must_fail=bool(problems or shared or not run.complete))
+    unheard = [
+        f"failed, and its test did not: {named_line(record)} (the call was made in another process, or after the test)"
+        for record in merged.unheard()
+    ]
+    problems = [*problems, *shared, *unheard]
+    outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
     outcome.lines += run.not_compared
     outcome.is_usage_error = merged.is_usage_error
+    outcome.lines += _named("not asserted", not_asserted(run.comparisons))
     outcome.lines += _named("passes with a warning", warned(run.comparisons))
     if verbose:
         outcome.lines += _named("passes, not equal", unsettled(run.comparisons))

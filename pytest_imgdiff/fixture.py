@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import os
 import shlex
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+import msgspec
 
 from pytest_imgdiff import images
 from pytest_imgdiff.baselines import BaselineKey
 from pytest_imgdiff.engine import compare
-from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.errors import BrokenImageError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.report import properties
+from pytest_imgdiff.record import record_of
+from pytest_imgdiff.report import failure_summary, properties
 from pytest_imgdiff.results import Claimed, Used
 from pytest_imgdiff.workspace import is_storable, stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+    import pytest
 
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.record import ComparisonRecord
@@ -44,6 +51,7 @@ class TestIdentity:
 
     Attributes:
         node_id: of the pytest item.
+        title: the node id as reports call it: with ``--dist=each`` every worker has one of its own.
         selection: what chooses it on a command line, in the folder where pytest was started.
         module: the test's file relative to the root folder, without suffix, with forward slashes.
         test: the rest of the node id.
@@ -54,6 +62,7 @@ class TestIdentity:
     __test__ = False  # pytest collects classes of this name
 
     node_id: str
+    title: str
     selection: str
     module: str
     test: str
@@ -62,7 +71,12 @@ class TestIdentity:
 
 
 class ImageAssertion:
-    """The value of the fixture ``assert_images_similar``."""
+    """The value of the fixture ``assert_images_similar``.
+
+    Args:
+        workspace: the run's.
+        test: who asks.
+    """
 
     def __init__(self, workspace: Workspace, test: TestIdentity) -> None:
         self._workspace = workspace
@@ -70,7 +84,13 @@ class ImageAssertion:
         self._calls = 0
         self._unnamed = 0
         self._thread = threading.get_ident()
-        self._failed_elsewhere: list[str] = []
+        self._titles: dict[str, str] = {}
+        self._settled: set[str] = set()
+        self._failures: list[_Failure] = []
+        self._own_baseline = workspace.baselines.folder / workspace.baselines.place(self._key(None, 1))
+        self._baseline_before = _state_of(self._own_baseline)
+        self._written: set[Path] = set()
+        self._started = _file_clock()
         self.records: list[ComparisonRecord] = []
 
     def __call__(
@@ -82,20 +102,25 @@ class ImageAssertion:
             actual: the picture: a path, encoded bytes, a binary file, an array, a PIL image, a matplotlib figure,
                 or whatever a plugin's ``imgdiff_load`` takes.
             expected: what it should look like, likewise; the stored baseline where omitted.
-            name: what the baseline is called, in place of the test's own name.
+            name: what the baseline is called, in place of the test's own name. It may be used again in the same test
+                until a call with it has passed: the last comparison counts.
             **policy: settings for this call alone, with the keys of imgdiff.yaml: ``metrics={"ssim": {"min": 0.98}}``,
                 ``size="pad"``, ``ignore=[...]``, ...
 
         Returns:
             The comparison that passed.
+
+        Raises:
+            ImageAssertionError: the pictures differ, or the call cannot be followed.
         """
         __tracebackhide__ = True
-        comparison, record = self._recorded(actual, expected, name, policy)
-        if not record.passed:
-            text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
-            self._tell_elsewhere(text)
-            pytest.fail(text, pytrace=False)
-        return comparison
+        comparison, record = self._recorded(actual, expected, name, policy, asserted=True)
+        if record.passed:
+            if name is not None:
+                self._settled.add(name)
+            return comparison
+        text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
+        raise self._failed(record, text, failure_summary(record))
 
     def compare(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
@@ -103,78 +128,165 @@ class ImageAssertion:
         """Compare and record without failing the test: look at ``.passed``, ``.verdict``, ``.scores``, ``.regions``.
 
         The arguments are those of the call itself.
+
+        Raises:
+            ImageAssertionError: the call cannot be followed.
         """
         __tracebackhide__ = True
-        return self._recorded(actual, expected, name, policy)[0]
+        return self._recorded(actual, expected, name, policy, asserted=False)[0]
 
     def _line(self, frame: FrameType) -> str:
         """Return the line of the test: it may compare several pictures, and a traceback would hide the words."""
         return f"{self._workspace.shown(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
 
-    def _tell_elsewhere(self, text: str) -> None:
-        """Keep what fails in another thread for the end of the test."""
-        if threading.get_ident() != self._thread:
-            self._failed_elsewhere.append(text)
+    def _failed(self, record: ComparisonRecord, text: str, summary: str) -> ImageAssertionError:
+        """Return the error to raise, and keep it: `close` asks whether anybody heard it."""
+        error = ImageAssertionError(text, summary)
+        if self._workspace.ended:
+            _fail_at_exit(text)
+        elsewhere = threading.get_ident() != self._thread
+        self._failures.append(_Failure(record, error, _open_raises(), in_thread=elsewhere))
+        return error
 
-    def close(self) -> None:
-        """Fail the test for what failed in another thread, where nobody hears an exception."""
-        if self._failed_elsewhere:
-            pytest.fail("in another thread: " + "\n".join(self._failed_elsewhere), pytrace=False)
+    def close(self, *, red: bool) -> None:
+        """End the test's share.
+
+        Args:
+            red: the test has failed, so that its failures were heard.
+
+        Raises:
+            ImageAssertionError: a call failed, and the test did not: its error was caught, or raised in another
+                thread or in a task that nobody awaited.
+        """
+        failures, self._failures = self._failures, []
+        unheard = []
+        for failure in failures:
+            if any(_caught(failure.error, raises) for raises in failure.raises):
+                self._refile(failure.record, "the test expects this failure (pytest.raises)")
+            elif not red:
+                unheard.append(failure)
+        if unheard:
+            raise ImageAssertionError(
+                "\n".join(f"{failure.how}: {failure.error}" for failure in unheard), unheard[0].error.summary
+            )
+
+    def expect_failure(self) -> None:
+        """Record that the test is expected to fail (xfail): what failed in it fails no run."""
+        self._failures.clear()
+        for record in self.records:
+            if not record.passed and record.asserted:
+                self._refile(record, "the test is expected to fail (xfail)")
+
+    def _refile(self, record: ComparisonRecord, note: str) -> None:
+        self._append(msgspec.structs.replace(record, asserted=False, notes=[*record.notes, note]))
 
     def _failure(self, record: ComparisonRecord) -> str:
         return self._workspace.failure_text(record)
 
     def _recorded(
-        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
+        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], *, asserted: bool
     ) -> tuple[Comparison, ComparisonRecord]:
         __tracebackhide__ = True
-        self._calls += 1
-        title = self._test.node_id if self._calls == 1 else f"{self._test.node_id} #{self._calls}"
+        title = self._title(name)
+        earlier = [failure for failure in self._failures if failure.record.name == title]
         try:
-            return self._judged(actual, expected, name, policy, title)
+            filing = _Filing(title, asserted=asserted or bool(earlier))
+            comparison, record = self._judged(actual, expected, name, policy, filing)
         except ImgdiffError as error:
             message = str(error)
-        self._file_refusal(title, message)
-        self._tell_elsewhere(message)
-        pytest.fail(message, pytrace=False)  # outside of the handler, so that no chain of exceptions is shown
+        else:
+            if record.passed:  # the last comparison of a name counts
+                self._failures = [failure for failure in self._failures if failure not in earlier]
+            return comparison, record
+        # Outside of the handler, so that no chain of exceptions is shown.
+        raise self._failed(self._file_refusal(title, message), message, message.partition("\n")[0])
 
-    def _file_refusal(self, title: str, message: str) -> None:
+    def _title(self, name: str | None) -> str:
+        """Return what the comparison is called in the report: a name that is used again keeps its title."""
+        if name in self._titles and name not in self._settled:
+            return self._titles[name]
+        self._calls += 1
+        title = self._test.title if self._calls == 1 else f"{self._test.title} #{self._calls}"
+        if isinstance(name, str):
+            self._titles.setdefault(name, title)
+        return title
+
+    def _file_refusal(self, title: str, message: str) -> ComparisonRecord:
         """Record what was asked for and could not be judged: no report is to be green beside a red test."""
         refused = Comparison(title, Verdict.BROKEN, passed=False, policy=Policy(), reason=message)
+        record = record_of(refused, test=self._test.title)
         with suppress(ImgdiffError):  # where results cannot be written, the run says so, and is no success
-            self._filed(refused, accept=None, written=None, baseline=None)
+            self._append(record)
+            self.records.append(record)
+        return record
+
+    def _key(self, name: str | None, unnamed: int) -> BaselineKey:
+        """Return the key of a baseline: one for each unnamed comparison of the test, numbered; one for each name."""
+        test = self._test
+        return BaselineKey(test.module, name or test.test, 1 if name else unnamed, test.browser)
 
     def _judged(
-        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], title: str
+        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], filing: _Filing
     ) -> tuple[Comparison, ComparisonRecord]:
-        workspace, test = self._workspace, self._test
+        workspace = self._workspace
         _check_arguments(actual, name)
+        if name in self._settled:
+            raise ImgdiffError(
+                f"name={name!r}: a call with this name has passed already; give each picture of a test its own name"
+            )
         if name is None:
             self._unnamed += 1
-        # One baseline for each unnamed comparison of the test, numbered; one for each name.
-        key = BaselineKey(test.module, name or test.test, 1 if name else self._unnamed, test.browser)
+        key = self._key(name, self._unnamed)
         policy = workspace.policy(workspace.baselines.place(key), call)
+        _refuse_same(expected, actual)
         if expected is not None:
-            comparison = self._compared(expected, actual, policy, title)
-            return self._filed(comparison, accept=None, written=None, baseline=None)
-        place = workspace.baselines.path(key, owner=title)
-        self._append(Claimed(workspace.baselines.relative(place), printable(title), test.browser))
+            comparison = _unless_opened_from(expected, actual, self._compared(expected, actual, policy, filing.title))
+            return self._filed(comparison, filing)
+        owner = self._test.node_id if name is None else f"{self._test.node_id}, name={name!r}"
+        place = workspace.baselines.path(key, owner=owner)
+        self._append(Claimed(workspace.baselines.relative(place), printable(owner), self._test.browser))
         stored = workspace.baselines.accepted(place)
         for path in stored:
+            _refuse_same(path, actual)
+            self._refuse_overwritten(path)
             self._append(Used(workspace.baselines.relative(path)))
-        comparison = self._against(stored, actual, policy, title)
+        # A file object can be read only once; what cannot be read at all, the comparison says.
+        with suppress(BrokenImageError):
+            actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
+        comparison = self._against(stored, actual, policy, filing.title)
+        answer = comparison
         written = None
         if workspace.may_write(comparison) and comparison.actual is not None:
             target = workspace.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.named(target)
+            self._written.add(target)
+            answer = self._compared(target, actual, policy, filing.title)  # what the next run will say
         kind = "missing" if not stored else "failed"
-        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", test.selection])
+        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
         if comparison.verdict is Verdict.MISSING:
             comparison = replace(comparison, reason=self._no_baseline(place, comparison.actual))
-        baseline = self._acceptable(place, stored, comparison)
         storable = comparison.actual is None or is_storable(comparison.actual)
-        return self._filed(comparison, accept=accept if storable else None, written=written, baseline=baseline)
+        filing = replace(
+            filing,
+            accept=accept if storable else None,
+            written=written,
+            baseline=self._acceptable(place, stored, comparison),
+        )
+        filed, record = self._filed(comparison, filing)
+        return (filed if written is None else answer), record
+
+    def _refuse_overwritten(self, baseline: Path) -> None:
+        """Refuse a baseline that was written while the test ran, and not by accepting: a screenshot saved over it."""
+        state = _state_of(baseline)
+        if baseline in self._written or state is None:
+            return
+        is_own = baseline == self._own_baseline
+        if state != self._baseline_before if is_own else state[0] > self._started:
+            raise ImgdiffError(
+                f"the baseline {self._workspace.shown(baseline)} was written while the test ran, so the picture would "
+                "be compared with itself: save the picture elsewhere, and restore the baseline (git checkout)"
+            )
 
     def _no_baseline(self, place: Path, actual: Image | None) -> str:
         if actual is None:
@@ -195,10 +307,6 @@ class ImageAssertion:
 
     def _against(self, stored: Sequence[Path], actual: object, policy: Policy, title: str) -> Comparison:
         """Compare with the baseline, then with its alternatives until one of them passes."""
-        workspace = self._workspace
-        # A file object can be read only once; what cannot be read at all, the comparison says.
-        with suppress(BrokenImageError):
-            actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
         first: Comparison | None = None
         candidates: Sequence[Path | None] = stored or [None]
         for path in candidates:
@@ -225,11 +333,14 @@ class ImageAssertion:
             keep_frame=workspace.keep_frame,
         )
 
-    def _filed(
-        self, comparison: Comparison, *, accept: str | None, written: str | None, baseline: Path | None
-    ) -> tuple[Comparison, ComparisonRecord]:
+    def _filed(self, comparison: Comparison, filing: _Filing) -> tuple[Comparison, ComparisonRecord]:
         record = self._workspace.record(
-            comparison, test=self._test.node_id, accept=accept, written=written, baseline=baseline
+            comparison,
+            test=self._test.title,
+            asserted=filing.asserted,
+            accept=filing.accept,
+            written=filing.written,
+            baseline=filing.baseline,
         )
         self._append(record)
         self.records.append(record)
@@ -239,3 +350,132 @@ class ImageAssertion:
     def _append(self, line: ComparisonRecord | Claimed | Used) -> None:
         if self._workspace.results is not None:
             self._workspace.results.append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    """What goes into the record of a comparison beside its result."""
+
+    title: str
+    asserted: bool
+    accept: str | None = None
+    written: str | None = None
+    baseline: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A failed call, and the ``pytest.raises`` blocks that were open when it failed."""
+
+    record: ComparisonRecord
+    error: ImageAssertionError
+    raises: list[Any]
+    in_thread: bool
+
+    @property
+    def how(self) -> str:
+        if self.in_thread:
+            return "failed in another thread, where the test did not hear it"
+        return (
+            "failed, and the test did not: its error was caught, or raised in a task that nobody awaited; to compare "
+            "without failing use assert_images_similar.compare(...)"
+        )
+
+
+_failed_too_late: list[str] = []
+
+
+def _fail_at_exit(text: str) -> None:
+    """Let the process fail for a comparison that was made after the run: its exit code can still say so."""
+    print(f"after the report of the run was written: {text}", file=sys.stderr)  # noqa: T201 - pytest has ended
+    _failed_too_late.append(text)
+
+
+@atexit.register
+def _exit_as_failed() -> None:
+    if _failed_too_late:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(1)
+
+
+def _open_raises() -> list[Any]:
+    """Return the blocks ``with pytest.raises(...)`` or ``with self.assertRaises(...)`` that may catch an error now.
+
+    Neither says which blocks are open, so this looks through all objects of the process; only a failure pays for it.
+    """
+    names = {"RaisesContext", "RaisesExc", "RaisesGroup", "_AssertRaisesContext"}
+    return [found for found in gc.get_objects() if type(found).__name__ in names]
+
+
+def _caught(error: BaseException, raises: Any) -> bool:
+    """Whether a block caught this very error, alone or in a group."""
+    info = getattr(raises, "excinfo", None)
+    caught = getattr(raises, "exception", None) if info is None else _value_of(info)
+    return _holds(caught, error)
+
+
+def _value_of(info: pytest.ExceptionInfo[BaseException]) -> BaseException | None:
+    try:
+        return info.value
+    except AssertionError:  # the block has caught nothing
+        return None
+
+
+def _holds(caught: BaseException | None, error: BaseException) -> bool:
+    return caught is error or any(_holds(inner, error) for inner in getattr(caught, "exceptions", ()))
+
+
+def _refuse_same(expected: object, actual: object) -> None:
+    """Refuse to compare a picture with itself.
+
+    Raises:
+        ImgdiffError: both are the same object or the same file, by whatever path or link.
+    """
+    if expected is None:
+        return
+    one, other = _path_of(expected), _path_of(actual)
+    if one is None or other is None:
+        if expected is actual:
+            raise ImgdiffError("the picture is compared with itself (the same object twice): pass another one")
+        return
+    one, other = os.fsdecode(one), os.fsdecode(other)
+    try:
+        same = Path(one).samefile(other)
+    except (OSError, ValueError):  # what cannot be read, the comparison says
+        return
+    if same:
+        names = " and ".join(dict.fromkeys(printable(path) for path in (one, other)))
+        raise ImgdiffError(f"the picture is compared with itself ({names}): pass the path of another file")
+
+
+def _path_of(source: object) -> str | bytes | None:
+    """Return the path of a source that is a path, or a file that is open for reading."""
+    if isinstance(source, (str, os.PathLike)):
+        with suppress(Exception):  # __fspath__ may be anybody's code; whoever reads the source says what is wrong
+            return os.fspath(source)
+    name = getattr(source, "name", None) if callable(getattr(source, "read", None)) else None
+    return name if isinstance(name, (str, bytes)) else None
+
+
+def _unless_opened_from(expected: object, actual: object, comparison: Comparison) -> Comparison:
+    """Refuse a PIL image that equals the very file that it was opened from; one that was changed since is another."""
+    paths = [_path_of(side) or getattr(side, "filename", None) or None for side in (expected, actual)]
+    if comparison.equal is not None and all(paths):
+        _refuse_same(*paths)
+    return comparison
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    """Return when a file was last written (ns), its size and its inode; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _file_clock() -> int:
+    """Return the time, in ns, as file systems note it: Linux takes it from a coarser clock."""
+    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
+    return time.time_ns() if coarse is None else time.clock_gettime_ns(coarse)

@@ -147,6 +147,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_configure_node(node: Any) -> None:
     """Give every pytest-xdist worker the identifier of the run."""
     node.workerinput["imgdiff_run"] = node.config.stash[RUN_ID]
+    node.workerinput["imgdiff_each"] = node.config.getoption("dist", None) == "each"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile | None:
@@ -200,21 +201,26 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take note of an image test that did not pass, and attach the pictures to other plugins' reports.
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take note of how an image test ended, and show a failed comparison in its own words.
 
-    It may not have come to all of its baselines. The report of a pair that was compared ahead of its item has the time
-    of the comparison: JUnit XML and ``--durations`` take it from there.
+    The report of a pair that was compared ahead of its item has the time of the comparison: JUnit XML and
+    ``--durations`` take it from there.
     """
     report = yield
-    if report.when == "call" and (seconds := getattr(item, "seconds", None)) is not None and is_image_test(item):
+    if RUN not in item.config.stash or not is_image_test(item):
+        return report
+    if report.when == "call" and (seconds := getattr(item, "seconds", None)) is not None:
         report.duration = seconds
-    if report.outcome != "passed" and is_image_test(item) and RUN in item.config.stash:
-        item.config.stash[RUN].unclean.add(item.nodeid)
-    if report.when == "call" and is_image_test(item) and RUN in item.config.stash:
-        from pytest_imgdiff.attachments import attach
+    from pytest_imgdiff.attachments import attach, show_in_words
 
-        attach(item, report, item.config.stash[RUN].results.directory)
+    run = item.config.stash[RUN]
+    show_in_words(report, call)
+    run.note_outcome(item, report)
+    if report.when == "call":
+        attach(item, report, run.results.directory)
     return report
 
 
@@ -293,6 +299,7 @@ def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAsse
     run = image_run(request.config)
     run.expect(request.node)
     assertion = ImageAssertion(run.workspace, run.identity(request))
+    run.assertions[request.node.nodeid] = assertion
     request.node.stash[RECORDS] = assertion.records
     yield assertion
-    assertion.close()
+    assertion.close(red=request.node.nodeid in run.red)

@@ -162,6 +162,9 @@ class ComparisonRecord(
     """What the difference looks like wherever it is, as `pytest_imgdiff.fingerprint` makes it."""
     column: str | None = None
     """In a report of several runs, the one this is from."""
+    asserted: bool = True
+    """Whether the run fails where this comparison does. Not so after ``.compare``, in a test that is expected to fail
+    (xfail), and where ``pytest.raises`` caught the failure."""
     differing_pixels: int | None = None
     """How many pixels are not equal in every channel, however little they differ; None where nothing was compared."""
     warnings: list[str] = []
@@ -225,6 +228,7 @@ def record_of(
     comparison: Comparison,
     *,
     test: str | None = None,
+    asserted: bool = True,
     accept: str | None = None,
     artefacts: dict[str, str] | None = None,
     written: str | None = None,
@@ -253,6 +257,7 @@ def record_of(
         notes=[printable(note) for note in comparison.notes],
         seconds=round(comparison.seconds, 4),
         test=None if test is None else printable(test),
+        asserted=asserted,
         accept=None if accept is None else printable(accept),
         artefacts=artefacts or {},
         written=None if written is None else printable(written),

@@ -24,6 +24,7 @@ from pytest_imgdiff.report.merging import Part, merged, unique_labels
 from pytest_imgdiff.report.page import PAGE
 from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
+from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted
 from pytest_imgdiff.results import ResultsFolder
 
@@ -256,9 +257,10 @@ def _sarif_files(directory: Path, options: argparse.Namespace) -> Iterator[Path]
 
 
 def _exit_code(run: RunRecord) -> int:
-    if not run.complete or not run.comparisons or any(record.verdict == "broken" for record in run.comparisons):
+    overview = overview_of(run.comparisons)
+    if not run.complete or not run.comparisons or overview.failed_verdicts["broken"]:
         return _OTHERWISE
-    return _PASSED if all(record.passed for record in run.comparisons) else _DIFFER
+    return _DIFFER if overview.outcomes["failed"] else _PASSED
 
 
 def _say(line: str, stream: TextIO) -> None:

@@ -48,6 +48,18 @@ class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
     module: str
 
 
+class Red(msgspec.Struct, frozen=True, tag_field="type", tag="red"):
+    """An image test that failed, in any of its phases: pytest shows it as such."""
+
+    id: str
+
+
+class Again(msgspec.Struct, frozen=True, tag_field="type", tag="again"):
+    """An image test that is run again: what it compared before counts no longer."""
+
+    id: str
+
+
 class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
     """What went wrong in a process that cannot stop the run: the run is no success."""
 
@@ -76,7 +88,7 @@ class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
     baseline: str
 
 
-Line = ComparisonRecord | Collected | Finished | Unclean | Problem | NotCompared | Claimed | Used
+Line = ComparisonRecord | Collected | Finished | Unclean | Red | Again | Problem | NotCompared | Claimed | Used
 
 
 @dataclass
@@ -90,6 +102,12 @@ class Merged:
     overview: Overview = field(default_factory=Overview)
     hashes: array[int] = field(default_factory=lambda: array("q"))
     """Of their names."""
+    tests: array[int] = field(default_factory=lambda: array("q"))
+    """Hashes of the names of the tests that made `records`, in their order."""
+    void: dict[int, str] = field(default_factory=dict)
+    """The numbers of comparisons whose test, which is named, was run again."""
+    red: set[str] = field(default_factory=set)
+    """Tests that failed."""
     collected: dict[str, None] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
@@ -108,6 +126,13 @@ class Merged:
     """Modules of which a test did not pass."""
     torn: int = 0
     """Lines that are not whole: their process died while it wrote."""
+
+    def unheard(self) -> list[ComparisonRecord]:
+        """Return the comparisons that failed and were asserted, and whose test ran to its end and did not fail."""
+        red = {hash(test) for test in self.red}
+        doubtful = [number for number in self.records.overview.failures() if self.tests[number] not in red]
+        found = [self.records[number] for number in doubtful]
+        return [record for record in found if record.test in self.finished]
 
     @property
     def unrecorded(self) -> list[str]:
@@ -304,25 +329,37 @@ def _add(line: Line, merged: Merged) -> None:
     if isinstance(line, ComparisonRecord):
         merged.overview.add(line)
         merged.hashes.append(hash(line.name))
+        merged.tests.append(hash(line.test))
         if line.written is not None:
             merged.written[line.written] = None
     elif isinstance(line, Collected):
         merged.collected.update(dict.fromkeys(map(sys.intern, line.ids)))
         merged.modules.update(line.whole)
-    elif isinstance(line, Finished):
-        merged.finished.add(sys.intern(line.id))
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
         merged.browsers.add(line.browser)
-    elif isinstance(line, NotCompared):
-        merged.not_compared.update(dict.fromkeys(line.lines))
     elif isinstance(line, Problem):
         merged.problems[line.text] = None
         merged.is_usage_error |= line.is_usage_error
+    elif isinstance(line, NotCompared):
+        merged.not_compared.update(dict.fromkeys(line.lines))
+    elif isinstance(line, Used):
+        merged.used.add(line.baseline)
+    else:
+        _add_outcome(line, merged)
+
+
+def _add_outcome(line: Finished | Unclean | Red | Again, merged: Merged) -> None:
+    if isinstance(line, Finished):
+        merged.finished.add(sys.intern(line.id))
     elif isinstance(line, Unclean):
         merged.unclean.add(line.module)
+    elif isinstance(line, Red):
+        merged.red.add(sys.intern(line.id))
     else:
-        merged.used.add(line.baseline)
+        merged.red.discard(line.id)
+        test = hash(line.id)
+        merged.void.update((number, line.id) for number, other in enumerate(merged.tests) if other == test)
 
 
 def _without_older(merged: Merged) -> StoredRecords:
@@ -334,13 +371,20 @@ def _without_older(merged: Merged) -> StoredRecords:
     records = StoredRecords(merged.lines, merged.overview)
     by_hash = sorted(range(len(hashes)), key=hashes.__getitem__)
     doubtful = {number for two in pairwise(by_hash) if hashes[two[0]] == hashes[two[1]] for number in two}
-    if not doubtful:
+    void = {number for number, test in merged.void.items() if records[number].test == test}
+    doubtful -= void
+    if not doubtful and not void:
         return records
     first: dict[str, int] = {}
     last: dict[int, int] = {}
     for number in sorted(doubtful):
         last[first.setdefault(records[number].name, number)] = number
-    kept = [last.get(number, number) for number in range(len(hashes)) if number in last or number not in doubtful]
+    kept = [
+        last.get(number, number)
+        for number in range(len(hashes))
+        if number not in void and (number in last or number not in doubtful)
+    ]
+    merged.tests = array("q", (merged.tests[number] for number in kept))
     chosen = Chosen(records, kept)
     return StoredRecords(merged.lines.chosen(kept), Overview(chosen))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,13 +30,14 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
-from pytest_imgdiff.results import Collected, Finished, NotCompared, Problem, ResultsFolder, Unclean
+from pytest_imgdiff.results import Again, Collected, Finished, NotCompared, Problem, Red, ResultsFolder, Unclean
 from pytest_imgdiff.run_ahead import RunAhead
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_imgdiff.fixture import ImageAssertion
     from pytest_imgdiff.invocation import SettingsFile
     from pytest_imgdiff.record import ComparisonRecord
 
@@ -72,6 +73,12 @@ class ImageRun:
         self._problems: dict[str, None] = {}
         self._outcome = Outcome()
         self.unclean: set[str] = set()
+        """Image tests that did not pass: they may not have come to all of their baselines."""
+        self.red: set[str] = set()
+        """Image tests that failed, in the last of their runs."""
+        self.assertions: dict[str, ImageAssertion] = {}
+        """The fixtures of tests that are under way, by node id."""
+        self._tried: set[str] = set()
         self.not_compared: list[str] = []
         """What its scans leave out, in lines; nothing where single pictures of them are asked for."""
 
@@ -119,7 +126,7 @@ class ImageRun:
             self.prepare(names)
         self._expected = {item.nodeid for item in todo}
         try:
-            self.results.append(Collected([printable(item.nodeid) for item in todo], sorted(whole)))
+            self.results.append(Collected([self._title(item.nodeid) for item in todo], sorted(whole)))
             if self.not_compared and not self.config.option.imgdiff_only:
                 self.results.append(NotCompared(self.not_compared))
         except ImgdiffError as error:
@@ -191,7 +198,31 @@ class ImageRun:
         node_id = item.nodeid
         if node_id not in self._expected:
             self._expected.add(node_id)
-            self.results.append(Collected([printable(node_id)]))
+            self.results.append(Collected([self._title(node_id)]))
+        if node_id in self._tried:
+            self.results.append(Again(self._title(node_id)))
+        self._tried.add(node_id)
+
+    def _title(self, node_id: str) -> str:
+        """Return what reports call a test: each worker of ``--dist=each`` runs all of them."""
+        worker: dict[str, Any] = getattr(self.config, "workerinput", {})
+        return printable(f"{node_id} [{worker['workerid']}]" if worker.get("imgdiff_each") else node_id)
+
+    def note_outcome(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Take note of how a phase of an image test ended."""
+        if report.when == "setup":
+            self.red.discard(item.nodeid)
+        if report.failed:
+            self.red.add(item.nodeid)
+        if report.outcome != "passed":
+            self.unclean.add(item.nodeid)
+        if not (report.skipped and hasattr(report, "wasxfail")):
+            return
+        assertion = self.assertions.get(item.nodeid)
+        if assertion is not None:
+            assertion.expect_failure()
+        elif isinstance(item, PairItem):
+            item.expect_failure()
 
     def asks_for(self, name: str) -> bool:
         """Return whether the picture of a scan is to be compared, as ``--imgdiff-only`` says."""
@@ -225,7 +256,10 @@ class ImageRun:
         try:
             if item.nodeid in self.unclean and not isinstance(item, PairItem):
                 self.results.append(Unclean(self._module(item)))
-            self.results.append(Finished(printable(item.nodeid)))
+            if item.nodeid in self.red:
+                self.results.append(Red(self._title(item.nodeid)))
+            self.results.append(Finished(self._title(item.nodeid)))
+            self.assertions.pop(item.nodeid, None)
         except ImgdiffError as error:
             self._problems[str(error)] = None
         if isinstance(item, PairItem):
@@ -254,6 +288,7 @@ class ImageRun:
         node_id = node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}"
         return TestIdentity(
             node_id=node_id,
+            title=self._title(node_id),
             selection=f"{relative(node.path, self.config.invocation_params.dir)}{colons}{test}",
             module=module,
             test=(test or path).replace("::", "."),
@@ -263,6 +298,7 @@ class ImageRun:
 
     def finish(self, session: pytest.Session) -> None:
         """End this process's share; in the process that the user started, merge all and write the report."""
+        self.workspace.ended = True
         if self._ahead is not None:
             self._ahead.close()
         self.results.close()

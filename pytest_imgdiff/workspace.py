@@ -64,6 +64,7 @@ class Workspace:
         allowance: how much memory the pairs under way may take.
         self_contained: whether the report is written as one file, too.
         settings_files: the files that the settings come from; empty where the defaults hold.
+        ended: whether the report was written, so that a comparison comes too late for it.
     """
 
     root: Path
@@ -79,6 +80,7 @@ class Workspace:
     self_contained: bool = False
     here: Path | None = None
     settings_files: tuple[Path, ...] = ()
+    ended: bool = False
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
         """Return what holds for the picture of this name.
@@ -200,6 +202,7 @@ class Workspace:
         comparison: Comparison,
         *,
         test: str | None = None,
+        asserted: bool = True,
         accept: str | None = None,
         written: str | None = None,
         baseline: Path | None = None,
@@ -209,6 +212,7 @@ class Workspace:
         Args:
             comparison: what was judged.
             test: the node id of the pytest item.
+            asserted: whether the run fails where the comparison does.
             accept: the command that accepts the change.
             written: the baseline that this comparison wrote.
             baseline: the file that accepting the actual image would write.
@@ -227,6 +231,7 @@ class Workspace:
         return record_of(
             comparison,
             test=test,
+            asserted=asserted,
             accept=accept if failed and comparison.verdict not in _NOT_ACCEPTED else None,
             artefacts=pictures.artefacts,
             written=written,

@@ -137,6 +137,7 @@ def test_the_public_names():
         "Comparison",
         "ConfigError",
         "Image",
+        "ImageAssertionError",
         "ImgdiffError",
         "MetricError",
         "MetricResult",

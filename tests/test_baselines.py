@@ -111,7 +111,7 @@ def test_one_name_twice_in_a_test_is_an_error(pytester):
     )
     run = pytester.runpytest_subprocess("--imgdiff-update=all")
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*would share the baseline*"])
+    run.stdout.fnmatch_lines(["*name='page': a call with this name has passed already*"])
 
 
 def test_platform_and_browser_have_baselines_of_their_own(pytester):

@@ -83,7 +83,7 @@ def test_pictures_that_are_alike(pair):
 def test_pictures_that_differ(pair):
     done = pair("compare", "old.png", "new.png")
     assert done.returncode == DIFFERENT
-    assert "images differ: new.png" in done.stdout
+    assert "): new.png" in done.stdout
     assert "perceptual: 400 px, 25 % > 0 %" in done.stdout
     assert "20x20 at 10,10" in done.stdout
     assert "old.png (40x40)" in done.stdout
@@ -456,7 +456,7 @@ def test_names_that_the_terminal_has_no_characters_for(shell):
         write(shell.folder / name / "café ☃.png", square(RED if name == "actual" else BLUE))
     done = shell("compare", "expected", "actual", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == DIFFERENT
-    assert done.stdout.startswith("images differ: " + r"caf\xe9 \u2603.png")
+    assert done.stdout.partition("\n")[0].endswith(r": caf\xe9 \u2603.png")
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_difference(monkeypatch, capsys):

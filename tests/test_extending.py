@@ -146,7 +146,7 @@ def test_a_loader(suite):
     )
     run = suite(conftest=conftest, test=test)
     run.assert_outcomes(passed=1, failed=1)
-    run.stdout.fnmatch_lines(["images differ: test_it.py::test_different"])
+    run.stdout.fnmatch_lines(["images differ (*): test_it.py::test_different"])
 
 
 def test_a_report_hook(suite, pytester):

@@ -80,7 +80,7 @@ def test_failure_names_rules_limits_regions_paths_and_the_command():
     assert_text(
         failure_text(record, directory="imgdiff-report"),
         """
-        images differ: charts/bar
+        images differ (perceptual 1 284 px > 1 000 px, 0.803 % > 0.5 %; ssim 0.988 < 0.99): charts/bar
           fails:      perceptual: 1 284 px > 1 000 px, 0.803 % > 0.5 % (over by 284 px, over by 0.303 %)
           fails:      ssim: 0.988 < 0.99 (short by 0.00235)
           would pass: perceptual: {max_pixels: 1284, max: 0.00804}, ssim: {min: 0.987}
@@ -98,7 +98,7 @@ def test_failure_without_a_report_names_no_pictures():
     assert_text(
         failure_text(record, directory=None),
         """
-        images differ: charts/bar
+        images differ (perceptual 1 284 px, 0.8 % > 0.5 %): charts/bar
           fails:      perceptual: 1 284 px, 0.8 % > 0.5 % (over by 0.3 %)
           passes:     ssim 0.993 >= 0.99
           would pass: perceptual: {max: 0.008}
@@ -142,7 +142,7 @@ def test_resized_picture_tells_both_sizes_and_what_to_set():
     assert_text(
         failure_text(record, directory=None),
         """
-        sizes differ: charts/bar
+        sizes differ (expected 400x300, actual 400x301): charts/bar
           reason:   the sizes differ
           expected: baselines/chart.png (400x300)
           actual:   actual/chart.png (400x301)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_imgdiff.report.junit import properties
 from pytest_imgdiff.report.results import encoded, read_results, results_schema, write_results
 from pytest_imgdiff.report.summary import append_step_summary, markdown
-from pytest_imgdiff.report.words import counts, failure_text, summary_line, verdict_line
+from pytest_imgdiff.report.words import counts, failure_summary, failure_text, summary_line, verdict_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ __all__ = [
     "append_step_summary",
     "counts",
     "encoded",
+    "failure_summary",
     "failure_text",
     "load_page",
     "markdown",

@@ -22,6 +22,11 @@ def failures(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
     return Chosen(records, overview_of(records).failures())
 
 
+def not_asserted(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
+    """Return the records that did not pass and were not asserted, in the order of the run."""
+    return Chosen(records, overview_of(records).not_asserted())
+
+
 def warned(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
     """Return the records that passed with a warning, in the order of the run."""
     return Chosen(records, overview_of(records).warned())

@@ -23,14 +23,17 @@ GRAVITY: dict[VerdictName, int] = {
     "match": 5,
 }
 """What could not be judged hides anything; then what changed; new pictures and those gone are mostly meant."""
-_WARNED, _UNSETTLED, _PASSED = 6, 7, 8
+_UNASSERTED, _WARNED, _UNSETTLED, _PASSED = 6, 7, 8, 9
 """Where those stand that did not fail."""
 
 
 def outcome_of(record: ComparisonRecord) -> Outcome:
-    """Return whether it failed, passed with a warning, or passed."""
+    """Return whether it failed, passed with a warning, or passed.
+
+    A failure that nobody asserted fails no run: it counts as a warning.
+    """
     if not record.passed:
-        return "failed"
+        return "failed" if record.asserted else "warned"
     return "warned" if record.warnings or any(score.warned for score in record.scores) else "passed"
 
 
@@ -55,6 +58,7 @@ class Overview:
         outcomes: how many failed, passed with a warning, and passed.
         failed_verdicts: how many of each verdict failed.
         allowed: how many of each verdict passed without having become a baseline.
+        unasserted: how many did not pass, and were not asserted.
         unsettled: how many passed although some pixels are not equal.
         skipped: how many have a rule that was left out because its model is not on this machine.
         models: the backend and device of each model that was at work, in words.
@@ -66,6 +70,7 @@ class Overview:
         self.outcomes: Counter[Outcome] = Counter()
         self.failed_verdicts: Counter[VerdictName] = Counter()
         self.allowed: Counter[VerdictName] = Counter()
+        self.unasserted = 0
         self.unsettled = 0
         self.skipped = 0
         self.models: set[str] = set()
@@ -82,6 +87,8 @@ class Overview:
         self.verdicts[record.verdict] += 1
         if outcome == "failed":
             self.failed_verdicts[record.verdict] += 1
+        elif not record.passed:
+            self.unasserted += 1
         elif record.written is None:
             self.allowed[record.verdict] += 1
         self.unsettled += is_unsettled(record)
@@ -92,7 +99,8 @@ class Overview:
         if record.fingerprint is not None:
             self.marked.append(len(self._places))
         passed = _UNSETTLED if is_unsettled(record) else _PASSED
-        places = {"failed": GRAVITY[record.verdict], "warned": _WARNED, "passed": passed}
+        warned = _WARNED if record.passed else _UNASSERTED
+        places = {"failed": GRAVITY[record.verdict], "warned": warned, "passed": passed}
         self._places.append(places[outcome])
         self._departures.append(worst_departure(record) if outcome == "failed" else 0.0)
 
@@ -101,8 +109,12 @@ class Overview:
 
         By verdict; then by how far the worst failed score is from alike (`worst_departure`).
         """
-        failed = (number for number, place in enumerate(self._places) if place < _WARNED)
+        failed = (number for number, place in enumerate(self._places) if place < _UNASSERTED)
         return array("I", sorted(failed, key=lambda number: (self._places[number], -self._departures[number])))
+
+    def not_asserted(self) -> array[int]:
+        """Return the numbers of the comparisons that did not pass and were not asserted, in the order of the run."""
+        return self._at(_UNASSERTED)
 
     def warned(self) -> array[int]:
         """Return the numbers of the comparisons that passed with a warning, in the order of the run."""
@@ -111,10 +123,10 @@ class Overview:
     def order(self) -> array[int]:
         """Return the numbers of all comparisons.
 
-        First those that failed, the worst first; then those with a warning, those whose pixels are not all equal, and
-        the rest.
+        First those that failed, the worst first; then those that nobody asserted, those with a warning, those whose
+        pixels are not all equal, and the rest.
         """
-        return self.failures() + self._at(_WARNED) + self._at(_UNSETTLED) + self._at(_PASSED)
+        return self.failures() + self._at(_UNASSERTED) + self._at(_WARNED) + self._at(_UNSETTLED) + self._at(_PASSED)
 
     def passed_unsettled(self) -> array[int]:
         """Return the numbers of those that passed without a warning although some pixels are not equal."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
-from pytest_imgdiff.report.order import failures, unsettled, warned
+from pytest_imgdiff.report.order import failures, not_asserted, unsettled, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, settings_words, verdict_line
 
@@ -55,6 +55,7 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     blocks.append(_escaped(shortened(settings_words(run), LONGEST_NAME)))
     for what, chosen in (
         ("failed", failures(run.comparisons)),
+        ("not asserted", not_asserted(run.comparisons)),
         ("passed with a warning", warned(run.comparisons)),
         ("passed, not equal", unsettled(run.comparisons)),
     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from pytest_imgdiff.names import IDENTICAL
 from pytest_imgdiff.record import VerdictName
 from pytest_imgdiff.report.overview import is_unsettled
-from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, sentence, worst_of
+from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, phrase, sentence, worst_of
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
 
@@ -60,8 +60,11 @@ def summary_line(run: RunRecord) -> str:
         parts = []
         if failed:
             parts.append(f"{thousands(failed)} failed ({_failed_verdicts(overview)})")
-        if failed < total:
-            parts.append(_passed_part(overview, total - failed))
+        if overview.unasserted:
+            parts.append(f"{thousands(overview.unasserted)} not asserted")
+        passed = total - failed - overview.unasserted
+        if passed:
+            parts.append(_passed_part(overview, passed))
         line = f"{counted(total, 'comparison')}: {', '.join(parts)}{_skipped_part(overview)}"
     return line if run.complete else f"{line}; INCOMPLETE: {incompleteness(run)}"
 
@@ -93,6 +96,8 @@ def verdict_line(record: ComparisonRecord) -> str:
         parts += _below_limits(record)
         parts += _made_comparable(record)
         parts += map(visible, [*record.warnings, *record.notes])
+    elif not record.asserted:
+        parts.append("not asserted")
     if record.written is not None:
         parts.append(f"baseline written: {visible(record.written)}")
     return "; ".join(parts)
@@ -117,11 +122,26 @@ def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Call
     """
     if record.passed:
         return named_line(record)
-    lines = [f"{HEADLINES[record.verdict]}: {visible(record.name)}"]
+    lines = [f"{_headline(record)}: {visible(record.name)}"]
     facts = [*_outcome_lines(record), *_path_lines(record, directory, shown or str), *_advice_lines(record)]
     width = max((len(label) for label, _ in facts), default=0) + 1
     lines += [f"  {label + ':':<{width}} {text}" for label, text in facts]
     return "\n".join(lines)
+
+
+def failure_summary(record: ComparisonRecord) -> str:
+    """Return why a comparison failed, in one line: ``perceptual 223 px, 0.08 % > 0 %``."""
+    expected, actual = record.expected, record.actual
+    if record.verdict == "resized" and expected is not None and actual is not None:
+        return f"expected {size_words(expected)}, actual {size_words(actual)}"
+    failed = [f"{visible(score.metric)} {phrase(score)}" for score in record.scores if not score.passed]
+    return _reason(record) or "; ".join(failed)
+
+
+def _headline(record: ComparisonRecord) -> str:
+    """Return the first words of a failure, with its numbers: ``images differ (perceptual 223 px, 0.08 % > 0 %)``."""
+    words = HEADLINES[record.verdict]
+    return f"{words} ({failure_summary(record)})" if record.verdict in ("different", "resized") else words
 
 
 def region_words(region: RegionRecord) -> str:
@@ -350,7 +370,7 @@ def _failed_verdicts(overview: Overview) -> str:
 
 
 def _passed_part(overview: Overview, passed: int) -> str:
-    warnings = overview.outcomes["warned"]
+    warnings = overview.outcomes["warned"] - overview.unasserted
     parts = [f"{thousands(warnings)} with a warning"] if warnings else []
     parts += [f"{thousands(overview.unsettled)} differ below the limits"] if overview.unsettled else []
     # A reader of a green line must know where nothing was compared.

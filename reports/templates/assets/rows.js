@@ -106,7 +106,7 @@
 
   /** @param {Row} row */
   function badge(row) {
-    return element("span", { class: "badge" }, row.outcome === "warned" ? "warning" : row.verdict);
+    return element("span", { class: "badge" }, row.outcome === "warned" && row.verdict === "match" ? "warning" : row.verdict);
   }
 
   /** @param {string} label @param {number} index @param {boolean} fits */
