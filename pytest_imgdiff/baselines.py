@@ -27,6 +27,7 @@ EXTENSIONS = {
     "TIFF": ".tiff",
     "AVIF": ".avif",
     "Netpbm": ".pnm",
+    "JPEG 2000": ".jp2",
 }
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")

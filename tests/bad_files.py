@@ -70,7 +70,7 @@ def _foreign() -> _Files:
         "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage", "PostScript", "interpreter"),
         "eps.png": (b"\xc5\xd0\xd3\xc6" + b"\0" * 26, "EPS", "interpreter"),
         "jxl.png": (b"\xff\x0a\xfa\x7f", "JPEG XL", "save"),
-        "jp2.png": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 40, "JPEG 2000", "save"),
+        "jp2.png": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 40, "JPEG 2000", "truncated"),
         "heic.png": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC", "save"),
         "psd.png": (b"8BPS\0\1" + b"\0" * 20, "PSD", "save"),
         "ico.png": (saved(_PIXELS, "ICO"), "ICO", "save"),

@@ -46,6 +46,7 @@ _OPENERS: Mapping[Format, str] = {
     "TIFF": "tiff:open_tiff",
     "AVIF": "avif:open_avif",
     "Netpbm": "netpbm:open_netpbm",
+    "JPEG 2000": "jpeg2000:open_jpeg2000",
 }
 """Module of this package and function, for each format: most runs meet one of them."""
 

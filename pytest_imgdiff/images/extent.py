@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CHANNELS = 4
 _HEADER = struct.Struct(">8s8xIIB")
 _DEEP = 16
-_FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
 def decoded_size(path: Path | None) -> int:

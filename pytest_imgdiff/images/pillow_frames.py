@@ -1,4 +1,4 @@
-"""Frames of the files that Pillow decodes for us (WebP, AVIF), as RGBA.
+"""Frames of the files that Pillow decodes for us (WebP, AVIF, JPEG 2000), as RGBA.
 
 The decoder's class is made directly, never through `PIL.Image.open`: no other format can answer (PostScript
 would reach Ghostscript), and Pillow's own limit on pixels neither warns nor raises before ours.
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from PIL.AvifImagePlugin import AvifImageFile
+    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
     from PIL.WebPImagePlugin import WebPImageFile
 
     from pytest_imgdiff.images.container import Raster
 
 
 def pillow_frames(
-    decoder: type[WebPImageFile | AvifImageFile], file: bytes, size: tuple[int, int], indices: Sequence[int]
+    decoder: type[WebPImageFile | AvifImageFile | Jpeg2KImageFile],
+    file: bytes,
+    size: tuple[int, int],
+    indices: Sequence[int],
 ) -> Iterator[Raster]:
     """Yield the frames with these indices (ascending).
 

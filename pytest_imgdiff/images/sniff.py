@@ -9,7 +9,7 @@ from typing import Literal
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
-Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm"]
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", "JPEG 2000"]
 
 EXTENSIONS: dict[str, Format] = {
     ".png": "PNG",
@@ -30,6 +30,10 @@ EXTENSIONS: dict[str, Format] = {
     ".tiff": "TIFF",
     ".avif": "AVIF",
     ".avifs": "AVIF",
+    ".jp2": "JPEG 2000",
+    ".j2k": "JPEG 2000",
+    ".j2c": "JPEG 2000",
+    ".jpc": "JPEG 2000",
     ".pbm": "Netpbm",
     ".pgm": "Netpbm",
     ".ppm": "Netpbm",
@@ -48,6 +52,8 @@ _FORMATS: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
 
 
@@ -73,8 +79,6 @@ _FOREIGN = (
     _Foreign(b"\xc5\xd0\xd3\xc6", "EPS", _NOT_RUN),
     _Foreign(b"\xff\x0a", "JPEG XL", _SAVE_AS_PNG),
     _Foreign(b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL", _SAVE_AS_PNG),
-    _Foreign(b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000", _SAVE_AS_PNG),
-    _Foreign(b"\xff\x4f\xff\x51", "JPEG 2000", _SAVE_AS_PNG),
     _Foreign(b"8BPS", "PSD", _SAVE_AS_PNG),
     _Foreign(b"\0\0\1\0", "ICO", _SAVE_AS_PNG),
     _Foreign(b"\0\0\2\0", "CUR", _SAVE_AS_PNG),
