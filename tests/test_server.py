@@ -383,7 +383,7 @@ def test_all_that_the_original_service_told_of_two_pictures(tmp_path):
         ]
         told = served.finished(served.upload(parts).json["id"])
         (comparison,) = served.get(f"{told['report']}results.json").json["comparisons"]
-    assert told["line"] == "1 comparison: 1 passed"
+    assert told["line"] == "1 comparison: 1 passed (1 differ below the limits)"
     assert told["passed"]
     scores = {score["metric"]: score for score in comparison["scores"]}
     assert set(scores) == set(limits)
