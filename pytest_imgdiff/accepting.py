@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pytest_imgdiff.baselines import place_to_write
 from pytest_imgdiff.containment import OutsideError, path_below
-from pytest_imgdiff.errors import ConfigError, ImgdiffError
+from pytest_imgdiff.errors import BaselineError, ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.opening import NotRegularError, open_regular, read_regular
@@ -225,8 +226,10 @@ class _Grounds:
             data = read_regular(_below(self.report, accepts.source))
             if hashlib.sha256(data).hexdigest() != accepts.digest:
                 return Carried(decision, "refused", _changed_source(accepts))
-            write_atomically(target, data)
+            write_atomically(place_to_write(target), data)
         except _RefusedError as error:
+            return Carried(decision, "refused", str(error))
+        except BaselineError as error:
             return Carried(decision, "refused", str(error))
         except OSError as error:
             words = f"{carried.words}: {error.strerror or error}; what stood there is untouched"
@@ -258,6 +261,10 @@ class _Grounds:
             raise _RefusedError(
                 f"{accepts.baseline}: not the name of a picture, nor is it one now; if it is meant, copy it by hand"
             )
+        try:
+            place_to_write(target)
+        except BaselineError as error:
+            raise _RefusedError(str(error)) from error
         return target
 
     def _check_report(self, decision: Decision) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import stat
 import sys
 import unicodedata
 from dataclasses import dataclass, field
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import BaselineError
 from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.images.files import FETCH_LINKED
 from pytest_imgdiff.names import safe_name
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ EXTENSIONS = {
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
 """What the stem of a further accepted baseline ends in."""
+_STORE_HASHES = ("md5", "sha1", "sha256", "sha512")
+"""What stores of large files (git-annex, DVC, Git LFS) name a file by."""
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
 
 
@@ -102,24 +109,22 @@ class Baselines:
         return self.folder / relative
 
     def accepted(self, path: Path) -> list[Path]:
-        """Return the stored baselines for this place: the baseline itself first, then its alternatives.
-
-        A baseline may be stored in any format (``login.png``, ``login.jpg``), and further ones that are just as
-        good beside it as ``login.alt1.png``, ``login.alt2.png``, ...
+        """Return the stored baselines for this place: see `stored_for`.
 
         Raises:
-            BaselineError: the baseline is stored in two formats at once.
+            BaselineError: as `stored_for`; or DVC tracks the baseline, and its content is not on this machine.
         """
-        if not path.parent.is_dir():
-            return []
-        beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file()]
-        main = sorted(file for file in beside if file.stem == path.stem)
-        if len(main) > 1:
-            names = " and ".join(file.name for file in main)
-            msg = f"{path.parent}: {names} are baselines of the same image; keep one of them"
-            raise BaselineError(msg)
-        alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
-        return main + sorted(alternatives)
+        found = stored_for(path)
+        if not found and (tracked := self._tracked_elsewhere(path)) is not None:
+            raise BaselineError(f"{path}: DVC tracks it ({tracked.name}) and it is not here; run `dvc pull`")
+        return found
+
+    def _tracked_elsewhere(self, path: Path) -> Path | None:
+        """Return the .dvc file of a baseline, or of a folder above it, that was not fetched."""
+        beside = (path.with_name(f"{path.stem}{suffix}.dvc") for suffix in sorted(PICTURE_SUFFIXES))
+        folders = [folder for folder in path.parents if folder.is_relative_to(self.folder) and not folder.exists()]
+        above = (folder.with_name(f"{folder.name}.dvc") for folder in folders)
+        return next((file for file in (*beside, *above) if file.is_file()), None)
 
     def accept(self, path: Path, image: Image, data: bytes) -> Path:
         """Store the image as the baseline, in place of the one there was; its alternatives stay.
@@ -137,6 +142,12 @@ class Baselines:
         """
         target = self.target(path, image)
         replaced = [file for file in self.accepted(path)[:1] if file != target and file.stem == target.stem]
+        for file in replaced:
+            if file.is_symlink():
+                raise BaselineError(
+                    f"{file}: the baseline is a symbolic link, and the new picture has another format; delete the link "
+                    "first"
+                )
         store(target, data)
         for file in replaced:
             if not file.samefile(target):  # as test.PNG and test.png are where case does not count
@@ -168,7 +179,7 @@ class Baselines:
         return [
             file
             for file in files
-            if file.is_file()
+            if (file.is_file() or file.is_symlink())
             and self.relative(file) not in taken
             and ours.fullmatch(self.relative(file).rpartition(".")[0])
         ]
@@ -202,14 +213,74 @@ def _alternative(file: Path) -> str:
     return found.group() if found else ""
 
 
-def store(path: Path, data: bytes) -> None:
-    """Write an expected image atomically.
+def stored_for(path: Path) -> list[Path]:
+    """Return what is stored for a baseline: the baseline itself first, then its alternatives.
+
+    A baseline may be stored in any format (``login.png``, ``login.jpg``), and further ones that are just as good
+    beside it as ``login.alt1.png``, ``login.alt2.png``, ... Whatever has such a name counts, also a symbolic link
+    that leads nowhere: it is broken, not missing.
 
     Raises:
-        BaselineError: it could not be written; what stood there is untouched.
+        BaselineError: the baseline is stored in two formats at once.
     """
+    if not path.parent.is_dir():
+        return []
+    beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
+    main = sorted(file for file in beside if file.stem == path.stem)
+    if len(main) > 1:
+        names = " and ".join(file.name for file in main)
+        msg = f"{path.parent}: {names} are baselines of the same image; keep one of them"
+        raise BaselineError(msg)
+    alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
+    return main + sorted(alternatives)
+
+
+def store(path: Path, data: bytes) -> None:
+    """Write an expected image atomically; a symbolic link stays, and the file that it leads to is replaced.
+
+    Raises:
+        BaselineError: it could not be written, or must not be (see `place_to_write`); what stood there is untouched.
+    """
+    place = place_to_write(path)
     try:
-        write_atomically(path, data)
+        write_atomically(place, data)
     except OSError as error:
         msg = f"{path}: the baseline was not written: {error.strerror or error}; nothing was changed"
         raise BaselineError(msg) from error
+
+
+def place_to_write(path: Path) -> Path:
+    """Return the file to replace when a baseline is written: the path itself, or what a symbolic link leads to.
+
+    Raises:
+        BaselineError: the link leads to nothing, to what is no picture, or into a store whose files must not change
+            (git-annex, DVC); the message says what to do.
+    """
+    if not os.path.islink(path):  # noqa: PTH114 - what cannot be looked at is for the writer to report
+        return path
+    target = Path(os.path.realpath(path))
+    link = f"{path}: the baseline is a symbolic link to {path.readlink()}"
+    if not target.exists():
+        raise BaselineError(f"{link}, which does not exist; {FETCH_LINKED}, or delete the link")
+    if not target.is_file() or not is_picture_file(target):
+        raise BaselineError(f"{link}, which is not a picture; nothing was changed")
+    if _must_stay(target):
+        raise BaselineError(f"{link}, a file that must not change; {_unlocking(path, target)}; nothing was changed")
+    return target
+
+
+def _must_stay(target: Path) -> bool:
+    """Return whether a file is read-only, or belongs to a store that names its files by their content."""
+    if not target.stat().st_mode & target.parent.stat().st_mode & stat.S_IWUSR:
+        return True
+    name = "".join(target.parts[-3:])
+    content = target.read_bytes()
+    return any(hashlib.new(kind, content, usedforsecurity=False).hexdigest() in name for kind in _STORE_HASHES)
+
+
+def _unlocking(path: Path, target: Path) -> str:
+    if "annex" in target.parts:
+        return f"run `git annex unlock {path.name}` in its folder first"
+    if ".dvc" in target.parts or "md5" in target.parts:
+        return f"run `dvc unprotect {path.name}` in its folder first"
+    return "replace the link by a copy of the file first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,8 +12,9 @@ import pytest
 from pytest_imgdiff.attachments import RECORDS
 from pytest_imgdiff.baselines import store
 from pytest_imgdiff.config import ScanSettings
-from pytest_imgdiff.errors import ImageAssertionError, ImgdiffError
+from pytest_imgdiff.errors import BaselineError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.invocation import scan_options, scans
+from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.report import failure_summary, properties
 from pytest_imgdiff.scan import prefixes, scan_folders, unique
@@ -45,11 +47,14 @@ class PairItem(pytest.Item):
     def compared(self) -> ComparisonRecord:
         """Compare the pair and return its record, not yet appended to the results."""
         workspace, pair = self.workspace, self.pair
-        with workspace.compared(pair, self.nodeid) as comparison:
-            written = None
+        with workspace.compared(pair, self.nodeid) as judged:
+            comparison, written = judged, None
             if workspace.may_write(comparison) and comparison.actual is not None:
-                store(pair.expected_place, stored_form(comparison.actual))
-                written = workspace.named(pair.expected_place)
+                try:
+                    store(pair.expected_place, stored_form(comparison.actual))
+                    written = workspace.named(pair.expected_place)
+                except BaselineError as error:
+                    comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
             update = f"--imgdiff-update={_update_for(comparison)}"
             only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
             accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])

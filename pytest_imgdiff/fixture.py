@@ -25,7 +25,7 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.record import record_of
 from pytest_imgdiff.report import failure_summary, properties
 from pytest_imgdiff.results import Claimed, Used
-from pytest_imgdiff.workspace import is_storable, stored_form
+from pytest_imgdiff.workspace import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,11 +253,11 @@ class ImageAssertion:
         # A file object can be read only once; what cannot be read at all, the comparison says.
         with suppress(BrokenImageError):
             actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
-        comparison = self._against(stored, actual, policy, filing.title)
+        comparison = workspace.against(stored, actual, policy, filing.title)
         answer = comparison
         written = None
         if workspace.may_write(comparison) and comparison.actual is not None:
-            target = workspace.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
+            target = workspace.accept(place, comparison)
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.named(target)
             self._written.add(target)
@@ -304,22 +304,6 @@ class ImageAssertion:
             return None
         target = self._workspace.baselines.target(place, comparison.actual)
         return target if not stored or stored[0] == target else None
-
-    def _against(self, stored: Sequence[Path], actual: object, policy: Policy, title: str) -> Comparison:
-        """Compare with the baseline, then with its alternatives until one of them passes."""
-        first: Comparison | None = None
-        candidates: Sequence[Path | None] = stored or [None]
-        for path in candidates:
-            comparison = self._compared(path, actual, policy, title)
-            if comparison.passed:
-                return comparison
-            if first is None:
-                first = comparison
-        if first is None:
-            raise AssertionError(title)
-        if len(stored) > 1:
-            return replace(first, notes=(*first.notes, f"{len(stored) - 1} alternative baselines do not match either"))
-        return first
 
     def _compared(self, expected: object | None, actual: object, policy: Policy, title: str) -> Comparison:
         workspace = self._workspace

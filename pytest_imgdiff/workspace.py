@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -15,7 +15,7 @@ from pytest_imgdiff.artefacts import keep, write_artefacts
 from pytest_imgdiff.baselines import EXTENSIONS
 from pytest_imgdiff.config.assignments import merged_rules
 from pytest_imgdiff.engine import compare
-from pytest_imgdiff.errors import BaselineError, ImgdiffError, ReportError
+from pytest_imgdiff.errors import BaselineError, BrokenImageError, ImgdiffError, ReportError
 from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.names import printable
@@ -25,7 +25,7 @@ from pytest_imgdiff.report import failure_text
 from pytest_imgdiff.run_ahead import worth_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_imgdiff.baselines import Baselines
@@ -189,6 +189,75 @@ class Workspace:
         folder = None if self.results is None else self.results.directory
         return ReportError(f"{folder}: the pictures of {comparison.name} cannot be written: {error.strerror}")
 
+    def against(self, stored: Sequence[Path], actual: object, policy: Policy, name: str) -> Comparison:
+        """Compare with a baseline and its alternatives, and return the comparison that counts.
+
+        A stored picture that cannot be read makes the comparison broken, also where another one passes. Otherwise an
+        equal picture counts before one that passes without a warning, and that before one that passes with a warning.
+        Where none passes, the baseline itself counts.
+
+        Args:
+            stored: the baseline and its alternatives; none where nothing is stored yet.
+            actual: the picture, read already where it can be read only once.
+            policy: what decides.
+            name: of the comparison.
+        """
+        if not stored:
+            return self._with(None, actual, policy, name)
+        judged: list[Comparison] = []
+        for path in stored:
+            if any(_rank(comparison) == 0 for comparison in judged) and self._cause_unreadable(path, policy) is None:
+                continue  # an equal picture was found: the others must only be readable
+            comparison = self._with(path, actual, policy, name)
+            if _is_unreadable(comparison):
+                return comparison
+            judged.append(comparison)
+        best = min(judged, key=_rank)
+        if not best.passed and len(stored) > 1:
+            note = f"{len(stored) - 1} alternative baselines do not match either"
+            return replace(judged[0], notes=(*judged[0].notes, note))
+        return best
+
+    def _cause_unreadable(self, path: Path, policy: Policy) -> str | None:
+        """Return why a stored picture cannot be read; None where it can."""
+        try:
+            for _ in images.check(
+                images.read(path, root=self.root), frames=policy.frames, max_pixels=policy.max_pixels
+            ):
+                pass
+        except BrokenImageError as error:
+            return str(error)
+        return None
+
+    def _with(self, expected: Path | None, actual: object, policy: Policy, name: str) -> Comparison:
+        return compare(
+            expected,
+            actual,
+            policy,
+            name=name,
+            registry=self.registry,
+            root=self.root,
+            keep_frame=self.keep_frame,
+        )
+
+    def accept(self, place: Path, comparison: Comparison) -> Path:
+        """Store the actual image of a comparison as the baseline, and return where.
+
+        Args:
+            place: of the baseline, as `Baselines.path` gave it.
+            comparison: one that has an actual image.
+
+        Raises:
+            BaselineError: it cannot be stored, or an alternative of the baseline cannot be read, so that the
+                comparison would fail all the same.
+        """
+        if comparison.actual is None:
+            raise AssertionError(comparison.name)
+        for path in self.baselines.accepted(place)[1:]:
+            if cause := self._cause_unreadable(path, comparison.policy):
+                raise BaselineError(f"{cause}; restore or delete this alternative baseline first")
+        return self.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
+
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""
         if comparison.actual is None or comparison.equal == "bytes":
@@ -318,6 +387,20 @@ class _Pictures:
     artefacts: dict[str, str] = field(default_factory=dict)
     accepts: AcceptRecord | None = None
     fingerprint: str | None = None
+
+
+def _is_unreadable(comparison: Comparison) -> bool:
+    """Return whether the expected picture is there and could not be read."""
+    return comparison.verdict is Verdict.BROKEN and comparison.expected is None and comparison.actual is not None
+
+
+def _rank(comparison: Comparison) -> int:
+    """Return how well a comparison with one of several accepted pictures ended; 0 is best."""
+    if not comparison.passed:
+        return 3
+    if comparison.warnings or any(score.warned for score in comparison.scores):
+        return 2
+    return 1 if comparison.equal is None else 0
 
 
 def _fingerprint(comparison: Comparison) -> str | None:

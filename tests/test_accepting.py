@@ -422,13 +422,36 @@ def test_symbolic_links_are_followed_inside_and_never_out(project, accept, tmp_p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
-def test_a_baseline_that_is_a_link_is_replaced_and_what_it_leads_to_stays(project, accept):
-    """Two baselines may share a file; one of them was looked at."""
+def test_a_baseline_that_is_a_link_is_updated_at_its_target(project, accept):
     project.put(project.root / "baselines/shared.png", OLD)
     (project.root / "baselines/cart.png").symlink_to("shared.png")
     project.changed("cart")
+    (project.root / "baselines/shared.png").write_bytes(OLD)
     assert accept(project.manifest())[0] == DONE
-    assert project.files() == {"baselines/cart.png": NEW, "baselines/shared.png": OLD}
+    assert (project.root / "baselines/cart.png").is_symlink()
+    assert project.files() == {"baselines/cart.png": NEW, "baselines/shared.png": NEW}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+def test_links_that_must_not_be_followed_are_refused_and_stay(project, accept):
+    annexed = project.root / f".git/annex/objects/SHA256E-s9--{sha(OLD)}.png"
+    project.changed("stored")
+    project.changed("gone")
+    project.changed("config")
+    project.put(annexed, OLD)
+    project.put(project.root / ".git/config.txt", OLD)
+    for name, target in (("stored", annexed), ("gone", "fetched.png"), ("config", project.root / ".git/config.txt")):
+        (project.root / f"baselines/{name}.png").unlink()
+        (project.root / f"baselines/{name}.png").symlink_to(target)
+    for options in (["--dry-run"], []):
+        code, out, err = accept(project.manifest(), *options)
+        assert code == REFUSED
+        assert out[-1].startswith("3 refused")
+        assert "run `git annex unlock stored.png`" in err[0]
+        assert "fetched.png, which does not exist; fetch its content" in err[1]
+        assert "which is not a picture" in err[2]
+    assert annexed.read_bytes() == OLD
+    assert all((project.root / f"baselines/{name}.png").is_symlink() for name in ("stored", "gone", "config"))
 
 
 def test_a_folder_where_the_baseline_should_be_is_left(project, accept):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -160,6 +161,130 @@ def test_any_of_several_accepted_baselines_will_do(pytester, accepted_red):
     run = pytester.runpytest_subprocess()
     run.assert_outcomes(passed=1)
     run.stdout.no_fnmatch_line("*unused*")
+
+
+def test_an_equal_alternative_counts_before_a_baseline_that_passes_with_a_warning(pytester):
+    pytester.makepyfile(
+        test_page=HEAD
+        + """
+    def test_page(assert_images_similar):
+        rule = {"max": 0.5, "warn": 0, "threshold": 0.01}
+        assert_images_similar(square(250, 250, 250), metrics={"perceptual": rule})
+    """
+    )
+    baseline = write(pytester.path / "baselines/test_page/test_page.png", square((240, 240, 240)))
+    run = pytester.runpytest_subprocess()
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(["*1 passed (1 with a warning*"])
+    write(baseline.with_name("test_page.alt1.png"), square((230, 230, 230)))
+    write(baseline.with_name("test_page.alt2.png"), square((250, 250, 250)))
+    run = pytester.runpytest_subprocess()
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(["1 comparison: 1 passed"])
+    (record,) = results(pytester)["comparisons"]
+    assert record["equal"] == "pixels"
+    assert record["expected"]["label"] == "baselines/test_page/test_page.alt2.png"
+
+
+@pytest.mark.parametrize("baseline", [pytest.param(RED, id="equal"), pytest.param(BLUE, id="different")])
+def test_an_alternative_that_cannot_be_read_is_never_skipped(pytester, accepted_red, baseline):
+    good = write(accepted_red, square(baseline)).read_bytes()
+    broken = accepted_red.with_name("test_page.alt1.png")
+    broken.write_bytes(good[:60])
+    for options in ([], ["--imgdiff-update=failed"], ["--imgdiff-update=all"]):
+        run = pytester.runpytest_subprocess(*options)
+        run.assert_outcomes(failed=1)
+        run.stdout.fnmatch_lines(["*baselines/test_page/test_page.alt1.png: PNG: truncated*"])
+        (record,) = results(pytester)["comparisons"]
+        assert (record["verdict"], record["passed"]) == ("broken", False)
+    assert accepted_red.read_bytes() == good
+
+
+@pytest.fixture
+def linked(pytester, accepted_red):
+    """A baseline that is a symbolic link to the picture in another folder."""
+    target = pytester.path / "store/red.png"
+    target.parent.mkdir()
+    accepted_red.rename(target)
+    accepted_red.symlink_to("../../store/red.png")
+    return accepted_red, target
+
+
+def now_blue(pytester):
+    pytester.makepyfile(
+        test_page=HEAD + "\n    def test_page(assert_images_similar): assert_images_similar(square(20, 20, 220))\n"
+    )
+
+
+def test_a_baseline_that_is_a_link_is_updated_at_its_target(pytester, linked):
+    link, target = linked
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    now_blue(pytester)
+    pytester.runpytest_subprocess("--imgdiff-update=failed").assert_outcomes(passed=1)
+    assert link.is_symlink()
+    assert target.is_file()
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mode", ["none", "missing", "failed", "all"])
+@pytest.mark.parametrize("suffix", ["", ".alt1"])
+def test_a_link_to_content_that_was_not_fetched_is_broken_and_stays(pytester, accepted_red, mode, suffix):
+    link = accepted_red.with_name(f"test_page{suffix}.png")
+    link.unlink(missing_ok=True)
+    link.symlink_to("../../.git/annex/objects/gone.png")
+    run = pytester.runpytest_subprocess(f"--imgdiff-update={mode}")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines([f"*test_page{suffix}.png*.git/annex/objects/gone.png*git annex get*dvc pull*"])
+    assert link.is_symlink()
+    assert not (pytester.path / ".git").exists()
+    assert [record["verdict"] for record in results(pytester)["comparisons"]] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "advice"),
+    [
+        pytest.param(".git/annex/objects/K3/{}.png", "sha256", "git annex unlock", id="git-annex"),
+        pytest.param(".dvc/cache/files/md5/{:.2}/{}", "md5", "dvc unprotect", id="DVC"),
+        pytest.param("objects/{}.png", "sha1", "replace the link by a copy", id="another"),
+    ],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_link_into_a_store_is_refused_and_the_store_is_left(pytester, accepted_red, place, kind, advice, read_only):
+    content = accepted_red.read_bytes()
+    name = hashlib.new(kind, content).hexdigest()
+    words = (name[:2], name[2:]) if "{:.2}" in place else (name,)
+    stored_file = pytester.path / place.format(*words)
+    stored_file.parent.mkdir(parents=True)
+    accepted_red.rename(stored_file)
+    accepted_red.symlink_to(stored_file)
+    if read_only:
+        stored_file.chmod(0o444)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    now_blue(pytester)
+    run = pytester.runpytest_subprocess("--imgdiff-update=failed")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines([f"*test_page.png: the baseline is a symbolic link to *must not change*{advice}*"])
+    assert accepted_red.is_symlink()
+    assert stored_file.read_bytes() == content
+
+
+@pytest.mark.parametrize("tracked", ["baselines/test_page/test_page.png.dvc", "baselines/test_page.dvc"])
+def test_a_baseline_that_dvc_tracks_and_has_not_fetched_is_not_missing(pytester, accepted_red, tracked):
+    accepted_red.unlink()
+    accepted_red.parent.rmdir()
+    (pytester.path / tracked).parent.mkdir(exist_ok=True)
+    (pytester.path / tracked).write_text("outs: []\n", encoding="utf-8")
+    run = pytester.runpytest_subprocess("--imgdiff-update=missing")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*test_page.png: DVC tracks it*dvc pull*"])
+    assert not accepted_red.exists()
+
+
+def test_a_pointer_of_git_annex_is_named(pytester, accepted_red):
+    accepted_red.write_text("/annex/objects/SHA256E-s100--abc.png\n", encoding="utf-8")
+    run = pytester.runpytest_subprocess()
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*test_page.png: git-annex pointer: *git annex get*"])
 
 
 def test_a_baseline_in_two_formats_is_an_error_and_neither_is_taken(pytester, accepted_red):

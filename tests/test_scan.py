@@ -290,3 +290,21 @@ def test_the_time_of_a_pair_is_that_of_its_comparison(pytester, pairs):
     assert dict(map(json.loads, lines)) == {
         record["name"]: record["seconds"] for record in results(pytester)["comparisons"]
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes symbolic links")
+@pytest.mark.parametrize("mode", ["missing", "failed", "all"])
+def test_expected_pictures_that_are_links_are_updated_at_their_targets_or_refused(two_trees, mode):
+    expected = two_trees.path / "expected"
+    (expected / "sub/other.png").rename(two_trees.path / "kept.png")
+    (expected / "sub/other.png").symlink_to("../../kept.png")
+    (expected / "new.png").symlink_to("../not-fetched.png")
+    before = (two_trees.path / "kept.png").read_bytes()
+    run = two_trees.runpytest_subprocess(*SCAN, f"--imgdiff-update={mode}")
+    assert (expected / "new.png").is_symlink()
+    assert (expected / "sub/other.png").is_symlink()
+    assert ((two_trees.path / "kept.png").read_bytes() == before) is (mode == "missing")
+    run.stdout.fnmatch_lines(["*new.png*not-fetched.png, which does not exist; fetch its content*"])
+    assert {record["name"]: record["verdict"] for record in results(two_trees)["comparisons"]}[
+        "expected::new.png"
+    ] == "broken"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_imgdiff.errors import BrokenImageError
@@ -42,6 +43,10 @@ _ACCIDENTS = {
 }
 
 
+FETCH_LINKED = "fetch its content (`git annex get`, `dvc pull`)"
+"""What to do about a symbolic link whose target is not on this machine."""
+
+
 def read_file(path: str | bytes, label: str) -> bytes:
     """Return the bytes of a regular file.
 
@@ -58,7 +63,7 @@ def read_file(path: str | bytes, label: str) -> bytes:
     except NotRegularError as error:
         raise BrokenImageError(label, error.kind, _KINDS.get(error.kind, _OTHER_KIND)) from None
     except OSError as error:
-        _refuse_accident(error, label)
+        _refuse_accident(error, label, path)
     except ValueError as error:
         raise BrokenImageError(label, "path", f"no file can have this name ({error})") from None
 
@@ -140,7 +145,11 @@ def _too_large(size: str) -> str:
     return f"it holds {size} bytes; at most {MAX_ENCODED_BYTES:,} are read"
 
 
-def _refuse_accident(error: OSError, label: str) -> NoReturn:
+def _refuse_accident(error: OSError, label: str, path: str | bytes) -> NoReturn:
+    if error.errno == errno.ENOENT and (link := Path(os.fsdecode(path))).is_symlink():
+        target = printable(str(link.readlink()))
+        cause = f"the symbolic link leads to {target}, which does not exist; {FETCH_LINKED}, or delete the link"
+        raise BrokenImageError(label, "dangling link", cause) from None
     kind, cause = _ACCIDENTS.get(
         error.errno or 0, ("file", f"it cannot be read: {printable(error.strerror or str(error))}")
     )

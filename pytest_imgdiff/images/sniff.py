@@ -74,6 +74,7 @@ _FOREIGN = (
     _Foreign(
         b"version https://git-lfs.github.com/spec/", "Git LFS pointer", "the picture is not here; run `git lfs pull`"
     ),
+    _Foreign(b"/annex/objects/", "git-annex pointer", "the picture is not here; run `git annex get`"),
     _Foreign(b"%PDF-", "PDF", "a document, not a picture; render its page to PNG"),
     _Foreign(b"%!", "PostScript", _NOT_RUN),
     _Foreign(b"\xc5\xd0\xd3\xc6", "EPS", _NOT_RUN),
