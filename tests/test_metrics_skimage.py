@@ -196,3 +196,14 @@ def test_a_translucent_picture_is_moved_on_both_pages():
     result = measured(Shift(), whole[20:320, 20:320], whole[15:315, 20:320])
     assert result.value == 5
     assert result.details["backdrop"] in ("black", "white")
+
+
+def test_shift_where_halving_leaves_nothing_that_is_not_ignored_is_refused():
+    expected = np.tile(photograph("astronaut"), (2, 3, 1))
+    actual = expected.copy()
+    ignore = np.ones(expected.shape[:2], bool)
+    ignore[100, 100] = False
+    actual[100, 100] = 255 - expected[100, 100]
+    expected[ignore] = actual[ignore] = 127
+    with pytest.raises(MetricError, match="no movement that makes the pictures alike"):
+        measured(Shift(), expected, actual, ignore)

@@ -101,8 +101,9 @@ def _movement(first: NDArray[Any], second: NDArray[Any], kept: Mask | None) -> M
     """Return where the content of the first picture is in the second."""
     from skimage import registration
 
-    if any(np.ptp(plane if kept is None else plane[kept]) == 0 for plane in (first, second)):
-        return 0.0, 0.0  # plain: nothing to find a movement by
+    looked_at = [plane if kept is None else plane[kept] for plane in (first, second)]
+    if any(not levels.size or np.ptp(levels) == 0 for levels in looked_at):
+        return 0.0, 0.0  # nothing, or something plain: there is no movement to find
     correlate: Any = registration.phase_cross_correlation  # without annotations
     # Of peaks that are equally high the first one is taken. So that the same one is found both ways round, the picture
     # with the lower first value that differs is always the reference.
