@@ -51,6 +51,11 @@ class Allowance:
         self._changed = context.Condition()
         self._taken = context.RawValue("q", 0)
 
+    def unshare(self) -> None:
+        """Hold for this process alone again, with nothing taken: what copies of it took and held died with them."""
+        self._changed = threading.Condition()
+        self._taken = _OwnNumber()
+
     @contextmanager
     def of(self, size: int) -> Iterator[None]:
         """Take so many bytes, once there is room for them, and give them back in the end."""

@@ -62,6 +62,10 @@ class PairItem(pytest.Item):
                 comparison, test=self.nodeid, accept=accept, written=written, baseline=pair.expected_place
             )
 
+    def not_compared(self, reason: str) -> ComparisonRecord:
+        """Return the record of the pair where it could not be compared."""
+        return self.workspace.record(self.workspace.not_compared(self.pair, self.nodeid, reason), test=self.nodeid)
+
     def _selection(self) -> list[str]:
         if isinstance(self.parent, ScanFile):
             return [relative(self.parent.path, self.config.invocation_params.dir)]

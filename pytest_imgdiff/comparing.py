@@ -26,7 +26,7 @@ from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import named_line
 from pytest_imgdiff.results import ResultsFolder
-from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
 from pytest_imgdiff.scan import FoundPair, Pair, Scanned, prefixes, scan_folders
 from pytest_imgdiff.workspace import Workspace
 
@@ -171,10 +171,16 @@ def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int
     workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
     meanwhile = None if workspace.results is None else load_page
-    ahead = RunAhead(partial(_judge, workspace), todo, workers, apart=apart, meanwhile=meanwhile)
+    job = partial(_judge, workspace)
+    unshare = workspace.allowance.unshare
+    ahead = RunAhead(job, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
     try:
         for pair in todo:
-            yield ahead.result(pair)
+            try:
+                record = ahead.result(pair)
+            except StoppedProcessError as error:
+                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)))
+            yield record
     finally:
         ahead.close()
 

@@ -31,7 +31,7 @@ from pytest_imgdiff.project import relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
 from pytest_imgdiff.results import Again, Collected, Finished, NotCompared, Problem, Red, ResultsFolder, Unclean
-from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -142,7 +142,14 @@ class ImageRun:
             self.workspace.allowance.side_by_side = len(jobs) > 1
             apart = self.workspace.may_run_apart(len(jobs), names)
             threads = self.workspace.threads(names)
-            self._ahead = RunAhead(PairItem.compared, jobs, threads, apart=apart, meanwhile=load_page)
+            self._ahead = RunAhead(
+                PairItem.compared,
+                jobs,
+                threads,
+                apart=apart,
+                meanwhile=load_page,
+                on_loss=self.workspace.allowance.unshare,
+            )
 
     def _policy_name(self, item: pytest.Item) -> str:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
@@ -247,7 +254,10 @@ class ImageRun:
             item.seconds = None
             return item.compared()  # alone, or once more (a rerun)
         self._fetched.add(item)
-        record = self._ahead.result(item)
+        try:
+            record = self._ahead.result(item)
+        except StoppedProcessError as error:
+            record = item.not_compared(str(error))
         item.seconds = record.seconds
         return record
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from ctypes import c_bool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -21,9 +22,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import cv2
 
 from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from multiprocessing.context import ForkContext
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -37,6 +40,22 @@ _DEATH_OF_PARENT = 1  # linux/prctl.h: PR_SET_PDEATHSIG
 _DIED = (
     "a process that compared pictures died: it was killed, perhaps for want of memory, or crashed; the setting "
     "`memory` bounds what the pairs under way take together"
+)
+
+_LOOK_EVERY = 0.5
+_LOOKS = 10
+"""Seconds between two looks at the processes, and how many of them in a row find one stopped before it is ended. While
+the whole job is stopped (Ctrl-Z) nobody looks."""
+_NO_JOB = -1
+
+
+class StoppedProcessError(ImgdiffError):
+    """The process that did a job was stopped and did not go on; the message says so."""
+
+
+_STOPPED = (
+    "the process that compared this pair was stopped (SIGSTOP) for {} seconds and was ended; find out who stops "
+    "processes here and run again"
 )
 
 
@@ -69,6 +88,8 @@ class RunAhead(Generic[K, T]):
         apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
             does must then not matter to this one, and its result is pickled.
         meanwhile: what this process can do, once, while the first ones run on others.
+        on_loss: called before this process does the jobs that are left itself, since one of the others was stopped and
+            had to be ended: what it held of what they share is lost.
     """
 
     def __init__(
@@ -79,6 +100,7 @@ class RunAhead(Generic[K, T]):
         *,
         apart: bool = False,
         meanwhile: Callable[[], None] | None = None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         listed = list(keys)
         self._numbers = {key: number for number, key in enumerate(listed)}
@@ -93,6 +115,9 @@ class RunAhead(Generic[K, T]):
         self._pool = processes or ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
         self._do: Callable[[int], list[_Outcome[T]]] = self._batches if processes is None else _done_in_copy
         self._meanwhile = None if processes is None else meanwhile
+        self._on_loss = on_loss
+        self._watch = None if processes is None else _Watch(self._batches.workers)
+        self._is_alone = False
         self._next = 0
         self._begun: set[int] = set()
         self._under_way: dict[int, Future[list[_Outcome[T]]]] = {}
@@ -103,26 +128,37 @@ class RunAhead(Generic[K, T]):
 
         Raises:
             KeyError: it was fetched before.
+            StoppedProcessError: its process was stopped and did not go on.
             ImgdiffError: a process died.
         """
         number = self._numbers.pop(key)
+        if not self._is_alone:
+            try:
+                return self._fetched(number)
+            except BrokenExecutor as error:
+                if self._watch is None or not self._watch.ended:
+                    raise ImgdiffError(_DIED) from error
+                self._is_alone = True
+                self._on_loss()
+        if self._watch is not None and number in self._watch.ended:
+            raise StoppedProcessError(_STOPPED.format(round(_LOOK_EVERY * _LOOKS)))
+        done: T = self._batches.outcome(number).result()
+        return done
+
+    def _fetched(self, number: int) -> T:
         batch, place = divmod(number, self._batches.size)
-        try:
-            self._begin(batch)  # out of order it goes first
+        self._begin(batch)  # out of order it goes first
+        self._fill()
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        outcome = self._under_way[batch].result()[place]
+        self._unfetched[batch] -= 1
+        if not self._unfetched[batch]:
+            del self._under_way[batch]
+        with suppress(BrokenExecutor):  # this result is here; whoever asks for one that is not will hear of it
             self._fill()
-            meanwhile, self._meanwhile = self._meanwhile, None
-            if meanwhile is not None:
-                meanwhile()
-            outcome = self._under_way[batch].result()[place]
-            self._unfetched[batch] -= 1
-            if not self._unfetched[batch]:
-                del self._under_way[batch]
-            self._fill()
-        except BrokenExecutor as error:
-            raise ImgdiffError(_DIED) from error
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.value
+        return outcome.result()
 
     def _fill(self) -> None:
         while self._next < self._batches.count and len(self._under_way) < 2 * self._workers:
@@ -132,7 +168,7 @@ class RunAhead(Generic[K, T]):
     def _begin(self, batch: int) -> None:
         if batch not in self._begun:
             self._under_way[batch] = self._pool.submit(self._do, batch)
-            self._unfetched[batch] = len(self._batches.keys(batch))
+            self._unfetched[batch] = len(self._batches.numbers(batch))
             self._begun.add(batch)
 
     def close(self) -> None:
@@ -141,6 +177,8 @@ class RunAhead(Generic[K, T]):
         self._next = self._batches.count
         self._numbers.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._watch is not None:
+            self._watch.close()
         cv2.setNumThreads(self._opencv_threads)
 
 
@@ -150,6 +188,11 @@ class _Outcome(Generic[T]):
 
     value: T
     error: Exception | None = None
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 class _Batches(Generic[K, T]):
@@ -162,18 +205,96 @@ class _Batches(Generic[K, T]):
         """Whether what has not begun is dropped; what copies share of it is put in its place."""
         self.size = size
         self.count = -(-len(keys) // size)
+        self.workers: _Workers | None = None
+        """The processes that do them, if there are any."""
 
-    def keys(self, batch: int) -> Sequence[K]:
-        return self._keys[batch * self.size : (batch + 1) * self.size]
+    def numbers(self, batch: int) -> range:
+        return range(batch * self.size, min((batch + 1) * self.size, len(self._keys)))
 
     def __call__(self, batch: int) -> list[_Outcome[T]]:
-        return [self._outcome(key) for key in self.keys(batch) if not self.stopped.value]
+        return [self.outcome(number) for number in self.numbers(batch) if not self.stopped.value]
 
-    def _outcome(self, key: K) -> _Outcome[Any]:
+    def outcome(self, number: int) -> _Outcome[Any]:
         try:
-            return _Outcome(self._job(key))
+            return _Outcome(self._job(self._keys[number]))
         except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
             return _Outcome(None, error)
+
+    def do(self, batch: int) -> list[_Outcome[T]]:
+        """Do a batch in a process of its own, which says what it is at."""
+        if self.workers is None:
+            raise AssertionError(batch)
+        done = []
+        for number in self.numbers(batch):
+            if not self.stopped.value:
+                self.workers.say(number)
+                done.append(self.outcome(number))
+        self.workers.say(_NO_JOB)
+        return done
+
+
+class _Workers:
+    """What processes say of themselves, in memory that they share: who they are, and which job they are at."""
+
+    def __init__(self, context: ForkContext, count: int) -> None:
+        self._lock = context.Lock()
+        self._joined = context.RawValue("i", 0)
+        self._processes = context.RawArray("i", count)
+        self._jobs = context.RawArray("q", [_NO_JOB] * count)
+        self._place = 0
+
+    def join(self) -> None:
+        """Take a place, in the process that begins."""
+        with self._lock:
+            self._place = self._joined.value
+            self._joined.value += 1
+        self._processes[self._place] = os.getpid()
+
+    def say(self, job: int) -> None:
+        """Say, in the process itself, which job it is at."""
+        self._jobs[self._place] = job
+
+    def there(self) -> list[tuple[int, int]]:
+        """Return each process and the job that it is at."""
+        return [(process, job) for process, job in zip(self._processes, self._jobs, strict=True) if process]
+
+
+class _Watch:
+    """Ends processes that were stopped and do not go on: whoever waits for them would wait for ever.
+
+    Attributes:
+        ended: the jobs that these processes were at; `_NO_JOB` for one that was at none.
+    """
+
+    def __init__(self, workers: _Workers | None) -> None:
+        self.ended: set[int] = set()
+        self._workers = workers
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="imgdiff-watch", daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        stopped: dict[int, int] = {}
+        while self._workers is not None and not self._closed.wait(_LOOK_EVERY):
+            for process, job in self._workers.there():
+                stopped[process] = stopped.get(process, 0) + 1 if _is_stopped(process) else 0
+                if stopped[process] == _LOOKS:
+                    self.ended.add(job)
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+
+
+def _is_stopped(process: int) -> bool:
+    """Return whether a signal stopped a child of this process (a debugger does so otherwise: state ``t``)."""
+    try:
+        status = read_regular(f"/proc/{process}/stat")
+    except OSError:  # it is gone
+        return False
+    return status.rpartition(b")")[2].split()[0] == b"T"
 
 
 def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
@@ -184,6 +305,7 @@ def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
 
         context = multiprocessing.get_context("fork")
         batches.stopped = context.RawValue(c_bool, False)  # noqa: FBT003 - its value
+        batches.workers = _Workers(context, workers)
         pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches, os.getpid()))
         with warnings.catch_warnings():
             # Python warns of the threads of libraries, too: they are no matter, see `worth_copies`.
@@ -200,6 +322,8 @@ _in_copy: list[_Batches[Any, Any]] = []
 
 def _begin_in_copy(batches: _Batches[Any, Any], parent: int) -> None:
     _in_copy.append(batches)
+    if batches.workers is not None:
+        batches.workers.join()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
     ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)  # else it would wait for more work for ever
     if os.getppid() != parent:  # which died before that was said
@@ -207,4 +331,4 @@ def _begin_in_copy(batches: _Batches[Any, Any], parent: int) -> None:
 
 
 def _done_in_copy(batch: int) -> list[_Outcome[Any]]:
-    return _in_copy[0](batch)
+    return _in_copy[0].do(batch)

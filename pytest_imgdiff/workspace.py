@@ -17,7 +17,7 @@ from pytest_imgdiff.config.assignments import merged_rules
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, BrokenImageError, ImgdiffError, ReportError
 from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
-from pytest_imgdiff.model import Verdict
+from pytest_imgdiff.model import Comparison, Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.baselines import Baselines
     from pytest_imgdiff.config import Settings
     from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Comparison, Policy, Rule
+    from pytest_imgdiff.model import Policy, Rule
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.registry import Registry
     from pytest_imgdiff.results import ResultsFolder
@@ -167,6 +167,11 @@ class Workspace:
                 at_once=not self.allowance.side_by_side,
                 keep_frame=self.keep_frame,
             )
+
+    def not_compared(self, pair: Pair | FoundPair, name: str, reason: str) -> Comparison:
+        """Return what stands for a pair that could not be compared, whose pictures were not even read."""
+        policy = self.policy(pair.key)
+        return Comparison(name=name, verdict=Verdict.BROKEN, passed=False, policy=policy, reason=reason)
 
     def keep_frame(self, frame: Comparison) -> tuple[dict[str, str], str | None]:
         """Write the pictures of one of several frames, where the settings ask for them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,59 @@ def test_a_scan_one_of_whose_processes_is_killed_is_no_success(command, tmp_path
     assert "a process that compared pictures died" in output
     assert "Traceback" not in output
     assert "KeyError" not in output
+
+
+@COPIES
+@pytest.mark.parametrize("command", [["-m", "pytest_imgdiff", "compare"], ["-m", "pytest", "-q", "--imgdiff-scan"]])
+def test_a_pair_whose_process_is_stopped_is_broken_and_all_others_are_judged(command, tmp_path):
+    folders = many_pairs(tmp_path)
+    words = [sys.executable, *command, *map(str, folders)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    if "pytest" in command:
+        words += ["-p", "pytest_imgdiff.plugin", "-p", "no:cacheprovider"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=environment
+    ) as run:
+        deadline = time.monotonic() + 60
+        while not (children := children_of(run.pid)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        while not _has_worked(children[0]) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.kill(children[0], signal.SIGSTOP)
+        output, _ = run.communicate(timeout=120)
+    assert run.returncode == (2 if "compare" in command else 1), output
+    told_of = r"\d+\.png(: |.*\n.*reason: +)the process that compared this pair was stopped \(SIGSTOP\) for 5 seconds"
+    assert re.search(told_of, output), output
+    assert "120 comparisons: 120 failed (119 different, 1 broken)" in output
+    assert "Traceback" not in output
+
+
+def _has_worked(process: int) -> bool:
+    """Whether the process has used the processor for 0.05 s: it is at some pair."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) >= 5
+
+
+@COPIES
+def test_a_job_whose_process_is_stopped_is_told_and_the_others_are_done_here():
+    script = """
+    def job(key):
+        if number(key) == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return number(key)
+    lost = []
+    jobs = ahead(job, 16, on_loss=lambda: lost.append(1))
+    for n in range(16):
+        try:
+            assert jobs.result(f"key {n}") == n
+        except ImgdiffError as error:
+            print(n, error)
+    jobs.close()
+    print(lost)
+    """
+    first, *rest = told(script).splitlines()
+    assert first.startswith("0 the process that compared this pair was stopped (SIGSTOP) for 5 seconds and was ended; ")
+    assert rest == ["[1]"]
 
 
 @COPIES
