@@ -17,6 +17,7 @@ from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.files import FETCH_LINKED
 from pytest_imgdiff.names import safe_name
+from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -274,7 +275,7 @@ def _must_stay(target: Path) -> bool:
     if not target.stat().st_mode & target.parent.stat().st_mode & stat.S_IWUSR:
         return True
     name = "".join(target.parts[-3:])
-    content = target.read_bytes()
+    content = read_regular(target)
     return any(hashlib.new(kind, content, usedforsecurity=False).hexdigest() in name for kind in _STORE_HASHES)
 
 

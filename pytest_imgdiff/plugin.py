@@ -24,6 +24,7 @@ FIXTURE = "assert_images_similar"
 RUN = pytest.StashKey["ImageRun"]()
 RUN_ID = pytest.StashKey[str]()
 COLLECTED = pytest.StashKey["list[pytest.Item]"]()
+_BROKEN_OFF = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -271,13 +272,23 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         image_run(node.config)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Merge what all processes recorded, and write the report."""
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Merge what all processes recorded, and write the report, even if Ctrl-C breaks off what other plugins do here.
+
+    pytest-xdist waits here for its workers to end, which a second Ctrl-C interrupts.
+    """
     config = session.config
     if hasattr(config, "workeroutput"):
         config.workeroutput["imgdiff"] = RUN in config.stash
-    if RUN in config.stash:
-        config.stash[RUN].finish(session)
+    try:
+        return (yield)
+    finally:
+        if session.exitstatus in _BROKEN_OFF and config.pluginmanager.hasplugin("dsession"):
+            # The workers may have had no time to say whether they compared images: their files say so.
+            image_run(config)
+        if RUN in config.stash:
+            config.stash[RUN].finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,38 @@ def test_control_c_ends_with_what_was_compared_and_not_with_success(pytester):
     run = results(pytester)
     assert [record["verdict"] for record in run["comparisons"]] == ["match"]
     assert run["unrecorded"] == [f"test_page.py::test_square[{number}]" for number in (1, 2, 3)]
+
+
+def test_control_c_twice_under_xdist_without_settings_leaves_an_incomplete_report(pytester):
+    slow = SUITE.replace(
+        "assert_images_similar(picture(COLOURS[number]))",
+        "assert_images_similar(picture(COLOURS[number])) if number < 2 else (open(f'at{number}', 'w').close(), time.sleep(60))",
+    ).replace("import pytest", "import time, pytest", 1)
+    pytester.makepyfile(test_page=SUITE)
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=4)
+    shutil.rmtree(pytester.path / "imgdiff-report")
+    pytester.makepyfile(test_page=slow)
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:randomly", *plugin_options()]
+    with subprocess.Popen(
+        command, cwd=pytester.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (_written(pytester) == 2 and any(pytester.path.glob("at?"))):
+            time.sleep(0.01)
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(signal.SIGINT)
+            time.sleep(2)
+    assert process.returncode != 0
+    run = results(pytester)
+    assert not run["complete"]
+    assert [record["verdict"] for record in run["comparisons"]] == ["match"] * 2
+    assert run["unrecorded"] == [f"test_page.py::test_square[{number}]" for number in (2, 3)]
+
+
+def _written(pytester: pytest.Pytester) -> int:
+    """How many comparisons were recorded so far."""
+    files = (pytester.path / "imgdiff-report/records").glob("*/*.jsonl")
+    return sum(file.read_text(encoding="utf-8").count('"verdict":"match"') for file in files)
 
 
 def plugin_options() -> list[str]:
