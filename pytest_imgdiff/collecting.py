@@ -144,7 +144,7 @@ class ScanNode(pytest.Collector):
 def _items(
     parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
 ) -> Iterator[PairItem]:
-    skip = [parent.run.results.directory]
+    skip = parent.run.results.reports()
     found: list[Pair | FoundPair] = []
     try:
         for scan, prefix in zip(scans, prefixes(scans, root), strict=True):

@@ -164,7 +164,7 @@ def _scanned(scan: ScanSettings, workspace: Workspace, prefix: str = "") -> Scan
 
 
 def _skipped(workspace: Workspace) -> list[Path]:
-    return [workspace.settings.report.folder, *([workspace.results.directory] if workspace.results else [])]
+    return [workspace.settings.report.folder, *(workspace.results.reports() if workspace.results else [])]
 
 
 def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
@@ -202,6 +202,8 @@ def _finish(
     overview = overview_of(run.comparisons)
     outcome = Outcome([summary_line(run), *run.not_compared, *model_lines(overview), *notes])
     write_all(workspace, run, outcome)
+    if workspace.results is not None:
+        workspace.results.release()
     if options.json:
         _write_json(run, options.json)
     for line in outcome.lines:

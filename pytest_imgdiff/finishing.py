@@ -158,6 +158,12 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.must_fail = True
     else:
         _write_step_summary(markdown(run), outcome)
+    asked = workspace.results.asked
+    if asked != directory:
+        outcome.lines.append(
+            f"{workspace.shown(asked)} is in use by another run, so the results of this run are in "
+            f"{workspace.shown(directory)}"
+        )
     if outcome.page is not None:
         outcome.lines.append(f"report: {workspace.shown(outcome.page)}")
 

@@ -269,7 +269,7 @@ def _has_settings(config: pytest.Config) -> bool:
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Take note of a worker that compared images, or that died and may have."""
     if error or getattr(node, "workeroutput", {}).get("imgdiff"):
-        image_run(node.config)
+        image_run(node.config).results.join()  # the worker's lock ends with the worker
 
 
 @pytest.hookimpl(wrapper=True)

@@ -55,17 +55,22 @@ def run_report(options: argparse.Namespace) -> int:
     runs = [source.run for source in sources] if target is None else [copy.run() for copy in copies]
     columns = [source.label if _becomes_column(options) else None for source in sources]
     parts = [Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)]
-    directory = sources[0].folder if target is None else target
-    run = msgspec.structs.replace(merged(parts, options.title), root=_root(sources, directory))
+    run = merged(parts, options.title)
+    folder = ResultsFolder(sources[0].folder if target is None else target, uuid.uuid4().hex)
     if target is not None:
-        ResultsFolder(target, uuid.uuid4().hex).begin()
+        folder.begin()
+    directory = folder.directory
+    run = msgspec.structs.replace(run, root=_root(sources, directory))
     for copy in copies:
         copy.write(directory)
     page = _write(run, directory, options)
+    folder.release()
     _say(summary_line(run), sys.stdout)
     lost = sum(copy.lost for copy in copies)
     if lost:
         _say(f"{counted(lost, 'picture')} that the results name: not there, so that the report is without", sys.stdout)
+    if directory != folder.asked:
+        _say(f"{printable(str(folder.asked))} is in use by another run, so the report is elsewhere", sys.stdout)
     _say(f"report: {printable(str(page))}", sys.stdout)
     return _exit_code(run)
 

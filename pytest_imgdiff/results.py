@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
+import weakref
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, islice, pairwise, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,17 +19,23 @@ import msgspec
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.files import TEMPORARY, write_atomically
 from pytest_imgdiff.lines import Lines
+from pytest_imgdiff.lock import hold, is_held, locked
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report.overview import Overview
 from pytest_imgdiff.report.stored import Chosen, StoredRecords, line_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 MARKER = ".gitignore"
 MARK = "# written by pytest-imgdiff: this folder is replaced by every run\n*\n"
 LINES = "records"
+LOCK = ".lock"
+MOST_WAIT = 60
+"""Seconds that one run waits for others which begin at the same time."""
+_NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
+"""What file systems say that have no locks."""
 
 
 class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
@@ -143,6 +153,10 @@ class Merged:
 class ResultsFolder:
     """The report's folder, and in it the lines of one run.
 
+    Each process of a run holds a lock in the folder while it runs. A run that finds another one at work in the folder
+    takes the folder of the same name and the next number: ``imgdiff-report-2``. The system ends the locks of a process
+    that is killed.
+
     Args:
         directory: the report's folder.
         run: an identifier of the run, the same in all its processes.
@@ -150,23 +164,38 @@ class ResultsFolder:
     """
 
     def __init__(self, directory: Path, run: str, process: str = "main") -> None:
-        self.directory = directory
+        self.asked = directory
+        """The folder that was asked for."""
         self.run = run
+        self._process = process
         self._begun_here = False
         self._handle: int | None = None
+        self._lock: weakref.finalize[..., ResultsFolder] | None = None
+        self._is_locked = False
         self._held = b""
-        self._lines = directory / LINES / run
-        self._file = self._lines / f"{process}-{os.getpid()}.jsonl"
+        self._use(directory)
+
+    def _use(self, directory: Path) -> None:
+        self.directory = directory
+        self._lines = directory / LINES / self.run
+        self._file = self._lines / f"{self._process}-{os.getpid()}.jsonl"
 
     @property
     def begun(self) -> bool:
         """Whether any process of this run has begun to write."""
+        if not self._begun_here and (found := self._ours()) is not None:
+            self._use(found)
         return self._lines.is_dir()
 
     @property
     def lost(self) -> bool:
         """Whether what this process wrote is gone: the folder was removed, or another run took it over."""
         return self._begun_here and not self.begun
+
+    def reports(self) -> list[Path]:
+        """Return the folders that are reports of this name: the one asked for, and those with a number."""
+        numbered = takewhile(Path.exists, islice(self._candidates(), 1, None))
+        return [self.asked, *(folder for folder in numbered if (folder / MARKER).is_file())]
 
     def check(self) -> None:
         """Refuse a folder that is in use for something else, before anything is run.
@@ -175,9 +204,9 @@ class ResultsFolder:
             ReportError: it is no folder, or holds what is not an earlier report's.
         """
         try:
-            self._refuse_foreign()
+            _refuse_foreign(self.asked)
         except OSError as error:
-            raise ReportError(_cannot_write(self.directory, error)) from error
+            raise ReportError(_cannot_write(self.asked, error)) from error
 
     def begin(self) -> None:
         """Make the folder and, as the first process of the run to come here, empty it of the run before.
@@ -187,45 +216,89 @@ class ResultsFolder:
         """
         if self.lost:
             msg = (
-                f"{self.directory}: the results of this run were removed while it ran, by hand or by another run; give "
-                "each run a report folder of its own"
+                f"{self.directory}: the results of this run were removed while it ran; give each run a report "
+                "folder of its own"
             )
             raise ReportError(msg)
-        if not self.begun:
-            self._begin()
-        self._begun_here = True
-
-    def _begin(self) -> None:
+        if self._begun_here:
+            return
         try:
-            self._claim()
-            (self.directory / LINES).mkdir(parents=True, exist_ok=True)
-            self._lines.mkdir()
-        except FileExistsError:
-            return  # another process of this run was first
+            _refuse_foreign(self.asked)
+            self.asked.mkdir(parents=True, exist_ok=True)
+            self._choose_alone()
+            self._begun_here = True
+            self.join()
         except OSError as error:
             raise ReportError(_cannot_write(self.directory, error)) from error
-        self._remove_other_runs()
+
+    def _choose_alone(self) -> None:
+        try:
+            with locked(self.asked / f"{TEMPORARY}begin.lock", wait=MOST_WAIT):
+                self._choose()
+        except TimeoutError:
+            raise ReportError(f"{self.asked}: another run has been starting in it for {MOST_WAIT} seconds") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            self._choose()
+
+    def _choose(self) -> None:
+        """Find the folder that another process of this run has chosen, or take the first that no live run is in."""
+        found = self._ours()
+        if found is None:
+            found = next(folder for folder in self._candidates() if self._is_free(folder))
+            self._use(found)
+            self._claim()
+            try:
+                self._lines.mkdir(parents=True)
+            except FileExistsError:  # without locks, another process of this run can be as fast
+                return
+            self._remove_other_runs()
+            self.join()
+        self._use(found)
+
+    def _candidates(self) -> Iterator[Path]:
+        yield self.asked
+        for number in count(2):
+            yield self.asked.with_name(f"{self.asked.name}-{number}")
+
+    def _ours(self) -> Path | None:
+        folders = takewhile(Path.exists, self._candidates())
+        return next((folder for folder in folders if (folder / LINES / self.run).is_dir()), None)
+
+    def _is_free(self, folder: Path) -> bool:
+        if folder != self.asked:
+            try:
+                _refuse_foreign(folder)
+            except ReportError:
+                return False
+        return not any(is_held(lock) for lock in folder.glob(f"{LINES}/*/*{LOCK}"))
+
+    def join(self) -> None:
+        """Hold a lock, so that no other run takes the folder of a run that some process of it has begun."""
+        if self._is_locked or not self.begun:
+            return
+        try:
+            handle = hold(self._file.with_suffix(LOCK))
+        except OSError:  # without locks, a second run in the folder fails the first
+            return
+        self._is_locked = True
+        if self._process == "main":  # a worker's lasts until its process ends: the run does not end before
+            self._lock = weakref.finalize(self, os.close, handle)
+
+    def release(self) -> None:
+        """Let other runs have the folder: the report is written."""
+        if self._lock is not None:
+            self._lock()
+            self._lock, self._is_locked = None, False
+            for lock in self._lines.glob(f"*{LOCK}"):
+                with suppress(OSError):  # of a worker that has not ended yet, where open files cannot be deleted
+                    lock.unlink()
 
     def _claim(self) -> None:
-        self._refuse_foreign()
         marker = self.directory / MARKER
         if not marker.is_file():
             write_atomically(marker, MARK.encode())
-
-    def _refuse_foreign(self) -> None:
-        marker = self.directory / MARKER
-        if marker.is_file() and read_regular(marker).startswith(MARK[:30].encode()):
-            return
-        if not self.directory.exists():
-            return
-        # What another process of this run is writing at this very moment is not foreign.
-        if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in self.directory.iterdir()):
-            return
-        msg = (
-            f"{self.directory}: holds files that are not an earlier report's; name another folder for the report, or "
-            "empty this one"
-        )
-        raise ReportError(msg)
 
     def _remove_other_runs(self) -> None:
         for name in ("index.html", "plain.html", "report.html", "results.json", "results.sarif", "summary.md"):
@@ -291,7 +364,7 @@ class ResultsFolder:
         self.close()
         merged = Merged()
         try:
-            for path in sorted(self._lines.iterdir()):
+            for path in sorted(self._lines.glob("*.jsonl")):
                 merged.lines.files.append(path.open("rb"))
                 _take(merged)
             merged.records = _without_older(merged)
@@ -303,6 +376,19 @@ class ResultsFolder:
             msg = f"{self._lines}: cannot be read: {error.strerror}"
             raise ReportError(msg) from error
         return merged
+
+
+def _refuse_foreign(directory: Path) -> None:
+    marker = directory / MARKER
+    if marker.is_file() and read_regular(marker).startswith(MARK[:30].encode()):
+        return
+    if not directory.exists():
+        return
+    # What another process of this run is writing at this very moment is not foreign.
+    if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in directory.iterdir()):
+        return
+    msg = f"{directory}: holds files that are not an earlier report's; empty it, or name another folder for the report"
+    raise ReportError(msg)
 
 
 def _take(merged: Merged) -> None:

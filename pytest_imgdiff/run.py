@@ -318,12 +318,14 @@ class ImageRun:
         elif self.is_worker or not self.results.begun:
             return
         else:
+            self.results.join()
             self._outcome = finish_run(
                 self.workspace,
                 prune=self.prune,
                 problems=list(self._problems),
                 verbose=self.config.option.verbose > 0,
             )
+            self.results.release()
         if self._outcome.is_usage_error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:

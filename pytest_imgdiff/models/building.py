@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.files import sync_folder
+from pytest_imgdiff.lock import locked
 from pytest_imgdiff.models.cache import Entry, check_trusted
-from pytest_imgdiff.models.lock import locked
 from pytest_imgdiff.models.record import write_record
 
 if TYPE_CHECKING:

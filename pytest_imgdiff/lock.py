@@ -35,6 +35,35 @@ def locked(path: Path, wait: float) -> Iterator[None]:
         os.close(handle)
 
 
+def hold(path: Path) -> int:
+    """Take the lock of this name and return the handle that keeps it until it is closed, or the process ends.
+
+    Raises:
+        OSError: its file cannot be made, the file system has no locks, or somebody holds it (BlockingIOError).
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _try_to_lock(handle):
+            return handle
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    raise BlockingIOError
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody, this process or another, holds the lock of this name."""
+    try:
+        handle = hold(path)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    os.close(handle)
+    return False
+
+
 def _acquire(path: Path, end: float) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
