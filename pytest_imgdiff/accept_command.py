@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, get_args
+from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
 from pytest_imgdiff.accepting import Result, carry_out, root_of_baselines
 from pytest_imgdiff.config import find_config, load_settings, name_matches
@@ -60,6 +60,8 @@ def run_accept(options: argparse.Namespace) -> int:
 def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision], Path]:
     """Return the decisions, and the folder of the report that they were made on."""
     if not target.is_dir() and target.name != RESULTS_FILE:
+        if options.alternative:
+            raise ConfigError("--alternative is for --only: a manifest says of each picture what was decided")
         if options.only:
             raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is no folder")
         return read_manifest(target), _report_of(target, options.report, root)
@@ -68,7 +70,8 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
     report = target if target.is_dir() else target.parent
     if not options.only:
         raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
-    return _chosen(read_results(report / RESULTS_FILE).comparisons, options.only), report
+    decision: Literal["accept", "alternative"] = "alternative" if options.alternative else "accept"
+    return _chosen(read_results(report / RESULTS_FILE).comparisons, options.only, decision), report
 
 
 def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
@@ -88,8 +91,10 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
     )
 
 
-def _chosen(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[Decision]:
-    """Return the acceptance of every failed comparison whose name is, or matches, one of the globs.
+def _chosen(
+    records: Sequence[ComparisonRecord], globs: Sequence[str], decision: Literal["accept", "alternative"]
+) -> list[Decision]:
+    """Return this decision on every failed comparison whose name is, or matches, one of the globs.
 
     Raises:
         ConfigError: a glob matches no comparison, or none that failed.
@@ -104,7 +109,7 @@ def _chosen(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[D
         if not failed:
             raise ConfigError(f"--only {visible(glob)}: {counted(len(named), 'comparison')}, all passed: nothing to do")
         for record in failed:
-            chosen[record.name, record.column] = Decision(record.name, record.column, "accept", "", record.accepts)
+            chosen[record.name, record.column] = Decision(record.name, record.column, decision, "", record.accepts)
     return list(chosen.values())
 
 

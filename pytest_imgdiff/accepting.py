@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pytest_imgdiff.baselines import place_to_write
+from pytest_imgdiff.baselines import alternative_place, place_to_write, stored_for
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import BaselineError, ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Result = Literal["accepted", "would be accepted", "already accepted", "rejected", "left", "refused", "not written"]
 
+ACCEPTING = ("accept", "alternative")
+"""The decisions that write a picture."""
 _BLOCK = 1024 * 1024
 _LONGEST_NAME, _LONGEST_COMMENT = 1000, 300
 """Characters that a line shows."""
@@ -130,15 +132,18 @@ def carry_out(
     """
     if not root.is_dir():
         raise ConfigError(f"{label_of(root)}: there is no such folder; baselines are written below it")
-    _require_root([one.accepts for one in decisions if one.decision == "accept" and one.accepts is not None], root)
+    _require_root([one.accepts for one in decisions if one.decision in ACCEPTING and one.accepts is not None], root)
     records = {_identity(record): record for record in read_results(report / RESULTS_FILE).comparisons}
     grounds = _Grounds(records, report, root, here or root)
     verified = grounds.without_conflicts([grounds.verified(decision) for decision in decisions])
     if dry_run:
         return verified
-    return [
-        grounds.written(carried.decision) if carried.result == "would be accepted" else carried for carried in verified
-    ]
+    done = dict(enumerate(verified))
+    # Alternatives first: they are compared with the baseline that another decision may replace.
+    for number in sorted(done, key=lambda number: verified[number].decision.decision != "alternative"):
+        if verified[number].result == "would be accepted":
+            done[number] = grounds.written(verified[number].decision)
+    return list(done.values())
 
 
 def _identity(named: ComparisonRecord | Decision) -> tuple[str, str | None]:
@@ -194,11 +199,13 @@ class _Grounds:
 
     def verified(self, decision: Decision) -> Carried:
         """Return what is to become of a decision, without writing anything."""
-        if decision.decision != "accept":
+        if decision.decision not in ACCEPTING:
             return Carried(decision, "rejected" if decision.decision == "reject" else "left")
         try:
             accepts = _accepted(decision)
             target = self._target(accepts)
+            if decision.decision == "alternative":
+                return self._verified_alternative(decision, accepts, target)
             present = _digest(target)
             if present == accepts.digest:
                 return Carried(decision, "already accepted", self._shown(accepts))
@@ -207,7 +214,22 @@ class _Grounds:
             self._check_baseline(present, accepts)
         except _RefusedError as error:
             return Carried(decision, "refused", str(error), error.cause)
+        except BaselineError as error:
+            return Carried(decision, "refused", str(error))
         return Carried(decision, "would be accepted", f"{self._shown(accepts)}{self._scope(decision)}")
+
+    def _verified_alternative(self, decision: Decision, accepts: AcceptRecord, target: Path) -> Carried:
+        if not accepts.alternative or accepts.replaces is None:
+            raise _RefusedError(
+                f"{accepts.baseline}: only a picture that a test compared with a stored baseline can be accepted as an "
+                "alternative"
+            )
+        if accepts.digest in [_digest(file) for file in stored_for(target)]:
+            return Carried(decision, "already accepted", self._shown(accepts))
+        self._check_report(decision)
+        self._check_source(accepts)
+        self._check_baseline(_digest(target), accepts)
+        return Carried(decision, "would be accepted", f"{self._shown(accepts)}, as an alternative of it")
 
     def _scope(self, decision: Decision) -> str:
         """Return what is replaced beside the frame that the report shows first; nothing for a file of one frame."""
@@ -226,15 +248,24 @@ class _Grounds:
             data = read_regular(_below(self.report, accepts.source))
             if hashlib.sha256(data).hexdigest() != accepts.digest:
                 return Carried(decision, "refused", _changed_source(accepts))
-            write_atomically(place_to_write(target), data)
-        except _RefusedError as error:
-            return Carried(decision, "refused", str(error))
-        except BaselineError as error:
+            beside = self._write(decision, target, data)
+        except (_RefusedError, BaselineError) as error:
             return Carried(decision, "refused", str(error))
         except OSError as error:
             words = f"{carried.words}: {error.strerror or error}; what stood there is untouched"
             return Carried(decision, "not written", words)
-        return replace(carried, result="accepted")
+        return replace(carried, result="accepted", words=f"{carried.words}{beside}")
+
+    def _write(self, decision: Decision, target: Path, data: bytes) -> str:
+        """Write a picture, and return what its line says beside the baseline's name."""
+        if decision.decision == "accept":
+            write_atomically(place_to_write(target), data)
+            return ""
+        beside = alternative_place(target, data)
+        if beside is None:  # another decision has written it
+            return ""
+        write_atomically(beside, data)
+        return f": {beside.name}"
 
     def without_conflicts(self, verified: list[Carried]) -> list[Carried]:
         """Refuse decisions that would write different pictures to one file."""
@@ -251,6 +282,8 @@ class _Grounds:
     def _claim(self, carried: Carried) -> _Claim | None:
         accepts = carried.decision.accepts
         if carried.result not in {"would be accepted", "already accepted"} or accepts is None:
+            return None
+        if carried.decision.decision == "alternative":  # it has a file of its own
             return None
         return _Claim(self._target(accepts), accepts.digest)
 

@@ -9,6 +9,7 @@ import stat
 import sys
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -234,6 +235,31 @@ def stored_for(path: Path) -> list[Path]:
         raise BaselineError(msg)
     alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
     return main + sorted(alternatives)
+
+
+def alternative_place(path: Path, data: bytes) -> Path | None:
+    """Return where a picture is stored beside a baseline as an alternative: under the first free number.
+
+    Args:
+        path: of the baseline, with the extension of the picture.
+        data: the encoded picture.
+
+    Returns:
+        The path, which is that of the baseline where nothing is stored yet. None where one of the accepted pictures has
+        these very bytes.
+
+    Raises:
+        BaselineError: the baseline is stored in two formats at once.
+        OSError: one of the accepted pictures cannot be read.
+    """
+    found = stored_for(path)
+    if any(read_regular(file) == data for file in found):
+        return None
+    if not any(file.stem == path.stem for file in found):
+        return path
+    taken = {file.stem.casefold() for file in path.parent.iterdir()}
+    stem = next(stem for number in count(1) if (stem := f"{path.stem}.alt{number}").casefold() not in taken)
+    return path.with_name(f"{stem}{path.suffix}")
 
 
 def store(path: Path, data: bytes) -> None:

@@ -154,6 +154,11 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="GLOB",
         help="of a report, accept the failed comparisons of these names; may be given several times",
     )
+    accept.add_argument(
+        "--alternative",
+        action="store_true",
+        help="of a report, keep the baselines and store the pictures beside them, as alternatives",
+    )
     accept.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
     accept.add_argument(
         "--root",

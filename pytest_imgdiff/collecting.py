@@ -144,6 +144,8 @@ class ScanNode(pytest.Collector):
 def _items(
     parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
 ) -> Iterator[PairItem]:
+    if workspace.update == "alternative":
+        raise parent.CollectError("--imgdiff-update=alternative is for baselines of tests: a scan has no alternatives")
     skip = parent.run.results.reports()
     found: list[Pair | FoundPair] = []
     try:

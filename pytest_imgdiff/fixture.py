@@ -325,6 +325,7 @@ class ImageAssertion:
             accept=filing.accept,
             written=filing.written,
             baseline=filing.baseline,
+            takes_alternatives=True,
         )
         self._append(record)
         self.records.append(record)

@@ -27,7 +27,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The comparison's, as in ``results.json``."""
     column: str | None
     """The run that it is from, in a report of several."""
-    decision: Literal["accept", "reject", "none"]
+    decision: Literal["accept", "alternative", "reject", "none"]
     comment: str
     accepts: AcceptRecord | None
     """What was looked at, and over what it would be written; None where nothing can be accepted."""

@@ -52,10 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--imgdiff-update",
-        choices=("none", "missing", "failed", "all"),
+        choices=("none", "missing", "failed", "alternative", "all"),
         default="none",
-        help="Accept actual images as baselines: where there is none, where the comparison failed (missing ones too), "
-        "or always.",
+        help="Accept actual images as baselines: where there is none (missing), where the comparison failed (missing "
+        "ones too), the same as alternatives beside the baseline, or always.",
     )
     group.addoption(
         "--imgdiff-update-in-ci",

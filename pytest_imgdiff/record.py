@@ -117,6 +117,8 @@ class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     """SHA-256 of these bytes."""
     replaces: str | None
     """SHA-256 of the baseline that was compared; None where there was none."""
+    alternative: bool = False
+    """Whether the picture can be stored beside the baseline instead, as an alternative."""
 
 
 class ComparisonRecord(

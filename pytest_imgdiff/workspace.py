@@ -12,7 +12,7 @@ import msgspec
 from pytest_imgdiff import images
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.artefacts import keep, write_artefacts
-from pytest_imgdiff.baselines import EXTENSIONS
+from pytest_imgdiff.baselines import EXTENSIONS, alternative_place, store
 from pytest_imgdiff.config.assignments import merged_rules
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, BrokenImageError, ImgdiffError, ReportError
@@ -43,7 +43,7 @@ GATHERED = 8
 _NOT_ACCEPTED = (Verdict.BROKEN, Verdict.UNMATCHED)
 """There is no picture that could become the expected one."""
 
-Update = Literal["none", "missing", "failed", "all"]
+Update = Literal["none", "missing", "failed", "alternative", "all"]
 
 
 @dataclass
@@ -57,7 +57,8 @@ class Workspace:
         registry: the known metrics and loaders.
         baselines: the stored expected images.
         results: where records and pictures go; None where nobody asked for any.
-        update: which baselines may be written: none, the missing ones, whatever failed (the missing ones too), or all.
+        update: which baselines may be written: none, the missing ones, whatever failed (the missing ones too), or all;
+            with ``alternative``, what failed is stored beside the baseline.
         command_line: the policy settings of the command line, as in imgdiff.yaml.
         merges_metrics: whether its ``metrics`` are single keys of rules, so that the other rules stay.
         options: the command line's options that a command which accepts a change must repeat.
@@ -246,7 +247,7 @@ class Workspace:
         )
 
     def accept(self, place: Path, comparison: Comparison) -> Path:
-        """Store the actual image of a comparison as the baseline, and return where.
+        """Store the actual image of a comparison as the baseline, or as an alternative of it, and return where.
 
         Args:
             place: of the baseline, as `Baselines.path` gave it.
@@ -261,14 +262,29 @@ class Workspace:
         for path in self.baselines.accepted(place)[1:]:
             if cause := self._cause_unreadable(path, comparison.policy):
                 raise BaselineError(f"{cause}; restore or delete this alternative baseline first")
-        return self.baselines.accept(place, comparison.actual, stored_form(comparison.actual))
+        data = stored_form(comparison.actual)
+        if self.update != "alternative":
+            return self.baselines.accept(place, comparison.actual, data)
+        target = self.baselines.target(place, comparison.actual)
+        beside = alternative_place(target, data)
+        if beside is None:  # stored by another process meanwhile
+            return target
+        store(beside, data)
+        return beside
 
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user asked for this actual image to become the expected one."""
         if comparison.actual is None or comparison.equal == "bytes":
             return False
         missing = comparison.verdict is Verdict.MISSING
-        asked = {"none": False, "missing": missing, "failed": missing or not comparison.passed, "all": True}
+        failed = missing or not comparison.passed
+        asked = {
+            "none": False,
+            "missing": missing,
+            "failed": failed,
+            "alternative": failed and comparison.verdict is not Verdict.BROKEN,
+            "all": True,
+        }
         return asked[self.update]
 
     def record(
@@ -280,6 +296,7 @@ class Workspace:
         accept: str | None = None,
         written: str | None = None,
         baseline: Path | None = None,
+        takes_alternatives: bool = False,
     ) -> ComparisonRecord:
         """Write the comparison's pictures, where the settings ask for them, and return its record.
 
@@ -290,6 +307,7 @@ class Workspace:
             accept: the command that accepts the change.
             written: the baseline that this comparison wrote.
             baseline: the file that accepting the actual image would write.
+            takes_alternatives: whether the actual image can be stored beside it, too.
 
         Raises:
             ReportError: a picture could not be written.
@@ -302,6 +320,9 @@ class Workspace:
                 pictures = self._pictures(comparison, baseline if failed else None, self.results.directory)
             except OSError as error:
                 raise self._cannot_write_pictures(comparison, error) from error
+        accepts = pictures.accepts
+        if accepts is not None and accepts.replaces is not None and takes_alternatives:
+            accepts = msgspec.structs.replace(accepts, alternative=True)
         return record_of(
             comparison,
             test=test,
@@ -309,7 +330,7 @@ class Workspace:
             accept=accept if failed and comparison.verdict not in _NOT_ACCEPTED else None,
             artefacts=pictures.artefacts,
             written=written,
-            accepts=pictures.accepts,
+            accepts=accepts,
             fingerprint=pictures.fingerprint,
         )
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -854,3 +855,67 @@ def test_a_star_stands_for_folders_too(project, accept, glob, chosen):
     accept(project.report, "--only", glob)
     written = [name.removeprefix("expected/") for name, data in project.files().items() if data == NEW]
     assert sorted(written) == chosen
+
+
+# ---- Alternatives
+
+
+def as_alternative(project, name, **changes):
+    """Have a comparison that failed, as the fixture records it."""
+    accepts = project.changed(name, **changes)
+    record = project.records.pop()
+    project.record(name, accepts=msgspec.structs.replace(accepts, alternative=True), artefacts=record.artefacts)
+
+
+def test_a_picture_is_stored_beside_the_baseline_under_the_first_free_number(project, accept):
+    as_alternative(project, "cart")
+    project.put(project.root / "baselines/cart.alt1.png", OTHER)
+    project.put(project.root / "baselines/cart.alt3.webp", b"another format")
+    before = project.files()
+    dry = accept(project.manifest(project.decisions(cart="alternative")), "--dry-run")
+    assert dry[:2] == (
+        DONE,
+        [
+            "would be accepted: cart: baselines/cart.png, as an alternative of it",
+            "1 would be accepted; nothing was written (--dry-run)",
+        ],
+    )
+    assert project.files() == before
+    code, out, _ = accept(project.manifest(project.decisions(cart="alternative")))
+    assert (code, out[0]) == (DONE, "accepted: cart: baselines/cart.png, as an alternative of it: cart.alt2.png")
+    assert project.files() == {**before, "baselines/cart.alt2.png": NEW}
+    code, out, _ = accept("imgdiff-report", "--only", "cart", "--alternative")
+    assert (code, out[0]) == (DONE, "already accepted: cart: baselines/cart.png")
+    assert project.files() == {**before, "baselines/cart.alt2.png": NEW}
+
+
+def test_one_column_becomes_the_baseline_and_another_an_alternative(project, accept):
+    as_alternative(project, "cart", new=NEW)
+    as_alternative(project, "menu", baseline="baselines/cart.png", new=OTHER)
+    decisions = project.decisions(cart="accept", menu="alternative")
+    code, out, _ = accept(project.manifest(decisions))
+    assert (code, out[-1]) == (DONE, "2 accepted")
+    assert project.files() == {"baselines/cart.png": NEW, "baselines/cart.alt1.png": OTHER}
+
+
+def test_what_has_no_alternatives_is_refused(project, accept):
+    project.changed("scanned")
+    as_alternative(project, "stale")
+    (project.root / "baselines/stale.png").write_bytes(OTHER)
+    before = project.files()
+    code, out, err = accept("imgdiff-report", "--only", "**", "--alternative")
+    assert (code, out[-1]) == (REFUSED, "2 refused")
+    assert "only a picture that a test compared with a stored baseline" in err[0]
+    assert "stale: the baseline baselines/stale.png has changed since" in err[1]
+    assert project.files() == before
+
+
+def test_a_manifest_says_itself_what_becomes_an_alternative(project, refused):
+    as_alternative(project, "cart")
+    assert "a manifest says of each picture" in refused(project.manifest(), "--alternative")
+
+
+def test_in_ci_no_alternative_is_written(project, refused, monkeypatch):
+    as_alternative(project, "cart")
+    monkeypatch.setenv("CI", "true")
+    assert "not changed in CI" in refused("imgdiff-report", "--only", "cart", "--alternative")

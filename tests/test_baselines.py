@@ -200,6 +200,53 @@ def test_an_alternative_that_cannot_be_read_is_never_skipped(pytester, accepted_
     assert accepted_red.read_bytes() == good
 
 
+def test_what_failed_is_stored_as_an_alternative_on_request(pytester, accepted_red):
+    good = accepted_red.read_bytes()
+    now_blue(pytester)
+    run = pytester.runpytest_subprocess("--imgdiff-update=alternative")
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(["baseline written: baselines/test_page/test_page.alt1.png"])
+    assert stored(pytester) == ["test_page/test_page.alt1.png", "test_page/test_page.png"]
+    assert accepted_red.read_bytes() == good
+    for options in ([], ["--imgdiff-update=alternative"]):
+        pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
+        assert len(stored(pytester)) == 2
+    accepted_red.unlink()
+    accepted_red.with_name("test_page.alt1.png").unlink()
+    pytester.runpytest_subprocess("--imgdiff-update=alternative").assert_outcomes(passed=1)
+    assert stored(pytester) == ["test_page/test_page.png"]
+
+
+def test_an_alternative_does_not_hide_a_broken_baseline(pytester, accepted_red):
+    accepted_red.write_bytes(b"broken")
+    pytester.runpytest_subprocess("--imgdiff-update=alternative").assert_outcomes(failed=1)
+    assert stored(pytester) == ["test_page/test_page.png"]
+
+
+@pytest.mark.usefixtures("accepted_red")
+def test_alternatives_are_refused_in_ci_and_in_scans(pytester, monkeypatch):
+    write(pytester.path / "e/a.png", square(RED))
+    write(pytester.path / "a/a.png", square(BLUE))
+    run = pytester.runpytest_subprocess("--imgdiff-scan", "e", "a", "--imgdiff-update=alternative")
+    assert run.ret != 0
+    run.stdout.fnmatch_lines(["*a scan has no alternatives*"])
+    now_blue(pytester)
+    monkeypatch.setenv("CI", "true")
+    assert pytester.runpytest_subprocess("--imgdiff-update=alternative").ret == pytest.ExitCode.USAGE_ERROR
+    assert stored(pytester) == ["test_page/test_page.png"]
+
+
+def test_a_report_says_which_pictures_can_be_alternatives(pytester, accepted_red):
+    now_blue(pytester)
+    pytester.runpytest_subprocess().assert_outcomes(failed=1)
+    (record,) = results(pytester)["comparisons"]
+    assert record["accepts"]["alternative"] is True
+    accepted_red.unlink()
+    pytester.runpytest_subprocess().assert_outcomes(failed=1)
+    (record,) = results(pytester)["comparisons"]
+    assert record["accepts"]["alternative"] is False
+
+
 @pytest.fixture
 def linked(pytester, accepted_red):
     """A baseline that is a symbolic link to the picture in another folder."""

@@ -439,6 +439,34 @@ def test_export_is_what_accept_reads(shop, project, monkeypatch, capsys):
     }
 
 
+def test_a_picture_is_accepted_as_an_alternative(project, open_page, monkeypatch, capsys):
+    accepts = project.changed("cart")
+    project.records.clear()
+    project.record("cart", accepts=msgspec.structs.replace(accepts, alternative=True))
+    project.changed("scanned")
+    page = open_page(project.page(), "#group=none&sort=name")
+    focus(page, "scanned")
+    page.keyboard.press("t")
+    assert told(page) == "Only a picture that a test compared with a stored baseline can be an alternative."
+    focus(page, "cart")
+    page.keyboard.press("t")
+    assert told(page) == "cart accepted as an alternative"
+    assert decided(page) == {"cart": "alternative"}
+    assert tally(page) == ["1 accepted", "1 to decide"]
+    page.reload()
+    assert decided(page) == {"cart": "alternative"}
+    row(page, "cart").dblclick()
+    panel = page.locator(".decide-panel")
+    expect(panel.get_by_role("button", name="Alternative")).to_have_attribute("aria-pressed", "true")
+    manifest = exported(page, project.root / "imgdiff-decisions.json")
+    assert [one["decision"] for one in manifest["decisions"]] == ["alternative"]
+    monkeypatch.chdir(project.root)
+    assert main(["accept", "imgdiff-decisions.json"]) == 0
+    assert "accepted: cart: baselines/cart.png, as an alternative of it: cart.alt1.png" in capsys.readouterr().out
+    stored = {name: data for name, data in project.files().items() if name.startswith("baselines/cart")}
+    assert stored == {"baselines/cart.png": OLD, "baselines/cart.alt1.png": NEW}
+
+
 def test_stale_manifest_is_refused(shop, project, monkeypatch, capsys):
     focus(shop, "shop/cart")
     shop.keyboard.press("a")

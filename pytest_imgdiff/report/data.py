@@ -71,6 +71,7 @@ class Accepts(msgspec.Struct, frozen=True):
     source: str
     digest: str
     replaces: str | None
+    alternative: bool
 
 
 class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
@@ -140,6 +141,7 @@ class Row(msgspec.Struct, frozen=True):
     thumb: Address | None
     column: int
     acceptable: bool
+    alternative: bool
     frames: int
     """How many frames or pages accepting replaces; 1 of a still picture, 0 where there is nothing to accept."""
 

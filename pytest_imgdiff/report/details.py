@@ -195,7 +195,7 @@ def _accepts(record: ComparisonRecord) -> Accepts | None:
     accepts = record.accepts
     if accepts is None:
         return None
-    return Accepts(accepts.baseline, accepts.source, accepts.digest, accepts.replaces)
+    return Accepts(accepts.baseline, accepts.source, accepts.digest, accepts.replaces, accepts.alternative)
 
 
 def _is_scaled(record: ComparisonRecord) -> bool:

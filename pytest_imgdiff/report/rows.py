@@ -50,6 +50,7 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         thumb=thumb(record, pictures),
         column=column,
         acceptable=record.accepts is not None,
+        alternative=record.accepts is not None and record.accepts.alternative,
         frames=_replaced(record),
     )
 

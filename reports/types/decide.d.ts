@@ -47,6 +47,10 @@ interface Imgdiff {
   /** decide_store.js: what is decided, with undo. */
   decisions: {
     of(index: number): Decision;
+    /** Whether the report holds what this decision needs: all can be rejected. */
+    allows(index: number, decision: Decision["decision"]): boolean;
+    /** Whether this decision writes a picture: it is accepted, as the baseline or as an alternative. */
+    writes(decision: Decision["decision"]): boolean;
     all(): ReadonlyMap<number, Decision>;
     /** Decide all of them in one step of undo; what cannot be accepted is left. Returns how many have changed. */
     set(indices: Iterable<number>, change: Partial<Decision>): number;

@@ -59,6 +59,8 @@ interface Row {
   column: number;
   /** Whether there is something to accept. */
   acceptable: boolean;
+  /** Whether the actual picture can be stored beside the baseline, as an alternative. */
+  alternative: boolean;
   /** How many frames or pages accepting replaces: 1 of a still picture, 0 where there is nothing to accept. */
   frames: number;
 }
@@ -81,7 +83,7 @@ interface Detail {
   /** The command that accepts the change, or null. */
   accept: string | null;
   /** What the manifest says of an accepted picture; null where it cannot be accepted from the report. */
-  accepts: { baseline: string; source: string; digest: string; replaces: string | null } | null;
+  accepts: { baseline: string; source: string; digest: string; replaces: string | null; alternative: boolean } | null;
   written: string | null;
   seconds: string;
   /** Of several frames or pages, those that fail or pass with a warning; what one says stands in place of the above. */
@@ -124,14 +126,14 @@ interface Manifest {
 interface ManifestDecision {
   name: string;
   column: string | null;
-  decision: "accept" | "reject" | "none";
+  decision: "accept" | "alternative" | "reject" | "none";
   comment: string;
   /** As in Detail.accepts; null where nothing can be accepted (only to reject or to comment). */
-  accepts: { baseline: string; source: string; digest: string; replaces: string | null } | null;
+  accepts: { baseline: string; source: string; digest: string; replaces: string | null; alternative: boolean } | null;
 }
 
 interface Decision {
-  decision: "accept" | "reject" | "none";
+  decision: "accept" | "alternative" | "reject" | "none";
   comment: string;
 }
 

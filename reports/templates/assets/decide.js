@@ -18,6 +18,7 @@
     /** @type {[string[], string, (event: KeyboardEvent) => void][]} */
     const bindings = [
       [["a"], "Accept", () => actions.decide(actions.current(), "accept")],
+      [["t"], "Accept as an alternative", () => actions.decide(actions.current(), "alternative")],
       [["x"], "Reject", () => actions.decide(actions.current(), "reject")],
       [["u"], "Undecided again", () => actions.decide(actions.current(), "none")],
       [["c"], "Comment", () => actions.comment(actions.current())],

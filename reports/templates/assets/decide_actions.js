@@ -4,8 +4,8 @@
 
   const { counted, thousands } = imgdiff;
   const COMMAND = "pytest-imgdiff accept imgdiff-decisions.json";
-  const DONE = { accept: "accepted", reject: "rejected", none: "undecided again" };
-  const VERB = { accept: "Accept", reject: "Reject", none: "Undecide" };
+  const DONE = { accept: "accepted", alternative: "accepted as an alternative", reject: "rejected", none: "undecided again" };
+  const VERB = { accept: "Accept", alternative: "Accept as an alternative", reject: "Reject", none: "Undecide" };
 
   /** The command that accepts. A page that was opened from the disk knows where its report is, unless it is one file and can lie anywhere. */
   function command() {
@@ -34,8 +34,6 @@
 
   /** @param {number[]} indices */
   const named = (indices) => (indices.length === 1 ? imgdiff.run.rows[indices[0]].name : counted(indices.length, "comparison"));
-  /** @param {number} index */
-  const isAcceptable = (index) => imgdiff.run.rows[index].acceptable;
 
   /** What accepting replaces beside what is shown: files of several frames or pages are replaced whole. @param {number[]} indices */
   function replaced(indices) {
@@ -45,9 +43,10 @@
     return `this replaces all ${thousands(frames)} frames of ${several.length === 1 ? "the file" : `${thousands(several.length)} files`}`;
   }
 
-  /** @param {number} index */
-  function reason(index) {
+  /** @param {number} index @param {Decision["decision"]} [decision] */
+  function reason(index, decision = "accept") {
     const row = imgdiff.run.rows[index];
+    if (decision === "alternative" && row.acceptable) return "Only a picture that a test compared with a stored baseline can be an alternative.";
     if (row.verdict === "unmatched") return "There is no actual picture to accept.";
     if (row.verdict === "broken") return "What could not be judged cannot be accepted from here.";
     if (row.outcome === "passed" && !row.pixels) return "It passes: there is nothing to accept.";
@@ -63,9 +62,9 @@
   /** @param {number[]} indices @param {Decision["decision"]} decision */
   function decide(indices, decision) {
     if (!indices.length) return;
-    const usable = decision === "accept" ? indices.filter(isAcceptable) : indices;
+    const usable = indices.filter((index) => imgdiff.decisions.allows(index, decision));
     if (!usable.length) {
-      tell(indices.length === 1 ? reason(indices[0]) : "None of these can be accepted from here.");
+      tell(indices.length === 1 ? reason(indices[0], decision) : "None of these can be accepted from here.");
       return;
     }
     imgdiff.decisions.set(usable, { decision });
@@ -100,7 +99,7 @@
   /** @param {Decision["decision"]} decision */
   function decideShown(decision) {
     const shown = imgdiff.list.shown();
-    const usable = decision === "accept" ? shown.filter(isAcceptable) : shown;
+    const usable = shown.filter((index) => imgdiff.decisions.allows(index, decision));
     if (!usable.length) {
       tell(shown.length ? "Nothing that is shown can be accepted from here." : "Nothing is shown.");
       return;
@@ -139,10 +138,10 @@
     try {
       const manifest = await imgdiff.manifests.build();
       imgdiff.manifests.download(manifest);
-      const accepted = manifest.decisions.filter(({ decision }) => decision === "accept").length;
+      const accepted = manifest.decisions.filter(({ decision }) => imgdiff.decisions.writes(decision)).length;
       tell(`${counted(manifest.decisions.length, "decision")} exported`);
       const lines = accepted
-        ? [`${counted(accepted, "picture")} will be written over baselines by this command, given the saved file's path and run in any folder of the project. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
+        ? [`${counted(accepted, "picture")} will be written over baselines, or beside them as alternatives, by this command, given the saved file's path and run in any folder of the project. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
         : ["Nothing is accepted, so that there is nothing to write; the command lists what was rejected and the comments."];
       imgdiff.dialogs.tell("imgdiff-decisions.json is saved where the browser keeps downloads", lines, command());
     } catch (error) {
@@ -173,13 +172,13 @@
 
   /** @param {number[]} [indices] */
   async function acceptNow(indices) {
-    if (indices) decide(indices, "accept");
+    if (indices) decide(indices.filter((index) => imgdiff.decisions.of(index).decision !== "alternative"), "accept");
     try {
       const accepted = await acceptedOf(indices);
       if (accepted.length === 1) await write(accepted);
       else if (accepted.length) {
-        const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => decision === "accept").map(([index]) => index);
-        const words = also(indices ? all.filter((index) => indices.includes(index)) : all);
+        const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => imgdiff.decisions.writes(decision)).map(([index]) => index);
+        const words = also(all.filter((index) => imgdiff.decisions.of(index).decision === "accept" && (!indices || indices.includes(index))));
         imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, `The server writes them at once; your version control can bring the old ones back.${words}`, {
           label: `Write ${thousands(accepted.length)}`,
           does: () => void write(accepted),
@@ -192,7 +191,7 @@
 
   /** What the manifest says of these rows, or of all, as far as they are accepted. @param {number[]} [indices] */
   async function acceptedOf(indices) {
-    const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => decision === "accept").map(([index]) => index);
+    const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => imgdiff.decisions.writes(decision)).map(([index]) => index);
     return imgdiff.manifests.decisionsOn(indices ? all.filter((index) => indices.includes(index)) : all);
   }
 

@@ -6,7 +6,7 @@
   const VERSION = 1;
   const DAYS = 90;
   /** @type {Decision["decision"][]} */
-  const CODES = ["none", "accept", "reject"];
+  const CODES = ["none", "accept", "reject", "alternative"];
 
   let works = true;
 

@@ -6,7 +6,7 @@
   const VERSION = 1;
   const AT_ONCE = 6;
   const MOST_BYTES = 64 * 1024 * 1024;
-  const DECISIONS = new Set(["accept", "reject", "none"]);
+  const DECISIONS = new Set(["accept", "alternative", "reject", "none"]);
 
   /** @param {Row} row */
   const columnOf = (row) => (row.column < 0 ? null : imgdiff.run.columns[row.column]);
@@ -39,8 +39,8 @@
 
   /** @param {number[]} indices @returns {Promise<ManifestDecision[]>} */
   async function decisionsOn(indices) {
-    const { of } = imgdiff.decisions;
-    const details = await detailsOf(indices.filter((index) => of(index).decision === "accept"));
+    const { of, writes } = imgdiff.decisions;
+    const details = await detailsOf(indices.filter((index) => writes(of(index).decision)));
     return indices.map((index) => {
       const row = imgdiff.run.rows[index];
       return { name: row.name, column: columnOf(row), ...of(index), accepts: details.get(index)?.accepts ?? null };
@@ -93,13 +93,14 @@
     const indices = new Map(imgdiff.run.rows.map((row, index) => [JSON.stringify([row.name, columnOf(row)]), index]));
     const found = manifest.decisions.map((entry) => ({ entry, index: indices.get(JSON.stringify([entry.name, entry.column ?? null])) ?? -1 }));
     const known = found.filter(({ index }) => index >= 0);
-    const accepted = known.filter(({ entry }) => entry.decision === "accept");
+    const { allows, writes } = imgdiff.decisions;
+    const accepted = known.filter(({ entry }) => writes(entry.decision));
     const details = await detailsOf(accepted.map(({ index }) => index));
     /** @type {Map<number, Decision>} */
     const decisions = new Map();
     let other = 0;
     for (const { entry, index } of known) {
-      const looked = entry.decision !== "accept" || (imgdiff.run.rows[index].acceptable && same(entry.accepts, details.get(index)?.accepts ?? null));
+      const looked = !writes(entry.decision) || (allows(index, entry.decision) && same(entry.accepts, details.get(index)?.accepts ?? null));
       if (!looked) other += 1;
       decisions.set(index, { decision: looked ? entry.decision : "none", comment: entry.comment });
     }

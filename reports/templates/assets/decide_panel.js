@@ -7,6 +7,7 @@
   /** @type {[Decision["decision"], string, string][]} */
   const CHOICES = [
     ["accept", "Accept", "a"],
+    ["alternative", "Alternative", "t"],
     ["reject", "Reject", "x"],
     ["none", "Undecided", "u"],
   ];
@@ -59,6 +60,8 @@
     const { acceptable } = imgdiff.run.rows[index];
     const buttons = choices(index);
     const field = commentField(index);
+    buttons[1].disabled = !imgdiff.decisions.allows(index, "alternative");
+    buttons[1].title = buttons[1].disabled ? "Only a picture that a test compared with a stored baseline can be an alternative" : "Keep the baseline, and accept this picture beside it";
     const why = acceptable ? null : element("p", { id: "decide-reason", class: "reason" }, imgdiff.actions.reason(index));
     if (why) {
       buttons[0].disabled = true;

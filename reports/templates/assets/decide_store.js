@@ -24,6 +24,15 @@
   /** @param {number} index */
   const of = (index) => table().get(index) ?? NOTHING;
 
+  /** @param {Decision["decision"]} decision */
+  const writes = (decision) => decision === "accept" || decision === "alternative";
+
+  /** @param {number} index @param {Decision["decision"]} decision */
+  function allows(index, decision) {
+    const { acceptable, alternative } = imgdiff.run.rows[index];
+    return decision === "accept" ? acceptable : decision !== "alternative" || alternative;
+  }
+
   /** @param {Decision} one @param {Decision} other */
   const alike = (one, other) => one.decision === other.decision && one.comment === other.comment;
 
@@ -68,7 +77,7 @@
     /** @type {Map<number, Decision>} */
     const values = new Map();
     for (const index of indices) {
-      if (change.decision === "accept" && !imgdiff.run.rows[index].acceptable) continue;
+      if (change.decision && !allows(index, change.decision)) continue;
       values.set(index, { ...of(index), ...change });
     }
     const [first] = values.keys();
@@ -104,7 +113,7 @@
     const found = { accepted: 0, rejected: 0, commented: 0, open: 0 };
     for (const row of rows) if (row.outcome === "failed") found.open += 1;
     for (const [index, { decision, comment }] of table()) {
-      if (decision === "accept") found.accepted += 1;
+      if (writes(decision)) found.accepted += 1;
       if (decision === "reject") found.rejected += 1;
       if (comment) found.commented += 1;
       if (decision !== "none" && rows[index].outcome === "failed") found.open -= 1;
@@ -122,6 +131,8 @@
 
   imgdiff.decisions = {
     of,
+    allows,
+    writes,
     all: table,
     set,
     put: (decisions) => step(decisions),

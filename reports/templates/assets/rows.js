@@ -99,6 +99,7 @@
     const { decision, comment } = imgdiff.decide?.of(index) ?? { decision: "none", comment: "" };
     const found = [];
     if (decision === "accept") found.push(mark("accept", "✓", "accepted", "accepted"));
+    if (decision === "alternative") found.push(mark("accept", "✓", "alternative", "accepted as an alternative"));
     if (decision === "reject") found.push(mark("reject", "✗", "rejected", "rejected"));
     if (comment) found.push(mark("comment", "✎", "commented", comment));
     return found;
