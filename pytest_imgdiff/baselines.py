@@ -21,7 +21,7 @@ from pytest_imgdiff.names import safe_name
 from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from pytest_imgdiff.image import Image
 
@@ -39,6 +39,8 @@ EXTENSIONS = {
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
 """What the stem of a further accepted baseline ends in."""
+_PLATFORMS = "linux|darwin|win32|cygwin|aix|emscripten|wasi|ios|android|freebsd[0-9]*"
+"""The values of ``sys.platform``: a folder of another name belongs to another layout."""
 _STORE_HASHES = ("md5", "sha1", "sha256", "sha512")
 """What stores of large files (git-annex, DVC, Git LFS) name a file by."""
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
@@ -164,46 +166,122 @@ class Baselines:
         """Return a stored baseline's place below the folder, with forward slashes."""
         return path.relative_to(self.folder).as_posix()
 
-    def unused(self, used: Iterable[str], modules: Iterable[str], browsers: Iterable[str]) -> list[Path]:
-        """Return the stored baselines that nobody asked for although their tests ran.
+    def survey(self, used: Collection[str], ran: RanModules, root: Path) -> Survey:
+        """Look for stored pictures that no test asked for.
 
         Args:
             used: the baselines that were asked for, relative to the folder.
-            modules: the modules of which every test ran and passed. Baselines of others, pictures that are no
-                baselines, and everything where the layout names no ``{module}``, are left out.
-            browsers: those that the run had.
+            ran: what the run can tell about its modules.
+            root: the folder that modules are relative to.
         """
-        taken = set(used)
-        ours = self._pattern(modules, browsers)
-        if ours is None or not self.folder.is_dir():
-            return []
-        files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
-        return [
-            file
-            for file in files
-            if (file.is_file() or file.is_symlink())
-            and self.relative(file) not in taken
-            and ours.fullmatch(self.relative(file).rpartition(".")[0])
-        ]
+        survey = Survey()
+        if not self.folder.is_dir():
+            return survey
+        layout = self._pattern()
+        for file in sorted(self.folder.rglob("*")):
+            if file.suffix.lower() not in PICTURE_SUFFIXES or not (file.is_file() or file.is_symlink()):
+                continue
+            place = self.relative(file)
+            if place in used:
+                survey.looked_at += 1
+                continue
+            found = layout.fullmatch(place.rpartition(".")[0])
+            parts = {} if found is None else found.groupdict()
+            if "{module}" not in self.layout:
+                survey.leave("the layout names no {module}", file)
+            elif found is None or not _has_test_file(root, parts["module"]):
+                survey.orphans.append(file)
+            elif why := ran.why_unknown(parts["module"], parts.get("platform"), parts.get("browser")):
+                survey.leave(why, file)
+            else:
+                survey.looked_at += 1
+                survey.unused.append(file)
+        return survey
 
-    def _pattern(self, modules: Iterable[str], browsers: Iterable[str]) -> re.Pattern[str] | None:
-        places = [_module_place(module) for module in modules]
-        if "{module}" not in self.layout or not places:
-            return None
-        meanings = {
-            "module": _any_of(places),
-            "test": "[^/]+",
-            "platform": re.escape(sys.platform),
-            "browser": _any_of(safe_name(browser) for browser in browsers),
-        }
+    def _pattern(self) -> re.Pattern[str]:
+        """Return what the stems of baselines of this layout match, on any platform and with any browser."""
+        meanings = {"module": ".+", "test": "[^/]+", "platform": _PLATFORMS, "browser": "[^/]+"}
         pattern = re.escape(self.layout.rpartition(".")[0])
         for word, meaning in meanings.items():
-            pattern = pattern.replace(re.escape(f"{{{word}}}"), meaning)
+            written = re.escape(f"{{{word}}}")
+            pattern = pattern.replace(written, f"(?P<{word}>{meaning})", 1).replace(written, f"(?P={word})")
         return re.compile(pattern)
 
 
-def _any_of(words: Iterable[str]) -> str:
-    return f"(?:{'|'.join(re.escape(word) for word in words)})"
+@dataclass(frozen=True, slots=True)
+class RanModules:
+    """What a run can tell about the modules of its image tests.
+
+    Attributes:
+        collected: those of which an image test was to run.
+        whole: those of which every image test was to run.
+        unclean: those of which an image test did not pass.
+        browsers: those that the run had.
+        is_stopped: whether some test that was collected did not run to its end.
+    """
+
+    collected: Collection[str]
+    whole: Collection[str]
+    unclean: Collection[str]
+    browsers: Collection[str]
+    is_stopped: bool
+
+    def why_unknown(self, place: str, platform: str | None, browser: str | None) -> str | None:
+        """Return why the run does not tell whether a baseline is used; None where it does.
+
+        Args:
+            place: of its module, as the layout has it.
+            platform: that the layout names; None where it names none.
+            browser: likewise.
+        """
+        collected, whole, unclean = (
+            {_module_place(module) for module in modules} for modules in (self.collected, self.whole, self.unclean)
+        )
+        reasons = {
+            "they are of another platform": platform not in {None, sys.platform},
+            "they are of a browser that the run did not have": browser is not None
+            and browser not in {safe_name(name) for name in self.browsers},
+            "no image test of their modules ran": place not in collected,
+            "the run stopped before its end": self.is_stopped,
+            "only some of the tests of their modules ran (-k, -m, --lf, a node id)": place not in whole,
+            "a test of their modules did not pass": place in unclean,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+@dataclass
+class Survey:
+    """The stored pictures that no test of a run asked for.
+
+    Attributes:
+        looked_at: how many stored pictures the run can tell something about.
+        unused: those among them that nobody asked for, although every test of their module ran and passed.
+        orphans: pictures that belong to no test file: it was deleted, or the layout was another one.
+        left: pictures that the run tells nothing about, by the reason.
+    """
+
+    looked_at: int = 0
+    unused: list[Path] = field(default_factory=list)
+    orphans: list[Path] = field(default_factory=list)
+    left: dict[str, list[Path]] = field(default_factory=dict)
+
+    def leave(self, reason: str, file: Path) -> None:
+        """Note a picture that the run tells nothing about."""
+        self.left.setdefault(reason, []).append(file)
+
+
+def _has_test_file(root: Path, module: str) -> bool:
+    """Return whether a file lies below the root that baselines of this module are named by."""
+    folders = [root]
+    *parents, last = module.split("/")
+    for part in parents:
+        folders = [
+            child
+            for folder in folders
+            for child in folder.iterdir()
+            if child.is_dir() and safe_name(child.name) == part
+        ]
+    return any(safe_name(child.stem) == last and child.is_file() for folder in folders for child in folder.iterdir())
 
 
 def _module_place(module: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff.baselines import RanModules
 from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
@@ -21,11 +22,13 @@ from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import not_asserted, unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
+from pytest_imgdiff.report.text import counted, thousands
 from pytest_imgdiff.report.words import named_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_imgdiff.baselines import Survey
     from pytest_imgdiff.record import ComparisonRecord
     from pytest_imgdiff.report.overview import Overview
     from pytest_imgdiff.results import Merged
@@ -51,12 +54,20 @@ class Outcome:
     is_usage_error: bool = False
 
 
-def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (), verbose: bool = False) -> Outcome:
+def finish_run(
+    workspace: Workspace,
+    *,
+    prune: bool,
+    prune_orphans: bool = False,
+    problems: Sequence[str] = (),
+    verbose: bool = False,
+) -> Outcome:
     """Merge the records of all processes of a pytest run and write the report.
 
     Args:
         workspace: the run's.
         prune: delete the unused baselines.
+        prune_orphans: delete those that belong to no test file, too.
         problems: what went wrong in this process while the tests ran.
         verbose: list what passed although some pixels are not equal.
     """
@@ -67,13 +78,25 @@ def finish_run(workspace: Workspace, *, prune: bool, problems: Sequence[str] = (
     except ImgdiffError as error:
         return Outcome([*problems, str(error)], must_fail=True)
     with closing(merged.lines):
-        return _finished(workspace, merged, [*problems, *merged.problems], prune=prune, verbose=verbose)
+        outcome = _finished(workspace, merged, [*problems, *merged.problems], verbose=verbose)
+        survey = _survey(workspace, merged)
+        orphans = [] if _why_orphans_stay(merged) else survey.orphans
+        if prune:
+            _prune(workspace, survey, _why_orphans_stay(merged), outcome, orphans_too=prune_orphans)
+        else:
+            names = [workspace.shown(path) for path in survey.unused]
+            outcome.lines += _listed("unused baseline (delete with --imgdiff-prune)", names)
+        if not prune_orphans:
+            names = [workspace.shown(path) for path in orphans]
+            outcome.lines += _listed("belongs to no test file (delete with --imgdiff-prune-orphans)", names)
+        unused = [workspace.baselines.relative(path) for path in sorted([*survey.unused, *orphans])]
+        write_all(workspace, _run(workspace, merged, unused), outcome)
+        return outcome
 
 
-def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, prune: bool, verbose: bool) -> Outcome:
+def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, verbose: bool) -> Outcome:
     shared = _shared_baselines(merged)
-    unused = _unused(workspace, merged)
-    run = _run(workspace, merged, [workspace.baselines.relative(path) for path in unused])
+    run = _run(workspace, merged, [])
     unheard = [
         f"failed, and its test did not: {named_line(record)} (the call was made in another process, or after the test)"
         for record in merged.unheard()
@@ -89,8 +112,6 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     written = [workspace.shown(workspace.root / name) for name in merged.written]
     outcome.lines += _listed("baseline written", written)
     outcome.lines += model_lines(merged.records.overview)
-    _list_or_prune(workspace, unused, outcome, asked=prune)
-    write_all(workspace, run, outcome)
     return outcome
 
 
@@ -193,24 +214,59 @@ def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunReco
     )
 
 
-def _unused(workspace: Workspace, merged: Merged) -> list[Path]:
-    ran = set(merged.collected) <= merged.finished and merged.torn == 0
-    modules = merged.modules - merged.unclean if ran else set()
-    return workspace.baselines.unused(merged.used, modules, merged.browsers or {"any"})
+def _survey(workspace: Workspace, merged: Merged) -> Survey:
+    ran = RanModules(
+        collected=merged.collected_modules,
+        whole=merged.modules,
+        unclean=merged.unclean,
+        browsers=merged.browsers or {"any"},
+        is_stopped=not set(merged.collected) <= merged.finished or merged.torn > 0,
+    )
+    survey = workspace.baselines.survey(merged.used, ran, workspace.root)
+    if survey.orphans:  # a test may name one as its expected picture
+        named = {record.expected.label for record in merged.records if record.expected is not None}
+        known = {_absolute(workspace.root / name) for name in named}
+        survey.orphans = [path for path in survey.orphans if _absolute(path) not in known]
+    return survey
 
 
-def _list_or_prune(workspace: Workspace, unused: Sequence[Path], outcome: Outcome, *, asked: bool) -> None:
-    if not asked:
-        names = [workspace.shown(path) for path in unused]
-        outcome.lines += _listed("unused baseline (delete with --imgdiff-prune)", names)
-        return
-    failures = [failure for path in unused if (failure := _deletion(path)) is not None]
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links stay
+
+
+def _why_orphans_stay(merged: Merged) -> str | None:
+    """Return why the run does not tell that a stored picture belongs to no test; None where it does."""
+    if not merged.is_whole_suite:
+        return "only a part of the suite was to run"
+    if not set(merged.collected) <= merged.finished or merged.torn:
+        return "the run stopped before its end"
+    if merged.unclean:
+        return "a test did not pass"
+    return None if merged.used else "no test of the run has a stored baseline here"
+
+
+def _prune(workspace: Workspace, survey: Survey, reason: str | None, outcome: Outcome, *, orphans_too: bool) -> None:
+    """Delete what is unused, and say what was looked at, what was not, and why."""
+    doomed = [*survey.unused, *(survey.orphans if orphans_too and reason is None else ())]
+    failures = [failure for path in doomed if (failure := _deletion(path)) is not None]
     outcome.lines += failures
     outcome.must_fail = outcome.must_fail or bool(failures)
-    deleted = [workspace.shown(path) for path in unused if not path.exists()]
-    outcome.lines += _listed("unused baseline deleted", deleted) or [
-        "no unused baseline: one is unused where every test of its module ran and passed without it"
-    ]
+    deleted = [workspace.shown(path) for path in doomed if not os.path.lexists(path)]
+    outcome.lines += _listed("unused baseline deleted", deleted)
+    looked_at = counted(survey.looked_at, "stored picture")
+    outcome.lines.append(
+        f"pruning looked at {looked_at}, of which {thousands(len(survey.unused))} unused"
+        if survey.looked_at
+        else "pruning looked at no stored picture"
+    )
+    left = dict(survey.left)
+    if survey.orphans and reason is not None:
+        left[f"they belong to no test file, and {reason}"] = survey.orphans
+    for why, files in left.items():
+        first = workspace.shown(files[0])
+        outcome.lines.append(
+            f"pruning did not look at {counted(len(files), 'stored picture')}: {why}; the first: {first}"
+        )
 
 
 def _deletion(path: Path) -> str | None:

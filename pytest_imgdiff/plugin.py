@@ -66,6 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--imgdiff-prune", action="store_true", help="After a complete run, delete the baselines that no test used."
     )
     group.addoption(
+        "--imgdiff-prune-orphans",
+        action="store_true",
+        help="The same, and delete stored pictures that belong to no test file: it is gone, or the layout has changed. "
+        "The whole suite must have run and passed.",
+    )
+    group.addoption(
         "--imgdiff-config",
         metavar="FILE",
         help="The configuration (default: the nearest imgdiff.yaml, from the folder of the tests upward).",
@@ -94,7 +100,9 @@ def pytest_configure(config: pytest.Config) -> None:
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     config.stash[RUN_ID] = worker.get("imgdiff_run") or uuid.uuid4().hex
     option = config.option
-    if (option.imgdiff_update != "none" or option.imgdiff_prune) and not option.imgdiff_update_in_ci:
+    if (
+        option.imgdiff_update != "none" or option.imgdiff_prune or option.imgdiff_prune_orphans
+    ) and not option.imgdiff_update_in_ci:
         from pytest_imgdiff.environment import in_ci
 
         if in_ci(os.environ):

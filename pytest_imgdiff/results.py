@@ -44,6 +44,10 @@ class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
     ids: list[str]
     whole: list[str] = []
     """Modules all of whose tests are to be run: only these can tell that a baseline is unused."""
+    modules: list[str] = []
+    """Modules of the tests among them."""
+    is_whole_suite: bool = False
+    """Whether no part of the suite was chosen, by path, name or mark."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
@@ -123,6 +127,8 @@ class Merged:
     used: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     """Those of which every test was to run."""
+    collected_modules: set[str] = field(default_factory=set)
+    is_whole_suite: bool = False
     written: dict[str, None] = field(default_factory=dict)
     """Baselines that any attempt of any test wrote."""
     owners: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -421,6 +427,8 @@ def _add(line: Line, merged: Merged) -> None:
     elif isinstance(line, Collected):
         merged.collected.update(dict.fromkeys(map(sys.intern, line.ids)))
         merged.modules.update(line.whole)
+        merged.collected_modules.update(line.modules)
+        merged.is_whole_suite |= line.is_whole_suite
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
         merged.browsers.add(line.browser)

@@ -126,7 +126,10 @@ class ImageRun:
             self.prepare(names)
         self._expected = {item.nodeid for item in todo}
         try:
-            self.results.append(Collected([self._title(item.nodeid) for item in todo], sorted(whole)))
+            titles = [self._title(item.nodeid) for item in todo]
+            modules = sorted({self._module(item) for item in tests if item in chosen})
+            is_all = whole == {self._module(item) for item in tests} and self._runs_whole_suite()
+            self.results.append(Collected(titles, sorted(whole), modules, is_all))
             if self.not_compared and not self.config.option.imgdiff_only:
                 self.results.append(NotCompared(self.not_compared))
         except ImgdiffError as error:
@@ -180,6 +183,16 @@ class ImageRun:
         named = (argument.partition("::") for argument in self.config.args)
         paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
         return {_module_of(path, self.workspace.root) for path in paths}
+
+    def _runs_whole_suite(self) -> bool:
+        """Return whether every test file below the rootdir was to be collected."""
+        option, root = self.config.option, self.config.rootpath
+        if any(getattr(option, name, None) for name in ("lf", "ignore", "ignore_glob", "deselect")):
+            return False
+        if self.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            return True
+        here = self.config.invocation_params.dir
+        return any((here / argument).resolve() == root.resolve() for argument in self.config.args)
 
     def _module(self, item: pytest.Item) -> str:
         return _module_of(item.path, self.workspace.root)
@@ -322,6 +335,7 @@ class ImageRun:
             self._outcome = finish_run(
                 self.workspace,
                 prune=self.prune,
+                prune_orphans=bool(self.config.option.imgdiff_prune_orphans),
                 problems=list(self._problems),
                 verbose=self.config.option.verbose > 0,
             )
@@ -334,7 +348,7 @@ class ImageRun:
     @property
     def prune(self) -> bool:
         """Whether unused baselines are to be deleted."""
-        return bool(self.config.option.imgdiff_prune)
+        return bool(self.config.option.imgdiff_prune or self.config.option.imgdiff_prune_orphans)
 
     def print_summary(self, terminal: pytest.TerminalReporter) -> None:
         """Print what became of the images, what was written, and where the report is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 
 import pytest
 
@@ -49,6 +50,90 @@ def test_a_whole_run_prunes_what_no_test_used(suite):
 def test_a_part_of_the_suite_prunes_only_its_own(suite):
     suite.runpytest_subprocess("tests/a", "--imgdiff-prune").assert_outcomes(passed=1)
     assert stored(suite) == [name for name in EVERYTHING if name != "tests/a/test_a/test_gone.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "reason"),
+    [
+        pytest.param(["tests/a"], 2, "no image test of their modules ran", id="a part named"),
+        pytest.param(["--deselect", "tests/b"], 2, "no image test of their modules ran", id="deselected"),
+        pytest.param(["tests/b/test_b.py::test_page"], 1, "only some of the tests", id="a node id"),
+    ],
+)
+def test_pruning_says_what_it_did_not_look_at_and_why(suite, options, count, reason):
+    run = suite.runpytest_subprocess("--imgdiff-prune", *options)
+    pictures = "stored pictures" if count > 1 else "stored picture"
+    run.stdout.fnmatch_lines(["pruning looked at *", f"pruning did not look at {count} {pictures}: {reason}*"])
+    assert "tests/b/test_b/test_gone.png" in stored(suite)
+
+
+def test_pruning_says_so_after_last_failed_and_with_a_layout_without_modules(suite):
+    path = suite.path / "tests/b/test_b.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("90", "10"), encoding="utf-8")
+    run = suite.runpytest_subprocess("--imgdiff-prune")
+    run.stdout.fnmatch_lines(["pruning did not look at 1 stored picture: a test of their modules did not pass*"])
+    run = suite.runpytest_subprocess("--imgdiff-prune", "--lf")
+    run.stdout.fnmatch_lines(["pruning did not look at *: only some of the tests of their modules ran*"])
+    (suite.path / "imgdiff.yaml").write_text('baselines: {layout: "{test}.png"}\n', encoding="utf-8")
+    run = suite.runpytest_subprocess("--imgdiff-prune", "tests/a")
+    run.stdout.fnmatch_lines(
+        ["pruning looked at no stored picture", "pruning did not look at *: the layout names no {module}*"]
+    )
+    assert "tests/b/test_b/test_gone.png" in stored(suite)
+
+
+def test_baselines_of_a_deleted_test_file_are_listed_and_deleted_on_request(suite):
+    (suite.path / "tests/b/test_b.py").unlink()
+    gone = ["tests/b/test_b/test_gone.png", "tests/b/test_b/test_page.png"]
+    lines = [f"belongs to no test file (delete with --imgdiff-prune-orphans): baselines/{name}" for name in gone]
+    run = suite.runpytest_subprocess()
+    run.stdout.fnmatch_lines([line.replace("[", "[[]") for line in lines])
+    report = json.loads((suite.path / "imgdiff-report/results.json").read_text(encoding="utf-8"))
+    assert [name for name in report["unused_baselines"] if "/test_b/" in name] == gone
+    suite.runpytest_subprocess("--imgdiff-prune")
+    suite.runpytest_subprocess("--imgdiff-prune-orphans", "-k", "page and not other", "tests/a")
+    assert [name for name in stored(suite) if "test_b" in name] == gone
+    run = suite.runpytest_subprocess("--imgdiff-prune-orphans")
+    run.stdout.fnmatch_lines([f"unused baseline deleted: baselines/{name}" for name in gone])
+    assert stored(suite) == ["tests/a/test_a/test_page.png"]
+
+
+def test_baselines_of_an_old_layout_are_listed_and_deleted_on_request(suite):
+    (suite.path / "imgdiff.yaml").write_text(
+        'baselines: {layout: "{platform}/{module}/{test}.png"}\n', encoding="utf-8"
+    )
+    suite.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=2)
+    write(suite.path / "baselines/win32/tests/a/test_a/test_page.png", square(RED))
+    named = write(suite.path / "baselines/by-hand.png", square(RED))
+    (suite.path / "tests/a/test_named.py").write_text(
+        f"def test_named(assert_images_similar):\n    assert_images_similar({named.read_bytes()!r}, {str(named)!r})\n",
+        encoding="utf-8",
+    )
+    run = suite.runpytest_subprocess("--imgdiff-prune-orphans", "-n", "2")
+    run.assert_outcomes(passed=3)
+    run.stdout.fnmatch_lines(["pruning did not look at 1 stored picture: they are of another platform*"])
+    left = stored(suite)
+    assert [name for name in left if not name.startswith(sys.platform)] == [
+        "by-hand.png",
+        "win32/tests/a/test_a/test_page.png",
+    ]
+    assert len(left) == 4
+
+
+def test_orphans_stay_where_the_run_has_no_baseline_of_the_folder(suite):
+    for letter in "ab":
+        path = suite.path / f"tests/{letter}/test_{letter}.py"
+        path.rename(path.with_name(f"test_{letter}_new.py"))
+    (suite.path / "tests/a/test_a_new.py").write_text(
+        "def test_given(assert_images_similar):\n    assert assert_images_similar.compare(b'x', b'y').passed is False\n",
+        encoding="utf-8",
+    )
+    (suite.path / "tests/b/test_b_new.py").unlink()
+    run = suite.runpytest_subprocess("--imgdiff-prune-orphans")
+    run.stdout.fnmatch_lines(
+        ["pruning did not look at 4 stored pictures: they belong to no test file, and no test of the run*"]
+    )
+    assert stored(suite) == EVERYTHING
 
 
 CONFTEST_DESELECTS = """
