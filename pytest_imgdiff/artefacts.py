@@ -19,7 +19,7 @@ from pytest_imgdiff.images import encode_png
 from pytest_imgdiff.names import safe_name
 from pytest_imgdiff.record import digest_of
 from pytest_imgdiff.thumbnail import thumbnail
-from pytest_imgdiff.views import full_value
+from pytest_imgdiff.views import full_value, strips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +145,9 @@ def _as_found(image: Image) -> tuple[str, bytes, str]:
 def _displayable(pixels: Pixels) -> Pixels:
     if pixels.dtype.kind != "f":
         return pixels
-    shown: Pixels = np.rint(pixels * full_value(np.dtype(np.uint16))).astype(np.uint16)
+    shown = np.empty(pixels.shape, np.uint16)
+    for rows in strips(pixels):
+        shown[rows] = np.rint(pixels[rows] * full_value(np.dtype(np.uint16)))
     return shown
 
 

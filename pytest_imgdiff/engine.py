@@ -142,7 +142,9 @@ class _Reading:
 
     def check(self, source: images.Source) -> images.Images:
         try:
-            return images.check(source, frames=self.policy.frames, max_pixels=self.policy.max_pixels)
+            return images.check(
+                source, frames=self.policy.frames, max_pixels=self.policy.max_pixels, memory=self.policy.memory
+            )
         except BrokenImageError as error:
             self.problems.append(error)
             return ()
@@ -158,7 +160,12 @@ class _Reading:
         expected, actual = sources
         policy = self.policy
         decoded = images.decode_pair(
-            expected, actual, frames=policy.frames, max_pixels=policy.max_pixels, at_once=self.at_once
+            expected,
+            actual,
+            frames=policy.frames,
+            max_pixels=policy.max_pixels,
+            memory=policy.memory,
+            at_once=self.at_once,
         )
         self.problems += [outcome for outcome in decoded if isinstance(outcome, BrokenImageError)]
         return [() if isinstance(outcome, BrokenImageError) else outcome for outcome in decoded]

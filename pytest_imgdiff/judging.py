@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from pytest_imgdiff import images
 from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
 from pytest_imgdiff.regions import difference_mask, find_regions
 from pytest_imgdiff.sizes import same_size
 from pytest_imgdiff.unfailing import could_fail, worst_value
-from pytest_imgdiff.views import common_depth, compared_pixels, decode_both, differing_pixels, equal_pixels
+from pytest_imgdiff.views import (
+    common_depth,
+    compared_pixels,
+    decode_both,
+    differing_pixels,
+    equal_pixels,
+    suspected_rows,
+)
 
 if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
@@ -28,6 +36,11 @@ LAST_MASK_METRIC = "pixel_match"
 ALL_IGNORED = "the ignore areas cover the whole picture: nothing was compared"
 
 NO_MEMORY = "there is not enough memory to decode both pictures"
+
+MOST_BYTES = 128
+"""Bytes for each pixel, and for each byte of a channel, that no pair takes beyond: no need to count more exactly."""
+MOST_UNKNOWN = 16
+"""Bytes for each pixel, and as many for each byte of a channel, that a metric is taken to hold that does not say it."""
 
 ROUNDING = 1e-6
 """By how much a value may be better than that of equal pictures, or as a share of it worse than the worst possible one,
@@ -51,6 +64,8 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
         warnings=_warnings(expected, actual),
         notes=_notes(expected, actual),
     )
+    if needed := _beyond_memory(expected, actual, policy, registry):
+        return replace(comparison, reason=needed)
     sized = same_size(*common_depth(expected, actual), policy.size)
     if sized is None:
         reason = f"the sizes differ: expected {_size(expected)}, actual {_size(actual)}"
@@ -73,6 +88,44 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
     except MemoryError:  # pixels are made when they are asked for
         return replace(comparison, reason=NO_MEMORY)
     return _equal(comparison, registry) if equal else _measured(comparison, ignore, registry)
+
+
+def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Registry) -> str | None:
+    """Return why a pair takes more memory than it may, in words; None where it does not.
+
+    Of a picture whose rows are decoded when they are asked for, what is asked for counts.
+    """
+    width, height = (max(sides) for sides in zip(expected.size, actual.size, strict=True))
+    plane = width * height
+    sides = expected, actual
+    value_bytes = max(image.dtype.itemsize for image in sides)
+    if plane * value_bytes * MOST_BYTES <= policy.memory:  # most pairs
+        return None
+    rules = {rule.metric: rule.options for rule in policy.rules}
+    metrics = [registry.metric(name, rules.get(name, ())) for name in dict.fromkeys([*rules, policy.mask])]
+    is_alike = expected.size == actual.size and expected.dtype == actual.dtype
+    share = 1.0
+    if all(getattr(metric, "by_rows", False) for metric in metrics) and not policy.ignore and is_alike:
+        share = suspected_rows(expected, actual) / height
+    pixels = sum(
+        (4 if image.stored is None else 8 * share) * image.dtype.itemsize * math.prod(image.size) for image in sides
+    )
+    if policy.ignore or not is_alike:
+        pixels += 2 * 4 * value_bytes * plane  # both are copied: painted, brought to one size or to one depth
+    backdrops = 1 if expected.opaque and actual.opaque else 2
+    held = 0
+    for metric in metrics:
+        always, by_width = getattr(metric, "plane_bytes", (MOST_UNKNOWN, MOST_UNKNOWN))
+        held += plane * (always + by_width * value_bytes) * backdrops
+    needed = round(pixels + held)
+    if needed <= policy.memory:
+        return None
+    names = ", ".join(metric.name for metric in metrics)
+    return (
+        f"{expected.info.label} and {actual.info.label}: comparing them takes about {images.in_mebibytes(needed)} of "
+        f"memory ({width}x{height} pixels of {8 * value_bytes} bits a channel; {names}), more than `memory` allows "
+        f"({images.in_mebibytes(policy.memory)}); raise `memory`, or compare smaller pictures or by fewer metrics"
+    )
 
 
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:

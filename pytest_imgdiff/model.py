@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
+from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,6 +154,7 @@ class Policy:
         mask: the metric whose heat becomes the difference mask.
         regions: how the mask is grouped.
         max_pixels: the largest width x height that is decoded.
+        memory: bytes that the pair may take while it is compared; one that needs more is refused.
         missing: whether a picture without an expected one fails.
         unmatched: whether an expected picture without an actual one fails.
     """
@@ -165,6 +166,7 @@ class Policy:
     mask: str = "perceptual"
     regions: RegionSettings = field(default_factory=RegionSettings)
     max_pixels: int = DEFAULT_MAX_PIXELS
+    memory: int = DEFAULT_MEMORY
     missing: OneSided = "fail"
     unmatched: OneSided = "fail"
 

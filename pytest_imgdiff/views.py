@@ -36,6 +36,7 @@ NEAR = 2
 """How many rows beyond one that differs a metric may look at that judges by rows."""
 _FAR_APART = 1 << 18
 """So many bytes of pixels that are alike part two bands of rows that are not."""
+_ROUNDED_BYTES = 1 << 20
 _SEARCHED_BYTES = 1 << 20
 """Pixels that are held against each other at once."""
 
@@ -58,7 +59,10 @@ def eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return values of any depth rounded to 0..255, for algorithms that exist for 8 bits only."""
     if values.dtype == np.uint8:
         return values
-    return np.rint(values * (255 / full_value(values.dtype))).clip(0, 255).astype(np.uint8)
+    rounded = np.empty(values.shape, np.uint8)
+    for rows in strips(values, _ROUNDED_BYTES):  # the floats of a whole large picture would be several times its size
+        rounded[rows] = np.rint(values[rows] * (255 / full_value(values.dtype))).clip(0, 255)
+    return rounded
 
 
 def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[slice]:
@@ -203,6 +207,11 @@ def _suspects(first: Image, second: Image) -> list[slice]:
     return [slice(first_row, last_row + 1) for first_row, last_row in ends]
 
 
+def suspected_rows(first: Image, second: Image) -> int:
+    """Return how many rows of two images of equal size may differ, as far as their files tell, without decoding any."""
+    return sum(band.stop - band.start for band in _suspects(first, second))
+
+
 def decode_both(first: Image, second: Image, bands: Sequence[slice] | None = None) -> None:
     """Have two images decoded, each on a core of its own where one is idle.
 
@@ -302,12 +311,12 @@ def rgb_on_white(image: Image) -> NDArray[Any]:
 
 def gray_on_black(image: Image) -> NDArray[Any]:
     """Return (height, width) gray (BT.601) in the image's own depth and range, laid on black where not opaque."""
-    return _gray(image.derived(rgb_on_black)) if image.derived(has_alpha) else image.derived(_opaque_gray)
+    return _gray_on(image, 0) if image.derived(has_alpha) else image.derived(_opaque_gray)
 
 
 def gray_on_white(image: Image) -> NDArray[Any]:
     """Return (height, width) gray (BT.601) in the image's own depth and range, laid on white where not opaque."""
-    return _gray(image.derived(rgb_on_white)) if image.derived(has_alpha) else image.derived(_opaque_gray)
+    return _gray_on(image, 1) if image.derived(has_alpha) else image.derived(_opaque_gray)
 
 
 def _rgb(image: Image) -> NDArray[Any]:
@@ -332,6 +341,27 @@ def _gray(colours: NDArray[Any]) -> NDArray[Any]:
     return _read_only(cv2.cvtColor(colours, code))
 
 
+def _gray_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    """Return gray on the backdrop, a strip of rows at a time: the colours are three times its size."""
+    pixels = image.pixels
+    gray = np.empty(pixels.shape[:2], pixels.dtype)
+    for rows in strips(pixels):
+        gray[rows] = _gray(_composited(pixels[rows], backdrop))
+    return _read_only(gray)
+
+
+def rgb8_on(image: Image, backdrop: Literal["black", "white"]) -> NDArray[np.uint8]:
+    """Return (height, width, 3) RGB in 8 bits, laid on black or white where it is not opaque; strip by strip."""
+    pixels = image.pixels
+    is_opaque = not image.derived(has_alpha)
+    colours = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in strips(pixels, _ROUNDED_BYTES):
+        strip = pixels[rows]
+        laid = without_alpha(strip) if is_opaque else _composited(strip, 1 if backdrop == "white" else 0)
+        colours[rows] = eight_bit(laid)
+    return colours
+
+
 def _laid_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
     """Return ``colour * alpha + backdrop * (1 - alpha)``, rounded to the image's own depth."""
     pixels = image.pixels
@@ -351,7 +381,7 @@ def _composited(pixels: Pixels, backdrop: Literal[0, 1]) -> NDArray[Any]:
     if backdrop:
         light += full * (full - alpha.astype(wider))
     rounded: NDArray[Any] = (light + full // wider(2)) // full
-    return rounded
+    return rounded.astype(pixels.dtype)
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:

@@ -157,7 +157,7 @@ class Workspace:
             ImgdiffError: its policy cannot be followed.
         """
         policy = self.policy(pair.key)
-        with self.allowance.of(images.decoded_size(pair.expected) + images.decoded_size(pair.actual)):
+        with self.allowance.of(images.working_size(pair.expected, pair.actual)):
             yield compare(
                 pair.expected,
                 pair.actual,

@@ -129,7 +129,7 @@ def _bad_png() -> _Files:
         "no-width.png": (png((0, 5), 8, 2, b""), "PNG", "0 x 5"),
         "bad-depth.png": (png(_SIZE, 4, 2, _ROWS), "PNG", "colour type 2 with 4 bits"),
         "bad-interlace.png": (png(_SIZE, 8, 2, _ROWS, interlace=2), "PNG", "interlace"),
-        "bomb-header.png": (png((50_000, 50_000), 8, 2, b""), "PNG", "max_pixels"),
+        "bomb-header.png": (png((50_000, 50_000), 8, 2, b""), "PNG", "limits.megapixels"),
         "bomb-idat.png": (start + chunk(b"IDAT", _deflated_zeros(2**30)) + end, "PNG", "more rows"),
         "bomb-short.png": (png((10_000, 9_999), 8, 0, b"\0" * 50_000_000), "PNG", "truncated"),
         "many-chunks.png": (start + chunk(b"tEXt") * 250_000 + data + end, "PNG", "chunks"),
@@ -175,7 +175,7 @@ def _bad_jpeg() -> _Files:
         "cmyk-unmarked.jpg": (inks.replace(b"Adobe", b"Abode"), "JPEG", "CMYK"),
         "two-components.jpg": (changed(frame + 9, b"\x02"), "JPEG", "2 components"),
         "no-height.jpg": (changed(frame + 5, b"\0\0"), "JPEG", "0 pixels"),
-        "bomb-header.jpg": (changed(frame + 5, b"\xff\xdc\xff\xdc"), "JPEG", "max_pixels"),
+        "bomb-header.jpg": (changed(frame + 5, b"\xff\xdc\xff\xdc"), "JPEG", "limits.megapixels"),
         "many-scans.jpg": (_JPEG[:-2] + _JPEG[scan:-2] * 150 + b"\xff\xd9", "JPEG", "scans"),
         "many-segments.jpg": (
             with_segment(_JPEG, 0xFE, b"\xff\xfe\0\2" * 10)[:2] + b"\xff\xfe\0\2" * 30_000,
@@ -200,7 +200,7 @@ def _bad_webp() -> _Files:
         "bomb-header.webp": (
             riff((b"VP8X", canvas), (b"VP8L", b"\x2f" + b"\xfe\xbf\xff\x0f" + bits[5:])),
             "WebP",
-            "max_pixels",
+            "limits.megapixels",
         ),
         "animated.webp": (saved(_PIXELS, "WEBP", save_all=True, append_images=_frames()), "WebP", "frames: all"),
     }
@@ -221,7 +221,7 @@ def _bad_gif() -> _Files:
         "outside.gif": (gif(_SIZE, [gif_frame(indices, at=(9, 0))], palette), "GIF", "outside"),
         "bad-code-size.gif": (gif(_SIZE, [frame[:10] + b"\x0c" + frame[11:]], palette), "GIF", "code size"),
         "bad-block.gif": (gif(_SIZE, [b"?", frame], palette), "GIF", "no block"),
-        "bomb-header.gif": (gif((65_535, 65_535), [frame], palette), "GIF", "max_pixels"),
+        "bomb-header.gif": (gif((65_535, 65_535), [frame], palette), "GIF", "limits.megapixels"),
         "animated.gif": (gif(_SIZE, [frame, frame], palette), "GIF", "frames: all"),
     }
 

@@ -141,7 +141,7 @@ def _bad_values() -> dict[str, BadImage]:
         "array NaN": BadImage(nan, "array", "NaN"),
         "array infinite": BadImage(np.full((4, 4), np.inf), "array", "inf to inf"),
         "array masked": BadImage(np.ma.masked_equal(_PIXELS, 7), "array", "filled"),
-        "array too large": BadImage(np.zeros((20_000, 10_000), bool), "array", "max_pixels"),
+        "array too large": BadImage(np.zeros((20_000, 10_000), bool), "array", "limits.megapixels"),
         "PIL HSV": BadImage(PIL.Image.fromarray(_PIXELS).convert("HSV"), "PIL image", "HSV"),
         "PIL F to 255": BadImage(PIL.Image.fromarray(_PIXELS[..., 0].astype(np.float32)), "PIL image", "float32"),
         "PIL I below 0": BadImage(PIL.Image.new("I", (4, 4), -5), "PIL image", "-5"),

@@ -49,6 +49,7 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
     _check_type(policy.size, SizePolicy, ("size",), "such as SizePolicy.PAD")
     _check_type(policy.regions, RegionSettings, ("regions",))
     _check_least(policy.max_pixels, 1, ("max_pixels",))
+    _check_least(policy.memory, 1, ("memory",))
     _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))
     _check_least(policy.regions.min_area, 1, ("regions", "min_area"))
     given = {name: getattr(policy, name) for name in ("frames", "mask", "missing", "unmatched")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -138,7 +138,7 @@ class Settings:
         Raises:
             ConfigError: the command line's or the call's settings cannot be followed.
         """
-        policy = self.defaults
+        policy = replace(self.defaults, memory=self.memory)
         for override in self.overrides:
             if override.matches(name):
                 policy = override.layer.over(policy)

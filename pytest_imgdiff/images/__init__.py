@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.images.decoding import Images, check, decode
+    from pytest_imgdiff.images.decoding import Images, check, decode, in_mebibytes
     from pytest_imgdiff.images.encoding import encode_png
     from pytest_imgdiff.images.equal_files import are_one_picture
-    from pytest_imgdiff.images.extent import decoded_size
+    from pytest_imgdiff.images.extent import decoded_size, working_size
     from pytest_imgdiff.images.looking import is_picture_file
     from pytest_imgdiff.images.pairs import decode_pair
     from pytest_imgdiff.images.source import Source, SourceKind, read
@@ -27,8 +27,10 @@ __all__ = [
     "decode_pair",
     "decoded_size",
     "encode_png",
+    "in_mebibytes",
     "is_picture_file",
     "read",
+    "working_size",
 ]
 
 _FILES = {
@@ -40,7 +42,9 @@ _FILES = {
     "decode": "decoding",
     "decode_pair": "pairs",
     "decoded_size": "extent",
+    "working_size": "extent",
     "encode_png": "encoding",
+    "in_mebibytes": "decoding",
     "is_picture_file": "looking",
     "read": "source",
 }

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Pixels
-    from pytest_imgdiff.images.container import Container
+    from pytest_imgdiff.images.container import Container, Page
     from pytest_imgdiff.images.source import Source
     from pytest_imgdiff.model import FrameChoice
 
@@ -50,6 +50,9 @@ _OPENERS: Mapping[Format, str] = {
 }
 """Module of this package and function, for each format: most runs meet one of them."""
 
+_COPIES: Mapping[str, int] = {"TIFF": 3, "GIF": 3, "WebP": 3, "AVIF": 3}
+"""How many times the size of its pixels decoding takes at the most, where it is more than 2: the pixels, what the file
+holds uncompressed, and the canvas of an animation."""
 _FIRST_TURNED = 5
 """EXIF orientations from here on swap width and height."""
 _NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
@@ -101,7 +104,7 @@ def decode(
     return tuple(check_stored(source, open_source(source, frames, max_pixels)))
 
 
-def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> Images:
+def open_source(source: Source, frames: FrameChoice, max_pixels: int, memory: int | None = None) -> Images:
     """Do what `decode` does, but for what is checked later.
 
     Rows that are stored have to go through `check_stored` before anybody takes any. Several frames are decoded, and
@@ -110,7 +113,7 @@ def open_source(source: Source, frames: FrameChoice, max_pixels: int) -> Images:
     Raises:
         BrokenImageError: as `decode` raises it.
     """
-    return _decoded(source, frames, max_pixels, _from_file)
+    return _decoded(source, frames, max_pixels, functools.partial(_from_file, memory=memory))
 
 
 def check_stored(source: Source, images: Images) -> Images:
@@ -131,13 +134,19 @@ def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:
     return images
 
 
-def check(source: Source, *, frames: FrameChoice = "refuse", max_pixels: int = DEFAULT_MAX_PIXELS) -> Images:
+def check(
+    source: Source,
+    *,
+    frames: FrameChoice = "refuse",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    memory: int | None = None,
+) -> Images:
     """Return what `decode` does, and refuse what it refuses, with pixels that are decoded when they are asked for.
 
     Of a PNG every chunk is read, and its rows are inflated; formats that only their decoder can check are decoded.
     Several frames are checked as they are iterated over.
     """
-    return _decoded(source, frames, max_pixels, _checked_file)
+    return _decoded(source, frames, max_pixels, functools.partial(_checked_file, memory=memory))
 
 
 def _decoded(
@@ -220,7 +229,9 @@ def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice,
     return _one_or_several(source, source.kind, len(indices), decoded)
 
 
-def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> Images:
+def _from_file(
+    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int, memory: int | None = None
+) -> Images:
     container = _container(found, data, frames)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
@@ -229,6 +240,7 @@ def _from_file(source: Source, found: Format, data: bytes, frames: FrameChoice, 
         page = container.pages[0]
         info = _info(source, found, container, 0, (page.width, page.height))
         return (Image(rows, info, data, opaque=page.opaque),)
+    _check_memory(container, indices, memory)
 
     def decoded() -> Iterator[Image]:
         for index, raster in zip(indices, container.decode(indices), strict=True):
@@ -261,10 +273,12 @@ def _container(found: Format, data: bytes, frames: FrameChoice) -> Container:
     return container
 
 
-def _checked_file(source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int) -> Images:
+def _checked_file(
+    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int, memory: int | None = None
+) -> Images:
     container = _container(found, data, frames)
     if container.check is None:
-        return _from_file(source, found, data, frames, max_pixels)
+        return _from_file(source, found, data, frames, max_pixels, memory)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
     container.check()
@@ -317,11 +331,39 @@ def _check_total(container: Container, indices: Sequence[int], max_pixels: int) 
     _check_sum(total, len(decoded), max_pixels)
 
 
+def _check_memory(container: Container, indices: Sequence[int], memory: int | None) -> None:
+    """Refuse a frame that takes more memory than a pair may, before it is decoded."""
+    if memory is None:
+        return
+    copies = _COPIES.get(container.format, 2)
+    largest = max(bytes_of(container.pages[index]) for index in indices)
+    needed = 2 * copies * largest
+    if needed > memory:
+        raise UnreadableError(
+            f"decoding it and one more of its size takes about {in_mebibytes(needed)}, more than `memory` allows "
+            f"({in_mebibytes(memory)}); it was not decoded; raise `memory` if it is meant to be so large"
+        )
+
+
+def bytes_of(page: Page) -> int:
+    """Return how many bytes the pixels of a page take in the normal form."""
+    bits = next((int(word.removesuffix("-bit")) for word in page.mode.split() if word.endswith("-bit")), 8)
+    width = 1 if bits <= 8 else 2 if bits <= 16 else bits // 8  # noqa: PLR2004 - bits of a byte, and of two
+    if page.mode.endswith("float"):
+        width = max(4, width)
+    return 4 * width * page.width * page.height
+
+
+def in_mebibytes(size: int) -> str:
+    """Return a number of bytes as messages show it."""
+    return f"{-(-size // (1 << 20)):,} MiB".replace(",", " ")
+
+
 def _check_sum(total: int, frames: int, max_pixels: int) -> None:
     if total > max_pixels:
         raise UnreadableError(
-            f"its {frames} frames up to the last one wanted have {total:,} pixels together, more than max_pixels "
-            f"({max_pixels:,}); name an earlier frame or raise max_pixels"
+            f"its {frames} frames up to the last one wanted have {total:,} pixels together, more than "
+            f"{max_pixels:,}; name an earlier frame or raise `limits.megapixels`"
         )
 
 
@@ -340,8 +382,8 @@ def _chosen(frames: FrameChoice, count: int) -> Sequence[int]:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise UnreadableError(
-            f"{width} x {height} pixels are {width * height:,}, more than max_pixels ({max_pixels:,}); "
-            "it was not decoded; raise max_pixels if it is meant to be so large"
+            f"{width} x {height} pixels are {width * height:,}, more than {max_pixels:,}; it was not decoded; "
+            "raise `limits.megapixels` if it is meant to be so large"
         )
 
 

@@ -43,5 +43,10 @@ def decoded_size(path: Path | None) -> int:
         return 0
 
 
+def working_size(expected: Path | None, actual: Path | None) -> int:
+    """Return about how many bytes a pair takes while it is read: the pixels, and as much again to make them of."""
+    return 2 * (decoded_size(expected) + decoded_size(actual))
+
+
 def _size(width: int, height: int, depth: int) -> int:
     return width * height * _CHANNELS * depth

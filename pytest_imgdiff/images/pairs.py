@@ -29,6 +29,7 @@ def decode_pair(
     *,
     frames: FrameChoice = "refuse",
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    memory: int | None = None,
     at_once: bool = True,
 ) -> tuple[Decoded, Decoded]:
     """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
@@ -40,13 +41,14 @@ def decode_pair(
         actual: likewise.
         frames: as in `pytest_imgdiff.images.decode`.
         max_pixels: likewise.
+        memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
         at_once: do so on a thread each. The decoders leave Python alone while they work, so that two cores can.
     """
     keep_freed_memory()
 
     def opened(source: Source | None) -> Decoded:
         try:
-            return () if source is None else open_source(source, frames, max_pixels)
+            return () if source is None else open_source(source, frames, max_pixels, memory)
         except BrokenImageError as error:
             return error
 
@@ -55,18 +57,20 @@ def decode_pair(
         pair = side_by_side(lambda: opened(expected), lambda: opened(actual))
     else:
         pair = opened(expected), opened(actual)
-    if _are_sound_together(*pair):
+    if _are_sound_together(*pair, memory):
         return pair
     return _sound(expected, pair[0]), _sound(actual, pair[1])
 
 
-def _are_sound_together(expected: Decoded, actual: Decoded) -> bool:
+def _are_sound_together(expected: Decoded, actual: Decoded, memory: int | None) -> bool:
     """Read two large pictures beside one another; False says no more than that each is to be read by itself."""
     if not isinstance(expected, tuple) or not isinstance(actual, tuple):
         return False
     stored = [image.stored for image in (*expected, *actual)]
     if len(stored) != 2 or not isinstance(stored[0], BandedRows):  # noqa: PLR2004 - one of each
         return False
+    # Besides them stand in memory, for a while, the same rows in one piece and the pixels that are made of them.
+    stored[0].most_kept = None if memory is None else memory // 4
     try:
         return stored[0].unlike(stored[1]) is not None
     except (UnreadableError, MemoryError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_imgdiff.freed_memory import return_freed_memory
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.png_rows import rows_unlike
 from pytest_imgdiff.images.png_scanlines import PIECE_BYTES, check_rows, inflated_pieces
@@ -62,6 +63,8 @@ class BandedRows:
         self._decode = decode
         self._bands: list[tuple[int, int, Rows]] = []
         self._beside: tuple[weakref.ref[BandedRows], Truths] | None = None
+        self.most_kept: int | None = None
+        """Bytes of both pictures' rows that may be kept when they are read together; any number where None."""
         self.sound = False
         """Whether all rows were read once, and none is missing or damaged."""
         self._taking = threading.RLock()
@@ -138,18 +141,21 @@ class BandedRows:
         if not isinstance(other, BandedRows) or self.layout != other.layout:
             return None
         if self._beside is None or self._beside[0]() is not other:
-            self._beside = weakref.ref(other), read_both(self, other)
+            self._beside = weakref.ref(other), read_both(self, other, most_kept=self.most_kept)
             self.sound = other.sound = True
         return self._beside[1]
 
 
-def read_both(first: BandedRows, second: BandedRows, size: int = PIECE_BYTES) -> Truths:
+def read_both(
+    first: BandedRows, second: BandedRows, size: int = PIECE_BYTES, *, most_kept: int | None = None
+) -> Truths:
     """Inflate two pictures of one layout side by side, and have each keep what may differ and `NEAR` rows about it.
 
     Args:
         first: one picture.
         second: the other.
         size: bytes of rows that are held against each other at once; the answer does not depend on it.
+        most_kept: bytes of both; where more would be kept, nothing is, and whoever takes rows has them read again.
 
     Returns:
         Which rows are not known to be alike.
@@ -157,7 +163,7 @@ def read_both(first: BandedRows, second: BandedRows, size: int = PIECE_BYTES) ->
     Raises:
         UnreadableError: either picture's rows are missing or damaged.
     """
-    choice = _Choice(first.stride)
+    choice = _Choice(first.stride, most_kept)
     with _ahead(second.pieces(size)) as others:
         for one, other in zip(first.pieces(size), others, strict=True):
             choice.add(one, other)
@@ -183,7 +189,8 @@ class _Choice:
         unlike: for each piece, which of its rows are not known to be alike.
     """
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, stride: int, most_kept: int | None) -> None:
+        self._left = most_kept
         self.bands: list[_Band] = []
         self.unlike: list[Truths] = []
         self._stride = stride
@@ -223,11 +230,20 @@ class _Choice:
         """
         for band in self.bands:
             for side, rows in sides.items():
-                rows.keep(band.first, _joined(band.pieces[side]))
+                joined = _joined(band.pieces[side])
                 band.pieces[side].clear()
+                if len(joined) > _LARGE:  # before as much again is taken for the pixels
+                    return_freed_memory()
+                rows.keep(band.first, joined)
 
     def _keep(self, pair: tuple[bytes, bytes]) -> None:
         """Keep these rows, and those before them that they need."""
+        if self._left is not None:
+            self._left -= sum(len(one) + len(other) for one, other in (*self._passed, pair))
+            if self._left < 0:
+                self.bands = []
+                self._start, self._passed, self._first_passed, self._starts = None, [], self._row, self._starts[:0]
+                return
         if self._start is not None:
             self.bands.append(_Band(self._start, ([], [])))
         for rows in (*self._passed, pair):

@@ -14,7 +14,7 @@ import deflate
 import numpy as np
 
 from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
-from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, FilteredRows, Layout
+from pytest_imgdiff.images.png_layout import CHANNELS, GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, FilteredRows, Layout
 from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _NO_FILTER, _SUB = 0, 1
 _STRIP_BYTES = 4 * 1024 * 1024
 """Rows that are transposed, summed and transposed back together: they stay in the last cache."""
+_WORTH_PIECES = 32 * 1024 * 1024
+"""Bytes of rows from which on libpng gets them in pieces."""
+_PIECE_BYTES = 4 * 1024 * 1024
 _BLOCK = 32
 """Columns that are summed one by one before the sums of whole blocks are added."""
 _STORED_BLOCK = 65_535
@@ -47,6 +50,8 @@ def unfiltered(rows: FilteredRows, layout: Layout) -> NDArray[Any]:
     """
     filters = set() if layout.interlaced or layout.depth != 8 else _kinds(rows, layout)  # noqa: PLR2004 - bits
     if layout.colour == GRAY_ALPHA or filters not in ({_NO_FILTER}, {_SUB}):
+        if len(rows) > _WORTH_PIECES and layout.depth >= 8 and not layout.interlaced:  # noqa: PLR2004 - bits
+            return unfiltered_in_pieces(rows, layout)
         file = _uncompressed_png(rows, layout)
         del rows  # a picture's worth of memory, while libpng makes two more
         return _by_libpng(file, layout)
@@ -99,13 +104,58 @@ def _sum_down(columns: Bytes) -> None:
         np.add(columns[row], columns[row - 1], out=columns[row])
 
 
+def unfiltered_in_pieces(rows: FilteredRows, layout: Layout, size: int = _PIECE_BYTES) -> NDArray[Any]:
+    """Have libpng unfilter some rows at a time: whole it would take three times the memory of the picture.
+
+    Each piece but the first begins with the row above it, as it is without a filter.
+
+    Args:
+        rows: as in `unfiltered`.
+        layout: how they are stored: not interlaced, 8 or 16 bits a channel.
+        size: bytes of a piece; the result does not depend on it.
+    """
+    stride, _ = layout.passes()[0]
+    count = max(1, size // stride)
+    above = b""
+    samples: NDArray[Any] | None = None
+    view = memoryview(rows)
+    for top in range(0, layout.height, count):
+        bottom = min(top + count, layout.height)
+        piece = above + bytes(view[top * stride : bottom * stride])
+        height = bottom - top + (1 if above else 0)
+        stored = _stored(_uncompressed_png(piece, layout._replace(height=height)))
+        found = _as_rgba(stored, layout)
+        if samples is None:
+            samples = np.empty((layout.height, *found.shape[1:]), found.dtype)
+        samples[top:bottom] = found[height - (bottom - top) :]
+        above = b"\0" + _raw(stored[-1], layout)
+    if samples is None:
+        raise AssertionError(layout)
+    return samples
+
+
+def _raw(row: NDArray[Any], layout: Layout) -> bytes:
+    """Return the bytes that a row from OpenCV has in the file, where no filter is applied to it."""
+    channels = {GRAY_ALPHA: [0, 3], RGB: [2, 1, 0], RGBA: [2, 1, 0, 3]}.get(layout.colour)
+    values = row if channels is None else row[:, channels]
+    return values.astype(values.dtype.newbyteorder(">")).tobytes()
+
+
 def _by_libpng(file: Bytes, layout: Layout) -> NDArray[Any]:
+    return _as_rgba(_stored(file), layout)
+
+
+def _stored(file: Bytes) -> NDArray[Any]:
     """Have OpenCV's libpng unfilter, and nothing else: no text, profile or other ancillary chunk reaches it."""
     # Palette indices are read as if they were gray.
     stored = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     # A header that libpng does not take (wider than a million pixels, say) gives None, against OpenCV's type hints.
     if stored is None:
         raise UnreadableError("OpenCV does not decode it, though its rows are whole; is it wider than it can be?")
+    return stored
+
+
+def _as_rgba(stored: NDArray[Any], layout: Layout) -> NDArray[Any]:
     if layout.colour in (GRAY, PALETTE):
         return stored
     return cv2.cvtColor(stored, cv2.COLOR_BGR2RGBA if layout.colour == RGB else cv2.COLOR_BGRA2RGBA)

@@ -94,6 +94,7 @@ class _ModelMetric:
     name: ClassVar[str]
     counts_pixels: ClassVar[bool] = False
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 6)
 
     def __post_init__(self) -> None:
         low, high = self.value_range

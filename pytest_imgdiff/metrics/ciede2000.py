@@ -46,6 +46,7 @@ class Ciede2000:
     counts_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
+    plane_bytes: ClassVar[tuple[int, int]] = (8, 6)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of the compared pixels that differ by more than the threshold.

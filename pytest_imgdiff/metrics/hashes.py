@@ -14,7 +14,17 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import BLACK, WHITE, eight_bit, halved, halvings, has_alpha, on_worse_backdrop, without_alpha
+from pytest_imgdiff.views import (
+    BLACK,
+    WHITE,
+    eight_bit,
+    halved,
+    halvings,
+    has_alpha,
+    on_worse_backdrop,
+    rgb8_on,
+    without_alpha,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -43,7 +53,7 @@ def _working(backdrop: Backdrop, image: Image) -> NDArray[np.uint8]:
     """Return (height, width, 3) RGB on the backdrop, in 8 bits, small enough to be worked on."""
     times = halvings(image.size, LARGEST_SIDE)
     if image.dtype != np.uint8 or image.derived(has_alpha):
-        return halved(eight_bit(image.derived(backdrop.rgb)), times)
+        return halved(rgb8_on(image, backdrop.name), times)
     return without_alpha(halved(eight_bit(image.pixels), times))  # the alpha goes once there is less of it
 
 
@@ -75,6 +85,7 @@ class _HashDistance:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "bits"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (6, 0)
 
     def worst(self, depth: DTypeLike) -> float:
         """Return how many bits a hash of this size has."""

@@ -50,6 +50,7 @@ class DiffImg:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return diffimg's number, 0..1, of the pixels that are compared.
@@ -102,6 +103,7 @@ class Mae:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean absolute difference, 0..1."""
@@ -133,6 +135,7 @@ class Mse:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "squared levels"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the error of black and white."""
@@ -163,6 +166,7 @@ class Nrmse:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the normalised root mean squared error of the compared pixels, 0..1.41."""
@@ -201,6 +205,7 @@ class Psnr:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "dB"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     largest_unequal: ClassVar[float] = 999.0
     """What unequal pictures are held below: floats can differ by less than any real picture's noise."""

@@ -45,6 +45,7 @@ class NormalizedMutualInformation:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "index"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the normalised mutual information of the compared pixels, 1..2.

@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff.errors import MetricError
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import eight_bit, halved, halvings, on_worse_backdrop
+from pytest_imgdiff.views import eight_bit, halved, halvings, on_worse_backdrop, rgb8_on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class Orb:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (16, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the share of keypoints with a consistent match.
@@ -193,7 +194,7 @@ def _draw(
     pairs: NDArray[np.intp],
 ) -> NDArray[np.uint8]:
     """Return both pictures side by side, (height, 2 width, 3) RGB, with a line for each pair."""
-    pictures = [eight_bit(image.derived(backdrop.rgb)) for image in images]
+    pictures = [rgb8_on(image, backdrop.name) for image in images]
     scale = 2 ** halvings(images[0].size, LARGEST_SIDE)
     points: list[Any] = [
         [cv2.KeyPoint(float(x) * scale, float(y) * scale, PATCH) for x, y in side.places] for side in keypoints

@@ -42,6 +42,7 @@ class PixelMatch:
     counts_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
+    plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""

@@ -51,6 +51,7 @@ class Shift:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "pixels"
     heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (16, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return how far the picture was moved.

@@ -73,6 +73,7 @@ class Ssim:
     counts_pixels: ClassVar[bool] = False
     unit: ClassVar[str] = "index"
     heat_threshold: ClassVar[Literal["otsu"]] = "otsu"
+    plane_bytes: ClassVar[tuple[int, int]] = (14, 2)
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window % 2 == 0:

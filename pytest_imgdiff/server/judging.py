@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.finishing import Outcome, run_record, write_all
-from pytest_imgdiff.images import Source, decoded_size, read
+from pytest_imgdiff.images import Source, read, working_size
 from pytest_imgdiff.report import summary_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead
@@ -71,6 +72,7 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
         baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
         results=results,
         command_line=job.changes,
+        allowance=Allowance(settings.memory),
         here=settings.folder,
         settings_files=() if settings.path is None else (settings.folder / settings.path.name,),
     )
@@ -79,7 +81,7 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
 def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> ComparisonRecord:
     policy = workspace.policy(pair.key)
     policy = replace(policy, max_pixels=min(policy.max_pixels, limits.pixels))
-    with workspace.allowance.of(decoded_size(pair.expected) + decoded_size(pair.actual)):
+    with workspace.allowance.of(working_size(pair.expected, pair.actual)):
         comparison = compare(
             _source(pair.expected, f"expected {pair.name}"),
             _source(pair.actual, f"actual {pair.name}"),
