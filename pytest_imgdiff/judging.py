@@ -39,6 +39,8 @@ NO_MEMORY = "there is not enough memory to decode both pictures"
 
 MOST_BYTES = 128
 """Bytes for each pixel, and for each byte of a channel, that no pair takes beyond: no need to count more exactly."""
+MARKS, HEAT = 8, 4
+"""Bytes for each pixel: while a pair is read, and what a metric's heat takes at the most."""
 MOST_UNKNOWN = 16
 """Bytes for each pixel, and as many for each byte of a channel, that a metric is taken to hold that does not say it."""
 
@@ -107,17 +109,18 @@ def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Reg
     share = 1.0
     if all(getattr(metric, "by_rows", False) for metric in metrics) and not policy.ignore and is_alike:
         share = suspected_rows(expected, actual) / height
-    pixels = sum(
-        (4 if image.stored is None else 8 * share) * image.dtype.itemsize * math.prod(image.size) for image in sides
+    # The pixels, and while rows become pixels the same rows as they are stored, and a few planes of marks.
+    pixels = sum(4 * image.dtype.itemsize * math.prod(image.size) * share for image in sides)
+    read = plane * MARKS + sum(
+        4 * image.dtype.itemsize * math.prod(image.size) * share * (1 if image.stored is None else 2) for image in sides
     )
     if policy.ignore or not is_alike:
         pixels += 2 * 4 * value_bytes * plane  # both are copied: painted, brought to one size or to one depth
     backdrops = 1 if expected.opaque and actual.opaque else 2
-    held = 0
-    for metric in metrics:
-        always, by_width = getattr(metric, "plane_bytes", (MOST_UNKNOWN, MOST_UNKNOWN))
-        held += plane * (always + by_width * value_bytes) * backdrops
-    needed = round(pixels + held)
+    held = [getattr(metric, "plane_bytes", (MOST_UNKNOWN, MOST_UNKNOWN)) for metric in metrics]
+    # Gray and other forms are shared, and one metric at a time works; each may leave a heat.
+    largest = max(always for always, _ in held) + value_bytes * max(by_width for _, by_width in held)
+    needed = round(max(read, pixels + plane * (largest * backdrops + HEAT * len(metrics))))
     if needed <= policy.memory:
         return None
     names = ", ".join(metric.name for metric in metrics)

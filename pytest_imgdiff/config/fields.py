@@ -279,7 +279,11 @@ class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = []
     memory: Annotated[
-        int, Meta(ge=1, description="mebibytes that the pictures compared at once may take together, decoded")
+        int,
+        Meta(
+            ge=1,
+            description="mebibytes that a pair may take while it is compared, and all pairs compared at once together",
+        ),
     ] = 1024
     baselines: BaselineFields = BaselineFields()
     report: ReportFields = ReportFields()

@@ -56,7 +56,7 @@ class Perceptual:
     counts_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
-    plane_bytes: ClassVar[tuple[int, int]] = (4, 0)
+    plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
     by_rows: ClassVar[bool] = True
     """It asks for rows that differ and `pytest_imgdiff.views.NEAR` ones beside them, and for no others."""
 
