@@ -15,6 +15,7 @@ from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.manifest import Decision, read_manifest
 from pytest_imgdiff.project import label_of, project_folders
 from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.renames import RenameError, rename_baseline
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_imgdiff.accepting import Carried
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.record import ComparisonRecord, RenameRecord, RunRecord
 
 _DONE, _REFUSED = 0, 2
 _NAMED = 3
@@ -47,6 +48,8 @@ def run_accept(options: argparse.Namespace) -> int:
             "the result, or add --in-ci"
         )
     here = Path.cwd()
+    if options.renames:
+        return _rename(options, here)
     decisions, report = _decided(options, Path(options.target), Path(options.root or here))
     if options.root is not None:
         root = Path(options.root)
@@ -55,6 +58,32 @@ def run_accept(options: argparse.Namespace) -> int:
     carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
     _tell(carried, dry_run=options.dry_run)
     return _DONE if all(one.is_done for one in carried) else _REFUSED
+
+
+def _rename(options: argparse.Namespace, here: Path) -> int:
+    """Rename the baselines that a report offers to rename."""
+    target = Path(options.target)
+    if options.alternative or options.report is not None or not (target.is_dir() or target.name == RESULTS_FILE):
+        raise ConfigError("--renames takes the folder of a report, and --only, --root and --dry-run")
+    report = target if target.is_dir() else target.parent
+    run = read_results(report / RESULTS_FILE)
+    root = Path(options.root) if options.root is not None else root_of_baselines(report, run, here)
+    chosen = [one for one in run.renames if not options.only or any(_is_meant(glob, one.name) for glob in options.only)]
+    if not chosen:
+        raise ConfigError(f"--renames: {label_of(report)} offers no such baseline to rename")
+    done = [_is_renamed(rename, run, root, dry_run=options.dry_run) for rename in chosen]
+    return _DONE if all(done) else _REFUSED
+
+
+def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bool) -> bool:
+    try:
+        rename_baseline(rename, run, root, dry_run=dry_run)
+    except RenameError as error:
+        _say(f"pytest-imgdiff: refused: {visible(rename.name)}: {visible(str(error))}", sys.stderr)
+        return False
+    done = "would be renamed" if dry_run else "renamed"
+    _say(f"{done}: {visible(rename.old)} -> {visible(rename.new)}", sys.stdout)
+    return True
 
 
 def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision], Path]:

@@ -39,6 +39,8 @@ EXTENSIONS = {
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
 """What the stem of a further accepted baseline ends in."""
+UNCLEAN = "a test of their modules did not pass"
+"""Why a run does not tell that a baseline of such a module is unused."""
 _PLATFORMS = "linux|darwin|win32|cygwin|aix|emscripten|wasi|ios|android|freebsd[0-9]*"
 """The values of ``sys.platform``: a folder of another name belongs to another layout."""
 _STORE_HASHES = ("md5", "sha1", "sha256", "sha512")
@@ -79,7 +81,7 @@ class Baselines:
     def place(self, key: BaselineKey) -> str:
         """Return the place of this key's baseline below the folder, with forward slashes."""
         return self.layout.format(
-            module=_module_place(key.module),
+            module=module_place(key.module),
             test=safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}"),
             platform=sys.platform,
             browser=safe_name(key.browser),
@@ -198,6 +200,12 @@ class Baselines:
                 survey.unused.append(file)
         return survey
 
+    def module_and_test(self, file: Path) -> tuple[str, str] | None:
+        """Return the places of module and test in the name of a stored baseline; None where it is of another layout."""
+        found = self._pattern().fullmatch(self.relative(file).rpartition(".")[0])
+        parts = {} if found is None else found.groupdict()
+        return (parts["module"], parts["test"]) if {"module", "test"} <= parts.keys() else None
+
     def _pattern(self) -> re.Pattern[str]:
         """Return what the stems of baselines of this layout match, on any platform and with any browser."""
         meanings = {"module": ".+", "test": "[^/]+", "platform": _PLATFORMS, "browser": "[^/]+"}
@@ -235,7 +243,7 @@ class RanModules:
             browser: likewise.
         """
         collected, whole, unclean = (
-            {_module_place(module) for module in modules} for modules in (self.collected, self.whole, self.unclean)
+            {module_place(module) for module in modules} for modules in (self.collected, self.whole, self.unclean)
         )
         reasons = {
             "they are of another platform": platform not in {None, sys.platform},
@@ -244,7 +252,7 @@ class RanModules:
             "no image test of their modules ran": place not in collected,
             "the run stopped before its end": self.is_stopped,
             "only some of the tests of their modules ran (-k, -m, --lf, a node id)": place not in whole,
-            "a test of their modules did not pass": place in unclean,
+            UNCLEAN: place in unclean,
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -284,7 +292,8 @@ def _has_test_file(root: Path, module: str) -> bool:
     return any(safe_name(child.stem) == last and child.is_file() for folder in folders for child in folder.iterdir())
 
 
-def _module_place(module: str) -> str:
+def module_place(module: str) -> str:
+    """Return what the place of a baseline has for its module."""
     return "/".join(safe_name(part) for part in module.split("/"))
 
 

@@ -159,6 +159,12 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action="store_true",
         help="of a report, keep the baselines and store the pictures beside them, as alternatives",
     )
+    accept.add_argument(
+        "--renames",
+        action="store_true",
+        help="of a report, rename the unused baselines that have the pictures of tests without one; --only GLOB "
+        "chooses the tests",
+    )
     accept.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
     accept.add_argument(
         "--root",

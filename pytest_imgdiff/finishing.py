@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import uuid
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import RunRecord, ToolRecord
+from pytest_imgdiff.renames import find_renames
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import not_asserted, unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.text import counted, thousands
-from pytest_imgdiff.report.words import named_line
+from pytest_imgdiff.report.words import named_line, rename_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,6 +83,15 @@ def finish_run(
         outcome = _finished(workspace, merged, [*problems, *merged.problems], verbose=verbose)
         survey = _survey(workspace, merged)
         orphans = [] if _why_orphans_stay(merged) else survey.orphans
+        renames = find_renames(workspace, merged, survey)
+        offered = {workspace.root / rename.old for rename in renames}
+        survey.unused = [path for path in survey.unused if path not in offered]
+        orphans = [path for path in orphans if path not in offered]
+        survey.orphans = [path for path in survey.orphans if path not in offered]
+        if renames:
+            report = shlex.quote(workspace.shown(workspace.results.directory))
+            outcome.lines += _listed("renamed test?", [rename_line(rename) for rename in renames])
+            outcome.lines.append(f"rename them: pytest-imgdiff accept {report} --renames")
         if prune:
             _prune(workspace, survey, _why_orphans_stay(merged), outcome, orphans_too=prune_orphans)
         else:
@@ -90,7 +101,8 @@ def finish_run(
             names = [workspace.shown(path) for path in orphans]
             outcome.lines += _listed("belongs to no test file (delete with --imgdiff-prune-orphans)", names)
         unused = [workspace.baselines.relative(path) for path in sorted([*survey.unused, *orphans])]
-        write_all(workspace, _run(workspace, merged, unused), outcome)
+        run = msgspec.structs.replace(_run(workspace, merged, unused), renames=renames)
+        write_all(workspace, run, outcome)
         return outcome
 
 

@@ -187,6 +187,21 @@ class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     packages: dict[str, str]
 
 
+class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A stored baseline that no test uses, and that has the picture of a test without a baseline."""
+
+    name: str
+    """The comparison that has no baseline."""
+    old: str
+    """The stored baseline, relative to the folder that baselines' paths start from, with forward slashes."""
+    new: str
+    """Where the baseline of the comparison belongs, likewise."""
+    digest: str
+    """SHA-256 of the stored baseline."""
+    equal: bool
+    """Whether it has the bytes of the actual picture; False where it passes the comparison's policy."""
+
+
 class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A whole run: the content of ``results.json``."""
 
@@ -199,6 +214,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """In the order of the run; those of a run of this very process are read from the disk when they are asked for."""
     unused_baselines: list[str] = []
     """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
+    renames: list[RenameRecord] = []
+    """Baselines that seem to belong to tests that were renamed."""
     not_compared: list[str] = []
     """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
     settings: list[str] = []

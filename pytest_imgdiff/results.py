@@ -60,6 +60,7 @@ class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
     """A module of which a test did not pass: it may not have come to all of its baselines."""
 
     module: str
+    test: str = ""
 
 
 class Red(msgspec.Struct, frozen=True, tag_field="type", tag="red"):
@@ -138,8 +139,8 @@ class Merged:
     not_compared: dict[str, None] = field(default_factory=dict)
     """What scans left out, in lines; every process of a run says the same."""
     is_usage_error: bool = False
-    unclean: set[str] = field(default_factory=set)
-    """Modules of which a test did not pass."""
+    unclean: dict[str, set[str]] = field(default_factory=dict)
+    """Modules of which a test did not pass, and these tests."""
     torn: int = 0
     """Lines that are not whole: their process died while it wrote."""
 
@@ -447,7 +448,7 @@ def _add_outcome(line: Finished | Unclean | Red | Again, merged: Merged) -> None
     if isinstance(line, Finished):
         merged.finished.add(sys.intern(line.id))
     elif isinstance(line, Unclean):
-        merged.unclean.add(line.module)
+        merged.unclean.setdefault(line.module, set()).add(line.test)
     elif isinstance(line, Red):
         merged.red.add(sys.intern(line.id))
     else:

@@ -278,7 +278,7 @@ class ImageRun:
         """Say that an image test ran to its end."""
         try:
             if item.nodeid in self.unclean and not isinstance(item, PairItem):
-                self.results.append(Unclean(self._module(item)))
+                self.results.append(Unclean(self._module(item), self._title(item.nodeid)))
             if item.nodeid in self.red:
                 self.results.append(Red(self._title(item.nodeid)))
             self.results.append(Finished(self._title(item.nodeid)))

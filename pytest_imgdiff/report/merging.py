@@ -64,6 +64,12 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
         unrecorded=[_placed(name, part) for part in parts for name in part.run.unrecorded],
         comparisons=comparisons,
         unused_baselines=_unused(parts),
+        renames=[
+            msgspec.structs.replace(rename, name=_placed(rename.name, part))
+            for part in parts
+            for rename in part.run.renames
+            if part.column is None
+        ],
         not_compared=list(dict.fromkeys(_placed(line, part) for part in parts for line in part.run.not_compared)),
         settings=list(dict.fromkeys(name for part in parts for name in part.run.settings)),
         title=parts[0].run.title if title is None else title,

@@ -11,7 +11,7 @@ from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
 from pytest_imgdiff.report.order import failures, not_asserted, unsettled, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, settings_words, verdict_line
+from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, rename_line, settings_words, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +50,8 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
+    if run.renames:
+        blocks.append("\n".join(["**Renamed tests?**", "", *_lines(map(rename_line, run.renames[:MOST_UNRECORDED]))]))
     if run.not_compared:
         blocks.append(_not_compared(run))
     blocks.append(_escaped(shortened(settings_words(run), LONGEST_NAME)))
@@ -157,6 +159,10 @@ def _warning(run: RunRecord) -> str:
     if more > 0:
         lines.append(f"> - and {thousands(more)} more")
     return "\n".join(lines)
+
+
+def _lines(lines: Iterable[str]) -> list[str]:
+    return [f"- {_escaped(shortened(line, LONGEST_LINE))}" for line in lines]
 
 
 def _not_compared(run: RunRecord) -> str:

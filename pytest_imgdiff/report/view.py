@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_imgdiff.report.data import Outcome
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, settings_words, summary_line
+from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, rename_line, settings_words, summary_line
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import RunRecord
@@ -35,6 +35,7 @@ class PageView:
         unrecorded: what was collected and did not run to its end.
         total: how many comparisons the run holds.
         filters: the kinds that there are.
+        renames: baselines that seem to belong to tests that were renamed, in lines.
         not_compared: what the scans left out, in lines.
         columns: the runs that were merged into this one.
         self_contained: whether the page is one file: there is nothing beside it to link to.
@@ -50,6 +51,7 @@ class PageView:
     filters: tuple[FilterView, ...]
     columns: tuple[str, ...]
     unused_baselines: tuple[str, ...]
+    renames: tuple[str, ...]
     not_compared: tuple[str, ...]
     tool: str
     packages: tuple[tuple[str, str], ...]
@@ -71,6 +73,7 @@ def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
         total=len(run.comparisons),
         filters=_filters(run),
         columns=tuple(visible(column) for column in run.columns),
+        renames=tuple(map(rename_line, run.renames)),
         unused_baselines=tuple(visible(name) for name in run.unused_baselines),
         not_compared=tuple(visible(line) for line in run.not_compared),
         tool=visible(f"{run.tool.name} {run.tool.version}"),

@@ -14,7 +14,7 @@ from pytest_imgdiff.report.text import counted, thousands, visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RenameRecord, RunRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.overview import Overview
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
@@ -84,6 +84,12 @@ def incompleteness(run: RunRecord) -> str:
     if run.unrecorded:
         return f"{thousands(len(run.unrecorded))} of what was collected did not run to the end"
     return "the run did not come to its end"
+
+
+def rename_line(rename: RenameRecord) -> str:
+    """Return one line: which unused baseline has the picture of which test, and the command that renames it."""
+    how = "is the picture of" if rename.equal else "passes for the picture of"
+    return visible(f"{rename.old} {how} {rename.name}; as its baseline it is called {rename.new}")
 
 
 def verdict_line(record: ComparisonRecord) -> str:
