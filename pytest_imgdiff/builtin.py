@@ -28,3 +28,6 @@ METRICS: Mapping[str, str] = {
     "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
     "whash": "pytest_imgdiff.metrics.hashes:WHash",
 }
+
+GLANCE = ("pixel_match", "ssim", "orb", "embedding_cosine", "embedding_euclidean", "classification")
+"""What two pictures are measured by to see at a glance how alike they are."""

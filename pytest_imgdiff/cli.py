@@ -122,6 +122,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; may be given several times",
     )
+    compare.add_argument(
+        "--measure",
+        metavar="METRICS",
+        help="measure these as well, without limits: names such as orb,ssim, with options 'ssim: {window: 9}'",
+    )
+    compare.add_argument(
+        "--glance",
+        action="store_true",
+        help="measure pixel match, SSIM, ORB, distances and classes of both pictures, and write a page that shows "
+        "them at a glance (to --report DIR, otherwise imgdiff-glance)",
+    )
     compare.add_argument("--include", action="append", default=[], metavar="GLOB", help="compare only these names")
     compare.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="leave these names out")
     compare.add_argument("--jobs", type=_positive, metavar="N", help="compare so many pairs at once (default: cores)")

@@ -7,6 +7,7 @@ import stat
 import sys
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.config import ScanSettings, find_config, load_settings
-from pytest_imgdiff.config.assignments import assigned, merges_metrics
+from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
@@ -24,7 +25,7 @@ from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, load_page, summary_line
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
-from pytest_imgdiff.report.words import named_line
+from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
 from pytest_imgdiff.scan import FoundPair, Pair, Scanned, prefixes, scan_folders
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.record import ComparisonRecord, RunRecord
 
 BAR = 30
+GLANCE_REPORT = "imgdiff-glance"
+"""Where --glance writes its report: the folder of a test run's report has decisions in it that a person may need."""
 
 
 def run_compare(options: argparse.Namespace) -> int:
@@ -71,22 +74,31 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def _workspace(options: argparse.Namespace) -> Workspace:
     here = Path.cwd()
+    command_line = assigned(options.set, "--set")
+    if options.measure is not None:
+        if "measure" in command_line:
+            raise ConfigError("--measure and --set measure=... are one setting: give one of them")
+        command_line["measure"] = measure_list(options.measure, "--measure")
+    report = options.report or (GLANCE_REPORT if options.glance else None)
     registry = Registry()
     config = Path(options.config) if options.config else find_config(here)
     if not options.config:
         _refuse_other_settings(config, [options.expected, options.actual])
     settings = load_settings(config, registry, folder=here)
+    if options.glance:  # the pictures are what one looks at, whatever the verdict
+        settings = replace(settings, report=replace(settings.report, pictures="all"))
     return Workspace(
         root=here,
         settings=settings,
         registry=registry,
         baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
-        results=ResultsFolder(here / options.report, uuid.uuid4().hex) if options.report else None,
-        command_line=assigned(options.set, "--set"),
+        results=ResultsFolder(here / report, uuid.uuid4().hex) if report else None,
+        command_line=command_line,
         merges_metrics=merges_metrics(options.set),
         allowance=Allowance(settings.memory),
         self_contained=options.self_contained or settings.report.self_contained,
         settings_files=() if settings.path is None else (here / settings.path,),
+        glance=options.glance,
     )
 
 
@@ -191,9 +203,11 @@ def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
 
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
-    if record.passed or not alone:
+    if not alone:
         return named_line(record)
-    return workspace.failure_text(record)
+    if not record.passed:
+        return workspace.failure_text(record)
+    return "\n".join([named_line(record), *(f"  measured: {words}" for words in measured_words(record))])
 
 
 def _finish(

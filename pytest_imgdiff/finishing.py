@@ -291,8 +291,9 @@ def _deletion(path: Path) -> str | None:
 
 
 def model_lines(overview: Overview) -> list[str]:
-    """Return a line for each backend and device that models ran on; they are known once a model was loaded."""
-    return sorted(f"models: {model}" for model in overview.models)
+    """Return a line for each backend and device that models ran on, and one for each reason why others did not."""
+    lines = sorted(f"models: {model}" for model in overview.models)
+    return [*lines, *(f"{', '.join(names)}: {cause}" for cause, names in overview.unmeasured.items())]
 
 
 def _named(what: str, records: Sequence[ComparisonRecord]) -> list[str]:

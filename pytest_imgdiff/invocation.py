@@ -27,6 +27,7 @@ _VALUES = {
     "--imgdiff-report": 1,
     "--imgdiff-baselines": 1,
     "--imgdiff-set": 1,
+    "--imgdiff-measure": 1,
 }
 """Options whose values, written as words of their own, pytest can take for paths; and how many values each has."""
 
@@ -227,6 +228,7 @@ def repeated_options(config: pytest.Config) -> tuple[str, ...]:
         "--imgdiff-baselines": [option.imgdiff_baselines],
         "--imgdiff-report": [option.imgdiff_report],
         "--imgdiff-set": option.imgdiff_set or (),
+        "--imgdiff-measure": [option.imgdiff_measure],
     }
     typed_words = [str(word) for word in config.invocation_params.args]
     words: list[str] = []

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_imgdiff import images
 from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
-from pytest_imgdiff.model import Comparison, MetricResult, Score, Verdict
-from pytest_imgdiff.regions import difference_mask, find_regions
+from pytest_imgdiff.inference.backends import nothing_installed
+from pytest_imgdiff.model import AUTO, Comparison, MetricResult, Score, SizePolicy, Verdict
+from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions
 from pytest_imgdiff.sizes import same_size
 from pytest_imgdiff.unfailing import could_fail, worst_value
 from pytest_imgdiff.views import (
@@ -26,10 +27,13 @@ from pytest_imgdiff.views import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask, Metric, Policy, Region, Rule
     from pytest_imgdiff.registry import Registry
 
+USUAL_MASK_METRIC = "perceptual"
 LAST_MASK_METRIC = "pixel_match"
 """Paints the mask where the policy's own choice sees nothing although the pair fails."""
 
@@ -66,12 +70,17 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
         warnings=_warnings(expected, actual),
         notes=_notes(expected, actual),
     )
-    if needed := _beyond_memory(expected, actual, policy, registry):
+    judged_only = replace(policy, measure=())
+    if needed := _beyond_memory(expected, actual, judged_only, registry):
         return replace(comparison, reason=needed)
+    if policy.measure and (needed := _beyond_memory(expected, actual, policy, registry)):
+        comparison = replace(
+            comparison, policy=judged_only, notes=(*comparison.notes, f"nothing was measured: {needed}")
+        )
     sized = same_size(*common_depth(expected, actual), policy.size)
     if sized is None:
         reason = f"the sizes differ: expected {_size(expected)}, actual {_size(actual)}"
-        return replace(comparison, verdict=Verdict.RESIZED, reason=reason)
+        return _measured_resampled(replace(comparison, verdict=Verdict.RESIZED, reason=reason), registry)
     try:
         ignore, ignore_notes = ignore_mask(policy.ignore, sized[0].size)
     except BrokenImageError as error:
@@ -103,8 +112,9 @@ def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Reg
     value_bytes = max(image.dtype.itemsize for image in sides)
     if plane * value_bytes * MOST_BYTES <= policy.memory:  # most pairs
         return None
-    rules = {rule.metric: rule.options for rule in policy.rules}
-    metrics = [registry.metric(name, rules.get(name, ())) for name in dict.fromkeys([*rules, policy.mask])]
+    rules = {rule.metric: rule.options for rule in (*policy.measure, *policy.rules)}
+    mask = _deciding(policy, registry) if policy.mask == AUTO else policy.mask
+    metrics = [registry.metric(name, rules.get(name, ())) for name in dict.fromkeys([*rules, mask])]
     is_alike = expected.size == actual.size and expected.dtype == actual.dtype
     share = 1.0
     if all(getattr(metric, "by_rows", False) for metric in metrics) and not policy.ignore and is_alike:
@@ -131,6 +141,27 @@ def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Reg
     )
 
 
+def _measured_resampled(comparison: Comparison, registry: Registry) -> Comparison:
+    """Measure, for the reader, two pictures of unequal size whose policy is not to compare such ones."""
+    policy, expected, actual = comparison.policy, comparison.expected, comparison.actual
+    if not policy.measure or expected is None or actual is None:
+        return comparison
+    try:
+        sized = same_size(*common_depth(expected, actual), SizePolicy.SCALE) or (expected, actual)
+        ignore, _ = ignore_mask(policy.ignore, sized[0].size)
+        if ignore is not None and ignore.any():
+            sized = (painted(sized[0], ignore), painted(sized[1], ignore))
+        bench = _Bench(*sized, ignore if ignore is not None and ignore.any() else None, registry)
+        equal = equal_pixels(*sized)
+    except (BrokenImageError, MemoryError):  # the verdict stands without
+        return comparison
+    scores = _perfect(policy.measure, registry) if equal else _just_measured(policy.measure, bench)
+    scores = [replace(item, measured=True) for item in scores]
+    note = f"measured with the actual image resampled to {_size(expected)}"
+    notes = (*comparison.notes, note)
+    return replace(comparison, scores=tuple(scores), results=bench.results, notes=notes)
+
+
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
     """Settle two images of equal bytes, whose pixels are not asked for."""
     comparison = Comparison(
@@ -155,14 +186,26 @@ def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, regis
 
 
 def _equal(comparison: Comparison, registry: Registry) -> Comparison:
+    policy = comparison.policy
+    measured = (replace(item, measured=True) for item in _perfect(_measured_only(policy), registry))
+    scores = (*_perfect(policy.rules, registry), *measured)
+    return replace(comparison, verdict=Verdict.MATCH, passed=True, equal="pixels", scores=scores, differing_pixels=0)
+
+
+def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
+    """Return what the metrics of these rules would measure of equal pictures."""
     scores = []
-    for rule in comparison.policy.rules:
+    for rule in rules:
         metric = registry.metric(rule.metric, rule.options)
         details = {"pixels": 0} if metric.counts_pixels else {}
         scores.append(score(rule, metric, MetricResult(metric.perfect, metric.unit, details=details)))
-    return replace(
-        comparison, verdict=Verdict.MATCH, passed=True, equal="pixels", scores=tuple(scores), differing_pixels=0
-    )
+    return scores
+
+
+def _measured_only(policy: Policy) -> list[Rule]:
+    """Return what is measured beside the rules: a metric with a rule is measured by that."""
+    ruled = {rule.metric for rule in policy.rules}
+    return [rule for rule in policy.measure if rule.metric not in ruled]
 
 
 def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -> Comparison:
@@ -180,7 +223,7 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         verdict=verdict,
         passed=passed and not unmeasured,
         reason="; ".join(unmeasured) or None,
-        scores=tuple(scores),
+        scores=(*scores, *_just_measured(_measured_only(comparison.policy), bench)),
         differing_pixels=differing_pixels(bench.expected, bench.actual),
     )
     return _with_mask(comparison, bench)
@@ -224,6 +267,21 @@ def _scores(rules: tuple[Rule, ...], bench: _Bench) -> list[Score]:
         except MetricError as error:
             scores[rule.metric] = _unmeasured(rule, metric, str(error))
     return [scores[rule.metric] for rule in rules]
+
+
+def _just_measured(rules: Iterable[Rule], bench: _Bench) -> list[Score]:
+    """Measure metrics whose values decide nothing; what cannot be measured is told in the score."""
+    scores = []
+    for rule in rules:
+        metric = bench.registry.metric(rule.metric, rule.options)
+        try:
+            found = score(rule, metric, bench.measure(metric))
+        except ModelUnavailableError as error:
+            found = _omitted(rule, metric, f"not measured: {nothing_installed() or error}")
+        except MetricError as error:
+            found = replace(_unmeasured(rule, metric, str(error)), passed=True)
+        scores.append(replace(found, measured=True))
+    return scores
 
 
 def _both(comparison: Comparison) -> tuple[Image, Image]:
@@ -369,10 +427,14 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
             continue  # the score says why; another metric may still show where they differ
         if result.heat is None:
             continue
-        threshold: Literal["otsu", "zero"] = "otsu" if metric.heat_threshold == "otsu" else "zero"
-        mask = difference_mask(result.heat, threshold, result.heated)
+        by_contours = metric.heat_threshold == "otsu"
+        mask = contour_mask(result.heat) if by_contours else difference_mask(result.heat, "zero", result.heated)
         if mask.any():
-            regions = find_regions(mask, result.heat, comparison.policy.regions, result.heated)
+            settings = comparison.policy.regions
+            if by_contours:
+                regions = contour_regions(mask, result.heat, settings.min_area)
+            else:
+                regions = find_regions(mask, result.heat, settings, result.heated)
             comparison = replace(
                 comparison,
                 mask=mask,
@@ -385,14 +447,22 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
 
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
     """Return who is asked for a mask, in order: the policy's choice, then, for a failure it cannot see, the others."""
-    rules = {rule.metric: rule for rule in comparison.policy.rules}
-    chosen = comparison.policy.mask
+    policy = comparison.policy
+    rules = {rule.metric: rule for rule in (*policy.measure, *policy.rules)}
+    chosen = _deciding(policy, registry) if policy.mask == AUTO else policy.mask
     names = [chosen]
     if not comparison.passed:
         names += [item.metric for item in comparison.scores if not item.passed and item.metric != chosen]
         names += [] if LAST_MASK_METRIC in names else [LAST_MASK_METRIC]
     metrics = [registry.metric(name, rules[name].options if name in rules else ()) for name in names]
     return [metric for metric in metrics if metric.heat_threshold != "none"]
+
+
+def _deciding(policy: Policy, registry: Registry) -> str:
+    """Return the metric that says where pictures differ because it decides whether they do."""
+    thresholds = {rule.metric: registry.metric(rule.metric, rule.options).heat_threshold for rule in policy.rules}
+    structure = [name for name, threshold in thresholds.items() if threshold == "otsu"]
+    return structure[0] if structure and "zero" not in thresholds.values() else USUAL_MASK_METRIC
 
 
 def _with_kinds(regions: tuple[Region, ...], comparison: Comparison) -> tuple[Region, ...]:

@@ -141,6 +141,9 @@ class RegionSettings:
 
 DEFAULT_RULES = (Rule("perceptual", max=0.0),)
 
+AUTO = "auto"
+"""As `Policy.mask`: the metric that decides is the one that says where pictures differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -151,7 +154,10 @@ class Policy:
         ignore: what not to look at.
         size: what to do with unequal sizes.
         frames: what to do with animated and multi-page files.
-        mask: the metric whose heat becomes the difference mask.
+        mask: the metric whose heat becomes the difference mask; `AUTO`: ``ssim`` (or another metric of structure) where
+            a rule names it and no rule is about pixels, else ``perceptual``.
+        measure: metrics that are measured and reported and decide nothing: rules without a limit. One that has a
+            rule in ``rules`` is measured by that.
         regions: how the mask is grouped.
         max_pixels: the largest width x height that is decoded.
         memory: bytes that the pair may take while it is compared; one that needs more is refused.
@@ -163,7 +169,8 @@ class Policy:
     ignore: tuple[IgnoreArea, ...] = ()
     size: SizePolicy = SizePolicy.FAIL
     frames: FrameChoice = "refuse"
-    mask: str = "perceptual"
+    mask: str = AUTO
+    measure: tuple[Rule, ...] = ()
     regions: RegionSettings = field(default_factory=RegionSettings)
     max_pixels: int = DEFAULT_MAX_PIXELS
     memory: int = DEFAULT_MEMORY
@@ -261,6 +268,8 @@ class Score:
         reason: why there is no value although there should be.
         omitted: why there is none by the policy's own choice; such a score neither passes nor fails anything.
         worst: the worst value that the metric has for any two pictures of this depth; a limit as loose is refused.
+        measured: it was measured only: it has no limit, and decides nothing. Where there is no value, ``omitted`` says
+            that the model or what runs it is not here, ``reason`` why the metric has none for this pair.
         details: the metric's further facts.
     """
 
@@ -277,6 +286,7 @@ class Score:
     omitted: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     worst: float | None = None
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +298,14 @@ class Region:
         area: how many pixels differ in it.
         peak: the largest heat in it as a share of the largest possible, 0..1.
         kind: ``changed``; or ``only expected``, ``only actual`` where a padded picture has no pixels.
+        contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
     """
 
     box: Box
     area: int
     peak: float
     kind: Literal["changed", "only expected", "only actual"] = "changed"
+    contour: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -307,7 +319,7 @@ class Frame:
         expected, actual: what is known of the frame on either side.
         reason: one line, for every verdict but ``match`` and ``different``.
         compared: width and height in which the two were compared; None where they were not.
-        scores: one for each rule, in the policy's order.
+        scores: one for each rule, in the policy's order, then one for each metric that is measured only.
         mask_metric: the metric whose heat became the difference mask.
         regions: the largest ones, largest first.
         region_count: how many regions there are.
@@ -347,7 +359,7 @@ class Comparison:
         expected, actual: the images as they were read, where they could be.
         compared: the two images as the metrics saw them (size and ignore areas applied).
         policy: what it was judged by.
-        scores: one for each rule, in the policy's order.
+        scores: one for each rule, in the policy's order, then one for each metric that is measured only.
         mask: where they differ; None where nothing does, or no metric could say.
         mask_metric: the metric whose heat became the mask.
         results: the metrics' own results by name (heat and drawings for artefacts).

@@ -90,6 +90,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad; may be given several "
         "times.",
     )
+    group.addoption(
+        "--imgdiff-measure",
+        metavar="METRICS",
+        help="Measure these as well, without limits, and report them: names such as orb,ssim,classification.",
+    )
     parser.addini("imgdiff_config", "The configuration file, relative to the rootdir.")
     parser.addini("imgdiff_report", "Where results and report go, relative to the rootdir.")
     parser.addini("imgdiff_baselines", "Where baselines are stored, relative to the rootdir.")
@@ -255,6 +260,7 @@ def _has_settings(config: pytest.Config) -> bool:
     named = [
         option.imgdiff_config,
         option.imgdiff_set,
+        option.imgdiff_measure,
         option.imgdiff_report,
         option.imgdiff_baselines,
         option.imgdiff_only,

@@ -57,9 +57,11 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     worst: float | None = None
     """The worst value that the metric has for any two pictures of this depth; null where nothing was measured or there
     is no bound."""
+    measured: bool = False
+    """It was measured only: it has no limit, and decides nothing."""
 
 
-class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """One region, in pixels of the compared picture."""
 
     x: int
@@ -69,6 +71,8 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     area: int
     peak: float
     kind: Literal["changed", "only expected", "only actual"]
+    contour: list[tuple[int, int]] = []
+    """The corners of its outline, each x and y; not there where the region is its box."""
 
 
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
@@ -291,7 +295,7 @@ def record_of(
 
 def _regions(regions: Sequence[Region]) -> list[RegionRecord]:
     return [
-        RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind)
+        RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind, list(r.contour))
         for r in regions[:MOST_REGIONS]
     ]
 
@@ -359,6 +363,7 @@ def _score(score: Score) -> ScoreRecord:
         details=_json_ready(score.details),
         omitted=None if score.omitted is None else printable(score.omitted),
         worst=score.worst if score.worst is not None and math.isfinite(score.worst) else None,
+        measured=score.measured,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -28,6 +29,12 @@ _FEW = 200
 """Up to so many boxes are joined sooner one by one than all at once."""
 _FAR_APART = 32
 """Numbers that are so far apart, on an average, are sooner put in order than found among all that there could be."""
+_SIDE_FOR_SIGMA = 250
+_LARGEST_SIGMA = 4.0
+"""How far the heat of a structure is smoothed, in pixels: the picture's shorter side by the first, at most this."""
+_GRAIN = 49
+"""Pixels of one window of SSIM: whatever changed, its heat spreads as far."""
+_MOST_CORNERS = 64
 _NARROW = 16
 """Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it:
 they are turned."""
@@ -59,6 +66,58 @@ def _above_zero(heat: Heat, heated: Sequence[slice]) -> Mask:
     for band in heated:
         np.greater(heat[band], 0, out=mask[band])
     return mask
+
+
+def contour_mask(heat: Heat) -> Mask:
+    """Return (height, width), true where the structure of the pictures differs: Otsu's threshold, without its grain.
+
+    A photograph that was encoded again differs a little everywhere, and the threshold leaves grain of that around a
+    change, and holes within it. So the heat is smoothed before it is cut (a Gaussian of 1 to 4 pixels, with the size of
+    the picture), and gaps as narrow as that are closed.
+
+    Args:
+        heat: as in `difference_mask`. What is 0 stays outside of the mask.
+    """
+    sigma = min(max(min(heat.shape) / _SIDE_FOR_SIGMA, 1.0), _LARGEST_SIGMA)
+    smooth: Heat = np.asarray(cv2.GaussianBlur(heat.astype(np.float32), (0, 0), sigma), np.float32)
+    side = 2 * math.ceil(sigma) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    mask = cv2.morphologyEx(difference_mask(smooth, "otsu").view(np.uint8), cv2.MORPH_CLOSE, disc)
+    closed: Mask = (mask > 0) & (heat > 0)
+    return closed
+
+
+def contour_regions(mask: Mask, heat: Heat, min_area: int) -> tuple[Region, ...]:
+    """Return the connected pieces of a mask, each with its outline: largest area first, then from the top and left.
+
+    Pieces are not joined, however near they are. Those smaller than a window of SSIM (7x7 pixels) or than a hundredth
+    of the largest one are the grain that encoding leaves: they are not listed, unless there is nothing else.
+
+    Args:
+        mask: (height, width).
+        heat: as the mask; gives each region its peak.
+        min_area: as in `RegionSettings`.
+    """
+    pixels = mask.view(np.uint8)
+    outlines, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = [region for outline in outlines if (region := _outlined(outline, pixels, heat)).area >= min_area]
+    least = max(_GRAIN, max((region.area for region in found), default=0) / 100)
+    telling = [region for region in found if region.area >= least] or found
+    return tuple(sorted(telling, key=lambda region: (-region.area, region.box.y, region.box.x)))
+
+
+def _outlined(outline: NDArray[Any], mask: NDArray[np.uint8], heat: Heat) -> Region:
+    """Return the region within an outline: (n, 1, 2) pixels as OpenCV gives them."""
+    x, y, width, height = cv2.boundingRect(outline)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED, offset=(-x, -y))
+    inside &= mask[y : y + height, x : x + width]
+    peak = cv2.norm(heat[y : y + height, x : x + width], cv2.NORM_INF, inside) / full_value(heat.dtype)
+    tolerance, corners = 1.0, outline
+    while len(corners := cv2.approxPolyDP(outline, tolerance, closed=True)) > _MOST_CORNERS:
+        tolerance *= 1.5
+    contour = tuple((int(left), int(top)) for left, top in corners.reshape(-1, 2))
+    return Region(Box(x, y, width, height), cv2.countNonZero(inside), peak, contour=contour)
 
 
 def find_regions(

@@ -12,7 +12,7 @@ from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import BaselineKey, Baselines
 from pytest_imgdiff.collecting import PairItem
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.config.assignments import assigned, merges_metrics
+from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.finishing import Outcome, finish_run
 from pytest_imgdiff.fixture import TestIdentity
@@ -378,7 +378,7 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
         baselines=Baselines(baselines, settings.baselines.layout),
         results=ResultsFolder(report, run_id, process),
         update=config.option.imgdiff_update,
-        command_line=assigned(config.option.imgdiff_set or (), "--imgdiff-set"),
+        command_line=_command_line(config.option),
         merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
         options=repeated_options(config),
         allowance=Allowance(settings.memory),
@@ -386,6 +386,16 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
         here=config.invocation_params.dir,
         settings_files=tuple(settings_files(config)),
     )
+
+
+def _command_line(option: Any) -> dict[str, Any]:
+    """Return the policy settings that options set."""
+    settings = assigned(option.imgdiff_set or (), "--imgdiff-set")
+    if option.imgdiff_measure is not None:
+        if "measure" in settings:
+            raise ConfigError("--imgdiff-measure and --imgdiff-set measure=... are one setting: give one of them")
+        settings["measure"] = measure_list(option.imgdiff_measure, "--imgdiff-measure")
+    return settings
 
 
 def _keep_apart(report: Path, baselines: Path) -> None:

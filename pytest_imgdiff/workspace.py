@@ -13,11 +13,12 @@ from pytest_imgdiff import images
 from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.artefacts import keep, write_artefacts
 from pytest_imgdiff.baselines import EXTENSIONS, alternative_place, store
-from pytest_imgdiff.config.assignments import merged_rules
+from pytest_imgdiff.builtin import GLANCE
+from pytest_imgdiff.config.assignments import merged_rules, with_options
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, BrokenImageError, ImgdiffError, ReportError
 from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
-from pytest_imgdiff.model import Comparison, Verdict
+from pytest_imgdiff.model import AUTO, Comparison, Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
@@ -65,6 +66,8 @@ class Workspace:
         allowance: how much memory the pairs under way may take.
         self_contained: whether the report is written as one file, too.
         settings_files: the files that the settings come from; empty where the defaults hold.
+        glance: whether every pair is measured by the metrics of `GLANCE` as well, and its regions are found by
+            structure where the settings leave it open.
         ended: whether the report was written, so that a comparison comes too late for it.
     """
 
@@ -81,6 +84,7 @@ class Workspace:
     self_contained: bool = False
     here: Path | None = None
     settings_files: tuple[Path, ...] = ()
+    glance: bool = False
     ended: bool = False
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
@@ -93,7 +97,21 @@ class Workspace:
         if self.merges_metrics:
             rules = self.settings.policy_for(name).rules
             command_line["metrics"] = merged_rules(rules, command_line["metrics"])
-        return self.settings.policy_for(name, command_line=command_line, call=call or {})
+        if self.glance or "measure" in command_line:
+            command_line["measure"] = self._measure(name, command_line)
+        policy = self.settings.policy_for(name, command_line=command_line, call=call or {})
+        return replace(policy, mask="ssim") if self.glance and policy.mask == AUTO else policy
+
+    def _measure(self, name: str, command_line: Mapping[str, Any]) -> Any:
+        """Return what to measure of this picture: metrics named without options have those of imgdiff.yaml."""
+        configured = self.settings.policy_for(name)
+        named = command_line.get("measure", [rule.metric for rule in configured.measure])
+        if not isinstance(named, list):
+            return named  # of which the settings say what is wrong
+        if self.glance:
+            listed = {next(iter(item), "") if isinstance(item, dict) else str(item): item for item in named}
+            named = [*(listed.pop(metric, metric) for metric in GLANCE), *listed.values()]
+        return with_options(named, (*configured.measure, *configured.rules))
 
     def prepare(self, names: Iterable[str]) -> None:
         """Look, before any picture is read, for the models that pictures of these names are judged by.
@@ -137,7 +155,7 @@ class Workspace:
 
     def _model_rules(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules for pictures of these names whose metrics have something to prepare."""
-        policies = {self.policy(name).rules for name in names}
+        policies = {(*policy.rules, *policy.measure) for policy in map(self.policy, names)}
         return self._asking(rule for rules in policies for rule in rules)
 
     def _asking(self, rules: Iterable[Rule]) -> list[Rule]:

@@ -143,7 +143,7 @@ MISTAKES = [
     ("frames: ▸1.5", "frames", "not 1.5"),
     ("mask: ▸sim", "mask", 'unknown metric "sim"; did you mean "ssim"?'),
     ("mask: ▸psnr", "mask", "psnr does not say where pictures differ; name a metric that paints heat"),
-    ("mask: ▸3", "mask", "expected the name of a metric, not 3; put a text in quotes"),
+    ("mask: ▸3", "mask", "expected auto, or the name of a metric, not 3; put a text in quotes"),
     ("missing: ▸no", "missing", 'expected allow or fail, not the text "no"'),
     ("unmatched: ▸ignore", "unmatched", "expected allow or fail"),
     ("regions: {merge: ▸-1}", "regions.merge", "a whole number of at least 0, not -1"),

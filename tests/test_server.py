@@ -97,11 +97,17 @@ def test_two_pictures_are_uploaded_judged_and_shown(page, tmp_path):
     expect(page.get_by_role("button", name="Compare")).to_be_disabled()
     page.set_input_files("#actual-files", portrait(tmp_path / "b/face.png", changed=True))
     expect(page.locator("#pairs")).to_have_text("1 pair")
-    page.get_by_role("checkbox", name="orb").check()
+    page.get_by_role("checkbox", name=re.compile("^orb ")).check()
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url("**/jobs/*/#open=*")
 
     viewer = page.locator("#viewer")
+    glance = page.get_by_role("region", name="At a glance")
+    for card in ("Pixel match", "SSIM", "ORB"):
+        expect(glance.get_by_text(card, exact=True)).to_be_visible()
+    expect(glance.locator("img")).to_have_count(4)  # both pictures, where they differ, ORB's matches
+    expect(glance).to_contain_text("classification: not measured: model ")
+    viewer.get_by_role("button", name="Side by side").click()
     expect(viewer).to_contain_text("face.png")
     expect(viewer).to_contain_text("fails perceptual")
     for name in ("perceptual", "ssim", "pixel_match", "diffimg", "orb", "phash"):
@@ -166,7 +172,8 @@ def test_metrics_are_chosen_by_the_keyboard_alone(page, tmp_path):
     page.keyboard.press("Enter")  # all that can be
     page.keyboard.press("Enter")  # none
     expect(page.locator("input[name=metric]:checked")).to_have_count(0)
-    page.get_by_role("checkbox", name="ssim").focus()
+    page.get_by_role("checkbox", name="Show them at a glance").uncheck()
+    page.get_by_role("checkbox", name=re.compile("^ssim ")).focus()
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.keyboard.type("0.25")
@@ -351,7 +358,7 @@ def test_upload_is_judged_by_the_policy_of_the_configuration(tmp_path):
         told = served.finished(served.upload(parts).json["id"])
         comparisons = served.get(f"{told['report']}results.json").json["comparisons"]
     assert (told["state"], told["passed"], told["done"], told["total"]) == ("done", False, 2, 2)
-    assert told["line"] == "2 comparisons: 1 failed (1 different), 1 passed"
+    assert told["line"] == "2 comparisons: 1 failed (1 different), 1 passed (1 differ below the limits)"
     assert {one["name"]: [score["metric"] for score in one["scores"]] for one in comparisons} == {
         "photos/x.png": ["ssim"],
         "y.png": ["perceptual"],

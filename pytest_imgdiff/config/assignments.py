@@ -43,6 +43,32 @@ def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
     return mapping
 
 
+def measure_list(text: str, option: str) -> list[Any]:
+    """Return ``orb, ssim: {window: 9}`` as ``["orb", {"ssim": {"window": 9}}]``: the items of a YAML list.
+
+    Args:
+        text: names of metrics, with options where they are wanted.
+        option: the command line's option, for messages.
+
+    Raises:
+        ConfigError: it is no such list.
+    """
+    from pytest_imgdiff.config.yaml_source import parse_yaml  # most command lines measure nothing
+
+    items: list[Any] = parse_yaml(f"[{text}]", option).root.value
+    if not items:
+        raise ConfigError(f"{option}: name at least one metric, such as {option} orb,ssim")
+    return items
+
+
+def with_options(measure: Iterable[Any], rules: Iterable[Rule]) -> list[Any]:
+    """Return what is to be measured, metrics that are named without options with those of the first rule for them."""
+    options: dict[str, dict[str, Any]] = {}
+    for rule in rules:
+        options.setdefault(rule.metric, dict(rule.options))
+    return [{item: options[item]} if isinstance(item, str) and options.get(item) else item for item in measure]
+
+
 def merges_metrics(assignments: Iterable[str]) -> bool:
     """Return whether single keys of rules are set (``metrics.ssim.min=0.9``), so that the other rules stay."""
     return any(assignment.startswith("metrics.") for assignment in assignments)

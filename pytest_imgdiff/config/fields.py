@@ -115,6 +115,8 @@ class LimitFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ) = UNSET
 
 
+MEASURE_FORM = "a list of metrics such as [orb, {ssim: {window: 9}}]"
+
 OneSidedText = Literal["fail", "allow"]
 
 
@@ -129,6 +131,17 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 description="the rules; each must hold. They replace all rules that held before; "
                 "default {perceptual: {max: 0}}",
                 extra={"expects": METRICS_FORM},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    measure: (
+        Annotated[
+            list[str | Annotated[dict[str, Any], Meta(min_length=1, max_length=1)]],
+            Meta(
+                description="metrics to measure and report that decide nothing: names, or a name with its options; "
+                "the list replaces the one that held before; default []",
+                extra={"expects": MEASURE_FORM},
             ),
         ]
         | UnsetType
@@ -165,8 +178,9 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Annotated[
             str,
             Meta(
-                description="the metric whose heat becomes the difference mask; default perceptual",
-                extra={"expects": "the name of a metric"},
+                description="the metric whose heat becomes the difference mask; default auto: ssim where a "
+                "rule names it and none is about pixels, else perceptual",
+                extra={"expects": "auto, or the name of a metric"},
             ),
         ]
         | UnsetType

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from pytest_imgdiff.config.origin import quoted
-from pytest_imgdiff.config.rules import rules_from
+from pytest_imgdiff.config.rules import measured_from, rules_from
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.model import IgnoreArea, Length, MaskArea, Policy, PolygonArea, RectangleArea, SizePolicy
+from pytest_imgdiff.model import AUTO, IgnoreArea, Length, MaskArea, Policy, PolygonArea, RectangleArea, SizePolicy
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class LayerReader:
         if fields.metrics is not UNSET:
             rules = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
             policy["rules"] = tuple(self._with_places(rule) for rule in rules)
+        if fields.measure is not UNSET:
+            measured = measured_from(fields.measure, self.metrics, self.origin, (*path, "measure"))
+            policy["measure"] = tuple(self._with_places(rule) for rule in measured)
         if fields.ignore is not UNSET:
             policy["ignore"] = tuple(
                 self._area(area, (*path, "ignore", index)) for index, area in enumerate(fields.ignore)
@@ -124,11 +127,13 @@ class LayerReader:
 
 
 def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
-    """Return the name of the metric that is to say where pictures differ.
+    """Return the name of the metric that is to say where pictures differ, or `AUTO`.
 
     Raises:
         ConfigError: it is unknown, or paints no heat.
     """
+    if name == AUTO:
+        return name
     try:
         metric: Any = metrics.metric_class(name)
     except ImgdiffError as error:

@@ -9,7 +9,7 @@ from pytest_imgdiff.config.checking import convert
 from pytest_imgdiff.config.fields import PolicyFields
 from pytest_imgdiff.config.layers import mask_metric
 from pytest_imgdiff.config.origin import CallOrigin, quoted, shown
-from pytest_imgdiff.config.rules import CHOICES, LIMITS, rules_from
+from pytest_imgdiff.config.rules import CHOICES, LIMITS, measured_from, rules_from
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.model import (
@@ -56,6 +56,7 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
     convert(plain(given, ORIGIN), PolicyFields, ORIGIN, ())
     mask_metric(policy.mask, metrics, ORIGIN, ("mask",))
     _check_rules(policy.rules, metrics)
+    _check_measured(policy.measure, metrics)
     for index, area in enumerate(_listed(policy.ignore, ("ignore",))):
         _check_area(area, ("ignore", index))
 
@@ -76,6 +77,18 @@ def _check_rules(rules: object, metrics: MetricLookup) -> None:
             ("rules",), 'no rule, so that nothing could fail; name at least one, such as Rule("ssim", min=1)'
         )
     rules_from(plain(named, ORIGIN, ("rules",)), metrics, ORIGIN, ("rules",))
+
+
+def _check_measured(measure: object, metrics: MetricLookup) -> None:
+    written = []
+    for index, rule in enumerate(_listed(measure, ("measure",))):
+        where = ("measure", index)
+        _check_type(rule, Rule, where, 'such as Rule("ssim")')
+        _check_type(rule.metric, str, (*where, "metric"))
+        given = _as_written(rule, where)
+        del given["when"]
+        written.append({rule.metric: given})
+    measured_from(plain(written, ORIGIN, ("measure",)), metrics, ORIGIN)
 
 
 def _as_written(rule: Rule, where: KeyPath) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.unfailing import DEPTHS, could_fail, worst_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_imgdiff.config.origin import KeyPath, Origin
     from pytest_imgdiff.errors import ConfigError
@@ -56,6 +56,45 @@ def rules_from(
             an option is unknown or wrong.
     """
     return tuple(_rule(name, given, metrics, origin, (*path, name)) for name, given in named.items())
+
+
+def measured_from(
+    named: Sequence[str | Mapping[str, Any]], metrics: MetricLookup, origin: Origin, path: KeyPath = ("measure",)
+) -> tuple[Rule, ...]:
+    """Return the metrics to measure without a limit, as rules that hold none.
+
+    Raises:
+        ConfigError: a metric is unknown, cannot be imported or is named twice, or an option is unknown or wrong.
+    """
+    rules: list[Rule] = []
+    for index, entry in enumerate(named):
+        where = (*path, index)
+        ((name, given),) = [(entry, {})] if isinstance(entry, str) else entry.items()
+        if any(rule.metric == name for rule in rules):
+            raise origin.error(where, f"{name} is listed twice; list it once")
+        rules.append(_measured(name, {} if given is None else given, metrics, origin, where))
+    return tuple(rules)
+
+
+def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
+    try:
+        metric: Any = metrics.metric_class(name)
+        wanted = rule_type(name, metric)
+    except ImgdiffError as error:
+        raise origin.error(path, printable(str(error))) from error
+    if not isinstance(given, dict):
+        raise origin.error((*path, name), f"expected the options of {name} as a mapping, not {shown(given)}")
+    if taken := [key for key in given if key in (*LIMITS, *CHOICES)]:
+        what = f"what is measured has no limit: give {taken[0]} to the rule of {name} below `metrics`"
+        raise origin.error((*path, name, taken[0]), what, at_key=True)
+    made = convert(given, wanted, origin, (*path, name))
+    options = tuple((option.name, getattr(made, option.name)) for option in _options(metric) if option.name in given)
+    try:
+        hash(options)
+        metric(**dict(options))
+    except Exception as error:  # a metric may be anybody's code
+        raise origin.error(path, f"{printable(str(error))}; change the options") from error
+    return Rule(name, options, on_unavailable="skip")
 
 
 @functools.lru_cache

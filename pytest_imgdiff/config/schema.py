@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff.config.fields import FileFields
-from pytest_imgdiff.config.rules import counts_pixels, limit_of, rule_type
+from pytest_imgdiff.config.rules import CHOICES, LIMITS, counts_pixels, limit_of, rule_type
 from pytest_imgdiff.errors import ImgdiffError
 
 if TYPE_CHECKING:
@@ -26,11 +26,23 @@ def json_schema(metrics: MetricLookup) -> dict[str, Any]:
     (root,), definitions = msgspec.json.schema_components([FileFields], ref_template=_REFERENCE)
     names = sorted(metrics.names())
     rules = {name: _rule_schema(name, metrics, definitions) for name in names}
+    measured = {"additionalProperties": False, "properties": {name: _without_limits(rules[name]) for name in names}}
     for definition in definitions.values():
         definition.pop("title", None)  # the name of our class
         if "metrics" in definition.get("properties", {}):
             definition["properties"]["metrics"].update(additionalProperties=False, properties=rules)
+            definition["properties"]["measure"]["items"] = {
+                "anyOf": [{"enum": names}, {"type": "object", "minProperties": 1, "maxProperties": 1, **measured}]
+            }
     return {"$schema": DIALECT, "title": "imgdiff.yaml", **root, "$defs": definitions}
+
+
+def _without_limits(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a metric's options alone."""
+    kept = {key: value for key, value in rule.items() if key != "anyOf"}
+    if "properties" in kept:
+        kept["properties"] = {key: value for key, value in kept["properties"].items() if key not in (*LIMITS, *CHOICES)}
+    return kept
 
 
 def _rule_schema(name: str, metrics: MetricLookup, definitions: dict[str, Any]) -> dict[str, Any]:

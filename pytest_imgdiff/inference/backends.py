@@ -100,6 +100,13 @@ def _lacks(name: BackendName, settings: ModelSettings, model: LocatedModel) -> s
     return None
 
 
+def nothing_installed() -> str | None:
+    """Return how to install what runs models, where nothing of the kind is installed."""
+    if any(_is_installed(module) for module in _MODULES.values()):
+        return None
+    return "neither TensorFlow nor ONNX Runtime is installed (pip install 'pytest-imgdiff[tensorflow]')"
+
+
 def _is_installed(module: str) -> bool:
     spec = importlib.util.find_spec(module)
     return spec is not None and spec.origin is not None  # a folder that an uninstall left behind has no origin

@@ -40,6 +40,8 @@ class Rule(msgspec.Struct, frozen=True):
     outcome: Outcome
     verdict: str
     details: list[tuple[str, str]]
+    measured: bool = False
+    """It was measured only, and decides nothing."""
 
 
 class Area(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class Area(msgspec.Struct, frozen=True):
     area: str
     peak: str
     kind: str
+    contour: list[tuple[int, int]] = []
+    """The corners of its outline; none where that is its box."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -74,6 +78,27 @@ class Accepts(msgspec.Struct, frozen=True):
     alternative: bool
 
 
+class Card(msgspec.Struct, frozen=True):
+    """One metric of the glance at two pictures."""
+
+    metric: str
+    title: str
+    value: str
+    words: str
+    """What the number says, in a few words; or why there is none."""
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """What was measured of two pictures, for one look."""
+
+    cards: list[Card]
+    expected: list[tuple[str, str, float]]
+    """What a classifier takes the picture for, likeliest first: label, probability in words, and as a number 0..1."""
+    actual: list[tuple[str, str, float]]
+    lacks: list[str]
+    """What could not be measured, and why."""
+
+
 class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
     """What is shown in place of a comparison's own facts while one of its frames or pages is looked at."""
 
@@ -90,6 +115,7 @@ class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
     regions: list[Area]
     region_count: int
     facts: list[Fact]
+    glance: Glance | None = None
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -112,6 +138,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Of several frames, those that fail or pass with a warning."""
     frame: int | None = None
     """Which of them the facts above are of."""
+    glance: Glance | None = None
+    """What was measured only; None where nothing was."""
     replaces: str | None = None
     """What accepting replaces, where that is more than one frame or page."""
 
@@ -144,6 +172,8 @@ class Row(msgspec.Struct, frozen=True):
     alternative: bool
     frames: int
     """How many frames or pages accepting replaces; 1 of a still picture, 0 where there is nothing to accept."""
+    glance: bool = False
+    """Whether metrics were measured only, so that there is something to look at whatever the verdict."""
 
 
 class Change(msgspec.Struct, frozen=True):

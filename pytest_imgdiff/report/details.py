@@ -6,11 +6,12 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.report.data import Accepts, Area, Detail, Fact, FrameDetail, Rule
+from pytest_imgdiff.builtin import GLANCE
+from pytest_imgdiff.report.data import Accepts, Area, Card, Detail, Fact, FrameDetail, Glance, Rule
 from pytest_imgdiff.report.figures import figures, frame_as_comparison
 from pytest_imgdiff.report.numbers import byte_size, number, percent
 from pytest_imgdiff.report.overview import outcome_of
-from pytest_imgdiff.report.scores import limit_checks, measured, value_text
+from pytest_imgdiff.report.scores import SIDES, classes, differing_pixels, limit_checks, measured, phrase, value_text
 from pytest_imgdiff.report.text import thousands, visible
 from pytest_imgdiff.report.words import (
     accept_command,
@@ -22,7 +23,7 @@ from pytest_imgdiff.report.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.record import ComparisonRecord, FrameRecord, RegionRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.figures import Pictures
@@ -31,6 +32,16 @@ MOST_REGIONS = 200
 MOST_REGIONS_OF_FRAME = 50
 MOST_REGIONS_PASSED = 20
 """Nobody goes through the regions of what is good enough."""
+CLASSES_SHOWN = 3
+CARD_WORDS = {
+    "pixel_match": ("Pixel match", "of all pixels"),
+    "ssim": ("SSIM", "1: the same structure"),
+    "orb": ("ORB", "of the points found again"),
+    "embedding_cosine": ("Cosine distance", "0: alike, 2: opposite"),
+    "embedding_euclidean": ("Euclidean distance", "0: alike"),
+    "classification": ("Classification", "the likeliest class"),
+}
+"""What the glance calls a metric, and what its number says."""
 NOTHING = "\N{EN DASH}"
 """In a cell of a side that has no such fact."""
 DIGEST_SHOWN = 16
@@ -49,7 +60,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         figures=figures(record, pictures),
         size=_size(record),
         scaled=_is_scaled(record),
-        rules=[_rule(score, lean=lean) for score in record.scores],
+        rules=[_rule(score, lean=lean and not score.measured) for score in record.scores],
         nearest_limits=nearest_limits(record),
         regions=[_area(region) for region in record.regions[: MOST_REGIONS_PASSED if lean else MOST_REGIONS]],
         region_count=record.region_count,
@@ -61,6 +72,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         seconds=f"{number(record.seconds)} s",
         frames=[_frame(record, frame, pictures) for frame in record.frames],
         frame=shown if record.frame_count > 1 else None,
+        glance=_glance(record),
         replaces=replaced_frames(record) if record.accepts is not None else None,
     )
 
@@ -80,7 +92,42 @@ def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> 
         regions=[_area(region) for region in frame.regions[:MOST_REGIONS_OF_FRAME]],
         region_count=frame.region_count,
         facts=list(_facts(alone.expected, alone.actual)),
+        glance=_glance(alone),
     )
+
+
+def _glance(record: ComparisonRecord) -> Glance | None:
+    """Return what was measured only, the values of the rules among it in a fixed order; None where nothing was."""
+    if not any(score.measured for score in record.scores):
+        return None
+    by_name = {score.metric: score for score in record.scores}
+    scores = [by_name.pop(name) for name in GLANCE if name in by_name]
+    scores += [score for score in by_name.values() if score.measured]
+    seen = {side: [(label, percent(share), share) for label, share in _first_classes(scores, side)] for side in SIDES}
+    return Glance(
+        cards=[_card(score) for score in scores if score.value is not None],
+        expected=seen["expected"],
+        actual=seen["actual"],
+        lacks=[f"{visible(score.metric)}: {phrase(score)}" for score in scores if score.value is None],
+    )
+
+
+def _first_classes(scores: Sequence[ScoreRecord], side: str) -> list[tuple[str, float]]:
+    return next((found for score in scores if (found := classes(score, side))), [])[:CLASSES_SHOWN]
+
+
+def _card(score: ScoreRecord) -> Card:
+    title, words = CARD_WORDS.get(score.metric, (visible(score.metric).replace("_", " "), ""))
+    value = value_text(score, score.value or 0.0)
+    pixels = differing_pixels(score)
+    if pixels is not None:
+        words = f"{thousands(pixels)} px differ"
+    if score.metric == "classification" and score.value in (0.0, 1.0):
+        value = "same class" if score.value else "other class"
+    found = score.details.get("consistent")
+    if score.metric == "orb" and isinstance(found, int):
+        words = f"{thousands(found)} points found again"
+    return Card(visible(score.metric), title, value, words)
 
 
 def _size(record: ComparisonRecord) -> tuple[int, int] | None:
@@ -93,6 +140,8 @@ def _rule(score: ScoreRecord, *, lean: bool) -> Rule:
     verdict = "fails" if not score.passed else "passes, with a warning" if score.warned else "passes"
     if score.omitted is not None:
         verdict = "not judged"
+    if score.measured:
+        verdict = "measured only" if score.value is not None else "not measured"
     limits = [f"{check.sign_that_holds} {check.limit}" for check in checks]
     if score.warn is not None:
         sign = "<=" if score.direction == "distance" else ">="
@@ -102,6 +151,7 @@ def _rule(score: ScoreRecord, *, lean: bool) -> Rule:
         value=measured(score),
         limits=limits,
         margins=[check.margin for check in checks],
+        measured=score.measured,
         outcome="failed" if not score.passed else "warned" if score.warned or score.omitted else "passed",
         verdict=verdict,
         details=[] if lean else [(visible(key), _measure(value)) for key, value in sorted(score.details.items())],
@@ -133,6 +183,7 @@ def _area(region: RegionRecord) -> Area:
         area=thousands(region.area),
         peak=_peak(region.peak),
         kind=region.kind,
+        contour=region.contour,
     )
 
 

@@ -61,6 +61,7 @@ class Overview:
         unasserted: how many did not pass, and were not asserted.
         unsettled: how many passed although some pixels are not equal.
         skipped: how many have a rule that was left out because its model is not on this machine.
+        unmeasured: why metrics could not be measured, that were to be measured only, and which.
         models: the backend and device of each model that was at work, in words.
         marked: the numbers of those that have a fingerprint.
     """
@@ -73,6 +74,7 @@ class Overview:
         self.unasserted = 0
         self.unsettled = 0
         self.skipped = 0
+        self.unmeasured: dict[str, dict[str, None]] = {}
         self.models: set[str] = set()
         self.marked = array("I")
         self._places = bytearray()
@@ -94,6 +96,9 @@ class Overview:
         self.unsettled += is_unsettled(record)
         if any(is_skipped(score) for score in record.scores):
             self.skipped += 1
+        for score in record.scores:
+            if score.measured and score.omitted is not None:
+                self.unmeasured.setdefault(score.omitted, {})[score.metric] = None
         for facts in (score.details for score in record.scores if "backend" in score.details):
             self.models.add(f"{facts['backend']}, {facts.get('device')}")
         if record.fingerprint is not None:

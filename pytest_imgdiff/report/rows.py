@@ -52,6 +52,7 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         acceptable=record.accepts is not None,
         alternative=record.accepts is not None and record.accepts.alternative,
         frames=_replaced(record),
+        glance=any(score.measured for score in record.scores),
     )
 
 
@@ -62,8 +63,8 @@ def _replaced(record: ComparisonRecord) -> int:
 
 
 def _counting_score(record: ComparisonRecord) -> ScoreRecord | None:
-    """Return the score that counted the differing pixels: that of the mask's metric before any other."""
-    counting = [score for score in record.scores if differing_pixels(score) is not None]
+    """Return the score that counted the differing pixels: that of the mask's metric, then a rule's, then any."""
+    counting = [score for score in record.scores if differing_pixels(score) is not None]  # rules come first
     of_mask = (score for score in counting if score.metric == record.mask_metric)
     return next(of_mask, counting[0] if counting else None)
 

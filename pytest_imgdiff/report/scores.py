@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.record import ScoreRecord
 
+SIDES = ("expected", "actual")
+CLASS_WORDS = {1.0: "the same class", 0.0: "another class"}
 UNNAMED_UNITS = ("", "share", "index", "distance")
 """Units that say nothing beside the number."""
 
@@ -68,7 +70,7 @@ def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
 
 
 def phrase(score: ScoreRecord) -> str:
-    """Return the measured values beside their limits: ``1 284 px, 0.8 % > 0.5 %``."""
+    """Return the measured values beside their limits: ``1 284 px, 0.8 % > 0.5 %``; of a classifier the classes too."""
     if score.omitted is not None:
         return visible(score.omitted)
     if score.value is None:
@@ -76,12 +78,31 @@ def phrase(score: ScoreRecord) -> str:
     parts = [str(check) for check in limit_checks(score)]
     if score.max_pixels is None:
         parts = [*_counted(score), *parts]
-    if score.limit is None:
+    if score.measured and classes(score, SIDES[0]) and score.value in CLASS_WORDS:
+        parts.append(CLASS_WORDS[score.value])
+    elif score.limit is None:
         parts.append(_value_words(score))
     if score.warned and score.warn is not None:
         side = "above" if score.direction == "distance" else "below"
         parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
-    return ", ".join(parts)
+    seen = [f"{side} {label} {percent(share)}" for side in SIDES for label, share in classes(score, side)[:1]]
+    return ", ".join([*parts, *seen])
+
+
+def classes(score: ScoreRecord, side: str) -> list[tuple[str, float]]:
+    """Return what a classifier takes a picture for, likeliest first: labels and probabilities, 0..1.
+
+    Args:
+        score: of any metric; one that is no classifier's has none.
+        side: ``expected`` or ``actual``.
+    """
+    listed = score.details.get(side)
+    entries = listed if isinstance(listed, list) else []
+    return [
+        (visible(str(entry["label"])), float(entry["probability"]))
+        for entry in entries
+        if isinstance(entry, dict) and entry.keys() >= {"label", "probability"}
+    ]
 
 
 def is_skipped(score: ScoreRecord) -> bool:
@@ -136,6 +157,8 @@ def sentence(score: ScoreRecord) -> str:
         return f"fails {metric}: {phrase(score)}"
     if score.omitted is not None:
         return f"{metric} {phrase(score)}"
+    if score.measured:
+        return f"measured {metric} {phrase(score)}"
     return f"{'warns' if score.warned else 'passes'} {metric} {phrase(score)}"
 
 

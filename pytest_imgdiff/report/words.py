@@ -114,6 +114,22 @@ def named_line(record: ComparisonRecord) -> str:
     return f"{visible(record.name)}: {verdict_line(record)}"
 
 
+def measured_words(record: ComparisonRecord) -> list[str]:
+    """Return what was measured only, a line for each: ``orb: 0.93``.
+
+    What could not be measured because a model or what runs it is not here is told once for the whole run.
+    """
+    return [
+        f"{visible(score.metric)}: {phrase(score)}"
+        for score in record.scores
+        if score.measured and score.omitted is None
+    ]
+
+
+def _ruled(record: ComparisonRecord) -> list[ScoreRecord]:
+    return [score for score in record.scores if not score.measured]
+
+
 def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Callable[[str], str] | None = None) -> str:
     """Return all that a person needs at a failed comparison.
 
@@ -248,7 +264,7 @@ def _verdict_words(record: ComparisonRecord) -> str:
         return f"{reason} (allowed by the policy)"
     if reason is not None:
         return reason
-    parts = [sentence(score) for score in sorted(record.scores, key=_failed_then_warned)]
+    parts = [sentence(score) for score in sorted(_ruled(record), key=_failed_then_warned)]
     if record.region_count:
         parts.append(_regions_in_one_line(record))
     return "; ".join(parts) or record.verdict
@@ -256,7 +272,7 @@ def _verdict_words(record: ComparisonRecord) -> str:
 
 def _below_limits(record: ComparisonRecord) -> Iterator[str]:
     """Yield how many pixels differ although every rule holds, unless a rule has counted just these."""
-    counts = {differing_pixels(score) for score in record.scores}
+    counts = {differing_pixels(score) for score in _ruled(record)}
     if is_unsettled(record) and record.differing_pixels not in counts:
         yield f"{thousands(record.differing_pixels or 0)} px differ below the limits"
 
@@ -291,7 +307,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     reason = _reason(record)
     if reason is not None:
         yield "reason", reason
-    for score in sorted(record.scores, key=_failed_then_warned):
+    for score in sorted(_ruled(record), key=_failed_then_warned):
         if score.omitted is not None:
             yield "omits", f"{visible(score.metric)}: {visible(score.omitted)}"
             continue
@@ -300,6 +316,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     limits = nearest_limits(record)
     if limits is not None:
         yield "would pass", limits
+    yield from (("measured", words) for words in measured_words(record))
     frames = failing_frames(record)
     if frames is not None:
         shown = "" if record.expected is None else f" (counted from 0; frame {record.expected.frame} is told of here)"
@@ -309,10 +326,8 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     size = size_choice(record)
     if size is not None:
         yield "size", size
-    for warning in record.warnings:
-        yield "warning", visible(warning)
-    for note in record.notes:
-        yield "note", visible(note)
+    yield from (("warning", visible(warning)) for warning in record.warnings)
+    yield from (("note", visible(note)) for note in record.notes)
 
 
 def _margin_words(score: ScoreRecord) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.registry import Registry
     from pytest_imgdiff.server.requests import CompareSettings
 
+Options = tuple[tuple[str, Any], ...]
 _GROUPS: dict[str, dict[str, tuple[float, str]]] = {
     "Pixels": {
         "perceptual": (0, "pixels whose colour visibly differs"),
@@ -76,30 +77,32 @@ class Offer(msgspec.Struct, frozen=True):
 
 def offers(registry: Registry, settings: Settings) -> list[Offer]:
     """Return every metric, group by group. Models are looked for, none is loaded."""
-    configured = _configured(settings)
+    configured, options = _configured(settings), _options(settings)
     grouped = {name: (group, *rest) for group, metrics in _GROUPS.items() for name, rest in metrics.items()}
     others = {name: ("From plugins", None, "") for name in registry.names() if name not in grouped}
     return [
-        _offer_or_why_not(name, group, usual, words, configured.get(name), registry)
+        _offer_or_why_not(name, group, usual, words, configured.get(name), options.get(name, ()), registry)
         for name, (group, usual, words) in {**grouped, **others}.items()
     ]
 
 
 def _offer_or_why_not(
-    name: str, group: str, usual: float | None, words: str, rule: Rule | None, registry: Registry
+    name: str, group: str, usual: float | None, words: str, rule: Rule | None, options: Options, registry: Registry
 ) -> Offer:
     try:
-        return _offer(name, group, usual, words, rule, registry)
+        return _offer(name, group, usual, words, rule, options, registry)
     except ImgdiffError as error:  # a plugin's metric that cannot be imported
         cause = printable(str(error))
         return Offer(name, group, words, "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
 
 
-def _offer(name: str, group: str, usual: float | None, words: str, rule: Rule | None, registry: Registry) -> Offer:
+def _offer(
+    name: str, group: str, usual: float | None, words: str, rule: Rule | None, options: Options, registry: Registry
+) -> Offer:
     metric: Any = registry.metric_class(name)
     limit = limit_of(metric)
     start = None if rule is None else getattr(rule, limit)
-    unavailable = _unavailable(name, rule, registry)
+    unavailable = _unavailable(name, options, registry)
     lowest, highest = (float(bound) for bound in metric.bounds)
     return Offer(
         name=name,
@@ -116,9 +119,9 @@ def _offer(name: str, group: str, usual: float | None, words: str, rule: Rule | 
     )
 
 
-def _unavailable(name: str, rule: Rule | None, registry: Registry) -> str | None:
+def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
     try:
-        metric = registry.metric(name, () if rule is None else rule.options)
+        metric = registry.metric(name, options)
         if hasattr(metric, "prepare"):
             metric.prepare()
     except ImgdiffError as error:
@@ -138,6 +141,12 @@ def _configured(settings: Settings) -> dict[str, Rule]:
     return rules
 
 
+def _options(settings: Settings) -> dict[str, Options]:
+    """Return the options that imgdiff.yaml names for each metric, in its first rule or where it is measured only."""
+    measured = {rule.metric: rule.options for rule in settings.defaults.measure}
+    return {**measured, **{name: rule.options for name, rule in _configured(settings).items()}}
+
+
 def policy_changes(chosen: CompareSettings, settings: Settings, registry: Registry) -> dict[str, Any]:
     """Return what the choice changes of imgdiff.yaml's policy, in that file's own words.
 
@@ -150,10 +159,10 @@ def policy_changes(chosen: CompareSettings, settings: Settings, registry: Regist
     if chosen.metrics is not None:
         if not chosen.metrics:
             raise ConfigError("no metric is chosen, so that nothing could fail; choose at least one")
-        configured = _configured(settings)
+        options = _options(settings)
         changes["metrics"] = {
             name: {
-                **(dict(configured[name].options) if name in configured else {}),
+                **dict(options.get(name, ())),
                 limit_of(registry.metric_class(name)): value,
             }
             for name, value in chosen.metrics.items()

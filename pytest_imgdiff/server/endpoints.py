@@ -119,7 +119,7 @@ class Endpoints:
         changes = policy_changes(chosen, service.settings, service.registry)
         service.settings.apply(service.settings.defaults, changes, "settings")  # a mistake is told now, not by the job
         pairs = stored_pairs(request.files.getlist("expected"), request.files.getlist("actual"), folder, service.limits)
-        return Job(name, folder, pairs, changes)
+        return Job(name, folder, pairs, changes, chosen.glance)
 
     def _told(self, job: Job) -> dict[str, Any]:
         return {

@@ -39,6 +39,7 @@ class Job:
         folder: its own; what was uploaded, and ``report``.
         pairs: what to compare.
         changes: what it changes of imgdiff.yaml's policy.
+        glance: whether every pair is measured to be seen at a glance as well.
         state: how far it is.
         done: pairs judged.
         line: the result, or what went wrong, in one line.
@@ -51,6 +52,7 @@ class Job:
     folder: Path
     pairs: Sequence[UploadedPair]
     changes: Mapping[str, Any]
+    glance: bool = False
     state: State = "waiting"
     done: int = 0
     line: str = ""

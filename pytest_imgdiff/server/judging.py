@@ -74,6 +74,7 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
         command_line=job.changes,
         allowance=Allowance(settings.memory),
         here=settings.folder,
+        glance=job.glance,
         settings_files=() if settings.path is None else (settings.folder / settings.path.name,),
     )
 

@@ -9,6 +9,7 @@ import flask
 from werkzeug.exceptions import Forbidden, NotFound
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff.model import AUTO
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.page import DATA, PAGE_TEMPLATE
@@ -79,7 +80,7 @@ class Pages:
             "upload.html.j2",
             token=service.gate.token,
             groups={group: [one for one in listed if one.group == group] for group in {one.group: 0 for one in listed}},
-            painting=[one.name for one in listed if one.paints],
+            painting=[AUTO, *(one.name for one in listed if one.paints)],
             config=None if service.settings.path is None else visible(service.settings.path.name),
             rules=_rules_in_words(service.settings),
             size=service.settings.defaults.size.value,

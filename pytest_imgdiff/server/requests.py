@@ -38,6 +38,8 @@ class CompareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to do with unequal sizes; None for imgdiff.yaml's choice."""
     mask: Annotated[str, Meta(max_length=100)] | None = None
     """The metric that says where the pictures differ; None for imgdiff.yaml's choice."""
+    glance: bool = False
+    """Measure, beside what judges, the metrics that show at a glance how alike two pictures are."""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

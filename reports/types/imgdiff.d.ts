@@ -63,6 +63,8 @@ interface Row {
   alternative: boolean;
   /** How many frames or pages accepting replaces: 1 of a still picture, 0 where there is nothing to accept. */
   frames: number;
+  /** Whether metrics were measured only, so that there is a glance at it. */
+  glance: boolean;
 }
 
 /** `data/details-3.js`: imgdiff.receive("details", {shard: 3, details: [...]}), in the order of the rows. */
@@ -72,10 +74,10 @@ interface Detail {
   size: [number, number] | null;
   /** Whether the actual image was resampled to the expected one's size. */
   scaled: boolean;
-  rules: { metric: string; value: string; limits: string[]; margins: string[]; outcome: Outcome; verdict: string; details: [string, string][] }[];
+  rules: { metric: string; value: string; limits: string[]; margins: string[]; outcome: Outcome; verdict: string; details: [string, string][]; measured: boolean }[];
   nearestLimits: string | null;
   /** The largest first; at most 200. */
-  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string }[];
+  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string; contour: [number, number][] }[];
   regionCount: number;
   facts: { name: string; expected: string; actual: string; differs: boolean }[];
   /** What was masked, which size was chosen, and notes: one sentence each. */
@@ -90,11 +92,23 @@ interface Detail {
   frames: FrameDetail[];
   /** Which of them the above is of, or null. */
   frame: number | null;
+  /** What was measured only; null where nothing was. */
+  glance: Glance | null;
   /** What accepting replaces, where that is more than one frame or page; or null. */
   replaces: string | null;
 }
 
-interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts"> {
+/** What was measured of two pictures, for one look. */
+interface Glance {
+  cards: { metric: string; title: string; value: string; words: string }[];
+  /** What a classifier takes each picture for, likeliest first: label, probability in words, and as a number 0..1. */
+  expected: [string, string, number][];
+  actual: [string, string, number][];
+  /** What could not be measured, and why; each begins with the metric's name and a colon. */
+  lacks: string[];
+}
+
+interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts" | "glance"> {
   /** Its index, from 0. */
   frame: number;
   words: string;
@@ -261,7 +275,7 @@ interface Imgdiff {
     onGroup(fill: (indices: number[], place: HTMLElement) => void): void;
   };
 
-  /** viewer.js. State keys: open, view (side, swipe, onion, blink, difference, mask, heat, orb), frame, region. */
+  /** viewer.js. State keys: open, view (side, swipe, onion, blink, difference, mask, heat, orb, glance), frame, region. */
   viewer: {
     /** Open the comparison of this row; the list stays behind it. */
     open(index: number): void;

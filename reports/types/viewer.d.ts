@@ -12,7 +12,7 @@ interface Size {
 
 interface Box extends Point, Size {}
 
-type ViewName = "side" | "swipe" | "onion" | "blink" | "difference" | "mask" | "heat" | "orb";
+type ViewName = "side" | "swipe" | "onion" | "blink" | "difference" | "mask" | "heat" | "orb" | "glance";
 
 /** How a picture is drawn: as it is, in faint gray below the mask, or as the mask in one colour. */
 type LayerRole = "expected" | "actual" | "faint" | "tint" | "mask" | "heat" | "matches";
@@ -209,6 +209,12 @@ interface Viewing {
     element: HTMLElement;
     show(subject: Subject): void;
     toggle(): void;
+  };
+
+  /** viewer_glance.js: the page of the view "glance"; null takes it away. */
+  glance: {
+    element: HTMLElement;
+    show(subject: Subject | null): void;
   };
 
   /** viewer_facts.js: sections of the panel. */

@@ -79,6 +79,6 @@
     announce();
     if (isReport) void tellStale();
     const alone = !isReport && imgdiff.run.rows.length === 1;
-    if (alone && !imgdiff.state.get("open")) queueMicrotask(() => imgdiff.viewer.open(0)); // when all have started
+    if (alone && !imgdiff.run.rows[0].glance && !imgdiff.state.get("open")) queueMicrotask(() => imgdiff.viewer.open(0)); // when all have started
   });
 })();

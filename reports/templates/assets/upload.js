@@ -40,7 +40,7 @@
   /** What the form says of the policy, as the endpoint takes it. */
   function settings() {
     const data = new FormData(form);
-    /** @type {{ metrics?: Record<string, number>, size?: string, mask?: string }} */
+    /** @type {{ metrics?: Record<string, number>, size?: string, mask?: string, glance?: boolean }} */
     const chosen = {};
     if (data.get("policy") === "chosen") {
       chosen.metrics = Object.fromEntries(data.getAll("metric").map((name) => [name, Number(data.get(`limit-${name}`))]));
@@ -49,6 +49,7 @@
       const value = data.get(key);
       if (typeof value === "string" && value) chosen[key] = value;
     }
+    chosen.glance = data.has("glance");
     return chosen;
   }
 

@@ -18,6 +18,9 @@
     return anchor ? imgdiff.list.indexOf(anchor) : -1;
   };
 
+  /** Whether there is one comparison, which was measured to be looked at, and the address asks for nothing else. */
+  const isGlanced = () => imgdiff.run.rows.length === 1 && imgdiff.run.rows[0].glance && location.hash.length < 2;
+
   /** The frame that the address names, else the one that stands for all. @param {Detail} detail */
   function frameOf({ frames, frame }) {
     const named = imgdiff.state.get("frame");
@@ -63,11 +66,12 @@
 
   /** @param {boolean} anew */
   function draw(anew) {
-    const { subject, bar, stage, tuning, views } = imgdiff.viewing;
+    const { subject, bar, glance, stage, tuning, views } = imgdiff.viewing;
     if (!subject) return;
     const view = views.shown(/** @type {ViewName} */ (imgdiff.state.get("view")), subject);
     imgdiff.viewing.view = view.name;
     bar.show(subject);
+    glance.show(view.name === "glance" ? subject : null);
     stage.show(view.plan(subject), anew);
     tuning.show(view.name);
   }
@@ -110,6 +114,7 @@
   function fail(index, error) {
     const { bar, panel, stage } = imgdiff.viewing;
     imgdiff.viewing.subject = null;
+    imgdiff.viewing.glance.show(null);
     bar.heading.textContent = imgdiff.run.rows[index].name;
     panel.element.replaceChildren(element("p", { class: "verdict is-failed" }, error.message));
     stage.show({ width: 1, height: 1, compared: false, panes: [{ caption: "", layers: [], absent: error.message }] }, true);
@@ -237,17 +242,18 @@
   };
 
   document.addEventListener("imgdiff:start", () => {
-    const { bar, minimap, panel, pixels, stage } = imgdiff.viewing;
+    const { bar, glance, minimap, panel, pixels, stage } = imgdiff.viewing;
     const viewer = place("viewer");
     viewer.setAttribute("role", "dialog");
     viewer.setAttribute("aria-labelledby", "viewer-name");
     viewer.setAttribute("aria-describedby", "viewer-verdict");
     stage.element.append(minimap.element);
-    viewer.replaceChildren(bar.element, stage.element, pixels.element, panel.element);
+    viewer.replaceChildren(bar.element, glance.element, stage.element, pixels.element, panel.element);
     imgdiff.state.onChange(follow);
     // Once every script has started: the list knows its rows only then.
     queueMicrotask(() => {
       if (indexOpen() >= 0) show(indexOpen());
+      else if (isGlanced()) imgdiff.state.set({ open: imgdiff.run.rows[0].anchor, view: "glance" });
     });
   });
 })();

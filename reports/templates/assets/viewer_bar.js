@@ -154,6 +154,7 @@
       made?.setAttribute("aria-pressed", String(name === view));
       made?.setAttribute("aria-disabled", String(why !== ""));
       made?.setAttribute("title", why || hint);
+      if (made && name === "glance") made.hidden = why !== ""; // most comparisons are not measured for it
       if (name === chosen) {
         fallback.hidden = !why;
         fallback.textContent = why && `${why}. Shown instead: ${imgdiff.viewing.views.shown(name, subject).title}.`;

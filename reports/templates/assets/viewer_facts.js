@@ -36,6 +36,9 @@
     );
   }
 
+  /** What decides nothing has no verdict and no limit. @param {Detail["rules"][number]} rule */
+  const measureRow = (rule) => element("tr", {}, element("th", { scope: "row" }, rule.metric), element("td", {}, rule.value));
+
   /** @param {Detail["rules"][number]} rule */
   function ruleDetails(rule) {
     if (!rule.details.length) return null;
@@ -87,11 +90,16 @@
   }
 
   imgdiff.viewing.facts = {
-    rules({ rules, nearestLimits }) {
-      if (!rules.length) return [];
-      const near = nearestLimits ? element("p", { class: "nearest" }, "Would pass with ", element("code", {}, nearestLimits)) : null;
+    rules({ rules: all, nearestLimits }) {
+      const rules = all.filter(({ measured }) => !measured);
+      const only = all.filter(({ measured }) => measured);
       const head = ["Rule", "Value", "Limit, and how far from it"];
-      return [section("Rules", table("rules", "Rules", head, rules.map(ruleRow)), near, ...rules.map(ruleDetails))];
+      const measures = only.length
+        ? [section("Measured only", table("measured", "Measured only", ["Metric", "Value"], only.map(measureRow)), ...only.map(ruleDetails))]
+        : [];
+      if (!rules.length) return measures;
+      const near = nearestLimits ? element("p", { class: "nearest" }, "Would pass with ", element("code", {}, nearestLimits)) : null;
+      return [section("Rules", table("rules", "Rules", head, rules.map(ruleRow)), near, ...rules.map(ruleDetails)), ...measures];
     },
     notes({ notes }) {
       return notes.length ? [section("Notes", element("ul", { class: "notes" }, ...notes.map((note) => element("li", {}, note))))] : [];

@@ -24,12 +24,12 @@
   /** @param {Pane} pane @param {Plan} plan */
   function drawIn(pane, plan) {
     if (!plan.compared || !pane.layers.length) return [];
-    const groups = list().map(() => {
+    const groups = list().map(({ contour }) => {
       const group = document.createElementNS(SVG, "g");
       for (const part of ["halo", "line"]) {
-        const rect = document.createElementNS(SVG, "rect");
-        rect.setAttribute("class", part);
-        group.append(rect);
+        const shape = document.createElementNS(SVG, contour.length ? "polygon" : "rect");
+        shape.setAttribute("class", part);
+        group.append(shape);
       }
       return group;
     });
@@ -45,7 +45,20 @@
     };
     const [x, width] = grow(box.x, box.width);
     const [y, height] = grow(box.y, box.height);
-    return { x, y, width, height };
+    return { x: x.toFixed(2), y: y.toFixed(2), width: width.toFixed(2), height: height.toFixed(2) };
+  }
+
+  /** The corners of a contour, which runs through the middle of pixels; of one too small to be seen those of its box. @param {Detail["regions"][number]} region @param {number} scale */
+  function corners(region, scale) {
+    const { width, height } = region;
+    const least = LEAST / scale;
+    if (width < least && height < least) {
+      const box = onScreen(region, scale);
+      const [left, top] = [Number(box.x), Number(box.y)];
+      const [right, bottom] = [left + Number(box.width), top + Number(box.height)];
+      return `${left},${top} ${right},${top} ${right},${bottom} ${left},${bottom}`;
+    }
+    return region.contour.map(([left, top]) => `${((left + 0.5) * scale).toFixed(2)},${((top + 0.5) * scale).toFixed(2)}`).join(" ");
   }
 
   function place() {
@@ -53,10 +66,10 @@
     if (scale === drawnScale) return; // panning moves the plane that they are on
     drawnScale = scale;
     list().forEach((region, index) => {
-      const box = Object.entries(onScreen(region, scale));
+      const attributes = region.contour.length ? { points: corners(region, scale) } : onScreen(region, scale);
       for (const groups of outlines) {
-        for (const rect of groups[index]?.children ?? []) {
-          for (const [name, value] of box) rect.setAttribute(name, value.toFixed(2));
+        for (const shape of groups[index]?.children ?? []) {
+          for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
         }
       }
     });

@@ -1,4 +1,4 @@
-// The eight views: what each shows of a comparison, what it needs, and what comes nearest to it.
+// The nine views: what each shows of a comparison, what it needs, and what comes nearest to it.
 (() => {
   "use strict";
 
@@ -147,6 +147,14 @@
         const layers = matches ? [{ figure: matches, role: "matches", ...size }] : [];
         return { ...size, compared: false, panes: [{ caption: caption(matches, "ORB matches"), layers, absent: "" }] };
       },
+    },
+    {
+      name: "glance",
+      title: "At a glance",
+      hint: "Both pictures and all that was measured of them, on one page",
+      lacks: ({ detail }) => (detail.glance ? "" : "At a glance: no metric was measured only, as --glance does"),
+      nearest: ["side"],
+      plan: (subject) => all[0].plan(subject), // viewer_glance.js shows its own page over it
     },
   ];
 
