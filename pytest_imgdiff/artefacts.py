@@ -117,7 +117,7 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
     shown = comparison.actual or comparison.expected
     if comparison.compared is not None:
         shown = comparison.compared[1]
-    if shown is not None:
+    if shown is not None and (comparison.regions or _fits(shown, comparison.policy.memory)):
         pictures["thumb"] = "jpg", partial(thumbnail, shown, comparison.regions)
     if comparison.mask is not None:
         pictures["mask"] = "png", partial(one_bit_png, comparison.mask)
@@ -127,6 +127,12 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
         for name, draw in result.drawings.items():
             pictures[safe_name(name)] = "png", partial(_drawing_png, name, draw)
     return pictures
+
+
+def _fits(image: Image, memory: int) -> bool:
+    """Whether all of a picture may be decoded, which was perhaps refused before any of it was."""
+    width, height = image.size
+    return 2 * 4 * image.dtype.itemsize * width * height <= memory
 
 
 def _as_found(image: Image) -> tuple[str, bytes, str]:

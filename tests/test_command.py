@@ -79,7 +79,7 @@ def test_a_configuration_is_heeded(folder):
     (folder / "imgdiff.yaml").write_text("limits: {megapixels: 0.001}\n", encoding="utf-8")
     lines, end, _ = run(folder, "compare", "a.png", "b.png")
     assert end.startswith("2 ")
-    assert "max_pixels" in "\n".join(lines)
+    assert "limits.megapixels" in "\n".join(lines)
 
 
 @pytest.mark.parametrize(

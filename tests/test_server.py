@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from pytest_imgdiff.images import encode_png
 from tests.decided_report import NEW, OLD, Project
 from tests.pictures import BLUE, RED, notes, square, trees, write
 from tests.server_process import Served, serving
@@ -341,6 +342,22 @@ def test_metrics_that_lack_their_model_say_what_to_do(bare):
     assert all(offers[name]["unavailable"] is None for name in ("perceptual", "ssim", "orb"))
     for name in ("embedding_cosine", "embedding_euclidean", "classification"):
         assert "pytest-imgdiff models fetch" in offers[name]["unavailable"]
+
+
+def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "imgdiff.yaml").write_text("memory: 64\n")
+    with serving(folder) as served:
+        sides = [
+            (side, "deep.png", encode_png(np.full((3000, 3000, 4), value, np.uint16)))
+            for side, value in (("expected", 0x5555), ("actual", 0x9999))
+        ]
+        told = served.finished(served.upload(sides).json["id"])
+        (comparison,) = served.get(f"{told['report']}results.json").json["comparisons"]
+    assert (told["state"], told["passed"], comparison["verdict"]) == ("done", False, "broken")
+    assert comparison["reason"].startswith("expected deep.png and actual deep.png: comparing them takes about")
+    assert "more than `memory` allows (64 MiB); raise `memory`" in comparison["reason"]
 
 
 def test_upload_is_judged_by_the_policy_of_the_configuration(tmp_path):

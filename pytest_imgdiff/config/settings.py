@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -138,7 +138,7 @@ class Settings:
         Raises:
             ConfigError: the command line's or the call's settings cannot be followed.
         """
-        policy = replace(self.defaults, memory=self.memory)
+        policy = self.defaults
         for override in self.overrides:
             if override.matches(name):
                 policy = override.layer.over(policy)
@@ -267,7 +267,7 @@ def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: Metr
         path=path,
         folder=folder,
         metrics=metrics,
-        defaults=reader.layer(fields).over(Policy()),
+        defaults=reader.layer(fields).over(Policy(memory=fields.memory * MEBIBYTE)),
         overrides=tuple(
             Override(
                 _globs(override.match, origin, ("overrides", index, "match")),
