@@ -57,7 +57,7 @@ class PairItem(pytest.Item):
                     comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
             update = f"--imgdiff-update={_update_for(comparison)}"
             only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
-            accept = shlex.join(["pytest", *self._selection(), *workspace.options, only, update])
+            accept = shlex.join([*workspace.command, *self._selection(), *workspace.options, only, update])
             return workspace.record(
                 comparison, test=self.nodeid, accept=accept, written=written, baseline=pair.expected_place
             )

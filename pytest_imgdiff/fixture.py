@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff import images
-from pytest_imgdiff.baselines import BaselineKey
+from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
@@ -253,6 +253,9 @@ class ImageAssertion:
         # A file object can be read only once; what cannot be read at all, the comparison says.
         with suppress(BrokenImageError):
             actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
+        alternatives = [path for path in stored if ALTERNATIVE.search(path.stem)]
+        if len(alternatives) == len(stored):
+            stored = []  # alternatives stand beside a baseline, and never in its place
         comparison = workspace.against(stored, actual, policy, filing.title)
         answer = comparison
         written = None
@@ -263,9 +266,12 @@ class ImageAssertion:
             self._written.add(target)
             answer = self._compared(target, actual, policy, filing.title)  # what the next run will say
         kind = "missing" if not stored else "failed"
-        accept = shlex.join(["pytest", *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
+        accept = shlex.join([*workspace.command, *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
         if comparison.verdict is Verdict.MISSING:
-            comparison = replace(comparison, reason=self._no_baseline(place, comparison.actual))
+            reason = self._no_baseline(place, comparison.actual)
+            if alternatives:
+                reason += f"; there is {alternatives[0].name}, which is an alternative and does not count alone"
+            comparison = replace(comparison, reason=reason)
         storable = comparison.actual is None or is_storable(comparison.actual)
         filing = replace(
             filing,
@@ -421,8 +427,9 @@ def _refuse_same(expected: object, actual: object) -> None:
         return
     one, other = _path_of(expected), _path_of(actual)
     if one is None or other is None:
-        if expected is actual:
-            raise ImgdiffError("the picture is compared with itself (the same object twice): pass another one")
+        memory = _memory_of(expected)
+        if expected is actual or (memory is not None and memory == _memory_of(actual)):
+            raise ImgdiffError("the picture is compared with itself (the same values in memory): pass another one")
         return
     one, other = os.fsdecode(one), os.fsdecode(other)
     try:
@@ -432,6 +439,18 @@ def _refuse_same(expected: object, actual: object) -> None:
     if same:
         names = " and ".join(dict.fromkeys(printable(path) for path in (one, other)))
         raise ImgdiffError(f"the picture is compared with itself ({names}): pass the path of another file")
+
+
+def _memory_of(source: object) -> object:
+    """Return what tells whether two arrays, or two views of one buffer, are the same values in memory."""
+    if isinstance(source, memoryview):
+        return id(source.obj)
+    if isinstance(source, (bytes, bytearray)):
+        return id(source)
+    interface = getattr(source, "__array_interface__", None)
+    if not isinstance(interface, dict):
+        return None
+    return tuple(interface.get(key) for key in ("data", "shape", "strides", "typestr"))
 
 
 def _path_of(source: object) -> str | bytes | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +19,6 @@ from pytest_imgdiff.project import common_folder, find_config, relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 _VALUES = {
     "--imgdiff-scan": 2,
@@ -209,6 +211,27 @@ def scan_options(config: pytest.Config) -> list[str]:
     for expected, actual in zip(option.imgdiff_expected or (), option.imgdiff_actual or (), strict=True):
         words += [f"--imgdiff-expected={expected}", f"--imgdiff-actual={actual}"]
     return words
+
+
+def typed_command(config: pytest.Config) -> tuple[str, ...]:
+    """Return the words that start pytest as this run was started, such as ``pytest`` or ``python -m pytest``.
+
+    They are for the folder where pytest was started.
+    """
+    here = config.invocation_params.dir
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    started = Path(worker.get("mainargv", sys.argv)[0])
+    if started.name == "__main__.py":
+        python = next((name for name in ("python", "python3") if shutil.which(name) == sys.executable), None)
+        return (python or _from(here, Path(sys.executable)), "-m", "pytest")
+    if started.stem in ("pytest", "py.test") and started.is_absolute():
+        return ("pytest",) if shutil.which("pytest") == str(started) else (_from(here, started),)
+    return ("pytest",)
+
+
+def _from(here: Path, program: Path) -> str:
+    """Return the path of a program as one types it in this folder."""
+    return relative(program, here) if program.is_relative_to(here) else str(program)
 
 
 def repeated_options(config: pytest.Config) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from pytest_imgdiff.invocation import (
     scans,
     settings_file,
     settings_files,
+    typed_command,
 )
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import relative
@@ -380,6 +381,7 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
         update=config.option.imgdiff_update,
         command_line=_command_line(config.option),
         merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
+        command=typed_command(config),
         options=repeated_options(config),
         allowance=Allowance(settings.memory),
         self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,

@@ -62,6 +62,7 @@ class Workspace:
             with ``alternative``, what failed is stored beside the baseline.
         command_line: the policy settings of the command line, as in imgdiff.yaml.
         merges_metrics: whether its ``metrics`` are single keys of rules, so that the other rules stay.
+        command: the words that start pytest as this run was started.
         options: the command line's options that a command which accepts a change must repeat.
         allowance: how much memory the pairs under way may take.
         self_contained: whether the report is written as one file, too.
@@ -79,6 +80,7 @@ class Workspace:
     update: Update = "none"
     command_line: Mapping[str, Any] = field(default_factory=dict)
     merges_metrics: bool = False
+    command: tuple[str, ...] = ("pytest",)
     options: tuple[str, ...] = ()
     allowance: Allowance = field(default_factory=Allowance)
     self_contained: bool = False
@@ -238,7 +240,10 @@ class Workspace:
             judged.append(comparison)
         best = min(judged, key=_rank)
         if not best.passed and len(stored) > 1:
-            note = f"{len(stored) - 1} alternative baselines do not match either"
+            others = len(stored) - 1
+            note = (
+                "its alternative does not match either" if others == 1 else f"its {others} alternatives do not either"
+            )
             return replace(judged[0], notes=(*judged[0].notes, note))
         return best
 

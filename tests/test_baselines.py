@@ -200,6 +200,24 @@ def test_an_alternative_that_cannot_be_read_is_never_skipped(pytester, accepted_
     assert accepted_red.read_bytes() == good
 
 
+def test_an_alternative_without_its_baseline_is_a_missing_baseline(pytester):
+    pytester.makepyfile("""
+        import numpy as np
+        def test_one(assert_images_similar):
+            assert_images_similar(np.zeros((9, 9), np.uint8))
+    """)
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=1)
+    (baseline,) = (pytester.path / "baselines").rglob("test_one.png")
+    baseline.rename(baseline.with_name("test_one.alt1.png"))
+    run = pytester.runpytest_subprocess()
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(
+        ["*there is no baseline *test_one.png yet; there is test_one.alt1.png, which is an alternative*"]
+    )
+    pytester.runpytest_subprocess("--imgdiff-update=missing").assert_outcomes(passed=1)
+    assert baseline.is_file()
+
+
 def test_what_failed_is_stored_as_an_alternative_on_request(pytester, accepted_red):
     good = accepted_red.read_bytes()
     now_blue(pytester)

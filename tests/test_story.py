@@ -275,8 +275,7 @@ def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pyt
     for arguments in (["test_page.py"], ["imgdiff.yaml"]):
         pytester.runpytest_subprocess(*workers, *arguments, f"--imgdiff-report={pytester.path / 'imgdiff-report'}")
         for record in results(pytester)["comparisons"]:
-            _, *accept = shlex.split(record["accept"])
-            pytester.runpytest_subprocess(*accept).assert_outcomes(passed=1)
+            pytester.run(*shlex.split(record["accept"])).assert_outcomes(passed=1)
         assert pytester.runpytest_subprocess(*workers, *arguments).ret == pytest.ExitCode.OK
 
 

@@ -356,6 +356,8 @@ ITSELF = {
     "an open file": 'assert_images_similar(open(here / "a.png", "rb"), here / "a.png")',
     "a PIL image of the file": 'import PIL.Image; assert_images_similar(PIL.Image.open(here / "a.png"), here / "a.png")',
     "the same object": "assert_images_similar(WHITE, WHITE)",
+    "a view of the same array": "assert_images_similar(WHITE[:, :], WHITE)",
+    "a view of the same bytes": "data = (here / 'a.png').read_bytes(); assert_images_similar(memoryview(data), data)",
     "the baseline": 'assert_images_similar(here / "baselines/test_it/test_it.png")',
     "a screenshot saved over the baseline": 'time.sleep(0.05); (here / "baselines/test_it/test_it.png").write_bytes((here / "a.png").read_bytes()); assert_images_similar((here / "a.png").read_bytes())',
     "a screenshot saved over a named baseline": 'time.sleep(0.05); (here / "baselines/test_it/page.png").write_bytes((here / "a.png").read_bytes()); assert_images_similar((here / "a.png").read_bytes(), name="page")',
@@ -382,6 +384,7 @@ def test_it(assert_images_similar):
     import PIL.Image
     assert_images_similar(Path("a.png").read_bytes(), Path("a.png").read_bytes())
     assert_images_similar(WHITE, WHITE.copy())
+    assert_images_similar(WHITE[:, :4], WHITE[:, 4:8])
     picture = PIL.Image.open("a.png")
     picture.putpixel((1, 1), 0)
     assert not assert_images_similar.compare(picture, "a.png").passed

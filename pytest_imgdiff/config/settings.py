@@ -197,6 +197,8 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     return _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
 
 
+_OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max"}
+"""Options of Playwright's ``to_have_screenshot``, and what they are called here."""
 _INSIDE = {"megapixels": "limits", "merge": "regions", "min_area": "regions"}
 """Keys that stand in a section of their own, and its name."""
 
@@ -227,7 +229,7 @@ def _refuse_misplaced(
             raise source.error((key,), f"{what}: {areas}")
         if key in fields.__struct_fields__:
             continue
-        what, path, content = place_of(key, value, metrics) or ("", (), {})
+        what, path, content = place_of(_OF_PLAYWRIGHT.get(key, key), value, metrics) or ("", (), {})
         if key in _INSIDE:
             what, path, content = f"a setting of {_INSIDE[key]}", (_INSIDE[key],), {key: value}
         if what:
