@@ -116,7 +116,7 @@ class ImageAssertion:
         __tracebackhide__ = True
         comparison, record = self._recorded(actual, expected, name, policy, asserted=True)
         if record.passed:
-            if name is not None:
+            if name is not None and expected is None:
                 self._settled.add(name)
             return comparison
         text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
@@ -187,7 +187,7 @@ class ImageAssertion:
         self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], *, asserted: bool
     ) -> tuple[Comparison, ComparisonRecord]:
         __tracebackhide__ = True
-        title = self._title(name)
+        title = self._title(name if expected is None else None)
         earlier = [failure for failure in self._failures if failure.record.name == title]
         try:
             filing = _Filing(title, asserted=asserted or bool(earlier))
@@ -230,7 +230,7 @@ class ImageAssertion:
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace = self._workspace
         _check_arguments(actual, name)
-        if name in self._settled:
+        if expected is None and name in self._settled:
             raise ImgdiffError(
                 f"name={name!r}: a call with this name has passed already; give each picture of a test its own name"
             )

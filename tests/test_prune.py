@@ -322,7 +322,7 @@ def test_two_calls_that_name_both_pictures_may_share_a_name_and_baselines_may_no
 
         def test_given(assert_images_similar):
             for _ in range(2):
-                assert_images_similar(PICTURE, PICTURE, name="icon")
+                assert_images_similar(PICTURE, PICTURE.copy(), name="icon")
 
         def test_stored(assert_images_similar):
             assert_images_similar(PICTURE, name="icon")
@@ -345,12 +345,12 @@ def test_a_call_that_cannot_be_followed_is_no_green_report(pytester):
         PICTURE = np.zeros((9, 9), np.uint8)
 
         def test_sound(assert_images_similar):
-            assert_images_similar(PICTURE, PICTURE)
+            assert_images_similar(PICTURE, PICTURE.copy())
 
         def test_misspelt(assert_images_similar):
             with suppress(BaseException):  # what was asked for first is not forgotten over what came next
-                assert_images_similar(PICTURE, PICTURE, metrics={"ssmi": {"min": 0.9}})
-            assert_images_similar(PICTURE, PICTURE)
+                assert_images_similar(PICTURE, PICTURE.copy(), metrics={"ssmi": {"min": 0.9}})
+            assert_images_similar(PICTURE, PICTURE.copy())
         """
     )
     pytester.runpytest_subprocess("-q")
