@@ -4,5 +4,5 @@ from __future__ import annotations
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Width x height, of what is decoded."""
-DEFAULT_MEMORY = 1 << 30
-"""Bytes that a pair may take while it is compared."""
+DEFAULT_MEMORY = 2560 << 20
+"""Bytes that a pair may take while it is compared: enough for two pictures of 100 megapixels and 8 bits."""

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pytest_imgdiff.limits import DEFAULT_MEMORY
+
 METRICS_FORM = "a mapping of metrics to their limits, such as {ssim: {min: 0.99}}"
 LARGEST_MEGAPIXELS = 10_000
 
@@ -298,6 +300,6 @@ class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=
             ge=1,
             description="mebibytes that a pair may take while it is compared, and all pairs compared at once together",
         ),
-    ] = 1024
+    ] = DEFAULT_MEMORY >> 20
     baselines: BaselineFields = BaselineFields()
     report: ReportFields = ReportFields()
