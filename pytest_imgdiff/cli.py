@@ -244,6 +244,11 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export.add_argument("--output", metavar="FILE", help="write the ONNX file of one model here, not into the cache")
     fetch.add_argument("--timeout", type=_above_zero, metavar="S", help="seconds for a whole download (default: 300)")
     fetch.add_argument(
+        "--labels",
+        metavar="ADDRESS",
+        help="download the names of the classes from here (default: with the default models, TensorFlow's list)",
+    )
+    fetch.add_argument(
         "--connect-timeout", type=_above_zero, metavar="S", help="seconds that a server may keep silent (default: 10)"
     )
     fetch.add_argument(

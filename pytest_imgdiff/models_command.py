@@ -11,8 +11,9 @@ from pytest_imgdiff.errors import ConfigError, ImgdiffError, ModelError
 from pytest_imgdiff.models import ModelSettings, fetch, locate
 from pytest_imgdiff.models.cache import cache_folder
 from pytest_imgdiff.models.exporting import keep_export
+from pytest_imgdiff.models.fetching import fetch_labels
 from pytest_imgdiff.models.inventory import stored_models
-from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR
+from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR, LABELS
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def _fetch(options: argparse.Namespace) -> int:
         located = locate(model)
         return f"{verb}: {handle} ({_short(located.digest)}) in {printable(str(located.saved_model))}"
 
-    return _for_each(options.handles or [FEATURE_VECTOR, CLASSIFICATION], act)
+    code = _for_each(options.handles or [FEATURE_VECTOR, CLASSIFICATION], act)
+    labels = options.labels or (None if options.handles else LABELS)
+    if labels is None:
+        return code
+    return max(code, _attempt(lambda address: f"fetched: {printable(str(fetch_labels(settings, address)))}", labels))
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import cv2
 import numpy as np
 import PIL.Image
@@ -11,9 +14,12 @@ from pytest_imgdiff.inference.export import export_onnx
 from pytest_imgdiff.inference.preprocessing import model_input
 from pytest_imgdiff.inference.quiet import quiet
 from pytest_imgdiff.metrics.category import Classification, EmbeddingCosine, EmbeddingEuclidean
+from pytest_imgdiff.models import fetch
+from pytest_imgdiff.models.fetching import fetch_labels
 from pytest_imgdiff.models.settings import ModelSettings
 from pytest_imgdiff.views import BLACK
 from tests.metric_pictures import as_jpeg, image_of, photograph
+from tests.model_server import body, serving
 
 with quiet():
     pytest.importorskip("tensorflow")
@@ -152,3 +158,19 @@ def test_onnx_runtime_and_tensorflow_agree_over_240_pictures(models, picture, tm
     batch = np.stack(list(inputs(picture)))
     deviation = max(float(np.abs(ours.run(part) - theirs.run(part)).max()) for part in np.split(batch, 30))
     assert deviation < 1e-4
+
+
+def test_a_fetched_model_names_its_classes_by_the_fetched_labels(models, picture, tmp_path):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        tar.add(models / "mobilenet_v2_classification", arcname=".")
+    with serving() as server:
+        address = server.address("/classification/4", body(archive.getvalue()))
+        labels = server.address("/labels.txt", body((models / "ImageNetLabels.txt").read_bytes(), kind="text/plain"))
+        settings = ModelSettings(address, cache=str(tmp_path))
+        fetch(settings)
+        fetch_labels(settings, labels)
+    metric = Classification(model=address, cache=str(tmp_path), device="cpu")
+    cat = picture("chelsea")
+    details = metric.measure(image_of(cat), image_of(np.ascontiguousarray(cat[:, ::-1])), None).details
+    assert details["expected"][0]["label"] == details["actual"][0]["label"] == "Egyptian cat"

@@ -52,6 +52,36 @@ def models(tmp_path, environment):
     return run
 
 
+def test_the_names_of_the_classes_are_fetched_beside_the_models(models, server, tmp_path):
+    names = "background\ntench\ngoldfish\n"
+    address = server.address("/labels.txt", body(names.encode(), kind="text/plain"))
+    done = models("fetch", server.address("/m/1", model()), "--labels", address, "--cache", "cache")
+    assert (done.returncode, done.stderr) == (DONE, "")
+    file = Path("cache/ImageNetLabels.txt")
+    assert done.stdout.splitlines()[-1].endswith(str(file))
+    assert (tmp_path / file).read_text(encoding="utf-8") == names
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"<html>", "no list of labels"), (b"a\n\nb\n", "no list of labels"), (b"\xff\n\xff\n", "no UTF-8 text")],
+)
+def test_what_is_no_list_of_labels_is_refused_and_the_old_one_stays(models, server, tmp_path, content, says):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/ImageNetLabels.txt").write_text("old\n", encoding="utf-8")
+    address = server.address("/labels.txt", body(content, kind="text/plain"))
+    done = models("fetch", server.address("/m/1", model()), "--labels", address, "--cache", "cache")
+    assert done.returncode == FAILED
+    assert says in done.stderr
+    assert (tmp_path / "cache/ImageNetLabels.txt").read_text(encoding="utf-8") == "old\n"
+
+
+def test_labels_are_downloaded_and_never_copied_from_this_machine(models):
+    done = models("fetch", "--labels", "labels.txt", "http://127.0.0.1:9/m", "--cache", "cache")
+    assert done.returncode == FAILED
+    assert "labels labels.txt: expected an address" in done.stderr
+
+
 def test_fetched_listed_verified(models, server, tmp_path):
     address = server.address("/m/1", model())
     empty = models("list", "--cache", "cache")

@@ -13,6 +13,8 @@ import numpy as np
 from pytest_imgdiff.errors import MetricError, ModelError
 from pytest_imgdiff.inference.service import service_for
 from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.models.cache import labels_file
+from pytest_imgdiff.models.handles import kind_of
 from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR, ModelSettings
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.opening import read_regular
@@ -202,7 +204,9 @@ class Classification(_ModelMetric):
     """Whether the model takes both pictures for the same class: 1 where it does, else 0.
 
     Attributes:
-        labels: a file with one label a line, in the order of the classes; without one they are told by index.
+        labels: a file with one label a line, in the order of the classes. Without it, a model that was downloaded has
+            the labels of ImageNet that ``models fetch`` left in the cache, if they are as many as its classes; other
+            classes are told by index.
         top_k: how many of each picture's likeliest classes the details list.
         overlap: return the share of classes that are among the so many likeliest of both, in place of comparing the
             likeliest one.
@@ -264,13 +268,23 @@ class Classification(_ModelMetric):
 
     def _labels(self, classes: int) -> tuple[str, ...]:
         if self.labels is None:
-            return ()
+            return self._fetched_labels(classes)
         labels = _read_labels(Path(self.labels))
         if len(labels) != classes:
             raise MetricError(
                 f"{self.name}: {printable(self.labels)} has {len(labels)} labels, and the model knows {classes} classes"
             )
         return labels
+
+    def _fetched_labels(self, classes: int) -> tuple[str, ...]:
+        if kind_of(self.model) not in ("address", "kaggle"):
+            return ()
+        try:
+            file = labels_file(self.cache)
+        except ModelError:  # then the model was not found there either: it is in TensorFlow Hub's own cache
+            return ()
+        labels = _read_labels(file) if file.is_file() else ()
+        return labels if len(labels) == classes else ()
 
 
 @functools.lru_cache(maxsize=16)

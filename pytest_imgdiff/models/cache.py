@@ -105,6 +105,15 @@ def _users_cache() -> Path:
         raise ModelError("this user has no home folder for models: name one with --cache or TFHUB_CACHE_DIR") from error
 
 
+def labels_file(configured: str | None) -> Path:
+    """Return where the names of the classes of ImageNet are kept; they need not be there.
+
+    Raises:
+        ModelError: as for `cache_folder`.
+    """
+    return cache_folder(configured) / "ImageNetLabels.txt"
+
+
 def read_only_caches() -> list[Path]:
     """Return the folders that are looked at and never written to: where TensorFlow Hub keeps models if told nothing."""
     folder = Path(tempfile.gettempdir()) / "tfhub_modules"

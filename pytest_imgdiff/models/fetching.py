@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pytest_imgdiff.errors import ConfigError, ModelError
+from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.models.building import building, install
-from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_address, read_only_caches
+from pytest_imgdiff.models.cache import Entry, cache_folder, entry_of_address, labels_file, read_only_caches
 from pytest_imgdiff.models.digest import digest_of
 from pytest_imgdiff.models.failing import in_one_line
 from pytest_imgdiff.models.handles import is_of_kaggle, kind_of
@@ -19,6 +22,8 @@ from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
     from pytest_imgdiff.models.settings import ModelSettings
+
+_FEWEST_LABELS = 2
 
 
 def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
@@ -60,6 +65,36 @@ def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
     return True
 
 
+def fetch_labels(settings: ModelSettings, address: str) -> Path:
+    """Download the names of the classes of ImageNet into the cache, in place of those that are there.
+
+    Args:
+        settings: the cache, and the limits of the download.
+        address: of a UTF-8 text with one name a line.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the address is not one that is downloaded from.
+        ModelError: it could not be had, or is no such text; the cache is as it was.
+    """
+    if not address.startswith(("https://", "http://")) or kind_of(address) != "address":
+        raise ConfigError(f"labels {printable(address)}: expected an address that begins with https://")
+    target = labels_file(settings.cache)
+    content = io.BytesIO()
+    with in_one_line(replace(settings, model=address), target.parent):
+        _download_to(content, replace(settings, model=address))
+        try:
+            names = content.getvalue().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ModelError(f"what came is no UTF-8 text: {error.reason}") from error
+        if len(names) < _FEWEST_LABELS or not all(name.strip() for name in names):
+            raise ModelError(f"what came is no list of labels: it has {len(names)} lines, or empty ones")
+        write_atomically(target, content.getvalue())
+    return target
+
+
 def places_of(handle: str, cache: Path) -> list[Entry]:
     """Return where a downloaded model may be: in our cache, TensorFlow Hub's or, of a model of Kaggle, kagglehub's."""
     places = [entry_of_address(folder, handle) for folder in (cache, *read_only_caches())]
@@ -68,16 +103,20 @@ def places_of(handle: str, cache: Path) -> list[Entry]:
 
 
 def _download(settings: ModelSettings, archive: Path) -> None:
+    with archive.open("wb") as target:
+        _download_to(target, settings)
+
+
+def _download_to(target: IO[bytes], settings: ModelSettings) -> None:
     from pytest_imgdiff.models.download import download  # a test run that downloads nothing need not know the network
 
-    with archive.open("wb") as target:
-        download(
-            settings.model,
-            target,
-            connect_timeout=settings.connect_timeout,
-            timeout=settings.timeout,
-            max_bytes=_max_bytes(settings),
-        )
+    download(
+        settings.model,
+        target,
+        connect_timeout=settings.connect_timeout,
+        timeout=settings.timeout,
+        max_bytes=_max_bytes(settings),
+    )
 
 
 def unpacked(settings: ModelSettings) -> Entry:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 FEATURE_VECTOR = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4"
 CLASSIFICATION = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/classification/4"
+LABELS = "https://storage.googleapis.com/download.tensorflow.org/data/ImageNetLabels.txt"
+"""The names of the 1001 classes that TensorFlow's models of ImageNet tell apart, one a line."""
 
 Backend = Literal["auto", "tensorflow", "onnx"]
 Resampling = Literal["bilinear", "nearest", "bicubic", "area", "lanczos"]
