@@ -85,7 +85,7 @@ def _no_files(folder: Path) -> dict[str, BadImage]:
         "/dev/zero": BadImage("/dev/zero", "device", "regular files"),
         "zero.png": BadImage("zero.png", "device", "regular files"),
         "loop.png": BadImage("loop.png", "symlink loop", "leads back"),
-        "dangling.png": BadImage("dangling.png", "missing", "no such file"),
+        "dangling.png": BadImage("dangling.png", "dangling link", "leads to nowhere.png"),
         "secret.png": BadImage("secret.png", "no permission", "may not read", as_nobody=True),
         "huge.png": BadImage("huge.png", "file", "at most"),
         "growing.png": BadImage("growing.png", "file", "changed while", during=lambda started: _grow(growing, started)),
