@@ -18,7 +18,7 @@ from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.errors import ConfigError, ReportError
 from pytest_imgdiff.files import write_atomically
-from pytest_imgdiff.finishing import Outcome, model_lines, run_record, write_all
+from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
@@ -214,7 +214,8 @@ def _finish(
     run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO, notes: Sequence[str]
 ) -> int:
     overview = overview_of(run.comparisons)
-    outcome = Outcome([summary_line(run), *run.not_compared, *model_lines(overview), *notes])
+    nothing = nothing_compared(run)
+    outcome = Outcome([summary_line(run), *nothing, *run.not_compared, *model_lines(overview), *notes], bool(nothing))
     write_all(workspace, run, outcome)
     if workspace.results is not None:
         workspace.results.release()

@@ -24,6 +24,7 @@ from pytest_imgdiff.renames import find_renames
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import not_asserted, unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
+from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands
 from pytest_imgdiff.report.words import named_line, rename_line
 
@@ -113,7 +114,7 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
         f"failed, and its test did not: {named_line(record)} (the call was made in another process, or after the test)"
         for record in merged.unheard()
     ]
-    problems = [*problems, *shared, *unheard]
+    problems = [*problems, *shared, *unheard, *nothing_compared(run)]
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
     outcome.lines += run.not_compared
     outcome.is_usage_error = merged.is_usage_error
@@ -125,6 +126,14 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     outcome.lines += _listed("baseline written", written)
     outcome.lines += model_lines(merged.records.overview)
     return outcome
+
+
+def nothing_compared(run: RunRecord) -> list[str]:
+    """Return a line where every comparison lacks its actual picture: `unmatched: allow` is meant for some of them."""
+    unmatched = overview_of(run.comparisons).verdicts["unmatched"]
+    if not unmatched or unmatched < len(run.comparisons):
+        return []
+    return ["no actual picture was found, so that nothing was compared: name the folder that holds them"]
 
 
 def _shared_baselines(merged: Merged) -> list[str]:

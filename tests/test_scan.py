@@ -308,3 +308,15 @@ def test_expected_pictures_that_are_links_are_updated_at_their_targets_or_refuse
     assert {record["name"]: record["verdict"] for record in results(two_trees)["comparisons"]}[
         "expected::new.png"
     ] == "broken"
+
+
+@pytest.mark.parametrize(
+    "command", [["-m", "pytest", "--imgdiff-scan"], ["-m", "pytest_imgdiff", "compare"]], ids=["pytest", "compare"]
+)
+def test_a_folder_without_any_actual_picture_never_passes(pytester, command):
+    write(pytester.path / "old/page.png", square(RED))
+    (pytester.path / "new").mkdir()
+    (pytester.path / "imgdiff.yaml").write_text("unmatched: allow\n", encoding="utf-8")
+    run = pytester.run(sys.executable, *command, "old", "new")
+    assert run.ret == (1 if "pytest" in command else 2)
+    run.stdout.fnmatch_lines(["no actual picture was found, so that nothing was compared: *"])
