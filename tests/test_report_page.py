@@ -130,7 +130,9 @@ def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
             "thumb": "pictures/bar/thumb.jpg",
             "column": -1,
             "acceptable": True,
+            "alternative": False,
             "frames": 1,
+            "glance": False,
         }
     ]
 
@@ -175,6 +177,7 @@ def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
         "margins": ["over by 0.3 %"],
         "outcome": "failed",
         "verdict": "fails",
+        "measured": False,
         "details": [["pixels", "1 284"]],
     }
     assert detail["nearestLimits"] == "perceptual: {max: 0.008}"
@@ -187,6 +190,7 @@ def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
         "area": "1 200",
         "peak": "75 %",
         "kind": "changed",
+        "contour": [],
     }
     assert [fact["name"] for fact in detail["facts"] if fact["differs"]] == ["pixels"]
     assert detail["notes"] == [
