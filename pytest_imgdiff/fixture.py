@@ -18,7 +18,6 @@ import msgspec
 
 from pytest_imgdiff import images
 from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey
-from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
@@ -240,7 +239,9 @@ class ImageAssertion:
         policy = workspace.policy(workspace.baselines.place(key), call)
         _refuse_same(expected, actual)
         if expected is not None:
-            comparison = _unless_opened_from(expected, actual, self._compared(expected, actual, policy, filing.title))
+            comparison = _unless_opened_from(
+                expected, actual, workspace.compared_with(expected, actual, policy, filing.title)
+            )
             return self._filed(comparison, filing)
         owner = self._test.node_id if name is None else f"{self._test.node_id}, name={name!r}"
         place = workspace.baselines.path(key, owner=owner)
@@ -264,7 +265,7 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.named(target)
             self._written.add(target)
-            answer = self._compared(target, actual, policy, filing.title)  # what the next run will say
+            answer = workspace.compared_with(target, actual, policy, filing.title)  # what the next run will say
         kind = "missing" if not stored else "failed"
         accept = shlex.join([*workspace.command, *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
         if comparison.verdict is Verdict.MISSING:
@@ -310,18 +311,6 @@ class ImageAssertion:
             return None
         target = self._workspace.baselines.target(place, comparison.actual)
         return target if not stored or stored[0] == target else None
-
-    def _compared(self, expected: object | None, actual: object, policy: Policy, title: str) -> Comparison:
-        workspace = self._workspace
-        return compare(
-            expected,
-            actual,
-            policy,
-            name=title,
-            registry=workspace.registry,
-            root=workspace.root,
-            keep_frame=workspace.keep_frame,
-        )
 
     def _filed(self, comparison: Comparison, filing: _Filing) -> tuple[Comparison, ComparisonRecord]:
         record = self._workspace.record(

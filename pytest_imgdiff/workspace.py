@@ -229,12 +229,12 @@ class Workspace:
             name: of the comparison.
         """
         if not stored:
-            return self._with(None, actual, policy, name)
+            return self.compared_with(None, actual, policy, name)
         judged: list[Comparison] = []
         for path in stored:
             if any(_rank(comparison) == 0 for comparison in judged) and self._cause_unreadable(path, policy) is None:
                 continue  # an equal picture was found: the others must only be readable
-            comparison = self._with(path, actual, policy, name)
+            comparison = self.compared_with(path, actual, policy, name)
             if _is_unreadable(comparison):
                 return comparison
             judged.append(comparison)
@@ -258,7 +258,8 @@ class Workspace:
             return str(error)
         return None
 
-    def _with(self, expected: Path | None, actual: object, policy: Policy, name: str) -> Comparison:
+    def compared_with(self, expected: object | None, actual: object, policy: Policy, name: str) -> Comparison:
+        """Compare two pictures by the run's metrics and loaders; the arguments are those of `engine.compare`."""
         return compare(
             expected,
             actual,

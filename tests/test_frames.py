@@ -269,7 +269,7 @@ def test_the_words_name_the_frames_and_what_accepting_replaces(compared):
     record = compared(invoice=INVOICE)["invoice.tiff"]
     text = failure_text(record, directory=None)
 
-    assert "2 of 4 frames fail: 0, 2 (counted from 0; frame 0 is told of here)" in text
+    assert "2 of 4 frames fail: 0, 2 (counted from 0; the rest is about frame 0)" in text
     assert "would pass: perceptual: {max: 0.4}" in text
 
 

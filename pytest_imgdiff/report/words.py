@@ -319,7 +319,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     yield from (("measured", words) for words in measured_words(record))
     frames = failing_frames(record)
     if frames is not None:
-        shown = "" if record.expected is None else f" (counted from 0; frame {record.expected.frame} is told of here)"
+        shown = "" if record.expected is None else f" (counted from 0; the rest is about frame {record.expected.frame})"
         yield "frames", frames + shown
     if record.region_count:
         yield "regions", _largest_regions(record)
