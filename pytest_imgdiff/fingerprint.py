@@ -117,7 +117,7 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     return Patch(
         width=box.width,
         height=box.height,
-        kind={"changed": "c", "only expected": "e", "only actual": "a"}[region.kind],
+        kind={"only expected": "e", "only actual": "a"}.get(region.kind, "c"),
         ink=round(ink / 255 * step * step),
         levels=tuple(round(level / (ink or 1)) for level in weighted),
         planes=_planes(change, strong),

@@ -54,6 +54,21 @@ When = Literal["always", "undecided"]
 """Whether a rule is measured in any case, or only where the others have not settled the verdict."""
 OnUnavailable = Literal["fail", "skip"]  # of a rule whose model is not on this machine
 OneSided = Literal["fail", "allow"]  # of a picture that stands on one side only
+RegionKind = Literal[
+    "changed",
+    "added",
+    "removed",
+    "moved",
+    "recoloured",
+    "text",
+    "content",
+    "rendering",
+    "inserted",
+    "deleted",
+    "only expected",
+    "only actual",
+]
+"""What kind of difference a region is; see `Region`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,15 +312,26 @@ class Region:
         box: what holds it.
         area: how many pixels differ in it.
         peak: the largest heat in it as a share of the largest possible, 0..1.
-        kind: ``changed``; or ``only expected``, ``only actual`` where a padded picture has no pixels.
+        kind: what kind of difference it is.
+            ``added``: something stands on what was background. ``removed``: the reverse.
+            ``moved``: the same pixels are at another place, see ``moved``.
+            ``recoloured``: the same shapes in other colours.
+            ``text``: another text on the same background.
+            ``content``: other content.
+            ``rendering``: the same content, drawn a little differently: smoothing, hinting, encoding.
+            ``inserted``, ``deleted``: whole rows, columns or blocks that only the actual or the expected image has.
+            ``only expected``, ``only actual``: a padded image has no pixels here.
+            ``changed``: the kind was not worked out.
+        moved: of the kind ``moved``: by how many pixels to the right and down, negative to the left and up.
         contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
     """
 
     box: Box
     area: int
     peak: float
-    kind: Literal["changed", "only expected", "only actual"] = "changed"
+    kind: RegionKind = "changed"
     contour: tuple[tuple[int, int], ...] = ()
+    moved: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

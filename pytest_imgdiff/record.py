@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from pytest_imgdiff.model import RegionKind  # noqa: TC001 - msgspec reads the annotation
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     height: int
     area: int
     peak: float
-    kind: Literal["changed", "only expected", "only actual"]
+    kind: RegionKind
     contour: list[tuple[int, int]] = []
     """The corners of its outline, each x and y; not there where the region is its box."""
+    moved: tuple[int, int] | None = None
+    """Of the kind ``moved``: by how many pixels to the right and down; not there otherwise."""
 
 
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
@@ -295,7 +298,17 @@ def record_of(
 
 def _regions(regions: Sequence[Region]) -> list[RegionRecord]:
     return [
-        RegionRecord(r.box.x, r.box.y, r.box.width, r.box.height, r.area, round(r.peak, 6), r.kind, list(r.contour))
+        RegionRecord(
+            x=r.box.x,
+            y=r.box.y,
+            width=r.box.width,
+            height=r.box.height,
+            area=r.area,
+            peak=round(r.peak, 6),
+            kind=r.kind,
+            contour=list(r.contour),
+            moved=r.moved,
+        )
         for r in regions[:MOST_REGIONS]
     ]
 

@@ -7,14 +7,20 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from typing import get_args
 
 import jsonschema
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_imgdiff import compare
 from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.model import Box, Region, RegionKind
+from pytest_imgdiff.record import record_of
 from pytest_imgdiff.report import (
     append_step_summary,
     markdown,
@@ -53,6 +59,25 @@ def test_results_are_the_same_bytes_for_the_same_run(tmp_path):
     content = write_results(tmp_path / "one", one).read_bytes()
     assert content == write_results(tmp_path / "other", other).read_bytes()
     assert list(json.loads(content))[:3] == ["tool", "complete", "unrecorded"]
+
+
+def test_every_kind_of_region_comes_back_and_fits_the_schema(tmp_path):
+    regions = [Region(Box(number, 0, 1, 1), 1, 1.0, kind) for number, kind in enumerate(get_args(RegionKind))]
+    regions.append(Region(Box(40, 8, 3, 2), 5, 0.5, "moved", moved=(12, -3)))
+    compared = compare(np.zeros((9, 50, 3), np.uint8), np.ones((9, 50, 3), np.uint8))
+    run = run_of(record_of(replace(compared, regions=tuple(regions))))
+
+    path = write_results(tmp_path, run)
+
+    assert read_results(path) == run
+    stored = json.loads(path.read_bytes())
+    jsonschema.validate(stored, results_schema())
+    written = stored["comparisons"][0]["regions"]
+    assert [region["kind"] for region in written] == [region.kind for region in regions]
+    assert written[-1] == {"x": 40, "y": 8, "width": 3, "height": 2, "area": 5, "peak": 0.5} | {
+        "kind": "moved",
+        "moved": [12, -3],
+    }
 
 
 def test_results_fit_their_schema(tmp_path):
