@@ -21,7 +21,7 @@ from pytest_imgdiff.names import safe_name
 from pytest_imgdiff.opening import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from pytest_imgdiff.image import Image
 
@@ -322,6 +322,15 @@ def stored_for(path: Path) -> list[Path]:
         raise BaselineError(msg)
     alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
     return main + sorted(alternatives)
+
+
+def digest_of_all(stored: Sequence[Path]) -> str | None:
+    """Return a SHA-256 that changes where the content of any of these files does; None where one cannot be read."""
+    try:
+        digests = [hashlib.sha256(read_regular(path)).hexdigest() for path in stored]
+    except OSError:  # the comparison says why
+        return None
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def alternative_place(path: Path, data: bytes) -> Path | None:

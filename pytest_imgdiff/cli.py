@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument("--results", action="store_true", help="print the schema of results.json instead")
     schema.set_defaults(run=_schema)
     _add_accept(commands)
+    _add_flaky(commands)
     _add_models(commands)
     _add_serve(commands)
     return parser
@@ -189,6 +190,20 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     accept.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
     accept.set_defaults(run=_accept)
+
+
+def _add_flaky(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    flaky = commands.add_parser(
+        "flaky",
+        help="list the pictures whose verdict changed over several runs without their baseline",
+        description="Read the results of several runs, in their order, and list the pictures whose verdict changed "
+        "although their baseline did not. Exit code 0: none, 1: at least one, 2: something could not be read.",
+    )
+    flaky.add_argument(
+        "results", nargs="+", metavar="RESULTS", help="the results.json of a run, or the folder of its report"
+    )
+    flaky.add_argument("--json", metavar="FILE", help="write the result as JSON (- for standard output)")
+    flaky.set_defaults(run=_flaky)
 
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -338,6 +353,12 @@ def _accept(options: argparse.Namespace) -> int:
     from pytest_imgdiff.accept_command import run_accept
 
     return run_accept(options)
+
+
+def _flaky(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.calibrating import run_flaky
+
+    return run_flaky(options)
 
 
 def _schema(options: argparse.Namespace) -> int:

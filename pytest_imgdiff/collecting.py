@@ -59,12 +59,18 @@ class PairItem(pytest.Item):
             only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
             accept = shlex.join([*workspace.command, *self._selection(), *workspace.options, only, update])
             return workspace.record(
-                comparison, test=self.nodeid, accept=accept, written=written, baseline=pair.expected_place
+                comparison,
+                test=self.nodeid,
+                accept=accept,
+                written=written,
+                baseline=pair.expected_place,
+                key=pair.key,
             )
 
     def not_compared(self, reason: str) -> ComparisonRecord:
         """Return the record of the pair where it could not be compared."""
-        return self.workspace.record(self.workspace.not_compared(self.pair, self.nodeid, reason), test=self.nodeid)
+        comparison = self.workspace.not_compared(self.pair, self.nodeid, reason)
+        return self.workspace.record(comparison, test=self.nodeid, key=self.pair.key)
 
     def _selection(self) -> list[str]:
         if isinstance(self.parent, ScanFile):

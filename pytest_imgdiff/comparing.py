@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import uuid
 from contextlib import closing
@@ -16,13 +15,13 @@ from pytest_imgdiff.allowance import Allowance
 from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
-from pytest_imgdiff.errors import ConfigError, ReportError
-from pytest_imgdiff.files import write_atomically
+from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, load_page, summary_line
+from pytest_imgdiff.report.files import write_output
 from pytest_imgdiff.report.overview import outcome_of
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import measured_words, named_line
@@ -191,7 +190,7 @@ def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int
             try:
                 record = ahead.result(pair)
             except StoppedProcessError as error:
-                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)))
+                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
             yield record
     finally:
         ahead.close()
@@ -199,7 +198,7 @@ def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int
 
 def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
     with workspace.compared(pair, pair.name) as comparison:
-        return workspace.record(comparison, baseline=pair.expected_place)
+        return workspace.record(comparison, baseline=pair.expected_place, key=pair.key)
 
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
@@ -220,7 +219,7 @@ def _finish(
     if workspace.results is not None:
         workspace.results.release()
     if options.json:
-        _write_json(run, options.json)
+        write_output(encoded(run), options.json, "the results")
     for line in outcome.lines:
         _say(line, words)
     if outcome.must_fail or overview.verdicts["broken"]:
@@ -239,28 +238,6 @@ def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
             raise ConfigError(
                 f"--json {printable(target)}: this picture is compared; name another file for the results"
             )
-
-
-def _write_json(run: RunRecord, target: str) -> None:
-    if target == "-":
-        sys.stdout.buffer.writelines(encoded(run))
-        return
-    try:
-        if _is_special(Path(target)):
-            with Path(target).open("wb") as stream:
-                stream.writelines(encoded(run))
-        else:
-            write_atomically(
-                Path(os.path.realpath(target)), encoded(run)
-            )  # a link stays, and what it leads to is replaced
-    except OSError as error:
-        cause = error.strerror or error
-        raise ReportError(f"{printable(target)}: the results cannot be written: {cause}") from error
-
-
-def _is_special(path: Path) -> bool:
-    """Return whether something stands there that takes bytes and must not be replaced: a device, a pipe."""
-    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
 
 
 def _say(text: str, stream: TextIO) -> None:

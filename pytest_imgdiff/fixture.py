@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff import images
-from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey
+from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey, digest_of_all
 from pytest_imgdiff.errors import BrokenImageError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
@@ -236,7 +236,9 @@ class ImageAssertion:
         if name is None:
             self._unnamed += 1
         key = self._key(name, self._unnamed)
-        policy = workspace.policy(workspace.baselines.place(key), call)
+        overrides_key = workspace.baselines.place(key)
+        policy = workspace.policy(overrides_key, call)
+        filing = replace(filing, key=overrides_key)
         _refuse_same(expected, actual)
         if expected is not None:
             comparison = _unless_opened_from(
@@ -257,6 +259,7 @@ class ImageAssertion:
         alternatives = [path for path in stored if ALTERNATIVE.search(path.stem)]
         if len(alternatives) == len(stored):
             stored = []  # alternatives stand beside a baseline, and never in its place
+        digest = digest_of_all(stored) if len(stored) > 1 else None  # before anything is written over them
         comparison = workspace.against(stored, actual, policy, filing.title)
         answer = comparison
         written = None
@@ -279,6 +282,7 @@ class ImageAssertion:
             accept=accept if storable else None,
             written=written,
             baseline=self._acceptable(place, stored, comparison),
+            baselines_digest=digest,
         )
         filed, record = self._filed(comparison, filing)
         return (filed if written is None else answer), record
@@ -321,7 +325,10 @@ class ImageAssertion:
             written=filing.written,
             baseline=filing.baseline,
             takes_alternatives=True,
+            key=filing.key,
         )
+        if filing.baselines_digest is not None:
+            record = msgspec.structs.replace(record, baselines_digest=filing.baselines_digest)
         self._append(record)
         self.records.append(record)
         self._test.properties.extend(properties(record))
@@ -341,6 +348,8 @@ class _Filing:
     accept: str | None = None
     written: str | None = None
     baseline: Path | None = None
+    key: str | None = None
+    baselines_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

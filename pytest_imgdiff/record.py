@@ -183,6 +183,11 @@ class ComparisonRecord(
     the number of differing pixels are those of all."""
     frames: list[FrameRecord] = []
     """Of several frames, each that fails or passes with a warning, in their order."""
+    key: str | None = None
+    """The name that the globs of imgdiff.yaml's overrides are matched against; None where the run had none for it."""
+    baselines_digest: str | None = None
+    """SHA-256 that stands for a baseline and its alternatives; None where there are no alternatives, so that
+    `expected` has the digest of all there is."""
     version: int = VERSION
 
 

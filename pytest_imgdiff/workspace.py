@@ -321,6 +321,7 @@ class Workspace:
         written: str | None = None,
         baseline: Path | None = None,
         takes_alternatives: bool = False,
+        key: str | None = None,
     ) -> ComparisonRecord:
         """Write the comparison's pictures, where the settings ask for them, and return its record.
 
@@ -332,6 +333,7 @@ class Workspace:
             written: the baseline that this comparison wrote.
             baseline: the file that accepting the actual image would write.
             takes_alternatives: whether the actual image can be stored beside it, too.
+            key: the name that overrides are matched against.
 
         Raises:
             ReportError: a picture could not be written.
@@ -347,7 +349,7 @@ class Workspace:
         accepts = pictures.accepts
         if accepts is not None and accepts.replaces is not None and takes_alternatives:
             accepts = msgspec.structs.replace(accepts, alternative=True)
-        return record_of(
+        record = record_of(
             comparison,
             test=test,
             asserted=asserted,
@@ -357,6 +359,7 @@ class Workspace:
             accepts=accepts,
             fingerprint=pictures.fingerprint,
         )
+        return record if key is None else msgspec.structs.replace(record, key=printable(key))
 
     def _pictures(self, comparison: Comparison, baseline: Path | None, report: Path) -> _Pictures:
         if comparison.frame_count > 1:

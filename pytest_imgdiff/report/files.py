@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
@@ -12,7 +15,6 @@ from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -48,6 +50,33 @@ def replace_derived(path: Path, content: bytes | Iterable[bytes]) -> Path:
             temporary.unlink()
         raise _unwritten(path, error) from error
     return path
+
+
+def write_output(content: bytes | Iterable[bytes], target: str, what: str) -> None:
+    """Write to where an option of the command says.
+
+    Args:
+        content: what to write.
+        target: a path, or ``-`` for standard output. A symbolic link stays and its target is replaced; a device or a
+            pipe is written to.
+        what: the content in words, for the error.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    chunks = [content] if isinstance(content, bytes) else content
+    if target == "-":
+        sys.stdout.buffer.writelines(chunks)
+        return
+    path = Path(target)
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            with path.open("wb") as stream:
+                stream.writelines(chunks)
+        else:
+            write_atomically(Path(os.path.realpath(target)), chunks)
+    except OSError as error:
+        raise ReportError(f"{visible(target)}: {what} cannot be written: {error.strerror or error}") from error
 
 
 class Staged:
