@@ -34,10 +34,11 @@ _LONGEST_NAME = 200
 
 
 def run_accept(options: argparse.Namespace) -> int:
-    """Carry out what the command line names and print what became of it.
+    """Carry out the decisions that the command line names and print the result.
 
     Returns:
-        0: all is as decided. 2: something was refused or could not be written; a line on standard error says why.
+        0: everything is as decided, or there is nothing to accept. 2: something was refused or could not be written; a
+        line on standard error says why.
 
     Raises:
         ImgdiffError: the command cannot be followed; nothing was written.
@@ -51,6 +52,8 @@ def run_accept(options: argparse.Namespace) -> int:
     if options.renames:
         return _rename(options, here)
     decisions, report = _decided(options, Path(options.target), Path(options.root or here))
+    if decisions is None:
+        return _DONE
     if options.root is not None:
         root = Path(options.root)
     else:
@@ -86,8 +89,11 @@ def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bo
     return True
 
 
-def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision], Path]:
-    """Return the decisions, and the folder of the report that they were made on."""
+def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision] | None, Path]:
+    """Return the decisions, and the folder of the report that they were made on.
+
+    The decisions are None where every comparison that is meant passed; a line has said so.
+    """
     if not target.is_dir() and target.name != RESULTS_FILE:
         if options.alternative:
             raise ConfigError("--alternative is for --only: a manifest says of each picture what was decided")
@@ -97,10 +103,24 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
     if options.report is not None:
         raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")
     report = target if target.is_dir() else target.parent
+    run = read_results(report / RESULTS_FILE)
     if not options.only:
+        if run.comparisons and run.complete and all(record.passed for record in run.comparisons):
+            _say_nothing_to_accept(run.comparisons)
+            return None, report
         raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
     decision: Literal["accept", "alternative"] = "alternative" if options.alternative else "accept"
-    return _chosen(read_results(report / RESULTS_FILE).comparisons, options.only, decision), report
+    meant = _meant(run.comparisons, options.only)
+    failed = [record for record in meant if not record.passed]
+    if not failed:
+        _say_nothing_to_accept(meant)
+        return None, report
+    return [Decision(record.name, record.column, decision, "", record.accepts) for record in failed], report
+
+
+def _say_nothing_to_accept(passed: Sequence[ComparisonRecord]) -> None:
+    only = "the comparison passed" if len(passed) == 1 else f"all {counted(len(passed), 'comparison')} passed"
+    _say(f"nothing to accept: {only}", sys.stdout)
 
 
 def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
@@ -120,26 +140,20 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
     )
 
 
-def _chosen(
-    records: Sequence[ComparisonRecord], globs: Sequence[str], decision: Literal["accept", "alternative"]
-) -> list[Decision]:
-    """Return this decision on every failed comparison whose name is, or matches, one of the globs.
+def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[ComparisonRecord]:
+    """Return the comparisons whose names are, or match, one of the globs, in the order of the globs.
 
     Raises:
-        ConfigError: a glob matches no comparison, or none that failed.
+        ConfigError: a glob matches no comparison.
     """
-    chosen: dict[tuple[str, str | None], Decision] = {}
+    meant: dict[tuple[str, str | None], ComparisonRecord] = {}
     for glob in globs:
         named = [record for record in records if _is_meant(glob, record.name)]
         if not named:
             example = f"; a name is, say, {visible(records[0].name)}" if records else ""
             raise ConfigError(f"--only {visible(glob)}: matches none of {counted(len(records), 'comparison')}{example}")
-        failed = [record for record in named if not record.passed]
-        if not failed:
-            raise ConfigError(f"--only {visible(glob)}: {counted(len(named), 'comparison')}, all passed: nothing to do")
-        for record in failed:
-            chosen[record.name, record.column] = Decision(record.name, record.column, decision, "", record.accepts)
-    return list(chosen.values())
+        meant |= {(record.name, record.column): record for record in named}
+    return list(meant.values())
 
 
 def _is_meant(glob: str, name: str) -> bool:

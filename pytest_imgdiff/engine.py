@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from dataclasses import replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pytest_imgdiff import images
 from pytest_imgdiff.config import check_policy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     KeepFrame = Callable[[Comparison], tuple[Mapping[str, str], str | None]]
 
 _DEFAULT = Policy()
+_SIDES = ("expected", "actual")
 LEAST_DURATION = 1.0
 """Milliseconds by which two durations differ: formats round them."""
 MOST_DURATIONS = 3
@@ -90,7 +92,7 @@ def _installed() -> Registry:
 def _compared(
     name: str, expected: object | None, actual: object | None, reading: _Reading, keep: KeepFrame | None
 ) -> Comparison:
-    sources = [reading.read(side) for side in (expected, actual)]
+    sources = [reading.read(value, side) for value, side in zip((expected, actual), _SIDES, strict=True)]
     first, second = sources
     if first is not None and second is not None and first.data is not None and first.data == second.data:
         return _equal_bytes(name, first, second.label, reading)
@@ -104,7 +106,7 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
     """Settle a pair of equal files without their pixels, but not unread: two broken files are never equal."""
     count = 0
     shown: Comparison | None = None
-    for image in reading.each(reading.check(source)):
+    for image in reading.each(reading.check(source), "expected"):
         other = image.named(replace(image.info, label=other_label, notes=()))
         judged = judge_equal(name, image, other, reading.policy, reading.registry)
         count += 1
@@ -112,13 +114,14 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
             shown = judged
     if reading.problems or shown is None:
         found = () if shown is None or shown.expected is None else (shown.expected,)
-        return _broken(name, reading.policy, [found], [*reading.problems, *_same(reading.problems, other_label)])
+        other_name = reading.called(other_label, "actual")
+        return _broken(name, reading.policy, [found], [*reading.problems, *_same(reading.problems, other_name)])
     return replace(shown, frame_count=count)
 
 
-def _same(problems: Iterable[BrokenImageError], label: str) -> list[BrokenImageError]:
-    """Return what is wrong with the file of the same bytes: whoever mends one of them is to know of the other."""
-    return [BrokenImageError(label, problem.kind, problem.cause) for problem in problems if problem.label != label]
+def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageError]:
+    """Return the same problems of the actual picture, which has the same bytes: both have to be mended."""
+    return [BrokenImageError(other, problem.kind, problem.cause) for problem in problems if problem.label != other]
 
 
 class _Reading:
@@ -130,31 +133,49 @@ class _Reading:
         self.root = root
         self.at_once = at_once
         self.problems: list[BrokenImageError] = []
+        self._has_path: set[str] = set()
 
-    def read(self, value: object | None) -> images.Source | None:
+    def read(self, value: object | None, side: str) -> images.Source | None:
         if value is None:
             return None
+        if isinstance(value, (str, os.PathLike)):
+            self._has_path.add(side)
         try:
-            return images.read(value, load=self.registry.load, root=self.root)
+            source = images.read(value, load=self.registry.load, root=self.root)
         except BrokenImageError as error:
-            self.problems.append(error)
+            self._note(error, side, type(value).__name__)
             return None
+        if source.path is not None:  # one that was read before, too
+            self._has_path.add(side)
+        return source
+
+    def _note(self, error: BrokenImageError, side: str, name_of_type: str = "") -> None:
+        """Keep a problem; a value without a name, such as an array, is called by its side."""
+        label = self.called(error.label, side, name_of_type)
+        kind = label if error.kind == error.label else error.kind
+        self.problems.append(BrokenImageError(label, kind, error.cause))
+
+    def called(self, label: str, side: str, name_of_type: str = "") -> str:
+        """Return the label with its side before it, unless it is a path."""
+        is_value = label in (*get_args(images.SourceKind), "coroutine", name_of_type)
+        return f"{side} {label}" if is_value and side not in self._has_path else label
 
     def check(self, source: images.Source) -> images.Images:
+        """Check the bytes that both sides have."""
         try:
             return images.check(
                 source, frames=self.policy.frames, max_pixels=self.policy.max_pixels, memory=self.policy.memory
             )
         except BrokenImageError as error:
-            self.problems.append(error)
+            self._note(error, "expected")
             return ()
 
-    def each(self, found: images.Images) -> Iterator[Image]:
+    def each(self, found: images.Images, side: str) -> Iterator[Image]:
         """Yield the images, up to the first that turns out to be damaged when its turn comes."""
         try:
             yield from found
         except BrokenImageError as error:
-            self.problems.append(error)
+            self._note(error, side)
 
     def decode(self, sources: Sequence[images.Source | None]) -> list[images.Images]:
         expected, actual = sources
@@ -167,7 +188,9 @@ class _Reading:
             memory=policy.memory,
             at_once=self.at_once,
         )
-        self.problems += [outcome for outcome in decoded if isinstance(outcome, BrokenImageError)]
+        for outcome, side in zip(decoded, _SIDES, strict=True):
+            if isinstance(outcome, BrokenImageError):
+                self._note(outcome, side)
         return [() if isinstance(outcome, BrokenImageError) else outcome for outcome in decoded]
 
 
@@ -189,9 +212,9 @@ def _broken(
 def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> Comparison:
     policy = reading.policy
     shown: list[Image | None] = []
-    for side in found:
+    for frames, side in zip(found, _SIDES, strict=True):
         first: Image | None = None
-        for image in reading.each(side):  # all of them: a damaged frame is damage
+        for image in reading.each(frames, side):  # all of them: a damaged frame is damage
             first = first or image
         shown.append(first)
     expected, actual = shown
@@ -216,7 +239,7 @@ def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading
     """
     several = _Several((len(found[0]), len(found[1])), keep)
     shown: list[list[Image]] = [[], []]
-    for pair in zip_longest(*(reading.each(side) for side in found)):
+    for pair in zip_longest(*(reading.each(frames, side) for frames, side in zip(found, _SIDES, strict=True))):
         for side, image in zip(shown, pair, strict=True):
             if not side and image is not None:
                 side.append(image)

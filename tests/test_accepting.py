@@ -189,11 +189,27 @@ def test_a_choice_that_finds_nothing_is_refused(project, refused):
     assert "--only nothing*: matches none of 2 comparisons; a name is, say, cart" in refused(
         project.report, "--only", "cart", "--only", "nothing*"
     )
-    assert "--only same: 1 comparison, all passed: nothing to do" in refused(project.report, "--only", "same")
     assert "braces" in refused(project.report, "--only", "{a,b}")
     assert "--only '**'" in refused(project.report)
     assert "--only chooses among the pictures of a report" in refused(project.manifest(), "--only", "cart")
     assert "this is a report itself" in refused(project.report, "--only", "cart", "--report", "elsewhere")
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "**"), ("--only", "same"), ("--only", "same", "--alternative")])
+def test_where_everything_passed_there_is_nothing_to_accept_which_is_no_mistake(project, accept, only):
+    project.record("same", passed=True)
+    assert accept(project.report, *only) == (DONE, ["nothing to accept: the comparison passed"], [])
+    project.record("equal", passed=True)
+    all_passed = "nothing to accept: all 2 comparisons passed"
+    assert accept(project.report, "--only", "**") == (DONE, [all_passed], [])
+    assert project.files() == {}
+
+
+def test_of_a_report_with_failures_what_passed_needs_no_accepting(project, accept):
+    project.changed("cart")
+    project.record("same", passed=True)
+    assert accept(project.report, "--only", "same") == (DONE, ["nothing to accept: the comparison passed"], [])
+    assert accept(project.report, "--only", "same", "--only", "cart")[1][-1] == "1 accepted"
 
 
 def test_a_failure_without_a_picture_to_accept_is_told(project, accept):

@@ -149,3 +149,19 @@ def test_a_rule_that_no_picture_of_this_size_or_depth_fails_is_no_pass(rule, rea
 def test_a_rule_that_some_picture_of_this_size_and_depth_fails_may_pass(rule):
     gray, other = np.full((10, 10, 3), 100, np.uint8), np.full((10, 10, 3), 101, np.uint8)
     assert compare(gray, other, load_settings(None, Registry()).policy_for("x", call={"metrics": rule})).passed
+
+
+def test_what_cannot_be_read_and_has_no_name_is_told_with_its_side(tmp_path):
+    good, bad = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 7.0)
+    assert compare(bad, good).reason.startswith("expected array: float64 array of shape (4, 4, 3)")
+    assert compare(good, bad).reason.startswith("actual array: ")
+    assert "; actual array: " in compare(bad, bad.copy()).reason
+    assert compare(None, b"text").reason.startswith("actual bytes: text: ")
+    assert compare(good, object()).reason.startswith("actual object: this is no picture")
+    for same in (compare(b"text", b"text").reason, compare(b"text", bytearray(b"text")).reason):
+        assert same.startswith("expected bytes: text: ")
+        assert "; actual bytes: text: " in same
+    for name in ("array", "other"):
+        (tmp_path / name).write_bytes(b"text")
+    assert compare(tmp_path / "array", good, root=tmp_path).reason.startswith("array: text: ")
+    assert "; other: text: " in compare(tmp_path / "array", tmp_path / "other", root=tmp_path).reason

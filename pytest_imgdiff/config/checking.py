@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import msgspec.inspect as types
 
-from pytest_imgdiff.config.origin import did_you_mean, number, quoted, shown
+from pytest_imgdiff.config.origin import decimal_point, did_you_mean, number, quoted, shown
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
@@ -170,4 +170,6 @@ def _hint(info: types.Type | None, value: Any) -> str:
         return did_you_mean(value, [str(known) for known in info.values])
     if isinstance(info, types.StrType) and isinstance(value, (bool, int, float)):
         return "; put a text in quotes"
+    if isinstance(info, types.FloatType) and isinstance(value, str):
+        return decimal_point(value)
     return ""

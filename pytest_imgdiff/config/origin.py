@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_imgdiff.errors import ConfigError
@@ -20,6 +21,7 @@ LONGEST_SHOWN = 60
 """How many characters of a user's value a message repeats."""
 LONGEST_INTEGER = 64
 """How many bits a number has at most that a message repeats."""
+_DECIMAL_COMMA = re.compile(r"([-+]?[0-9]{1,20}),([0-9]{1,20})")
 
 
 class Origin(Protocol):
@@ -89,3 +91,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean "..."?`` for the nearest known word, or nothing where none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def decimal_point(text: str) -> str:
+    """Return ``; write 0.01 ...`` where the text is a number with a decimal comma, otherwise nothing."""
+    found = _DECIMAL_COMMA.fullmatch(text.strip())
+    return f"; write {'.'.join(found.groups())}, with a point in place of the comma" if found else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pytest_imgdiff.config.origin import MAX_DEPTH, KeyPath, clipped, dotted
+from pytest_imgdiff.config.origin import MAX_DEPTH, KeyPath, clipped, decimal_point, dotted
 from pytest_imgdiff.config.yaml_scalars import plain_scalar
 from pytest_imgdiff.errors import ConfigError
 
@@ -198,25 +198,32 @@ class _Reader:
     def _mapping(self, start: yaml.Event) -> Node:
         children: dict[str | int, Node] = {}
         keys: dict[str, Mark] = {}
+        last: str | None = None
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            key = self._key(event)
+            key = self._key(event, last)
             self.path.append(key)
             if key in keys:
                 raise self._refusal(
                     event, f"the key is given twice: here and on line {keys[key].line}; keep one of them"
                 )
             keys[key] = _start(event)
-            children[key] = self._node(self._next())
+            value = self._next()
+            children[key] = self._node(value)
+            last = value.value if isinstance(value, yaml.ScalarEvent) else None
             self.path.pop()
         values = {key: child.value for key, child in children.items()}
         return Node(values, _start(start), children, keys, _weight(children))
 
-    def _key(self, event: yaml.Event) -> str:
+    def _key(self, event: yaml.Event, last: str | None) -> str:
+        """Return a key; `last` is the value before it in the same mapping as it was written, where it is a scalar."""
         self._count(event, 1)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
             raise self._refusal(event, "a key is plain text, without anchor, alias or tag")
         key = self._scalar(event)
         if not isinstance(key, str):
+            # Between braces, `{max: 0,01}` is the number 0 and a key 01.
+            if comma := decimal_point(f"{last},{event.value}"):
+                raise self._refusal(event, f"a comma ends the value before it{comma}")
             raise self._refusal(event, f"the key {clipped(event.value) or '(nothing)'} is not text; put it in quotes")
         if key == "<<":
             raise self._refusal(
