@@ -1,0 +1,871 @@
+"""Alignment of two pictures: what was inserted, deleted and moved, and the expected picture laid out as the actual one.
+
+Rows first: lines that are equal to the byte vote for offsets between the two pictures, and a dynamic programme chooses
+for each line the offset that leaves the least to explain. What stands side by side is cut at quiet gutters and aligned
+on its own, then columns, then strips of columns that have no gutter between them. Everything here proposes an
+explanation; only pixels decide: whatever an alignment leaves unequal is still judged.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from zlib import crc32
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.model import Box
+from pytest_imgdiff.views import eight_bit, pixel_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.model import Mask
+
+    Words = NDArray[np.uint32]
+    """(height, width): RGBA of 8 bits a channel, one word a pixel."""
+    Numbers = NDArray[np.intp]
+    Costs = NDArray[np.float64]
+
+Axis = Literal["rows", "columns"]
+
+_NOISE = 16
+"""Levels of 255 by which two pixels differ that still count as the same when lines are aligned."""
+_MOST_OFFSETS = 8
+_MOST_GUESSED = 4
+"""Offsets that are guessed by correlation where few lines are equal to the byte."""
+_SAMPLES = 256
+"""Pixels of a line, evenly spread, by which two lines are compared; full lines only where digests are made."""
+_PROFILE = 32
+"""Numbers that describe a line where offsets are guessed."""
+_CHANGE = 3.0
+"""A change of offset has to save so many lines that differ all over. Below, lines that repeat by chance are moves."""
+_SKIPPED = 0.5
+"""An inserted or deleted line with content, in lines that differ all over: two are no better than a changed one."""
+_NEARLY = 0.02
+"""A line that is equal within `_NOISE`: worse than one that is equal to the byte, better than any other."""
+_DRIFTED = 0.1
+"""A line that has the same ink at other columns, or is equal to its neighbour: a line that drifts by part of a pixel
+or sideways is the same line."""
+_TONE = 25.0
+"""How strictly: ink that differs by a twentieth is other ink. That of a line which drifts stays within a hundredth."""
+_FEW_EQUAL = 0.5
+"""Share of lines with content below which equal lines alone do not tell the offsets."""
+_LEAST_INK = 1 / 64
+"""Share of a line that its ink counts as at the least."""
+_CLEAR = 0.2
+"""An alignment of lines that leaves at most this share of the cost of "changed in place" needs no rival."""
+_ACCEPTED = 0.6
+"""An alignment is believed where it leaves at most this share of the cost of "changed in place"."""
+_GUTTER = 8
+"""Quiet columns that part what stands side by side."""
+_QUIET = 8
+"""Levels of 255 by which the pixels of a quiet column differ at most."""
+_PARTED = 12
+"""Equal lines that part two changes."""
+_STRIP = 64
+"""Columns of the strips that are aligned on their own where there is no gutter."""
+_STRIP_PIXELS = 1 << 23
+"""Above this size strips are not tried: there are too many."""
+_DEPTH = 8
+_LEAST = 3
+"""Lines below which there is nothing to align."""
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Rows or columns that only one picture has.
+
+    Attributes:
+        kind: ``inserted``: only the actual picture has them; ``deleted``: only the expected one.
+        axis: whether they are rows or columns.
+        expected: where they are in the expected picture; of inserted ones the place between two lines, without extent
+            along the axis.
+        actual: likewise in the actual picture.
+        plain: it is space: all of it is of one colour, and so is a line beside it.
+    """
+
+    kind: Literal["inserted", "deleted"]
+    axis: Axis
+    expected: Box
+    actual: Box
+    plain: bool
+
+    @property
+    def box(self) -> Box:
+        """Where the band is, in the picture that has it."""
+        return self.actual if self.kind == "inserted" else self.expected
+
+    @property
+    def lines(self) -> int:
+        """How many rows or columns it has."""
+        return self.box.height if self.axis == "rows" else self.box.width
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A block that stands at another place, with plain space where it was.
+
+    Attributes:
+        box: in the expected picture.
+        dx, dy: how far it is moved in the actual picture, in pixels, to the right and down.
+    """
+
+    box: Box
+    dx: int
+    dy: int
+
+    @property
+    def actual(self) -> Box:
+        """Where it stands in the actual picture."""
+        return replace(self.box, x=self.box.x + self.dx, y=self.box.y + self.dy)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A rectangle of the expected picture and the place in the actual one that shows the same, perhaps changed.
+
+    Attributes:
+        expected: in the expected picture.
+        actual: in the actual picture, of the same size.
+        equal: the pixels are equal in 8 bits a channel.
+    """
+
+    expected: Box
+    actual: Box
+    equal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How the expected picture becomes the actual one.
+
+    The boxes of ``kept`` and of inserted bands cover every pixel of the actual picture once, those of ``kept`` and of
+    deleted bands every pixel of the expected one.
+
+    Attributes:
+        size: width and height of the actual picture.
+        kept: what both pictures show.
+        bands: what only one of them has, from the top, then from the left, of the picture that has it.
+        moves: blocks of ``kept`` that are told as moved, rather than by the plain bands before and behind them.
+    """
+
+    size: tuple[int, int]
+    kept: tuple[Kept, ...]
+    bands: tuple[Band, ...]
+    moves: tuple[Move, ...] = ()
+
+    @property
+    def shown(self) -> tuple[Band, ...]:
+        """The bands that a person is told of: plain space only where no band has content and nothing is told as moved.
+
+        An item that is inserted into one of two columns leaves space at the end of the other one.
+        """
+        with_content = tuple(band for band in self.bands if not band.plain)
+        return with_content if with_content or self.moves else self.bands
+
+    def new(self) -> Mask:
+        """Return (height, width) of the actual picture, true in moved blocks and in shown inserted bands."""
+        mask = np.zeros(self.size[::-1], np.bool_)  # no memory before it is written
+        for band in self.shown:
+            if band.kind == "inserted":
+                mask[_inside(band.actual)] = True
+        for move in self.moves:
+            mask[_inside(move.actual)] = True
+        return mask
+
+    def laid_out(self, expected: Pixels, actual: Pixels) -> Pixels:
+        """Return the expected picture laid out as the actual one; what was inserted is taken from the actual one.
+
+        Args:
+            expected: (height, width, 4), as it was aligned.
+            actual: likewise, of the same depth.
+
+        Returns:
+            An array of the shape of ``actual``.
+        """
+        laid: Pixels = actual.copy()
+        for kept in self.kept:
+            if not (kept.equal and expected.dtype == np.uint8):
+                laid[_inside(kept.actual)] = expected[_inside(kept.expected)]
+        return laid
+
+    def unequal_rows(self) -> slice:
+        """Return the rows of the actual picture beyond which 8 bits a channel leave nothing to judge."""
+        unequal = [kept.actual for kept in self.kept if not kept.equal]
+        if not unequal:
+            return slice(0, 0)
+        return slice(min(box.y for box in unequal), max(box.y + box.height for box in unequal))
+
+    def expected_place(self, x: int, y: int) -> tuple[int, int] | None:
+        """Return the pixel of the expected picture that is shown at this one of the actual picture, if there is one."""
+        for kept in self.kept:
+            box = kept.actual
+            if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
+                return kept.expected.x + x - box.x, kept.expected.y + y - box.y
+        return None
+
+
+def align(expected: Pixels, actual: Pixels) -> Alignment | None:
+    """Find what was inserted, deleted and moved.
+
+    Args:
+        expected: (height, width, 4) RGBA of any depth.
+        actual: likewise, of the same depth; the sizes may differ.
+
+    Returns:
+        None where nothing explains clearly more than that the pictures differ in place, from the top left.
+    """
+    aligner = _Aligner(_words(expected), _words(actual))
+    height, width = aligner.one.shape
+    other_height, other_width = aligner.two.shape
+    aligner.explain(_Rect(0, 0, width, height), _Rect(0, 0, other_width, other_height), 0)
+    if not aligner.is_explained:
+        return None
+    bands = sorted(aligner.bands, key=lambda band: (band.box.y, band.box.x, band.kind))
+    return Alignment((other_width, other_height), tuple(aligner.kept), tuple(bands), tuple(aligner.moves))
+
+
+def _inside(box: Box) -> tuple[slice, slice]:
+    return slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+
+
+def _words(pixels: Pixels) -> Words:
+    words = pixel_words(np.ascontiguousarray(eight_bit(pixels)))
+    if words is None:
+        raise AssertionError(pixels.dtype)
+    return words
+
+
+class _Rect(NamedTuple):
+    """As `Box`, with its parts."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def rows(self, start: int, stop: int) -> _Rect:
+        return _Rect(self.x, self.y + start, self.width, stop - start)
+
+    def columns(self, start: int, stop: int) -> _Rect:
+        return _Rect(self.x + start, self.y, stop - start, self.height)
+
+    def lines(self, axis: Axis, start: int, stop: int) -> _Rect:
+        return self.rows(start, stop) if axis == "rows" else self.columns(start, stop)
+
+    def of(self, words: Words) -> Words:
+        return words[self.y : self.y + self.height, self.x : self.x + self.width]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.width == 0 or self.height == 0
+
+    @property
+    def box(self) -> Box:
+        return Box(*self)
+
+
+class _Segment(NamedTuple):
+    """So many lines from ``one`` on in the expected picture are those from ``two`` on in the actual one."""
+
+    one: int
+    two: int
+    length: int
+
+
+class _Map(NamedTuple):
+    """Which lines are which: segments that rise in both pictures, and what they leave unexplained.
+
+    The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
+    of the pictures as they lie.
+    """
+
+    segments: list[_Segment]
+    cost: float
+    in_place: float
+
+    def is_believed(self, share: float) -> bool:
+        return self.in_place > 0 and self.cost <= share * self.in_place
+
+
+class _Aligner:
+    """Explains two pictures rectangle by rectangle."""
+
+    def __init__(self, one: Words, two: Words) -> None:
+        self.one = one
+        self.two = two
+        self.kept: list[Kept] = []
+        self.bands: list[Band] = []
+        self.moves: list[Move] = []
+        self.is_explained = False
+        """Whether anything was found but that the pictures differ in place."""
+
+    def explain(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None = None) -> None:
+        """Explain how a rectangle of the expected picture became one of the actual picture.
+
+        Args:
+            first: of the expected picture.
+            second: of the actual picture.
+            depth: how many rectangles are around this one.
+            axis: along which the lines are aligned already.
+        """
+        if first.is_empty or second.is_empty:
+            self._only_one(first, second, "rows" if first.width == second.width else "columns")
+            return
+        a, b = first.of(self.one), second.of(self.two)
+        if a.shape == b.shape and np.array_equal(a, b):
+            self.kept.append(Kept(first.box, second.box, equal=True))
+            return
+        if self._trimmed(first, second, depth, axis):
+            return
+        if depth >= _DEPTH or min(*a.shape, *b.shape) < _LEAST:
+            self._in_place(first, second)
+            return
+        if self._parted(first, second, depth, axis):
+            return
+        lines = _line_map(a, b) if axis != "rows" else None
+        if lines is not None and lines.is_believed(_CLEAR):
+            self._along("rows", first, second, lines, depth)
+        elif (cuts := _gutters(a, b)) and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * a.shape[1]:
+            for left, right in cuts:
+                self.explain(first.columns(left, right), second.columns(left, right), depth + 1)
+        elif lines is not None and lines.is_believed(_ACCEPTED):
+            self._along("rows", first, second, lines, depth)
+        else:
+            self._columns(first, second, depth, axis)
+
+    def _columns(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> None:
+        """Explain what rows do not: by columns, then by strips of columns, or not at all."""
+        a, b = first.of(self.one), second.of(self.two)
+        if axis != "columns":
+            columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
+            if columns.is_believed(_ACCEPTED):
+                self._along("columns", first, second, columns, depth)
+                return
+        if a.shape == b.shape and axis is None and (cuts := _strips(a, b)):
+            for left, right in cuts:
+                self.explain(first.columns(left, right), second.columns(left, right), depth + 1)
+            return
+        self._in_place(first, second)
+
+    def _trimmed(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> bool:
+        """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it."""
+        if first.width != second.width:
+            return False
+        a, b = first.of(self.one), second.of(self.two)
+        top, bottom = _equal_ends(a, b)
+        if not top and not bottom:
+            return False
+        for start, other, count in ((0, 0, top), (len(a) - bottom, len(b) - bottom, bottom)):
+            if count:
+                self.kept.append(
+                    Kept(first.rows(start, start + count).box, second.rows(other, other + count).box, equal=True)
+                )
+        self.is_explained |= len(a) != len(b) and top + bottom > 0
+        self.explain(first.rows(top, len(a) - bottom), second.rows(top, len(b) - bottom), depth, axis)
+        return True
+
+    def _parted(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> bool:
+        """Take changes that equal rows part one by one, once the rows are aligned."""
+        if first[2:] != second[2:] or axis is None:
+            return False
+        differs = (first.of(self.one) != second.of(self.two)).any(axis=1)
+        runs = _runs(differs, _PARTED)
+        if len(runs) < 2:  # noqa: PLR2004 - one change
+            return False
+        below = 0
+        for start, stop in runs:
+            if start > below:
+                self.kept.append(Kept(first.rows(below, start).box, second.rows(below, start).box, equal=True))
+            self.explain(first.rows(start, stop), second.rows(start, stop), depth + 1)
+            below = stop
+        return True
+
+    def _along(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map, depth: int) -> None:
+        """Explain segment by segment; what lies between them was deleted or inserted."""
+        self.is_explained = True
+        self._note_move(axis, first, second, lines)
+        ends = (first.height, second.height) if axis == "rows" else (first.width, second.width)
+        one = two = 0
+        for start, other, count in [*lines.segments, _Segment(*ends, 0)]:
+            if start > one:
+                self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis)
+            if other > two:
+                self._only_one(first.lines(axis, start, start), second.lines(axis, two, other), axis)
+            if count:
+                here, there = first.lines(axis, start, start + count), second.lines(axis, other, other + count)
+                self.explain(here, there, depth + 1, axis)
+            one, two = start + count, other + count
+
+    def _note_move(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map) -> None:
+        """Note the one segment that moved within plain space, where the space does not span the picture.
+
+        Of space that does, all that follows moved: there the band tells more.
+        """
+        moved = [segment for segment in lines.segments if segment.one != segment.two]
+        spans = first.width == self.one.shape[1] if axis == "rows" else first.height == self.one.shape[0]
+        if spans or first[2:] != second[2:] or len(moved) != 1:
+            return
+        start, other, count = moved[0]
+        shift = other - start
+        if shift > 0:
+            left, fresh = (start + count, other + count), (start, other)
+        else:
+            left, fresh = (other, start), (other + count, start + count)
+        before, after = first.lines(axis, *left), second.lines(axis, *fresh)
+        if not _is_plain(before.of(self.one)) or not _is_plain(after.of(self.two)):
+            return
+        rect = _trimmed_to_content(self.one, first.lines(axis, start, start + count))
+        dx, dy = (0, shift) if axis == "rows" else (shift, 0)
+        self.moves.append(Move(rect.box, dx + second.x - first.x, dy + second.y - first.y))
+
+    def _only_one(self, first: _Rect, second: _Rect, axis: Axis) -> None:
+        """Note a band; either rectangle is empty."""
+        if not first.is_empty:
+            plain = _is_space(self.one, first, axis)
+            self.bands.append(Band("deleted", axis, first.box, second.box, plain))
+        elif not second.is_empty:
+            plain = _is_space(self.two, second, axis)
+            self.bands.append(Band("inserted", axis, first.box, second.box, plain))
+
+    def _in_place(self, first: _Rect, second: _Rect) -> None:
+        """Leave what differs as it lies; of unequal sizes the rest, below and to the right, was inserted or deleted."""
+        width, height = min(first.width, second.width), min(first.height, second.height)
+        common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
+        equal = np.array_equal(common[0].of(self.one), common[1].of(self.two))
+        self.kept.append(Kept(common[0].box, common[1].box, equal=equal))
+        self.is_explained |= equal
+        for side, other in ((first, second), (second, first)):
+            right = side.rows(0, height).columns(width, side.width)
+            below = side.rows(height, side.height)
+            rests: tuple[tuple[Axis, _Rect], ...] = ("columns", right), ("rows", below)
+            for axis, rest in rests:
+                if rest.is_empty:
+                    continue
+                place = other.lines(axis, width, width) if axis == "columns" else other.lines(axis, height, height)
+                self._only_one(rest, place, axis) if side is first else self._only_one(place, rest, axis)
+
+
+def _trimmed_to_content(words: Words, rect: _Rect) -> _Rect:
+    """Return the rectangle without the lines at its edges that have the colour of its first pixel."""
+    content = rect.of(words) != rect.of(words)[0, 0]
+    rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
+    if not rows.size:
+        return rect
+    return rect.rows(int(rows[0]), int(rows[-1]) + 1).columns(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _is_space(words: Words, rect: _Rect, axis: Axis) -> bool:
+    """Whether all of a rectangle is of one colour, and the line before it or behind it is of the same colour."""
+    if not _is_plain(rect.of(words)):
+        return False
+    start, stop, end = (
+        (rect.y, rect.y + rect.height, len(words)) if axis == "rows" else (rect.x, rect.x + rect.width, words.shape[1])
+    )
+    size = stop - start
+    beside = ([rect.lines(axis, -1, size)] if start else []) + ([rect.lines(axis, 0, size + 1)] if stop < end else [])
+    return any(_is_plain(larger.of(words)) for larger in beside)
+
+
+def _is_plain(words: Words) -> bool:
+    return bool((words == words[0, 0]).all())
+
+
+def _equal_ends(a: Words, b: Words) -> tuple[int, int]:
+    """Return how many rows are equal at the top, and how many of the others at the bottom."""
+    least = min(len(a), len(b))
+    top = _equal_start(a[:least], b[:least])
+    rest = least - top
+    return top, _equal_start(a[::-1][:rest], b[::-1][:rest])
+
+
+def _equal_start(a: Words, b: Words) -> int:
+    step = max(1, (1 << 20) // max(1, a.shape[1]))
+    for start in range(0, len(a), step):
+        unequal = a[start : start + step] != b[start : start + step]
+        if unequal.any():
+            return start + int(unequal.any(axis=1).argmax())
+    return len(a)
+
+
+def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
+    """Return where lines are marked, from and to; runs with fewer than ``least`` lines between them are one."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    runs: list[tuple[int, int]] = []
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and start - runs[-1][1] < least:
+            runs[-1] = runs[-1][0], stop
+        else:
+            runs.append((start, stop))
+    return runs
+
+
+class _Lines:
+    """What is known of the lines of one picture: samples, ink and digests."""
+
+    def __init__(self, words: Words, width: int) -> None:
+        self.count = len(words)
+        step = -(-width // _SAMPLES)
+        sampled = np.ascontiguousarray(words[:, :width:step])
+        self.samples: NDArray[np.uint8] = sampled.view(np.uint8).reshape(self.count, -1)
+        self.width = sampled.shape[1]
+        self._words = words[:, :width]
+        shifted = cv2.absdiff(self.samples[:, 4:], self.samples[:, :-4]) if self.width > 1 else self.samples[:, :0]
+        self.ink: Costs = _marked(np.asarray(shifted, np.uint8), self.count).astype(np.float64)
+        """How many samples differ from the one before them: 0 of lines of one colour."""
+        self.content = self.ink > 0
+        self.content_before: Costs = np.concatenate([[0.0], np.cumsum(self.content)])
+
+    def digests(self) -> NDArray[np.uint32]:
+        """Return a number for each line, equal for equal lines and seldom otherwise."""
+        return np.fromiter((crc32(row) for row in np.ascontiguousarray(self._words)), np.uint32, self.count)
+
+    def profile(self) -> NDArray[np.float32]:
+        """Return (lines, `_PROFILE`): how bright each line is, column by column, less the line before it."""
+        gray = cv2.cvtColor(self.samples.reshape(self.count, -1, 4), cv2.COLOR_RGBA2GRAY)
+        size = min(_PROFILE, self.width), self.count
+        small = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.float32).reshape(self.count, -1)
+        return np.diff(small, axis=0, prepend=small[:1])
+
+    def tone(self) -> Costs:
+        """Return (lines, 4): the sum of each line's pixels less its typical colour, channel by channel.
+
+        It is the line's ink to the level, wherever in the line the ink stands.
+        """
+        pixels = np.ascontiguousarray(self._words).view(np.uint8).reshape(self.count, -1, 4)
+        sums = np.asarray(cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F), np.float64).reshape(-1, 4)
+        few = self.samples.reshape(self.count, -1, 4)[:, :: -(-self.width // _PROFILE)]
+        ink: Costs = sums - pixels.shape[1] * np.median(few, axis=1).astype(np.float64)
+        return ink
+
+
+def _marked(differences: NDArray[np.uint8], count: int) -> Numbers:
+    """Return for each line how many of its samples differ by more than `_NOISE` in any channel."""
+    if not differences.size:
+        return np.zeros(count, np.intp)
+    _, marked = cv2.threshold(differences, _NOISE, 255, cv2.THRESH_BINARY)
+    counts: Numbers = np.count_nonzero(np.ascontiguousarray(marked).reshape(count, -1).view(np.uint32), axis=1)
+    return counts
+
+
+def _line_map(a: Words, b: Words) -> _Map:
+    """Return which rows of the one are which of the other; of unequal widths the common columns count."""
+    width = min(a.shape[1], b.shape[1])
+    one, two = _Lines(a, width), _Lines(b, width)
+    digests = one.digests(), two.digests()
+    offsets, is_noisy = _offsets(one, two, *digests)
+    tones = (one.tone(), two.tone()) if is_noisy else None
+    costs = np.stack([_line_costs(one, two, *digests, offset, tones) for offset in offsets])
+    return _cheapest(one, two, offsets, costs)
+
+
+def _offsets(one: _Lines, two: _Lines, first: NDArray[np.uint32], second: NDArray[np.uint32]) -> tuple[list[int], bool]:
+    """Return the offsets worth a try, ascending, and whether lines are seldom equal to the byte."""
+    n, m = one.count, two.count
+    values, starts, counts = np.unique(first, return_index=True, return_counts=True)
+    others, other_starts, other_counts = np.unique(second, return_index=True, return_counts=True)
+    _, mine, theirs = np.intersect1d(
+        values[counts == 1], others[other_counts == 1], assume_unique=True, return_indices=True
+    )
+    here, there = starts[counts == 1][mine], other_starts[other_counts == 1][theirs]
+    telling = one.content[here]
+    votes = np.bincount((there - here)[telling] + n, minlength=n + m + 1).astype(np.float64)
+    equal = float(np.isin(first[one.content], second).sum())
+    fair = 2  # votes: one line may be equal by chance
+    chosen = [
+        offset - n for offset in np.argsort(-votes, kind="stable")[:_MOST_OFFSETS].tolist() if votes[offset] >= fair
+    ]
+    is_noisy = equal < _FEW_EQUAL * max(1.0, float(one.content.sum()))
+    if len(chosen) < 2 or is_noisy:  # noqa: PLR2004 - one offset moves nothing
+        chosen += _guessed(one, two)
+    return sorted({*chosen, 0, m - n}), is_noisy
+
+
+def _guessed(one: _Lines, two: _Lines) -> list[int]:
+    """Return the offsets at which the profiles of the lines correlate best (by the Fourier transform)."""
+    n, m = one.count, two.count
+    size = cv2.getOptimalDFTSize(n + m)
+    spectra = [np.fft.rfft(lines.profile(), size, axis=0) for lines in (one, two)]
+    correlation = np.fft.irfft((np.conj(spectra[0]) * spectra[1]).sum(axis=1), size)
+    found = []
+    for _ in range(_MOST_GUESSED):
+        place = int(correlation.argmax())
+        if correlation[place] <= 0:
+            break
+        offset = place if place < m else place - size
+        if -n < offset < m:
+            found.append(offset)
+        correlation[max(0, place - 1) : place + 2] = 0
+    return found
+
+
+def _line_costs(
+    one: _Lines,
+    two: _Lines,
+    first: NDArray[np.uint32],
+    second: NDArray[np.uint32],
+    offset: int,
+    tones: tuple[Costs, Costs] | None,
+) -> Costs:
+    """Return what each line of the one costs beside its counterpart, 0 where equal to 1 where different all over.
+
+    Where there is no counterpart it is more than 1. Where lines are seldom equal to the byte, their tones tell which
+    of them drifted.
+    """
+    costs = np.full(one.count, 1.5)
+    start, stop = max(0, -offset), min(one.count, two.count - offset)
+    if stop <= start:
+        return costs
+    here, there = slice(start, stop), slice(start + offset, stop + offset)
+    found = _mismatch(one, two, here, there)
+    if tones is not None:  # a page that drifts by a fraction of a pixel is the same page
+        for drift in (-1, 1):
+            low, high = max(start, -offset - drift), min(stop, two.count - offset - drift)
+            if high > low:
+                beside = _mismatch(one, two, slice(low, high), slice(low + offset + drift, high + offset + drift))
+                part = found[low - start : high - start]
+                np.minimum(part, _DRIFTED + beside, out=part)
+        np.minimum(found, _drifted_sideways(tones[0][here], tones[1][there]), out=found)
+    np.maximum(found, _NEARLY, out=found)
+    found[first[here] == second[there]] = 0
+    costs[here] = found
+    return costs
+
+
+def _mismatch(one: _Lines, two: _Lines, here: slice, there: slice) -> Costs:
+    difference = np.asarray(cv2.absdiff(one.samples[here], two.samples[there]), np.uint8)
+    differing = _marked(difference, here.stop - here.start)
+    ink = np.maximum(np.maximum(one.ink[here], two.ink[there]), one.width * _LEAST_INK)
+    costs: Costs = np.minimum(1.0, differing / ink)
+    return costs
+
+
+def _drifted_sideways(mine: Costs, theirs: Costs) -> Costs:
+    """Return what lines cost that may have the same ink at other columns, as in a table whose columns became wider."""
+    ink = np.maximum(np.abs(mine), np.abs(theirs)).sum(axis=1)
+    apart = np.abs(mine - theirs).sum(axis=1) / np.maximum(ink, 255)
+    costs: Costs = np.minimum(1.0, _DRIFTED + _TONE * apart)
+    return costs
+
+
+def _cheapest(one: _Lines, two: _Lines, offsets: list[int], costs: Costs) -> _Map:
+    """Choose an offset for each line, so that lines and changes of offset together cost the least.
+
+    Dynamic programming: ``best[k, i]`` is the least cost of the first ``i`` lines with the last of them at offset
+    ``k``. Each round allows one change of offset more, for all lines at once: what a change costs is known where it
+    happens, and what follows up to any line is a running minimum.
+    """
+    n, m = one.count, two.count
+    before = np.concatenate([np.zeros((len(offsets), 1)), np.cumsum(costs, axis=1)], axis=1)
+    best = np.full((len(offsets), n + 1), np.inf)
+    for number, offset in enumerate(offsets):
+        start, skipped = max(0, -offset), _skipped(one, two, 0, max(0, -offset), 0, max(0, offset))
+        if start <= n and offset <= m:
+            best[number, start:] = before[number, start:] - before[number, start] + (_CHANGE if offset else 0) + skipped
+    steps: list[tuple[Numbers, Numbers]] = []
+    while len(steps) < n:
+        better, origin, place = _one_change_more(one, two, offsets, before, best)
+        improved = better < best - _ROUNDING
+        if not improved.any():
+            break
+        steps.append((np.where(improved, origin, -1), place))
+        best = np.where(improved, better, best)
+    ends = [_end_cost(one, two, best[number], offset) for number, offset in enumerate(offsets)]
+    last = int(np.argmin(ends))
+    in_place = min(
+        before[number, min(n, m - offset) if offset >= 0 else n]
+        - before[number, max(0, -offset)]
+        + (_CHANGE + _skipped(one, two, 0, max(0, n - m), 0, max(0, m - n)) if n != m else 0)
+        for number, offset in enumerate(offsets)
+        if offset in (0, m - n)
+    )
+    demanded = _CHANGE + _SKIPPED * abs(one.content_before[-1] - two.content_before[-1]) if n != m else 0.0
+    return _Map(_traced(steps, offsets, last, n, m), float(ends[last] - demanded), float(in_place - demanded))
+
+
+def _skipped(one: _Lines, two: _Lines, start: int, stop: int, other: int, other_stop: int) -> float:
+    """Return what it costs to delete lines of the one and to insert lines of the other."""
+    deleted = one.content_before[min(stop, one.count)] - one.content_before[min(start, one.count)]
+    inserted = two.content_before[min(other_stop, two.count)] - two.content_before[min(other, two.count)]
+    return float(_SKIPPED * (deleted + inserted))
+
+
+def _one_change_more(
+    one: _Lines, two: _Lines, offsets: list[int], before: Costs, best: Costs
+) -> tuple[Costs, Numbers, Numbers]:
+    """Return the least costs with a change of offset as the last event, from which offset, and before which line."""
+    n, m = one.count, two.count
+    lines = np.arange(n + 1)
+    better = np.full(best.shape, np.inf)
+    origin = np.zeros(best.shape, np.intp)
+    place = np.zeros(best.shape, np.intp)
+    for number, offset in enumerate(offsets):
+        arrived = np.full(best.shape, np.inf)
+        for source, old in enumerate(offsets):
+            if old == offset:
+                continue
+            if offset > old:  # lines of the other are inserted
+                stop = min(n, m - offset)
+                if stop < 0:
+                    continue
+                start = max(0, -old)
+                there = lines[start : stop + 1]
+                inserted = two.content_before[there + offset] - two.content_before[there + old]
+                arrived[source, start : stop + 1] = best[source, start : stop + 1] + _CHANGE + _SKIPPED * inserted
+            else:  # lines of the one are deleted
+                count = old - offset
+                start = max(0, -offset)
+                stop = min(n, m - offset)
+                start = max(start, count)
+                if stop < start:
+                    continue
+                deleted = one.content_before[start : stop + 1] - one.content_before[start - count : stop + 1 - count]
+                arrived[source, start : stop + 1] = (
+                    best[source, start - count : stop + 1 - count] + _CHANGE + _SKIPPED * deleted
+                )
+        from_which = arrived.argmin(axis=0)
+        ahead = arrived[from_which, lines] - before[number]
+        least = np.minimum.accumulate(ahead)
+        at = np.maximum.accumulate(np.where(ahead <= least + _ROUNDING, lines, 0))
+        better[number] = least + before[number]
+        origin[number] = from_which[at]
+        place[number] = at
+    return better, origin, place
+
+
+def _end_cost(one: _Lines, two: _Lines, best: Costs, offset: int) -> float:
+    """Return the cost of ending at an offset: the lines that are left were deleted or inserted."""
+    n, m = one.count, two.count
+    end = min(n, m - offset)
+    if end < max(0, -offset):
+        return float("inf")
+    rest = _skipped(one, two, end, n, end + offset, m)
+    return float(best[end]) + (_CHANGE + rest if end < n or end + offset < m else 0.0)
+
+
+def _traced(steps: Sequence[tuple[Numbers, Numbers]], offsets: list[int], last: int, n: int, m: int) -> list[_Segment]:
+    """Return the segments, from the last change of offset back to the first."""
+    segments: list[_Segment] = []
+    number, end = last, min(n, m - offsets[last])
+    for origins, places in reversed(steps):
+        source = int(origins[number, end])
+        if source < 0:
+            continue
+        start = int(places[number, end])
+        segments.append(_Segment(start, start + offsets[number], end - start))
+        end = start - max(0, offsets[source] - offsets[number])
+        number = source
+    start = max(0, -offsets[number])
+    segments.append(_Segment(start, start + offsets[number], end - start))
+    return [segment for segment in reversed(segments) if segment.length > 0]
+
+
+def _cost(lines: _Map | None, a: Words, b: Words) -> float:
+    """Return what is left unexplained, in lines, by the map or, without one, by the pictures as they lie."""
+    if lines is not None:
+        return min(lines.cost, lines.in_place)
+    return _line_map(a, b).in_place
+
+
+def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
+    """Return the parts of both that stand side by side; none where there is no quiet gutter between them.
+
+    A quiet column is of one colour from top to bottom, the same in both.
+    """
+    if a.shape[1] != b.shape[1]:
+        return []
+    low, high = _extremes(a)
+    other_low, other_high = _extremes(b)
+    quiet = cast(
+        "NDArray[np.bool_]",
+        (np.maximum(high, other_high).astype(np.int16) - np.minimum(low, other_low) <= _QUIET).all(axis=1),
+    )
+    runs = _runs(~quiet, _GUTTER)
+    if len(runs) < 2:  # noqa: PLR2004 - nothing stands side by side
+        return []
+    cuts = [0, *((left[1] + right[0]) // 2 for left, right in itertools.pairwise(runs)), a.shape[1]]
+    return list(itertools.pairwise(cuts))
+
+
+def _extremes(words: Words) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    channels = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), -1)
+    found = [
+        np.asarray(cv2.reduce(channels, 0, how), np.uint8).reshape(-1, 4) for how in (cv2.REDUCE_MIN, cv2.REDUCE_MAX)
+    ]
+    return found[0], found[1]
+
+
+def _cost_of_parts(a: Words, b: Words, cuts: Sequence[tuple[int, int]]) -> float:
+    """Return what is left unexplained where each part is aligned on its own, in pixels."""
+    cost = 0.0
+    for left, right in cuts:
+        one, two = a[:, left:right], b[:, left:right]
+        if one.shape == two.shape and np.array_equal(one, two):
+            continue
+        lines = _line_map(one, two)
+        cost += (right - left) * min(lines.cost, lines.in_place)
+    return cost
+
+
+def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
+    """Return parts that moved on their own with no gutter between them; none where there are no such parts.
+
+    Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
+    the columns themselves tell which of the two they follow.
+    """
+    height, width = a.shape
+    if a.size > _STRIP_PIXELS or width < 2 * _STRIP or height < _STRIP:
+        return []
+    edges = [*range(0, width - _STRIP // 2, _STRIP), width]
+    parts: list[tuple[int, int, list[_Segment]]] = []
+    for left, right in itertools.pairwise(edges):
+        one, two = a[:, left:right], b[:, left:right]
+        still = [_Segment(0, 0, height)]
+        lines = None if np.array_equal(one, two) else _line_map(one, two)
+        segments = lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
+        if parts and _moves_alike(parts[-1][2], segments):
+            parts[-1] = parts[-1][0], right, parts[-1][2]
+        else:
+            parts.append((left, right, segments))
+    parts = _without_slivers(parts)
+    if len(parts) < 2:  # noqa: PLR2004 - all moved alike
+        return []
+    cuts = [0]
+    for (left, _, mine), (middle, right, theirs) in itertools.pairwise(parts):
+        low, high = max(left + 1, middle - _STRIP), min(right - 1, middle + _STRIP)
+        own, other = (_unequal_columns(a[:, low:high], b[:, low:high], segments) for segments in (mine, theirs))
+        costs = np.concatenate([[0], np.cumsum(own)]) + np.concatenate([np.cumsum(other[::-1])[::-1], [0]])
+        cuts.append(max(cuts[-1] + 1, low + int(costs.argmin())))
+    cuts.append(width)
+    return list(itertools.pairwise(cuts))
+
+
+def _moves_alike(one: Sequence[_Segment], other: Sequence[_Segment]) -> bool:
+    return {line.two - line.one for line in one} == {line.two - line.one for line in other}
+
+
+def _without_slivers(parts: list[tuple[int, int, list[_Segment]]]) -> list[tuple[int, int, list[_Segment]]]:
+    """Return the parts without single strips between like ones, whose content belongs to both sides."""
+    joined: list[tuple[int, int, list[_Segment]]] = []
+    for number, (left, right, segments) in enumerate(parts):
+        is_sliver = 0 < number < len(parts) - 1 and right - left <= _STRIP
+        if joined and (is_sliver or _moves_alike(joined[-1][2], segments)):
+            joined[-1] = joined[-1][0], right, joined[-1][2]
+        else:
+            joined.append((left, right, segments))
+    return joined
+
+
+def _unequal_columns(a: Words, b: Words, segments: Sequence[_Segment]) -> Numbers:
+    """Return how many pixels of each column differ where its rows are mapped so."""
+    unequal = np.zeros(a.shape[1], np.intp)
+    for start, other, count in segments:
+        unequal += np.count_nonzero(a[start : start + count] != b[other : other + count], axis=0)
+    return unequal
