@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NODE = ("odiff-bin@4", "pixelmatch@7.2")
+FONT = "@fontsource/noto-sans-jp@5"
 PYTHON = {"blazediff": "blazediff>=6,<7", "scikit-image": "scikit-image>=0.22", "diffimg": "diffimg==0.3.0"}
 _VERSIONS = (
     "import json,sys,importlib.metadata as m; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
@@ -72,6 +73,16 @@ def set_up(folder: Path) -> Rivals:
     _set_up_python(folder / "python", problems)
     versions = _node_versions(folder / "node") | _python_versions(folder / "python")
     return Rivals(folder, versions, problems)
+
+
+def set_up_font(folder: Path) -> Path | None:
+    """Install a font for Japanese; return its file, or None where npm does not give it."""
+    files = folder / "fonts" / "node_modules" / "@fontsource" / "noto-sans-jp" / "files"
+    file = files / "noto-sans-jp-japanese-400-normal.woff2"
+    if not file.is_file():
+        (folder / "fonts").mkdir(parents=True, exist_ok=True)
+        _install("font", ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder / "fonts"), FONT], {})
+    return file if file.is_file() else None
 
 
 def _set_up_node(folder: Path, problems: dict[str, str]) -> None:
