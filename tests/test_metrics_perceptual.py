@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -14,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.perceived import find_differences
+from pytest_imgdiff.perceived import oklab as oklab_differences
 from pytest_imgdiff.perceived.flat_rows import FlatRows
 from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed_inside
 from pytest_imgdiff.perceived.raster import Raster
@@ -196,13 +198,15 @@ def decoded(path):
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_counts_what_pixelmatch_counts_on_its_own_pictures(shared_fixtures, depth):
+def test_counts_what_pixelmatch_7_counts_on_its_own_pictures(shared_fixtures, depth):
     folder = shared_fixtures / "pixelmatch"
     cases = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["cases"]
     counts = []
     for case in cases:
         pictures = [image_of(at_depth(decoded(folder / case[side]), depth)) for side in ("expected", "actual")]
-        counts.append(Perceptual(threshold=case["threshold"]).measure(*pictures, None).details["pixels"])
+        counts.append(
+            Perceptual(threshold=case["threshold"], difference="yiq").measure(*pictures, None).details["pixels"]
+        )
     assert counts == [case["different_pixels"] for case in cases]
 
 
@@ -220,7 +224,7 @@ def test_counts_what_pixelmatch_8_counts_on_its_own_pictures(shared_fixtures, de
         if all((picture[..., 3] == 255).all() for picture in pictures) is not opaque:
             continue
         seen += 1
-        metric = Perceptual(threshold=case["threshold"], difference="oklab")
+        metric = Perceptual(threshold=case["threshold"])
         found = metric.measure(*(image_of(at_depth(picture, depth)) for picture in pictures), None).details
         assert found["pixels"] == case["different_pixels"]
         total = found["pixels"] + found["antialiased"]
@@ -230,13 +234,13 @@ def test_counts_what_pixelmatch_8_counts_on_its_own_pictures(shared_fixtures, de
 
 def test_counts_what_pixelmatch_8_counts_on_a_full_page(shared_fixtures):
     pair = [image_of(decoded(shared_fixtures / "speed" / name)) for name in ("page-a.png", "page-b.png")]
-    assert Perceptual(difference="oklab").measure(*pair, None).details["pixels"] == 929_103
+    assert Perceptual().measure(*pair, None).details["pixels"] == 929_103
 
 
 @given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
 @settings(max_examples=200, deadline=None)
 def test_opaque_pixels_differ_exactly_where_pixelmatch_8_says(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes, difference="oklab")
+    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes)
     differing, smoothed = pixelmatch_8(*pair, threshold)
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -245,7 +249,7 @@ def test_opaque_pixels_differ_exactly_where_pixelmatch_8_says(pair, threshold, s
 @given(pair=pairs(opaque=False), threshold=thresholds)
 @settings(max_examples=200, deadline=None)
 def test_translucent_pixels_differ_where_pixelmatch_8_black_or_white_shows_it(pair, threshold):
-    found = find_differences(*pair, threshold, opaque=False, difference="oklab")
+    found = find_differences(*pair, threshold, opaque=False)
     differing, smoothed = pixelmatch_8(*pair, threshold, (HASHED, BLACK, WHITE))
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -255,22 +259,73 @@ def test_translucent_pixels_differ_where_pixelmatch_8_black_or_white_shows_it(pa
 @settings(max_examples=100, deadline=None)
 def test_oklab_finds_the_same_pixels_at_another_depth(pair, threshold, depth):
     opaque = all((picture[..., 3] == 255).all() for picture in pair)
-    rule = {"opaque": opaque, "antialiasing": "count", "difference": "oklab"}
+    rule = {"opaque": opaque, "antialiasing": "count"}
     shallow = find_differences(*pair, threshold, **rule)
     deep = find_differences(*(at_depth(p, depth) for p in pair), threshold, **rule)
     assert np.array_equal(shallow.heat > 0, deep.heat > 0)
 
 
+@given(seed=st.integers(0, 999), brightest=st.sampled_from((3, 9, 20)), threshold=st.sampled_from((0.05, 0.0948, 0.1)))
+@settings(max_examples=60, deadline=None)
+def test_dark_colours_that_are_few_levels_apart_differ_exactly_where_pixelmatch_8_says(seed, brightest, threshold):
+    """Steps too small to differ are not measured; of dark colours the smallest steps do."""
+    random = np.random.default_rng(seed)
+    pair = random.integers(0, brightest + 1, (2, 12, 12, 4), np.uint8)
+    pair[..., 3] = 255
+    found = find_differences(*pair, threshold, opaque=True, antialiasing="count")
+    differing, smoothed = pixelmatch_8(*pair, threshold)
+    assert np.array_equal(found.heat > 0, differing | smoothed)
+
+
+@pytest.mark.parametrize("threshold", [0.04, 0.05, 0.068, 0.0948, 0.1, 0.11, 0.13])
+def test_steps_that_are_not_measured_are_the_largest_that_cannot_differ(threshold):
+    """Dark colours differ most, and about most at the corners of the cube of steps."""
+    levels = np.array(list(itertools.product(range(20), repeat=3)), np.int64)
+
+    def farthest(step):
+        found = []
+        for signs in itertools.product((-1, 0, 1), repeat=3):
+            others = levels + step * np.array(signs)
+            kept = (others >= 0).all(axis=1)
+            pair = [image_of(side[kept][None].astype(np.uint8)).pixels for side in (levels, others)]
+            rasters = [Raster.of(pixels, opaque=True) for pixels in pair]
+            found.append(oklab_differences.measured(*rasters, np.arange(kept.sum()), threshold)[0].max())
+        return max(found)
+
+    raster = Raster.of(np.full((1, 1, 4), 255, np.uint8), opaque=True)
+    step = int(oklab_differences.largest_harmless_step(threshold, raster))
+    assert farthest(step) < threshold < farthest(step + 1) + 0.003
+
+
+def test_the_heat_is_the_distance_also_of_the_darkest_colours():
+    random = np.random.default_rng(0)
+    pair = np.concatenate((random.integers(0, 256, (2, 20, 30, 4)), random.integers(0, 16, (2, 20, 30, 4))), axis=1)
+    pair[..., 3] = 255
+    first, second = pair.astype(np.uint8)
+    heat = find_differences(first, second, 0, opaque=True, antialiasing="count").heat.reshape(-1)
+    sides = (side.reshape(-1, 4).tolist() for side in pair)
+    distances = np.array([hyab(one, two, 0, WHITE) for one, two in zip(*sides, strict=True)])
+    assert np.abs(heat - (distances * 255).clip(1, 255)).max() < 1.1
+
+
+@pytest.mark.parametrize("threshold", [0.9, 0.97, 0.999])
+def test_white_for_black_is_seen_at_every_threshold_below_1(threshold):
+    """By `yiq` it is none from 0.97 on."""
+    pair = image_of(np.zeros((4, 5), np.uint8)), image_of(np.full((4, 5), 255, np.uint8))
+    metric = Perceptual(threshold=threshold)
+    assert metric.measure(*pair, None).value == metric.worst(np.uint8) == 1
+
+
 def test_dark_green_that_turns_gray_is_seen_by_oklab_and_not_by_yiq():
     pair = [image_of(np.full((10, 10, 3), colour, np.uint8)) for colour in ((0, 80, 0), (30, 50, 30))]
-    assert Perceptual(difference="oklab").measure(*pair, None).details["pixels"] == 100
+    assert Perceptual().measure(*pair, None).details["pixels"] == 100
     assert Perceptual(difference="yiq").measure(*pair, None).details["pixels"] == 0
 
 
 @given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
 @settings(max_examples=300, deadline=None)
-def test_opaque_pixels_differ_exactly_where_pixelmatch_says(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes)
+def test_opaque_pixels_differ_exactly_where_pixelmatch_7_says(pair, threshold, strip_bytes):
+    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes, difference="yiq")
     differing, smoothed = pixelmatch(*pair, threshold)
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -278,8 +333,8 @@ def test_opaque_pixels_differ_exactly_where_pixelmatch_says(pair, threshold, str
 
 @given(pair=pairs(opaque=False), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
 @settings(max_examples=300, deadline=None)
-def test_translucent_pixels_differ_where_pixelmatch_black_or_white_shows_it(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=False, strip_bytes=strip_bytes)
+def test_translucent_pixels_differ_where_pixelmatch_7_black_or_white_shows_it(pair, threshold, strip_bytes):
+    found = find_differences(*pair, threshold, opaque=False, strip_bytes=strip_bytes, difference="yiq")
     differing, smoothed = pixelmatch(*pair, threshold, (PATTERN, BLACK, WHITE))
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -288,10 +343,11 @@ def test_translucent_pixels_differ_where_pixelmatch_black_or_white_shows_it(pair
 
 @given(pair=pairs(opaque=False), threshold=thresholds, depth=st.sampled_from(DEPTHS[1:3]))
 @settings(max_examples=100, deadline=None)
-def test_the_same_picture_at_another_depth_differs_in_the_same_pixels(pair, threshold, depth):
+def test_yiq_finds_the_same_pixels_at_another_depth(pair, threshold, depth):
     opaque = all((picture[..., 3] == 255).all() for picture in pair)
-    shallow = find_differences(*pair, threshold, opaque=opaque, antialiasing="count")
-    deep = find_differences(*(at_depth(p, depth) for p in pair), threshold, opaque=opaque, antialiasing="count")
+    rule = {"opaque": opaque, "antialiasing": "count", "difference": "yiq"}
+    shallow = find_differences(*pair, threshold, **rule)
+    deep = find_differences(*(at_depth(p, depth) for p in pair), threshold, **rule)
     assert np.array_equal(shallow.heat > 0, deep.heat > 0)
 
 
@@ -308,7 +364,7 @@ def test_a_large_picture_is_judged_as_its_smallest_strips_are(antialiasing):
 def test_smoothed_lines_are_judged_as_pixelmatch_judges_them():
     pair = [image_of(smooth_line(offset)).pixels for offset in (0, 1)]
     found = find_differences(*pair, 0.1, opaque=True)
-    differing, smoothed = pixelmatch(*pair, 0.1)
+    differing, smoothed = pixelmatch_8(*pair, 0.1)
     assert np.array_equal(found.heat > 0, differing)
     assert found.antialiased == smoothed.sum()
 
@@ -363,7 +419,7 @@ def test_half_an_alpha_channel_is_judged_with_its_opaque_half():
     alpha[:, 30:] = 100
     pair = with_alpha(photo, alpha), with_alpha(as_jpeg(photo, 50), alpha)
     found = Perceptual(threshold=0.03).measure(image_of(pair[0]), image_of(pair[1]), None)
-    differing, _ = pixelmatch(*pair, 0.03, (PATTERN, BLACK, WHITE))
+    differing, _ = pixelmatch_8(*pair, 0.03, (HASHED, BLACK, WHITE))
     assert np.array_equal(found.heat > 0, differing)
 
 
@@ -397,8 +453,9 @@ def test_what_is_decided_in_integers_is_what_is_decided_in_doubles(data):
     second = first.copy()
     changed = chance.random((height, width)) < data.draw(st.sampled_from([0.05, 0.5, 1.0]))
     second[changed, :3] = levels[chance.integers(0, len(levels), (int(changed.sum()), 3))]
-    plain = find_differences(first.astype(np.float64) / 255, second.astype(np.float64) / 255, 0.1, opaque=True)
-    found = find_differences(first, second, 0.1, opaque=True)
+    rule = {"opaque": True, "difference": "yiq"}
+    plain = find_differences(first.astype(np.float64) / 255, second.astype(np.float64) / 255, 0.1, **rule)
+    found = find_differences(first, second, 0.1, **rule)
     assert abs(found.pixels - plain.pixels) + abs(found.antialiased - plain.antialiased) == 0
     assert ((found.heat > 0) == (plain.heat > 0)).all()
 

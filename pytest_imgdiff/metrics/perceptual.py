@@ -28,10 +28,10 @@ class Perceptual:
 
     A pixel differs where its colour difference is larger than the threshold:
 
-    - ``yiq``, as in pixelmatch 7.2: ``delta = 0.5053 y^2 + 0.299 i^2 + 0.1957 q^2`` of the YIQ differences, 0..35215,
-      on values scaled to 0..255, is larger than ``35215 * threshold^2``;
     - ``oklab``, as in pixelmatch 8.0: the HyAB distance ``|Lr1 - Lr2| + sqrt((a1 - a2)^2 + (b1 - b2)^2)`` in OKLab with
-      toe-corrected lightness, where 1 is black against white, is larger than ``threshold``.
+      toe-corrected lightness, where 1 is black against white, is larger than ``threshold``;
+    - ``yiq``, as in pixelmatch 7.2: ``delta = 0.5053 y^2 + 0.299 i^2 + 0.1957 q^2`` of the YIQ differences, 0..35215,
+      on values scaled to 0..255, is larger than ``35215 * threshold^2``.
 
     A differing pixel is anti-aliased where, in either picture, it has a darker and a brighter neighbour, at most two
     equal ones, and the darkest or the brightest neighbour lies in an area that is flat in both pictures. Where either
@@ -42,12 +42,12 @@ class Perceptual:
     Attributes:
         threshold: how large a difference is perceptible, 0 (every one) to 1 (none).
         antialiasing: ``ignore`` does not count anti-aliased pixels, ``count`` does.
-        difference: ``yiq`` or ``oklab``.
+        difference: ``oklab`` or ``yiq``.
     """
 
     threshold: Share = 0.1
     antialiasing: AntiAliasing = "ignore"
-    difference: ColourDifference = "yiq"
+    difference: ColourDifference = "oklab"
 
     name: ClassVar[str] = "perceptual"
     direction: ClassVar[Literal["distance"]] = "distance"

@@ -40,6 +40,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 AntiAliasing = Literal["ignore", "count"]
 
+_COLOURS = {"yiq": yiq, "oklab": oklab}
 CHUNK = 1 << 17
 """How many pixels are judged at once: enough to outweigh the calls, few enough to stay in the last cache."""
 _SHARED_STRIP_BYTES = 1 << 20
@@ -68,7 +69,7 @@ def find_differences_in_rows(
     threshold: float,
     *,
     antialiasing: AntiAliasing = "ignore",
-    difference: ColourDifference = "yiq",
+    difference: ColourDifference = "oklab",
 ) -> Differences:
     """Judge every pixel of two images of equal size and depth, of which only the rows that differ are looked at.
 
@@ -111,7 +112,7 @@ def find_differences(
     *,
     opaque: bool,
     antialiasing: AntiAliasing = "ignore",
-    difference: ColourDifference = "yiq",
+    difference: ColourDifference = "oklab",
     strip_bytes: int | None = None,
 ) -> Differences:
     """Judge every pixel of two (height, width, 4) arrays of equal shape and dtype.
@@ -202,15 +203,14 @@ class _Judge:
         first, second = (
             Raster.of(pixels, opaque=self.opaque, difference=self.difference) for pixels in (expected, actual)
         )
-        harmless = yiq.largest_harmless_step(self.threshold, first) if self.difference == "yiq" else 0.0
+        harmless = _COLOURS[self.difference].largest_harmless_step(self.threshold, first)
         found = _candidates(expected, actual, harmless, rows, self.strip_bytes)
         return self._judged(first, second, _chunks(found), heat.reshape(-1))
 
     def _judged(self, first: Raster, second: Raster, chunks: Iterable[Indices], levels: NDArray[np.uint8]) -> Counts:
         pixels = antialiased = 0
-        measured = yiq.measured if self.difference == "yiq" else oklab.measured
         for candidates in chunks:
-            strength, beyond = measured(first, second, candidates, self.threshold)
+            strength, beyond = _COLOURS[self.difference].measured(first, second, candidates, self.threshold)
             differing, strength = candidates.take(beyond), strength.take(beyond)
             if self.antialiasing == "ignore":
                 kept = np.flatnonzero(~smoothed(first, second, differing))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from pytest_imgdiff.perceived.raster import BLACK, WHITE
@@ -20,13 +21,35 @@ from pytest_imgdiff.perceived.raster import BLACK, WHITE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.perceived.raster import Colour, Indices, Raster
+    from pytest_imgdiff.perceived.raster import Colour, Indices, Raster, Values
 
     Floats = NDArray[Any]
     """(n,) of one float type."""
 
-_ROUNDING = 1e-4
-"""A distance in single precision is off by less than a tenth of this."""
+_ROUNDING = 1e-3
+"""A distance in single precision is off by less than a third of this: of all colours, the tables' steps included."""
+_FARTHEST = (
+    *(
+        0.0,
+        0.044664,
+        0.057533,
+        0.067011,
+        0.075191,
+        0.082367,
+        0.088847,
+        0.094806,
+        0.100326,
+        0.105571,
+        0.110498,
+        0.115267,
+    ),
+    *(0.120137, 0.125065, 0.130041, 0.135010, 0.140046),
+)
+"""For each step of 0 to 16 levels, the largest distance of two 8-bit colours whose channels are at most so far apart.
+
+Found by comparing each of the 2^24 colours with all others so near to it. Dark colours decide it: of those with a
+channel of at least 64, steps twice as large are as near.
+"""
 _LMS = (
     (0.4122214708, 0.5363325363, 0.0514459929),
     (0.2119034982, 0.6806995451, 0.1073969566),
@@ -40,6 +63,8 @@ _K3 = (1 + _K1) / (1 + _K2)
 _ROOTS = 4096
 """Steps of pixelmatch's table of cube roots; it interpolates between them, and computes those below `_EXACT` steps."""
 _EXACT = 8
+_BLOCK = 1 << 14
+"""Pairs of pixels that are measured at once: all that is computed of them stays in a core's own cache."""
 _HASH = np.uint32(0x9E3779B1)
 
 
@@ -51,7 +76,9 @@ def _linear(level: int) -> float:
 
 _LIGHT = np.array([_linear(min(level, 255)) for level in range(257)])
 _CUBE_ROOTS = np.cbrt(np.arange(_ROOTS + 2) / _ROOTS)
-_TABLES = {np.dtype(kind): (_LIGHT.astype(kind), _CUBE_ROOTS.astype(kind)) for kind in (np.float32, np.float64)}
+_LIGHT_OF_LEVELS = _LIGHT[:256].astype(np.float32)
+_TO_CONES = np.array(_LMS, np.float32)
+_FROM_CONES = np.array((_LIGHTNESS, _A, _B), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +90,20 @@ class _Colours:
 
     @classmethod
     def of_light(cls, red: Floats, green: Floats, blue: Floats) -> _Colours:
-        """Return the colours of linear light, 0..1, in its precision."""
+        """Return the colours of linear light, 0..1."""
         long, medium, short = (_cube_root(red * r + green * g + blue * b) for r, g, b in _LMS)
         lightness = long * _LIGHTNESS[0] + medium * _LIGHTNESS[1] + short * _LIGHTNESS[2]
-        x = lightness * _K3 - _K1
-        lightness = (x + np.sqrt(x * x + lightness * (4 * _K2 * _K3))) * 0.5
-        return cls(lightness, (long, medium, short))
+        return cls(_toed(lightness), (long, medium, short))
+
+
+def largest_harmless_step(threshold: float, raster: Raster) -> float:
+    """Return the largest channel difference, in the depth's own unit, that cannot make a distance beyond the threshold.
+
+    It is known of opaque 8-bit pictures, and 0 for all others.
+    """
+    if not raster.opaque or raster.dtype != np.uint8:
+        return 0.0
+    return float(max(0, np.searchsorted(_FARTHEST, threshold - _ROUNDING, side="right") - 1))
 
 
 def measured(first: Raster, second: Raster, indices: Indices, threshold: float) -> tuple[Floats, Indices]:
@@ -78,22 +113,53 @@ def measured(first: Raster, second: Raster, indices: Indices, threshold: float) 
         The distances, (n,), where 1 is that of black and white and a few saturated pairs lie a little further apart;
         and which are larger than the threshold, as indices into these n.
     """
-    one, two = (raster.channels(raster.values.take(indices, axis=0)) for raster in (first, second))
-    if not first.opaque:
-        backdrops = (_hashed(indices), BLACK, WHITE)
-        found = [
-            _distances(_laid_on(one, backdrop, first.unit), _laid_on(two, backdrop, first.unit), threshold)
-            for backdrop in backdrops
-        ]
-        beyond = np.logical_or.reduce([beyond for _, beyond in found])
-        return np.maximum.reduce([distance for distance, _ in found]), np.flatnonzero(beyond)
-    if first.dtype != np.uint8:
-        distances, beyond = _distances(_between_levels(one, first.unit), _between_levels(two, first.unit), threshold)
+    gathered, others = first.values.take(indices, axis=0), second.values.take(indices, axis=0)
+    if first.opaque and first.dtype == np.uint8:
+        distances = _rounded_distances(gathered, others)
+        beyond = distances > np.float32(threshold)
+        near = np.flatnonzero(np.abs(distances - np.float32(threshold)) <= _ROUNDING)
+        one, two = (_of_levels(first.channels(words.take(near))) for words in (gathered, others))
+        _, beyond[near] = _distances(one, two, threshold)
         return distances, np.flatnonzero(beyond)
-    distances, beyond = _distances(_of_levels(one, np.float32), _of_levels(two, np.float32), threshold)
-    near = np.flatnonzero(np.abs(distances - np.float32(threshold)) <= _ROUNDING)
-    _, beyond[near] = _distances(_of_levels(one[near], np.float64), _of_levels(two[near], np.float64), threshold)
-    return distances, np.flatnonzero(beyond)
+    pixels, other_pixels, unit = first.channels(gathered), second.channels(others), first.unit
+    if first.opaque:
+        distances, beyond = _distances(_between_levels(pixels, unit), _between_levels(other_pixels, unit), threshold)
+        return distances, np.flatnonzero(beyond)
+    backdrops = (_hashed(indices), BLACK, WHITE)
+    found = [
+        _distances(_laid_on(pixels, backdrop, unit), _laid_on(other_pixels, backdrop, unit), threshold)
+        for backdrop in backdrops
+    ]
+    beyond = np.logical_or.reduce([beyond for _, beyond in found])
+    return np.maximum.reduce([distance for distance, _ in found]), np.flatnonzero(beyond)
+
+
+def _rounded_distances(one: Values, two: Values) -> NDArray[np.float32]:
+    """Return the (n,) distances of opaque 8-bit pixels in single precision, good to `_ROUNDING`."""
+    distances = np.empty(one.size, np.float32)
+    for start in range(0, one.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        lightness, a, b = _rounded_colours(np.concatenate((one[part], two[part])))
+        distances[part] = cv2.magnitude(a[0] - a[1], b[0] - b[1]).reshape(-1)
+        distances[part] += np.abs(lightness[0] - lightness[1])
+    return distances
+
+
+def _rounded_colours(pixels: Values) -> tuple[Floats, Floats, Floats]:
+    """Return toe-corrected lightness, a and b of 2 n opaque 8-bit pixels, each (2, n) in single precision."""
+    levels = cv2.cvtColor(pixels.view(np.uint8).reshape(1, -1, 4), cv2.COLOR_RGBA2RGB)
+    light = cv2.LUT(levels.reshape(1, -1), _LIGHT_OF_LEVELS).reshape(1, -1, 3)
+    cones = cv2.transform(light, _TO_CONES)
+    colours = cv2.transform(np.cbrt(cones, out=cones), _FROM_CONES)
+    lightness, a, b = (plane.reshape(2, -1) for plane in cv2.split(colours))
+    return _toed(lightness), a, b
+
+
+def _toed(lightness: Floats) -> Floats:
+    """Return OKLab's lightness with its toe corrected, in its precision."""
+    x = lightness * _K3 - _K1
+    toed: Floats = (x + np.sqrt(x * x + lightness * (4 * _K2 * _K3))) * 0.5
+    return toed
 
 
 def _distances(one: _Colours, two: _Colours, threshold: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -107,10 +173,9 @@ def _distances(one: _Colours, two: _Colours, threshold: float) -> tuple[Floats, 
     return lightness + np.sqrt(colour), ~within
 
 
-def _of_levels(pixels: NDArray[np.uint8], kind: type[np.floating[Any]]) -> _Colours:
+def _of_levels(pixels: NDArray[np.uint8]) -> _Colours:
     """Return the colours of opaque (n, 4) pixels."""
-    light, _ = _TABLES[np.dtype(kind)]
-    return _Colours.of_light(*(light.take(pixels[:, channel]) for channel in range(3)))
+    return _Colours.of_light(*(_LIGHT.take(pixels[:, channel]) for channel in range(3)))
 
 
 def _between_levels(pixels: NDArray[Any], unit: float) -> _Colours:
@@ -146,11 +211,10 @@ def _hashed(indices: Indices) -> Colour:
 
 
 def _cube_root(values: Floats) -> Floats:
-    _, table = _TABLES[values.dtype]
     steps = values * _ROOTS
-    below = steps.astype(np.int32)
-    roots: Floats = table.take(below)
-    roots += (table.take(below + 1) - roots) * (steps - below.astype(values.dtype))
+    below = steps.astype(np.intp)
+    roots: Floats = _CUBE_ROOTS.take(below)
+    roots += (_CUBE_ROOTS.take(below + 1) - roots) * (steps - below)
     dark = np.flatnonzero(below < _EXACT)
     roots[dark] = np.cbrt(values[dark])
     return roots

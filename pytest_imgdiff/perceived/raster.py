@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Colour = tuple[Any, Any, Any]
     """Red, green and blue: three floats, or three ``float64`` arrays of one shape."""
 
-ColourDifference = Literal["yiq", "oklab"]
-"""How the colours of two pixels are compared: as pixelmatch 7.2 does, or as 8.0 does."""
+ColourDifference = Literal["oklab", "yiq"]
+"""How the colours of two pixels are compared: as pixelmatch 8.0 does, or as 7.2 does."""
 Y = (0.29889531, 0.58662247, 0.11448223)
 BLACK: Colour = (0.0, 0.0, 0.0)
 WHITE: Colour = (255.0, 255.0, 255.0)
@@ -42,11 +42,11 @@ class Raster:
     dtype: np.dtype[Any]
     opaque: bool
     """Of both pictures."""
-    difference: ColourDifference = "yiq"
+    difference: ColourDifference = "oklab"
     """It decides what lies behind pixels that are not opaque when their brightness is compared."""
 
     @classmethod
-    def of(cls, pixels: Pixels, *, opaque: bool, difference: ColourDifference = "yiq") -> Raster:
+    def of(cls, pixels: Pixels, *, opaque: bool, difference: ColourDifference = "oklab") -> Raster:
         """Return (height, width, 4) pixels so, without copying them."""
         height, width = pixels.shape[:2]
         words = pixel_words(pixels)
