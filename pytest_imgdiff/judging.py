@@ -14,7 +14,7 @@ from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailabl
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
 from pytest_imgdiff.model import AUTO, Comparison, MetricResult, Score, SizePolicy, Verdict
-from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions
+from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
 from pytest_imgdiff.sizes import same_size
 from pytest_imgdiff.unfailing import could_fail, worst_value
 from pytest_imgdiff.views import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask, Metric, Policy, Region, Rule
+    from pytest_imgdiff.model import Mask, Metric, Policy, Region, Rule, WindowLimit
     from pytest_imgdiff.registry import Registry
 
 USUAL_MASK_METRIC = "perceptual"
@@ -236,9 +236,13 @@ def _unfailing(scores: list[Score], bench: _Bench, policy: Policy) -> list[str]:
     reasons = []
     for rule, item in zip(policy.rules, scores, strict=True):
         metric = bench.registry.metric(rule.metric, rule.options)
-        if item.omitted is not None or could_fail(rule, metric, (image.dtype,), pixels):
+        if item.omitted is not None or could_fail(rule, metric, (image.dtype,), pixels, image.size):
             continue
-        if rule.max_pixels is not None and could_fail(rule, metric, (image.dtype,)):
+        window = rule.max_in_window
+        if window is not None and could_fail(replace(rule, max_pixels=None), metric, (image.dtype,)):
+            most = f"max_in_window allows {window.pixels} pixels"
+            told = f"{most}, and a window in this picture has only {window.room(image.size)}; name fewer pixels"
+        elif rule.max_pixels is not None and could_fail(rule, metric, (image.dtype,)):
             told = f"max_pixels is {rule.max_pixels}, and only {pixels} pixels are compared; name a smaller max_pixels"
         else:
             worst = worst_value(metric, image.dtype)
@@ -373,7 +377,7 @@ def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
     """Hold a result against its rule.
 
     Raises:
-        MetricError: the rule limits a count of pixels, and the result has none.
+        MetricError: the rule limits a count of pixels, and the result has none, or does not say where they are.
     """
     limit = rule.max if metric.direction == "distance" else rule.min
     passed = limit is None or _holds(metric, result.value, limit)
@@ -382,6 +386,11 @@ def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
             msg = f"max_pixels was named, and the metric {metric.name} counted no pixels"
             raise MetricError(msg)
         passed = passed and result.details["pixels"] <= rule.max_pixels
+    details = result.details
+    if rule.max_in_window is not None:
+        most = _most_in_window(rule.max_in_window, metric, result)
+        details = {**details, "most_in_window": most}
+        passed = passed and most <= rule.max_in_window.pixels
     warned = passed and rule.warn is not None and not _holds(metric, result.value, rule.warn)
     return Score(
         metric=metric.name,
@@ -393,8 +402,18 @@ def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
         warn=rule.warn,
         passed=passed,
         warned=warned,
-        details=result.details,
+        details=details,
+        max_in_window=rule.max_in_window,
     )
+
+
+def _most_in_window(window: WindowLimit, metric: Metric, result: MetricResult) -> int:
+    if result.value == metric.perfect and not result.details.get("pixels"):
+        return 0
+    if result.heat is None or np.count_nonzero(result.heat) != result.details.get("pixels"):
+        msg = f"max_in_window was named, and the metric {metric.name} did not mark the pixels that it counted"
+        raise MetricError(msg)
+    return most_in_window(result.heat, window.size)
 
 
 def _holds(metric: Metric, value: float, limit: float) -> bool:
@@ -412,6 +431,7 @@ def _unmeasured(rule: Rule, metric: Metric, reason: str) -> Score:
         warn=rule.warn,
         passed=False,
         reason=reason,
+        max_in_window=rule.max_in_window,
     )
 
 

@@ -117,6 +117,23 @@ IgnoreArea = RectangleArea | PolygonArea | MaskArea
 
 
 @dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """How many pixels may differ in any square window of a picture.
+
+    Attributes:
+        size: of the window, in pixels a side; one larger than the picture is as large as its shorter side.
+        pixels: the largest count of differing pixels that passes.
+    """
+
+    size: int
+    pixels: int
+
+    def room(self, size: tuple[int, int] | None = None) -> int:
+        """Return how many pixels a window has, in a picture of this width and height where it is given."""
+        return min(self.size, *(size or (self.size,))) ** 2
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A metric with its limits and options; every limit that is named must hold.
 
@@ -126,6 +143,7 @@ class Rule:
         max: largest value that passes (distances only), in the metric's unit.
         min: smallest value that passes (similarities only), in the metric's unit.
         max_pixels: largest count of differing pixels that passes (metrics that count pixels only).
+        max_in_window: largest count of differing pixels in any window that passes (metrics that mark pixels only).
         warn: a stricter limit, in the same direction, that is reported and does not fail.
         when: ``undecided``: measured only where the other rules hold; where one of them fails, the verdict stands.
         on_unavailable: ``skip``: left out, and told, where the model that it asks is not on this machine.
@@ -137,6 +155,7 @@ class Rule:
     min: float | None = None
     max_pixels: int | None = None
     warn: float | None = None
+    max_in_window: WindowLimit | None = None
     when: When = "always"
     on_unavailable: OnUnavailable = "fail"
 
@@ -202,7 +221,8 @@ class MetricResult:
         unit: ``share``, ``dB``, ``bits``, ... as shown beside the number.
         heat: where the two differ, or None where the metric cannot say.
         details: further JSON-ready facts, shown in the report. A metric that counts pixels names
-            its count ``pixels``: the limit ``max_pixels`` is held against it.
+            its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
+            where the rule has the limit ``max_in_window``.
         drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
         heated: bands of rows, from the top, beyond which the heat is 0; None where it may be anywhere.
     """
@@ -233,7 +253,8 @@ class Metric(Protocol):
     One that has ``by_rows = True`` as well asks for no rows but those that `pytest_imgdiff.views.differing_rows` tells,
     and `pytest_imgdiff.views.NEAR` ones beside them; others are not decoded for it. One whose worst value depends on
     its options or on the depth of the pictures has a method ``worst(depth)``, which returns it; see
-    `pytest_imgdiff.unfailing.worst_value`.
+    `pytest_imgdiff.unfailing.worst_value`. One whose heat is above 0 at exactly the pixels that
+    ``details["pixels"]`` counts has ``marks_pixels = True``, so that the limit ``max_in_window`` applies.
     """
 
     @property
@@ -275,8 +296,9 @@ class Score:
         value: the result; None where it could not be measured.
         unit: of the value.
         direction: of the metric.
-        limit: the rule's ``max`` or ``min``, or None where only ``max_pixels`` was named.
+        limit: the rule's ``max`` or ``min``, or None where only a count is limited.
         max_pixels: the rule's limit on the count.
+        max_in_window: the rule's limit on the count in any window.
         warn: the rule's warning limit.
         passed: every limit holds.
         warned: it passed, and the warning limit does not hold.
@@ -302,6 +324,7 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict)
     worst: float | None = None
     measured: bool = False
+    max_in_window: WindowLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

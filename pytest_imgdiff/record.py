@@ -40,6 +40,13 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     loops: int | None = None
 
 
+class WindowRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """How many pixels may differ in any window of so many pixels a side."""
+
+    size: int
+    pixels: int
+
+
 class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One rule and its result; the fields are those of `pytest_imgdiff.model.Score`."""
 
@@ -60,6 +67,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     is no bound."""
     measured: bool = False
     """It was measured only: it has no limit, and decides nothing."""
+    max_in_window: WindowRecord | None = None
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -382,6 +390,9 @@ def _score(score: Score) -> ScoreRecord:
         omitted=None if score.omitted is None else printable(score.omitted),
         worst=score.worst if score.worst is not None and math.isfinite(score.worst) else None,
         measured=score.measured,
+        max_in_window=None
+        if score.max_in_window is None
+        else WindowRecord(score.max_in_window.size, score.max_in_window.pixels),
     )
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
+_WINDOW_ROWS = 256
+"""Rows whose windows are counted at once; the sums of a whole large picture would be several times its size."""
 _FEW = 200
 """Up to so many boxes are joined sooner one by one than all at once."""
 _FAR_APART = 32
@@ -118,6 +120,30 @@ def _outlined(outline: NDArray[Any], mask: NDArray[np.uint8], heat: Heat) -> Reg
         tolerance *= 1.5
     contour = tuple((int(left), int(top)) for left, top in corners.reshape(-1, 2))
     return Region(Box(x, y, width, height), cv2.countNonZero(inside), peak, contour=contour)
+
+
+def most_in_window(heat: Heat, size: int) -> int:
+    """Return how many pixels of any square window inside the picture have a heat above 0 at the most.
+
+    As pixelmatch 8 (https://github.com/mapbox/pixelmatch, ISC) counts with ``windowSize``.
+
+    Args:
+        heat: (height, width).
+        size: of the window, in pixels a side; one larger than the picture is as large as its shorter side.
+    """
+    height, width = heat.shape
+    side = min(size, height, width)
+    rows = np.flatnonzero(heat.any(axis=1))
+    if not rows.size:
+        return 0
+    most = 0
+    step = max(side, _WINDOW_ROWS)
+    for top in range(int(rows[0]), int(rows[-1]) + 1, step):
+        # Windows that end in these rows; those that reach beyond the picture hold no more than one that does not.
+        marked = (heat[max(0, top - side + 1) : top + step] > 0).view(np.uint8)
+        sums = cv2.boxFilter(marked, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        most = max(most, int(sums.max()))
+    return most
 
 
 def find_regions(

@@ -45,7 +45,11 @@ def worst_value(metric: Any, depth: DTypeLike) -> float:
 
 
 def could_fail(
-    rule: Rule, metric: Any, depths: Iterable[DTypeLike] = DEPTHS, compared_pixels: int | None = None
+    rule: Rule,
+    metric: Any,
+    depths: Iterable[DTypeLike] = DEPTHS,
+    compared_pixels: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> bool:
     """Return whether some two pictures exceed one of the rule's limits, ``warn`` included.
 
@@ -56,16 +60,19 @@ def could_fail(
         metric: the rule's metric, made with its options.
         depths: dtypes that the pictures may have.
         compared_pixels: how many pixels of them are looked at; any number where omitted.
+        size: their width and height; any where omitted.
     """
     limits = [limit for limit in (rule.max, rule.min, rule.warn) if limit is not None]
-    if not limits and rule.max_pixels is None:
+    counts = [] if rule.max_pixels is None else [(rule.max_pixels, compared_pixels)]
+    if rule.max_in_window is not None:
+        counts.append((rule.max_in_window.pixels, rule.max_in_window.room(size)))
+    if not limits and not counts:
         return True
     distance = metric.direction == "distance"
     for depth in depths:
         worst = worst_value(metric, depth)
         if any(worst > limit if distance else worst < limit for limit in limits):
             return True
-        counts = rule.max_pixels is not None and worst != metric.perfect
-        if counts and (compared_pixels is None or compared_pixels > (rule.max_pixels or 0)):
+        if worst != metric.perfect and any(room is None or room > most for most, room in counts):
             return True
     return False

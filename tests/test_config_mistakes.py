@@ -64,7 +64,11 @@ MISTAKES = [
     ("metrics:▸\nsize: pad", "metrics", "not nothing; give it a value, or remove the key"),
     ("metrics: ▸{}", "metrics", "not an empty mapping"),
     ("metrics: {▸ssim: {}}", "metrics.ssim", "no limit, so that it could never fail; add min: a number from -1 to 1"),
-    ("metrics: {▸perceptual: {threshold: 0.2}}", "metrics.perceptual", "add max (or max_pixels): a number from 0 to 1"),
+    (
+        "metrics: {▸perceptual: {threshold: 0.2}}",
+        "metrics.perceptual",
+        "add max (or max_pixels): a number from 0 to 1",
+    ),
     ("metrics: {▸ssim: {warn: 0.9}}", "metrics.ssim", "no limit, so that it could never fail"),
     ("metrics: {perceptual: {max: ▸1}}", "metrics.perceptual.max", "could never fail, as perceptual is 1 at the worst"),
     ("metrics: {ssim: {min: ▸-1}}", "metrics.ssim.min", "could never fail, as ssim is -1 at the worst"),
@@ -441,13 +445,14 @@ def told(folder: Path, data: bytes, metrics: Lookup = METRICS) -> str:
         ("psnr: {min: 0}", "psnr is 0 at the worst"),
         ("mse: {max: 4294836225}", "mse is 4294836225 at the worst"),
         ("ssim: {min: -0.999}", "ssim is -0.99"),
-        ("perceptual: {max: 0, threshold: 1}", ": metrics.perceptual.threshold: could never"),
+        ("pixel_match: {min: 1, tolerance: 255}", ": metrics.pixel_match.tolerance: could never"),
         (
-            "perceptual: {max_pixels: 0, threshold: 1}",
-            "perceptual sees no difference between any two pictures with thr",
+            "pixel_match: {max_pixels: 0, tolerance: 255}",
+            "pixel_match sees no difference between any two pictures with tol",
         ),
-        ("perceptual: {max: 1, warn: 0.1, threshold: 1}", "with threshold: 1; change the options"),
         ("pixel_match: {min: 1, tolerance: 255}", "with tolerance: 255; change the options"),
+        ("perceptual: {max_in_window: {pixels: 1024}}", "a window of 32x32 has only 1024 pixels; name fewer pixels"),
+        ("perceptual: {max: 0, max_in_window: {size: 3, pixels: 9}}", "a window of 3x3 has only 9 pixels"),
         ("pixel_match: {min: 0.5, warn: 1, tolerance: 255}", "with tolerance: 255; change the options"),
     ],
 )
@@ -455,6 +460,29 @@ def test_a_limit_that_any_two_pictures_hold_is_refused(tmp_path, rule, told):
     file = tmp_path / "imgdiff.yaml"
     file.write_text(f"metrics: {{{rule}}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="could never fail, as ") as refused:
+        load_settings(file, Registry())
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("ssim: {max_in_window: {pixels: 9}}", "metrics.ssim.max_in_window: ssim marks no pixels: its limit is min"),
+        ("perceptual: {max: 0, threshold: 1}", "threshold: expected a number of at least 0 and below 1, not 1"),
+        ("perceptual: {max_in_window: 9}", "metrics.perceptual.max_in_window: expected a mapping (key: value), not 9"),
+        (
+            "perceptual: {max_in_window: {size: 9}}",
+            'the key "pixels" is missing; add pixels: a whole number of at least 0',
+        ),
+        ("perceptual: {max_in_window: {size: 0, pixels: 9}}", "size: expected a whole number of at least 1, not 0"),
+        ("perceptual: {max_in_window: {pixel: 9}}", 'unknown key "pixel"; did you mean "pixels"?'),
+        ("perceptual: {max_in_windows: {pixels: 9}}", 'unknown key "max_in_windows"; did you mean "max_in_window"?'),
+    ],
+)
+def test_mistakes_in_a_limit_on_a_window_are_told(tmp_path, rule, told):
+    file = tmp_path / "imgdiff.yaml"
+    file.write_text(f"metrics: {{{rule}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
         load_settings(file, Registry())
     assert told in str(refused.value)
 

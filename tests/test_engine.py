@@ -125,6 +125,10 @@ def test_a_polygon_covers_what_it_encloses_wherever_its_corners_are(corners):
     [
         ({"perceptual": {"max_pixels": 100}}, "max_pixels is 100, and only 100 pixels are compared"),
         ({"pixel_match": {"min": 0, "max_pixels": 999}}, "max_pixels is 999, and only 100 pixels are compared"),
+        (
+            {"perceptual": {"max_in_window": {"pixels": 100}}},
+            "allows 100 pixels, and a window in this picture has only 100",
+        ),
         ({"mse": {"max": 65025}}, "mse could not fail for this pair: it is 65025 at the worst for pictures of 8 bits"),
     ],
 )
@@ -141,6 +145,9 @@ def test_a_rule_that_no_picture_of_this_size_or_depth_fails_is_no_pass(rule, rea
     [
         {"perceptual": {"max_pixels": 99, "threshold": 0.9}},
         {"perceptual": {"max_pixels": 100, "max": 0.99}},
+        {"perceptual": {"max_in_window": {"pixels": 99}}},
+        {"perceptual": {"max_in_window": {"pixels": 100}, "max_pixels": 99}},
+        {"perceptual": {"max_pixels": 100, "max_in_window": {"size": 10, "pixels": 99}}},
         {"perceptual": {"max_pixels": 100, "warn": 0.99}},
         {"pixel_match": {"min": 0, "warn": 1}},
         {"mse": {"max": 65024}},

@@ -13,13 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pytest_imgdiff import Policy, Registry, Rule, Verdict, compare
+from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.metrics.perceptual import Perceptual
+from pytest_imgdiff.model import WindowLimit
 from pytest_imgdiff.perceived import find_differences
 from pytest_imgdiff.perceived import oklab as oklab_differences
 from pytest_imgdiff.perceived.flat_rows import FlatRows
 from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed_inside
 from pytest_imgdiff.perceived.raster import Raster
 from pytest_imgdiff.perceived.smoothing import smoothed as smoothed_pixels
+from pytest_imgdiff.regions import most_in_window
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
@@ -230,6 +234,75 @@ def test_counts_what_pixelmatch_8_counts_on_its_own_pictures(shared_fixtures, de
         total = found["pixels"] + found["antialiased"]
         assert total == case["with_antialiased"] if opaque else total >= case["with_antialiased"]
     assert seen
+
+
+def test_the_most_in_a_window_is_what_pixelmatch_8_counts_and_the_limit_holds_it(shared_fixtures):
+    folder = shared_fixtures / "pixelmatch"
+    cases = json.loads((folder / "expected-8.json").read_text(encoding="utf-8"))["cases"]
+    cases = [case for case in cases if "most_in_window_32" in case]
+    for case in cases:
+        most = case["most_in_window_32"]
+        pair = folder / case["expected"], folder / case["actual"]
+        options = (("threshold", case["threshold"]),)
+
+        def compared(pixels, pair=pair, options=options):
+            rule = Rule("perceptual", options, max_in_window=WindowLimit(32, pixels))
+            return compare(*pair, Policy(rules=(rule,)))
+
+        beyond = compared(max(0, most - 1))
+        assert beyond.scores[0].details["most_in_window"] == most
+        assert (beyond.verdict is Verdict.DIFFERENT) == (most > 0)
+        if most < 32 * 32:  # a limit of all pixels of a window is refused
+            assert compared(most).passed
+    assert len(cases) > 20
+
+
+@given(
+    shape=st.tuples(st.sampled_from((1, 3, 40, 300, 700)), st.integers(1, 12)),
+    size=st.sampled_from((1, 2, 5, 32, 290, 1000)),
+    share=st.sampled_from((0.0, 0.001, 0.1, 0.9, 1.0)),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=150)
+def test_a_window_is_square_and_lies_inside_the_picture(shape, size, share, seed):
+    marked = np.random.default_rng(seed).random(shape) < share
+    side = min(size, *shape)
+    windows = np.lib.stride_tricks.sliding_window_view(marked, (side, side))
+    assert most_in_window(marked.astype(np.uint8) * 200, size) == windows.sum(axis=(2, 3)).max()
+
+
+def speckled_and_blotted():
+    """Return white; white with 64 black pixels far apart; and white with as many side by side."""
+    white = np.full((128, 128, 3), 255, np.uint8)
+    speckled, blotted = white.copy(), white.copy()
+    speckled[::16, ::16] = 0
+    blotted[40:48, 60:68] = 0
+    return white, speckled, blotted
+
+
+def test_a_limit_on_a_window_tells_speckle_from_a_change():
+    white, speckled, blotted = speckled_and_blotted()
+    policy = load_settings(None, Registry()).policy_for(
+        "a", call={"metrics": {"perceptual": {"max_in_window": {"size": 32, "pixels": 4}}}}
+    )
+    assert compare(white, speckled, policy).passed
+    failed = compare(white, blotted, policy)
+    assert failed.verdict is Verdict.DIFFERENT
+    assert failed.scores[0].details == {"pixels": 64, "antialiased": 0, "most_in_window": 64}
+
+
+def test_ignored_pixels_are_not_counted_in_a_window():
+    white, _, blotted = speckled_and_blotted()
+    ignored = {"ignore": [{"x": 60, "y": 40, "width": 8, "height": 7}]}
+    rule = {"metrics": {"perceptual": {"max_in_window": {"pixels": 8}}}}
+    comparison = compare(white, blotted, load_settings(None, Registry()).policy_for("a", call={**ignored, **rule}))
+    assert comparison.passed
+    assert comparison.scores[0].details["most_in_window"] == 8
+
+
+def test_windows_are_not_counted_unless_a_rule_limits_them():
+    white, speckled, _ = speckled_and_blotted()
+    assert "most_in_window" not in compare(white, speckled).scores[0].details
 
 
 def test_counts_what_pixelmatch_8_counts_on_a_full_page(shared_fixtures):

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.engine import compare
-from pytest_imgdiff.record import record_of
+from pytest_imgdiff.record import WindowRecord, record_of
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
 from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
 from pytest_imgdiff.report.order import failures
-from pytest_imgdiff.report.scores import differing_share, measured, sentence
+from pytest_imgdiff.report.scores import differing_share, measured, passing_rule, sentence, worst_of
 from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.report.words import nearest_limits
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
@@ -308,6 +308,19 @@ def test_count_and_share_of_pixel_match_are_of_the_same_pixels():
     assert differing_share(score) == 0.008
     counted = msgspec.structs.replace(score, limit=None, max_pixels=500)
     assert sentence(counted) == "fails pixel_match: 1 284 px differ (0.8 %) > 500 px, 99.2 % equal"
+
+
+def test_a_count_in_a_window_is_told_beside_its_limit():
+    details = {"pixels": 1284, "most_in_window": 118}
+    score = perceptual(limit=None, max_in_window=WindowRecord(32, 50), passed=False, details=details)
+    assert sentence(score) == "fails perceptual: 1 284 px, 118 px in a window of 32x32 > 50 px, 0.8 %"
+    assert passing_rule(score) == "perceptual: {max_in_window: {size: 32, pixels: 118}}"
+    full = msgspec.structs.replace(score, max_in_window=WindowRecord(8, 5), details={**details, "most_in_window": 64})
+    assert passing_rule(full) is None, "a limit of all pixels that a window has checks nothing"
+    held = msgspec.structs.replace(score, max_in_window=WindowRecord(32, 200), passed=True)
+    assert sentence(held) == "passes perceptual 1 284 px, 118 px in a window of 32x32 <= 200 px, 0.8 %"
+    worse = msgspec.structs.replace(score, details={"pixels": 900, "most_in_window": 300})
+    assert worst_of([score, worse]).details == {"pixels": 1284, "most_in_window": 300}
 
 
 # What is offered can be followed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_imgdiff.config.rules import written_limits
 from pytest_imgdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ def merged_rules(rules: Iterable[Rule], changes: dict[str, Any]) -> dict[str, An
 
 
 def _written(rule: Rule) -> dict[str, Any]:
-    limits = {"max": rule.max, "min": rule.min, "max_pixels": rule.max_pixels, "warn": rule.warn}
     choices: dict[str, str] = {"when": rule.when} if rule.when != "always" else {}
     if rule.on_unavailable != "fail":
         choices["on_unavailable"] = rule.on_unavailable
-    return {**dict(rule.options), **{key: value for key, value in limits.items() if value is not None}, **choices}
+    return {**dict(rule.options), **written_limits(rule), **choices}

@@ -9,7 +9,7 @@ from pytest_imgdiff.config.checking import convert
 from pytest_imgdiff.config.fields import PolicyFields
 from pytest_imgdiff.config.layers import mask_metric
 from pytest_imgdiff.config.origin import CallOrigin, quoted, shown
-from pytest_imgdiff.config.rules import CHOICES, LIMITS, measured_from, rules_from
+from pytest_imgdiff.config.rules import CHOICES, LIMITS, measured_from, rules_from, written_limits
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.model import (
@@ -100,8 +100,7 @@ def _as_written(rule: Rule, where: KeyPath) -> dict[str, Any]:
         raise ORIGIN.error((*where, "options"), f"{form}, not {shown(rule.options)}") from None
     if taken := [name for name in options if name in (*LIMITS, *CHOICES)]:
         raise ORIGIN.error((*where, "options"), f"{quoted(taken[0])} is no option: give it to Rule itself")
-    limits = {name: value for name in LIMITS if (value := getattr(rule, name)) is not None}
-    return {**options, **limits, "when": rule.when}
+    return {**options, **written_limits(rule), "when": rule.when}
 
 
 def _check_area(area: object, where: KeyPath) -> None:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pytest_imgdiff.config.checking import convert
 from pytest_imgdiff.config.origin import number, shown
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.model import OnUnavailable, Rule, When
+from pytest_imgdiff.model import OnUnavailable, Rule, When, WindowLimit
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.unfailing import DEPTHS, could_fail, worst_value
 
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     from pytest_imgdiff.config.origin import KeyPath, Origin
     from pytest_imgdiff.errors import ConfigError
 
-LIMITS = ("max", "min", "max_pixels", "warn")
+LIMITS = ("max", "min", "max_pixels", "max_in_window", "warn")
 _LIKELY = ("perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
 CHOICES = ("when", "on_unavailable")
 """What a rule may say beside its limits and its metric's options."""
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `max_in_window` says."""
+
+    size: Annotated[int, Meta(ge=1, description="of the window, in pixels a side")] = 32
+    pixels: Annotated[int, Meta(ge=0, description="the largest count of differing pixels in any window that passes")]
 
 
 class MetricLookup(Protocol):
@@ -137,6 +144,24 @@ def counts_pixels(metric: type) -> bool:
     return bool(getattr(metric, "counts_pixels", False))
 
 
+def marks_pixels(metric: type) -> bool:
+    """Return whether the metric marks the pixels that it counts, so that ``max_in_window`` can limit them."""
+    return counts_pixels(metric) and bool(getattr(metric, "marks_pixels", False))
+
+
+def count_limits(metric: type) -> list[str]:
+    """Return the limits on counts that a rule of this metric may name."""
+    return ["max_pixels"] * counts_pixels(metric) + ["max_in_window"] * marks_pixels(metric)
+
+
+def written_limits(rule: Rule) -> dict[str, Any]:
+    """Return the limits of a rule as imgdiff.yaml has them."""
+    limits = {name: value for name in LIMITS if (value := getattr(rule, name)) is not None}
+    if isinstance(rule.max_in_window, WindowLimit):
+        limits["max_in_window"] = dataclasses.asdict(rule.max_in_window)
+    return limits
+
+
 def place_of(key: str, value: Any, metrics: MetricLookup) -> tuple[str, KeyPath, dict[str, Any]] | None:
     """Return where a setting belongs that stands beside ``metrics`` and is a metric, or belongs to one.
 
@@ -178,7 +203,7 @@ def _likely_first(metrics: MetricLookup) -> list[str]:
 def _keys(name: str, metrics: MetricLookup) -> set[str]:
     try:
         metric = metrics.metric_class(name)
-        limits = {limit_of(metric), "warn", *(["max_pixels"] if counts_pixels(metric) else [])}
+        limits = {limit_of(metric), "warn", *count_limits(metric)}
         return {*limits, *CHOICES, *(option.name for option in _options(metric))}
     except ImgdiffError:  # its package is not installed
         return set()
@@ -197,6 +222,9 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     rule = convert(given, wanted, origin, path)
     _require_limit(name, given, metric, origin, path)
     limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
+    if isinstance(window := limits.get("max_in_window"), Window):
+        limits["max_in_window"] = WindowLimit(window.size, window.pixels)
+        _check_room(limits["max_in_window"], origin, path)
     choices = {choice: getattr(rule, choice) for choice in CHOICES if choice in given}
     _check_warn(limits, limit_of(metric), origin, path)
     options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
@@ -221,14 +249,23 @@ def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: 
         raise origin.error((*path, other), what, at_key=True)
     if "max_pixels" in given and not counts_pixels(metric):
         raise origin.error((*path, "max_pixels"), f"{name} counts no pixels: its limit is {limit}", at_key=True)
+    if "max_in_window" in given and not marks_pixels(metric):
+        raise origin.error((*path, "max_in_window"), f"{name} marks no pixels: its limit is {limit}", at_key=True)
 
 
 def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
-    limit, counts = limit_of(metric), counts_pixels(metric)
-    if limit not in given and not (counts and "max_pixels" in given):
-        wanted = f"{limit} (or max_pixels)" if counts else limit
+    limit, counts = limit_of(metric), count_limits(metric)
+    if limit not in given and not any(count in given for count in counts):
+        wanted = f"{limit} (or {' or '.join(counts)})" if counts else limit
         what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
         raise origin.error(path, what, at_key=True)
+
+
+def _check_room(window: WindowLimit, origin: Origin, path: KeyPath) -> None:
+    if window.pixels >= window.room():
+        size = f"{window.size}x{window.size}"
+        what = f"could never fail, as a window of {size} has only {window.room()} pixels; name fewer pixels"
+        raise origin.error((*path, "max_in_window", "pixels"), what)
 
 
 def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> ConfigError:
@@ -281,6 +318,9 @@ def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
     if counts_pixels(metric):
         count = Meta(ge=0, description="the largest count of differing pixels that passes")
         fields.append(("max_pixels", Annotated[int, count] | UnsetType, UNSET))
+    if marks_pixels(metric):
+        window = Meta(description="how many pixels may differ in any window of the picture")
+        fields.append(("max_in_window", Annotated[Window, window] | UnsetType, UNSET))
     return fields
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_imgdiff.config.fields import FileFields
-from pytest_imgdiff.config.rules import CHOICES, LIMITS, counts_pixels, limit_of, rule_type
+from pytest_imgdiff.config.rules import CHOICES, LIMITS, count_limits, limit_of, rule_type
 from pytest_imgdiff.errors import ImgdiffError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _rule_schema(name: str, metrics: MetricLookup, definitions: dict[str, Any]) 
         return {"type": "object"}
     schema = dict(found.pop("Rule"))
     definitions.update(found)
-    limits = [limit_of(metric), "max_pixels"] if counts_pixels(metric) else [limit_of(metric)]
+    limits = [limit_of(metric), *count_limits(metric)]
     schema["title"] = name
     schema["anyOf"] = [{"required": [limit]} for limit in limits]
     if metric.__doc__:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.image import Image
     from pytest_imgdiff.model import Mask
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Threshold = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Perceptual:
     light page only.
 
     Attributes:
-        threshold: how large a difference is perceptible, 0 (every one) to 1 (none).
+        threshold: the largest difference that is not counted, from 0 (every one is) to below 1 (white for black is).
         antialiasing: ``ignore`` does not count anti-aliased pixels, ``count`` does.
         difference: ``oklab`` or ``yiq``.
     """
 
-    threshold: Share = 0.1
+    threshold: Threshold = 0.1
     antialiasing: AntiAliasing = "ignore"
     difference: ColourDifference = "oklab"
 
@@ -54,6 +54,7 @@ class Perceptual:
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     counts_pixels: ClassVar[bool] = True
+    marks_pixels: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
     plane_bytes: ClassVar[tuple[int, int]] = (2, 0)

@@ -13,7 +13,7 @@ from pytest_imgdiff.report.text import thousands, visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_imgdiff.record import ScoreRecord
+    from pytest_imgdiff.record import ScoreRecord, WindowRecord
 
 SIDES = ("expected", "actual")
 CLASS_WORDS = {1.0: "the same class", 0.0: "another class"}
@@ -59,11 +59,14 @@ def differing_pixels(score: ScoreRecord) -> int | None:
 
 
 def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
-    """Return the score's limits, each held against its value: the count first, then the value."""
+    """Return the score's limits, each held against its value: the counts first, then the value."""
     checks = []
     pixels = differing_pixels(score)
     if score.max_pixels is not None and pixels is not None:
         checks.append(_count_check(score, pixels, score.max_pixels))
+    most = score.details.get("most_in_window")
+    if score.max_in_window is not None and isinstance(most, int):
+        checks.append(_window_check(score.max_in_window, most))
     if score.limit is not None and score.value is not None:
         checks.append(_value_check(score, score.value, score.limit))
     return checks
@@ -183,8 +186,10 @@ def worst_of(scores: Sequence[ScoreRecord]) -> ScoreRecord:
     if len(failed) < 2 or unmeasured:  # noqa: PLR2004 - several
         return (unmeasured or failed or [*scores])[0]
     worst = max if failed[0].direction == "distance" else min
-    counts = [pixels for score in failed if (pixels := differing_pixels(score)) is not None]
-    details = {**failed[0].details, **({"pixels": max(counts)} if counts else {})}
+    details = dict(failed[0].details)
+    for name in ("pixels", "most_in_window"):
+        if counts := [count for score in failed if isinstance(count := score.details.get(name), int)]:
+            details[name] = max(counts)
     value = worst(score.value for score in failed if score.value is not None)
     return msgspec.structs.replace(failed[0], value=value, details=details)
 
@@ -222,6 +227,20 @@ def _count_check(score: ScoreRecord, pixels: int, most: int) -> LimitCheck:
         limit=f"{thousands(most)} px",
         margin=_margin(beyond, equal=pixels == most, held=held, lacking="over"),
         setting=None if _is_worst(score, score.value) else f"max_pixels: {pixels}",
+    )
+
+
+def _window_check(window: WindowRecord, most: int) -> LimitCheck:
+    held = most <= window.pixels
+    beyond = f"{thousands(abs(most - window.pixels))} px"
+    is_full = most >= window.size**2  # such a limit could never fail
+    return LimitCheck(
+        held=held,
+        value=f"{thousands(most)} px in a window of {window.size}x{window.size}",
+        sign="<=" if held else ">",
+        limit=f"{thousands(window.pixels)} px",
+        margin=_margin(beyond, equal=most == window.pixels, held=held, lacking="over"),
+        setting=None if is_full else f"max_in_window: {{size: {window.size}, pixels: {most}}}",
     )
 
 

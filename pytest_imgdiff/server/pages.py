@@ -9,6 +9,7 @@ import flask
 from werkzeug.exceptions import Forbidden, NotFound
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff.config.rules import written_limits
 from pytest_imgdiff.model import AUTO
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.report import read_results
@@ -126,9 +127,12 @@ def _sent(file: Path, kind: str) -> flask.Response:
 
 def _rules_in_words(settings: Settings) -> list[str]:
     """Return the rules of the default policy as imgdiff.yaml has them."""
-    words = []
-    for rule in settings.defaults.rules:
-        limits = {name: getattr(rule, name) for name in ("max", "min", "max_pixels", "warn")}
-        parts = [f"{name}: {value:g}" for name, value in limits.items() if value is not None]
-        words.append(f"{rule.metric}: {{{', '.join(parts)}}}")
-    return words
+    return [f"{rule.metric}: {_in_words(written_limits(rule))}" for rule in settings.defaults.rules]
+
+
+def _in_words(limits: dict[str, Any]) -> str:
+    parts = [
+        f"{name}: {_in_words(value) if isinstance(value, dict) else format(value, 'g')}"
+        for name, value in limits.items()
+    ]
+    return f"{{{', '.join(parts)}}}"
