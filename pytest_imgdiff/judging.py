@@ -13,6 +13,7 @@ from pytest_imgdiff import images
 from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
+from pytest_imgdiff.kinds import classify
 from pytest_imgdiff.model import AUTO, Comparison, MetricResult, Score, SizePolicy, Verdict
 from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
 from pytest_imgdiff.sizes import same_size
@@ -459,7 +460,7 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
                 comparison,
                 mask=mask,
                 mask_metric=metric.name,
-                regions=_with_kinds(regions, comparison),
+                regions=_with_kinds(regions, comparison, mask),
             )
             break
     return replace(comparison, results=bench.results)
@@ -485,12 +486,17 @@ def _deciding(policy: Policy, registry: Registry) -> str:
     return structure[0] if structure and "zero" not in thresholds.values() else USUAL_MASK_METRIC
 
 
-def _with_kinds(regions: tuple[Region, ...], comparison: Comparison) -> tuple[Region, ...]:
-    """Tell the regions that lie where only one of two padded pictures has pixels."""
+def _with_kinds(regions: tuple[Region, ...], comparison: Comparison, mask: Mask) -> tuple[Region, ...]:
+    """Work out the kinds of the regions, for pairs that a person will look at: those that fail or pass with a warning.
+
+    Regions where only one of two padded pictures has pixels are of their own kinds.
+    """
     expected, actual = comparison.expected, comparison.actual
-    if comparison.policy.size.value != "pad" or expected is None or actual is None:
+    if comparison.policy.size.value == "pad" and expected is not None and actual is not None:
+        regions = tuple(_with_kind(region, expected.size, actual.size) for region in regions)
+    if comparison.passed and not any(item.warned for item in comparison.scores):
         return regions
-    return tuple(_with_kind(region, expected.size, actual.size) for region in regions)
+    return classify(*_both(comparison), mask, regions)
 
 
 def _with_kind(region: Region, expected: tuple[int, int], actual: tuple[int, int]) -> Region:

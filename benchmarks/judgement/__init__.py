@@ -1,5 +1,6 @@
 """Which rule says what a careful person would say: pairs of rendered pages with a known truth, and a table of rules.
 
 `templates` holds the pages, `changes` what is changed in them, `generate` renders both and writes the truth, `rules`
-asks pytest-imgdiff and its rivals, `table` counts who is right, `wrong` draws the pairs that a rule gets wrong.
+asks pytest-imgdiff and its rivals, `table` counts who is right, `wrong` draws the pairs that a rule gets wrong,
+`kinds` counts which kind each change is taken for.
 """

@@ -1,0 +1,151 @@
+"""What kind of difference each region is: one drawn pair for each kind, and what holds for any pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFilter, ImageFont
+
+from pytest_imgdiff import Policy, Rule, compare
+from pytest_imgdiff.model import Length, RectangleArea, SizePolicy
+
+FONT = ImageFont.load_default(14)
+EXACT = Policy((Rule("pixel_match", min=1.0),), mask="pixel_match")
+OPPOSITE = {"added": "removed", "removed": "added"}
+
+
+def page(*, heading="Orders of this week", ink="#1f2937", button=(40, 60), fill="#2563eb", badge=False, logo=0):
+    picture = Picture.new("RGB", (320, 200), "#ffffff")
+    draw = ImageDraw.Draw(picture)
+    draw.text((20, 16), heading, ink, FONT)
+    left, top = button
+    draw.rounded_rectangle((left, top, left + 90, top + 30), 5, fill)
+    draw.text((left + 14, top + 7), "Send now", "#ffffff", FONT)
+    if badge:
+        draw.ellipse((250, 20, 268, 38), "#dc2626")
+    noise = np.random.default_rng(logo).integers(0, 256, (12, 16, 3), np.uint8)
+    picture.paste(Picture.fromarray(noise).resize((80, 60), Picture.Resampling.BICUBIC), (200, 120))
+    return picture
+
+
+CHANGED = {
+    "added": {"badge": True},
+    "moved": {"button": (54, 66)},
+    "recoloured": {"fill": "#7c3aed"},
+    "text": {"heading": "Guests of last month"},
+    "content": {"logo": 1},
+}
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_change_is_told_by_its_kind(kind):
+    found = compare(page(), page(**CHANGED[kind]), EXACT).regions
+
+    assert {region.kind for region in found} == {kind}
+    assert {region.moved for region in found} == ({(14, 6)} if kind == "moved" else {None})
+
+
+def test_what_is_gone_is_removed():
+    assert [region.kind for region in compare(page(badge=True), page(), EXACT).regions] == ["removed"]
+
+
+def test_what_is_gone_here_and_has_come_there_has_moved():
+    one, other = Picture.new("RGB", (300, 200), "#fff"), Picture.new("RGB", (300, 200), "#fff")
+    ImageDraw.Draw(one).polygon([(20, 20), (60, 30), (30, 70)], "#dc2626")
+    ImageDraw.Draw(other).polygon([(220, 120), (260, 130), (230, 170)], "#dc2626")
+
+    found = compare(one, other, EXACT).regions
+
+    assert [(region.kind, region.moved) for region in found] == [("moved", (200, 100))] * 2
+
+
+def test_one_letter_more_is_text():
+    found = compare(page(), page(heading="Orders of this weeks"), EXACT).regions
+    assert [region.kind for region in found] == ["text"]
+
+
+def test_another_text_that_also_moved_is_not_merely_moved():
+    changed = page(button=(54, 66))
+    ImageDraw.Draw(changed).rectangle((70, 70, 100, 90), "#facc15")
+    assert {region.kind for region in compare(page(), changed, EXACT).regions} != {"moved"}
+
+
+def test_smoother_edges_are_rendering_only():
+    smooth = page().filter(ImageFilter.Kernel((3, 3), (0, 0, 0, 1, 14, 1, 0, 0, 0)))
+    assert {region.kind for region in compare(page(), smooth, EXACT).regions} == {"rendering"}
+
+
+def test_what_shows_over_white_only_is_told():
+    clear, filled = np.zeros((60, 80, 4), np.uint8), np.zeros((60, 80, 4), np.uint8)
+    filled[20:40, 30:50] = (0, 0, 0, 255)  # black: nothing to be seen over black
+    assert [region.kind for region in compare(clear, filled, EXACT).regions] == ["added"]
+
+
+@pytest.mark.parametrize("depth", [np.uint16, np.float32])
+def test_kinds_are_the_same_at_any_depth(depth):
+    deep = [
+        (np.asarray(picture, np.float64) / 255 * (65535 if depth == np.uint16 else 1)).astype(depth)
+        for picture in (page(), page(badge=True))
+    ]
+    assert [region.kind for region in compare(*deep, EXACT).regions] == ["added"]
+
+
+def test_what_is_ignored_has_no_part_in_the_kind():
+    area = RectangleArea(Length(10), Length(10), Length(230), Length(30))
+    ignoring = Policy(EXACT.rules, ignore=(area,), mask="pixel_match")
+    changed = page(heading="Guests of last month", badge=True)
+    assert [region.kind for region in compare(page(), changed, ignoring).regions] == ["added"]
+
+
+def test_a_region_without_pixels_on_one_side_stays_what_it_is():
+    padded = Policy(EXACT.rules, size=SizePolicy.PAD, mask="pixel_match")
+    wide = Picture.new("RGB", (360, 200), "#123456")
+    wide.paste(page(), (0, 0))
+    assert [region.kind for region in compare(page(), wide, padded).regions] == ["only actual"]
+
+
+def test_kinds_are_not_worked_out_where_everything_is_good():
+    allowing = Policy((Rule("pixel_match", min=0.5),), mask="pixel_match")
+    assert [region.kind for region in compare(page(), page(badge=True), allowing).regions] == ["changed"]
+
+
+def test_a_large_region_has_a_kind():
+    flat = np.full((1200, 1600, 3), 240, np.uint8)
+    filled = flat.copy()
+    filled[100:1100, 100:1500] = (20, 90, 200)
+    assert [region.kind for region in compare(flat, filled, EXACT).regions] == ["added"]
+
+
+@st.composite
+def pairs(draw):
+    """Two pictures of one size and depth, flat but for a few rectangles, some of them the same in another place."""
+    width, height = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    depth = draw(st.sampled_from([np.uint8, np.uint16, np.float32, np.float64]))
+    channels = draw(st.sampled_from([3, 4]))
+    levels = st.lists(st.integers(0, 4), min_size=channels, max_size=channels)
+    full = 1.0 if np.dtype(depth).kind == "f" else np.iinfo(depth).max
+    both = [np.full((height, width, channels), [level / 4 * full for level in draw(levels)], depth)] * 2
+    both = [side.copy() for side in both]
+    for _ in range(draw(st.integers(1, 5))):
+        colour = [level / 4 * full for level in draw(levels)]
+        for side in draw(st.sampled_from([both[:1], both[1:], both])):
+            left, top = draw(st.integers(0, width)), draw(st.integers(0, height))
+            side[top : top + draw(st.integers(1, 20)), left : left + draw(st.integers(1, 20))] = colour
+    return both
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs())
+def test_exchanging_the_sides_exchanges_the_kinds(pair):
+    expected, actual = pair
+    forward = compare(expected, actual, EXACT).regions
+    backward = compare(actual, expected, EXACT).regions
+
+    assert "changed" not in {region.kind for region in forward}
+    assert [region.box for region in forward] == [region.box for region in backward]
+    assert [region.kind for region in backward] == [OPPOSITE.get(region.kind, region.kind) for region in forward]
+    turned = [None if region.moved is None else (-region.moved[0], -region.moved[1]) for region in forward]
+    assert [region.moved for region in backward] == turned
