@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument("--results", action="store_true", help="print the schema of results.json instead")
     schema.set_defaults(run=_schema)
     _add_accept(commands)
+    _add_calibrate(commands)
     _add_flaky(commands)
     _add_models(commands)
     _add_serve(commands)
@@ -190,6 +191,51 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     accept.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
     accept.set_defaults(run=_accept)
+
+
+def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="propose limits from runs, or folders of renderings, in which nothing changed",
+        description="Propose limits as a fragment of imgdiff.yaml, from runs or renderings in which nothing changed, "
+        "and say what they would miss. Exit code 0: limits for every picture, 1: not for all, 2: something could not "
+        "be read.",
+    )
+    calibrate.add_argument(
+        "sources",
+        nargs="*",
+        metavar="RESULTS|FOLDER",
+        help="results.json or report folders of several runs; or folders with renderings of the same pictures",
+    )
+    calibrate.add_argument(
+        "--pairs",
+        choices=("first", "all"),
+        default="first",
+        help="of folders: compare all with the first one, or each with each (default: first)",
+    )
+    calibrate.add_argument(
+        "--same", nargs=2, action="append", metavar=("A", "B"), help="two folders that are alike; may be repeated"
+    )
+    calibrate.add_argument(
+        "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose pictures all differ"
+    )
+    calibrate.add_argument(
+        "--margin", type=_margin, default=1.5, metavar="X", help="times the worst value (default: 1.5)"
+    )
+    calibrate.add_argument(
+        "--per",
+        choices=("auto", "picture", "folder", "suite"),
+        default="auto",
+        help="which pictures share limits (default: those with fewer than 20 comparisons)",
+    )
+    calibrate.add_argument("--output", "-o", metavar="FILE", help="write the fragment here (default: standard output)")
+    calibrate.add_argument("--force", action="store_true", help="replace FILE where it is there already")
+    calibrate.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
+    calibrate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of imgdiff.yaml, as for compare"
+    )
+    calibrate.add_argument("--measure", metavar="METRICS", help="of folders: measure these as well, as for compare")
+    calibrate.set_defaults(run=_calibrate)
 
 
 def _add_flaky(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -315,6 +361,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _margin(text: str) -> float:
+    number = _above_zero(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, not {text!r}")
+    return number
+
+
 def _above_zero(text: str) -> float:
     try:
         number = float(text)
@@ -353,6 +406,12 @@ def _accept(options: argparse.Namespace) -> int:
     from pytest_imgdiff.accept_command import run_accept
 
     return run_accept(options)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.calibrating import run_calibrate
+
+    return run_calibrate(options)
 
 
 def _flaky(options: argparse.Namespace) -> int:

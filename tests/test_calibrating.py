@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pytest_imgdiff.calibrating import false_alarms
 from tests.pictures import BLUE, RED, square, write
 from tests.test_cli import Shell
 
@@ -118,3 +124,165 @@ def test_flaky_refuses_what_it_cannot_compare(three_runs):
     shutil.rmtree(three_runs.folder / "two")
     (three_runs.folder / "two").mkdir()
     assert "no such file" in three_runs.refused("flaky", "one", "two")
+
+
+# ---- calibrate
+
+
+def page(digit="7", clock=None, shade=0):
+    """Draw a page with lines of digits; a clock of two digits; the ground lighter or darker by some levels."""
+    pixels = np.full((180, 300, 3), 240 + shade, np.uint8)
+    for row, text in enumerate(("Total 4813 of 9256", f"Order 12{digit}45 paid")):
+        for place, character in enumerate(text):
+            at = (12 + place * 15, 40 + row * 30)
+            cv2.putText(pixels, character, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
+    if clock is not None:
+        cv2.putText(pixels, f"{clock:02}", (240, 160), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
+    return pixels
+
+
+@pytest.fixture
+def renderings(shell):
+    """Six folders: two pages and a logo that hold still, or whose ground flickers by a level, and a clock."""
+    for number in range(6):
+        folder = shell.folder / f"run{number}"
+        write(folder / "pages/total.png", page("7"))
+        write(folder / "pages/order.png", page("3", shade=number % 2))
+        write(folder / "logo.png", square(RED))
+        write(folder / "clock.png", page(clock=number * 7))
+    return shell
+
+
+def snippet_of(told):
+    """Return what is offered to be pasted below overrides."""
+    lines = told.splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith('  - match: "clock.png"'))
+    return "".join(lines[start : start + 3])
+
+
+RUNS = [f"run{number}" for number in range(6)]
+
+
+def test_calibrate_proposes_limits_and_names_what_flickers_and_where(renderings):
+    done = renderings("calibrate", *RUNS, "--set", "metrics={mse: {max: 0}}", "-o", "limits.yaml")
+
+    assert done.returncode == SOME
+    text = (renderings.folder / "limits.yaml").read_text(encoding="utf-8")
+    settings = yaml.safe_load(text)
+    (override,) = settings["overrides"]
+    assert override["match"] == ["logo.png", "pages/order.png", "pages/total.png"]
+    assert override["metrics"]["mse"]["max"] == pytest.approx(1.5, abs=0.05)
+    assert "3 pictures, 15 independent comparisons: false alarms below 18.1 % at 95 %" in text
+    assert "clock.png: no limit: a changed digit would pass (3 of 3 tried)" in done.stdout
+    assert "a changed digit: 6 tried, 0 missed" in done.stdout
+    assert "clock.png flickers in 5 of 5 comparisons: " in done.stdout
+    area = yaml.safe_load(snippet_of(done.stdout))[0]["ignore"][0]
+    assert 230 <= area["x"] <= 245
+    assert 140 <= area["y"] <= 150
+    assert area["width"] <= 45
+
+
+def test_the_whole_story_of_calibrating(renderings):
+    """Limits from runs in which nothing changed, and the area to ignore: noise passes, and a changed digit fails."""
+    strict = ["--set", "metrics={mse: {max: 0}}"]
+    assert renderings("compare", "run0", "run1", *strict).returncode == SOME
+    done = renderings("calibrate", *RUNS, *strict, "-o", "imgdiff.yaml")
+    file = renderings.folder / "imgdiff.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + snippet_of(done.stdout), encoding="utf-8")
+
+    assert [renderings("compare", "run0", run).returncode for run in ("run1", "run5")] == [NONE, NONE]
+    write(renderings.folder / "run1/pages/order.png", page("9", shade=1))
+    done = renderings("compare", "run0", "run1")
+    assert done.returncode == SOME
+    assert "pages/order.png: fails mse" in done.stdout
+
+
+def test_calibrate_reads_the_results_of_runs(renderings):
+    for number in range(1, 4):
+        renderings("compare", "run0", f"run{number}", "--report", f"report{number}", "--measure", "ssim")
+    done = renderings("calibrate", "report1", "report2/results.json", "report3")
+
+    assert done.returncode == SOME
+    assert "from 3 runs in which nothing changed" in done.stderr
+    assert "#ssim: {min: 0." in done.stdout
+    assert "measured only" in done.stdout
+    assert "a changed digit: 6 tried, 0 missed" in done.stderr
+    assert "clock.png flickers in 3 of 3 comparisons" in done.stderr
+    (renderings.folder / "run0/pages/total.png").unlink()
+    (renderings.folder / "run0/pages/order.png").unlink()
+    done = renderings("calibrate", "report1", "report2", "report3", "--per", "folder")
+    assert "no edits were tried: the expected pictures are not there, or are others by now" in done.stderr
+
+
+def test_each_picture_has_limits_of_its_own_when_asked(renderings):
+    done = renderings("calibrate", *RUNS, "--set", "metrics={mse: {max: 0}}", "--per", "picture", "--margin", "2")
+
+    limits = {one["match"][0]: one["metrics"]["mse"]["max"] for one in yaml.safe_load(done.stdout)["overrides"]}
+    assert limits == {"logo.png": 0, "pages/total.png": 0, "pages/order.png": pytest.approx(2, abs=0.05)}
+
+
+def test_each_with_each_is_no_surer_than_with_the_first(renderings):
+    done = renderings("calibrate", *RUNS, "--pairs", "all")
+    assert "each compared with each" in done.stderr
+    assert "3 pictures, 15 independent comparisons" in done.stderr
+    assert "of 15 comparisons" in done.stderr
+
+
+def test_a_similarity_is_widened_downwards(renderings):
+    done = renderings("calibrate", "run0/pages", "run1/pages", "--set", "metrics={pixel_match: {min: 0.5}}")
+
+    # The ground of order.png differs: the limit would have to be below 0, and no edit could be seen.
+    assert "order.png: no limit: " in done.stderr
+    assert "pixel_match: {min: 1}" in done.stdout
+
+
+def test_labelled_folders_keep_the_limit_between_what_is_alike_and_what_differs(shell):
+    write(shell.folder / "a/x.png", page("7"))
+    write(shell.folder / "b/x.png", page("7", shade=1))
+    write(shell.folder / "d/x.png", page("7", shade=2))
+    arguments = ["--set", "metrics={mse: {max: 0}}", "--margin", "3", "--same", "a", "b"]
+    alike = yaml.safe_load(shell("calibrate", *arguments).stdout)["metrics"]["mse"]["max"]
+    done = shell("calibrate", *arguments, "--different", "a", "d")
+    between = yaml.safe_load(done.stdout)["metrics"]["mse"]["max"]
+    assert done.returncode == NONE
+    assert alike == pytest.approx(3, abs=0.1)
+    assert between == pytest.approx(2.5, abs=0.1)
+    write(shell.folder / "d/x.png", page("7", shade=1))
+    done = shell("calibrate", *arguments, "--different", "a", "d")
+    assert done.returncode == SOME
+    assert "missed: x.png, which is labelled different, would pass" in done.stderr
+
+
+def test_pictures_that_cannot_be_compared_are_named(renderings):
+    write(renderings.folder / "run2/logo.png", square(RED, side=44))
+    (renderings.folder / "run3/logo.png").unlink()
+    done = renderings("calibrate", *RUNS)
+    assert done.returncode == SOME
+    assert "logo.png: 1 comparison not used: the sizes differ: expected 40x40, actual 44x44" in done.stderr
+    assert "logo.png: 1 comparison not used: there is no actual picture" in done.stderr
+
+
+def test_calibrate_never_writes_over_a_file_unasked(renderings):
+    file = renderings.folder / "imgdiff.yaml"
+    file.write_text("metrics: {mse: {max: 0}}\n", encoding="utf-8")
+    assert "is there already" in renderings.refused("calibrate", *RUNS, "-o", "imgdiff.yaml")
+    assert file.read_text(encoding="utf-8") == "metrics: {mse: {max: 0}}\n"
+    renderings("calibrate", *RUNS, "-o", "imgdiff.yaml", "--force")
+    assert "# Limits that" in file.read_text(encoding="utf-8")
+
+
+def test_calibrate_refuses_what_it_cannot_follow(renderings):
+    renderings("compare", "run0", "run1", "--report", "report")
+    assert "at least two folders" in renderings.refused("calibrate", "run0")
+    assert "either folders of pictures or results" in renderings.refused("calibrate", "run0", "report")
+    assert "name results of runs" in renderings.refused("calibrate")
+    assert "--different needs --same" in renderings.refused("calibrate", "--different", "run0", "run1")
+    assert "no such file" in renderings.refused("calibrate", "nowhere/results.json")
+    assert "and not both" in renderings.refused("calibrate", "run0", "--same", "run0", "run1")
+
+
+@given(st.integers(1, 10_000))
+def test_the_rate_of_false_alarms_is_below_three_in_n(compared):
+    rate = false_alarms(compared)
+    assert 0 < rate < 3 / compared
+    assert (1 - rate) ** compared == pytest.approx(0.05)
