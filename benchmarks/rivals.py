@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 from venv import EnvBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 NODE = ("odiff-bin@4", "pixelmatch@7.2")
+JUDGING_NODE = (*NODE, "pixelmatch8@npm:pixelmatch@8", "looks-same@10")
 FONT = "@fontsource/noto-sans-jp@5"
 PYTHON = {"blazediff": "blazediff>=6,<7", "scikit-image": "scikit-image>=0.22", "diffimg": "diffimg==0.3.0"}
+JUDGING_PYTHON = PYTHON | {"flip-evaluator": "flip-evaluator>=1.7,<2"}
+"""What is installed where verdicts are compared: those whose speed is not measured as well."""
 _VERSIONS = (
-    "import json,sys,importlib.metadata as m; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
+    "import json, importlib.metadata as m; "
+    "print(json.dumps({d.name.lower().replace('_', '-'): d.version for d in m.distributions()}))"
 )
 
 
@@ -63,16 +68,25 @@ class Rivals:
     def pixelmatch(self) -> list[str]:
         """Its command."""
         self.require("pixelmatch")
-        return [_program("node"), str(self.folder / "node" / "node_modules" / "pixelmatch" / "bin" / "pixelmatch")]
+        return [node(), str(self.folder / "node" / "node_modules" / "pixelmatch" / "bin" / "pixelmatch")]
 
 
-def set_up(folder: Path) -> Rivals:
+def set_up(folder: Path, from_node: Sequence[str] = NODE, from_python: Mapping[str, str] = PYTHON) -> Rivals:
     """Install what is not there yet; what cannot be is a problem of that rival alone."""
     problems: dict[str, str] = {}
-    _set_up_node(folder / "node", problems)
-    _set_up_python(folder / "python", problems)
-    versions = _node_versions(folder / "node") | _python_versions(folder / "python")
+    _set_up_node(folder / "node", from_node, problems)
+    _set_up_python(folder / "python", from_python, problems)
+    versions = _node_versions(folder / "node", from_node) | _python_versions(folder / "python", from_python)
     return Rivals(folder, versions, problems)
+
+
+def node() -> str:
+    """Return the program of Node.
+
+    Raises:
+        UnavailableError: it is not on the PATH.
+    """
+    return _program("node")
 
 
 def set_up_font(folder: Path) -> Path | None:
@@ -85,18 +99,18 @@ def set_up_font(folder: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _set_up_node(folder: Path, problems: dict[str, str]) -> None:
+def _set_up_node(folder: Path, packages: Sequence[str], problems: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    found = _node_versions(folder)
-    for package in NODE:
+    found = _node_versions(folder, packages)
+    for package in packages:
         name = package.partition("@")[0]
         if name not in found:
             _install(name, ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), package], problems)
 
 
-def _node_versions(folder: Path) -> dict[str, str]:
+def _node_versions(folder: Path, packages: Sequence[str]) -> dict[str, str]:
     versions = {}
-    for package in NODE:
+    for package in packages:
         name = package.partition("@")[0]
         described = folder / "node_modules" / name / "package.json"
         if described.is_file():
@@ -106,22 +120,22 @@ def _node_versions(folder: Path) -> dict[str, str]:
     return versions
 
 
-def _set_up_python(folder: Path, problems: dict[str, str]) -> None:
+def _set_up_python(folder: Path, packages: Mapping[str, str], problems: dict[str, str]) -> None:
     if not _interpreter(folder).exists():
         EnvBuilder(with_pip=True).create(folder)
-    found = _python_versions(folder)
-    for name, package in PYTHON.items():
+    found = _python_versions(folder, packages)
+    for name, package in packages.items():
         if name not in found:
             words = [str(_interpreter(folder)), "-m", "pip", "install", "--disable-pip-version-check", package]
             _install(name, words, problems)
 
 
-def _python_versions(folder: Path) -> dict[str, str]:
+def _python_versions(folder: Path, packages: Mapping[str, str]) -> dict[str, str]:
     said = subprocess.run(  # noqa: S603 - the interpreter that was just made
         [str(_interpreter(folder)), "-c", _VERSIONS], check=True, capture_output=True, text=True
     ).stdout
     versions: dict[str, str] = json.loads(said)
-    return {name: versions[name] for name in PYTHON if name in versions}
+    return {name: versions[name] for name in packages if name in versions}
 
 
 def _interpreter(folder: Path) -> Path:

@@ -51,6 +51,8 @@ BOX = """selector => {
 }"""
 EVERY = 4
 """One pair of so many has two device pixels for each CSS pixel."""
+FAINTEST = 5
+"""A change of at most so many levels of 255 has no right answer: on most screens nobody sees it."""
 APPEARS, VANISHES, NOWHERE = ("added", "inserted"), ("removed", "deleted"), ("noise", "caret", "theme")
 
 
@@ -156,11 +158,12 @@ def generate(out: Path, pairs: Iterable[Pair], studio: Studio) -> dict[str, Any]
         (out / "expected" / pair.name).write_bytes(shots[key])
         shown = studio.open(html, pair.scale, second)
         before, after = _changed(shown, pair.change, values)
-        (out / "actual" / pair.name).write_bytes(_grained(shown.screenshot(), pair.change.grain, pair.seed))
+        actual = _grained(shown.screenshot(), pair.change.grain, pair.seed)
         shown.close()
+        (out / "actual" / pair.name).write_bytes(actual)
         truth[pair.name] = {
             "kind": pair.change.kind,
-            "match": pair.change.match,
+            "match": _answer(pair, shots[key], actual),
             "before": before and [value * pair.scale for value in before],
             "after": after and [value * pair.scale for value in after],
             "moved": _displacement(pair, before, after),
@@ -172,6 +175,21 @@ def generate(out: Path, pairs: Iterable[Pair], studio: Studio) -> dict[str, Any]
         }
     (out / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
+
+
+def _answer(pair: Pair, expected: bytes, actual: bytes) -> bool | None:
+    """Return the right answer; on a theme in which nobody can see the change there is none.
+
+    Raises:
+        ValueError: a change that is to be seen left every pixel as it was.
+    """
+    if pair.change.match is not False:
+        return pair.change.match
+    first, second = (cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR) for shot in (expected, actual))
+    step = float(cv2.norm(first, second, cv2.NORM_INF))
+    if not step:
+        raise ValueError(f"{pair.change.name} changes nothing on the page {pair.page} of seed {pair.seed}")
+    return False if step > FAINTEST else None
 
 
 def _changed(page: Page, change: Change, values: dict[str, Any]) -> tuple[list[float] | None, list[float] | None]:
