@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 
 from pytest_imgdiff.report import write_report
 from tests.report_records import HOSTILE_NAMES, different, run_of
@@ -356,6 +357,42 @@ def test_accept_command_is_copied(open_viewer):
         page.evaluate("navigator.clipboard.readText()")
         == "pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'"
     )
+
+
+AREA = "ignore:\n  - {x: 240, y: 180, width: 60, height: 40}\n"
+SMALL_AREA = "ignore:\n  - {x: 20, y: 30, width: 9, height: 5}\n"
+
+
+def test_a_region_is_copied_as_an_ignore_area(open_viewer, address):
+    page = open_viewer("page", address=address, permissions=["clipboard-read", "clipboard-write"])
+    buttons = page.locator(".copy-area")
+
+    buttons.nth(1).click()
+    buttons.nth(1).filter(has_text="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == SMALL_AREA
+    assert page.locator("#status").inner_text() == "Copied as an ignore area for imgdiff.yaml"
+    page.keyboard.press("n")
+    page.keyboard.press("y")
+    buttons.nth(0).filter(has_text="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == AREA
+    assert page.locator(".area-yaml").count() == 0
+    (area,) = yaml.safe_load(AREA)["ignore"]
+    assert tuple(area.values()) == BOX
+
+
+def test_an_ignore_area_is_shown_and_selected_where_the_clipboard_is_refused(open_viewer):
+    page = open_viewer("page")
+    page.evaluate(
+        """() => {
+          navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+          document.execCommand = () => false;
+        }"""
+    )
+
+    page.get_by_role("button", name="Copy region 1 as an ignore area").click()
+    page.locator(".copy-area").first.filter(has_text="Press Ctrl+C").wait_for()
+    assert page.locator(".area-yaml").text_content() == AREA
+    assert page.evaluate("getSelection().toString().trim()") == AREA.strip()
 
 
 def test_others_add_to_the_panel_of_each_comparison(open_at, report):

@@ -84,6 +84,8 @@ interface Imgdiff {
     comment(title: string, before: string, save: (comment: string) => void): void;
     /** Tell several lines, and possibly a command to copy. */
     tell(title: string, lines: string[], command?: string): void;
+    /** Copies the text, and says whether that could be done. */
+    copied(text: string, beside: HTMLElement): Promise<boolean>;
     copyButton(text: string): HTMLButtonElement;
   };
 

@@ -208,6 +208,8 @@ interface Viewing {
   panel: {
     element: HTMLElement;
     show(subject: Subject): void;
+    /** Copies the chosen region, or the first, as an ignore area. */
+    copyArea(): void;
     toggle(): void;
   };
 

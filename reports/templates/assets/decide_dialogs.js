@@ -100,5 +100,5 @@
     }
   }
 
-  imgdiff.dialogs = { confirm, comment, tell, copyButton };
+  imgdiff.dialogs = { confirm, comment, tell, copied, copyButton };
 })();

@@ -30,6 +30,31 @@
     return button;
   }
 
+  /** What imgdiff.yaml says to ignore a region. @param {Detail["regions"][number]} region */
+  const ignoreArea = ({ x, y, width, height }) => `ignore:\n  - {x: ${x}, y: ${y}, width: ${width}, height: ${height}}\n`;
+
+  /** @param {Detail["regions"][number]} region @param {number} index */
+  function ignoreButton(region, index) {
+    const attributes = { type: "button", class: "quiet copy-area", "aria-label": `Copy region ${index + 1} as an ignore area`, title: "Copy as an ignore area for imgdiff.yaml (y)" };
+    const button = /** @type {HTMLButtonElement} */ (element("button", attributes, "Ignore area"));
+    button.addEventListener("click", () => copyArea(button, ignoreArea(region)));
+    return button;
+  }
+
+  /** Where the clipboard is refused the text is shown and selected, to be copied by hand. @param {HTMLButtonElement} button @param {string} yaml */
+  async function copyArea(button, yaml) {
+    const copied = await imgdiff.dialogs.copied(yaml, button);
+    button.textContent = copied ? "Copied" : "Press Ctrl+C";
+    imgdiff.keys.say(copied ? "Copied as an ignore area for imgdiff.yaml" : "The ignore area is selected: press Ctrl+C");
+    button.parentElement?.querySelector("pre")?.remove();
+    if (!copied) {
+      const shown = element("pre", { class: "area-yaml" }, yaml);
+      button.after(shown);
+      getSelection()?.selectAllChildren(shown);
+    }
+    setTimeout(() => { button.textContent = "Ignore area"; }, 2000);
+  }
+
   /** @param {Detail} detail */
   function regionList(detail) {
     const { regions, regionCount } = detail;
@@ -37,7 +62,7 @@
     if (!regionCount) return [];
     const rest = regionCount - regions.length;
     const more = rest > 0 ? element("p", { class: "soft" }, `${counted(rest, "smaller region")} not listed.`) : null;
-    const list = element("ol", { class: "regions" }, ...buttons.map((button) => element("li", {}, button)));
+    const list = element("ol", { class: "regions" }, ...buttons.map((button, index) => element("li", {}, button, ignoreButton(regions[index], index))));
     return [element("section", {}, element("h3", {}, `${counted(regionCount, "region")}`), list, more)];
   }
 
@@ -94,6 +119,12 @@
       );
       panel.scrollTop = 0;
       markSelected();
+    },
+    copyArea() {
+      const selected = buttons[imgdiff.viewing.regions.selected] ?? buttons[0];
+      const button = /** @type {HTMLButtonElement | null | undefined} */ (selected?.parentElement?.querySelector(".copy-area"));
+      if (button) button.click();
+      else imgdiff.keys.say("There is no region to copy");
     },
     toggle() {
       panel.hidden = !panel.hidden;
