@@ -19,6 +19,7 @@ from tests.report_records import (
     different,
     equal,
     perceptual,
+    region,
     run_of,
     ssim,
     uncompared,
@@ -344,6 +345,45 @@ def test_line_leads_to_all_with_the_same_change(open_list):
     assert names(page) == ["pages/0", "pages/1", "pages/2"]
     page.get_by_role("button", name="one change only").click()
     assert len(names(page)) == 4
+
+
+def kinds() -> list[ComparisonRecord]:
+    moved = region(300, 40, 30, 20, area=90, kind="moved", moved=(14, -6))
+    changed = region(kind="text")
+    return [
+        different("pages/text", regions=[changed], region_count=1),
+        different("pages/both", regions=[changed, moved], region_count=2),
+        different("pages/moved", regions=[moved], region_count=1),
+        different("pages/unknown", regions=[], region_count=0),
+    ]
+
+
+def test_comparisons_are_filtered_and_grouped_by_kind(open_list):
+    page = open_list(run_of(*kinds()))
+
+    buttons = page.get_by_role("group", name="Kind of change").get_by_role("button").all_inner_texts()
+    assert [" ".join(text.split()) for text in buttons] == ["moved 2", "text changed 2"]
+    facet(page, "Kind of change", "moved")
+    assert names(page) == ["pages/both", "pages/moved"]
+    assert fragment(page) == "#kind=moved"
+    page.reload()
+    assert names(page) == ["pages/both", "pages/moved"]
+    page.get_by_role("button", name="Clear filters").click()
+
+    page.get_by_label("Group by").select_option("kind of change")
+    assert fragment(page) == "#group=kind"
+    assert headings(page) == ["Text changed", "Moved", "Images differ"]
+    assert names(page) == ["pages/text", "pages/both", "pages/moved", "pages/unknown"]
+
+
+def test_kinds_are_reached_by_keyboard(open_list):
+    page = open_list(run_of(*kinds()))
+
+    page.get_by_role("group", name="Kind of change").get_by_role("button").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert fragment(page) == "#kind=text"
+    assert names(page) == ["pages/text", "pages/both"]
 
 
 def test_folded_groups_are_in_the_address(open_list):

@@ -32,6 +32,18 @@ LINES = {
     "fails perceptual: 1 284 px, 0.8 % > 0.5 %; passes ssim 0.993 >= 0.99; 3 regions, largest 240x64 at 16,80": (
         different()
     ),
+    "fails ssim: 0.98998 < 0.99; 1 region, 34x12 at 5,6 (text changed)": different(
+        scores=[ssim(0.98998)], regions=[region(5, 6, 34, 12, kind="text")], region_count=1
+    ),
+    "fails ssim: 0.98998 < 0.99; 3 regions (2 moved, 1 added), largest 90x30 at 40,60 (moved by 14,-6)": different(
+        scores=[ssim(0.98998)],
+        regions=[
+            region(40, 60, 90, 30, kind="moved", moved=(14, -6)),
+            region(0, 0, 8, 8, kind="added"),
+            region(0, 90, 8, 8, kind="moved", moved=(1, 0)),
+        ],
+        region_count=3,
+    ),
     "fails ssim: 0.98998 < 0.99; 1 region, 8x8 at 0,0 (only actual)": different(
         scores=[ssim(0.98998)], regions=[region(0, 0, 8, 8, kind="only actual")], region_count=1
     ),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.record import AcceptRecord
 from pytest_imgdiff.report.sarif import MOST_RESULTS, sarif
-from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, side, ssim, uncompared
+from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
 
 TEXT = {"type": "string", "minLength": 1}
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": TEXT}, "additionalProperties": False}
@@ -72,6 +72,7 @@ RESULT = {
         "message": MESSAGE,
         "locations": {"type": "array", "minItems": 1, "items": LOCATION},
         "partialFingerprints": {"type": "object", "additionalProperties": TEXT},
+        "properties": {"type": "object"},  # a property bag, which may hold anything
     },
     "additionalProperties": False,
 }
@@ -155,6 +156,13 @@ def test_each_failure_is_a_finding_and_nothing_else_is():
     ]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["ssim", "perceptual", "missing"]
     assert "fails perceptual: 1 284 px, 0.8 % > 0.5 %" in run["results"][1]["message"]["text"]
+
+
+def test_a_finding_has_the_kinds_of_its_regions():
+    regions = [region(area=10, kind="added"), region(area=90, kind="text"), region(area=5)]
+    found = log_of(different(regions=regions), different("plain"))["results"]
+    assert found[0]["properties"] == {"kinds": ["text", "added"]}
+    assert "properties" not in found[1]
 
 
 def test_nothing_failed():

@@ -172,6 +172,8 @@ class Row(msgspec.Struct, frozen=True):
     alternative: bool
     frames: int
     """How many frames or pages accepting replaces; 1 of a still picture, 0 where there is nothing to accept."""
+    kinds: list[str] = []
+    """The kinds of its regions, that of most of the area first; of those of its frames, too."""
     glance: bool = False
     """Whether metrics were measured only, so that there is something to look at whatever the verdict."""
 

@@ -10,7 +10,7 @@ from pytest_imgdiff.report.figures import thumb
 from pytest_imgdiff.report.overview import outcome_of, worst_departure
 from pytest_imgdiff.report.scores import differing_pixels, differing_share
 from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.words import verdict_line
+from pytest_imgdiff.report.words import kinds_of, verdict_line
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import ComparisonRecord, ScoreRecord
@@ -45,6 +45,7 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         pixels=None if counting is None else differing_pixels(counting),
         share=None if counting is None else differing_share(counting),
         regions=record.region_count,
+        kinds=[str(kind) for kind in kinds_of(record)],
         departure=round(worst_departure(record), 6),
         change=change,
         thumb=thumb(record, pictures),

@@ -16,7 +16,7 @@ import msgspec
 
 from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, verdict_line
+from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, kinds_of, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,6 +93,7 @@ def _result(record: ComparisonRecord, rules: Sequence[str]) -> dict[str, Any]:
     in_run = "" if record.column is None else f" ({visible(record.column)})"
     known = f"{record.column or ''}\n{record.name}".encode("utf-8", "surrogatepass")
     fingerprint = hashlib.sha256(known).hexdigest()
+    kinds = kinds_of(record)
     return {
         "ruleId": rule,
         "ruleIndex": rules.index(rule),
@@ -100,6 +101,7 @@ def _result(record: ComparisonRecord, rules: Sequence[str]) -> dict[str, Any]:
         "message": {"text": _plain(f"{name}{in_run}: {verdict_line(record)}")},
         "locations": [_location(record, name)],
         "partialFingerprints": {FINGERPRINT: fingerprint, GITHUB_FINGERPRINT: f"{fingerprint[:16]}:1"},
+        **({"properties": {"kinds": kinds}} if kinds else {}),  # 3.8: a property bag
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
 from pytest_imgdiff.names import IDENTICAL
@@ -14,6 +15,7 @@ from pytest_imgdiff.report.text import counted, thousands, visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_imgdiff.model import RegionKind
     from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RenameRecord, RunRecord, ScoreRecord, SideRecord
     from pytest_imgdiff.report.overview import Overview
 
@@ -35,6 +37,12 @@ DEFAULT_REASONS = {
     "resized": "the sizes differ",
     "broken": "an image could not be read",
 }
+KIND_WORDS: dict[RegionKind, str] = {
+    "text": "text changed",
+    "content": "content changed",
+    "rendering": "rendering only",
+}
+"""Kinds of regions that are not their own words."""
 EQUALITIES = {"bytes": IDENTICAL, "pixels": "identical, pixel for pixel"}
 
 NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
@@ -167,9 +175,21 @@ def _headline(record: ComparisonRecord) -> str:
 
 
 def region_words(region: RegionRecord) -> str:
-    """Return a region's box: ``240x64 at 16,80``, and its kind where it is not a plain change."""
+    """Return a region's box and, where it is known, its kind: ``240x64 at 16,80 (moved by 14,-6)``."""
     box = f"{region.width}x{region.height} at {region.x},{region.y}"
-    return box if region.kind == "changed" else f"{box} ({region.kind})"
+    if region.kind == "changed":
+        return box
+    moved = "" if region.moved is None else f" by {region.moved[0]},{region.moved[1]}"
+    return f"{box} ({KIND_WORDS.get(region.kind, region.kind)}{moved})"
+
+
+def kinds_of(record: ComparisonRecord) -> list[RegionKind]:
+    """Return the kinds of the regions of a comparison and of its frames, that of most of the area first."""
+    areas: Counter[RegionKind] = Counter()
+    for region in (*record.regions, *(region for frame in record.frames for region in frame.regions)):
+        if region.kind != "changed":
+            areas[region.kind] += region.area
+    return [kind for kind, _ in areas.most_common()]
 
 
 def size_words(side: SideRecord) -> str:
@@ -300,7 +320,13 @@ def _regions_in_one_line(record: ComparisonRecord) -> str:
     if not record.regions:
         return regions
     largest = region_words(record.regions[0])
-    return f"{regions}, {largest}" if record.region_count == 1 else f"{regions}, largest {largest}"
+    if record.region_count == 1:
+        return f"{regions}, {largest}"
+    numbers = Counter(region.kind for region in record.regions if region.kind != "changed")
+    if len(numbers) > 1:
+        kinds = (f"{thousands(number)} {KIND_WORDS.get(kind, kind)}" for kind, number in numbers.most_common())
+        regions += f" ({', '.join(kinds)})"
+    return f"{regions}, largest {largest}"
 
 
 def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:

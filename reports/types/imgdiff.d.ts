@@ -49,6 +49,8 @@ interface Row {
   /** Of 0..1, or null. */
   share: number | null;
   regions: number;
+  /** The kinds of its regions, that of most of the area first. */
+  kinds: string[];
   /** How far the worst failed score is from alike; larger is worse. */
   departure: number;
   /** The group of the same change, or null. */
@@ -250,6 +252,8 @@ interface Imgdiff {
     entry(item: EntryItem): HTMLElement;
     group(item: GroupItem, fills: ((indices: number[], place: HTMLElement) => void)[]): HTMLElement;
     verdicts: Record<Verdict, string>;
+    /** A kind of region in words. */
+    kindWords(kind: string): string;
   };
   /** virtual.js */
   virtual(
@@ -257,7 +261,7 @@ interface Imgdiff {
     draws: { heightOf(line: number): number; draw(line: number): HTMLElement; pinned(): number },
   ): VirtualList;
 
-  /** list.js. State keys: verdict, outcome, metric, folder, change, column, size, search, sort, group; open = anchor of the open row. */
+  /** list.js. State keys: verdict, outcome, metric, kind, folder, change, column, size, search, sort, group; open = anchor of the open row. */
   list: {
     /** Indices of the rows that the filters leave, in the order shown. */
     shown(): number[];
@@ -309,7 +313,7 @@ interface Entry {
   fitting: number[];
 }
 
-type Facet = "outcome" | "verdict" | "metric" | "size" | "column" | "folder" | "change";
+type Facet = "outcome" | "verdict" | "metric" | "kind" | "size" | "column" | "folder" | "change";
 
 /** One line of the list. */
 type Item = GroupItem | EntryItem;

@@ -9,6 +9,7 @@
     ["outcome", "Outcome"],
     ["verdict", "Verdict"],
     ["metric", "Failing metric"],
+    ["kind", "Kind of change"],
     ["size", "Size of change"],
     ["column", "Run"],
   ];
@@ -35,7 +36,13 @@
     if (facet === "column") return imgdiff.run.columns;
     if (facet === "size") return LARGEST_FIRST.filter((value) => counts.has(value));
     // Outcomes and verdicts as the run has them: the worst first.
-    return facet === "metric" ? [...counts.keys()].sort() : [...counts.keys()];
+    return facet === "metric" || facet === "kind" ? [...counts.keys()].sort() : [...counts.keys()];
+  }
+
+  /** @param {Facet} facet @param {string} value */
+  function wordsOf(facet, value) {
+    if (facet === "kind") return imgdiff.rows.kindWords(value);
+    return facet === "size" ? WORDS[value] : value;
   }
 
   /** @param {Facet} facet @param {string} value @param {string} text */
@@ -57,7 +64,7 @@
     if (values.length < 2) return null; // nothing to choose between
     const heading = element("h2", { id: `facet-${facet}` }, title);
     const all = facet === "outcome" ? [button(facet, "", "all")] : [];
-    const choices = values.map((value) => button(facet, value, facet === "size" ? WORDS[value] : value));
+    const choices = values.map((value) => button(facet, value, wordsOf(facet, value)));
     return element(
       "div",
       { class: "facet-group", role: "group", "aria-labelledby": `facet-${facet}` },

@@ -1,9 +1,9 @@
-// Which comparisons fit: seven facets and a search, all kept in the address.
+// Which comparisons fit: eight facets and a search, all kept in the address.
 (() => {
   "use strict";
 
   /** @type {Facet[]} */
-  const FACETS = ["outcome", "verdict", "metric", "size", "column", "folder", "change"];
+  const FACETS = ["outcome", "verdict", "metric", "kind", "size", "column", "folder", "change"];
   /** Where nothing is chosen and something asks for attention, what passed is out of the way; "all" brings it back. */
   const EVERYTHING = "all";
 
@@ -39,6 +39,7 @@
     outcome: (row) => [row.outcome],
     verdict: (row) => [row.verdict],
     metric: (row) => row.fails,
+    kind: (row) => row.kinds,
     size: (row) => [sizeOf(row)],
     column: (row) => (row.column < 0 ? [] : [imgdiff.run.columns[row.column]]),
     folder: foldersOf,

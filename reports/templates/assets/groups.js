@@ -73,12 +73,21 @@
     return [file || "/", file || "No test"];
   }
 
+  /** By the kind of most of what changed. @param {Row} row @returns {Group} */
+  function ofKind(row) {
+    const [kind] = row.kinds;
+    if (kind === undefined) return ofVerdict(row);
+    const words = imgdiff.rows.kindWords(kind);
+    return [`kind ${kind}`, words[0].toUpperCase() + words.slice(1)];
+  }
+
   /** @type {Map<string, (row: Row) => Group>} */
   const GROUPINGS = new Map([
     ["verdict", ofVerdict],
     ["folder", ofFolder],
     ["test", ofTest],
     ["change", ofChange],
+    ["kind", ofKind],
   ]);
 
   /**

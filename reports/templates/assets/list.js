@@ -3,7 +3,7 @@
   "use strict";
 
   /** Of the address; "open" is the viewer's, and the cursor follows it. */
-  const ARRANGING = ["outcome", "verdict", "metric", "size", "column", "folder", "change", "search", "sort", "group"];
+  const ARRANGING = ["outcome", "verdict", "metric", "kind", "size", "column", "folder", "change", "search", "sort", "group"];
 
   /** @type {Item[]} */
   let items = [];

@@ -14,6 +14,11 @@
     match: "Images match",
   };
 
+  /** @type {Record<string, string>} */
+  const KINDS = { text: "text changed", content: "content changed", rendering: "rendering only" };
+  /** @param {string} kind */
+  const kindWords = (kind) => KINDS[kind] ?? kind;
+
   /** In few digits, and never a round 0 or 100 where it is not. @param {number} share */
   function percent(share) {
     const hundredths = share * 100;
@@ -245,5 +250,5 @@
     return drawn;
   }
 
-  imgdiff.rows = { entry, group, verdicts };
+  imgdiff.rows = { entry, group, verdicts, kindWords };
 })();

@@ -14,7 +14,7 @@
   /** @param {Detail["regions"][number]} region @param {number} index */
   function regionButton(region, index) {
     const { regions } = imgdiff.viewing;
-    const parts = [region.area && `${region.area} px`, region.peak && `peak ${region.peak}`, region.kind].filter(Boolean).join(", ");
+    const parts = [region.area && `${region.area} px`, region.peak && `peak ${region.peak}`].filter(Boolean).join(", ");
     const button = element(
       "button",
       { type: "button", class: "region" },
