@@ -15,6 +15,7 @@ METRICS: Mapping[str, str] = {
     "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
     "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
     "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
+    "flip": "pytest_imgdiff.metrics.flip:Flip",
     "mae": "pytest_imgdiff.metrics.intensity:Mae",
     "mse": "pytest_imgdiff.metrics.intensity:Mse",
     "nmi": "pytest_imgdiff.metrics.mutual_information:NormalizedMutualInformation",
@@ -26,6 +27,7 @@ METRICS: Mapping[str, str] = {
     "psnr": "pytest_imgdiff.metrics.intensity:Psnr",
     "shift": "pytest_imgdiff.metrics.shift:Shift",
     "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
+    "ssimulacra2": "pytest_imgdiff.metrics.ssimulacra2:Ssimulacra2",
     "whash": "pytest_imgdiff.metrics.hashes:WHash",
 }
 

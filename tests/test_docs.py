@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from pytest_imgdiff.builtin import METRICS
+from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.model import Verdict
+from pytest_imgdiff.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -143,3 +145,17 @@ def test_every_message_is_documented(room):
     told = [pieces for pieces in messages(room) if pieces]
     assert told
     assert [pieces for pieces in told if not any(piece[:LEAST].strip() in errors for piece in pieces)] == []
+
+
+MIGRATING = re.findall(r"^```yaml\n(.*?)^```", text_of("migrating.md"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", MIGRATING)
+def test_the_settings_that_stand_for_those_of_other_tools_load(tmp_path, block):
+    file = tmp_path / "imgdiff.yaml"
+    file.write_text(block, encoding="utf-8")
+    assert load_settings(file, Registry()).policy_for("a.png").rules
+
+
+def test_settings_that_stand_for_those_of_other_tools_are_found():
+    assert len(MIGRATING) >= text_of("migrating.md").count("\n## ")

@@ -26,8 +26,9 @@ def metric_class(name):
     return getattr(importlib.import_module(module), attribute)
 
 
-# Those of metrics/category.py ask a model and have tests of their own.
-COMPUTED = [name for name in METRICS if not METRICS[name].startswith("pytest_imgdiff.metrics.category:")]
+# Those of metrics/category.py ask a model, and those of test_metrics_extras.py take seconds; they have tests of their own.
+SLOW = ("flip", "ssimulacra2")
+COMPUTED = [name for name in METRICS if "metrics.category:" not in METRICS[name] and name not in SLOW]
 every_metric = pytest.mark.parametrize("metric", [metric_class(name)() for name in COMPUTED], ids=COMPUTED)
 MEANS = ["ciede2000", "mae", "mse", "nmi", "nrmse", "perceptual", "pixel_match", "psnr"]
 

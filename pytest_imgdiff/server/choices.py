@@ -34,6 +34,8 @@ _GROUPS: dict[str, dict[str, tuple[float, str]]] = {
     "Structure": {
         "ssim": (0.99, "structural similarity, with heat and contours"),
         "nmi": (1.5, "information that the gray levels of both share"),
+        "flip": (0.01, "how visible the differences are when one flips between both, by NVIDIA's FLIP"),
+        "ssimulacra2": (90, "quality after compression, as people rate it; 90 is visually lossless"),
         "shift": (1, "pixels by which the picture was moved"),
         "orb": (0.6, "keypoints found again, with the matches drawn"),
     },

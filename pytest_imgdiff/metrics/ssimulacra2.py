@@ -1,0 +1,85 @@
+"""SSIMULACRA 2: the quality of a picture that was compressed again, as people rate it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.views import eight_bit, on_worse_backdrop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
+    from pytest_imgdiff.views import Backdrop
+
+if find_spec("ssimulacra2") is None:
+    raise ImportError("ssimulacra2 is not installed: pip install 'pytest-imgdiff[ssimulacra2]'")
+
+_SMALLEST_SIDE = 8
+"""The package measures nothing of smaller pictures, and calls them equal."""
+_WORST = -100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ssimulacra2:
+    """The SSIMULACRA 2 score, 100 (equal) and less, the lower one of both orders; scores below -100 are given as -100.
+
+    Source: Sneyers, SSIMULACRA 2.1, 2023 (https://github.com/cloudinary/ssimulacra2), as the package ssimulacra2
+    computes it. The formula takes artefacts that were added for worse than details that were lost, so that it depends
+    on the order.
+    """
+
+    name: ClassVar[str] = "ssimulacra2"
+    direction: ClassVar[Literal["similarity"]] = "similarity"
+    perfect: ClassVar[float] = 100.0
+    bounds: ClassVar[tuple[float, float]] = (_WORST, 100.0)
+    counts_pixels: ClassVar[bool] = False
+    unit: ClassVar[str] = "points"
+    heat_threshold: ClassVar[Literal["none"]] = "none"
+    plane_bytes: ClassVar[tuple[int, int]] = (560, 6)
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:  # noqa: ARG002 - painted
+        """Return the lower score of both orders.
+
+        Returns:
+            Details: ``forth`` and ``back``: the score of the actual picture beside the expected one, and of the
+            expected picture beside the actual one.
+
+        Raises:
+            MetricError: the pictures are too small.
+        """
+        width, height = expected.size
+        if min(width, height) < _SMALLEST_SIDE:
+            raise MetricError(
+                f"ssimulacra2 needs at least {_SMALLEST_SIDE}x{_SMALLEST_SIDE} pixels and this pair has "
+                f"{width}x{height}: use pixel_match or perceptual"
+            )
+
+        def on(backdrop: Backdrop) -> MetricResult:
+            first, second = (_stored(backdrop.rgb(image)) for image in (expected, actual))
+            forth, back = _score(first, second), _score(second, first)
+            details = {"forth": forth, "back": back}
+            return MetricResult(max(_WORST, min(forth, back)), self.unit, details=details)
+
+        return on_worse_backdrop(expected, actual, self.direction, on)
+
+
+def _stored(rgb: NDArray[Any]) -> bytes:
+    """Return a picture as a file, which is all that the package takes, without loss."""
+    from PIL import Image as PillowImage
+
+    file = io.BytesIO()
+    PillowImage.fromarray(eight_bit(rgb)).save(file, "PPM")
+    return file.getvalue()
+
+
+def _score(reference: bytes, other: bytes) -> float:
+    from ssimulacra2 import compute_ssimulacra2
+
+    return float(compute_ssimulacra2(io.BytesIO(reference), io.BytesIO(other)))
