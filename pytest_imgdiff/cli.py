@@ -147,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_accept(commands)
     _add_calibrate(commands)
     _add_flaky(commands)
+    _add_init(commands)
     _add_models(commands)
     _add_serve(commands)
     return parser
@@ -236,6 +237,22 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     calibrate.add_argument("--measure", metavar="METRICS", help="of folders: measure these as well, as for compare")
     calibrate.set_defaults(run=_calibrate)
+
+
+def _add_init(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = commands.add_parser(
+        "init",
+        help="write a commented imgdiff.yaml to begin with",
+        description="Write a commented imgdiff.yaml into this folder, never over one that is there. Exit code 0: "
+        "written, 2: not.",
+    )
+    init.add_argument(
+        "--preset",
+        choices=("pages", "charts", "photographs", "generated", "video"),
+        default="pages",
+        help="what the pictures show (default: pages)",
+    )
+    init.set_defaults(run=_init)
 
 
 def _add_flaky(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -412,6 +429,12 @@ def _calibrate(options: argparse.Namespace) -> int:
     from pytest_imgdiff.calibrating import run_calibrate
 
     return run_calibrate(options)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.presets import run_init
+
+    return run_init(options)
 
 
 def _flaky(options: argparse.Namespace) -> int:
