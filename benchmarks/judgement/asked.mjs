@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 const [rival, folder] = process.argv.slice(2);
 const require = createRequire(`${folder}/`);
 const THRESHOLDS = [0.05, 0.1, 0.2, 0.3];
-const TOLERANCES = [2.3, 5, 10];
+const TOLERANCES = [2.3, 5];
 
 async function pixelmatch(name) {
   const { default: match } = await import(require.resolve(name));

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from benchmarks.processes import ROOT, environment
@@ -123,28 +124,31 @@ def scored(rule: Rule, pairs: Sequence[Pair], cache: Path) -> list[Scores]:
     """Return what the rule says of each pair, from the cache where it was asked before.
 
     Raises:
-        UnavailableError: it ended with an error; the message is what it said.
+        UnavailableError: it ended with an error; what it said is on standard error.
     """
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{hashlib.sha256(f'{rule.name} {rule.version}'.encode()).hexdigest()[:16]}.json"
     known: dict[str, Scores] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     keys = [_contents(pair) for pair in pairs]
     asked = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-    if asked:
-        known |= dict(zip(asked, rule.ask(list(asked.values())), strict=True))
+    try:
+        known.update(zip(asked, rule.ask(list(asked.values())) if asked else (), strict=True))
+    finally:  # what was said before an error or Ctrl-C is not asked again
         file.write_text(json.dumps(known), encoding="utf-8")
     return [known[key] for key in keys]
 
 
 def _asked(words: list[str], pairs: Sequence[Pair]) -> Iterator[Scores]:
     given = json.dumps([[str(pair.expected.resolve()), str(pair.actual.resolve())] for pair in pairs])
-    done = subprocess.run(  # noqa: S603 - Node or Python, with our own script
-        words, check=False, capture_output=True, text=True, input=given, env=environment()
-    )
-    if done.returncode:
-        raise UnavailableError(f"{words[2]}: {done.stderr.strip()}")
-    for line in done.stdout.splitlines():
-        yield json.loads(line)
+    with TemporaryFile("w+", encoding="utf-8") as question:
+        question.write(given)
+        question.seek(0)
+        with subprocess.Popen(  # noqa: S603 - Node or Python, with our own script
+            words, stdin=question, stdout=subprocess.PIPE, text=True, env=environment()
+        ) as running:
+            yield from map(json.loads, running.stdout or ())
+    if running.returncode:
+        raise UnavailableError(f"{words[2]} ended with exit code {running.returncode}; what it said stands above")
 
 
 def _ours(options: Mapping[str, str], pairs: Sequence[Pair], metric: str = "perceptual") -> Iterator[Scores]:
