@@ -196,6 +196,47 @@ class Alignment:
                 laid[_inside(kept.actual)] = expected[_inside(kept.expected)]
         return laid
 
+    def below(self, top: int, heights: tuple[int, int]) -> Alignment:
+        """Return the alignment of taller pictures that are equal above and below what was aligned.
+
+        Args:
+            top: how many equal rows are above.
+            heights: of the expected and of the actual picture.
+        """
+
+        def lower(box: Box) -> Box:
+            return replace(box, y=box.y + top)
+
+        kept = [replace(one, expected=lower(one.expected), actual=lower(one.actual)) for one in self.kept]
+        width, height = self.size
+        rest = heights[1] - top - height
+        for start, end, count in ((0, 0, top), (heights[0] - rest, heights[1] - rest, rest)):
+            if count:
+                kept.append(Kept(Box(0, start, width, count), Box(0, end, width, count), equal=True))
+        return Alignment(
+            (width, heights[1]),
+            tuple(kept),
+            tuple(replace(band, expected=lower(band.expected), actual=lower(band.actual)) for band in self.bands),
+            tuple(replace(move, box=lower(move.box)) for move in self.moves),
+        )
+
+    def is_space_alone(self, expected: Pixels, actual: Pixels) -> bool:
+        """Whether the pictures differ in nothing but plain space that spans the whole picture, exactly.
+
+        Every band is one of whole rows or whole columns of one colour, beside a row or column of that colour, and all
+        else is equal in every channel of every pixel, in its order.
+        """
+        for band in self.bands:
+            pixels = actual if band.kind == "inserted" else expected
+            box = band.box
+            spans = box.width == pixels.shape[1] if band.axis == "rows" else box.height == pixels.shape[0]
+            part = pixels[_inside(_with_line_beside(box, band.axis, pixels))]
+            if not (band.plain and spans and (part == part[0, 0]).all()):
+                return False
+        return bool(self.bands) and all(
+            np.array_equal(expected[_inside(one.expected)], actual[_inside(one.actual)]) for one in self.kept
+        )
+
     def unequal_rows(self) -> slice:
         """Return the rows of the actual picture beyond which 8 bits a channel leave nothing to judge."""
         unequal = [kept.actual for kept in self.kept if not kept.equal]
@@ -234,6 +275,19 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
 
 def _inside(box: Box) -> tuple[slice, slice]:
     return slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+
+
+def _with_line_beside(box: Box, axis: Axis, pixels: Pixels) -> Box:
+    """Return the box of a band with one more line, the one before or behind it that has its colour, if there is one."""
+    colour = pixels[box.y, box.x]
+    if axis == "rows":
+        lines = [replace(box, y=box.y - 1, height=box.height + 1), replace(box, height=box.height + 1)]
+        inside = [box.y > 0, box.y + box.height < pixels.shape[0]]
+    else:
+        lines = [replace(box, x=box.x - 1, width=box.width + 1), replace(box, width=box.width + 1)]
+        inside = [box.x > 0, box.x + box.width < pixels.shape[1]]
+    possible = [line for line, is_inside in zip(lines, inside, strict=True) if is_inside]
+    return next((line for line in possible if (pixels[_inside(line)] == colour).all()), *possible[:1])
 
 
 def _words(pixels: Pixels) -> Words:
@@ -679,12 +733,8 @@ def _cheapest(one: _Lines, two: _Lines, offsets: list[int], costs: Costs) -> _Ma
         best = np.where(improved, better, best)
     ends = [_end_cost(one, two, best[number], offset) for number, offset in enumerate(offsets)]
     last = int(np.argmin(ends))
-    in_place = min(
-        before[number, min(n, m - offset) if offset >= 0 else n]
-        - before[number, max(0, -offset)]
-        + (_CHANGE + _skipped(one, two, 0, max(0, n - m), 0, max(0, m - n)) if n != m else 0)
-        for number, offset in enumerate(offsets)
-        if offset in (0, m - n)
+    in_place = before[offsets.index(0), min(n, m)] + (
+        _CHANGE + _skipped(one, two, min(n, m), n, min(n, m), m) if n != m else 0.0
     )
     demanded = _CHANGE + _SKIPPED * abs(one.content_before[-1] - two.content_before[-1]) if n != m else 0.0
     return _Map(_traced(steps, offsets, last, n, m), float(ends[last] - demanded), float(in_place - demanded))

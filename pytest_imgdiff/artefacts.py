@@ -118,7 +118,9 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
     if comparison.compared is not None:
         shown = comparison.compared[1]
     if shown is not None and (comparison.regions or _fits(shown, comparison.policy.memory)):
-        pictures["thumb"] = "jpg", partial(thumbnail, shown, comparison.regions)
+        # What was deleted has a place in the expected picture only.
+        regions = tuple(region for region in comparison.regions if region.kind != "deleted")
+        pictures["thumb"] = "jpg", partial(thumbnail, shown, regions)
     if comparison.mask is not None:
         pictures["mask"] = "png", partial(one_bit_png, comparison.mask)
     for metric, result in comparison.results.items():

@@ -306,7 +306,7 @@ class _Several:
                 worst,
                 warnings=tuple(self._warnings),
                 notes=tuple(self._notes),
-                differing_pixels=self._differing if worst.compared else None,
+                differing_pixels=self._differing if worst.differing_pixels is not None else None,
                 frame_count=self._count,
                 frames=tuple(self._frames),
             )
@@ -353,6 +353,7 @@ def _frame_of(
         differing_pixels=judged.differing_pixels,
         pictures=pictures,
         fingerprint=mark,
+        alignment=judged.alignment,
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     """(height, width, 4): signed difference (actual less expected) in luma, blue chroma, red chroma and opacity, in
     levels of -255..255; 0 away from the mask."""
 
+_KINDS = {"only expected": "e", "only actual": "a", "deleted": "e", "inserted": "a"}
+"""The kinds that have a letter of their own; that of all others is c."""
 MOST_PATCHES = 6
 """How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
 MOST_CHANGES = 50
@@ -61,7 +63,13 @@ _STEPS = np.linspace(0, 1, GRIDS[0] + 1)
 """The edges of the cells, of whatever length."""
 
 
-def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> str:
+def fingerprint(
+    expected: Image,
+    actual: Image,
+    mask: Mask,
+    regions: Sequence[Region],
+    expected_as_read: Image | None = None,
+) -> str:
     """Return a line of text that tells what the difference looks like, wherever it is.
 
     It is made of the pixels of the mask, region by region, so that it is the same on whatever page the change appears,
@@ -74,10 +82,13 @@ def fingerprint(expected: Image, actual: Image, mask: Mask, regions: Sequence[Re
         actual: likewise, of the same size and depth.
         mask: (height, width), where the two differ.
         regions: of the mask, at least one, the largest first.
+        expected_as_read: where the expected picture was laid out as the actual one: what it was before, which has the
+            deleted regions.
     """
     described = regions[:MOST_PATCHES]
-    patches = tuple(_patch(region, expected, actual, mask) for region in described)
-    beside = cv2.countNonZero(mask.view(np.uint8)) - sum(region.area for region in described)
+    patches = tuple(_patch(region, expected, actual, mask, expected_as_read or expected) for region in described)
+    masked = [region.area for region in described if region.kind != "deleted"]
+    beside = cv2.countNonZero(mask.view(np.uint8)) - sum(masked)
     return str(Appearance(patches, len(regions) - len(described), max(0, beside)))
 
 
@@ -104,12 +115,19 @@ def of_all_frames(marks: Iterable[str | None]) -> str | None:
     return str(Changes(tuple(distinct))) if 0 < len(distinct) <= MOST_CHANGES else None
 
 
-def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
+def _patch(region: Region, expected: Image, actual: Image, mask: Mask, expected_as_read: Image) -> Patch:
     box = region.box
     step = math.ceil(math.sqrt(box.width * box.height / MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
-    shown = [image.rows(top, bottom)[::step, columns] for image in (expected, actual)]
-    change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
+    if region.kind in ("inserted", "deleted"):  # what stands at its place on the other side is another part of the page
+        side = actual if region.kind == "inserted" else expected_as_read
+        pixels = side.rows(top, bottom)[::step, columns]
+        nothing = np.full_like(pixels, full_value(pixels.dtype))
+        shown = [nothing, pixels] if region.kind == "inserted" else [pixels, nothing]
+        change = _change(shown[0], shown[1], np.ones(pixels.shape[:2], np.bool_))
+    else:
+        shown = [image.rows(top, bottom)[::step, columns] for image in (expected, actual)]
+        change = _change(shown[0], shown[1], mask[top:bottom:step, columns])
     magnitude = np.asarray(cv2.transform(np.abs(change), _SUM), np.float32)
     strong: Numbers = np.maximum(magnitude - np.float32(FAINT) * magnitude.max(), 0)
     ink = cv2.sumElems(strong)[0]
@@ -117,7 +135,7 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask) -> Patch:
     return Patch(
         width=box.width,
         height=box.height,
-        kind={"only expected": "e", "only actual": "a"}.get(region.kind, "c"),
+        kind=_KINDS.get(region.kind, "c"),
         ink=round(ink / 255 * step * step),
         levels=tuple(round(level / (ink or 1)) for level in weighted),
         planes=_planes(change, strong),

@@ -7,22 +7,25 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from pytest_imgdiff import images
+from pytest_imgdiff.alignment import align
 from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
 from pytest_imgdiff.kinds import classify
-from pytest_imgdiff.model import AUTO, Comparison, MetricResult, Score, SizePolicy, Verdict
+from pytest_imgdiff.model import AUTO, Box, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
 from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
-from pytest_imgdiff.sizes import same_size
+from pytest_imgdiff.sizes import same_size, with_pixels
 from pytest_imgdiff.unfailing import could_fail, worst_value
 from pytest_imgdiff.views import (
     common_depth,
     compared_pixels,
     decode_both,
     differing_pixels,
+    differing_rows,
     equal_pixels,
     suspected_rows,
 )
@@ -30,8 +33,9 @@ from pytest_imgdiff.views import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_imgdiff.alignment import Alignment
     from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask, Metric, Policy, Region, Rule, WindowLimit
+    from pytest_imgdiff.model import Mask, Metric, Policy, RegionKind, Rule, WindowLimit
     from pytest_imgdiff.registry import Registry
 
 USUAL_MASK_METRIC = "perceptual"
@@ -52,6 +56,17 @@ MOST_UNKNOWN = 16
 ROUNDING = 1e-6
 """By how much a value may be better than that of equal pictures, or as a share of it worse than the worst possible one,
 before it is a fault of the metric."""
+
+ALIGNED_ROWS = 24
+"""A difference in fewer rows is told as it lies: nothing much can have moved."""
+STILL_DIFFERENT = 0.5
+"""An alignment is told where at most this share of the differing pixels is left."""
+BANDS_SHARE = 0.6
+"""And where its bands take at most this share of the box around all that differs in place."""
+AROUND = 16
+"""Rows around what is still different that a metric sees as well."""
+ALIGNING_BYTES = 24
+"""Bytes that aligning takes for each pixel and each byte of a channel: both pictures, one laid out, marks and lines."""
 
 DIGEST_SHOWN = 12
 """Characters of a SHA-256 that tell two profiles apart in a line; a cICP value has them all."""
@@ -81,7 +96,8 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
     sized = same_size(*common_depth(expected, actual), policy.size)
     if sized is None:
         reason = f"the sizes differ: expected {_size(expected)}, actual {_size(actual)}"
-        return _measured_resampled(replace(comparison, verdict=Verdict.RESIZED, reason=reason), registry)
+        resized = _measured_resampled(replace(comparison, verdict=Verdict.RESIZED, reason=reason), registry)
+        return _drawn_resized(resized, common_depth(expected, actual), registry)
     try:
         ignore, ignore_notes = ignore_mask(policy.ignore, sized[0].size)
     except BrokenImageError as error:
@@ -227,7 +243,8 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         scores=(*scores, *_just_measured(_measured_only(comparison.policy), bench)),
         differing_pixels=differing_pixels(bench.expected, bench.actual),
     )
-    return _with_mask(comparison, bench)
+    comparison = _with_mask(comparison, bench)
+    return comparison if comparison.passed or unmeasured else _aligned(comparison, bench)
 
 
 def _unfailing(scores: list[Score], bench: _Bench, policy: Policy) -> list[str]:
@@ -464,6 +481,123 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
             )
             break
     return replace(comparison, results=bench.results)
+
+
+def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
+    """Return a failing comparison as what was inserted, deleted and moved, where that explains clearly more."""
+    pair = bench.expected, bench.actual
+    in_place = comparison.mask
+    if in_place is None or not _can_be_aligned(pair, comparison.policy):
+        return comparison
+    if np.count_nonzero(in_place.any(axis=1)) < ALIGNED_ROWS:
+        return comparison
+    bands = differing_rows(*pair)
+    top, bottom = bands[0].start, bands[-1].stop
+    alignment = align(*(image.rows(top, bottom) for image in pair))
+    if alignment is None:
+        return comparison
+    if not alignment.shown and any(region.kind == "moved" for region in comparison.regions):
+        return comparison  # its regions say so already
+    whole = bench.expected.size[1]
+    alignment = alignment.below(top, (whole, whole))
+    aligned = _by_alignment(comparison, pair, alignment, bench)
+    still = sum(region.area for region in aligned.regions if region.kind not in _TOLD)
+    told = sum(band.box.width * band.box.height for band in alignment.shown)
+    _, _, width, height = cv2.boundingRect(in_place.view(np.uint8))
+    if still > STILL_DIFFERENT * np.count_nonzero(in_place) or told > BANDS_SHARE * width * height:
+        return comparison
+    return _allowed_space(aligned, pair)
+
+
+def _drawn_resized(comparison: Comparison, pair: tuple[Image, Image], registry: Registry) -> Comparison:
+    """Show where two pictures of unequal size differ: aligned or, where that explains nothing, laid top left."""
+    if not _can_be_aligned(pair, comparison.policy):
+        return comparison
+    alignment = align(*(image.pixels for image in pair))
+    if alignment is None:
+        padded = same_size(*pair, SizePolicy.PAD) or pair
+        bench = _Bench(*padded, None, registry)
+        shown = replace(_with_mask(replace(comparison, compared=padded), bench), results=comparison.results)
+        return replace(shown, regions=tuple(_with_kind(one, pair[0].size, pair[1].size) for one in shown.regions))
+    aligned = _by_alignment(comparison, pair, alignment, _Bench(*pair, None, registry))
+    return _allowed_space(aligned, pair)
+
+
+def _can_be_aligned(pair: tuple[Image, Image], policy: Policy) -> bool:
+    width, height = (max(sides) for sides in zip(*(image.size for image in pair), strict=True))
+    needed: int = width * height * pair[0].dtype.itemsize * ALIGNING_BYTES
+    return needed <= policy.memory
+
+
+_TOLD: tuple[RegionKind, ...] = ("inserted", "deleted", "moved")
+
+
+def _by_alignment(comparison: Comparison, pair: tuple[Image, Image], alignment: Alignment, bench: _Bench) -> Comparison:
+    """Return the comparison with the mask and the regions that are left once the expected picture is laid out anew."""
+    expected, actual = pair
+    opaque = expected.opaque and actual.opaque
+    laid = with_pixels(expected, alignment.laid_out(expected.pixels, actual.pixels), opaque=opaque)
+    mask = alignment.new()
+    regions = [
+        _told("inserted", band.box) if band.kind == "inserted" else _told("deleted", band.box)
+        for band in alignment.shown
+    ]
+    regions += [replace(_told("moved", move.actual), moved=(move.dx, move.dy)) for move in alignment.moves]
+    left, metric = _left_over(comparison, laid, actual, alignment, bench)
+    for region, part in left:
+        regions.append(region)
+        box = region.box
+        mask[box.y : box.y + box.height, box.x : box.x + box.width] |= part
+    regions.sort(key=lambda region: (-region.area, region.box.y, region.box.x))
+    return replace(
+        comparison,
+        compared=(laid, actual),
+        mask=mask,
+        mask_metric=comparison.mask_metric or metric,
+        regions=tuple(regions),
+        alignment=alignment,
+    )
+
+
+def _told(kind: RegionKind, box: Box) -> Region:
+    return Region(box, box.width * box.height, 1.0, kind)
+
+
+def _left_over(
+    comparison: Comparison, laid: Image, actual: Image, alignment: Alignment, bench: _Bench
+) -> tuple[list[tuple[Region, Mask]], str]:
+    """Return the regions that still differ, each with its part of the mask, and the metric that sees them."""
+    rows = alignment.unequal_rows() if laid.dtype == np.uint8 else slice(0, actual.size[1])
+    metrics = _mask_metrics(comparison, bench.registry)
+    top, bottom = max(0, rows.start - AROUND), min(actual.size[1], rows.stop + AROUND)
+    one, two = (with_pixels(image, image.pixels[top:bottom].copy(), opaque=image.opaque) for image in (laid, actual))
+    if rows.stop <= rows.start or equal_pixels(one, two):
+        return [], metrics[0].name
+    ignore = None if bench.ignore is None else bench.ignore[top:bottom]
+    part = replace(comparison, compared=(one, two), mask=None, mask_metric=None, regions=())
+    part = _with_mask(part, _Bench(one, two, ignore, bench.registry))
+    if part.mask is None:
+        return [], metrics[0].name
+    found = []
+    for region in part.regions:
+        box = region.box
+        contour = tuple((x, y + top) for x, y in region.contour)
+        lower = replace(region, box=replace(box, y=box.y + top), contour=contour)
+        found.append((lower, part.mask[box.y : box.y + box.height, box.x : box.x + box.width]))
+    return found, part.mask_metric or metrics[0].name
+
+
+def _allowed_space(comparison: Comparison, pair: tuple[Image, Image]) -> Comparison:
+    """Return the comparison as passed where the policy allows plain space to be inserted, and there is nothing else."""
+    alignment = comparison.alignment
+    if comparison.policy.moved != "allow" or alignment is None or comparison.policy.ignore:
+        return comparison
+    if not alignment.is_space_alone(*(image.pixels for image in pair)):
+        return comparison
+    reason = "only plain space was inserted or deleted"
+    return replace(
+        comparison, passed=True, reason=reason if comparison.reason is None else f"{comparison.reason}; {reason}"
+    )
 
 
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.alignment import Alignment
     from pytest_imgdiff.image import Image, ImageInfo
 
     Mask = NDArray[np.bool_]
@@ -196,6 +197,7 @@ class Policy:
         max_pixels: the largest width x height that is decoded.
         memory: bytes that the pair may take while it is compared; one that needs more is refused.
         missing: whether a picture without an expected one fails.
+        moved: whether a pair fails whose pictures differ in nothing but whole rows or columns of plain space.
         unmatched: whether an expected picture without an actual one fails.
     """
 
@@ -210,6 +212,7 @@ class Policy:
     memory: int = DEFAULT_MEMORY
     missing: OneSided = "fail"
     unmatched: OneSided = "fail"
+    moved: OneSided = "fail"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -376,6 +379,7 @@ class Frame:
         differing_pixels: as in `Comparison`.
         pictures: the pictures of this frame that were kept, by name, and the path of each below the report's folder.
         fingerprint: what the difference looks like, as `pytest_imgdiff.fingerprint` makes it.
+        alignment: as in `Comparison`.
     """
 
     index: int
@@ -393,6 +397,7 @@ class Frame:
     differing_pixels: int | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str | None = None
+    alignment: Alignment | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -412,7 +417,9 @@ class Comparison:
         mask: where they differ; None where nothing does, or no metric could say.
         mask_metric: the metric whose heat became the mask.
         results: the metrics' own results by name (heat and drawings for artefacts).
-        regions: of the mask, largest first.
+        regions: of the mask, largest first; those that were deleted are boxes of the expected picture.
+        alignment: what was inserted, deleted and moved, where that explains a failing pair clearly better than that it
+            differs in place. ``compared`` then has the expected picture laid out as the actual one.
         ignored: share of the picture that was not looked at, 0..1.
         differing_pixels: how many pixels are not equal in every channel, however little they differ, outside of the
             ignore areas; None where nothing was compared.
@@ -445,6 +452,7 @@ class Comparison:
     seconds: float = 0.0
     frame_count: int = 1
     frames: tuple[Frame, ...] = ()
+    alignment: Alignment | None = None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)

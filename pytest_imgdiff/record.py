@@ -13,8 +13,9 @@ from pytest_imgdiff.model import RegionKind  # noqa: TC001 - msgspec reads the a
 from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
+    from pytest_imgdiff.alignment import Alignment
     from pytest_imgdiff.image import Image, ImageInfo
-    from pytest_imgdiff.model import Comparison, Frame, Region, Score
+    from pytest_imgdiff.model import Box, Comparison, Frame, Region, Score
 
 VERSION = 1
 
@@ -86,6 +87,37 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     """Of the kind ``moved``: by how many pixels to the right and down; not there otherwise."""
 
 
+class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Rows or columns that only one picture has; boxes are x, y, width and height."""
+
+    kind: Literal["inserted", "deleted"]
+    axis: Literal["rows", "columns"]
+    expected: tuple[int, int, int, int]
+    """In the expected picture; of inserted ones the place, without extent."""
+    actual: tuple[int, int, int, int]
+    """In the actual picture, likewise."""
+    plain: bool
+    """It is space of one colour."""
+
+
+class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A block that stands at another place: its box in the expected picture, and how far it moved, right and down."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    dx: int
+    dy: int
+
+
+class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What was inserted, deleted and moved."""
+
+    bands: list[BandRecord]
+    moves: list[MoveRecord]
+
+
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
 
 
@@ -119,6 +151,7 @@ class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     ignored: float
     artefacts: dict[str, str] = {}
     differing_pixels: int | None = None
+    alignment: AlignmentRecord | None = None
 
 
 class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -191,6 +224,8 @@ class ComparisonRecord(
     the number of differing pixels are those of all."""
     frames: list[FrameRecord] = []
     """Of several frames, each that fails or passes with a warning, in their order."""
+    alignment: AlignmentRecord | None = None
+    """What was inserted, deleted and moved; None where the pair is compared in place."""
     key: str | None = None
     """The name that the globs of imgdiff.yaml's overrides are matched against; None where the run had none for it."""
     baselines_digest: str | None = None
@@ -306,6 +341,7 @@ def record_of(
         warnings=[printable(warning) for warning in comparison.warnings],
         frame_count=comparison.frame_count,
         frames=[_frame(frame) for frame in comparison.frames],
+        alignment=_alignment(comparison.alignment),
     )
 
 
@@ -344,7 +380,25 @@ def _frame(frame: Frame) -> FrameRecord:
         ignored=frame.ignored,
         artefacts=dict(frame.pictures),
         differing_pixels=frame.differing_pixels,
+        alignment=_alignment(frame.alignment),
     )
+
+
+def _alignment(alignment: Alignment | None) -> AlignmentRecord | None:
+    if alignment is None:
+        return None
+    bands = alignment.bands[:MOST_REGIONS]
+    return AlignmentRecord(
+        [
+            BandRecord(band.kind, band.axis, _corners(band.expected), _corners(band.actual), band.plain)
+            for band in bands
+        ],
+        [MoveRecord(*_corners(move.box), move.dx, move.dy) for move in alignment.moves[:MOST_REGIONS]],
+    )
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.width, box.height
 
 
 def _frame_side(info: ImageInfo) -> FrameSideRecord:

@@ -459,7 +459,8 @@ def _rank(comparison: Comparison) -> int:
 def _fingerprint(comparison: Comparison) -> str | None:
     if comparison.mask is None or comparison.compared is None:
         return None
-    return fingerprint(*comparison.compared, comparison.mask, comparison.regions)
+    before = None if comparison.alignment is None else comparison.expected
+    return fingerprint(*comparison.compared, comparison.mask, comparison.regions, before)
 
 
 def _fingerprint_of_all(comparison: Comparison) -> str | None:

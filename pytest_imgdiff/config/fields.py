@@ -193,6 +193,16 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Annotated[OneSidedText, Meta(description="whether a picture without an expected one fails; default fail")]
         | UnsetType
     ) = UNSET
+    moved: (
+        Annotated[
+            OneSidedText,
+            Meta(
+                description="whether a pair fails whose pictures differ in nothing but whole rows or columns of plain "
+                "space; default fail"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     unmatched: (
         Annotated[
             OneSidedText, Meta(description="whether an expected picture without an actual one fails; default fail")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.config.rules import MetricLookup
     from pytest_imgdiff.model import Rule
 
-_AS_THEY_ARE = ("frames", "missing", "unmatched")
+_AS_THEY_ARE = ("frames", "missing", "moved", "unmatched")
 _RECTANGLE = ("x", "y", "width", "height")
 
 

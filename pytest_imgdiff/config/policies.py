@@ -52,7 +52,7 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
     _check_least(policy.memory, 1, ("memory",))
     _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))
     _check_least(policy.regions.min_area, 1, ("regions", "min_area"))
-    given = {name: getattr(policy, name) for name in ("frames", "mask", "missing", "unmatched")}
+    given = {name: getattr(policy, name) for name in ("frames", "mask", "missing", "moved", "unmatched")}
     convert(plain(given, ORIGIN), PolicyFields, ORIGIN, ())
     mask_metric(policy.mask, metrics, ORIGIN, ("mask",))
     _check_rules(policy.rules, metrics)

@@ -90,6 +90,7 @@ def frame_as_comparison(record: ComparisonRecord, frame: FrameRecord) -> Compari
         ignored=frame.ignored,
         artefacts=frame.artefacts,
         differing_pixels=frame.differing_pixels,
+        alignment=frame.alignment,
         warnings=[],
         notes=[],
         frames=[],

@@ -16,11 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_imgdiff.model import RegionKind
-    from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RenameRecord, RunRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.record import (
+        BandRecord,
+        ComparisonRecord,
+        RegionRecord,
+        RenameRecord,
+        RunRecord,
+        ScoreRecord,
+        SideRecord,
+    )
     from pytest_imgdiff.report.overview import Overview
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
+BANDS_IN_TEXT = 3
 MOST_FRAMES_NAMED = 20
 """Numbers, or runs of numbers."""
 HEADLINES = {
@@ -280,12 +289,17 @@ def _verdict_words(record: ComparisonRecord) -> str:
     if record.equal is not None and record.passed:
         return EQUALITIES[record.equal]
     reason = _reason(record)
+    aligned = alignment_words(record)
+    if reason is not None and aligned is not None:
+        reason = f"{reason}; {aligned}"
     if reason is not None and record.passed and record.written is None:
         return f"{reason} (allowed by the policy)"
     if reason is not None:
         return reason
     parts = [sentence(score) for score in sorted(_ruled(record), key=_failed_then_warned)]
-    if record.region_count:
+    if aligned is not None:
+        parts.append(aligned)
+    elif record.region_count:
         parts.append(_regions_in_one_line(record))
     return "; ".join(parts) or record.verdict
 
@@ -313,6 +327,57 @@ def _failed_then_warned(score: ScoreRecord) -> int:
 
 def _reason(record: ComparisonRecord) -> str | None:
     return visible(record.reason) if record.reason else DEFAULT_REASONS.get(record.verdict)
+
+
+def alignment_words(record: ComparisonRecord) -> str | None:
+    """Return what was inserted, deleted and moved: ``43 rows inserted at y = 47; the rest equal, moved down by 43``.
+
+    None where the pair is compared in place.
+    """
+    alignment = record.alignment
+    if alignment is None:
+        return None
+    content = [band for band in alignment.bands if not band.plain]
+    bands = content if content or alignment.moves else alignment.bands
+    parts = [_band_words(record, band) for band in bands[:BANDS_IN_TEXT]]
+    parts += [
+        f"{move.width}x{move.height} at {move.x},{move.y} moved by {move.dx},{move.dy}"
+        for move in alignment.moves[: BANDS_IN_TEXT - len(parts)]
+    ]
+    more = len(bands) + len(alignment.moves) - len(parts)
+    words = ", ".join(parts) + (f", and {more} more" if more > 0 else "")
+    rest = record.region_count - len(bands) - len(alignment.moves)
+    if rest > 0:
+        return f"{words}; {counted(rest, 'more region')} differ" + ("s" if rest == 1 else "")
+    return f"{words}; the rest equal{_shift_words(alignment.bands)}"
+
+
+def _band_words(record: ComparisonRecord, band: BandRecord) -> str:
+    x, y, width, height = band.actual if band.kind == "inserted" else band.expected
+    side = record.actual if band.kind == "inserted" else record.expected
+    lines, axis, place, across, extent = (
+        (height, "row", f"y = {y}", x, width) if band.axis == "rows" else (width, "column", f"x = {x}", y, height)
+    )
+    full = side is not None and extent == (side.width if band.axis == "rows" else side.height)
+    what = f"plain {axis}" if band.plain else axis
+    where = place if full else f"{place}, {'x' if band.axis == 'rows' else 'y'} = {across} to {across + extent - 1}"
+    return f"{counted(lines, what)} {band.kind} at {where}"
+
+
+def _shift_words(bands: Sequence[BandRecord]) -> str:
+    """Return by how much all that follows moved, where one band alone says so."""
+    if len(bands) != 1:
+        return ""
+    (band,) = bands
+    _, _, width, height = band.actual if band.kind == "inserted" else band.expected
+    lines = height if band.axis == "rows" else width
+    directions = {
+        ("inserted", "rows"): "down",
+        ("deleted", "rows"): "up",
+        ("inserted", "columns"): "right",
+        ("deleted", "columns"): "left",
+    }
+    return f", moved {directions[band.kind, band.axis]} by {thousands(lines)}"
 
 
 def _regions_in_one_line(record: ComparisonRecord) -> str:
@@ -347,6 +412,9 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     if frames is not None:
         shown = "" if record.expected is None else f" (counted from 0; the rest is about frame {record.expected.frame})"
         yield "frames", frames + shown
+    aligned = alignment_words(record)
+    if aligned is not None:
+        yield "aligned", aligned
     if record.region_count:
         yield "regions", _largest_regions(record)
     size = size_choice(record)
