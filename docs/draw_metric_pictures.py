@@ -83,10 +83,10 @@ def moved(picture: Picture) -> Picture:
 
 
 def faint_word(picture: Picture) -> Picture:
-    """Return the picture with a word that is darker by 22 levels."""
+    """Return the picture with a word that is darker by 18 levels."""
     ink = np.zeros(picture.shape[:2], np.uint8)
     cv2.putText(ink, "DRAFT", (25, 130), cv2.FONT_HERSHEY_DUPLEX, 2.4, 255, 6, cv2.LINE_AA)
-    return np.where(ink[..., None] > 0, brighter(picture, -22), picture)
+    return np.where(ink[..., None] > 0, brighter(picture, -18), picture)
 
 
 def turned(picture: Picture) -> Picture:
