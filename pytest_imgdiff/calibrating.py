@@ -747,9 +747,9 @@ def _lines_of_text(pixels: Pixels) -> list[list[Box]]:
     for x, y, across, down, _ in found[1:].tolist():
         if not (_LOWEST <= down <= _HIGHEST and 2 <= across <= down * 1.5):  # noqa: PLR2004 - an i, at least
             continue
-        if x < 2 or y < 2 or x + across + 2 > width or y + down + 2 > height:  # noqa: PLR2004 - the rim below
+        if x < 1 or y < 1 or x + across + 1 > width or y + down + 1 > height:
             continue
-        outer = gray[y - 2 : y + down + 2, x - 2 : x + across + 2].astype(np.int16)
+        outer = gray[y - 1 : y + down + 1, x - 1 : x + across + 1].astype(np.int16)
         rim = np.concatenate([outer[0], outer[-1], outer[:, 0], outer[:, -1]])
         if rim.max() - rim.min() <= _INK:  # apart from its neighbours, on one ground
             characters.append(Box(x, y, across, down))
@@ -886,9 +886,10 @@ def _literal(key: str) -> str:
 
 
 def _ignore_lines(picture: _Evidence) -> Iterator[str]:
-    """Yield an override that ignores where the picture flickers; nothing where that is most of it."""
-    areas = [_grown(area, picture.size) for area, _ in picture.areas[:_MOST_AREAS]]
-    if not areas or picture.size is None:
+    """Yield an override that ignores where the picture flickers most often; nothing where that is much of it."""
+    most = max((count for _, count in picture.areas), default=0)
+    areas = [_grown(area, picture.size) for area, count in picture.areas if count == most]
+    if not 0 < len(areas) <= _MOST_AREAS or picture.size is None:
         return
     if sum(area.width * area.height for area in areas) > _LARGEST_SHARE * picture.size[0] * picture.size[1]:
         return
@@ -954,7 +955,7 @@ def _told_flicker(picture: _Evidence) -> Iterator[str]:
     yield f"{visible(picture.name)} flickers in {picture.failed} of {picture.comparisons} comparisons: {listed}{more}"
     ignore = list(_ignore_lines(picture))
     if ignore:
-        yield "  to ignore it, add to overrides in imgdiff.yaml:"
+        yield "  to ignore it, add this to overrides in imgdiff.yaml, and calibrate again:"
         yield from (f"  {line}" for line in ignore)
     else:
-        yield "  that is too much of the picture to ignore: find out why it changes"
+        yield "  those are too many places, or too large ones, to ignore: find out why they change"

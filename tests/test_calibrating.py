@@ -286,3 +286,24 @@ def test_the_rate_of_false_alarms_is_below_three_in_n(compared):
     rate = false_alarms(compared)
     assert 0 < rate < 3 / compared
     assert (1 - rate) ** compared == pytest.approx(0.05)
+
+
+def test_where_everything_flickers_nothing_is_offered_to_be_ignored(shell):
+    for number, rng in enumerate(map(np.random.default_rng, range(3))):
+        noise = rng.integers(-40, 41, (180, 300, 1)) * (rng.random((180, 300, 1)) > 0.99)
+        write(shell.folder / f"run{number}/page.png", np.clip(page() + noise, 0, 255).astype(np.uint8))
+    done = shell("calibrate", "run0", "run1", "run2")
+
+    assert done.returncode == SOME
+    assert "page.png: no limit: a changed digit would pass" in done.stderr
+    assert "those are too many places, or too large ones, to ignore" in done.stderr
+    assert "ignore:" not in done.stdout
+    assert yaml.safe_load(done.stdout) is None
+
+
+def test_pictures_without_text_have_no_digit_to_change(shell):
+    for number in range(3):
+        write(shell.folder / f"run{number}/logo.png", square(RED, side=60))
+    done = shell("calibrate", "run0", "run1", "run2")
+    assert done.returncode == NONE
+    assert "no digit was changed: nothing in these pictures looks like a line of text" in done.stdout
