@@ -1,9 +1,10 @@
-"""``pytest-imgdiff flaky`` and ``calibrate``, as a shell runs them on real runs."""
+"""``pytest-imgdiff flaky`` and ``calibrate`` on real runs, and their whole story as a shell runs it."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import cv2
 import numpy as np
@@ -13,15 +14,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_imgdiff.calibrating import false_alarms
+from pytest_imgdiff.cli import main
 from tests.pictures import BLUE, RED, square, write
 from tests.test_cli import Shell
 
 NONE, SOME, NOT_READ = 0, 1, 2
 
 
+class Command:
+    """Runs the command in a folder, in this process: most of these tests run it several times."""
+
+    def __init__(self, folder, monkeypatch, capsys):
+        self.folder = folder
+        self.capsys = capsys
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *arguments):
+        self.capsys.readouterr()
+        code = main([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, *self.capsys.readouterr())
+
+    def refused(self, *arguments):
+        """Return the one line that a refused command prints."""
+        done = self(*arguments)
+        assert (done.returncode, done.stdout) == (NOT_READ, "")
+        (line,) = done.stderr.splitlines()
+        return line
+
+
 @pytest.fixture
-def shell(tmp_path):
-    return Shell(tmp_path)
+def shell(tmp_path, monkeypatch, capsys):
+    return Command(tmp_path, monkeypatch, capsys)
 
 
 # ---- flaky
@@ -184,6 +207,7 @@ def test_calibrate_proposes_limits_and_names_what_flickers_and_where(renderings)
 
 def test_the_whole_story_of_calibrating(renderings):
     """Limits from runs in which nothing changed, and the area to ignore: noise passes, and a changed digit fails."""
+    renderings = Shell(renderings.folder)
     strict = ["--set", "metrics={mse: {max: 0}}"]
     assert renderings("compare", "run0", "run1", *strict).returncode == SOME
     done = renderings("calibrate", *RUNS, *strict, "-o", "imgdiff.yaml")
