@@ -23,7 +23,9 @@ WARM = 64
 def pair(expected: str, actual: str, mask: str | None = None, antialiasing: str = "ignore") -> Callable[[], Any]:
     """Compare two files; write the mask where one is asked for. Returns the count and the number of regions."""
     registry = Registry()
-    policy = Policy(rules=(Rule("perceptual", options=(("antialiasing", antialiasing), ("difference", "yiq")), max=0.0),))
+    policy = Policy(
+        rules=(Rule("perceptual", options=(("antialiasing", antialiasing), ("difference", "yiq")), max=0.0),)
+    )
     _warm(policy, registry)
 
     def compared() -> tuple[int, int]:
