@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -243,8 +244,46 @@ def _measured(comparison: Comparison, ignore: Mask | None, registry: Registry) -
         scores=(*scores, *_just_measured(_measured_only(comparison.policy), bench)),
         differing_pixels=differing_pixels(bench.expected, bench.actual),
     )
-    comparison = _with_mask(comparison, bench)
+    comparison = _allowed(_with_mask(comparison, bench), bench)
     return comparison if comparison.passed or unmeasured else _aligned(comparison, bench)
+
+
+def _allowed(comparison: Comparison, bench: _Bench) -> Comparison:
+    """Return a failing comparison as passed where the policy lets every region through by its kind.
+
+    It never passes where something besides these regions may fail: where a rule has no value, or was not measured
+    because another failed; where a rule fails whose metric did not paint the mask; where pixels that this metric counts
+    are in no region; where a region's kind was not worked out.
+    """
+    chosen = dict(comparison.policy.kinds)
+    kinds = Counter(region.kind for region in comparison.regions)
+    if comparison.verdict is not Verdict.DIFFERENT or not kinds or any(kind not in chosen for kind in kinds):
+        return comparison
+    rules = [item for item in comparison.scores if not item.measured]
+    failing = [item for item in rules if not item.passed]
+    undecided = {rule.metric for rule in comparison.policy.rules if rule.when == "undecided"}
+    if any(item.omitted is not None and item.metric in undecided for item in rules):
+        return comparison
+    if any(item.metric != comparison.mask_metric for item in failing) or not _hold_everything(comparison, bench):
+        return comparison
+    words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    reason = f"{'1 region differs' if kinds.total() == 1 else f'{kinds.total()} regions differ'}: {words}"
+    warned = [kind for kind in kinds if chosen[kind] == "warn"]
+    if warned:
+        warning = f"passes with a warning by its kind ({', '.join(warned)})"
+        return replace(comparison, passed=True, reason=reason, warnings=(*comparison.warnings, warning))
+    note = f"passes by its kind ({', '.join(kinds)})"
+    return replace(comparison, passed=True, reason=reason, notes=(*comparison.notes, note))
+
+
+def _hold_everything(comparison: Comparison, bench: _Bench) -> bool:
+    """Whether each pixel that the mask's metric counts is in one of the regions."""
+    mask, name = comparison.mask, comparison.mask_metric
+    if mask is None or name is None:
+        return False
+    counted = bench.results[name].details.get("pixels")
+    marked = int(np.count_nonzero(mask))
+    return counted == marked == sum(region.area for region in comparison.regions)
 
 
 def _unfailing(scores: list[Score], bench: _Bench, policy: Policy) -> list[str]:

@@ -473,11 +473,11 @@ def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
     present = _apart(one[source], fill if fill.size == 4 else fill[source]) > SEEN  # noqa: PLR2004 - one colour
     painted[target][present] = one[source][present]
     unlike = _apart(painted, two) > NEAR
-    share = 1 - float(unlike[patch.changed].mean())
+    share = 1 - float(unlike[patch.changed | unlike].mean())
     if share < EXPLAINED or not unlike.any():
         return share if share >= EXPLAINED else 0.0
     beyond = np.maximum(two - cv2.dilate(painted, _BESIDE), cv2.erode(painted, _BESIDE) - two).max(axis=2)
-    return share if float(beyond[patch.changed].max()) < 2 * NEAR else 0.0
+    return share if float(beyond.max()) < 2 * NEAR else 0.0
 
 
 def _pairs(

@@ -70,6 +70,7 @@ RegionKind = Literal[
     "only actual",
 ]
 """What kind of difference a region is; see `Region`."""
+KindChoice = Literal["warn", "allow"]  # of a kind of difference that does not fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,8 @@ class Policy:
         missing: whether a picture without an expected one fails.
         moved: whether a pair fails whose pictures differ in nothing but whole rows or columns of plain space.
         unmatched: whether an expected picture without an actual one fails.
+        kinds: kinds of regions that do not fail: each with ``warn`` or ``allow``. A pair passes by them only where
+            nothing else fails; see `pytest_imgdiff.judging`.
     """
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
@@ -213,6 +216,7 @@ class Policy:
     missing: OneSided = "fail"
     unmatched: OneSided = "fail"
     moved: OneSided = "fail"
+    kinds: tuple[tuple[RegionKind, KindChoice], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

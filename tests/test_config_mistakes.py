@@ -154,6 +154,7 @@ MISTAKES = [
     ("mask: ▸3", "mask", "expected auto, or the name of a metric, not 3; put a text in quotes"),
     ("missing: ▸no", "missing", 'expected allow or fail, not the text "no"'),
     ("unmatched: ▸ignore", "unmatched", "expected allow or fail"),
+    ("kinds: {moved: ▸pass}", "kinds.moved", "expected allow, fail or warn"),
     ("regions: {merge: ▸-1}", "regions.merge", "a whole number of at least 0, not -1"),
     ("regions: {min_area: ▸0}", "regions.min_area", "a whole number of at least 1, not 0"),
     ("regions: ▸8", "regions", "expected a mapping (key: value), not 8"),

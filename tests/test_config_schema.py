@@ -116,6 +116,7 @@ SOUND = [
     {"overrides": [{"match": "a/**", "size": "pad"}, {"match": ["a", "b"], "metrics": {"ssim": {"min": 1}}}]},
     {"scans": [{"expected": "a", "actual": "b"}]},
     {"limits": {"megapixels": 0.5}, "regions": {"merge": 0}},
+    {"kinds": {"moved": "warn", "rendering": "allow", "text": "fail"}},
     {"baselines": {"layout": "{platform}/{test}.png"}, "report": {"pictures": "none"}},
 ]
 UNSOUND = [
@@ -156,6 +157,8 @@ UNSOUND = [
     {"mask": 1},
     {"regions": {"merge": -1}},
     {"regions": {"min_area": 0}},
+    {"kinds": {"moved": "pass"}},
+    {"kinds": {"shifted": "warn"}},
     {"limits": {"megapixels": 0}},
     {"limits": {"megapixels": 100000000}},
     {"missing": "maybe"},

@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFilter, ImageFont
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.model import Length, RectangleArea, SizePolicy
+from pytest_imgdiff.model import Length, RectangleArea, RegionSettings, SizePolicy
 
 FONT = ImageFont.load_default(14)
 EXACT = Policy((Rule("pixel_match", min=1.0),), mask="pixel_match")
@@ -117,6 +117,106 @@ def test_a_large_region_has_a_kind():
     filled = flat.copy()
     filled[100:1100, 100:1500] = (20, 90, 200)
     assert [region.kind for region in compare(flat, filled, EXACT).regions] == ["added"]
+
+
+MOVED = page(button=(54, 66))
+REPAINTED = page(button=(54, 66), heading="Guests of last month")
+
+
+def judged(actual, *, rules=EXACT.rules, **changes):
+    changes = {"mask": "pixel_match", "kinds": (("moved", "allow"),)} | changes
+    return compare(page(), actual, Policy(rules, **changes))
+
+
+def test_a_pair_passes_by_kinds_that_are_allowed():
+    comparison = judged(MOVED)
+    assert (comparison.verdict.value, comparison.passed) == ("different", True)
+    assert (comparison.notes, comparison.warnings) == (("passes by its kind (moved)",), ())
+
+
+def test_a_pair_passes_with_a_warning_by_kinds_that_warn():
+    comparison = judged(MOVED, kinds=(("moved", "warn"),))
+    assert comparison.passed
+    assert comparison.warnings == ("passes with a warning by its kind (moved)",)
+
+
+@pytest.mark.parametrize(
+    ("actual", "changes"),
+    [
+        pytest.param(MOVED, {"kinds": ()}, id="no kind is allowed"),
+        pytest.param(MOVED, {"kinds": (("text", "allow"),)}, id="another kind is allowed"),
+        pytest.param(REPAINTED, {}, id="one region is of another kind"),
+        pytest.param(MOVED, {"mask": "perceptual"}, id="the failing rule did not paint the mask"),
+        pytest.param(MOVED, {"rules": (*EXACT.rules, Rule("ssim", min=0.9999))}, id="another rule fails, too"),
+        pytest.param(
+            MOVED,
+            {"rules": (*EXACT.rules, Rule("ssim", min=0.9999, when="undecided"))},
+            id="another rule was not measured",
+        ),
+        pytest.param(MOVED, {"rules": (Rule("ssim", min=0.9999),), "mask": "ssim"}, id="the metric counts no pixels"),
+    ],
+)
+def test_a_pair_still_fails_where_something_else_does(actual, changes):
+    assert not judged(actual, **changes).passed
+
+
+def with_dot(picture, at):
+    dotted = picture.copy()
+    dotted.putpixel(at, (250, 0, 0))
+    return dotted
+
+
+def test_a_pair_still_fails_by_a_region_too_small_to_be_listed():
+    dotted = with_dot(MOVED, (300, 10))
+    comparison = judged(dotted, regions=RegionSettings(min_area=2))
+    assert {region.kind for region in comparison.regions} == {"moved"}
+    assert not comparison.passed
+
+
+def test_a_pair_still_fails_by_a_pixel_within_what_moved():
+    assert not judged(with_dot(MOVED, (100, 80))).passed
+
+
+def test_a_pair_still_fails_where_what_moved_has_lost_a_part():
+    lost = MOVED.copy()
+    lost.paste("#ffffff", (134, 76, 138, 80))  # white, as it was there before
+    assert not judged(lost).passed
+
+
+def test_a_pair_still_fails_by_a_region_beyond_those_that_have_a_kind():
+    dots = np.full((400, 600, 3), 255, np.uint8)
+    dotted = dots.copy()
+    dotted[5::20, 5::20] = 0  # 600 of them
+    policy = Policy(EXACT.rules, mask="pixel_match", kinds=(("added", "allow"),))
+    assert not compare(dots, dotted, policy).passed
+    assert compare(dots[:100, :400], dotted[:100, :400], policy).passed
+
+
+def test_a_pair_of_other_sizes_still_fails():
+    assert not judged(MOVED.resize((321, 200))).passed
+    wider = Picture.new("RGB", (321, 200), "#000")
+    wider.paste(MOVED)
+    assert not judged(wider, size=SizePolicy.PAD).passed
+
+
+def test_kinds_are_named_in_the_settings_of_a_call_and_of_the_file(pytester):
+    page().save(pytester.path / "page.png")
+    MOVED.save(pytester.path / "moved.png")
+    pytester.makefile(".yaml", imgdiff="metrics: {pixel_match: {min: 1}}\nmask: pixel_match\nkinds: {moved: warn}\n")
+    pytester.makepyfile(
+        """
+        def test_file(assert_images_similar):
+            assert assert_images_similar("moved.png", "page.png").warnings
+
+        def test_call(assert_images_similar):
+            assert not assert_images_similar("moved.png", "page.png", kinds={"moved": "allow"}).warnings
+
+        def test_taken_back(assert_images_similar):
+            assert_images_similar("moved.png", "page.png", kinds={})
+        """
+    )
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, failed=1)
 
 
 @st.composite

@@ -101,6 +101,21 @@ class RegionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ) = UNSET
 
 
+KindText = Literal["fail", "warn", "allow"]
+
+
+class KindFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether a difference of this kind fails: fail, warn (pass with a warning) or allow (pass with a note)."""
+
+    added: Annotated[KindText, Meta(description="something stands on what was background")] = "fail"
+    removed: Annotated[KindText, Meta(description="what stood on a background is gone")] = "fail"
+    moved: Annotated[KindText, Meta(description="the same pixels are at another place")] = "fail"
+    recoloured: Annotated[KindText, Meta(description="the same shapes in other colours")] = "fail"
+    text: Annotated[KindText, Meta(description="another text on the same background")] = "fail"
+    content: Annotated[KindText, Meta(description="other content")] = "fail"
+    rendering: Annotated[KindText, Meta(description="the same content, drawn a little differently")] = "fail"
+
+
 class LimitFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one picture may cost."""
 
@@ -188,6 +203,16 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         | UnsetType
     ) = UNSET
     regions: RegionFields | UnsetType = UNSET
+    kinds: (
+        Annotated[
+            KindFields,
+            Meta(
+                description="what to do with a pair all of whose regions are of these kinds; default fail for each",
+                extra={"expects": "kinds and what to do, such as {moved: warn, rendering: allow}"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     limits: LimitFields | UnsetType = UNSET
     missing: (
         Annotated[OneSidedText, Meta(description="whether a picture without an expected one fails; default fail")]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from pytest_imgdiff.config.origin import quoted
 from pytest_imgdiff.config.rules import measured_from, rules_from
@@ -81,6 +81,9 @@ class LayerReader:
             )
         if fields.size is not UNSET:
             policy["size"] = SizePolicy(fields.size)
+        if fields.kinds is not UNSET:
+            chosen = structs.asdict(fields.kinds)
+            policy["kinds"] = tuple((kind, choice) for kind, choice in chosen.items() if choice != "fail")
         if fields.mask is not UNSET:
             policy["mask"] = mask_metric(fields.mask, self.metrics, self.origin, (*path, "mask"))
         if fields.limits is not UNSET and fields.limits.megapixels is not UNSET:

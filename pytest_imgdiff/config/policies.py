@@ -52,13 +52,23 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
     _check_least(policy.memory, 1, ("memory",))
     _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))
     _check_least(policy.regions.min_area, 1, ("regions", "min_area"))
-    given = {name: getattr(policy, name) for name in ("frames", "mask", "missing", "moved", "unmatched")}
+    names = "frames", "mask", "missing", "moved", "unmatched"
+    given: dict[str, Any] = {name: getattr(policy, name) for name in names}
+    given["kinds"] = _kinds(policy.kinds)
     convert(plain(given, ORIGIN), PolicyFields, ORIGIN, ())
     mask_metric(policy.mask, metrics, ORIGIN, ("mask",))
     _check_rules(policy.rules, metrics)
     _check_measured(policy.measure, metrics)
     for index, area in enumerate(_listed(policy.ignore, ("ignore",))):
         _check_area(area, ("ignore", index))
+
+
+def _kinds(kinds: object) -> dict[Any, Any]:
+    """Return what imgdiff.yaml would say for the kinds."""
+    pairs = _listed(kinds, ("kinds",))
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - kind and choice
+        raise ORIGIN.error(("kinds",), f'expected pairs such as ("moved", "warn"), not {shown(kinds)}')
+    return dict(pairs)
 
 
 def _check_rules(rules: object, metrics: MetricLookup) -> None:

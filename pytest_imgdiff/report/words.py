@@ -307,7 +307,7 @@ def _verdict_words(record: ComparisonRecord) -> str:
 def _below_limits(record: ComparisonRecord) -> Iterator[str]:
     """Yield how many pixels differ although every rule holds, unless a rule has counted just these."""
     counts = {differing_pixels(score) for score in _ruled(record)}
-    if is_unsettled(record) and record.differing_pixels not in counts:
+    if is_unsettled(record) and record.verdict == "match" and record.differing_pixels not in counts:
         yield f"{thousands(record.differing_pixels or 0)} px differ below the limits"
 
 
