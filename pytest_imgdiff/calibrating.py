@@ -23,7 +23,7 @@ from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BrokenImageError, ConfigError
-from pytest_imgdiff.model import Box, Rule
+from pytest_imgdiff.model import Box, Rule, WindowLimit
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import record_of
 from pytest_imgdiff.registry import Registry
@@ -62,6 +62,8 @@ _LARGEST_SHARE = 0.25
 """Of the picture: what flickers in more of it is not offered to be ignored."""
 
 _DIGIT, _MOVED, _PANEL = "a changed digit", "a line moved by 4 pixels", "a faint panel (8 levels)"
+_PIXELS, _IN_WINDOW = "pixels", "most_in_window"
+"""The details of metrics that `max_pixels` and `max_in_window` limit."""
 _STEP = 4
 _FAINT = 8 / 255
 _INK = 48
@@ -190,7 +192,7 @@ def _mark(record: ComparisonRecord | None) -> str:
 
 
 def _limits(record: ComparisonRecord) -> Iterable[tuple[object, ...]]:
-    return ((one.metric, one.limit, one.max_pixels) for one in record.scores if not one.measured)
+    return ((one.metric, one.limit, one.max_pixels, one.max_in_window) for one in record.scores if not one.measured)
 
 
 def _value(record: ComparisonRecord | None, metric: str) -> float | None:
@@ -306,12 +308,12 @@ class _Edited:
     Attributes:
         kind: what was done.
         values: of each metric.
-        pixels: the count of each metric that counts.
+        counts: of each metric that counts pixels, by the names of its details.
     """
 
     kind: str
     values: dict[str, float]
-    pixels: dict[str, int]
+    counts: dict[str, dict[str, int]]
 
 
 @dataclass
@@ -323,7 +325,9 @@ class _Evidence:
         rules: the rules that it is judged by, with their options.
         measured: the metrics that are measured only.
         values: of each metric, of each comparison in which nothing changed.
-        pixels: likewise, the counts of metrics that count pixels and have a `max_pixels`.
+        counted: likewise, counts of pixels by metric and detail, where a limit on them is named.
+        limited: the metrics whose value has a limit, or that are measured only.
+        windows: the size of the windows in which a metric's pixels are limited.
         compared: how many independent comparisons that were.
         failed: how many of them fail under the present limits.
         boxes: the regions of each that differs.
@@ -339,7 +343,9 @@ class _Evidence:
     measured: dict[str, Rule] = field(default_factory=dict)
     directions: dict[str, Direction] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
-    pixels: dict[str, list[int]] = field(default_factory=dict)
+    counted: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    limited: set[str] = field(default_factory=set)
+    windows: dict[str, int] = field(default_factory=dict)
     compared: int = 0
     comparisons: int = 0
     failed: int = 0
@@ -367,15 +373,22 @@ class _Evidence:
             self.directions[score.metric] = score.direction
             (self.measured if score.measured else self.rules).setdefault(score.metric, Rule(score.metric))
             self.values.setdefault(score.metric, []).append(score.value)
-            if score.max_pixels is not None:
-                self.pixels.setdefault(score.metric, []).append(int(score.details.get("pixels", 0)))
+            if score.measured or score.limit is not None:
+                self.limited.add(score.metric)
+            if score.max_in_window is not None:
+                self.windows[score.metric] = score.max_in_window.size
+            limits = {_PIXELS: score.max_pixels, _IN_WINDOW: score.max_in_window}
+            for detail in (detail for detail, limit in limits.items() if limit is not None):
+                self.counted.setdefault((score.metric, detail), []).append(int(score.details.get(detail, 0)))
 
     def try_edits(self, workspace: Workspace) -> None:
         """Measure known edits of the picture by its rules."""
         if self.expected is None:
             return
         policy = workspace.policy(self.key)
-        rules = tuple(_strictest(rule, workspace.registry) for rule in self.rules.values())
+        rules = tuple(
+            _strictest(rule, workspace.registry, self.windows.get(rule.metric)) for rule in self.rules.values()
+        )
         policy = replace(policy, rules=rules, measure=(), ignore=(), frames=0)
         try:
             found = images.decode(
@@ -403,10 +416,11 @@ class _Evidence:
         return sorted(counts, key=lambda one: (-one[1], one[0].y, one[0].x))
 
 
-def _strictest(rule: Rule, registry: Registry) -> Rule:
+def _strictest(rule: Rule, registry: Registry, window: int | None) -> Rule:
     """Return the rule with the limit that equal pictures just hold, to be measured in any case."""
     metric = registry.metric(rule.metric, rule.options)
-    rule = Rule(rule.metric, rule.options, on_unavailable=rule.on_unavailable)
+    counted = None if window is None else WindowLimit(window, 0)
+    rule = Rule(rule.metric, rule.options, max_in_window=counted, on_unavailable=rule.on_unavailable)
     if metric.direction == "distance":
         return replace(rule, max=float(metric.perfect))
     return replace(rule, min=float(metric.perfect))
@@ -420,7 +434,10 @@ def _edited(kind: str, record: ComparisonRecord) -> _Edited:
     return _Edited(
         kind,
         {score.metric: score.value for score in record.scores if score.value is not None},
-        {score.metric: int(score.details["pixels"]) for score in record.scores if "pixels" in score.details},
+        {
+            score.metric: {name: int(score.details[name]) for name in (_PIXELS, _IN_WINDOW) if name in score.details}
+            for score in record.scores
+        },
     )
 
 
@@ -555,23 +572,37 @@ class _Limit:
 
     Attributes:
         worst: the worst value of a comparison in which nothing changed.
-        limit: the proposed `max` or `min`, as it is written.
-        pixels: the proposed `max_pixels`.
+        limit: the proposed `max` or `min`, as it is written; None where the rule limits counts only.
+        counts: the proposed limits of counts, by the names of details.
+        window: the size of the windows.
         where: the picture with the worst value.
         problem: why there is no such limit.
     """
 
     worst: float
-    limit: str
+    limit: str | None
     where: str
-    pixels: int | None = None
+    direction: Direction
+    counts: dict[str, int] = field(default_factory=dict)
+    window: int | None = None
     problem: str | None = None
 
-    def holds(self, value: float, count: int | None, direction: Direction) -> bool:
-        """Whether a pair with this value passes."""
-        limit = float(self.limit)
-        passes = value <= limit if direction == "distance" else value >= limit
-        return passes and (self.pixels is None or count is None or count <= self.pixels)
+    def holds(self, value: float, counts: dict[str, int]) -> bool:
+        """Whether a pair with this value and these counts passes."""
+        if any(counts.get(name, most) > most for name, most in self.counts.items()):
+            return False
+        if self.limit is None:
+            return True
+        return value <= float(self.limit) if self.direction == "distance" else value >= float(self.limit)
+
+    def written(self) -> list[str]:
+        """Return the limits as imgdiff.yaml has them."""
+        parts = [] if self.limit is None else [f"{'max' if self.direction == 'distance' else 'min'}: {self.limit}"]
+        if _PIXELS in self.counts:
+            parts.append(f"max_pixels: {self.counts[_PIXELS]}")
+        if _IN_WINDOW in self.counts:
+            parts.append(f"max_in_window: {{size: {self.window}, pixels: {self.counts[_IN_WINDOW]}}}")
+        return parts
 
 
 @dataclass
@@ -592,10 +623,7 @@ class _Group:
     def passes(self, edited: _Edited) -> bool:
         """Whether all rules would let this edit pass."""
         ruled = [metric for metric in self.first.rules if metric in edited.values and metric in self.limits]
-        return all(
-            self.limits[metric].holds(edited.values[metric], edited.pixels.get(metric), self.first.directions[metric])
-            for metric in ruled
-        )
+        return all(self.limits[metric].holds(edited.values[metric], edited.counts.get(metric, {})) for metric in ruled)
 
     def edits(self) -> dict[str, tuple[int, int]]:
         """Return of each kind of edit how many were tried and how many would be missed."""
@@ -647,7 +675,8 @@ def _groups(
 
 def _pool_of(picture: _Evidence, per: str) -> tuple[Any, ...]:
     """Return what pictures have in common that share limits; the same rules in any case."""
-    rules = tuple(sorted(picture.rules)), tuple(rule.options for _, rule in sorted(picture.rules.items()))
+    kinds = tuple(sorted(picture.counted)), tuple(sorted(picture.limited)), tuple(sorted(picture.windows.items()))
+    rules = kinds, tuple((name, rule.options) for name, rule in sorted(picture.rules.items()))
     if per == "picture" or (per == "auto" and picture.compared >= ENOUGH):
         return (*rules, picture.name)
     return (*rules, PurePosixPath(picture.key).parent.as_posix()) if per == "folder" else rules
@@ -679,20 +708,25 @@ def _limit(rule: Rule, metric: Any, pictures: Sequence[_Evidence], margin: float
         limit = max(limit, _LEAST[name])
     low, high = metric.bounds
     text = passing_limit(min(max(limit, low), high), direction)
-    counts = [count for picture in pictures for count in picture.pixels.get(name, ())]
-    pixels = math.ceil(max(counts) * margin) if counts else None
-    is_max = direction == "distance"
-    checked = replace(
-        rule,
-        max=float(text) if is_max else None,
-        min=None if is_max else float(text),
-        warn=None,
-        max_pixels=pixels,
+    counts = {
+        detail: math.ceil(max(found) * margin)
+        for detail in (_PIXELS, _IN_WINDOW)
+        if (found := [count for picture in pictures for count in picture.counted.get((name, detail), ())])
+    }
+    window = pictures[0].windows.get(name)
+    limited = name in pictures[0].limited
+    checked = Rule(
+        name,
+        rule.options,
+        max=float(text) if limited and direction == "distance" else None,
+        min=float(text) if limited and direction == "similarity" else None,
+        max_pixels=counts.get(_PIXELS),
+        max_in_window=WindowLimit(window, counts[_IN_WINDOW]) if window is not None and _IN_WINDOW in counts else None,
     )
     problem = None
     if not could_fail(checked, metric):
         problem = f"{name} is {number(worst)} where nothing changed, and a limit as loose as that could never fail"
-    return _Limit(worst, text, where, pixels, problem)
+    return _Limit(worst, text if limited else None, where, direction, counts, window, problem)
 
 
 def _apart(metric: str, direction: Direction, worst: float, limit: float, pictures: Sequence[_Evidence]) -> float:
@@ -726,7 +760,8 @@ def _known_edits(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
         pixels: (height, width, 4) as in `pytest_imgdiff.image.Image`.
     """
     lines = _lines_of_text(pixels)
-    for line in (lines[0], lines[len(lines) // 2], lines[-1]) if lines else ():
+    places = {0, len(lines) // 2, len(lines) - 1} if lines else set()
+    for line in (lines[place] for place in sorted(places)):
         if (changed := _swapped(pixels, line)) is not None:
             yield _DIGIT, changed
     if lines:
@@ -849,10 +884,7 @@ def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
     yield from (f"{indent}# {line.strip()}" for line in _told_edits(group))
     for metric, limit in group.limits.items():
         rule = (group.first.rules | group.first.measured)[metric]
-        name = "max" if group.first.directions[metric] == "distance" else "min"
-        parts = [f"{name}: {limit.limit}"]
-        if limit.pixels is not None:
-            parts.append(f"max_pixels: {limit.pixels}")
+        parts = limit.written()
         parts += [f"{key}: {json.dumps(value)}" for key, value in rule.options]
         inactive = limit.problem or metric not in group.first.rules
         if metric in group.first.rules:
@@ -917,8 +949,8 @@ def _told(
     for group in groups:
         yield f"{', '.join(map(visible, _globs(group, evidence)))}: {_certainty(group)}"
         for metric, limit in group.limits.items():
-            name = "max" if group.first.directions[metric] == "distance" else "min"
-            yield f"  {metric}: {{{name}: {limit.limit}}}, worst {number(limit.worst)} in {visible(limit.where)}"
+            written = ", ".join(limit.written())
+            yield f"  {metric}: {{{written}}}, worst {number(limit.worst)} in {visible(limit.where)}"
         yield from _told_edits(group)
         for name in group.missed_pairs:
             yield f"  missed: {visible(name)}, which is labelled different, would pass"
