@@ -13,12 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.judgement import sees
 from benchmarks.judgement.changes import CHANGES, EDITS, GROUPS, HARD, NOISE, RESTYLED
 from benchmarks.judgement.generate import Studio, generate, planned
 from benchmarks.judgement.rules import Pair, Rule, pairs_of, scored
 from benchmarks.judgement.table import best_limit, held_out, markdown, rows
 from benchmarks.judgement.templates import PAGES
 from benchmarks.judgement.wrong import drawn
+from pytest_imgdiff.config import load_settings
+from pytest_imgdiff.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 RENDERED = ("moved-button", "added-badge", "deleted-item", "content-picture", "none", "grain-1", "type-lcd")
@@ -183,3 +186,14 @@ def test_wrong_pairs_are_drawn_and_listed(rendered, tmp_path):
     assert lines == (tmp_path / "out" / "wrong.md").read_text(encoding="utf-8").splitlines()
     assert "should pass" in lines[0]
     assert "differ by at most 1 levels" in lines[0]
+
+
+def test_the_table_of_what_metrics_see_has_pairs_with_these_answers_and_rules_that_load():
+    answers = {change.name: change.match for change in CHANGES}
+    assert {answers[name] for name in sees.CHANGES} == {False}
+    assert {answers[name] for name in sees.NOISES} == {True}
+    settings = load_settings(None, Registry())
+    for name, limits in sees.RULES.items():
+        metric = name.partition(",")[0]
+        if metric in Registry().names():
+            assert settings.policy_for("a", call={"metrics": {metric: limits}}).rules
