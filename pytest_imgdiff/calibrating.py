@@ -990,4 +990,4 @@ def _told_flicker(picture: _Evidence) -> Iterator[str]:
         yield "  to ignore it, add this to overrides in imgdiff.yaml, and calibrate again:"
         yield from (f"  {line}" for line in ignore)
     else:
-        yield "  those are too many places, or too large ones, to ignore: find out why they change"
+        yield "  those are too many places, or too large ones, to ignore: find out why, or try other metrics (--set)"
