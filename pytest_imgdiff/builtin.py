@@ -28,6 +28,7 @@ METRICS: Mapping[str, str] = {
     "shift": "pytest_imgdiff.metrics.shift:Shift",
     "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
     "ssimulacra2": "pytest_imgdiff.metrics.ssimulacra2:Ssimulacra2",
+    "visible": "pytest_imgdiff.metrics.visible:Visible",
     "whash": "pytest_imgdiff.metrics.hashes:WHash",
 }
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.errors import ConfigError
 
 LIMITS = ("max", "min", "max_pixels", "max_in_window", "warn")
-_LIKELY = ("perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
+_LIKELY = ("visible", "perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
 CHOICES = ("when", "on_unavailable")
 """What a rule may say beside its limits and its metric's options."""
 

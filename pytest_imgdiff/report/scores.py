@@ -89,7 +89,17 @@ def phrase(score: ScoreRecord) -> str:
         side = "above" if score.direction == "distance" else "below"
         parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
     seen = [f"{side} {label} {percent(share)}" for side in SIDES for label, share in classes(score, side)[:1]]
-    return ", ".join([*parts, *seen])
+    return ", ".join([*parts, *evidence(score), *seen])
+
+
+def evidence(score: ScoreRecord) -> list[str]:
+    """Return what decided a failed `visible`, in words: ``seen: colour, 18 levels over 320x40 at 16,80``."""
+    kind, box, levels = (score.details.get(key) for key in ("evidence", "box", "levels"))
+    if score.passed or not isinstance(kind, str) or not isinstance(box, list) or len(box) != len(("x", "y", "w", "h")):
+        return []
+    x, y, width, height = box
+    contrast = f", {levels} levels" if levels else ""
+    return [f"seen: {visible(kind)}{contrast} over {width}x{height} at {x},{y}"]
 
 
 def classes(score: ScoreRecord, side: str) -> list[tuple[str, float]]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Options = tuple[tuple[str, Any], ...]
 _GROUPS: dict[str, dict[str, tuple[float, str]]] = {
     "Pixels": {
+        "visible": (1, "whether a person would see a difference: the strongest evidence, 1 is just visible"),
         "perceptual": (0, "pixels whose colour visibly differs"),
         "ciede2000": (0, "pixels whose colour differs noticeably by CIEDE2000"),
         "pixel_match": (1, "pixels that are equal"),
@@ -52,7 +53,7 @@ _GROUPS: dict[str, dict[str, tuple[float, str]]] = {
     },
 }
 """Our own metrics, each with a usual limit and what it measures. Those of plugins follow under a heading of theirs."""
-_CHOSEN = ("perceptual", "ssim", "pixel_match", "diffimg", "phash")
+_CHOSEN = ("visible", "perceptual", "ssim", "pixel_match", "diffimg", "phash")
 """Those that have a value for nearly any two pictures; ORB, say, has none where there are no corners."""
 
 

@@ -1,0 +1,535 @@
+"""Whether a careful person would see that two pictures differ, and by what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.perceived import evidence
+from pytest_imgdiff.views import (
+    are_opaque,
+    compared_pixels,
+    decode_both,
+    differing_pixels,
+    differing_rows,
+    full_value,
+    on_worse_backdrop,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import Mask
+
+    Size = tuple[int, int]
+    """Rows and columns."""
+    Floats = NDArray[np.float32]
+    Numbers = NDArray[np.intp]
+
+Level = Literal["exact", "strict", "normal", "layout"]
+
+LARGEST = 10.0
+"""The value of whatever is stronger. Where it is reached, no further evidence is looked for."""
+
+_JOINED = 9
+"""Pixels that are fewer pixels apart belong to one cluster."""
+
+# Each kind of structural evidence: the least unexplained share and contrast of its pixels, and how many make it.
+_SEVERAL = (0.4, 0.045, 3)
+_STRONG = (0.6, 0.3, 1)
+_MANY = (0.25, 0.045, 50)
+_FAINT_AREA = (0.4, evidence.SEEN, 100)
+# The same where the surroundings stand still.
+_SMALL = (0.13, 0.1, 1)
+_FAINT_LINE = (0.2, 0.03, 30)
+_AT_MOST = 2.0
+"""The value that evidence of many weak pixels has at the most."""
+
+_TINTED = 0.6
+"""How strong a difference in colour is that belongs to one that is seen."""
+
+_AROUND = 40
+"""How far around a small change its surroundings are looked at, in pixels."""
+_CELL = 8
+_TEXTURE = 0.1
+"""Contrast of neighbouring pixels from which on a rendering change would show in their cell."""
+_STILL = 0.25
+"""Fonts that are rendered another way change more than this share of the cells with texture around each change."""
+_CONTEXT = 88
+"""Rows beyond those that differ that may be looked at: surroundings, and what filters see beyond them."""
+_MOST_ASKED = 1000
+"""Clusters whose surroundings are looked at, strongest first."""
+
+_ENOUGH = 16
+"""Blocks that are searched in any case. Then, where `LARGEST` is reached, the rest is drawn by its contrast alone."""
+_EDGE = 0.06
+"""Contrast within 3x3 pixels that makes an edge of a layout."""
+_LINE = (15, 5)
+"""Gaps in a layout, across and down, that are closed: between letters and words of a line."""
+_GRAIN = 9
+_LAYOUT_STEP = 4.0
+"""Pixels by which an edge or a line has moved when it is just visible, at the level ``layout``."""
+
+_TALLEST_CARET, _SHORTEST_CARET, _WIDEST_CARET, _SLIMMEST_CARET = 64, 8, 2, 6
+_CARET_TONES, _CARET_CONTRAST = 8 / 255, 40 / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Whether a careful person would see that two pictures differ: the strongest evidence, where 1 is just visible.
+
+    There are two kinds of evidence, each looked for around every pixel that differs.
+
+    *Structure*: the share of the local energy that no shift of at most one pixel, in half pixels, explains. So font
+    smoothing, hinting, sub-pixel offsets, and re-encoding are explained; a changed letter is not. Several pixels with
+    a high share, one that is strong, or many that are weak are evidence. A smaller change is evidence where what stands
+    around it is the same: another font rendering changes everything nearby, an edit does not.
+
+    *Colour*: the difference after a blur (a Gaussian with a sigma of 5 pixels), where it keeps its sign and no shift by
+    one pixel explains it. So a faint panel, a hue, a shadow, and a faded text count; the noise of a codec does not.
+
+    A text cursor (one thin upright bar of one colour in flat surroundings) that is the only evidence is not counted.
+
+    Contrast is the weighted YIQ distance of pixelmatch 7 (see `pytest_imgdiff.perceived.yiq`), 0 to 1. The value is not
+    a share of the picture: the same change has the same value on a page of any size.
+
+    Attributes:
+        level: ``exact``: every pixel that differs in any channel counts. ``strict``: nothing is explained by shifts.
+            ``normal``: as above. ``layout``: only boxes and lines of text that move, appear, or vanish count; colours
+            and contents do not.
+        caret: ``ignore``: a text cursor that is the only evidence does not count; ``count``: it does.
+        scale: device pixels per CSS pixel of a screenshot: the pictures are reduced by it.
+    """
+
+    level: Level = "normal"
+    caret: Literal["ignore", "count"] = "ignore"
+    scale: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+
+    name: ClassVar[str] = "visible"
+    direction: ClassVar[Literal["distance"]] = "distance"
+    perfect: ClassVar[float] = 0.0
+    bounds: ClassVar[tuple[float, float]] = (0.0, LARGEST)
+    counts_pixels: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    heat_threshold: ClassVar[Literal["zero"]] = "zero"
+    plane_bytes: ClassVar[tuple[int, int]] = (24, 0)
+    by_rows: ClassVar[bool] = True
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Return the strongest evidence that the pictures differ visibly.
+
+        Returns:
+            Details: ``pixels``, how many differ and belong to evidence; ``below``, how many differ and do not;
+            ``compared_pixels``, how many are not ignored;
+            ``evidence``, the kind of the strongest (``structure``, ``colour``, ``layout`` or ``pixels``), its ``box``
+            (x, y, width, height) and its contrast in ``levels`` (0..255); ``caret``, the box of a text cursor that was
+            not counted. Heat: (height, width) ``uint8``, 0 where a pixel is no evidence, else 1..255 by its contrast.
+        """
+        bands = _bands(expected, actual, self.scale)
+        decode_both(expected, actual, bands)
+        rows = [tuple(image.rows(band.start, band.stop) for image in (expected, actual)) for band in bands]
+        size = expected.size[::-1]
+        if self.level == "exact" or (
+            self.level != "layout" and all(are_opaque(part) for pair in rows for part in pair)
+        ):
+            found = _Found.of_parts(self, size, [(band.start, *pair) for band, pair in zip(bands, rows, strict=True)])
+            result = replace(found.result(self), heated=tuple(bands))
+        else:
+            result = on_worse_backdrop(
+                expected,
+                actual,
+                self.direction,
+                lambda on: _Found.of_parts(self, size, [(0, on.rgb(expected), on.rgb(actual))]).result(self),
+            )
+        below = max(0, differing_pixels(expected, actual) - result.details["pixels"])
+        counts = {"below": below, "compared_pixels": compared_pixels(expected, ignore)}
+        return replace(result, details={**result.details, **counts})
+
+
+def _bands(expected: Image, actual: Image, scale: int) -> list[slice]:
+    """Return the rows that differ and their surroundings; where they begin does not depend on how files store rows."""
+    height = expected.size[1]
+    step, context = evidence.TILE * scale, _CONTEXT * scale
+    bands: list[slice] = []
+    for band in differing_rows(expected, actual):
+        start, stop = max(0, band.start - context) // step * step, min(height, band.stop + context)
+        if bands and start <= bands[-1].stop:
+            start = bands.pop().start
+        bands.append(slice(start, stop))
+    return bands
+
+
+@dataclass(eq=False)
+class _Found:
+    """What was found in a picture, which is looked at a part at a time.
+
+    Attributes:
+        heat: (height, width), as in `Visible.measure`.
+        value: of the strongest evidence so far, up to `LARGEST`.
+        kind, box, levels: of that evidence.
+        caret: the box of a text cursor that was the only evidence; None where there is none.
+    """
+
+    heat: NDArray[np.uint8]
+    value: float = 0.0
+    kind: str | None = None
+    box: tuple[int, int, int, int] | None = None
+    levels: int = 0
+    caret: tuple[int, int, int, int] | None = None
+
+    @classmethod
+    def of_parts(cls, metric: Visible, size: Size, parts: Sequence[tuple[int, NDArray[Any], NDArray[Any]]]) -> _Found:
+        """Look at bands of rows, each with the number of its first row; no other rows differ."""
+        found = cls(np.zeros(size, np.uint8))
+        structures = []
+        for top, one, two in parts:
+            first, second = _in_order(one, two)
+            if metric.level == "exact":
+                found.add_pixels(top, first, second)
+            elif metric.level == "layout":
+                found.add_layout(top, _reduced(first, metric.scale), _reduced(second, metric.scale), metric.scale)
+            else:
+                reduced = _reduced(first, metric.scale), _reduced(second, metric.scale)
+                structures.append(_Structure.of(top // metric.scale, *reduced, shifts=metric.level == "normal"))
+        if structures:
+            found.add_structures(structures, metric)
+        return found
+
+    def result(self, metric: Visible) -> MetricResult:
+        details: dict[str, Any] = {"pixels": int(np.count_nonzero(self.heat))}
+        if self.kind is not None:
+            details |= {"evidence": self.kind, "levels": self.levels}
+        if self.box is not None:
+            details["box"] = list(self.box)
+        if self.caret is not None:
+            details["caret"] = list(self.caret)
+        return MetricResult(self.value, metric.unit, heat=self.heat, details=details)
+
+    def _seen(self, value: float, kind: str, box: tuple[int, int, int, int], levels: float) -> None:
+        value = min(float(value), LARGEST)
+        if value > self.value:
+            self.value, self.kind, self.box, self.levels = value, kind, box, round(min(levels, 1.0) * 255)
+
+    def add_pixels(self, top: int, first: NDArray[Any], second: NDArray[Any]) -> None:
+        """Count every pixel that differs in any channel: the least difference is more than just visible."""
+        one, two = (side.astype(np.float64) / full_value(side.dtype) for side in (first, second))
+        share = np.abs(one - two).max(axis=2)
+        if share.any():
+            self.heat[top : top + len(share)] = np.where(share > 0, (share * 255).clip(1, 255), 0).astype(np.uint8)
+            largest = float(share.max())
+            self._seen(1 + largest * (LARGEST - 1), "pixels", _box(share > 0, top), largest)
+
+    def add_layout(self, top: int, first: Floats, second: Floats, scale: int) -> None:
+        """Measure how far edges, and lines of text, are from the nearest ones of the other picture."""
+        one, two = _layout(first), _layout(second)
+        far = np.maximum(_distances(one, two), _distances(two, one)) / np.float32(_LAYOUT_STEP)
+        if (farthest := float(far.max())) > 0:
+            heat = np.where(far > 1, (far * (255 / LARGEST)).clip(1, 255), 0).astype(np.uint8)
+            self._paint(top, heat, scale)
+            self._seen(farthest, "layout", _box(far >= min(farthest, 1.0), top, scale), 0)
+
+    def add_structures(self, structures: Sequence[_Structure], metric: Visible) -> None:
+        """Draw and weigh the evidence of all parts; a text cursor is only looked for where all is known."""
+        seen = [(part, number) for part in structures for number in np.flatnonzero(part.strengths >= 1).tolist()]
+        colours = sum(int(part.coloured.any()) for part in structures)
+        if metric.caret == "ignore" and len(seen) == 1:
+            part, number = seen[0]
+            caret = part.caret(number)
+            if caret is not None and colours == int(part.coloured.any()) and part.without_caret(number, caret):
+                x, y, width, height = caret
+                self.caret = (
+                    x * metric.scale,
+                    (y + part.top) * metric.scale,
+                    width * metric.scale,
+                    height * metric.scale,
+                )
+        for part in structures:
+            self._paint(part.top * metric.scale, part.heat(), metric.scale)
+            for value, kind, (x, y, width, height), contrast in part.strongest():
+                box = tuple(side * metric.scale for side in (x, y + part.top, width, height))
+                self._seen(value, kind, box, contrast)  # type: ignore[arg-type]
+
+    def _paint(self, top: int, heat: NDArray[np.uint8], scale: int) -> None:
+        large = heat.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else heat
+        rows = self.heat[top : top + len(large)]
+        rows[:] = large[: len(rows), : rows.shape[1]]
+
+
+@dataclass(eq=False)
+class _Structure:
+    """What is known of each pixel of one part, and of each cluster of pixels that differ.
+
+    Attributes:
+        top: the number of its first row, in the reduced picture.
+        first, second: (height, width, 3 or 4), the part of both pictures.
+        contrast, unexplained: (height, width), as in `pytest_imgdiff.perceived.evidence.Block`.
+        rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
+        coloured: (height, width), where a difference in colour is seen.
+        colour: the strongest of them, relative to the least that is seen; its place, row and column.
+        labels: (height, width), the number of each pixel's cluster; 0 where colours are not seen to differ.
+        strengths: of the structural evidence of each cluster, by its number.
+    """
+
+    top: int
+    first: NDArray[Any]
+    second: NDArray[Any]
+    contrast: NDArray[np.float16]
+    unexplained: NDArray[np.float16]
+    rest: Mask
+    coloured: Mask
+    colour: float
+    colour_at: tuple[int, int]
+    labels: NDArray[np.int32]
+    strengths: Floats
+
+    @classmethod
+    def of(cls, top: int, first: NDArray[Any], second: NDArray[Any], *, shifts: bool) -> _Structure:
+        size = first.shape[:2]
+        planes = [np.zeros(size, np.float16) for _ in range(2)]
+        masks = [np.zeros(size, np.bool_) for _ in range(2)]
+        part = cls(
+            top, first, second, planes[0], planes[1], masks[0], masks[1], 0.0, (0, 0), np.zeros(size, np.int32),
+            np.zeros(1, np.float32),
+        )  # fmt: skip
+        part._search(shifts=shifts)
+        part._gather()
+        return part
+
+    def _search(self, *, shifts: bool) -> None:
+        certain = False
+        tinted = np.zeros(self.contrast.shape, np.bool_)
+        for number, (rows, columns) in enumerate(evidence.differing_blocks(self.first, self.second)):
+            place = rows, columns
+            if certain and number >= _ENOUGH:
+                contrast = evidence.contrast(self.first[place], self.second[place])
+                self.rest[place] = contrast > _SEVERAL[1]
+                self.contrast[place] = contrast
+                continue
+            block = evidence.look(self.first, self.second, rows, columns, shifts=shifts)
+            self.contrast[place], self.unexplained[place] = block.contrast, block.unexplained
+            self.coloured[place] = block.colour > 1
+            tinted[place] = block.colour > _TINTED
+            if (strongest := float(block.colour.max())) > self.colour:
+                row, column = np.unravel_index(block.colour.argmax(), block.colour.shape)
+                self.colour, self.colour_at = strongest, (int(row) + rows.start, int(column) + columns.start)
+            certain = certain or strongest >= LARGEST or _is_certain(block)
+        if self.coloured.any():
+            _, labels = cv2.connectedComponents(tinted.view(np.uint8), connectivity=8)
+            reached = np.unique(labels[self.coloured])
+            self.coloured = np.isin(labels, reached[reached > 0]) & (self.contrast > 0)
+
+    def _gather(self) -> None:
+        """Join pixels that differ into clusters, and weigh them."""
+        seen = (self.contrast > evidence.SEEN) & ~self.rest
+        x, y, width, height = cv2.boundingRect(seen.view(np.uint8))
+        if not width:
+            return
+        near = cv2.dilate(seen[y : y + height, x : x + width].view(np.uint8), np.ones((_JOINED, _JOINED), np.uint8))
+        count, labels = cv2.connectedComponents(near, connectivity=8)
+        place = np.s_[y : y + height, x : x + width]
+        self.labels[place] = np.where(seen[place], labels, 0)
+        rows, columns = np.nonzero(self.labels)
+        numbers = self.labels[rows, columns]
+        share, contrast = (plane[rows, columns].astype(np.float32) for plane in (self.unexplained, self.contrast))
+        self.strengths = np.maximum.reduce(
+            [
+                _nth_strongest(numbers, _strength(share, contrast, _SEVERAL), _SEVERAL[2], count),
+                _nth_strongest(numbers, _strength(share, contrast, _STRONG), _STRONG[2], count),
+                *(
+                    _nth_strongest(numbers, _weakness(share, contrast, kind), kind[2], count)
+                    for kind in (_MANY, _FAINT_AREA)
+                ),
+            ]
+        )
+        small = _weakness(share, contrast, _SMALL)
+        lone = np.maximum(
+            _nth_strongest(numbers, small, _SMALL[2], count),
+            _nth_strongest(numbers, _weakness(share, contrast, _FAINT_LINE), _FAINT_LINE[2], count),
+        )
+        asked = np.flatnonzero((lone > self.strengths) & (self.strengths < 1))
+        asked = asked[np.argsort(-lone[asked], kind="stable")][:_MOST_ASKED]
+        strongest = np.lexsort((columns, rows, -share * contrast, numbers))
+        begins = np.searchsorted(numbers[strongest], asked)
+        for number, pixel in zip(asked.tolist(), strongest[begins].tolist(), strict=True):
+            if self._stands_still(int(rows[pixel]), int(columns[pixel])):
+                self.strengths[number] = lone[number]
+
+    def _stands_still(self, row: int, column: int) -> bool:
+        """Whether little of what has texture around a pixel differs."""
+        height, width = self.contrast.shape
+        top, left = (max(0, place - _AROUND) // _CELL * _CELL for place in (row, column))
+        bottom, right = min(height, row + _AROUND + _CELL), min(width, column + _AROUND + _CELL)
+        place = np.s_[top:bottom, left:right]
+        lumas = [evidence.luma(side[place]) for side in (self.first, self.second)]
+        textured = np.logical_or(*(_has_texture(luma) for luma in lumas))
+        differs = _cells((self.contrast[place] > evidence.SEEN).view(np.uint8), np.maximum) > 0
+        drifting, all_textured = (int(np.count_nonzero(cells)) for cells in (textured & differs, textured))
+        return drifting < _STILL * max(1, all_textured)
+
+    def heat(self) -> NDArray[np.uint8]:
+        evident = (self.strengths >= 1)[self.labels] | self.coloured | self.rest
+        evident &= self.contrast > 0
+        return np.where(evident, (self.contrast.astype(np.float32) * 255).clip(1, 255), 0).astype(np.uint8)
+
+    def strongest(self) -> list[tuple[float, str, tuple[int, int, int, int], float]]:
+        """Return the strongest evidence of each kind: value, kind, box (x, y, width, height) and contrast."""
+        found = []
+        if self.strengths.size > 1:
+            number = int(self.strengths.argmax())
+            if self.strengths[number] > 0:
+                mask = self.labels == number
+                found.append((float(self.strengths[number]), "structure", _box(mask), float(self.contrast[mask].max())))
+        if self.colour > 0:
+            box, contrast = (self.colour_at[1], self.colour_at[0], 1, 1), float(self.contrast[self.colour_at])
+            if self.coloured[self.colour_at]:
+                _, labels = cv2.connectedComponents(self.coloured.view(np.uint8), connectivity=8)
+                mask = labels == labels[self.colour_at]
+                box, contrast = _box(mask), float(np.median(self.contrast[mask]))
+            found.append((self.colour, "colour", box, contrast))
+        return found
+
+    def caret(self, number: int) -> tuple[int, int, int, int] | None:
+        """Return the box of a text cursor that is all of a cluster, or None."""
+        mask = (self.labels == number) & (self.contrast > _SMALL[1])
+        box = x, y, width, height = _box(mask)
+        rows, columns = self.contrast.shape
+        if y == 0 or x == 0 or y + height == rows or x + width == columns:
+            return None
+        if not (
+            width <= _WIDEST_CARET
+            and _SHORTEST_CARET <= height <= _TALLEST_CARET
+            and height >= _SLIMMEST_CARET * width
+            and np.count_nonzero(mask) >= width * height * 3 / 4
+        ):
+            return None
+        place = np.s_[y - 1 : y + height + 1, x - 1 : x + width + 1]
+        for side in (self.first, self.second):
+            around = side[place][..., :3].astype(np.float32) / np.float32(full_value(side.dtype))
+            bar = around[1:-1, 1:-1].reshape(-1, 3)
+            tone = np.median(bar, axis=0)
+            unlike = [
+                np.abs(part - tone).max(axis=-1) >= _CARET_CONTRAST for part in (around[0, 1:-1], around[-1, 1:-1])
+            ]
+            beside = [
+                np.abs(part - tone).max(axis=-1) >= _CARET_CONTRAST for part in (around[1:-1, 0], around[1:-1, -1])
+            ]
+            plain = np.abs(bar - tone).max() <= _CARET_TONES
+            if plain and all(part.all() for part in unlike) and all(part.mean() >= 1 / 2 for part in beside):
+                return box
+        return None
+
+    def without_caret(self, number: int, box: tuple[int, int, int, int]) -> bool:
+        """Take a text cursor out of the evidence, unless there is more than it."""
+        x, y, width, height = box
+        reach = evidence.MARGIN
+        around = np.s_[max(0, y - reach) : y + height + reach, max(0, x - reach) : x + width + reach]
+        beyond = self.coloured.copy()
+        beyond[around] = False
+        if beyond.any():
+            return False
+        self.strengths[number] = 0
+        self.coloured[around] = False
+        self.colour = 0.0
+        return True
+
+
+def _in_order(one: NDArray[Any], two: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return two pictures in an order that does not depend on which is which: so no rounding does, either."""
+    for first, second in zip(one, two, strict=True):
+        differs = np.flatnonzero(first != second)
+        if differs.size:
+            return (one, two) if first.flat[differs[0]] < second.flat[differs[0]] else (two, one)
+    return one, two
+
+
+def _reduced(picture: NDArray[Any], scale: int) -> NDArray[Any]:
+    if scale == 1:
+        return picture
+    height, width = picture.shape[:2]
+    colours = picture[..., :3].astype(np.float32) / np.float32(full_value(picture.dtype))
+    whole = cv2.copyMakeBorder(colours, 0, -height % scale, 0, -width % scale, cv2.BORDER_REPLICATE)
+    size = -(-width // scale), -(-height // scale)
+    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA)).reshape(size[1], size[0], 3)
+
+
+def _strength(share: Floats, contrast: Floats, kind: tuple[float, float, int]) -> Floats:
+    """Return 1 where share and contrast are just enough; below, the smaller; above, both."""
+    x, y = share / np.float32(kind[0]), contrast / np.float32(kind[1])
+    strength: Floats = np.where(np.minimum(x, y) <= 1, np.minimum(x, y), 1 + (x - 1) * (y - 1))
+    return strength
+
+
+def _weakness(share: Floats, contrast: Floats, kind: tuple[float, float, int]) -> Floats:
+    least = np.minimum(share / np.float32(kind[0]), contrast / np.float32(kind[1]))
+    return np.asarray(np.minimum(least, np.float32(_AT_MOST)), np.float32)
+
+
+def _is_certain(block: evidence.Block) -> bool:
+    """Whether one cluster of this block has the largest value already."""
+    strongest = _strength(block.unexplained, block.contrast, _SEVERAL) >= LARGEST
+    if not strongest.any():
+        return False
+    return bool(cv2.boxFilter(strongest.view(np.uint8), cv2.CV_8U, (3, 3), normalize=False).max() >= _SEVERAL[2])
+
+
+def _nth_strongest(numbers: NDArray[Any], strengths: Floats, nth: int, count: int) -> Floats:
+    """Return, for each cluster, the strength that so many of its pixels have or exceed; 0 where they are fewer."""
+    found = np.zeros(count, np.float32)
+    kept = np.flatnonzero(strengths > 0)
+    order = kept[np.lexsort((-strengths[kept], numbers[kept]))]
+    ordered = numbers[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+    at = begins + nth - 1
+    inside = at < np.append(begins[1:], ordered.size)
+    found[ordered[begins[inside]]] = strengths[order[at[inside]]]
+    return found
+
+
+def _has_texture(luma: Floats) -> NDArray[np.bool_]:
+    """Return which cells have edges both across and down, as text has: lines and gradients never drift."""
+    steps = (np.abs(np.diff(luma, axis=axis, append=np.take(luma, [-1], axis))) for axis in (0, 1))
+    down, across = (_cells(step, np.maximum) > _TEXTURE for step in steps)
+    both: NDArray[np.bool_] = down & across
+    return both
+
+
+def _cells(plane: NDArray[Any], best: np.ufunc) -> NDArray[Any]:
+    """Return the largest or the smallest value of each cell of 8x8 pixels; those at the edge may be smaller."""
+    height, width = plane.shape
+    down = best.reduceat(plane, np.arange(0, height, _CELL), axis=0)
+    cells: NDArray[Any] = best.reduceat(down, np.arange(0, width, _CELL), axis=1)
+    return cells
+
+
+def _box(mask: NDArray[np.bool_], top: int = 0, scale: int = 1) -> tuple[int, int, int, int]:
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return x * scale, (y + top) * scale, width * scale, height * scale
+
+
+def _layout(picture: Floats) -> NDArray[np.uint8]:
+    """Return (height, width), 1 at the edges of boxes and within lines of text."""
+    colours = evidence.space(picture)
+    side = np.ones((3, 3), np.uint8)
+    edges = [cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, side) for channel in cv2.split(colours)]
+    ink = (np.maximum.reduce(edges) > _EDGE).view(np.uint8)
+    closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(_LINE[::-1], np.uint8))
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    kept = statistics[:, cv2.CC_STAT_AREA] > _GRAIN
+    kept[0] = False
+    return np.asarray(kept[:count][labels].view(np.uint8))
+
+
+def _distances(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Floats:
+    """Return, where one has an edge, how far the nearest one of the other is; 0 elsewhere."""
+    if not two.any():
+        return np.asarray(np.where(one > 0, one.size, 0), np.float32)
+    far = cv2.distanceTransform(1 - two, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(np.where(one > 0, far, 0), np.float32)
