@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import numpy as np
 import pytest
 import yaml
 
+from pytest_imgdiff import compare
+from pytest_imgdiff.record import record_of
 from pytest_imgdiff.report import write_report
 from tests.report_records import HOSTILE_NAMES, different, run_of
 from tests.viewer_pages import (
@@ -20,6 +23,7 @@ from tests.viewer_pages import (
     pixel,
     report,
     served,
+    shot,
     without_outlines,
 )
 from tests.viewer_report import BOX, HEIGHT, TALL, WIDTH, gradient, illustrated, viewer_report
@@ -599,3 +603,76 @@ LOW_CONTRAST = """
 }
 """
 """WCAG 2.2, 1.4.3: texts whose contrast is below 4.5 to 1."""
+
+
+# Rows that only one picture has
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    """A report of a page of which rows 200..239 were deleted, after 30 rows were inserted at 100."""
+    folder = tmp_path_factory.mktemp("aligned")
+    expected = gradient()
+    banner = np.full((30, WIDTH, 3), (250, 10, 20), np.uint8)
+    banner[10:20, 50:80] = 0
+    actual = np.concatenate([expected[:100], banner, expected[100:200], expected[240:]])
+    comparison = compare(expected, actual, name="page")
+    record = msgspec.structs.replace(record_of(comparison), name="page")
+    mask = comparison.mask
+    assert mask is not None
+    pictures = {"expected": expected, "actual": actual, "mask": mask.astype(np.uint8) * 255}
+    write_report(folder, run_of(illustrated(folder, record, **pictures)))
+    return folder.as_uri()
+
+
+def test_equal_rows_stand_side_by_side(open_at, aligned):
+    page = open_at(aligned)
+    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
+    page.wait_for_function("() => imgdiff.viewing.subject")
+    await_pictures(page)
+    without_outlines(page)
+    panes = [shot(page, f".pane:nth-child({number}) .pane-window") for number in (1, 2)]
+    height, width = panes[0].shape[:2]
+    scale, top, left = page.evaluate(
+        "() => [imgdiff.viewing.camera.scale, imgdiff.viewing.camera.origin.y, imgdiff.viewing.camera.origin.x]"
+    )
+    assert page.evaluate("() => imgdiff.viewing.camera.picture.height") == HEIGHT + 30
+    assert (height, width) == panes[1].shape[:2]
+
+    def rows(pane: int, start: int, stop: int) -> np.ndarray:
+        """What a pane shows of these rows of the page, without their edges, which are smoothed."""
+        return panes[pane][int(top + start * scale) + 3 : int(top + stop * scale) - 3, int(left) + 3 : int(left) + 200]
+
+    for start, stop in ((0, 100), (130, 230), (270, HEIGHT + 30)):
+        assert np.abs(rows(0, start, stop).astype(int) - rows(1, start, stop)).max() <= 2
+    assert tuple(rows(1, 100, 110)[1, 2]) == (250, 10, 20)
+    gaps = page.locator(".gap").evaluate_all("(all) => all.map((gap) => gap.getBoundingClientRect().height)")
+    assert gaps == pytest.approx([30 * scale, 40 * scale], abs=0.1)
+
+
+def test_deleted_rows_are_outlined_in_the_expected_picture_alone(open_at, aligned):
+    page = open_at(aligned)
+    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
+    page.wait_for_function("() => imgdiff.viewing.subject")
+    await_pictures(page)
+    words = page.locator(".region-words").all_inner_texts()
+    assert words == ["400x40 at 0,200 (deleted)", "400x30 at 0,100 (inserted)"]
+    shown = page.evaluate(
+        "() => [...document.querySelectorAll('.outlines')].map((svg) => "
+        "[...svg.children].map((group) => getComputedStyle(group).display !== 'none'))"
+    )
+    assert shown == [[True, False], [False, True]]
+    page.keyboard.press("6")
+    await_pictures(page)
+    page.wait_for_function("() => !document.querySelector('.gap')")
+
+
+def test_colours_below_the_pointer_are_those_of_the_rows_that_are_shown(open_at, aligned):
+    page = open_at(aligned)
+    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
+    page.wait_for_function("() => imgdiff.viewing.subject")
+    await_pictures(page)
+    page.evaluate("() => { imgdiff.viewing.camera.zoom(10); imgdiff.viewing.camera.centre({ x: 150.5, y: 180.5 }); }")
+    page.get_by_text("Equal", exact=True).wait_for()
+    page.evaluate("() => imgdiff.viewing.camera.centre({ x: 150.5, y: 115.5 })")
+    page.locator(".pixels").get_by_text("ends before here").wait_for()

@@ -59,6 +59,17 @@ class Area(msgspec.Struct, frozen=True):
     """The corners of its outline; none where that is its box."""
 
 
+class RowBand(msgspec.Struct, frozen=True):
+    """Rows that only one picture has, from edge to edge: beside them the page leaves the other picture empty."""
+
+    kind: str
+    expected: int
+    """The first of them in the expected picture, or the row before which they were inserted."""
+    actual: int
+    """Likewise in the actual picture."""
+    rows: int
+
+
 class Fact(msgspec.Struct, frozen=True):
     """A row of the table of both files."""
 
@@ -116,6 +127,7 @@ class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
     region_count: int
     facts: list[Fact]
     glance: Glance | None = None
+    bands: list[RowBand] = []
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -140,6 +152,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Which of them the facts above are of."""
     glance: Glance | None = None
     """What was measured only; None where nothing was."""
+    bands: list[RowBand] = []
+    """From the top; none where the pictures are compared in place."""
     replaces: str | None = None
     """What accepting replaces, where that is more than one frame or page."""
 

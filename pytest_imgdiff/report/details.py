@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.builtin import GLANCE
-from pytest_imgdiff.report.data import Accepts, Area, Card, Detail, Fact, FrameDetail, Glance, Rule
+from pytest_imgdiff.report.data import Accepts, Area, Card, Detail, Fact, FrameDetail, Glance, RowBand, Rule
 from pytest_imgdiff.report.figures import figures, frame_as_comparison
 from pytest_imgdiff.report.numbers import byte_size, number, percent
 from pytest_imgdiff.report.overview import outcome_of
@@ -73,6 +73,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         frames=[_frame(record, frame, pictures) for frame in record.frames],
         frame=shown if record.frame_count > 1 else None,
         glance=_glance(record),
+        bands=_row_bands(record),
         replaces=replaced_frames(record) if record.accepts is not None else None,
     )
 
@@ -93,6 +94,7 @@ def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> 
         region_count=frame.region_count,
         facts=list(_facts(alone.expected, alone.actual)),
         glance=_glance(alone),
+        bands=_row_bands(alone),
     )
 
 
@@ -191,6 +193,16 @@ def _area(region: RegionRecord) -> Area:
 def _peak(share: float) -> str:
     """Return the largest difference within a region; a big report has hundreds of thousands, many the same."""
     return percent(share)
+
+
+def _row_bands(record: ComparisonRecord) -> list[RowBand]:
+    """Return the bands of whole rows, from the top."""
+    bands = []
+    for band in () if record.alignment is None else record.alignment.bands:
+        side, box = (record.actual, band.actual) if band.kind == "inserted" else (record.expected, band.expected)
+        if band.axis == "rows" and side is not None and box[2] == side.width:
+            bands.append(RowBand(band.kind, band.expected[1], band.actual[1], box[3]))
+    return sorted(bands, key=lambda band: (band.expected + band.actual, band.kind))
 
 
 def _facts(expected: SideRecord | None, actual: SideRecord | None) -> Iterator[Fact]:

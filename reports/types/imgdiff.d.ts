@@ -94,6 +94,8 @@ interface Detail {
   frames: FrameDetail[];
   /** Which of them the above is of, or null. */
   frame: number | null;
+  /** Rows from edge to edge that only one picture has, from the top. */
+  bands: { kind: string; expected: number; actual: number; rows: number }[];
   /** What was measured only; null where nothing was. */
   glance: Glance | null;
   /** What accepting replaces, where that is more than one frame or page; or null. */
@@ -110,7 +112,7 @@ interface Glance {
   lacks: string[];
 }
 
-interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts" | "glance"> {
+interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts" | "glance" | "bands"> {
   /** Its index, from 0. */
   frame: number;
   words: string;

@@ -17,9 +17,18 @@ type ViewName = "side" | "swipe" | "onion" | "blink" | "difference" | "mask" | "
 /** How a picture is drawn: as it is, in faint gray below the mask, or as the mask in one colour. */
 type LayerRole = "expected" | "actual" | "faint" | "tint" | "mask" | "heat" | "matches";
 
+/** Some rows of a picture, from its row `y` on, and the row of the plan where they are shown. */
+interface Slice {
+  y: number;
+  height: number;
+  at: number;
+}
+
 interface LayerPlan extends Size {
   figure: Figure;
   role: LayerRole;
+  /** Which rows are shown, and where; all, from the top, where omitted. */
+  slice?: Slice;
 }
 
 interface PanePlan {
@@ -27,6 +36,10 @@ interface PanePlan {
   layers: LayerPlan[];
   /** What is said in place of pictures where there are none. */
   absent: string;
+  /** Rows that the picture of this pane does not have. */
+  gaps?: { at: number; height: number }[];
+  /** Where a region is in this pane, or null where its picture does not have it; as it lies where omitted. */
+  place?(region: Detail["regions"][number]): Box | null;
 }
 
 /** What a view shows of one comparison: panes of one size, all looking at the same point of a picture this large. */
@@ -34,6 +47,8 @@ interface Plan extends Size {
   panes: PanePlan[];
   /** Whether the pixels shown are those of the compared pictures: regions and colours have their places there. */
   compared: boolean;
+  /** Where a region is in the plan; as it lies where omitted. */
+  place?(region: Detail["regions"][number]): Box;
 }
 
 interface View {
@@ -69,6 +84,7 @@ interface Pane {
   /** Holds the layers; its origin is the picture's top left corner. */
   plane: HTMLElement;
   layers: { plan: LayerPlan; box: HTMLElement; image: HTMLImageElement }[];
+  gaps: { at: number; height: number; box: HTMLElement }[];
   caption: HTMLElement;
   /** Holds the outlines of the regions. */
   outlines: SVGSVGElement;
@@ -128,6 +144,8 @@ interface Viewing {
     all: View[];
     /** The view that is shown where this one was chosen. */
     shown(chosen: ViewName, subject: Subject): View;
+    /** The layers of both pictures, placed as in this view. */
+    sides(view: ViewName, subject: Subject): LayerPlan[];
   };
 
   /** viewer_stage.js */
@@ -179,6 +197,8 @@ interface Viewing {
   regions: {
     shown: boolean;
     toggle(): void;
+    /** The boxes of all regions in the plan that is shown. */
+    boxes(): Box[];
     /** Select a region and have all panes look at it. */
     jump(index: number): void;
     step(by: number): void;

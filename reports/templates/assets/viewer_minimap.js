@@ -38,9 +38,9 @@
     if (layer && picture.getAttribute("src") !== layer.figure.href) picture.setAttribute("src", layer.figure.href);
     if (layer) {
       picture.style.width = percent(layer.width / plan.width);
-      picture.style.height = percent(layer.height / plan.height);
+      picture.style.height = percent(layer.slice ? 1 : layer.height / plan.height);
     }
-    const regions = plan.compared ? imgdiff.viewing.subject?.detail.regions ?? [] : [];
+    const regions = plan.compared ? (imgdiff.viewing.subject?.detail.regions ?? []).map((region) => plan.place?.(region) ?? region) : [];
     marks.replaceChildren(...regions.map((region) => {
       const mark = element("span", {});
       put(mark, region, plan);

@@ -40,11 +40,13 @@
     return { box: element("span", { class: "pixel-side" }, swatch, `${name} `, text), swatch, text };
   }
 
-  /** @param {LayerRole} role */
-  const layerOf = (role) => {
-    const { subject } = imgdiff.viewing;
+  /** The layer of a side that shows this pixel; where none does, any, so that it is told that there is nothing. @param {LayerRole} role @param {Point} pixel */
+  const layerOf = (role, pixel) => {
+    const { subject, view, views } = imgdiff.viewing;
     if (!subject) return null;
-    return imgdiff.viewing.views.all[0].plan(subject).panes.flatMap(({ layers }) => layers).find((layer) => layer.role === role) ?? null;
+    const layers = views.sides(view, subject).filter((layer) => layer.role === role);
+    const shows = layers.find(({ slice }) => !slice || (pixel.y >= slice.at && pixel.y < slice.at + slice.height));
+    return shows ?? layers[0] ?? null;
   };
 
   /** @param {Figure} figure */
@@ -82,8 +84,11 @@
     const source = sourceOf(layer.figure);
     const image = source.ready;
     if (!image) return undefined;
+    const { slice } = layer;
+    if (slice && (pixel.y < slice.at || pixel.y >= slice.at + slice.height)) return null;
     const x = Math.floor((pixel.x * image.naturalWidth) / layer.width);
-    const y = Math.floor((pixel.y * image.naturalHeight) / layer.height);
+    const row = slice ? pixel.y - slice.at + slice.y : pixel.y;
+    const y = Math.floor((row * image.naturalHeight) / layer.height);
     if (x < 0 || y < 0 || x >= image.naturalWidth || y >= image.naturalHeight) return null;
     if (!source.tile || x - (x % TILE) !== source.tile.x || y - (y % TILE) !== source.tile.y) source.tile = readTile(image, x, y);
     const start = ((y - source.tile.y) * TILE + (x - source.tile.x)) * 4;
@@ -106,7 +111,7 @@
 
   /** @param {"expected" | "actual"} side @param {Point} pixel */
   function drawSide(side, pixel) {
-    const layer = layerOf(side);
+    const layer = layerOf(side, pixel);
     const { box, swatch, text } = cells[side];
     box.hidden = layer === null;
     if (!layer) return undefined;

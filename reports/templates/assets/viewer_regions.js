@@ -16,21 +16,35 @@
 
   const list = () => imgdiff.viewing.subject?.detail.regions ?? [];
 
+  /** @type {Plan | null} */
+  let plan = null;
+
+  /** Where the regions are in the plan that is shown. @returns {Box[]} */
+  const boxes = () => list().map((region) => plan?.place?.(region) ?? region);
+
   function selected() {
     const number = Number(imgdiff.state.get("region"));
     return Number.isInteger(number) && number >= 1 && number <= list().length ? number - 1 : -1;
   }
 
-  /** @param {Pane} pane @param {Plan} plan */
-  function drawIn(pane, plan) {
-    if (!plan.compared || !pane.layers.length) return [];
-    const groups = list().map(({ contour }) => {
+  /** Rows that were deleted are in the expected picture only. @param {Pane} pane @param {Detail["regions"][number]} region */
+  function isIn(pane, region) {
+    if (pane.plan.place) return pane.plan.place(region) !== null;
+    return region.kind !== "deleted" || pane.layers.some((layer) => layer.plan.role === "expected");
+  }
+
+  /** @param {Pane} pane @param {Plan} shownPlan */
+  function drawIn(pane, shownPlan) {
+    if (!shownPlan.compared || !pane.layers.length) return [];
+    const groups = list().map((region) => {
+      const { contour } = region;
       const group = document.createElementNS(SVG, "g");
       for (const part of ["halo", "line"]) {
         const shape = document.createElementNS(SVG, contour.length ? "polygon" : "rect");
         shape.setAttribute("class", part);
         group.append(shape);
       }
+      if (!isIn(pane, region)) group.setAttribute("display", "none");
       return group;
     });
     pane.outlines.replaceChildren(...groups); // the largest first: what lies within it is drawn over it
@@ -65,8 +79,12 @@
     const { scale } = imgdiff.viewing.camera;
     if (scale === drawnScale) return; // panning moves the plane that they are on
     drawnScale = scale;
+    const placed = boxes();
     list().forEach((region, index) => {
-      const attributes = region.contour.length ? { points: corners(region, scale) } : onScreen(region, scale);
+      const down = placed[index].y - region.y;
+      const contour = region.contour.map(([x, y]) => /** @type {[number, number]} */ ([x, y + down]));
+      const there = { ...region, y: placed[index].y, contour };
+      const attributes = contour.length ? { points: corners(there, scale) } : onScreen(there, scale);
       for (const groups of outlines) {
         for (const shape of groups[index]?.children ?? []) {
           for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
@@ -99,8 +117,7 @@
     const region = list()[index];
     const { camera, subject, stage } = imgdiff.viewing;
     if (!region || !subject || !stage.panes.length) return;
-    const plan = imgdiff.viewing.views.shown(imgdiff.viewing.view, subject).plan(subject);
-    if (plan.compared) camera.lookAt(region);
+    if (plan?.compared) camera.lookAt(boxes()[index]);
     imgdiff.keys.say(`Region ${index + 1} of ${list().length}: ${region.words}`);
   }
 
@@ -114,9 +131,10 @@
   function at(point) {
     const slack = 3 / imgdiff.viewing.camera.scale;
     let found = -1;
-    list().forEach(({ x, y, width, height }, index) => {
+    const placed = boxes();
+    placed.forEach(({ x, y, width, height }, index) => {
       const inside = point.x >= x - slack && point.x <= x + width + slack && point.y >= y - slack && point.y <= y + height + slack;
-      const smaller = found < 0 || width * height < list()[found].width * list()[found].height;
+      const smaller = found < 0 || width * height < placed[found].width * placed[found].height;
       if (inside && smaller) found = index;
     });
     return found;
@@ -130,6 +148,7 @@
       document.getElementById("viewer-outlines")?.setAttribute("aria-pressed", String(shown));
       imgdiff.keys.say(shown ? "Regions are outlined" : "Regions are not outlined");
     },
+    boxes,
     jump,
     step(by) {
       const count = list().length;
@@ -149,10 +168,11 @@
 
   document.addEventListener("imgdiff:start", () => {
     const { camera, gestures, stage } = imgdiff.viewing;
-    stage.onShow((plan) => {
+    stage.onShow((next) => {
+      plan = next;
       highlighted = -1;
       drawnScale = 0;
-      outlines = stage.panes.map((pane) => drawIn(pane, plan));
+      outlines = stage.panes.map((pane) => drawIn(pane, next));
       mark();
     });
     camera.onChange(place);

@@ -49,10 +49,11 @@
 
   /** @param {LayerPlan} layer @param {HTMLElement} window */
   function imageOf(layer, window) {
-    const { figure, role } = layer;
-    const made = images.get(figure.key);
+    const { figure, role, slice } = layer;
+    const key = slice ? `${figure.key} ${slice.y}` : figure.key;
+    const made = images.get(key);
     const image = made ?? /** @type {HTMLImageElement} */ (element("img", { src: figure.href, draggable: "false", decoding: "sync" }));
-    images.set(figure.key, image);
+    images.set(key, image);
     image.alt = figure.alt || figure.caption || figure.key;
     image.style.width = `${layer.width}px`;
     image.style.height = `${layer.height}px`;
@@ -88,13 +89,18 @@
       plane.append(box);
       return { plan: layer, box, image };
     });
+    const gaps = (panePlan.gaps ?? []).map((gap) => {
+      const box = element("div", { class: "gap" });
+      plane.append(box);
+      return { ...gap, box };
+    });
     plane.append(outlines);
     if (!layers.length) window.append(notice(panePlan.absent));
     window.classList.toggle("is-empty", !layers.length);
     const caption = element("span", { class: "pane-name" }, panePlan.caption);
     const size = element("span", { class: "pane-size" }, sizes(panePlan.layers));
     element("figure", { class: "pane" }, element("figcaption", {}, caption, size), window);
-    return { plan: panePlan, window, plane, layers, caption, outlines, grid: gridCanvas };
+    return { plan: panePlan, window, plane, layers, caption, outlines, gaps, grid: gridCanvas };
   }
 
   /**
@@ -137,15 +143,25 @@
     stage.classList.toggle("is-pixelated", camera.enlargement >= PIXELATED);
     for (const pane of panes) {
       pane.plane.style.transform = `translate(${origin.x}px, ${origin.y}px)`;
-      if (scaled) pane.layers.forEach((layer) => scaleLayer(layer, scale));
+      if (!scaled) continue;
+      pane.layers.forEach((layer) => scaleLayer(layer, scale));
+      for (const { at, height, box } of pane.gaps) {
+        box.style.transform = `translateY(${at * scale}px)`;
+        box.style.width = `${(plan?.width ?? 0) * scale}px`;
+        box.style.height = `${height * scale}px`;
+      }
     }
   }
 
   /** @param {Pane["layers"][number]} layer @param {number} scale */
-  function scaleLayer({ plan: { width, height }, box, image }, scale) {
+  function scaleLayer({ plan: { width, height, slice }, box, image }, scale) {
     box.style.width = `${width * scale}px`;
-    box.style.height = `${height * scale}px`;
-    image.style.transform = `scale(${scale})`;
+    box.style.height = `${(slice?.height ?? height) * scale}px`;
+    if (slice) {
+      box.style.transform = `translateY(${slice.at * scale}px)`;
+      box.style.overflow = "hidden";
+    }
+    image.style.transform = slice ? `translateY(${-slice.y * scale}px) scale(${scale})` : `scale(${scale})`;
   }
 
   imgdiff.viewing.stage = {

@@ -25,6 +25,85 @@
   /** @param {Figure | null} figure @param {LayerRole} role @param {Subject} subject @returns {LayerPlan[]} */
   const comparedLayer = (figure, role, subject) => (figure ? [{ figure, role, ...compared(subject) }] : []);
 
+  /**
+   * Both pictures in slices, with room where only the other one has rows: equal rows stand side by side.
+   *
+   * @param {Subject} subject
+   */
+  function slicesOf({ detail, expected, actual }) {
+    const ends = { expected: expected?.height ?? 0, actual: actual?.height ?? 0 };
+    /** @type {Record<"expected" | "actual", Slice[]>} */
+    const slices = { expected: [], actual: [] };
+    /** @type {Record<"expected" | "actual", {at: number, height: number}[]>} */
+    const gaps = { expected: [], actual: [] };
+    const now = { expected: 0, actual: 0 };
+    let at = 0;
+    const show = (/** @type {"expected" | "actual"} */ side, /** @type {number} */ height) => {
+      if (height > 0) slices[side].push({ y: now[side], height, at });
+      now[side] += height;
+    };
+    for (const band of detail.bands) {
+      const kept = band.expected - now.expected;
+      show("expected", kept);
+      show("actual", kept);
+      at += kept;
+      const [having, lacking] = /** @type {const} */ (band.kind === "inserted" ? ["actual", "expected"] : ["expected", "actual"]);
+      show(having, band.rows);
+      gaps[lacking].push({ at, height: band.rows });
+      at += band.rows;
+    }
+    const rest = Math.max(ends.expected - now.expected, ends.actual - now.actual);
+    show("expected", ends.expected - now.expected);
+    show("actual", ends.actual - now.actual);
+    return { slices, gaps, height: at + rest };
+  }
+
+  /** @param {Subject} subject @returns {Plan} */
+  function alignedSides(subject) {
+    const { slices, gaps, height } = slicesOf(subject);
+    /** @param {LayerPlan[]} layers @param {"expected" | "actual"} side */
+    const sliced = (layers, side) => layers.flatMap((layer) => slices[side].map((slice) => ({ ...layer, slice })));
+    /** @param {Detail["regions"][number]} region */
+    const place = (region) => {
+      const side = region.kind === "deleted" ? "expected" : "actual";
+      const slice = slices[side].find(({ y, height: rows }) => region.y >= y && region.y < y + rows);
+      const { x, y, width: across, height: down } = region;
+      return { x, y: slice ? y - slice.y + slice.at : y, width: across, height: down };
+    };
+    return {
+      width: Math.max(subject.expected?.width ?? 0, subject.actual?.width ?? 0),
+      height,
+      compared: true,
+      place,
+      panes: [
+        {
+          caption: "Expected",
+          layers: sliced(expectedLayer(subject), "expected"),
+          absent: absence(subject, "expected"),
+          gaps: gaps.expected,
+          place: (region) => (region.kind === "inserted" ? null : place(region)),
+        },
+        {
+          caption: "Actual",
+          layers: sliced(actualLayer(subject), "actual"),
+          absent: absence(subject, "actual"),
+          gaps: gaps.actual,
+          place: (region) => (region.kind === "deleted" ? null : place(region)),
+        },
+      ],
+    };
+  }
+
+  /** @param {Subject} subject @returns {Plan} */
+  const plainSides = (subject) => ({
+    ...compared(subject),
+    compared: true,
+    panes: [
+      { caption: "Expected", layers: expectedLayer(subject), absent: absence(subject, "expected") },
+      { caption: "Actual", layers: actualLayer(subject), absent: absence(subject, "actual") },
+    ],
+  });
+
   /** A view of one pane in which expected and actual lie on each other. @param {string} name @returns {(subject: Subject) => Plan} */
   const both = (name) => (subject) => ({
     ...compared(subject),
@@ -59,14 +138,7 @@
       hint: "Expected and actual, zoomed and moved together",
       lacks: () => "",
       nearest: [],
-      plan: (subject) => ({
-        ...compared(subject),
-        compared: true,
-        panes: [
-          { caption: "Expected", layers: expectedLayer(subject), absent: absence(subject, "expected") },
-          { caption: "Actual", layers: actualLayer(subject), absent: absence(subject, "actual") },
-        ],
-      }),
+      plan: (subject) => (subject.detail.bands.length && subject.expected && subject.actual ? alignedSides : plainSides)(subject),
     },
     {
       name: "swipe",
@@ -170,6 +242,10 @@
       const names = [wanted.name, ...wanted.nearest];
       const found = names.map((name) => all.find((view) => view.name === name)).find((view) => view && !view.lacks(subject));
       return found ?? all[0];
+    },
+    sides(view, subject) {
+      const plan = view === "side" || view === "glance" ? all[0].plan(subject) : plainSides(subject);
+      return plan.panes.flatMap(({ layers }) => layers);
     },
   };
 })();
