@@ -39,12 +39,13 @@ _TAIL = """
 _PAGES = """\
 # A page or a component, rendered by a browser. Two sizes fail, and any difference that a person would notice.
 metrics:
-  perceptual: {max: 0}          # no pixel of visibly different colour; anti-aliasing does not count
+  visible: {max: 1}             # 1 is just visible; font smoothing, rounding and a caret do not count
 """
 
 _CHARTS = """\
 # Charts and other drawings of your own code. The same drawing in the same colours; small labels count.
 metrics:
+  visible: {max: 1}             # 1 is just visible
   perceptual: {max: 0, threshold: 0.02}     # a fifth of the default: series of similar colours stay apart
 """
 
