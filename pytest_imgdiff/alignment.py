@@ -400,7 +400,8 @@ class _Aligner:
         a, b = first.of(self.one), second.of(self.two)
         if axis != "columns":
             columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
-            if columns.is_believed(_ACCEPTED):
+            is_tall = a.shape != b.shape or len(a) >= _STRIP
+            if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a, b, columns.segments)):
                 self._along("columns", first, second, columns, depth)
                 return
         if a.shape == b.shape and axis is None and (cuts := _strips(a, b)):
@@ -514,6 +515,15 @@ def _trimmed_to_content(words: Words, rect: _Rect) -> _Rect:
     if not rows.size:
         return rect
     return rect.rows(int(rows[0]), int(rows[-1]) + 1).columns(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _skips_space_alone(a: Words, b: Words, segments: Sequence[_Segment]) -> bool:
+    """Whether all columns that are not in a segment are of one colour each: columns that drift, not another text."""
+    kept, others = np.zeros(a.shape[1], np.bool_), np.zeros(b.shape[1], np.bool_)
+    for start, other, count in segments:
+        kept[start : start + count] = True
+        others[other : other + count] = True
+    return all((part == part[:1]).all() for part in (a[:, ~kept], b[:, ~others]))
 
 
 def _is_space(words: Words, rect: _Rect, axis: Axis) -> bool:

@@ -304,3 +304,11 @@ def test_any_two_pictures(seed: int, sizes: tuple[int, int, int, int], colours: 
         assert_covered(alignment, before.shape, after.shape)
         assert alignment.laid_out(before, after).shape == after.shape
         assert alignment.new().shape == after.shape[:2]
+
+
+def test_a_word_added_to_a_moved_page_is_no_inserted_column() -> None:
+    before = page(600)
+    after = inserted(before, banner(40), 100)[:600]
+    rng = np.random.default_rng(12)
+    after[330:350, 60:180][rng.random((20, 120)) < 0.4] = (200, 0, 0, 255)
+    assert {band.axis for band in found(before, after).bands} == {"rows"}
