@@ -535,15 +535,17 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
     alignment = align(*(image.rows(top, bottom) for image in pair))
     if alignment is None:
         return comparison
-    if not alignment.shown and any(region.kind == "moved" for region in comparison.regions):
+    moved = [region.kind == "moved" for region in comparison.regions]
+    width, height = bench.expected.size
+    spans = any(band.box.width == width or band.box.height == height for band in alignment.shown)
+    if not spans and (all(moved) or (not alignment.shown and any(moved))):
         return comparison  # its regions say so already
-    whole = bench.expected.size[1]
-    alignment = alignment.below(top, (whole, whole))
+    alignment = alignment.below(top, (height, height))
     aligned = _by_alignment(comparison, pair, alignment, bench)
     still = sum(region.area for region in aligned.regions if region.kind not in _TOLD)
     told = sum(band.box.width * band.box.height for band in alignment.shown)
-    _, _, width, height = cv2.boundingRect(in_place.view(np.uint8))
-    if still > STILL_DIFFERENT * np.count_nonzero(in_place) or told > BANDS_SHARE * width * height:
+    _, _, across, down = cv2.boundingRect(in_place.view(np.uint8))
+    if still > STILL_DIFFERENT * np.count_nonzero(in_place) or told > BANDS_SHARE * across * down:
         return comparison
     return _allowed_space(aligned, pair)
 
