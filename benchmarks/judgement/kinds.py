@@ -81,7 +81,7 @@ def confusion(folder: Path, *, scale: int | None, verbose: bool) -> tuple[Counte
     truths = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     matrix: Counter[tuple[str, str]] = Counter()
     moves: Counter[str] = Counter()
-    policy = Policy((Rule("perceptual", (("threshold", 0.03), ("difference", "yiq")), max=0.0),))
+    policy = Policy((Rule("visible", max=1.0),), mask="visible")
     for name, truth in truths.items():
         kind = TRUE_KINDS.get(Path(name).stem.split("-", 1)[1], truth["kind"])
         if kind is None or (scale is not None and truth["dpr"] != scale):
