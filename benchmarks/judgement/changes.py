@@ -171,7 +171,7 @@ CHANGES: tuple[Change, ...] = (
     _hard("canvas-point", "content", "#canvas", "const w = [...v.values]; w[5] += 4; draw(w, '#0d9488')", prepare="draw(v.values, '#0d9488')"),
     _hard("picture-scratch", "added", "#picture", "const r = q('#picture').getBoundingClientRect(); " + _added("left: ${r.x + 40}px; top: ${r.y + 30}px; width: 50px; height: 1px; background: rgba(255, 255, 255, .6); transform: rotate(12deg)")),
     _hard("ok-text-1px", "noise", "#title", _style("#title", "position: relative; left: ${1 / devicePixelRatio}px"), match=True),
-    _hard("ok-button-1px", "noise", "#primary", _style("#primary", "position: relative; top: ${1 / devicePixelRatio}px"), match=True),
+    _hard("ok-button-1px", "noise", "#primary", _style("#primary", "position: relative; transform: translateY(${1 / devicePixelRatio}px)"), match=True),
     _hard("ok-table-fraction", "noise", "#table", _style("#table", "position: relative; left: .4px"), match=True),
     _hard("ok-gradient-layer", "noise", "#hero", _style("#hero", "transform: translateZ(0)"), match=True),
     # Restyled: faint, of some size, and seen by whoever looks at the two side by side.
