@@ -543,8 +543,8 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
     alignment = alignment.below(top, (height, height))
     aligned = _by_alignment(comparison, pair, alignment, bench)
     still = sum(region.area for region in aligned.regions if region.kind not in _TOLD)
-    told = sum(band.box.width * band.box.height for band in alignment.shown)
     _, _, across, down = cv2.boundingRect(in_place.view(np.uint8))
+    told = sum(min(band.box.width, across) * min(band.box.height, down) for band in alignment.shown)
     if still > STILL_DIFFERENT * np.count_nonzero(in_place) or told > BANDS_SHARE * across * down:
         return comparison
     return _allowed_space(aligned, pair)
