@@ -17,7 +17,7 @@ from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailabl
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
 from pytest_imgdiff.kinds import classify
-from pytest_imgdiff.model import AUTO, Box, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
+from pytest_imgdiff.model import AUTO, DEFAULT_RULES, Box, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
 from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
 from pytest_imgdiff.sizes import same_size, with_pixels
 from pytest_imgdiff.unfailing import could_fail, worst_value
@@ -656,6 +656,8 @@ def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
 
 def _deciding(policy: Policy, registry: Registry) -> str:
     """Return the metric that says where pictures differ because it decides whether they do."""
+    if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.rules):
+        return DEFAULT_RULES[0].metric
     thresholds = {rule.metric: registry.metric(rule.metric, rule.options).heat_threshold for rule in policy.rules}
     structure = [name for name, threshold in thresholds.items() if threshold == "otsu"]
     return structure[0] if structure and "zero" not in thresholds.values() else USUAL_MASK_METRIC

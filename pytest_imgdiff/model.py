@@ -175,7 +175,7 @@ class RegionSettings:
     min_area: int = 1
 
 
-DEFAULT_RULES = (Rule("perceptual", max=0.0),)
+DEFAULT_RULES = (Rule("visible", max=1.0),)
 
 AUTO = "auto"
 """As `Policy.mask`: the metric that decides is the one that says where pictures differ."""
@@ -190,8 +190,9 @@ class Policy:
         ignore: what not to look at.
         size: what to do with unequal sizes.
         frames: what to do with animated and multi-page files.
-        mask: the metric whose heat becomes the difference mask; `AUTO`: ``ssim`` (or another metric of structure) where
-            a rule names it and no rule is about pixels, else ``perceptual``.
+        mask: the metric whose heat becomes the difference mask; `AUTO`: ``visible`` where a rule names it, else
+            ``ssim`` (or another metric of structure) where a rule names it and no rule is about pixels, else
+            ``perceptual``.
         measure: metrics that are measured and reported and decide nothing: rules without a limit. One that has a
             rule in ``rules`` is measured by that.
         regions: how the mask is grouped.

@@ -146,7 +146,7 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             Meta(
                 min_length=1,
                 description="the rules; each must hold. They replace all rules that held before; "
-                "default {perceptual: {max: 0}}",
+                "default {visible: {max: 1}}",
                 extra={"expects": METRICS_FORM},
             ),
         ]
@@ -195,8 +195,8 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Annotated[
             str,
             Meta(
-                description="the metric whose heat becomes the difference mask; default auto: ssim where a "
-                "rule names it and none is about pixels, else perceptual",
+                description="the metric whose heat becomes the difference mask; default auto: visible where a rule "
+                "names it; else ssim where a rule names it and none is about pixels; else perceptual",
                 extra={"expects": "auto, or the name of a metric"},
             ),
         ]
