@@ -70,7 +70,7 @@ _MOST_ASKED = 1000
 
 _ENOUGH = 16
 """Blocks that are searched in any case. Then, where `LARGEST` is reached, the rest is drawn by its contrast alone."""
-_EDGE = 0.06
+_EDGE = 0.12
 """Contrast within 3x3 pixels that makes an edge of a layout."""
 _LINE = (15, 5)
 """Gaps in a layout, across and down, that are closed: between letters and words of a line."""
