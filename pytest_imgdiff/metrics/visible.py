@@ -65,6 +65,8 @@ _STILL = 0.25
 """Fonts that are rendered another way change more than this share of the cells with texture around each change."""
 _CONTEXT = 88
 """Rows beyond those that differ that may be looked at: surroundings, and what filters see beyond them."""
+_SPECK = 25
+"""Pixels of a cluster that is too small to be text."""
 _MOST_ASKED = 1000
 """Clusters whose surroundings are looked at, strongest first."""
 
@@ -359,17 +361,20 @@ class _Structure:
         strongest = np.lexsort((columns, rows, -share * contrast, numbers))
         begins = np.searchsorted(numbers[strongest], asked)
         for number, pixel in zip(asked.tolist(), strongest[begins].tolist(), strict=True):
-            if self._stands_still(int(rows[pixel]), int(columns[pixel])):
+            if self._stands_still(int(number), int(rows[pixel]), int(columns[pixel])):
                 self.strengths[number] = lone[number]
 
-    def _stands_still(self, row: int, column: int) -> bool:
-        """Whether little of what has texture around a pixel differs."""
+    def _stands_still(self, number: int, row: int, column: int) -> bool:
+        """Whether little of what has texture around a pixel differs; a speck itself is no texture."""
         height, width = self.contrast.shape
         top, left = (max(0, place - _AROUND) // _CELL * _CELL for place in (row, column))
         bottom, right = min(height, row + _AROUND + _CELL), min(width, column + _AROUND + _CELL)
         place = np.s_[top:bottom, left:right]
         lumas = [evidence.luma(side[place]) for side in (self.first, self.second)]
         textured = np.logical_or(*(_has_texture(luma) for luma in lumas))
+        own = self.labels[place] == number
+        if np.count_nonzero(own) <= _SPECK:
+            textured &= _cells(own.view(np.uint8), np.maximum) == 0
         differs = _cells((self.contrast[place] > evidence.SEEN).view(np.uint8), np.maximum) > 0
         drifting, all_textured = (int(np.count_nonzero(cells)) for cells in (textured & differs, textured))
         return drifting < _STILL * max(1, all_textured)

@@ -30,11 +30,11 @@ SEEN = 0.02
 DRIFT = 0.08
 """From this share of unexplained energy on, edges are not where they were."""
 _STEADY = 0.03
-"""Up to this share edges are where they were, though colours may have faded."""
+"""Where no shift explains more than this share, edges are where they were, though colours may have faded."""
 EVIDENT_COLOUR = 0.016
-"""The least low-passed difference that is seen where edges have moved: four gray levels."""
+"""The least low-passed difference that is seen: four gray levels."""
 EVIDENT_FADE = 0.0085
-"""The same where every edge is where it was, so that no shift can be the reason."""
+"""The same where something is seen and every edge is where it was, so that no shift can be the reason."""
 
 _YIQ = np.array(
     [[0.29889531, 0.58662247, 0.11448223], [0.59597799, -0.2741761, -0.32180189], [0.21147017, -0.52261711, 0.31114694]]
@@ -110,14 +110,14 @@ def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice,
         shifts: whether shifts of at most one pixel may explain a difference.
     """
     one, two = _with_margin(first, second, rows, columns)
-    difference = one - two
-    apart = _length(difference)
+    apart = _length(one - two)
     inner = np.s_[MARGIN : MARGIN + rows.stop - rows.start, MARGIN : MARGIN + columns.stop - columns.start]
     seen = apart > SEEN
-    unexplained = np.zeros(apart.shape, np.float32)
+    unexplained = in_place = np.zeros(apart.shape, np.float32)
     if seen.any():
         soft = _softened(one), _softened(two)
-        unexplained = np.where(seen, _unexplained_in_place(*soft), np.float32(0))
+        in_place = np.where(seen, _unexplained_in_place(*soft), np.float32(0))
+        unexplained = in_place.copy()
         if shifts:
             for tile in _tiles(unexplained > DRIFT, inner):
                 core = tuple(slice(side.start + _TILE_MARGIN, side.stop - _TILE_MARGIN) for side in tile)
@@ -125,7 +125,7 @@ def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice,
                 unexplained[core] = np.minimum(unexplained[core], least)
     colour = np.zeros(apart.shape, np.float32)
     if apart.max() > EVIDENT_FADE:
-        colour = _colour(one, two, apart, unexplained, shifts=shifts)
+        colour = _colour(one, two, _steady(seen, in_place - unexplained), shifts=shifts)
     return Block(apart[inner], unexplained[inner], colour[inner])
 
 
@@ -314,11 +314,21 @@ def _unexplained_by_shifts(one: Planes, two: Planes) -> Plane:
     return least
 
 
-def _colour(one: Planes, two: Planes, apart: Plane, unexplained: Plane, *, shifts: bool) -> Plane:
+def _steady(seen: NDArray[np.bool_], explained: Plane) -> NDArray[np.bool_]:
+    """Return, in half the resolution, where something is seen nearby and no edge has moved."""
+    near = np.ones((_EDGES_NEAR, _EDGES_NEAR), np.uint8)
+    moved = _halved(np.asarray(cv2.dilate(explained, np.ones((3, 3), np.uint8)), np.float32)) > _STEADY
+    is_seen = _halved(seen.astype(np.float32)) > 0
+    steady: NDArray[np.bool_] = cv2.dilate(is_seen.view(np.uint8), near) > cv2.dilate(moved.view(np.uint8), near)
+    return steady
+
+
+def _colour(one: Planes, two: Planes, steady: NDArray[np.bool_], *, shifts: bool) -> Plane:
     """Return the low-passed difference, where it is coherent, relative to the least one that is seen.
 
     A shift by a pixel adds colour on one side of an edge: so the least difference under shifts counts.
     """
+    apart = _length(one - two)
     sigma = _COLOUR_SIGMA / 2
     low = [
         np.asarray(cv2.GaussianBlur(_halved(plane), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
@@ -326,9 +336,7 @@ def _colour(one: Planes, two: Planes, apart: Plane, unexplained: Plane, *, shift
     ]
     found = _length(low[0] - low[1])
     coherent = found > np.float32(_COHERENT) * low[2]
-    moved_edges = _halved(np.asarray(cv2.dilate(unexplained, np.ones((3, 3), np.uint8)), np.float32))
-    drifting = cv2.dilate(moved_edges, np.ones((_EDGES_NEAR, _EDGES_NEAR), np.uint8)) > _STEADY
-    limit = np.where(drifting, np.float32(EVIDENT_COLOUR), np.float32(EVIDENT_FADE))
+    limit = np.where(steady, np.float32(EVIDENT_FADE), np.float32(EVIDENT_COLOUR))
     if shifts and (coherent & (found > limit)).any():
         for moved, still in ((low[0], low[1]), (low[1], low[0])):
             for x in (-1, 0, 1):
