@@ -29,12 +29,16 @@ SEEN = 0.02
 """Colours that differ by less are never seen to differ in structure: five gray levels of 255."""
 DRIFT = 0.08
 """From this share of unexplained energy on, edges are not where they were."""
-_STEADY = 0.03
-"""Where no shift explains more than this share, edges are where they were, though colours may have faded."""
 EVIDENT_COLOUR = 0.016
 """The least low-passed difference that is seen: four gray levels."""
 EVIDENT_FADE = 0.0085
-"""The same where something is seen and every edge is where it was, so that no shift can be the reason."""
+"""The same where no edge moved: on flat ground, and where the difference repeats the picture, as text that fades does."""
+_FLAT = 2e-4
+"""Energy around a pixel below which there is no edge."""
+_FADE = 0.6
+"""Squared correlation of difference and picture from which on it repeats it: an edge that moved leaves its slope."""
+_FADED = 0.7
+"""Share of what is seen nearby that has to be such a fade."""
 
 _YIQ = np.array(
     [[0.29889531, 0.58662247, 0.11448223], [0.59597799, -0.2741761, -0.32180189], [0.21147017, -0.52261711, 0.31114694]]
@@ -49,6 +53,7 @@ _NOISE = np.float32(0.02**2)
 _CHROMA = (1.0, 0.3)
 """How far chroma is blurred along a row and across rows: the fringes of LCD text cancel along a row."""
 _COLOUR_SIGMA = 5.0
+_SHIFTS = (-1, -0.5, 0, 0.5, 1)
 _COHERENT = 0.7
 """Share of the low-passed absolute difference that keeps its sign: noise of a codec does not."""
 _EDGES_NEAR = 13
@@ -113,11 +118,10 @@ def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice,
     apart = _length(one - two)
     inner = np.s_[MARGIN : MARGIN + rows.stop - rows.start, MARGIN : MARGIN + columns.stop - columns.start]
     seen = apart > SEEN
-    unexplained = in_place = np.zeros(apart.shape, np.float32)
+    unexplained = np.zeros(apart.shape, np.float32)
     if seen.any():
         soft = _softened(one), _softened(two)
-        in_place = np.where(seen, _unexplained_in_place(*soft), np.float32(0))
-        unexplained = in_place.copy()
+        unexplained = np.where(seen, _unexplained_in_place(*soft), np.float32(0))
         if shifts:
             for tile in _tiles(unexplained > DRIFT, inner):
                 core = tuple(slice(side.start + _TILE_MARGIN, side.stop - _TILE_MARGIN) for side in tile)
@@ -125,7 +129,7 @@ def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice,
                 unexplained[core] = np.minimum(unexplained[core], least)
     colour = np.zeros(apart.shape, np.float32)
     if apart.max() > EVIDENT_FADE:
-        colour = _colour(one, two, _steady(seen, in_place - unexplained), shifts=shifts)
+        colour = _colour(one, two, seen, shifts=shifts)
     return Block(apart[inner], unexplained[inner], colour[inner])
 
 
@@ -314,16 +318,28 @@ def _unexplained_by_shifts(one: Planes, two: Planes) -> Plane:
     return least
 
 
-def _steady(seen: NDArray[np.bool_], explained: Plane) -> NDArray[np.bool_]:
-    """Return, in half the resolution, where something is seen nearby and no edge has moved."""
-    near = np.ones((_EDGES_NEAR, _EDGES_NEAR), np.uint8)
-    moved = _halved(np.asarray(cv2.dilate(explained, np.ones((3, 3), np.uint8)), np.float32)) > _STEADY
-    is_seen = _halved(seen.astype(np.float32)) > 0
-    steady: NDArray[np.bool_] = cv2.dilate(is_seen.view(np.uint8), near) > cv2.dilate(moved.view(np.uint8), near)
-    return steady
+def _is_steady(one: Planes, two: Planes, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return, in half the resolution, where no edge can have moved.
+
+    That is where nearly all that is seen nearby has only lost or gained contrast, and where there are no edges.
+    """
+    difference, signal = one - two, (one + two) * np.float32(0.5)
+    mean, level = _mean(difference), _mean(signal)
+    shared = _mean(_dot(difference, signal)) - _dot(mean, level)
+    fades = shared * shared > np.float32(_FADE) * _variance(difference) * _variance(signal)
+    near = (_EDGES_NEAR, _EDGES_NEAR)
+    counts = [cv2.boxFilter(_halved(mask.astype(np.float32)), -1, near) for mask in (seen & fades, seen)]
+    fading: NDArray[np.bool_] = (counts[1] > 0) & (counts[0] >= np.float32(_FADED) * counts[1])
+    texture = _halved(_variance(one) + _variance(two))
+    flat: NDArray[np.bool_] = cv2.dilate(texture, np.ones(near, np.uint8)) < _FLAT
+    return fading | flat
 
 
-def _colour(one: Planes, two: Planes, steady: NDArray[np.bool_], *, shifts: bool) -> Plane:
+def _dot(one: Planes, two: Planes) -> Plane:
+    return _products(_channels(one), _channels(two))
+
+
+def _colour(one: Planes, two: Planes, seen: NDArray[np.bool_], *, shifts: bool) -> Plane:
     """Return the low-passed difference, where it is coherent, relative to the least one that is seen.
 
     A shift by a pixel adds colour on one side of an edge: so the least difference under shifts counts.
@@ -336,13 +352,15 @@ def _colour(one: Planes, two: Planes, steady: NDArray[np.bool_], *, shifts: bool
     ]
     found = _length(low[0] - low[1])
     coherent = found > np.float32(_COHERENT) * low[2]
-    limit = np.where(steady, np.float32(EVIDENT_FADE), np.float32(EVIDENT_COLOUR))
+    if not (coherent & (found > EVIDENT_FADE)).any():
+        return np.zeros(apart.shape, np.float32)
+    limit = np.where(_is_steady(one, two, seen), np.float32(EVIDENT_FADE), np.float32(EVIDENT_COLOUR))
     if shifts and (coherent & (found > limit)).any():
         for moved, still in ((low[0], low[1]), (low[1], low[0])):
-            for x in (-1, 0, 1):
-                for y in (-1, 0, 1):
+            for x in _SHIFTS:
+                for y in _SHIFTS:
                     if x or y:
-                        found = np.minimum(found, _length(_half_shifted(moved, x, y) - still))
+                        found = np.minimum(found, _length(_shifted(moved, x / 2, y / 2) - still))
     relative = np.where(coherent, found / limit, np.float32(0))
     height, width = apart.shape
     return np.asarray(relative.repeat(2, axis=0).repeat(2, axis=1)[:height, :width], np.float32)
@@ -356,9 +374,10 @@ def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _half_shifted(planes: Planes, x: int, y: int) -> Planes:
-    """Return planes of half the resolution, shifted by one pixel of the picture along the axes that are not 0."""
+def _shifted(planes: Planes, x: float, y: float) -> Planes:
+    """Return smooth planes, shifted by at most one of their pixels along each axis."""
     for axis, step in ((1, x), (0, y)):
         if step:
-            planes = (planes + np.roll(planes, step, axis)) * np.float32(0.5)
+            share = np.float32(abs(step))
+            planes = planes * (1 - share) + np.roll(planes, 1 if step > 0 else -1, axis) * share
     return planes
