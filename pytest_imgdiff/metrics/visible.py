@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     Size = tuple[int, int]
     """Rows and columns."""
     Floats = NDArray[np.float32]
-    Numbers = NDArray[np.intp]
+    Corners = tuple[int, int, int, int]
+    """x, y, width and height."""
 
 Level = Literal["exact", "strict", "normal", "layout"]
 
@@ -50,6 +51,8 @@ _FAINT_AREA = (0.4, evidence.SEEN, 100)
 # The same where the surroundings stand still.
 _SMALL = (0.13, 0.1, 1)
 _FAINT_LINE = (0.2, 0.03, 30)
+_COUNTED = 0.1
+"""Strength below which a pixel is not counted."""
 _AT_MOST = 2.0
 """The value that evidence of many weak pixels has at the most."""
 
@@ -70,7 +73,7 @@ _SPECK = 25
 _MOST_ASKED = 1000
 """Clusters whose surroundings are looked at, strongest first."""
 
-_ENOUGH = 16
+_ENOUGH = 4
 """Blocks that are searched in any case. Then, where `LARGEST` is reached, the rest is drawn by its contrast alone."""
 _EDGE = 0.12
 """Contrast within 3x3 pixels that makes an edge of a layout."""
@@ -183,9 +186,9 @@ class _Found:
     heat: NDArray[np.uint8]
     value: float = 0.0
     kind: str | None = None
-    box: tuple[int, int, int, int] | None = None
+    box: Corners | None = None
     levels: int = 0
-    caret: tuple[int, int, int, int] | None = None
+    caret: Corners | None = None
 
     @classmethod
     def of_parts(cls, metric: Visible, size: Size, parts: Sequence[tuple[int, NDArray[Any], NDArray[Any]]]) -> _Found:
@@ -200,7 +203,10 @@ class _Found:
                 found.add_layout(top, _reduced(first, metric.scale), _reduced(second, metric.scale), metric.scale)
             else:
                 reduced = _reduced(first, metric.scale), _reduced(second, metric.scale)
-                structures.append(_Structure.of(top // metric.scale, *reduced, shifts=metric.level == "normal"))
+                columns = _columns(*reduced)
+                place = top // metric.scale, columns.start
+                sides = (np.ascontiguousarray(side[:, columns]) for side in reduced)
+                structures.append(_Structure.of(place, *sides, shifts=metric.level == "normal"))
         if structures:
             found.add_structures(structures, metric)
         return found
@@ -215,7 +221,7 @@ class _Found:
             details["caret"] = list(self.caret)
         return MetricResult(self.value, metric.unit, heat=self.heat, details=details)
 
-    def _seen(self, value: float, kind: str, box: tuple[int, int, int, int], levels: float) -> None:
+    def _seen(self, value: float, kind: str, box: Corners, levels: float) -> None:
         value = min(float(value), LARGEST)
         if value > self.value:
             self.value, self.kind, self.box, self.levels = value, kind, box, round(min(levels, 1.0) * 255)
@@ -235,7 +241,7 @@ class _Found:
         far = np.maximum(_distances(one, two), _distances(two, one)) / np.float32(_LAYOUT_STEP)
         if (farthest := float(far.max())) > 0:
             heat = np.where(far > 1, (far * (255 / LARGEST)).clip(1, 255), 0).astype(np.uint8)
-            self._paint(top, heat, scale)
+            self._paint((top // scale, 0), heat, scale)
             self._seen(farthest, "layout", _box(far >= min(farthest, 1.0), top, scale), 0)
 
     def add_structures(self, structures: Sequence[_Structure], metric: Visible) -> None:
@@ -246,23 +252,16 @@ class _Found:
             part, number = seen[0]
             caret = part.caret(number)
             if caret is not None and colours == int(part.coloured.any()) and part.without_caret(number, caret):
-                x, y, width, height = caret
-                self.caret = (
-                    x * metric.scale,
-                    (y + part.top) * metric.scale,
-                    width * metric.scale,
-                    height * metric.scale,
-                )
+                self.caret = part.in_picture(caret, metric.scale)
         for part in structures:
-            self._paint(part.top * metric.scale, part.heat(), metric.scale)
-            for value, kind, (x, y, width, height), contrast in part.strongest():
-                box = tuple(side * metric.scale for side in (x, y + part.top, width, height))
-                self._seen(value, kind, box, contrast)  # type: ignore[arg-type]
+            self._paint(part.place, part.heat(), metric.scale)
+            for value, kind, box, contrast in part.strongest():
+                self._seen(value, kind, part.in_picture(box, metric.scale), contrast)
 
-    def _paint(self, top: int, heat: NDArray[np.uint8], scale: int) -> None:
+    def _paint(self, place: tuple[int, int], heat: NDArray[np.uint8], scale: int) -> None:
         large = heat.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else heat
-        rows = self.heat[top : top + len(large)]
-        rows[:] = large[: len(rows), : rows.shape[1]]
+        part = self.heat[place[0] * scale :, place[1] * scale :][: large.shape[0], : large.shape[1]]
+        part[:] = large[: part.shape[0], : part.shape[1]]
 
 
 @dataclass(eq=False)
@@ -270,7 +269,7 @@ class _Structure:
     """What is known of each pixel of one part, and of each cluster of pixels that differ.
 
     Attributes:
-        top: the number of its first row, in the reduced picture.
+        place: the numbers of its first row and column, in the reduced picture.
         first, second: (height, width, 3 or 4), the part of both pictures.
         contrast, unexplained: (height, width), as in `pytest_imgdiff.perceived.evidence.Block`.
         rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
@@ -278,9 +277,10 @@ class _Structure:
         colour: the strongest of them, relative to the least that is seen; its place, row and column.
         labels: (height, width), the number of each pixel's cluster; 0 where colours are not seen to differ.
         strengths: of the structural evidence of each cluster, by its number.
+        certain: that some evidence is as strong as `LARGEST`.
     """
 
-    top: int
+    place: tuple[int, int]
     first: NDArray[Any]
     second: NDArray[Any]
     contrast: NDArray[np.float16]
@@ -291,14 +291,15 @@ class _Structure:
     colour_at: tuple[int, int]
     labels: NDArray[np.int32]
     strengths: Floats
+    certain: bool = False
 
     @classmethod
-    def of(cls, top: int, first: NDArray[Any], second: NDArray[Any], *, shifts: bool) -> _Structure:
+    def of(cls, place: tuple[int, int], first: NDArray[Any], second: NDArray[Any], *, shifts: bool) -> _Structure:
         size = first.shape[:2]
         planes = [np.zeros(size, np.float16) for _ in range(2)]
         masks = [np.zeros(size, np.bool_) for _ in range(2)]
         part = cls(
-            top, first, second, planes[0], planes[1], masks[0], masks[1], 0.0, (0, 0), np.zeros(size, np.int32),
+            place, first, second, planes[0], planes[1], masks[0], masks[1], 0.0, (0, 0), np.zeros(size, np.int32),
             np.zeros(1, np.float32),
         )  # fmt: skip
         part._search(shifts=shifts)
@@ -306,12 +307,11 @@ class _Structure:
         return part
 
     def _search(self, *, shifts: bool) -> None:
-        certain = False
         tinted = np.zeros(self.contrast.shape, np.bool_)
         for number, (rows, columns) in enumerate(evidence.differing_blocks(self.first, self.second)):
             place = rows, columns
-            if certain and number >= _ENOUGH:
-                contrast = evidence.contrast(self.first[place], self.second[place])
+            if self.certain and number >= _ENOUGH:
+                contrast = evidence.channel_contrast(self.first[place], self.second[place])
                 self.rest[place] = contrast > _SEVERAL[1]
                 self.contrast[place] = contrast
                 continue
@@ -322,7 +322,7 @@ class _Structure:
             if (strongest := float(block.colour.max())) > self.colour:
                 row, column = np.unravel_index(block.colour.argmax(), block.colour.shape)
                 self.colour, self.colour_at = strongest, (int(row) + rows.start, int(column) + columns.start)
-            certain = certain or strongest >= LARGEST or _is_certain(block)
+            self.certain = self.certain or strongest >= LARGEST or _is_certain(block)
         if self.coloured.any():
             _, labels = cv2.connectedComponents(tinted.view(np.uint8), connectivity=8)
             reached = np.unique(labels[self.coloured])
@@ -341,6 +341,9 @@ class _Structure:
         rows, columns = np.nonzero(self.labels)
         numbers = self.labels[rows, columns]
         share, contrast = (plane[rows, columns].astype(np.float32) for plane in (self.unexplained, self.contrast))
+        if self.certain:  # nobody needs to know how strong the others are
+            self.strengths = _evident(numbers, share, contrast, count)
+            return
         self.strengths = np.maximum.reduce(
             [
                 _nth_strongest(numbers, _strength(share, contrast, _SEVERAL), _SEVERAL[2], count),
@@ -384,14 +387,15 @@ class _Structure:
         evident &= self.contrast > 0
         return np.where(evident, (self.contrast.astype(np.float32) * 255).clip(1, 255), 0).astype(np.uint8)
 
-    def strongest(self) -> list[tuple[float, str, tuple[int, int, int, int], float]]:
+    def strongest(self) -> list[tuple[float, str, Corners, float]]:
         """Return the strongest evidence of each kind: value, kind, box (x, y, width, height) and contrast."""
         found = []
         if self.strengths.size > 1:
             number = int(self.strengths.argmax())
             if self.strengths[number] > 0:
                 mask = self.labels == number
-                found.append((float(self.strengths[number]), "structure", _box(mask), float(self.contrast[mask].max())))
+                value = LARGEST if self.certain and self.colour < LARGEST else float(self.strengths[number])
+                found.append((value, "structure", _box(mask), float(self.contrast[mask].max())))
         if self.colour > 0:
             box, contrast = (self.colour_at[1], self.colour_at[0], 1, 1), float(self.contrast[self.colour_at])
             if self.coloured[self.colour_at]:
@@ -401,7 +405,12 @@ class _Structure:
             found.append((self.colour, "colour", box, contrast))
         return found
 
-    def caret(self, number: int) -> tuple[int, int, int, int] | None:
+    def in_picture(self, box: Corners, scale: int) -> Corners:
+        """Return where a box of this part lies in the picture: x, y, width and height."""
+        x, y, width, height = box
+        return (x + self.place[1]) * scale, (y + self.place[0]) * scale, width * scale, height * scale
+
+    def caret(self, number: int) -> Corners | None:
         """Return the box of a text cursor that is all of a cluster, or None."""
         mask = (self.labels == number) & (self.contrast > _SMALL[1])
         box = x, y, width, height = _box(mask)
@@ -431,7 +440,7 @@ class _Structure:
                 return box
         return None
 
-    def without_caret(self, number: int, box: tuple[int, int, int, int]) -> bool:
+    def without_caret(self, number: int, box: Corners) -> bool:
         """Take a text cursor out of the evidence, unless there is more than it."""
         x, y, width, height = box
         reach = evidence.MARGIN
@@ -444,6 +453,15 @@ class _Structure:
         self.coloured[around] = False
         self.colour = 0.0
         return True
+
+
+def _columns(one: NDArray[Any], two: NDArray[Any]) -> slice:
+    """Return the columns that differ and their surroundings, from a whole tile on."""
+    differ = np.flatnonzero((one != two).any(axis=(0, 2)))
+    if not differ.size:
+        return slice(0, evidence.TILE)
+    start = max(0, int(differ[0]) - _CONTEXT) // evidence.TILE * evidence.TILE
+    return slice(start, min(one.shape[1], int(differ[-1]) + 1 + _CONTEXT))
 
 
 def _in_order(one: NDArray[Any], two: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -485,10 +503,19 @@ def _is_certain(block: evidence.Block) -> bool:
     return bool(cv2.boxFilter(strongest.view(np.uint8), cv2.CV_8U, (3, 3), normalize=False).max() >= _SEVERAL[2])
 
 
+def _evident(numbers: NDArray[Any], share: Floats, contrast: Floats, count: int) -> Floats:
+    """Return 1 for each cluster that is evidence whatever its surroundings are, else 0."""
+    found = np.zeros(count, np.bool_)
+    for least_share, least_contrast, pixels in (_SEVERAL, _STRONG, _MANY, _FAINT_AREA):
+        evident = (share >= np.float32(least_share)) & (contrast >= np.float32(least_contrast))
+        found |= np.bincount(numbers[evident], minlength=count) >= pixels
+    return found.astype(np.float32)
+
+
 def _nth_strongest(numbers: NDArray[Any], strengths: Floats, nth: int, count: int) -> Floats:
     """Return, for each cluster, the strength that so many of its pixels have or exceed; 0 where they are fewer."""
     found = np.zeros(count, np.float32)
-    kept = np.flatnonzero(strengths > 0)
+    kept = np.flatnonzero(strengths > _COUNTED)
     order = kept[np.lexsort((-strengths[kept], numbers[kept]))]
     ordered = numbers[order]
     begins = np.flatnonzero(np.diff(ordered, prepend=-1))
@@ -514,7 +541,7 @@ def _cells(plane: NDArray[Any], best: np.ufunc) -> NDArray[Any]:
     return cells
 
 
-def _box(mask: NDArray[np.bool_], top: int = 0, scale: int = 1) -> tuple[int, int, int, int]:
+def _box(mask: NDArray[np.bool_], top: int = 0, scale: int = 1) -> Corners:
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return x * scale, (y + top) * scale, width * scale, height * scale
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from pytest_imgdiff.views import full_value
+from pytest_imgdiff.views import full_value, pixel_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 SEEN = 0.02
 """Colours that differ by less are never seen to differ in structure: five gray levels of 255."""
-DRIFT = 0.08
-"""From this share of unexplained energy on, edges are not where they were."""
+_ASKED = ((0.1, 0.08), (0.15, 0.025), (0.35, SEEN))
+"""Unexplained shares and contrasts that are less than any evidence: shifts need not explain what stays below all."""
 EVIDENT_COLOUR = 0.016
 """The least low-passed difference that is seen: four gray levels."""
 EVIDENT_FADE = 0.0085
-"""The same where no edge moved: on flat ground, and where the difference repeats the picture, as text that fades does."""
+"""The same where no edge moved: on flat ground, and where the difference repeats the picture, as a fade does."""
 _FLAT = 2e-4
 """Energy around a pixel below which there is no edge."""
 _FADE = 0.6
@@ -84,18 +84,33 @@ class Block:
 
 
 def differing_blocks(first: NDArray[Any], second: NDArray[Any]) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of the blocks of two pictures of equal shape in which anything differs, from the top."""
+    """Yield rows and columns of what differs in each block of two pictures of equal shape, in whole tiles."""
     height, width = first.shape[:2]
     for top in range(0, height, BLOCK):
+        rows = slice(top, min(top + BLOCK, height))
+        differs = _differs(first[rows], second[rows])
         for left in range(0, width, BLOCK):
-            rows, columns = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
-            if not np.array_equal(first[rows, columns], second[rows, columns]):
-                yield rows, columns
+            x, y, columns_wide, rows_high = cv2.boundingRect(differs[:, left : left + BLOCK])
+            if columns_wide:
+                yield (
+                    slice(top + y // TILE * TILE, min(height, top + -(-(y + rows_high) // TILE) * TILE)),
+                    slice(left + x // TILE * TILE, min(width, left + -(-(x + columns_wide) // TILE) * TILE)),
+                )
 
 
-def contrast(first: NDArray[Any], second: NDArray[Any]) -> Plane:
-    """Return (height, width), how far colours are apart: 0 to about 1, which is black against white."""
-    return _length(space(first) - space(second))
+def _differs(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return (height, width), 1 where pixels of equal shape and depth are not equal."""
+    is_rgba = first.shape[2] == len("RGBA")
+    words = (pixel_words(first), pixel_words(second)) if is_rgba else (None, None)
+    unlike = (first != second).any(axis=2) if words[0] is None or words[1] is None else words[0] != words[1]
+    differs: NDArray[np.uint8] = unlike.view(np.uint8)
+    return differs
+
+
+def channel_contrast(first: NDArray[Any], second: NDArray[Any]) -> Plane:
+    """Return (height, width), by how much the channel differs that differs most, 0..1: what is quickly found."""
+    red, green, blue = cv2.split(cv2.absdiff(first, second))[:3]
+    return np.asarray(cv2.max(cv2.max(red, green), blue) * (1 / full_value(first.dtype)), np.float32)
 
 
 def luma(picture: NDArray[Any]) -> Plane:
@@ -123,7 +138,7 @@ def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice,
         soft = _softened(one), _softened(two)
         unexplained = np.where(seen, _unexplained_in_place(*soft), np.float32(0))
         if shifts:
-            for tile in _tiles(unexplained > DRIFT, inner):
+            for tile in _tiles(_to_be_explained(unexplained, apart), inner):
                 core = tuple(slice(side.start + _TILE_MARGIN, side.stop - _TILE_MARGIN) for side in tile)
                 least = _unexplained_by_shifts(soft[0][tile], soft[1][tile])
                 unexplained[core] = np.minimum(unexplained[core], least)
@@ -200,6 +215,12 @@ def _unexplained_in_place(one: Planes, two: Planes) -> Plane:
     share = _mean(_energy(one - two)) / (_variance(one) + _variance(two) + _NOISE)
     capped: Plane = np.minimum(share, np.float32(1))
     return capped
+
+
+def _to_be_explained(unexplained: Plane, apart: Plane) -> NDArray[np.bool_]:
+    masks = [(unexplained > np.float32(share)) & (apart > np.float32(contrast)) for share, contrast in _ASKED]
+    asked: NDArray[np.bool_] = masks[0] | masks[1] | masks[2]
+    return asked
 
 
 def _tiles(mask: NDArray[np.bool_], inner: tuple[slice, slice]) -> Iterator[tuple[slice, slice]]:
@@ -355,15 +376,28 @@ def _colour(one: Planes, two: Planes, seen: NDArray[np.bool_], *, shifts: bool) 
     if not (coherent & (found > EVIDENT_FADE)).any():
         return np.zeros(apart.shape, np.float32)
     limit = np.where(_is_steady(one, two, seen), np.float32(EVIDENT_FADE), np.float32(EVIDENT_COLOUR))
-    if shifts and (coherent & (found > limit)).any():
-        for moved, still in ((low[0], low[1]), (low[1], low[0])):
-            for x in _SHIFTS:
-                for y in _SHIFTS:
-                    if x or y:
-                        found = np.minimum(found, _length(_shifted(moved, x / 2, y / 2) - still))
+    beyond = coherent & (found > limit)
+    if shifts and beyond.any():
+        x, y, wide, high = cv2.boundingRect(beyond.view(np.uint8))
+        place = np.s_[max(0, y - 1) : y + high + 1, max(0, x - 1) : x + wide + 1]
+        found[place] = np.minimum(found[place], _least_by_shifts(low[0][place], low[1][place]))
     relative = np.where(coherent, found / limit, np.float32(0))
     height, width = apart.shape
     return np.asarray(relative.repeat(2, axis=0).repeat(2, axis=1)[:height, :width], np.float32)
+
+
+def _least_by_shifts(one: Planes, two: Planes) -> Plane:
+    """Return how far apart the low-passed colours are at least when either picture is shifted by up to one pixel."""
+    least = np.full(one.shape[:2], np.float32(np.inf))
+    for moved, still in ((one, two), (two, one)):
+        for x in _SHIFTS:
+            across = _shifted(moved, 1, x / 2)
+            for y in _SHIFTS:
+                if x or y:
+                    energy = _energy(_shifted(across, 0, y / 2) - still)
+                    np.minimum(least, energy, out=least)
+    root: Plane = np.sqrt(least)
+    return root
 
 
 def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -374,10 +408,11 @@ def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _shifted(planes: Planes, x: float, y: float) -> Planes:
-    """Return smooth planes, shifted by at most one of their pixels along each axis."""
-    for axis, step in ((1, x), (0, y)):
-        if step:
-            share = np.float32(abs(step))
-            planes = planes * (1 - share) + np.roll(planes, 1 if step > 0 else -1, axis) * share
-    return planes
+def _shifted(planes: Planes, axis: int, step: float) -> Planes:
+    """Return smooth planes, shifted by at most one of their pixels along an axis; those at the edge go on beyond it."""
+    if not step:
+        return planes
+    share, size = np.float32(abs(step)), planes.shape[axis]
+    places = np.arange(size) - (1 if step > 0 else -1)
+    mixed: Planes = planes * (1 - share) + planes.take(places.clip(0, size - 1), axis=axis) * share
+    return mixed
