@@ -19,6 +19,7 @@ from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.files import FETCH_LINKED
 from pytest_imgdiff.names import safe_name
 from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -122,7 +123,7 @@ class Baselines:
         """
         found = stored_for(path)
         if not found and (tracked := self._tracked_elsewhere(path)) is not None:
-            raise BaselineError(f"{path}: DVC tracks it ({tracked.name}) and it is not here; run `dvc pull`")
+            raise BaselineError(f"{label_of(path)}: DVC tracks it ({tracked.name}) and it is not here; run `dvc pull`")
         return found
 
     def _tracked_elsewhere(self, path: Path) -> Path | None:
@@ -318,7 +319,7 @@ def stored_for(path: Path) -> list[Path]:
     main = sorted(file for file in beside if file.stem == path.stem)
     if len(main) > 1:
         names = " and ".join(file.name for file in main)
-        msg = f"{path.parent}: {names} are baselines of the same image; keep one of them"
+        msg = f"{label_of(path.parent)}: {names} are baselines of the same image; keep one of them"
         raise BaselineError(msg)
     alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
     return main + sorted(alternatives)
@@ -368,7 +369,7 @@ def store(path: Path, data: bytes) -> None:
     try:
         write_atomically(place, data)
     except OSError as error:
-        msg = f"{path}: the baseline was not written: {error.strerror or error}; nothing was changed"
+        msg = f"{label_of(path)}: the baseline was not written: {error.strerror or error}; nothing was changed"
         raise BaselineError(msg) from error
 
 
@@ -382,7 +383,7 @@ def place_to_write(path: Path) -> Path:
     if not os.path.islink(path):  # noqa: PTH114 - what cannot be looked at is for the writer to report
         return path
     target = Path(os.path.realpath(path))
-    link = f"{path}: the baseline is a symbolic link to {path.readlink()}"
+    link = f"{label_of(path)}: the baseline is a symbolic link to {path.readlink()}"
     if not target.exists():
         raise BaselineError(f"{link}, which does not exist; {FETCH_LINKED}, or delete the link")
     if not target.is_file() or not is_picture_file(target):

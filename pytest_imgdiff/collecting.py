@@ -15,7 +15,7 @@ from pytest_imgdiff.config import ScanSettings
 from pytest_imgdiff.errors import BaselineError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.invocation import scan_options, scans
 from pytest_imgdiff.model import Verdict
-from pytest_imgdiff.project import relative
+from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.report import failure_summary, properties
 from pytest_imgdiff.scan import prefixes, scan_folders, unique
 from pytest_imgdiff.workspace import stored_form
@@ -212,7 +212,7 @@ def choose_scans(config: pytest.Config) -> None:
     folders = [config.invocation_params.dir / folder for folder, _ in scans(config)]
     for folder in folders:
         if not folder.is_dir():
-            raise pytest.UsageError(f"--imgdiff-scan: {folder}: there is no such folder of expected pictures")
+            raise pytest.UsageError(f"--imgdiff-scan: {label_of(folder)}: there is no such folder of expected pictures")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args.clear()
     chosen = [arg for arg in config.args if "::" in arg and _names(arg.partition("::")[0], folders, config)]

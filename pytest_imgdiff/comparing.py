@@ -133,12 +133,14 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
     if expected.is_dir() or actual.is_dir():
         folder, other = (expected, actual) if expected.is_dir() else (actual, expected)
         if not other.exists():
-            raise ConfigError(f"{other} does not exist")
-        raise ConfigError(f"{folder} is a folder and {other} is not: name two pictures or two folders")
+            raise ConfigError(f"{label_of(other)} does not exist")
+        raise ConfigError(
+            f"{label_of(folder)} is a folder and {label_of(other)} is not: name two pictures or two folders"
+        )
     if options.include or options.exclude:
         raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
     if expected.exists() and actual.exists() and expected.samefile(actual):
-        raise ConfigError(f"{expected} and {actual} are the same file: nothing could differ")
+        raise ConfigError(f"{label_of(expected)} and {label_of(actual)} are the same file: nothing could differ")
     name = actual.as_posix()
     return Scanned([Pair(printable(name), name, expected, actual, expected)])
 

@@ -18,7 +18,7 @@ from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.files import write_atomically
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.project import relative
+from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.renames import find_renames
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
@@ -193,7 +193,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         write_atomically(directory / SARIF_FILE, sarif(run))
         _tell_plugins(workspace, run, directory)
     except OSError as error:
-        outcome.lines.append(f"{directory}: the report cannot be written: {error.strerror or error}")
+        outcome.lines.append(f"{label_of(directory)}: the report cannot be written: {error.strerror or error}")
         outcome.must_fail = True
     except ImgdiffError as error:
         outcome.lines.append(str(error))
@@ -295,7 +295,7 @@ def _deletion(path: Path) -> str | None:
     try:
         path.unlink()
     except OSError as error:
-        return f"{path}: the unused baseline cannot be deleted: {error.strerror}"
+        return f"{label_of(path)}: the unused baseline cannot be deleted: {error.strerror}"
     return None
 
 

@@ -69,14 +69,27 @@ def common_folder(paths: Iterable[Path]) -> Path | None:
 
 
 def label_of(path: Path) -> str:
-    """Return the path as messages show it: relative where it is below the working directory or in a folder above it."""
+    """Return the path as messages show it: relative where it is in the working directory or elsewhere in its project.
+
+    A path in a folder above the working directory is relative, too.
+    """
     try:
         here = Path.cwd()
     except OSError:  # the working directory is gone
         return printable(str(path))
-    if path.is_absolute() and path.parent != Path(path.anchor) and here.is_relative_to(path.parent):
-        return printable(relative(path, here))
+    if path.is_absolute() and path.parent != Path(path.anchor):
+        root = _project_root(here)
+        if here.is_relative_to(path.parent) or (root is not None and path.is_relative_to(root)):
+            return printable(relative(path, here))
     return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def _project_root(start: Path) -> Path | None:
+    """Return the root of the repository or, outside of one, the nearest folder with an imgdiff.yaml; None without."""
+    for folder in (folders := list(_folders_upward(start))):
+        if any(os.path.lexists(folder / name) for name in CONFIG_NAMES) and not _is_repository(folders[-1]):
+            return folder
+    return folders[-1] if _is_repository(folders[-1]) else None
 
 
 def relative(path: Path, folder: Path) -> str:

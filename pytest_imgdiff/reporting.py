@@ -16,7 +16,7 @@ from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError, ReportError
 from pytest_imgdiff.names import printable, safe_name
 from pytest_imgdiff.opening import read_regular
-from pytest_imgdiff.project import relative
+from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.report import append_step_summary, markdown, read_results, summary_line, write_report
 from pytest_imgdiff.report.companions import media_type
 from pytest_imgdiff.report.files import replace_derived, replace_file
@@ -147,7 +147,7 @@ def _target(options: argparse.Namespace, sources: Sequence[_Source]) -> Path | N
             return None
         if folder.is_relative_to(real) or real.is_relative_to(folder):
             raise ConfigError(
-                f"--report {printable(str(target))} and --from {printable(str(source.folder))}: a report of its own "
+                f"--report {label_of(target)} and --from {label_of(source.folder)}: a report of its own "
                 "lies neither in nor around what it is drawn from: name another folder"
             )
     ResultsFolder(target, "").check()
@@ -235,7 +235,7 @@ def _content(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise ReportError(f"{printable(str(path))}: cannot be read: {error.strerror or error}") from error
+        raise ReportError(f"{label_of(path)}: cannot be read: {error.strerror or error}") from error
 
 
 def _write(run: RunRecord, directory: Path, options: argparse.Namespace) -> Path:

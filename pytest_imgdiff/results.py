@@ -21,6 +21,7 @@ from pytest_imgdiff.files import TEMPORARY, write_atomically
 from pytest_imgdiff.lines import Lines
 from pytest_imgdiff.lock import hold, is_held, locked
 from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.record import ComparisonRecord
 from pytest_imgdiff.report.overview import Overview
 from pytest_imgdiff.report.stored import Chosen, StoredRecords, line_of
@@ -223,8 +224,8 @@ class ResultsFolder:
         """
         if self.lost:
             msg = (
-                f"{self.directory}: the results of this run were removed while it ran; give each run a report "
-                "folder of its own"
+                f"{label_of(self.directory)}: the results of this run were removed while it ran; give each run a "
+                "report folder of its own"
             )
             raise ReportError(msg)
         if self._begun_here:
@@ -243,7 +244,9 @@ class ResultsFolder:
             with locked(self.asked / f"{TEMPORARY}begin.lock", wait=MOST_WAIT):
                 self._choose()
         except TimeoutError:
-            raise ReportError(f"{self.asked}: another run has been starting in it for {MOST_WAIT} seconds") from None
+            raise ReportError(
+                f"{label_of(self.asked)}: another run has been starting in it for {MOST_WAIT} seconds"
+            ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -380,7 +383,7 @@ class ResultsFolder:
             raise
         except OSError as error:
             merged.lines.close()
-            msg = f"{self._lines}: cannot be read: {error.strerror}"
+            msg = f"{label_of(self._lines)}: cannot be read: {error.strerror}"
             raise ReportError(msg) from error
         return merged
 
@@ -394,7 +397,10 @@ def _refuse_foreign(directory: Path) -> None:
     # What another process of this run is writing at this very moment is not foreign.
     if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in directory.iterdir()):
         return
-    msg = f"{directory}: holds files that are not an earlier report's; empty it, or name another folder for the report"
+    msg = (
+        f"{label_of(directory)}: holds files that are not an earlier report's; empty it, or name another folder for "
+        "the report"
+    )
     raise ReportError(msg)
 
 
@@ -485,4 +491,4 @@ def _without_older(merged: Merged) -> StoredRecords:
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    return f"{path}: the results cannot be written: {error.strerror or error}"
+    return f"{label_of(path)}: the results cannot be written: {error.strerror or error}"

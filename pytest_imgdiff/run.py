@@ -28,7 +28,7 @@ from pytest_imgdiff.invocation import (
     typed_command,
 )
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.project import relative
+from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
 from pytest_imgdiff.results import Again, Collected, Finished, NotCompared, Problem, Red, ResultsFolder, Unclean
@@ -327,7 +327,7 @@ class ImageRun:
             self._ahead.close()
         self.results.close()
         if self.results.lost:
-            self._problems[f"{self.results.directory}: the results were removed while the tests ran"] = None
+            self._problems[f"{label_of(self.results.directory)}: the results were removed while the tests ran"] = None
             self._outcome = Outcome(list(self._problems), must_fail=True)
         elif self.is_worker or not self.results.begun:
             return
@@ -338,7 +338,7 @@ class ImageRun:
                 prune=self.prune,
                 prune_orphans=bool(self.config.option.imgdiff_prune_orphans),
                 problems=list(self._problems),
-                verbose=self.config.option.verbose > 0,
+                verbose=getattr(self.config.option, "verbose", 0) > 0,
             )
             self.results.release()
         if self._outcome.is_usage_error:
@@ -404,7 +404,9 @@ def _keep_apart(report: Path, baselines: Path) -> None:
     """Refuse folders of which one holds the other: a report's folder is emptied by every run."""
     one, other = report.resolve(), baselines.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
-        raise ConfigError(f"the report's folder {report} and the baselines' {baselines} must not hold one another")
+        raise ConfigError(
+            f"the report's folder {label_of(report)} and the baselines' {label_of(baselines)} must not hold one another"
+        )
 
 
 def _plugins(config: pytest.Config) -> list[object]:

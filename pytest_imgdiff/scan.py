@@ -13,6 +13,7 @@ from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -119,9 +120,9 @@ def scan_folders(
     for side, folder in (("expected", expected), ("actual", actual)):
         if not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
-            raise ConfigError(f"{printable(str(folder))}: the folder of {side} pictures {what}")
+            raise ConfigError(f"{label_of(folder)}: the folder of {side} pictures {what}")
     if expected.samefile(actual):
-        raise ConfigError(f"{printable(str(expected))}: the expected and the actual folder are the same one")
+        raise ConfigError(f"{label_of(expected)}: the expected and the actual folder are the same one")
     skipped = {folder.resolve() for folder in skip}
     ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
     folders = expected, actual
@@ -133,7 +134,7 @@ def scan_folders(
     keys = sorted(wanted)
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
-        where = f"in {printable(str(expected))} nor in {printable(str(actual))}"
+        where = f"in {label_of(expected)} nor in {label_of(actual)}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
         found = f"; {told[0]}" if told else ""
         raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing{found}")
@@ -257,10 +258,10 @@ def _refuse_one_file(expected: Path, actual: Path) -> None:
     real = os.path.realpath(expected)
     if real == os.path.realpath(actual) and os.path.exists(real):  # noqa: PTH110 - realpath takes links that lead nowhere
         raise ConfigError(
-            f"{printable(str(expected))} and {printable(str(actual))} are the same file by a symbolic link: nothing "
+            f"{label_of(expected)} and {label_of(actual)} are the same file by a symbolic link: nothing "
             "could differ; put a copy in its place, or exclude it"
         )
 
 
 def _cannot_list(error: OSError) -> NoReturn:
-    raise ConfigError(f"{printable(str(error.filename))}: the folder cannot be listed: {error.strerror}")
+    raise ConfigError(f"{label_of(Path(error.filename))}: the folder cannot be listed: {error.strerror}")

@@ -20,7 +20,7 @@ from pytest_imgdiff.errors import BaselineError, BrokenImageError, ImgdiffError,
 from pytest_imgdiff.fingerprint import fingerprint, of_all_frames
 from pytest_imgdiff.model import AUTO, Comparison, Verdict
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.project import relative
+from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
 from pytest_imgdiff.report import failure_text
 from pytest_imgdiff.run_ahead import worth_copies
@@ -212,7 +212,7 @@ class Workspace:
             raise self._cannot_write_pictures(frame, error) from error
 
     def _cannot_write_pictures(self, comparison: Comparison, error: OSError) -> ReportError:
-        folder = None if self.results is None else self.results.directory
+        folder = "" if self.results is None else label_of(self.results.directory)
         return ReportError(f"{folder}: the pictures of {comparison.name} cannot be written: {error.strerror}")
 
     def against(self, stored: Sequence[Path], actual: object, policy: Policy, name: str) -> Comparison:

@@ -304,3 +304,26 @@ def test_the_command_refuses_a_nearer_file_that_it_would_not_use(tmp_path, actua
     assert compare(tmp_path, "inner/old.png", f"inner/{actual}", "--config", "inner/imgdiff.yaml")[0] == (
         0 if actual == "same.png" else 1
     )
+
+
+def test_errors_name_folders_from_where_the_user_is(pytester):
+    pytester.makefile(".yaml", imgdiff="report: {folder: out/report}\nbaselines: {folder: out}\n")
+    pytester.makepyfile("def test_a(assert_images_similar): assert_images_similar(b'')")
+    result = pytester.runpytest("--rootdir=.")
+    result.stderr.fnmatch_lines(["*the report's folder out/report and the baselines' out must not hold one another"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_run_without_pytests_terminal_ends_like_any_other(pytester):
+    pytester.makepyfile(
+        """
+        import numpy as np
+
+        def test_a(assert_images_similar):
+            assert_images_similar(np.zeros((8, 8), np.uint8), np.full((8, 8), 255, np.uint8))
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:terminal")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.errlines == []
+    assert (pytester.path / "imgdiff-report/results.json").is_file()

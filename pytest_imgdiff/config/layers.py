@@ -13,6 +13,7 @@ from pytest_imgdiff.config.rules import measured_from, rules_from
 from pytest_imgdiff.errors import ImgdiffError
 from pytest_imgdiff.model import AUTO, IgnoreArea, Length, MaskArea, Policy, PolygonArea, RectangleArea, SizePolicy
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,9 @@ class LayerReader:
     def _mask_picture(self, given: str, path: KeyPath) -> MaskArea:
         file = self.folder / given
         if not file.is_file():
-            raise self.origin.error(path, f"there is no file {quoted(given)}; relative paths start from {self.folder}")
+            raise self.origin.error(
+                path, f"there is no file {quoted(given)}; relative paths start from {label_of(self.folder)}"
+            )
         return MaskArea(str(file))
 
 

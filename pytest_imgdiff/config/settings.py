@@ -306,7 +306,8 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
     templates = None if fields.templates is UNSET else folder / fields.templates
     if templates is not None and not templates.is_dir():
         raise origin.error(
-            ("report", "templates"), f"there is no folder {templates}; relative paths start from {folder}"
+            ("report", "templates"),
+            f"there is no folder {label_of(templates)}; relative paths start from {label_of(folder)}",
         )
     return ReportSettings(folder / fields.folder, fields.pictures, fields.self_contained, templates, fields.title)
 

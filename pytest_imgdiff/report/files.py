@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.files import TEMPORARY, write_atomically
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
@@ -133,4 +134,4 @@ class Staged:
 
 
 def _unwritten(path: Path, error: OSError) -> ReportError:
-    return ReportError(f"{visible(str(path))}: cannot be written: {error.strerror or error}")
+    return ReportError(f"{visible(label_of(path))}: cannot be written: {error.strerror or error}")

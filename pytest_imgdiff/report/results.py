@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.record import VERSION, RunRecord
 from pytest_imgdiff.report.files import replace_file
 from pytest_imgdiff.report.stored import StoredRecords, line_of
@@ -50,7 +51,7 @@ def read_results(path: Path) -> RunRecord:
         ReportError: the file is missing, is no JSON, is of another version, or has an unknown, missing or
             mistyped field; the message names the field.
     """
-    shown = visible(str(path))
+    shown = visible(label_of(path))
     try:
         content = read_regular(path)
     except FileNotFoundError as error:

@@ -11,6 +11,7 @@ import jinja2
 
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.project import label_of
 from pytest_imgdiff.report.text import visible
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Templates:
             yield
         except jinja2.TemplateSyntaxError as error:
             source = error.filename or error.name or name
-            message = f"{visible(source)}:{error.lineno}: {visible(error.message or 'syntax error')}"
+            message = f"{visible(label_of(Path(source)))}:{error.lineno}: {visible(error.message or 'syntax error')}"
             raise ReportError(message) from error
         except ReportError:  # what the template is to show could not be read
             raise
@@ -101,7 +102,7 @@ class Templates:
             try:
                 entries = sorted((folder / ASSETS).iterdir()) if (folder / ASSETS).is_dir() else []
             except OSError as error:
-                raise ReportError(f"{visible(str(folder / ASSETS))}: cannot be read: {error.strerror}") from error
+                raise ReportError(f"{visible(label_of(folder / ASSETS))}: cannot be read: {error.strerror}") from error
             found |= {path.name: path for path in entries if path.is_file()}
             if not found:
                 raise ReportError(f"{ASSETS}: missing from the installed package; install pytest-imgdiff again")
@@ -113,10 +114,10 @@ class Templates:
             return None
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if Path(frame.filename).is_relative_to(self._own):
-                return f"{visible(frame.filename)}:{frame.lineno}"
+                return f"{visible(label_of(Path(frame.filename)))}:{frame.lineno}"
         # Raised while a template was read: it has no lines yet.
         unread = isinstance(error, (jinja2.TemplateError, OSError, UnicodeDecodeError))
-        return visible(str(self._own)) if unread else None
+        return visible(label_of(self._own)) if unread else None
 
 
 def asset_bytes(path: Path) -> bytes:
@@ -128,7 +129,7 @@ def asset_bytes(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise ReportError(f"{visible(str(path))}: cannot be read: {error.strerror or error}") from error
+        raise ReportError(f"{visible(label_of(path))}: cannot be read: {error.strerror or error}") from error
 
 
 def asset_text(path: Path) -> str:
@@ -140,7 +141,7 @@ def asset_text(path: Path) -> str:
     try:
         text = asset_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ReportError(f"{visible(str(path))}: it is not UTF-8: {visible(str(error))}") from error
+        raise ReportError(f"{visible(label_of(path))}: it is not UTF-8: {visible(str(error))}") from error
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
