@@ -84,7 +84,7 @@ def test_pictures_that_differ(pair):
     done = pair("compare", "old.png", "new.png")
     assert done.returncode == DIFFERENT
     assert "): new.png" in done.stdout
-    assert "perceptual: 400 px, 25 % > 0 %" in done.stdout
+    assert "visible: 400 px, 10 > 1, seen: colour" in done.stdout
     assert "20x20 at 10,10" in done.stdout
     assert "old.png (40x40)" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 comparison: 1 failed (1 different)"
@@ -598,7 +598,7 @@ def test_a_pass_says_how_many_pixels_differ_below_the_limits(faint):
     done = faint("compare", "expected/faint.png", "actual/faint.png")
     assert done.returncode == ALIKE
     assert done.stdout.splitlines() == [
-        "actual/faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits",
+        "actual/faint.png: passes visible 0 px, 0 <= 1; 400 px differ below the limits",
         "1 comparison: 1 passed (1 differ below the limits)",
     ]
 
@@ -607,7 +607,7 @@ def test_every_pass_has_a_line_where_it_is_asked_for(faint):
     assert faint("compare", "expected", "actual").stdout == "2 comparisons: 2 passed (1 differ below the limits)\n"
     even, unequal, _ = faint("compare", "expected", "actual", "-v").stdout.splitlines()
     assert even == "even.png: identical, byte for byte"
-    assert unequal == "faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits"
+    assert unequal == "faint.png: passes visible 0 px, 0 <= 1; 400 px differ below the limits"
 
 
 def test_pixels_that_a_rule_has_counted_are_not_counted_again(faint):

@@ -197,7 +197,7 @@ MISPLACED = [
     ),
     (
         {"max_pixels": 100},
-        "max_pixels: this is a limit of a metric, such as perceptual: metrics={'perceptual': {'max_pixels': 100}}",
+        "max_pixels: this is a limit of a metric, such as visible: metrics={'visible': {'max_pixels': 100}}",
     ),
     (
         {"tolerance": 3},
@@ -281,7 +281,7 @@ def test_messages_call_a_file_by_its_path_from_the_working_directory(tmp_path, m
 
 def test_the_shipped_example_loads_and_means_what_it_says(root):
     settings = load_settings(root / "imgdiff.yaml", Registry())
-    assert settings.policy_for("pages/home.png").rules == (Rule("perceptual", (("threshold", 0.1),), max=0.0),)
+    assert settings.policy_for("pages/home.png").rules == (Rule("visible", (("level", "normal"),), max=1.0),)
     assert settings.policy_for("photos/cat.jpg").rules == (Rule("ssim", min=0.95),)
     examples = root / "examples"
     assert settings.scans == (ScanSettings(examples / "expected", examples / "actual", ("**/*.png", "**/*.jpg")),)

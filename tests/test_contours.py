@@ -87,10 +87,10 @@ def test_what_lies_near_is_not_joined():
     assert len(regions) == 2
 
 
-def test_the_usual_mask_stays_that_of_perceptual_with_boxes():
+def test_the_usual_mask_is_that_of_the_metric_that_decides_with_boxes():
     expected, actual, _ = wheels("chelsea")
     comparison = compare(expected, actual)
-    assert comparison.mask_metric == "perceptual"
+    assert comparison.mask_metric == "visible"
     assert all(region.contour == () for region in comparison.regions)
     beside = compare(expected, actual, Policy(rules=(Rule("perceptual", max=0.0), Rule("ssim", min=0.999))))
     assert beside.mask_metric == "perceptual"

@@ -60,9 +60,9 @@ def test_measured_values_are_printed_and_recorded_and_decide_nothing(pair, capsy
 def test_a_failure_shows_them_beside_the_rules(capsys):
     assert main(["compare", "a.png", "b.png", "--measure", "ssim"]) == 1
     output = capsys.readouterr().out
-    assert "fails:      perceptual" in output
+    assert "fails:      visible" in output
     assert "measured:   ssim: 0." in output
-    assert "would pass: perceptual: {max" in output
+    assert "would pass: visible: {max" in output
 
 
 def test_equal_pictures_have_the_perfect_values(pair):

@@ -132,6 +132,7 @@ def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
             "acceptable": True,
             "alternative": False,
             "frames": 1,
+            "kinds": [],
             "glance": False,
         }
     ]

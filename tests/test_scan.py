@@ -73,8 +73,8 @@ def test_junit_xml_names_verdict_and_values(two_trees):
     cases = ET.parse(two_trees.path / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own file
     found = {case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in cases}
     assert found["sub/other.png"]["imgdiff.verdict"] == "different"
-    assert found["sub/other.png"]["imgdiff.perceptual.pixels"] == "400"
-    assert float(found["sub/other.png"]["imgdiff.perceptual"]) == 0.25
+    assert found["sub/other.png"]["imgdiff.visible.pixels"] == "400"
+    assert float(found["sub/other.png"]["imgdiff.visible"]) == 10
     assert found["same.png"]["imgdiff.verdict"] == "match"
 
 
@@ -259,7 +259,7 @@ def test_what_passes_and_is_not_equal_is_counted_and_with_v_named(pytester):
     assert not any("passes, not equal" in line for line in run.outlines)
     run = pytester.runpytest_subprocess(*SCAN, "-v")
     (told,) = [line for line in run.outlines if line.startswith("passes, not equal")]
-    assert told.endswith("faint.png: passes perceptual 0 px, 0 % <= 0 %; 400 px differ below the limits")
+    assert told.endswith("faint.png: passes visible 0 px, 0 <= 1; 400 px differ below the limits")
 
 
 @pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])

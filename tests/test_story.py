@@ -71,9 +71,7 @@ def test_missing_written_passes_differs_accepted_passes(pytester, workers):
         differs = pytester.runpytest_subprocess(*workers, *update)
         differs.assert_outcomes(passed=3, failed=1)
         assert stored(pytester) == first
-    differs.stdout.fnmatch_lines(
-        ["*perceptual*", "*pytest --imgdiff-update=failed 'test_page.py::test_square[[]0[]]'*"]
-    )
+    differs.stdout.fnmatch_lines(["*visible*", "*pytest --imgdiff-update=failed 'test_page.py::test_square[[]0[]]'*"])
     (record,) = [record for record in results(pytester)["comparisons"] if not record["passed"]]
     assert record["verdict"] == "different"
     assert [(r["x"], r["y"], r["width"], r["height"], r["area"]) for r in record["regions"]] == [(10, 10, 20, 20, 400)]

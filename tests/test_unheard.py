@@ -157,8 +157,8 @@ def test_a_failure_that_the_test_does_not_hear_makes_the_run_fail_by_name(pytest
     output = run.stdout.str() + run.stderr.str()
     assert "test_it" in output
     assert (
-        "images differ (perceptual 81 px, 100 % > 0 %)" in output
-        or "fails perceptual: 81 px" in output
+        "images differ (visible 81 px, 10 > 1, seen: colour, 246 levels over 9x9 at 0,0)" in output
+        or "fails visible: 81 px" in output
         or "ssin" in output
     )
     if how != "thread that outlives the run":  # its report was written before
@@ -198,7 +198,7 @@ def test_it(assert_images_similar):
 def test_a_failure_that_the_test_expects_is_no_failure_of_the_run_or_the_report(pytester, how, workers):
     run = run_test(pytester, HEARD[how], *workers)
     assert run.ret == 0
-    run.stdout.fnmatch_lines(["1 comparison: 1 not asserted", "not asserted: *test_it: fails perceptual: 81 px*"])
+    run.stdout.fnmatch_lines(["1 comparison: 1 not asserted", "not asserted: *test_it: fails visible: 81 px*"])
     (record,) = results(pytester)["comparisons"]
     assert (record["passed"], record["asserted"]) == (False, False)
 
@@ -296,8 +296,10 @@ def test_caught(assert_images_similar):
 """,
     )
     output = run.stdout.str()
-    run.stdout.fnmatch_lines(["FAILED *::test_it - perceptual 81 px, 100 % > 0 %"])
-    assert output.count("images differ (perceptual 81 px, 100 % > 0 %)") == 2  # one of each test
+    run.stdout.fnmatch_lines(["FAILED *::test_it - visible 81 px, 10 > 1, seen: colour, 246 levels over 9x9 at 0,0"])
+    assert (
+        output.count("images differ (visible 81 px, 10 > 1, seen: colour, 246 levels over 9x9 at 0,0)") == 2
+    )  # one of each test
     assert "fixture.py" not in output
     assert "Traceback" not in output
 

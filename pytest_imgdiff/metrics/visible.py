@@ -47,7 +47,7 @@ _JOINED = 9
 _SEVERAL = (0.4, 0.045, 3)
 _STRONG = (0.6, 0.3, 1)
 _MANY = (0.25, 0.045, 50)
-_FAINT_AREA = (0.4, evidence.SEEN, 100)
+_FAINT_AREA = (0.55, evidence.SEEN, 100)
 # The same where the surroundings stand still.
 _SMALL = (0.13, 0.1, 1)
 _FAINT_LINE = (0.2, 0.03, 30)
