@@ -52,7 +52,7 @@ metrics:
 _PHOTOGRAPHS = """\
 # Photographs that are encoded or scaled again. Never equal to the pixel, but the same structure everywhere.
 metrics:
-  ssim: {min: 0.9}              # mean structural similarity; encoding again at quality 75 keeps about 0.95
+  ssim: {min: 0.9}              # mean structural similarity
   # The mean hides a small change in a large picture: so few pixels of any window of 32x32 may clearly change colour.
   perceptual: {threshold: 0.25, max_in_window: {size: 32, pixels: 100}}
   # What the picture shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:

@@ -361,7 +361,7 @@ def test_the_viewer_shows_each_frame_that_fails(viewer):
     page.wait_for_function("() => imgdiff.viewing.subject.frame.frame === 2")
     await_pictures(page)
     assert page.locator(".region-words").all_inner_texts() == ["200x40 at 0,60 (added)"]
-    assert page.locator(".of-frame").inner_text().startswith("Shown is frame 2: fails perceptual: 8 000 px")
+    assert page.locator(".of-frame").inner_text().startswith("Shown is frame 2: fails visible: 8 000 px")
     assert page.url.endswith("frame=2")
     assert colour_under(page, 100, 90) == BLUE
     page.keyboard.press("}")

@@ -47,7 +47,9 @@
       show("expected", kept);
       show("actual", kept);
       at += kept;
-      const [having, lacking] = /** @type {const} */ (band.kind === "inserted" ? ["actual", "expected"] : ["expected", "actual"]);
+      const [having, lacking] = /** @type {["expected" | "actual", "expected" | "actual"]} */ (
+        band.kind === "inserted" ? ["actual", "expected"] : ["expected", "actual"]
+      );
       show(having, band.rows);
       gaps[lacking].push({ at, height: band.rows });
       at += band.rows;
