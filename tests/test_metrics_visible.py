@@ -114,6 +114,17 @@ def test_a_text_cursor_beside_another_change_is_counted():
     assert together > 18
 
 
+def test_a_text_cursor_hides_no_small_edit():
+    lines = [line.replace("318.40", "318,40") for line in LINES]
+    result = measure(page(), page(lines=lines, edit=caret))
+    assert result.value > 1
+    assert "caret" not in result.details
+    tall = [
+        np.concatenate([*[page(edit=edit)] * 14, page(lines=last)]) for edit, last in ((None, LINES), (caret, lines))
+    ]
+    assert measure(*tall).value > 1
+
+
 def test_the_evidence_is_where_the_change_is():
     result = measure(page(), changed("318.40", "378.40"))
     rows, columns = np.nonzero(result.heat)

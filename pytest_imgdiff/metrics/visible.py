@@ -248,7 +248,7 @@ class _Found:
         """Draw and weigh the evidence of all parts; a text cursor is only looked for where all is known."""
         seen = [(part, number) for part in structures for number in np.flatnonzero(part.strengths >= 1).tolist()]
         colours = sum(int(part.coloured.any()) for part in structures)
-        if metric.caret == "ignore" and len(seen) == 1:
+        if metric.caret == "ignore" and len(seen) == 1 and not any(part.rest.any() for part in structures):
             part, number = seen[0]
             caret = part.caret(number)
             if caret is not None and colours == int(part.coloured.any()) and part.without_caret(number, caret):
@@ -341,7 +341,7 @@ class _Structure:
         rows, columns = np.nonzero(self.labels)
         numbers = self.labels[rows, columns]
         share, contrast = (plane[rows, columns].astype(np.float32) for plane in (self.unexplained, self.contrast))
-        if self.certain:  # nobody needs to know how strong the others are
+        if self.rest.any():  # the value is certain: how strong the others are does not matter
             self.strengths = _evident(numbers, share, contrast, count)
             return
         self.strengths = np.maximum.reduce(
@@ -394,7 +394,7 @@ class _Structure:
             number = int(self.strengths.argmax())
             if self.strengths[number] > 0:
                 mask = self.labels == number
-                value = LARGEST if self.certain and self.colour < LARGEST else float(self.strengths[number])
+                value = LARGEST if self.rest.any() and self.colour < LARGEST else float(self.strengths[number])
                 found.append((value, "structure", _box(mask), float(self.contrast[mask].max())))
         if self.colour > 0:
             box, contrast = (self.colour_at[1], self.colour_at[0], 1, 1), float(self.contrast[self.colour_at])
