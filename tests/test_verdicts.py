@@ -123,7 +123,7 @@ CASES = [
     Case("equal indices, other palette", lambda: palette([(255, 0, 0), (0, 0, 255)], [[0, 1], [1, 0]]), lambda: palette([(255, 0, 0), (0, 255, 0)], [[0, 1], [1, 0]]), "different"),
     Case("palette, transparency by tRNS only", lambda: palette([(9, 9, 9), (0, 0, 0)], [[0, 1]] * 2), lambda: palette([(9, 9, 9), (0, 0, 0)], [[0, 1]] * 2, alpha=b"\xff\x00"), "different"),
     Case("one pixel by one level, exactly", lambda: png(PHOTO), lambda: png(changed(PHOTO, ONE, PHOTO[ONE] + 1)), "different", EXACT),
-    Case("one pixel by one level, as the eye sees it", lambda: png(PHOTO), lambda: png(changed(PHOTO, ONE, PHOTO[ONE] + 1)), "match", DEFAULT, "not perceptible: below threshold 0.1"),
+    Case("one pixel by one level, as the eye sees it", lambda: png(PHOTO), lambda: png(changed(PHOTO, ONE, PHOTO[ONE] + 1)), "match", DEFAULT, "one level: not visible"),
     Case("one pixel by a lot", lambda: png(PHOTO), lambda: png(changed(PHOTO, ONE, 255)), "different"),
     Case("four pixels, limit max_pixels 16", lambda: png(PHOTO), lambda: png(changed(PHOTO, SPOT, 255)), "match", {"metrics": {"perceptual": {"max_pixels": 16}}}),
     Case("sixteen pixels, limit max_pixels 15", lambda: png(PHOTO), lambda: png(changed(PHOTO, SPOT, 255)), "different", {"metrics": {"perceptual": {"max_pixels": 15}}}),
@@ -134,7 +134,7 @@ CASES = [
     Case("cropped by one row, padded", lambda: png(PHOTO), lambda: png(PHOTO[:-1]), "different", {"size": "pad"}),
     Case("cropped by one row of black, padded", lambda: png(changed(PHOTO, (slice(-1, None), slice(None)), 0)), lambda: png(PHOTO[:-1]), "different", {"size": "pad"}),
     Case("cropped by one row, cropped", lambda: png(PHOTO), lambda: png(PHOTO[:-1]), "match", {"size": "crop"}),
-    Case("shifted by a row, cropped", lambda: png(PHOTO), lambda: png(PHOTO[1:]), "match", {"size": "crop"}, "rows differ by 7 levels: not perceptible"),
+    Case("shifted by a row, cropped", lambda: png(PHOTO), lambda: png(PHOTO[1:]), "match", {"size": "crop"}, "shifted by one pixel: not visible"),
     Case("shifted by a row, cropped, exactly", lambda: png(PHOTO), lambda: png(PHOTO[1:]), "different", {"size": "crop", **EXACT}),
     Case("transposed", lambda: png(NOISE), lambda: png(NOISE.transpose(1, 0, 2)), "resized"),
     Case("rotated by half a turn", lambda: png(NOISE), lambda: png(NOISE[::-1, ::-1]), "different"),
@@ -221,6 +221,17 @@ def judged(case: Case, folder: Path) -> tuple[str, str]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_verdict(case, tmp_path):
     assert judged(case, tmp_path)[0] == case.verdict
+
+
+NO_TOLERANCE = {"metrics": {"visible": {"max": 1, "level": "exact"}}}
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.policy.items() >= EXACT.items()], ids=lambda case: case.name
+)
+def test_the_exact_level_of_visible_gives_the_verdicts_of_equal_pixels(case, tmp_path):
+    exactly = Case(case.name, case.expected, case.actual, case.verdict, {**case.policy, **NO_TOLERANCE})
+    assert judged(exactly, tmp_path)[0] == case.verdict
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.verdict == "different"], ids=lambda case: case.name)
