@@ -84,7 +84,7 @@ def test_pictures_that_differ(pair):
     done = pair("compare", "old.png", "new.png")
     assert done.returncode == DIFFERENT
     assert "): new.png" in done.stdout
-    assert "visible: 400 px, 10 > 1, seen: colour" in done.stdout
+    assert "visible: 400 px, 10 > 1, seen: structure" in done.stdout
     assert "20x20 at 10,10" in done.stdout
     assert "old.png (40x40)" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 comparison: 1 failed (1 different)"
