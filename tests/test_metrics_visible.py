@@ -284,4 +284,6 @@ def test_how_a_file_stores_its_rows_does_not_change_the_value():
         Pillow.fromarray(picture).save(buffer, "PNG")
         stored.append(images.read(buffer.getvalue()))
     expected_file, actual_file = (decoded[0] for decoded in images.decode_pair(*stored))
-    assert Visible().measure(expected_file, actual_file, None).value == measure(expected, actual).value
+    found, wanted = Visible().measure(expected_file, actual_file, None), measure(expected, actual)
+    assert (found.value, found.details) == (wanted.value, wanted.details)
+    assert np.array_equal(found.heat, wanted.heat)

@@ -162,7 +162,7 @@ class Visible:
 def _bands(expected: Image, actual: Image, scale: int) -> list[slice]:
     """Return the rows that differ and their surroundings; where they begin does not depend on how files store rows."""
     height = expected.size[1]
-    step, context = evidence.TILE * scale, _CONTEXT * scale
+    step, context = evidence.BLOCK * scale, _CONTEXT * scale
     bands: list[slice] = []
     for band in differing_rows(expected, actual):
         start, stop = max(0, band.start - context) // step * step, min(height, band.stop + context)
@@ -194,7 +194,7 @@ class _Found:
     def of_parts(cls, metric: Visible, size: Size, parts: Sequence[tuple[int, NDArray[Any], NDArray[Any]]]) -> _Found:
         """Look at bands of rows, each with the number of its first row; no other rows differ."""
         found = cls(np.zeros(size, np.uint8))
-        structures = []
+        structures: list[_Structure] = []
         for top, one, two in parts:
             first, second = _in_order(one, two)
             if metric.level == "exact":
@@ -205,8 +205,10 @@ class _Found:
                 reduced = _reduced(first, metric.scale), _reduced(second, metric.scale)
                 columns = _columns(*reduced)
                 place = top // metric.scale, columns.start
-                sides = (np.ascontiguousarray(side[:, columns]) for side in reduced)
-                structures.append(_Structure.of(place, *sides, shifts=metric.level == "normal"))
+                sides = [np.ascontiguousarray(side[:, columns]) for side in reduced]
+                before = structures[-1] if structures else None
+                part = _Structure.of(place, sides[0], sides[1], before, shifts=metric.level == "normal")
+                structures.append(part)
         if structures:
             found.add_structures(structures, metric)
         return found
@@ -277,7 +279,8 @@ class _Structure:
         colour: the strongest of them, relative to the least that is seen; its place, row and column.
         labels: (height, width), the number of each pixel's cluster; 0 where colours are not seen to differ.
         strengths: of the structural evidence of each cluster, by its number.
-        certain: that some evidence is as strong as `LARGEST`.
+        certain: that some evidence, of this part or of one above, is as strong as `LARGEST`.
+        searched: how many blocks of this part and of those above were looked at.
     """
 
     place: tuple[int, int]
@@ -292,9 +295,18 @@ class _Structure:
     labels: NDArray[np.int32]
     strengths: Floats
     certain: bool = False
+    searched: int = 0
 
     @classmethod
-    def of(cls, place: tuple[int, int], first: NDArray[Any], second: NDArray[Any], *, shifts: bool) -> _Structure:
+    def of(
+        cls,
+        place: tuple[int, int],
+        first: NDArray[Any],
+        second: NDArray[Any],
+        before: _Structure | None,
+        *,
+        shifts: bool,
+    ) -> _Structure:
         size = first.shape[:2]
         planes = [np.zeros(size, np.float16) for _ in range(2)]
         masks = [np.zeros(size, np.bool_) for _ in range(2)]
@@ -302,15 +314,18 @@ class _Structure:
             place, first, second, planes[0], planes[1], masks[0], masks[1], 0.0, (0, 0), np.zeros(size, np.int32),
             np.zeros(1, np.float32),
         )  # fmt: skip
+        if before is not None:
+            part.certain, part.searched = before.certain, before.searched
         part._search(shifts=shifts)
         part._gather()
         return part
 
     def _search(self, *, shifts: bool) -> None:
         tinted = np.zeros(self.contrast.shape, np.bool_)
-        for number, (rows, columns) in enumerate(evidence.differing_blocks(self.first, self.second)):
+        for rows, columns in evidence.differing_blocks(self.first, self.second):
+            self.searched += 1
             place = rows, columns
-            if self.certain and number >= _ENOUGH:
+            if self.certain and self.searched > _ENOUGH:
                 contrast = evidence.channel_contrast(self.first[place], self.second[place])
                 self.rest[place] = contrast > _SEVERAL[1]
                 self.contrast[place] = contrast
@@ -456,11 +471,11 @@ class _Structure:
 
 
 def _columns(one: NDArray[Any], two: NDArray[Any]) -> slice:
-    """Return the columns that differ and their surroundings, from a whole tile on."""
+    """Return the columns that differ and their surroundings, from a whole block on."""
     differ = np.flatnonzero((one != two).any(axis=(0, 2)))
     if not differ.size:
-        return slice(0, evidence.TILE)
-    start = max(0, int(differ[0]) - _CONTEXT) // evidence.TILE * evidence.TILE
+        return slice(0, evidence.BLOCK)
+    start = max(0, int(differ[0]) - _CONTEXT) // evidence.BLOCK * evidence.BLOCK
     return slice(start, min(one.shape[1], int(differ[-1]) + 1 + _CONTEXT))
 
 
