@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,9 +36,15 @@ def pairs():
 @pytest.fixture(scope="module")
 def rendered(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judgement")
-    with ExitStack() as ended:
-        studio = Studio(ended, folder)
-        generate(folder / "set", [pair for pair in pairs if pair.change.name in RENDERED], studio)
+
+    def render():
+        with ExitStack() as ended:
+            studio = Studio(ended, folder)
+            generate(folder / "set", [pair for pair in pairs if pair.change.name in RENDERED], studio)
+
+    # Other tests keep a browser open, and Playwright allows one driver a thread.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(render).result()
     return folder / "set"
 
 
