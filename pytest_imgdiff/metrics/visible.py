@@ -41,7 +41,7 @@ LARGEST = 10.0
 """The value of whatever is stronger. Where it is reached, no further evidence is looked for."""
 
 _JOINED = 9
-"""Pixels that are fewer pixels apart belong to one cluster."""
+"""Side of the square that pixels are grown to, in pixels: those whose squares touch belong to one cluster."""
 
 # Each kind of structural evidence: the least unexplained share and contrast of its pixels, and how many make it.
 _SEVERAL = (0.4, 0.045, 3)
@@ -69,7 +69,7 @@ _STILL = 0.25
 _CONTEXT = 88
 """Rows beyond those that differ that may be looked at: surroundings, and what filters see beyond them."""
 _SPECK = 25
-"""Pixels of a cluster that is too small to be text."""
+"""Most pixels of a cluster that is too small to be text."""
 _MOST_ASKED = 1000
 """Clusters whose surroundings are looked at, strongest first."""
 
