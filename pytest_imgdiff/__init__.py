@@ -7,10 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_imgdiff.engine import compare
-    from pytest_imgdiff.errors import BrokenImageError, ConfigError, ImageAssertionError, ImgdiffError, MetricError
+    from pytest_imgdiff.errors import (
+        BrokenImageError,
+        CaptureError,
+        ConfigError,
+        ImageAssertionError,
+        ImgdiffError,
+        MetricError,
+    )
     from pytest_imgdiff.hookspecs import hookimpl
     from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Comparison, MetricResult, Policy, Region, Rule, Score, SizePolicy, Verdict
+    from pytest_imgdiff.model import (
+        Capturer,
+        CaptureSettings,
+        Comparison,
+        MetricResult,
+        Policy,
+        Region,
+        Rule,
+        Score,
+        Shot,
+        SizePolicy,
+        Verdict,
+    )
     from pytest_imgdiff.registry import Registry
 
 __version__ = "0.1.0"
@@ -18,6 +37,9 @@ __version__ = "0.1.0"
 # Where each public name is found: pytest imports this package in every run, so nothing is imported before its use.
 _HOMES = {
     "BrokenImageError": "errors",
+    "CaptureError": "errors",
+    "CaptureSettings": "model",
+    "Capturer": "model",
     "Comparison": "model",
     "ConfigError": "errors",
     "Image": "image",
@@ -30,6 +52,7 @@ _HOMES = {
     "Registry": "registry",
     "Rule": "model",
     "Score": "model",
+    "Shot": "model",
     "SizePolicy": "model",
     "Verdict": "model",
     "compare": "engine",
@@ -38,6 +61,9 @@ _HOMES = {
 
 __all__ = [
     "BrokenImageError",
+    "CaptureError",
+    "CaptureSettings",
+    "Capturer",
     "Comparison",
     "ConfigError",
     "Image",
@@ -50,6 +76,7 @@ __all__ = [
     "Registry",
     "Rule",
     "Score",
+    "Shot",
     "SizePolicy",
     "Verdict",
     "compare",

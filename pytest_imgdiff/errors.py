@@ -45,6 +45,10 @@ class BrokenImageError(ImgdiffError):
         return type(self), (self.label, self.kind, self.cause)
 
 
+class CaptureError(ImgdiffError):
+    """A page, an element or a figure that cannot be captured, or that never stood still."""
+
+
 class MetricError(ImgdiffError):
     """A metric that has no value for this pair (SSIM of a 3x3 picture, say)."""
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_imgdiff.model import Capturer, CaptureSettings
     from pytest_imgdiff.record import RunRecord
 
-HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_report")
+HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_capture", "imgdiff_report")
 
 hookspec = pluggy.HookspecMarker("imgdiff")
 hookimpl = pluggy.HookimplMarker("imgdiff")
@@ -76,6 +77,42 @@ def imgdiff_load(source: object) -> object | None:
             import numpy as np
 
             return np.full((source.height, source.width, 3), source.colour, np.uint8)
+    """
+
+
+@hookspec(firstresult=True)
+def imgdiff_capture(target: object, settings: CaptureSettings) -> Capturer | None:
+    """Return what captures a target of your own: a terminal, a game window, a device's screen.
+
+    Return None for whatever is not yours. A capturer has three attributes and one method; ``capture`` returns a `Shot`
+    around whatever imgdiff reads. With ``live = True`` the target is captured again until two captures are equal.
+
+    Example::
+
+        from pytest_imgdiff import Shot
+
+
+        class Dashboard:
+            def __init__(self, values):
+                self.values = values
+
+
+        class DashboardCapturer:
+            target = "dashboard"
+            live = False
+            follows = frozenset()
+
+            def __init__(self, dashboard):
+                self.dashboard = dashboard
+
+            def capture(self):
+                import numpy as np
+
+                return Shot(np.repeat(np.array([self.dashboard.values], np.uint8), 40, axis=0))
+
+
+        def imgdiff_capture(target):
+            return DashboardCapturer(target) if isinstance(target, Dashboard) else None
     """
 
 

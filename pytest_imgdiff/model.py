@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -175,6 +175,169 @@ class RegionSettings:
     min_area: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The part of a page that is captured, in CSS pixels from its top left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedElements:
+    """Elements of a page that are not compared: each becomes an ignore area where it stands in the capture.
+
+    Attributes:
+        selector: CSS, any selector of the browser driver, or an object of the driver such as a Playwright locator.
+        what: ``box`` ignores the element's box, ``text`` only the lines of text in it.
+    """
+
+    selector: Any
+    what: Literal["box", "text"] = "box"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """How a page, an element or a figure becomes an image. Each capturer follows those that apply to it.
+
+    Attributes:
+        timeout: seconds until the target must have stood still.
+        full_page: whether the whole page is captured, not only the viewport.
+        clip: the part of the page that is captured; None for all of it.
+        scale: ``css``: one pixel for each CSS pixel; ``device``: one for each pixel of the screen.
+        animations: ``disabled``: CSS animations and transitions are finished or put back to their start.
+        caret: ``hide``: the text caret is not painted.
+        transparent: whether the page has no background of its own.
+        style: CSS that holds for the capture alone.
+        mask: elements that are not compared.
+    """
+
+    timeout: float = 5.0
+    full_page: bool = False
+    clip: Clip | None = None
+    scale: Literal["css", "device"] = "css"
+    animations: Literal["disabled", "allow"] = "disabled"
+    caret: Literal["hide", "initial"] = "hide"
+    transparent: bool = False
+    style: str | None = None
+    mask: tuple[MaskedElements, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What stands under a region of a captured page.
+
+    Attributes:
+        path: a short CSS selector: ``nav > a.badge``.
+        role: its accessible role: ``link``; None where it has none.
+        name: its accessible name; None where it has none.
+        text: the first words of its text; None where it has none.
+    """
+
+    path: str
+    role: str | None = None
+    name: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureInfo:
+    """What is known of a capture besides its pixels.
+
+    Attributes:
+        target: what was captured, in words: ``Playwright page``, ``Matplotlib figure``.
+        attempts: how many captures were taken until two were alike, or one matched the baseline at once.
+        steady: whether the target stood still from the start: the first capture matched, or equalled the second.
+        url, title: of the page.
+        viewport: width and height of the viewport in CSS pixels.
+        device_scale: screen pixels for each CSS pixel.
+        browser, browser_version: ``chromium``, ``140.0.7339.16``.
+        color_scheme: ``light`` or ``dark``, as the page sees it.
+        attachments: files that show more, by what they are (``trace``, ``video``): absolute paths.
+    """
+
+    target: str
+    attempts: int = 1
+    steady: bool = True
+    url: str | None = None
+    title: str | None = None
+    viewport: tuple[int, int] | None = None
+    device_scale: float | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    color_scheme: str | None = None
+    attachments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One capture: an image and where it was taken.
+
+    Attributes:
+        picture: whatever imgdiff reads: PNG bytes, an array, a PIL image, a path.
+        ignore: areas that are not compared, in pixels of the picture.
+        origin: where the picture's top left corner lies in the document, in CSS pixels.
+        scale: pixels of the picture for each CSS pixel.
+    """
+
+    picture: Any
+    ignore: tuple[IgnoreArea, ...] = ()
+    origin: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+
+
+class Capturer(Protocol):
+    """Captures one target. The hook ``imgdiff_capture`` returns one for a target of your own.
+
+    Attributes:
+        target: what it captures, in words: ``Playwright page``.
+        live: whether two captures of the same target may differ. Such a target is captured again until it stands still.
+        follows: the names of the `CaptureSettings` that it follows; a call that sets another one is refused.
+    """
+
+    target: str
+    live: bool
+    follows: frozenset[str]
+
+    def capture(self) -> Shot | Awaitable[Shot]:
+        """Capture the target as it is now.
+
+        Raises:
+            ImgdiffError: it cannot be captured: one line that says why.
+        """
+        ...
+
+
+class BrowserCapturer(Capturer, Protocol):
+    """A capturer of a live page, which can say more than the pixels.
+
+    Attributes:
+        awaits: whether its methods return awaitables, as those of asynchronous drivers do.
+    """
+
+    awaits: bool
+
+    def pause(self, seconds: float) -> Awaitable[None] | None:
+        """Wait in the way of the browser's driver."""
+        ...
+
+    def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
+        """Return what is known of the page; asked once, after the last capture."""
+        ...
+
+    def elements(
+        self, shot: Shot, boxes: Sequence[Box]
+    ) -> Sequence[Element | None] | Awaitable[Sequence[Element | None]]:
+        """Return the element under each box, in pixels of the capture; asked once, for a failure."""
+        ...
+
+    def restore(self) -> Awaitable[None] | None:
+        """Leave the page as it was found; called once, also after an error."""
+        ...
+
+
 DEFAULT_RULES = (Rule("visible", max=1.0),)
 
 AUTO = "auto"
@@ -203,6 +366,7 @@ class Policy:
         unmatched: whether an expected picture without an actual one fails.
         kinds: kinds of regions that do not fail: each with ``warn`` or ``allow``. A pair passes by them only where
             nothing else fails; see `pytest_imgdiff.judging`.
+        capture: how a page, an element or a figure becomes an image.
     """
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
@@ -218,6 +382,7 @@ class Policy:
     unmatched: OneSided = "fail"
     moved: OneSided = "fail"
     kinds: tuple[tuple[RegionKind, KindChoice], ...] = ()
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -355,6 +520,7 @@ class Region:
             ``changed``: the kind was not worked out.
         moved: of the kind ``moved``: by how many pixels to the right and down, negative to the left and up.
         contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
+        element: of a captured page, the element under it; None where it was not looked up.
     """
 
     box: Box
@@ -363,6 +529,7 @@ class Region:
     kind: RegionKind = "changed"
     contour: tuple[tuple[int, int], ...] = ()
     moved: tuple[int, int] | None = None
+    element: Element | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -434,6 +601,7 @@ class Comparison:
         frame_count: how many frames or pages were compared. Where it is more than one, the above is of the worst of
             them, but for the notes, warnings and number of differing pixels, which are those of all.
         frames: those of several frames that fail or pass with a warning, in their order.
+        capture: how the actual image was captured; None where an image was given.
     """
 
     name: str
@@ -458,6 +626,7 @@ class Comparison:
     frame_count: int = 1
     frames: tuple[Frame, ...] = ()
     alignment: Alignment | None = None
+    capture: CaptureInfo | None = None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)

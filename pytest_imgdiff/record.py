@@ -15,7 +15,7 @@ from pytest_imgdiff.names import printable
 if TYPE_CHECKING:
     from pytest_imgdiff.alignment import Alignment
     from pytest_imgdiff.image import Image, ImageInfo
-    from pytest_imgdiff.model import Box, Comparison, Frame, Region, Score
+    from pytest_imgdiff.model import Box, CaptureInfo, Comparison, Element, Frame, Region, Score
 
 VERSION = 1
 
@@ -71,6 +71,33 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     max_in_window: WindowRecord | None = None
 
 
+class ElementRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """The element of a captured page under a region; the fields are those of `pytest_imgdiff.model.Element`."""
+
+    path: str
+    role: str | None = None
+    name: str | None = None
+    text: str | None = None
+
+
+class CaptureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    """How the actual image was captured; the fields are those of `pytest_imgdiff.model.CaptureInfo`."""
+
+    target: str
+    attempts: int = 1
+    steady: bool = True
+    url: str | None = None
+    title: str | None = None
+    viewport: tuple[int, int] | None = None
+    device_scale: float | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    color_scheme: str | None = None
+    attachments: dict[str, str] = {}
+    """Files that show more, by what they are (``trace``, ``video``): paths relative to the root, with forward slashes,
+    or absolute ones where they lie outside of it."""
+
+
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """One region, in pixels of the compared picture."""
 
@@ -85,6 +112,8 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     """The corners of its outline, each x and y; not there where the region is its box."""
     moved: tuple[int, int] | None = None
     """Of the kind ``moved``: by how many pixels to the right and down; not there otherwise."""
+    element: ElementRecord | None = None
+    """Of a captured page, the element under the region; not there where it was not looked up."""
 
 
 class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -231,6 +260,8 @@ class ComparisonRecord(
     baselines_digest: str | None = None
     """SHA-256 that stands for a baseline and its alternatives; None where there are no alternatives, so that
     `expected` has the digest of all there is."""
+    capture: CaptureRecord | None = None
+    """How the actual image was captured; None where an image was given."""
     version: int = VERSION
 
 
@@ -342,7 +373,41 @@ def record_of(
         frame_count=comparison.frame_count,
         frames=[_frame(frame) for frame in comparison.frames],
         alignment=_alignment(comparison.alignment),
+        capture=_capture(comparison.capture),
     )
+
+
+def _capture(info: CaptureInfo | None) -> CaptureRecord | None:
+    if info is None:
+        return None
+    return CaptureRecord(
+        target=printable(info.target),
+        attempts=info.attempts,
+        steady=info.steady,
+        url=_printable_or_none(info.url),
+        title=_printable_or_none(info.title),
+        viewport=info.viewport,
+        device_scale=info.device_scale,
+        browser=_printable_or_none(info.browser),
+        browser_version=_printable_or_none(info.browser_version),
+        color_scheme=info.color_scheme,
+        attachments={printable(what): printable(path) for what, path in info.attachments},
+    )
+
+
+def _element(element: Element | None) -> ElementRecord | None:
+    if element is None:
+        return None
+    return ElementRecord(
+        path=printable(element.path),
+        role=_printable_or_none(element.role),
+        name=_printable_or_none(element.name),
+        text=_printable_or_none(element.text),
+    )
+
+
+def _printable_or_none(text: str | None) -> str | None:
+    return None if text is None else printable(text)
 
 
 def _regions(regions: Sequence[Region]) -> list[RegionRecord]:
@@ -357,6 +422,7 @@ def _regions(regions: Sequence[Region]) -> list[RegionRecord]:
             kind=r.kind,
             contour=list(r.contour),
             moved=r.moved,
+            element=_element(r.element),
         )
         for r in regions[:MOST_REGIONS]
     ]

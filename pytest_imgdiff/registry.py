@@ -10,17 +10,18 @@ import pluggy
 
 from pytest_imgdiff import hookspecs
 from pytest_imgdiff.builtin import METRICS
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.errors import CaptureError, ImgdiffError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_imgdiff.model import Metric, Policy
+    from pytest_imgdiff.model import Capturer, CaptureSettings, Metric, Policy
     from pytest_imgdiff.record import RunRecord
 
 ENTRY_POINT_GROUP = "imgdiff"
 METRIC_ATTRIBUTES = ("name", "direction", "perfect", "bounds", "counts_pixels", "unit", "heat_threshold", "measure")
+CAPTURER_ATTRIBUTES = ("target", "live", "follows", "capture")
 
 
 class _HookManager(pluggy.PluginManager):
@@ -125,6 +126,26 @@ class Registry:
         """Ask the plugins' ``imgdiff_load`` hooks what this value stands for."""
         loaded: object | None = self._hooks.hook.imgdiff_load(source=source)
         return loaded
+
+    def capturer(self, target: object, settings: CaptureSettings) -> Capturer | None:
+        """Ask the plugins' ``imgdiff_capture`` hooks for what captures this target.
+
+        Raises:
+            CaptureError: a hook failed, or returned something that does not capture.
+        """
+        try:
+            found: Capturer | None = self._hooks.hook.imgdiff_capture(target=target, settings=settings)
+        except ImgdiffError:
+            raise
+        except Exception as error:
+            msg = f"a hook imgdiff_capture failed: {_in_words(error)}"
+            raise CaptureError(msg) from error
+        lacking = [name for name in CAPTURER_ATTRIBUTES if not hasattr(found, name)]
+        if found is not None and lacking:
+            raise CaptureError(
+                f"the capturer {_called(type(found))} of a hook imgdiff_capture lacks {', '.join(lacking)}"
+            )
+        return found
 
     def reported(self, run: RunRecord, directory: Path) -> None:
         """Tell the plugins that a report was written.

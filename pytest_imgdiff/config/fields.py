@@ -116,6 +116,94 @@ class KindFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     rendering: Annotated[KindText, Meta(description="the same content, drawn a little differently")] = "fail"
 
 
+class ClipFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The part of a page that is captured, in CSS pixels from its top left corner."""
+
+    x: Annotated[float, Meta(ge=0)]
+    y: Annotated[float, Meta(ge=0)]
+    width: Annotated[float, Meta(gt=0)]
+    height: Annotated[float, Meta(gt=0)]
+
+
+SelectorText = Annotated[
+    str, Meta(min_length=1, description="CSS, or a selector of the browser's driver", extra={"expects": "a selector"})
+]
+
+
+class MaskFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Elements of a page that are not compared."""
+
+    selector: SelectorText
+    what: Annotated[
+        Literal["box", "text"],
+        Meta(description="box ignores each element's box, text only the lines of text in it; default box"),
+    ] = "box"
+
+
+class CaptureFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a page, an element or a figure becomes an image."""
+
+    timeout: (
+        Annotated[float, Meta(ge=0, description="seconds until the target must have stood still; default 5")]
+        | UnsetType
+    ) = UNSET
+    full_page: (
+        Annotated[bool, Meta(description="capture the whole page, not only the viewport; default false")] | UnsetType
+    ) = UNSET
+    clip: (
+        Annotated[
+            ClipFields | None,
+            Meta(
+                description="the part of the page to capture, in CSS pixels; default none: all of it",
+                extra={"expects": "a rectangle such as {x: 0, y: 0, width: 640, height: 480}"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    scale: (
+        Annotated[
+            Literal["css", "device"],
+            Meta(description="one pixel for each CSS pixel, or for each pixel of the screen; default css"),
+        ]
+        | UnsetType
+    ) = UNSET
+    animations: (
+        Annotated[
+            Literal["disabled", "allow"],
+            Meta(description="finish or reset CSS animations and transitions for the capture; default disabled"),
+        ]
+        | UnsetType
+    ) = UNSET
+    caret: Annotated[Literal["hide", "initial"], Meta(description="hide the text caret; default hide")] | UnsetType = (
+        UNSET
+    )
+    transparent: (
+        Annotated[bool, Meta(description="leave out the page's default background; default false")] | UnsetType
+    ) = UNSET
+    style: (
+        Annotated[
+            str,
+            Meta(
+                description="CSS for the capture alone, or the path of a .css file; a relative path starts from the "
+                "folder of this file",
+                extra={"expects": "CSS, or the path of a .css file"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    mask: (
+        Annotated[
+            list[SelectorText | MaskFields],
+            Meta(
+                description="elements that are not compared: selectors, or {selector: ..., what: box or text}; the "
+                "list replaces the one that held before; default []",
+                extra={"expects": 'a list of selectors such as [".clock", {selector: ".price", what: text}]'},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class LimitFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one picture may cost."""
 
@@ -213,6 +301,7 @@ class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         ]
         | UnsetType
     ) = UNSET
+    capture: CaptureFields | UnsetType = UNSET
     limits: LimitFields | UnsetType = UNSET
     missing: (
         Annotated[OneSidedText, Meta(description="whether a picture without an expected one fails; default fail")]

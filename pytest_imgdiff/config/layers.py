@@ -11,7 +11,18 @@ from msgspec import UNSET, structs
 from pytest_imgdiff.config.origin import quoted
 from pytest_imgdiff.config.rules import measured_from, rules_from
 from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.model import AUTO, IgnoreArea, Length, MaskArea, Policy, PolygonArea, RectangleArea, SizePolicy
+from pytest_imgdiff.model import (
+    AUTO,
+    Clip,
+    IgnoreArea,
+    Length,
+    MaskArea,
+    MaskedElements,
+    Policy,
+    PolygonArea,
+    RectangleArea,
+    SizePolicy,
+)
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
 
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_imgdiff.config.fields import AreaFields, PolicyFields
+    from pytest_imgdiff.config.fields import AreaFields, CaptureFields, PolicyFields
     from pytest_imgdiff.config.origin import KeyPath, Origin
     from pytest_imgdiff.config.rules import MetricLookup
     from pytest_imgdiff.model import Rule
@@ -35,14 +46,21 @@ class Layer:
     Attributes:
         policy: fields of `Policy` and their new values, replaced whole.
         regions: fields of `RegionSettings` and their new values; the others stay.
+        capture: fields of `CaptureSettings` and their new values; the others stay.
     """
 
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     regions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    capture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def over(self, policy: Policy) -> Policy:
         """Return the policy with this layer laid over it."""
-        return replace(policy, **self.policy, regions=replace(policy.regions, **self.regions))
+        return replace(
+            policy,
+            **self.policy,
+            regions=replace(policy.regions, **self.regions),
+            capture=replace(policy.capture, **self.capture),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +111,34 @@ class LayerReader:
         if fields.regions is not UNSET:
             named = {"merge_distance": fields.regions.merge, "min_area": fields.regions.min_area}
             regions = {name: value for name, value in named.items() if value is not UNSET}
-        return Layer(policy, regions)
+        capture = {} if fields.capture is UNSET else self._capture(fields.capture, (*path, "capture"))
+        return Layer(policy, regions, capture)
+
+    def _capture(self, fields: CaptureFields, path: KeyPath) -> dict[str, Any]:
+        named = {name: value for name, value in structs.asdict(fields).items() if value is not UNSET}
+        if named.get("clip") is not None:
+            named["clip"] = Clip(**structs.asdict(named["clip"]))
+        if "style" in named:
+            named["style"] = self._style(named["style"], (*path, "style"))
+        if "mask" in named:
+            named["mask"] = tuple(
+                MaskedElements(item) if isinstance(item, str) else MaskedElements(item.selector, item.what)
+                for item in named["mask"]
+            )
+        return named
+
+    def _style(self, given: str, path: KeyPath) -> str:
+        """Return the CSS itself: a text without a rule that ends with .css is the path of a file."""
+        if "{" in given or not given.strip().lower().endswith(".css"):
+            return given
+        file = self.folder / given.strip()
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise self.origin.error(
+                path, f"{quoted(given)} cannot be read: {cause}; relative paths start from {label_of(self.folder)}"
+            ) from error
 
     def _with_places(self, rule: Rule) -> Rule:
         """Return the rule with its relative paths starting from the folder, as all others of the file do."""

@@ -13,6 +13,7 @@ from pytest_imgdiff.config.rules import CHOICES, LIMITS, measured_from, rules_fr
 from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.model import (
+    CaptureSettings,
     Length,
     MaskArea,
     OnUnavailable,
@@ -48,6 +49,7 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
         )
     _check_type(policy.size, SizePolicy, ("size",), "such as SizePolicy.PAD")
     _check_type(policy.regions, RegionSettings, ("regions",))
+    _check_type(policy.capture, CaptureSettings, ("capture",))
     _check_least(policy.max_pixels, 1, ("max_pixels",))
     _check_least(policy.memory, 1, ("memory",))
     _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))

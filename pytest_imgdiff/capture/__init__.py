@@ -1,0 +1,42 @@
+"""From a page, an element or a figure to an image: what captures each target, found without importing its package."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_imgdiff.model import Capturer, CaptureSettings
+
+_HOMES = {
+    ("playwright", "Page"): "playwright",
+    ("playwright", "Locator"): "playwright",
+    ("playwright", "ElementHandle"): "playwright",
+    ("playwright", "Frame"): "playwright",
+    ("playwright", "FrameLocator"): "playwright",
+}
+"""The top package and name of a class, or of one it inherits from, to the file here that captures its instances.
+
+Each file has a function ``capturer(target, settings)`` that returns a `pytest_imgdiff.model.Capturer`.
+"""
+
+
+def capturer_of(target: object, settings: CaptureSettings) -> Capturer | None:
+    """Return what captures the target; None where it is an image already, or unknown.
+
+    Args:
+        target: anything.
+        settings: how to capture it.
+
+    Raises:
+        CaptureError: the target is known and cannot be captured with these settings.
+    """
+    for owner in type(target).__mro__:
+        home = _HOMES.get((owner.__module__.partition(".")[0], owner.__name__))
+        if home is not None:
+            module = importlib.import_module(f"{__name__}.{home}")
+            factory = cast("Callable[[object, CaptureSettings], Capturer]", module.capturer)
+            return factory(target, settings)
+    return None
