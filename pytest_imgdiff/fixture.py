@@ -12,13 +12,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import msgspec
 
-from pytest_imgdiff import images
 from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey, digest_of_all
-from pytest_imgdiff.errors import BrokenImageError, ImageAssertionError, ImgdiffError
+from pytest_imgdiff.capture import is_awaited
+from pytest_imgdiff.capture.steady import at_once
+from pytest_imgdiff.capturing import Subject, split_masks
+from pytest_imgdiff.errors import CaptureError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.model import Comparison, Policy, Verdict
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.record import record_of
@@ -27,7 +29,7 @@ from pytest_imgdiff.results import Claimed, Used
 from pytest_imgdiff.workspace import is_storable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Coroutine, Generator, Sequence
     from types import FrameType
 
     import pytest
@@ -86,44 +88,62 @@ class ImageAssertion:
         self._titles: dict[str, str] = {}
         self._settled: set[str] = set()
         self._failures: list[_Failure] = []
+        self._awaited: list[_Awaited] = []
         self._own_baseline = workspace.baselines.folder / workspace.baselines.place(self._key(None, 1))
         self._baseline_before = _state_of(self._own_baseline)
         self._written: set[Path] = set()
         self._started = _file_clock()
         self.records: list[ComparisonRecord] = []
 
+    @overload
+    def __call__(
+        self, actual: _AwaitedTarget, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Awaitable[Comparison]: ...
+
+    @overload
     def __call__(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
-    ) -> Comparison:
-        """Assert that the picture looks as it should; the test fails where it does not.
+    ) -> Comparison: ...
+
+    def __call__(
+        self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Comparison | Awaitable[Comparison]:
+        """Assert that an image, a page, an element or a figure looks as it should; the test fails where it does not.
 
         Args:
-            actual: the picture: a path, encoded bytes, a binary file, an array, a PIL image, a matplotlib figure,
-                or whatever a plugin's ``imgdiff_load`` takes.
+            actual: a page, locator or element of a browser, which is captured until it stands still; a figure or
+                whatever a plugin's ``imgdiff_capture`` takes; or an image: a path, encoded bytes, a binary file, an
+                array, a PIL image, or whatever a plugin's ``imgdiff_load`` takes.
             expected: what it should look like, likewise; the stored baseline where omitted.
             name: what the baseline is called, in place of the test's own name. It may be used again in the same test
                 until a call with it has passed: the last comparison counts.
             **policy: settings for this call alone, with the keys of imgdiff.yaml: ``metrics={"ssim": {"min": 0.98}}``,
-                ``size="pad"``, ``ignore=[...]``, ...
+                ``capture={"full_page": True, "mask": [".clock"]}``, ``size="pad"``, ``ignore=[...]``, ...
 
         Returns:
-            The comparison that passed.
+            The comparison that passed. For a page or element of an asynchronous API: an awaitable of it, which has to
+            be awaited in the test.
 
         Raises:
-            ImageAssertionError: the pictures differ, or the call cannot be followed.
+            ImageAssertionError: the two differ, or the call cannot be followed.
         """
         __tracebackhide__ = True
-        comparison, record = self._recorded(actual, expected, name, policy, asserted=True)
-        if record.passed:
-            if name is not None and expected is None:
-                self._settled.add(name)
-            return comparison
-        text = f"{self._failure(record)}\n  called at {self._line(sys._getframe(1))}"  # noqa: SLF001 - the caller's
-        raise self._failed(record, text, failure_summary(record))
+        line = self._line(sys._getframe(1))  # noqa: SLF001 - the caller's
+        return self._given(self._asserted(actual, expected, name, policy, line), line, actual, expected)
+
+    @overload
+    def compare(
+        self, actual: _AwaitedTarget, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Awaitable[Comparison]: ...
+
+    @overload
+    def compare(
+        self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
+    ) -> Comparison: ...
 
     def compare(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
-    ) -> Comparison:
+    ) -> Comparison | Awaitable[Comparison]:
         """Compare and record without failing the test: look at ``.passed``, ``.verdict``, ``.scores``, ``.regions``.
 
         The arguments are those of the call itself.
@@ -132,13 +152,49 @@ class ImageAssertion:
             ImageAssertionError: the call cannot be followed.
         """
         __tracebackhide__ = True
-        return self._recorded(actual, expected, name, policy, asserted=False)[0]
+        line = self._line(sys._getframe(1))  # noqa: SLF001 - the caller's
+        return self._given(self._compared(actual, expected, name, policy), line, actual, expected)
+
+    async def _asserted(
+        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], line: str
+    ) -> Comparison:
+        __tracebackhide__ = True
+        comparison, record = await self._recorded(actual, expected, name, policy, asserted=True)
+        if record.passed:
+            if name is not None and expected is None:
+                self._settled.add(name)
+            return comparison
+        text = f"{self._failure(record)}\n  called at {line}"
+        raise self._failed(record, text, failure_summary(record))
+
+    async def _compared(
+        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
+    ) -> Comparison:
+        __tracebackhide__ = True
+        return (await self._recorded(actual, expected, name, policy, asserted=False))[0]
+
+    def _given(
+        self, steps: Coroutine[Any, Any, Comparison], line: str, *targets: object
+    ) -> Comparison | Awaitable[Comparison]:
+        """Return what a call gives: its comparison or, for a target of an asynchronous API, what has to be awaited."""
+        __tracebackhide__ = True
+        if any(map(is_awaited, targets)):
+            awaited = _Awaited(steps, line)
+            self._awaited.append(awaited)
+            return awaited
+        try:
+            comparison: Comparison = at_once(steps)
+        except CaptureError as error:  # a plugin's capturer returned an awaitable
+            message = f"{error}; a capturer of a hook imgdiff_capture must be synchronous"
+        else:
+            return comparison
+        raise self._failed(self._file_refusal(self._title(None), message), message)
 
     def _line(self, frame: FrameType) -> str:
         """Return the line of the test: it may compare several pictures, and a traceback would hide the words."""
         return f"{self._workspace.shown(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
 
-    def _failed(self, record: ComparisonRecord, text: str, summary: str) -> ImageAssertionError:
+    def _failed(self, record: ComparisonRecord, text: str, summary: str | None = None) -> ImageAssertionError:
         """Return the error to raise, and keep it: `close` asks whether anybody heard it."""
         error = ImageAssertionError(text, summary)
         if self._workspace.ended:
@@ -157,6 +213,7 @@ class ImageAssertion:
             ImageAssertionError: a call failed, and the test did not: its error was caught, or raised in another
                 thread or in a task that nobody awaited.
         """
+        self._fail_unawaited()
         failures, self._failures = self._failures, []
         unheard = []
         for failure in failures:
@@ -168,6 +225,18 @@ class ImageAssertion:
             raise ImageAssertionError(
                 "\n".join(f"{failure.how}: {failure.error}" for failure in unheard), unheard[0].error.summary
             )
+
+    def _fail_unawaited(self) -> None:
+        """Make every call that was not awaited to its end a failed one."""
+        for awaited in self._awaited:
+            if not awaited.ended:
+                awaited.drop()
+                message = (
+                    f"called at {awaited.line}: the comparison was not awaited to its end; write "
+                    "await assert_images_similar(...)"
+                )
+                self._failed(self._file_refusal(self._title(None), message), message)
+        self._awaited.clear()
 
     def expect_failure(self) -> None:
         """Record that the test is expected to fail (xfail): what failed in it fails no run."""
@@ -182,7 +251,7 @@ class ImageAssertion:
     def _failure(self, record: ComparisonRecord) -> str:
         return self._workspace.failure_text(record)
 
-    def _recorded(
+    async def _recorded(
         self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], *, asserted: bool
     ) -> tuple[Comparison, ComparisonRecord]:
         __tracebackhide__ = True
@@ -190,7 +259,7 @@ class ImageAssertion:
         earlier = [failure for failure in self._failures if failure.record.name == title]
         try:
             filing = _Filing(title, asserted=asserted or bool(earlier))
-            comparison, record = self._judged(actual, expected, name, policy, filing)
+            comparison, record = await self._judged(actual, expected, name, policy, filing)
         except ImgdiffError as error:
             message = str(error)
         else:
@@ -224,7 +293,7 @@ class ImageAssertion:
         test = self._test
         return BaselineKey(test.module, name or test.test, 1 if name else unnamed, test.browser)
 
-    def _judged(
+    async def _judged(
         self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], filing: _Filing
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace = self._workspace
@@ -237,30 +306,55 @@ class ImageAssertion:
             self._unnamed += 1
         key = self._key(name, self._unnamed)
         overrides_key = workspace.baselines.place(key)
+        call, masks = split_masks(call)
         policy = workspace.policy(overrides_key, call)
+        policy = replace(policy, capture=replace(policy.capture, mask=(*policy.capture.mask, *masks)))
         filing = replace(filing, key=overrides_key)
         _refuse_same(expected, actual)
-        if expected is not None:
-            comparison = _unless_opened_from(
-                expected, actual, workspace.compared_with(expected, actual, policy, filing.title)
-            )
-            return self._filed(comparison, filing)
+        subject = Subject(actual, policy, workspace, call.get("capture"))
+        try:
+            if expected is not None:
+                return await self._judged_by(expected, subject, policy, filing)
+            return await self._judged_by_baseline(subject, key, name, filing)
+        finally:
+            await subject.restore()
+
+    async def _judged_by(
+        self, expected: object, subject: Subject, policy: Policy, filing: _Filing
+    ) -> tuple[Comparison, ComparisonRecord]:
+        workspace = self._workspace
+        other = Subject(expected, policy, workspace)
+        try:
+            image = await other.image(filing.title)
+        finally:
+            await other.restore()
+        judged = await subject.judged(
+            lambda picture, policy: workspace.compared_with(image, picture, policy, filing.title), filing.title
+        )
+        return self._filed(_unless_opened_from(expected, subject.given, judged.comparison), filing)
+
+    async def _judged_by_baseline(
+        self, subject: Subject, key: BaselineKey, name: str | None, filing: _Filing
+    ) -> tuple[Comparison, ComparisonRecord]:
+        workspace = self._workspace
         owner = self._test.node_id if name is None else f"{self._test.node_id}, name={name!r}"
         place = workspace.baselines.path(key, owner=owner)
         self._append(Claimed(workspace.baselines.relative(place), printable(owner), self._test.browser))
         stored = workspace.baselines.accepted(place)
         for path in stored:
-            _refuse_same(path, actual)
+            _refuse_same(path, subject.given)
             self._refuse_overwritten(path)
             self._append(Used(workspace.baselines.relative(path)))
-        # A file object can be read only once; what cannot be read at all, the comparison says.
-        with suppress(BrokenImageError):
-            actual = images.read(actual, load=workspace.registry.load, root=workspace.root)
         alternatives = [path for path in stored if ALTERNATIVE.search(path.stem)]
         if len(alternatives) == len(stored):
             stored = []  # alternatives stand beside a baseline, and never in its place
         digest = digest_of_all(stored) if len(stored) > 1 else None  # before anything is written over them
-        comparison = workspace.against(stored, actual, policy, filing.title)
+        judged = await subject.judged(
+            lambda picture, policy: workspace.against(stored, picture, policy, filing.title), filing.title
+        )
+        comparison = judged.comparison
+        if not judged.still:
+            return self._filed(comparison, filing)
         answer = comparison
         written = None
         if workspace.may_write(comparison) and comparison.actual is not None:
@@ -268,7 +362,8 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.named(target)
             self._written.add(target)
-            answer = workspace.compared_with(target, actual, policy, filing.title)  # what the next run will say
+            # what the next run will say
+            answer = workspace.compared_with(target, judged.picture, comparison.policy, filing.title)
         kind = "missing" if not stored else "failed"
         accept = shlex.join([*workspace.command, *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
         if comparison.verdict is Verdict.MISSING:
@@ -350,6 +445,44 @@ class _Filing:
     baseline: Path | None = None
     key: str | None = None
     baselines_digest: str | None = None
+
+
+class _AwaitedTarget(Protocol):
+    """A page or element of an asynchronous API, as type checkers see it."""
+
+    async def screenshot(self) -> bytes:
+        """Return a PNG."""
+        ...
+
+
+class _Awaited:
+    """What a call with an asynchronous target gives: a comparison that has to be awaited, or the test fails.
+
+    Attributes:
+        line: where it was called.
+        ended: whether it was awaited to its end.
+    """
+
+    def __init__(self, steps: Coroutine[Any, Any, Comparison], line: str) -> None:
+        self._steps = steps
+        self._begun = False
+        self.line = line
+        self.ended = False
+
+    def __await__(self) -> Generator[Any, None, Comparison]:
+        self._begun = True
+        try:
+            comparison = yield from self._steps.__await__()
+        except ImageAssertionError:
+            self.ended = True
+            raise
+        self.ended = True
+        return comparison
+
+    def drop(self) -> None:
+        """Give up what was not awaited, so that no warning about it follows."""
+        if not self._begun:
+            self._steps.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ Each file has a function ``capturer(target, settings)`` that returns a `pytest_i
 """
 
 
+def is_awaited(target: object) -> bool:
+    """Whether the target belongs to an asynchronous API, so that its captures have to be awaited."""
+    return any(owner.__module__.startswith("playwright.async_api") for owner in type(target).__mro__)
+
+
 def capturer_of(target: object, settings: CaptureSettings) -> Capturer | None:
     """Return what captures the target; None where it is an image already, or unknown.
 

@@ -1,0 +1,275 @@
+"""Pages, frames and elements of Playwright, by its synchronous and its asynchronous API."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_imgdiff.capture import browser
+from pytest_imgdiff.capture.steady import at_once
+from pytest_imgdiff.errors import CaptureError
+from pytest_imgdiff.model import CaptureInfo, MaskedElements, Shot
+from pytest_imgdiff.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Generator, Sequence
+
+    from pytest_imgdiff.model import Box, CaptureSettings, Element
+
+_OF_A_PAGE = frozenset(
+    ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "mask"),
+)
+_OF_AN_ELEMENT = _OF_A_PAGE - {"full_page", "clip"}
+_NAMES = {"Page": "page", "Locator": "locator", "ElementHandle": "element", "Frame": "frame", "FrameLocator": "frame"}
+_REFUSALS = (
+    ("crashed", "the page crashed"),
+    ("has been closed", "the page or its browser is closed; capture it before it is closed"),
+    ("Connection closed", "the connection to the browser is closed; capture the page before it is closed"),
+    (
+        "Execution context was destroyed",
+        "the page navigated during the capture; wait until it has, for example with page.wait_for_load_state()",
+    ),
+    ("not attached", "the element is not in the page any more"),
+    ("Clipped area is either empty or outside", "clip lies outside of the captured image"),
+)
+"""What Playwright says, and what that means for the capture."""
+
+
+def capturer(target: Any, settings: CaptureSettings) -> PlaywrightCapturer:
+    """Return what captures a page, locator, element handle, frame or frame locator of Playwright."""
+    return PlaywrightCapturer(target, settings)
+
+
+class PlaywrightCapturer:
+    """Captures by Playwright's own ``screenshot``; see `pytest_imgdiff.model.BrowserCapturer`.
+
+    One code serves both APIs: whatever Playwright returns is awaited where it can be (`_answer`). The methods return
+    awaitables for the asynchronous API, and plain values for the synchronous one.
+    """
+
+    live = True
+
+    def __init__(self, target: Any, settings: CaptureSettings) -> None:
+        kind = next(owner.__name__ for owner in type(target).__mro__ if owner.__name__ in _NAMES)
+        if kind == "Frame" and target.parent_frame is None:
+            target, kind = target.page, "Page"
+        self.target = f"Playwright {_NAMES[kind]}"
+        self.awaits = type(target).__module__.startswith("playwright.async_api")
+        self.follows = _OF_A_PAGE if kind == "Page" else _OF_AN_ELEMENT
+        self._target = target
+        self._kind = kind
+        self._settings = settings
+        self._page: Any = None
+        self._element: Any = None
+        self._found: dict[str, Any] = {}
+
+    def capture(self) -> Shot | Awaitable[Shot]:
+        """Capture the target as it is now: a `Shot` with PNG bytes.
+
+        Raises:
+            CaptureError: it cannot be captured.
+        """
+        shot: Shot | Awaitable[Shot] = self._given(self._capture())
+        return shot
+
+    def pause(self, seconds: float) -> Awaitable[None] | None:
+        """Wait while Playwright goes on with its work."""
+        paused: Awaitable[None] | None = self._given(self._pause(seconds))
+        return paused
+
+    def info(self) -> CaptureInfo:
+        """Return what the last capture found of the page."""
+        page_browser = self._page.context.browser
+        kind = page_browser.browser_type.name if page_browser else "chromium"  # a persistent context has no browser
+        info = browser.info_from(self._found, self.target, kind, page_browser.version if page_browser else "")
+        return replace(info, attachments=self._attachments())
+
+    def elements(
+        self, shot: Shot, boxes: Sequence[Box]
+    ) -> Sequence[Element | None] | Awaitable[Sequence[Element | None]]:
+        """Return the element under each box."""
+        found: Sequence[Element | None] | Awaitable[Sequence[Element | None]]
+        found = self._given(self._elements(shot, boxes))
+        return found
+
+    def restore(self) -> Awaitable[None] | None:
+        """Put back what the captures changed in the page, where they changed anything."""
+        restored: Awaitable[None] | None = self._given(self._restore())
+        return restored
+
+    def _given(self, steps: Any) -> Any:
+        return steps if self.awaits else at_once(steps)
+
+    async def _capture(self) -> Shot:
+        with self._in_words():
+            await self._find()
+            settings, is_page = self._settings, self._kind == "Page"
+            argument = browser.preparation(settings, full_page=is_page and settings.full_page, by_script=False)
+            self._found = await self._run("prepare", argument)
+            options: dict[str, Any] = {
+                "type": "png",
+                "timeout": max(1.0, settings.timeout * 1000),
+                "animations": settings.animations,
+                "caret": settings.caret,
+                "scale": settings.scale,
+                "omit_background": settings.transparent,
+            }
+            if settings.style:
+                options["style"] = settings.style
+            if is_page:
+                return await self._of_page(options)
+            return await self._of_element(options)
+
+    async def _find(self) -> None:
+        """Find the page and, unless it is the target, the element."""
+        if self._page is not None:
+            return
+        target = self._target
+        if self._kind == "Page":
+            self._page = target
+        elif self._kind == "Locator":
+            self._element, self._page = target, target.page
+        elif self._kind == "FrameLocator":
+            self._element, self._page = target.owner, target.owner.page
+        elif self._kind == "Frame":
+            self._element, self._page = await _answer(target.frame_element()), target.page
+        else:
+            frame = await _answer(target.owner_frame())
+            if frame is None:
+                raise CaptureError("the element is in no frame any more; look it up again, best by a locator")
+            self._element, self._page = target, frame.page
+
+    async def _of_page(self, options: dict[str, Any]) -> Shot:
+        settings, scale = self._settings, self._scale()
+        clip = settings.clip
+        if clip is not None:
+            options["clip"] = {"x": clip.x, "y": clip.y, "width": clip.width, "height": clip.height}
+        areas = await self._masked()
+        data = await _answer(self._page.screenshot(**options, full_page=settings.full_page))
+        if settings.full_page and clip is None:
+            browser.check_whole(data, self._found, scale)
+        left, top = (0.0, 0.0) if settings.full_page else self._found["scroll"]
+        if clip is not None:
+            left, top = left + clip.x, top + clip.y
+        return _with_masks(Shot(data, origin=(left, top), scale=scale), areas)
+
+    async def _of_element(self, options: dict[str, Any]) -> Shot:
+        data = await _answer(self._element.screenshot(**options))
+        areas = await self._masked()
+        # The screenshot scrolled the element into view; only afterwards it is known where it lies.
+        box = await _answer(self._element.bounding_box())
+        scroll = (await self._run("info", None))["scroll"]
+        if box is None:
+            raise CaptureError(f"the {_NAMES[self._kind]} went out of sight during the capture")
+        # Playwright captures whole CSS pixels, from the one in which the element begins.
+        origin = (box["x"] + scroll[0]) // 1, (box["y"] + scroll[1]) // 1
+        return _with_masks(Shot(data, origin=origin, scale=self._scale()), areas)
+
+    def _scale(self) -> float:
+        return float(self._found["deviceScale"]) if self._settings.scale == "device" else 1.0
+
+    async def _run(self, action: str, argument: object) -> Any:
+        """Run one action of the script in the page."""
+        return await _answer(self._page.evaluate(browser.script(), [action, argument]))
+
+    async def _masked(self) -> list[browser.Rectangle]:
+        """Return where the masked elements are, in CSS pixels of the document."""
+        rectangles: list[browser.Rectangle] = []
+        for mask in self._settings.mask:
+            locator = self._located(mask)
+            call = f"(elements, what) => ({browser.script()})(['boxes', {{elements, what}}])"
+            found = await _answer(locator.evaluate_all(call, mask.what))
+            if None in found:
+                raise CaptureError(
+                    f"mask {_shown(mask)}: the element is in a frame of another origin, where its place is unknown; "
+                    "mask the frame itself"
+                )
+            rectangles += map(tuple, found)
+        return rectangles
+
+    def _located(self, mask: MaskedElements) -> Any:
+        selector = mask.selector
+        if isinstance(selector, str):
+            return self._page.locator(selector)
+        owner = type(selector)
+        if owner.__name__ != "Locator" or owner.__module__.partition(".")[0] != "playwright":
+            raise CaptureError(f"mask {printable(repr(selector))}: pass a selector or a locator of Playwright")
+        if selector.page != self._page:
+            raise CaptureError(f"mask {_shown(mask)}: this locator belongs to another page")
+        return selector
+
+    async def _pause(self, seconds: float) -> None:
+        with self._in_words():
+            await _answer(self._page.wait_for_timeout(seconds * 1000))
+
+    async def _elements(self, shot: Shot, boxes: Sequence[Box]) -> list[Element | None]:
+        with self._in_words():
+            return browser.elements_from(await self._run("elements", browser.in_document(boxes, shot)))
+
+    async def _restore(self) -> None:
+        if self._found.get("changed"):
+            with self._in_words():
+                await self._run("restore", None)
+
+    def _attachments(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    @contextmanager
+    def _in_words(self) -> Generator[None]:
+        """Say in one line what Playwright refused."""
+        cause: BaseException | None = None
+        try:
+            yield
+        except Exception as error:
+            if not type(error).__module__.startswith("playwright"):
+                raise
+            cause = error
+            words = self._words(str(error))
+        if cause is not None:
+            raise CaptureError(words) from None
+
+    def _words(self, message: str) -> str:
+        if "Timeout" in message and self._kind != "Page":
+            return self._not_shown(message)
+        if many := re.search(r"strict mode violation: (.*) resolved to (\d+) elements", message):
+            words = f"{printable(many[1])} matches {many[2]} elements; make it match one, as with .first"
+        else:
+            first_line = printable(message.partition("\n")[0])
+            words = next((words for sign, words in _REFUSALS if sign in message), first_line)
+        return f"{self.target}: {words}"
+
+    def _not_shown(self, message: str) -> str:
+        """Return why an element was not captured within the time: Playwright's log of the call says it."""
+        waited = f"within {self._settings.timeout:g} s"
+        if "not visible" in message:
+            return f"{self.target}: {self._label()} has no size or is hidden, and did not show {waited}"
+        if "not stable" in message:
+            return f"{self.target}: {self._label()} did not stand still {waited}"
+        if "locator resolved to" not in message and self._kind != "ElementHandle":
+            return f"{self.target}: {self._label()} matches no element {waited}"
+        return f"{self.target}: {self._label()} could not be captured {waited}"
+
+    def _label(self) -> str:
+        return printable(_selector_of(self._target))
+
+
+def _with_masks(shot: Shot, rectangles: list[browser.Rectangle]) -> Shot:
+    return replace(shot, ignore=browser.masked(rectangles, shot)) if rectangles else shot
+
+
+def _selector_of(target: Any) -> str:
+    """Return how a locator's own words name it, without the frames around it."""
+    shown = re.search(r"selector='(.*)'>$", str(target))
+    return shown[1] if shown else "the element"
+
+
+def _shown(mask: MaskedElements) -> str:
+    return printable(mask.selector if isinstance(mask.selector, str) else _selector_of(mask.selector))
+
+
+async def _answer(value: Any) -> Any:
+    """Return what a call of Playwright gives, by either API."""
+    return await value if inspect.isawaitable(value) else value
