@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
@@ -104,6 +104,26 @@ def test_a_text_cursor_alone_is_noted_and_not_counted():
     assert measure(page(), page(edit=caret), caret="count").value > 1
 
 
+@pytest.mark.parametrize("columns", [[(143, 148, 155)], [(38, 48, 61), (235, 236, 238)]], ids=["half ink", "a fringe"])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_bar_that_was_typed_is_no_text_cursor(columns, inverted):
+    plain = page()
+    end = np.flatnonzero((plain[13:27, :240] < 128).any(axis=(0, 2))).max() + 5
+    typed = plain.copy()
+    for at, colour in enumerate(columns):
+        typed[13:27, end + at] = colour
+    result = measure(*(255 - side if inverted else side for side in (plain, typed)))
+    assert result.value > 1
+    assert "caret" not in result.details
+
+
+def test_a_text_cursor_may_have_a_colour_of_its_own():
+    blue = page(edit=lambda draw: draw.line((240, 13, 240, 28), (37, 99, 235)))
+    result = measure(page(), blue)
+    assert result.value == 0
+    assert result.details["caret"] == [240, 13, 1, 16]
+
+
 def test_a_text_cursor_beside_another_change_is_counted():
     def both(draw):
         caret(draw)
@@ -185,6 +205,25 @@ def test_where_a_weak_change_fails_a_stronger_one_does(contrast, more, side):
     strong[10 : 10 + side, 10 : 10 + side] -= min(128, contrast + more)
     less, most = measure(plain, weak).value, measure(plain, strong).value
     assert less <= 1 or most > 1
+
+
+@given(
+    size=st.sampled_from([(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 9), (9, 1), (5, 8), (1, 30), (30, 1)]),
+    ground=st.sampled_from([0, 128, 255]),
+    contrast=st.integers(2, 120),
+    more=st.integers(1, 120),
+)
+@example(size=(1, 1), ground=128, contrast=40, more=40)
+@settings(max_examples=20, deadline=None)
+def test_the_value_of_a_small_change_that_is_seen_does_not_fall_as_it_gets_stronger(size, ground, contrast, more):
+    plain = np.full((60, 60, 3), ground, np.uint8)
+    sign = 1 if ground < 128 else -1
+    values = []
+    for step in (contrast, min(128, contrast + more)):
+        changed = plain.astype(np.int16)
+        changed[20 : 20 + size[0], 20 : 20 + size[1]] += sign * step
+        values.append(measure(plain, changed.astype(np.uint8), caret="count").value)
+    assert values[0] <= 1 or values[1] >= values[0]
 
 
 @given(

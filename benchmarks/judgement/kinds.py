@@ -30,6 +30,7 @@ TRUE_KINDS: dict[str, str | None] = {
     "hint-full": None,
 }
 """Of changes whose kind the set names otherwise; None where several kinds are right, or none."""
+NOT_ASKED = (None, "caret", "theme")
 KINDS = {"noise": "rendering"}
 """What the set calls otherwise than we do."""
 MEETS = 0.3
@@ -83,15 +84,17 @@ def confusion(folder: Path, *, scale: int | None, verbose: bool) -> tuple[Counte
     moves: Counter[str] = Counter()
     policy = Policy((Rule("visible", max=1.0),), mask="visible")
     for name, truth in truths.items():
-        kind = TRUE_KINDS.get(Path(name).stem.split("-", 1)[1], truth["kind"])
-        if kind is None or (scale is not None and truth["dpr"] != scale):
+        change = truth.get("change") or Path(name).stem.split("-", 1)[1]
+        kind = TRUE_KINDS.get(change, truth["kind"])
+        if kind in NOT_ASKED or (scale is not None and truth["dpr"] != scale):
             continue
         kind = KINDS.get(kind, kind)
         comparison = compare(folder / "expected" / name, folder / "actual" / name, policy)
         found, hits = told(comparison.regions, truth)
         matrix[kind, found] += 1
         if kind == "moved":
-            exact = any(region.moved == tuple(truth["d"]) for region in hits)
+            by = tuple(truth["moved"] if "moved" in truth else truth["d"])
+            exact = any(region.moved == by for region in hits)
             moves["exact" if exact else "other"] += 1
         if verbose and found != kind:
             parts = [(r.kind, edges_of(r), r.moved) for r in hits[:3]]

@@ -85,6 +85,8 @@ _LAYOUT_STEP = 4.0
 
 _TALLEST_CARET, _SHORTEST_CARET, _WIDEST_CARET, _SLIMMEST_CARET = 64, 8, 2, 6
 _CARET_TONES, _CARET_CONTRAST = 8 / 255, 40 / 255
+_CARET_INK, _CARET_TYPE = 0.85, 3
+"""A bar with less than this share of the ink of so many pixels beside it was typed: it is no text cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +376,9 @@ class _Structure:
             _nth_strongest(numbers, small, _SMALL[2], count),
             _nth_strongest(numbers, _weakness(share, contrast, _FAINT_LINE), _FAINT_LINE[2], count),
         )
-        asked = np.flatnonzero((lone > self.strengths) & (self.strengths < 1))
+        # One that is evidence already is asked as well where it may be the strongest: its value would fall otherwise
+        # as soon as it becomes strong enough to need no still surroundings.
+        asked = np.flatnonzero((lone > self.strengths) & ((self.strengths < 1) | (lone > self.strengths.max())))
         asked = asked[np.argsort(-lone[asked], kind="stable")][:_MOST_ASKED]
         strongest = np.lexsort((columns, rows, -share * contrast, numbers))
         begins = np.searchsorted(numbers[strongest], asked)
@@ -439,6 +443,9 @@ class _Structure:
             and np.count_nonzero(mask) >= width * height * 3 / 4
         ):
             return None
+        fringes = self.contrast[y : y + height, [x - 1, x + width]] > evidence.SEEN
+        if (fringes.mean(axis=0) >= 1 / 2).any():
+            return None  # a cursor fills whole pixels; a bar that was typed is smoothed
         place = np.s_[y - 1 : y + height + 1, x - 1 : x + width + 1]
         for side in (self.first, self.second):
             around = side[place][..., :3].astype(np.float32) / np.float32(full_value(side.dtype))
@@ -452,8 +459,24 @@ class _Structure:
             ]
             plain = np.abs(bar - tone).max() <= _CARET_TONES
             if plain and all(part.all() for part in unlike) and all(part.mean() >= 1 / 2 for part in beside):
-                return box
+                return None if self._is_fainter_than_type(side, box, tone) else box
         return None
+
+    def _is_fainter_than_type(self, side: NDArray[Any], box: Corners, tone: Floats) -> bool:
+        """Whether the colour of a bar is that of what stands beside it, mixed with the ground: smoothed type.
+
+        A text cursor has the colour of the text, or another one, in full.
+        """
+        x, y, width, height = box
+        left = max(0, x - height)
+        line = side[y : y + height, left : x + width + height, :3].astype(np.float32)
+        line /= np.float32(full_value(side.dtype))
+        ground = np.median(line.reshape(-1, 3), axis=0)
+        ink, colours = tone - ground, line - ground
+        parts = colours @ ink / (ink @ ink)
+        apart = np.abs(colours - parts[..., None] * ink).max(axis=-1)
+        stronger = (parts * np.float32(_CARET_INK) > 1) & (apart < _CARET_TONES * parts)
+        return bool(np.count_nonzero(stronger) >= _CARET_TYPE)
 
     def without_caret(self, number: int, box: Corners) -> bool:
         """Take a text cursor out of the evidence, unless there is more than it."""
