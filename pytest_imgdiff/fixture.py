@@ -364,6 +364,7 @@ class ImageAssertion:
             self._written.add(target)
             # what the next run will say
             answer = workspace.compared_with(target, judged.picture, comparison.policy, filing.title)
+            answer = replace(answer, capture=comparison.capture)
         kind = "missing" if not stored else "failed"
         accept = shlex.join([*workspace.command, *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
         if comparison.verdict is Verdict.MISSING:

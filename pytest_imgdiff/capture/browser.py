@@ -30,17 +30,18 @@ def script() -> str:
     return resources.files(__package__).joinpath("page.js").read_text(encoding="utf-8")
 
 
-def preparation(settings: CaptureSettings, *, full_page: bool, by_script: bool) -> dict[str, Any]:
+def preparation(settings: CaptureSettings, *, is_page: bool, by_script: bool) -> dict[str, Any]:
     """Return the argument of the script's action ``prepare``.
 
     Args:
         settings: of the capture.
-        full_page: whether the whole page is captured.
+        is_page: whether the target is a page; an element may have to be scrolled into view.
         by_script: whether the script stops animations, hides the caret and adds the style, because the driver
             cannot.
     """
     return {
-        "fullPage": full_page,
+        "fullPage": is_page and settings.full_page,
+        "ofElement": not is_page,
         "timeout": settings.timeout * 1000,
         "freeze": by_script and settings.animations == "disabled",
         "hideCaret": by_script and settings.caret == "hide",

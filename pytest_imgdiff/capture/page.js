@@ -91,15 +91,19 @@
 
   /**
    * Get the page ready: fonts, images and posters of what is captured are there.
-   * @param {{fullPage: boolean, timeout: number, freeze: boolean, hideCaret: boolean, style: string}} options timeout
-   *   in milliseconds; freeze, hideCaret and style for drivers that cannot do this themselves
+   * @param {{fullPage: boolean, ofElement: boolean, timeout: number, freeze: boolean, hideCaret: boolean,
+   *   style: string}} options timeout in milliseconds; freeze, hideCaret and style for drivers that cannot do this
+   *   themselves
    */
   async function prepare(options) {
     const deadline = performance.now() + options.timeout;
-    const state = page()[STATE] || (page()[STATE] = { lazy: [], styles: [], paused: [], scroll: null });
+    const state = page()[STATE] || (page()[STATE] = { lazy: [], styles: [], paused: [], scrolled: [] });
     const views = documents(document);
-    if (options.fullPage && !state.scroll) {
-      state.scroll = [scrollX, scrollY];
+    if (!state.scrolled.length && (options.fullPage || options.ofElement)) {
+      state.scrolled = positions(views, options.ofElement);
+    }
+    if (options.fullPage && !state.walked) {
+      state.walked = true;
       for (const view of views) {
         for (const image of view.querySelectorAll("img[loading=lazy]")) {
           state.lazy.push(image);
@@ -107,7 +111,7 @@
         }
       }
       await walk(deadline);
-      scrollTo({ left: state.scroll[0], top: state.scroll[1], behavior: "instant" });
+      putBack(state.scrolled);
     }
     if (options.style || options.hideCaret) {
       dress(state, views, options);
@@ -131,7 +135,7 @@
       }
     }
     await atMost(Promise.allSettled(awaited), deadline);
-    return { ...info(), changed: Boolean(state.scroll || state.styles.length || state.paused.length) };
+    return { ...info(), changed: Boolean(state.scrolled.length || state.styles.length || state.paused.length) };
   }
 
   /** @returns {any} the window, to which the state is attached */
@@ -197,8 +201,33 @@
     for (const animation of state.paused) {
       animation.play();
     }
-    if (state.scroll) {
-      scrollTo({ left: state.scroll[0], top: state.scroll[1], behavior: "instant" });
+    putBack(state.scrolled);
+  }
+
+  /**
+   * How far everything is scrolled that a capture may scroll.
+   * @param {Document[]} views
+   * @param {boolean} inner whether that may be more than the page itself
+   * @returns {[Element, number, number][]}
+   */
+  function positions(views, inner) {
+    const roots = views.map((view) => view.scrollingElement || view.documentElement);
+    const boxes = inner
+      ? views.flatMap((view) =>
+          [...view.querySelectorAll("*")].filter(
+            (element) => element.scrollHeight > element.clientHeight || element.scrollWidth > element.clientWidth,
+          ),
+        )
+      : [];
+    return [...new Set([...roots, ...boxes])].map((element) => [element, element.scrollLeft, element.scrollTop]);
+  }
+
+  /** @param {[Element, number, number][]} scrolled */
+  function putBack(scrolled) {
+    for (const [element, left, top] of scrolled) {
+      if (element.scrollLeft !== left || element.scrollTop !== top) {
+        element.scrollTo({ left, top, behavior: "instant" });
+      }
     }
   }
 

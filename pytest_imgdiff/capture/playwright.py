@@ -107,7 +107,7 @@ class PlaywrightCapturer:
         with self._in_words():
             await self._find()
             settings, is_page = self._settings, self._kind == "Page"
-            argument = browser.preparation(settings, full_page=is_page and settings.full_page, by_script=False)
+            argument = browser.preparation(settings, is_page=is_page, by_script=False)
             self._found = await self._run("prepare", argument)
             options: dict[str, Any] = {
                 "type": "png",
@@ -157,7 +157,12 @@ class PlaywrightCapturer:
         return _with_masks(Shot(data, origin=(left, top), scale=scale), areas)
 
     async def _of_element(self, options: dict[str, Any]) -> Shot:
-        data = await _answer(self._element.screenshot(**options))
+        try:
+            data = await _answer(self._element.screenshot(**options))
+        except Exception as error:
+            if type(error).__name__ != "TimeoutError":
+                raise
+            raise CaptureError(f"{self.target}: {await self._why_not_shown(str(error))}") from None
         areas = await self._masked()
         # The screenshot scrolled the element into view; only afterwards it is known where it lies.
         box = await _answer(self._element.bounding_box())
@@ -232,8 +237,6 @@ class PlaywrightCapturer:
             raise CaptureError(words) from None
 
     def _words(self, message: str) -> str:
-        if "Timeout" in message and self._kind != "Page":
-            return self._not_shown(message)
         if many := re.search(r"strict mode violation: (.*) resolved to (\d+) elements", message):
             words = f"{printable(many[1])} matches {many[2]} elements; make it match one, as with .first"
         else:
@@ -241,19 +244,17 @@ class PlaywrightCapturer:
             words = next((words for sign, words in _REFUSALS if sign in message), first_line)
         return f"{self.target}: {words}"
 
-    def _not_shown(self, message: str) -> str:
-        """Return why an element was not captured within the time: Playwright's log of the call says it."""
-        waited = f"within {self._settings.timeout:g} s"
-        if "not visible" in message:
-            return f"{self.target}: {self._label()} has no size or is hidden, and did not show {waited}"
+    async def _why_not_shown(self, message: str) -> str:
+        """Return why an element was not captured within the time."""
+        label, waited = printable(_selector_of(self._target)), f"within {self._settings.timeout:g} s"
+        is_locator = hasattr(self._element, "count")
+        if is_locator and not await _answer(self._element.count()):
+            return f"{label} matches no element {waited}"
+        if not await _answer(self._element.is_visible()):
+            return f"{label} has no size or is hidden, and did not show {waited}"
         if "not stable" in message:
-            return f"{self.target}: {self._label()} did not stand still {waited}"
-        if "locator resolved to" not in message and self._kind != "ElementHandle":
-            return f"{self.target}: {self._label()} matches no element {waited}"
-        return f"{self.target}: {self._label()} could not be captured {waited}"
-
-    def _label(self) -> str:
-        return printable(_selector_of(self._target))
+            return f"{label} did not stand still {waited}"
+        return f"{label} could not be captured {waited}: {printable(message.partition(chr(10))[0])}"
 
 
 def _with_masks(shot: Shot, rectangles: list[browser.Rectangle]) -> Shot:
