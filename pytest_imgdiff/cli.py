@@ -147,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_accept(commands)
     _add_calibrate(commands)
     _add_flaky(commands)
+    _add_import(commands)
     _add_init(commands)
     _add_models(commands)
     _add_serve(commands)
@@ -237,6 +238,33 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     calibrate.add_argument("--measure", metavar="METRICS", help="of folders: measure these as well, as for compare")
     calibrate.set_defaults(run=_calibrate)
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    importing = commands.add_parser(
+        "import",
+        help="copy the baselines of another tool to the places of ours",
+        description="Find the stored pictures of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
+        "pytest-playwright-snapshot, pytest-image-snapshot, pytest-mpl, pytest-regressions, syrupy or playwright, and "
+        "copy them to the places of our baselines. Theirs stay as they are. Exit code 0: done, 1: not for all pictures "
+        "a place is known, 2: something was refused or could not be written.",
+    )
+    importing.add_argument(
+        "what",
+        nargs="*",
+        metavar="FROM|PATH",
+        help="the tool first (default: all of them), then files and folders (default: the whole project)",
+    )
+    importing.add_argument("--dry-run", action="store_true", help="print which picture goes where, write nothing")
+    importing.add_argument("--replace", action="store_true", help="replace baselines that are other pictures")
+    importing.add_argument("--browser", metavar="NAME", help="the browser of pictures whose names do not tell it")
+    importing.add_argument("--platform", metavar="NAME", help="likewise the platform: linux, darwin or win32")
+    importing.add_argument(
+        "--root", metavar="DIR", help="the folder that test modules are named from (default: pytest's rootdir)"
+    )
+    importing.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
+    importing.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+    importing.set_defaults(run=_import)
 
 
 def _add_init(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -435,6 +463,12 @@ def _init(options: argparse.Namespace) -> int:
     from pytest_imgdiff.presets import run_init
 
     return run_init(options)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.importing import run_import
+
+    return run_import(options)
 
 
 def _flaky(options: argparse.Namespace) -> int:

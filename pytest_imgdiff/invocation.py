@@ -18,7 +18,7 @@ from pytest_imgdiff.names import is_scan_file, printable
 from pytest_imgdiff.project import common_folder, find_config, relative
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _VALUES = {
     "--imgdiff-scan": 2,
@@ -182,19 +182,47 @@ def _joined(option: str, values: list[str]) -> str:
 
 def _setup(config: pytest.Config, values: Iterable[str]) -> tuple[Path, Path | None]:
     """Return the rootdir and ini file that pytest chooses for the paths of the tests and further words."""
+    option = config.option
+    root, ini, _ = _determined(
+        config.invocation_params.dir, [*option.file_or_dir, *values], option.inifilename, option.rootdir or None
+    )
+    return root, ini
+
+
+def rootdir_from(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Return the rootdir that pytest chooses when it is started in this folder without arguments.
+
+    Returns:
+        The rootdir; and the keys of its ini file, with the options in ``addopts`` by their names without dashes.
+    """
+    root, _, keys = _determined(folder, [], None, None)
+    texts = {name: getattr(value, "value", value) for name, value in keys.items()}
+    words = texts.get("addopts", "")
+    try:
+        options = words if isinstance(words, list) else shlex.split(str(words))
+    except ValueError:  # a quote without its partner, which pytest itself tells
+        options = []
+    found = {name: value for name, value in texts.items() if isinstance(value, str)}
+    for index, word in enumerate(options):
+        name, equals, value = str(word).partition("=")
+        following = str(options[index + 1]) if index + 1 < len(options) else ""
+        if name.startswith("--") and (equals or following):
+            found.setdefault(name.lstrip("-"), value or following)
+    return root, found
+
+
+def _determined(
+    folder: Path, arguments: list[str], ini: str | None, rootdir: str | None
+) -> tuple[Path, Path | None, Mapping[str, Any]]:
+    """Return the rootdir, the ini file and its keys that pytest chooses."""
     # pytest offers no public function for it; a rule of our own would differ in the details.
     from _pytest.config.findpaths import determine_setup
 
-    option = config.option
     overrides = {"override_ini": None} if "override_ini" in inspect.signature(determine_setup).parameters else {}
-    root, ini, *_ = determine_setup(
-        inifile=option.inifilename,
-        args=[*option.file_or_dir, *values],
-        rootdir_cmd_arg=option.rootdir or None,
-        invocation_dir=config.invocation_params.dir,
-        **overrides,
+    root, file, keys, *_ = determine_setup(
+        inifile=ini, args=arguments, rootdir_cmd_arg=rootdir, invocation_dir=folder, **overrides
     )
-    return root, ini
+    return root, file, keys
 
 
 def scans(config: pytest.Config) -> list[tuple[str, str]]:
