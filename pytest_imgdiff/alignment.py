@@ -143,6 +143,22 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A part of the padded plane, on which parts that both pictures show lie at one place.
+
+    Attributes:
+        expected: the part of the expected picture; without extent where only the actual one has it.
+        actual: likewise; both have the same size where both have an extent.
+        x, y: the part's top left corner on the plane.
+    """
+
+    expected: Box
+    actual: Box
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
 class Alignment:
     """How the expected picture becomes the actual one.
 
@@ -154,12 +170,15 @@ class Alignment:
         kept: what both pictures show.
         bands: what only one of them has, from the top, then from the left, of the picture that has it.
         moves: blocks of ``kept`` that are told as moved, rather than by the plain bands before and behind them.
+        layout: both pictures padded: ``kept`` and ``bands``, joined where that is possible, on one plane. No two parts
+            overlap.
     """
 
     size: tuple[int, int]
     kept: tuple[Kept, ...]
     bands: tuple[Band, ...]
     moves: tuple[Move, ...] = ()
+    layout: tuple[Placed, ...] = ()
 
     @property
     def shown(self) -> tuple[Band, ...]:
@@ -208,16 +227,24 @@ class Alignment:
             return replace(box, y=box.y + top)
 
         kept = [replace(one, expected=lower(one.expected), actual=lower(one.actual)) for one in self.kept]
+        layout = [Placed(lower(part.expected), lower(part.actual), part.x, part.y + top) for part in self.layout]
         width, height = self.size
         rest = heights[1] - top - height
-        for start, end, count in ((0, 0, top), (heights[0] - rest, heights[1] - rest, rest)):
+        end_of_plane = max((part.y + _extent(part).height for part in layout), default=top)
+        for start, end, place, count in (
+            (0, 0, 0, top),
+            (heights[0] - rest, heights[1] - rest, end_of_plane, rest),
+        ):
             if count:
-                kept.append(Kept(Box(0, start, width, count), Box(0, end, width, count), equal=True))
+                same = Kept(Box(0, start, width, count), Box(0, end, width, count), equal=True)
+                kept.append(same)
+                layout.append(Placed(same.expected, same.actual, 0, place))
         return Alignment(
             (width, heights[1]),
             tuple(kept),
             tuple(replace(band, expected=lower(band.expected), actual=lower(band.actual)) for band in self.bands),
             tuple(replace(move, box=lower(move.box)) for move in self.moves),
+            _joined(layout),
         )
 
     def is_space_alone(self, expected: Pixels, actual: Pixels) -> bool:
@@ -266,11 +293,15 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
     aligner = _Aligner(_words(expected), _words(actual))
     height, width = aligner.one.shape
     other_height, other_width = aligner.two.shape
-    aligner.explain(_Rect(0, 0, width, height), _Rect(0, 0, other_width, other_height), 0)
+    explained = aligner.explain(_Rect(0, 0, width, height), _Rect(0, 0, other_width, other_height), 0)
     if not aligner.is_explained:
         return None
     bands = sorted(aligner.bands, key=lambda band: (band.box.y, band.box.x, band.kind))
-    return Alignment((other_width, other_height), tuple(aligner.kept), tuple(bands), tuple(aligner.moves))
+    plane = _Plane(aligner.two)
+    plane.place(explained, 0, 0)
+    return Alignment(
+        (other_width, other_height), tuple(aligner.kept), tuple(bands), tuple(aligner.moves), _joined(plane.layout)
+    )
 
 
 def _inside(box: Box) -> tuple[slice, slice]:
@@ -349,6 +380,118 @@ class _Map(NamedTuple):
         return self.in_place > 0 and self.cost <= share * self.in_place
 
 
+class _Stack(NamedTuple):
+    """Parts one below the other (rows) or side by side (columns)."""
+
+    axis: Axis
+    parts: list[_Part]
+
+
+_Part = Kept | Band | _Stack
+
+
+class _Plane:
+    """Places parts so that each is below, or to the right of, the ones before it in both pictures."""
+
+    def __init__(self, actual: Words) -> None:
+        self.actual = actual
+        self.layout: list[Placed] = []
+
+    def place(self, part: _Part, x: int, y: int) -> tuple[int, int]:
+        """Place a part with its corner there, and return the width and height that it takes."""
+        if not isinstance(part, _Stack):
+            self.layout.append(Placed(part.expected, part.actual, x, y))
+            box = _extent(self.layout[-1])
+            return box.width, box.height
+        if part.axis == "columns":
+            return self._side_by_side(part, x, y)
+        width = height = 0
+        for one in part.parts:
+            across, down = self.place(one, x, y + height)
+            width, height = max(width, across), height + down
+        return width, height
+
+    def _side_by_side(self, part: _Stack, x: int, y: int) -> tuple[int, int]:
+        sizes = [_size(one) for one in part.parts]
+        height = max((down for _, down in sizes), default=0)
+        width = 0
+        for one, (across, down) in zip(part.parts, sizes, strict=True):
+            if isinstance(one, Kept) and down < height:
+                self._stretched(one, x + width, y, height - down)
+            else:
+                self.place(one, x + width, y)
+            width += across
+        return width, height
+
+    def _stretched(self, kept: Kept, x: int, y: int, spare: int) -> None:
+        """Place what takes less room than its neighbour with the spare room in its last row of one colour.
+
+        So no line of text is cut where the rows below that both pictures have begin.
+        """
+        one, two = kept.expected, kept.actual
+        words = self.actual[_inside(two)]
+        quiet = np.flatnonzero((words == words[:, :1]).all(axis=1))
+        above = int(quiet[-1]) if quiet.size else one.height
+        for start, stop, down in ((0, above, 0), (above, one.height, spare)):
+            if stop > start:
+                first, second = (replace(box, y=box.y + start, height=stop - start) for box in (one, two))
+                self.layout.append(Placed(first, second, x, y + start + down))
+
+
+def _size(part: _Part) -> tuple[int, int]:
+    """Return the width and height that a part takes on the plane."""
+    if not isinstance(part, _Stack):
+        box = _extent(part)
+        return box.width, box.height
+    widths, heights = zip(*(_size(one) for one in part.parts), strict=True) if part.parts else ((0,), (0,))
+    return (max(widths), sum(heights)) if part.axis == "rows" else (sum(widths), max(heights))
+
+
+def _extent(part: Placed | Kept | Band) -> Box:
+    """Return the box of a part in a picture that has it."""
+    return part.expected if part.expected.width and part.expected.height else part.actual
+
+
+def _joined(layout: Sequence[Placed]) -> tuple[Placed, ...]:
+    """Return the parts of a layout with those joined that are neighbours in both pictures and on the plane."""
+    found = list(layout)
+    for axis in ("rows", "columns"):
+        groups: dict[tuple[int, ...], list[Placed]] = {}
+        bands: list[Placed] = []
+        for part in sorted(found, key=lambda part: (part.y, part.x)):
+            one, two = part.expected, part.actual
+            if _is_empty(one) or _is_empty(two):
+                bands.append(part)
+                continue
+            lines = (part.x, one.width) if axis == "rows" else (part.y, one.height)
+            group = groups.setdefault((one.x - part.x, one.y - part.y, two.x - part.x, two.y - part.y, *lines), [])
+            joined = _with_neighbour(group[-1], part, axis) if group else None
+            if joined is None:
+                group.append(part)
+            else:
+                group[-1] = joined
+        found = bands + [part for group in groups.values() for part in group]
+    return tuple(sorted(found, key=lambda part: (part.y, part.x)))
+
+
+def _with_neighbour(first: Placed, second: Placed, axis: Axis) -> Placed | None:
+    """Return two parts with the same shift and the same extent across the axis as one; None where they are apart."""
+    one, two = first.expected, first.actual
+    if axis == "rows":
+        height = one.height + second.expected.height
+        is_next = first.y + one.height == second.y
+        joined = replace(first, expected=replace(one, height=height), actual=replace(two, height=height))
+    else:
+        width = one.width + second.expected.width
+        is_next = first.x + one.width == second.x
+        joined = replace(first, expected=replace(one, width=width), actual=replace(two, width=width))
+    return joined if is_next else None
+
+
+def _is_empty(box: Box) -> bool:
+    return not box.width or not box.height
+
+
 class _Aligner:
     """Explains two pictures rectangle by rectangle."""
 
@@ -361,7 +504,7 @@ class _Aligner:
         self.is_explained = False
         """Whether anything was found but that the pictures differ in place."""
 
-    def explain(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None = None) -> None:
+    def explain(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None = None) -> _Part:
         """Explain how a rectangle of the expected picture became one of the actual picture.
 
         Args:
@@ -371,93 +514,103 @@ class _Aligner:
             axis: along which the lines are aligned already.
         """
         if first.is_empty or second.is_empty:
-            self._only_one(first, second, "rows" if first.width == second.width else "columns")
-            return
+            return self._only_one(first, second, "rows" if first.width == second.width else "columns")
         a, b = first.of(self.one), second.of(self.two)
         if a.shape == b.shape and np.array_equal(a, b):
-            self.kept.append(Kept(first.box, second.box, equal=True))
-            return
-        if self._trimmed(first, second, depth, axis):
-            return
+            return self._keep(first, second, equal=True)
+        if (trimmed := self._trimmed(first, second, depth, axis)) is not None:
+            return trimmed
         if depth >= _DEPTH or min(*a.shape, *b.shape) < _LEAST:
-            self._in_place(first, second)
-            return
-        if self._parted(first, second, depth, axis):
-            return
+            return self._in_place(first, second)
+        return self._parted(first, second, depth, axis) or self._changed(first, second, depth, axis)
+
+    def _changed(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Part:
+        """Explain what differs from its first row to its last."""
+        a, b = first.of(self.one), second.of(self.two)
         lines = _line_map(a, b) if axis != "rows" else None
         if lines is not None and lines.is_believed(_CLEAR):
-            self._along("rows", first, second, lines, depth)
-        elif (cuts := _gutters(a, b)) and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * a.shape[1]:
-            for left, right in cuts:
-                self.explain(first.columns(left, right), second.columns(left, right), depth + 1)
-        elif lines is not None and lines.is_believed(_ACCEPTED):
-            self._along("rows", first, second, lines, depth)
-        else:
-            self._columns(first, second, depth, axis)
+            return self._along("rows", first, second, lines, depth)
+        if (cuts := _gutters(a, b)) and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * a.shape[1]:
+            return self._side_by_side(first, second, cuts, depth)
+        if lines is not None and lines.is_believed(_ACCEPTED):
+            return self._along("rows", first, second, lines, depth)
+        return self._columns(first, second, depth, axis)
 
-    def _columns(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> None:
+    def _keep(self, first: _Rect, second: _Rect, *, equal: bool) -> Kept:
+        self.kept.append(Kept(first.box, second.box, equal=equal))
+        return self.kept[-1]
+
+    def _side_by_side(self, first: _Rect, second: _Rect, cuts: Sequence[tuple[int, int]], depth: int) -> _Stack:
+        """Explain each of the parts that stand side by side on its own."""
+        return _Stack(
+            "columns",
+            [self.explain(first.columns(left, right), second.columns(left, right), depth + 1) for left, right in cuts],
+        )
+
+    def _columns(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Part:
         """Explain what rows do not: by columns, then by strips of columns, or not at all."""
         a, b = first.of(self.one), second.of(self.two)
         if axis != "columns":
             columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
             is_tall = a.shape != b.shape or len(a) >= _STRIP
             if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a, b, columns.segments)):
-                self._along("columns", first, second, columns, depth)
-                return
+                return self._along("columns", first, second, columns, depth)
         if a.shape == b.shape and axis is None and (cuts := _strips(a, b)):
-            for left, right in cuts:
-                self.explain(first.columns(left, right), second.columns(left, right), depth + 1)
-            return
-        self._in_place(first, second)
+            return self._side_by_side(first, second, cuts, depth)
+        return self._in_place(first, second)
 
-    def _trimmed(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> bool:
-        """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it."""
+    def _trimmed(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Stack | None:
+        """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it.
+
+        None where there are no such rows.
+        """
         if first.width != second.width:
-            return False
+            return None
         a, b = first.of(self.one), second.of(self.two)
         top, bottom = _equal_ends(a, b)
         if not top and not bottom:
-            return False
-        for start, other, count in ((0, 0, top), (len(a) - bottom, len(b) - bottom, bottom)):
-            if count:
-                self.kept.append(
-                    Kept(first.rows(start, start + count).box, second.rows(other, other + count).box, equal=True)
-                )
+            return None
+        above = [self._keep(first.rows(0, top), second.rows(0, top), equal=True)] if top else []
+        rest = first.rows(len(a) - bottom, len(a)), second.rows(len(b) - bottom, len(b))
+        below = [self._keep(*rest, equal=True)] if bottom else []
         self.is_explained |= len(a) != len(b) and top + bottom > 0
-        self.explain(first.rows(top, len(a) - bottom), second.rows(top, len(b) - bottom), depth, axis)
-        return True
+        between = self.explain(first.rows(top, len(a) - bottom), second.rows(top, len(b) - bottom), depth, axis)
+        return _Stack("rows", [*above, between, *below])
 
-    def _parted(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> bool:
-        """Take changes that equal rows part one by one, once the rows are aligned."""
+    def _parted(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Stack | None:
+        """Take changes that equal rows part one by one, once the rows are aligned; None where there is one change."""
         if first[2:] != second[2:] or axis is None:
-            return False
+            return None
         differs = (first.of(self.one) != second.of(self.two)).any(axis=1)
         runs = _runs(differs, _PARTED)
         if len(runs) < 2:  # noqa: PLR2004 - one change
-            return False
+            return None
+        parts: list[_Part] = []
         below = 0
         for start, stop in runs:
             if start > below:
-                self.kept.append(Kept(first.rows(below, start).box, second.rows(below, start).box, equal=True))
-            self.explain(first.rows(start, stop), second.rows(start, stop), depth + 1)
+                parts.append(self._keep(first.rows(below, start), second.rows(below, start), equal=True))
+            parts.append(self.explain(first.rows(start, stop), second.rows(start, stop), depth + 1))
             below = stop
-        return True
+        return _Stack("rows", parts)
 
-    def _along(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map, depth: int) -> None:
+    def _along(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map, depth: int) -> _Stack:
         """Explain segment by segment; what lies between them was deleted or inserted."""
         self.is_explained = True
         self._note_move(axis, first, second, lines)
         ends = (first.height, second.height) if axis == "rows" else (first.width, second.width)
+        parts: list[_Part] = []
         one = two = 0
         for start, other, count in [*lines.segments, _Segment(*ends, 0)]:
             if start > one:
-                self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis)
+                parts.append(self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis))
             if other > two:
-                self._only_one(first.lines(axis, start, start), second.lines(axis, two, other), axis)
+                parts.append(self._only_one(first.lines(axis, start, start), second.lines(axis, two, other), axis))
             if count:
                 here, there = first.lines(axis, start, start + count), second.lines(axis, other, other + count)
-                self.explain(here, there, depth + 1, axis)
+                parts.append(self.explain(here, there, depth + 1, axis))
             one, two = start + count, other + count
+        return _Stack(axis, parts)
 
     def _note_move(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map) -> None:
         """Note the one segment that moved within plain space, where the space does not span the picture.
@@ -481,22 +634,25 @@ class _Aligner:
         dx, dy = (0, shift) if axis == "rows" else (shift, 0)
         self.moves.append(Move(rect.box, dx + second.x - first.x, dy + second.y - first.y))
 
-    def _only_one(self, first: _Rect, second: _Rect, axis: Axis) -> None:
-        """Note a band; either rectangle is empty."""
-        if not first.is_empty:
-            plain = _is_space(self.one, first, axis)
-            self.bands.append(Band("deleted", axis, first.box, second.box, plain))
-        elif not second.is_empty:
-            plain = _is_space(self.two, second, axis)
-            self.bands.append(Band("inserted", axis, first.box, second.box, plain))
+    def _only_one(self, first: _Rect, second: _Rect, axis: Axis) -> _Part:
+        """Note a band; at least one of the rectangles is empty."""
+        if first.is_empty and second.is_empty:
+            return _Stack(axis, [])
+        if second.is_empty:
+            band = Band("deleted", axis, first.box, second.box, _is_space(self.one, first, axis))
+        else:
+            band = Band("inserted", axis, first.box, second.box, _is_space(self.two, second, axis))
+        self.bands.append(band)
+        return band
 
-    def _in_place(self, first: _Rect, second: _Rect) -> None:
+    def _in_place(self, first: _Rect, second: _Rect) -> _Part:
         """Leave what differs as it lies; of unequal sizes the rest, below and to the right, was inserted or deleted."""
         width, height = min(first.width, second.width), min(first.height, second.height)
         common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
         equal = np.array_equal(common[0].of(self.one), common[1].of(self.two))
-        self.kept.append(Kept(common[0].box, common[1].box, equal=equal))
         self.is_explained |= equal
+        across: list[_Part] = [self._keep(*common, equal=equal)]
+        down: list[_Part] = [_Stack("columns", across)]
         for side, other in ((first, second), (second, first)):
             right = side.rows(0, height).columns(width, side.width)
             below = side.rows(height, side.height)
@@ -505,7 +661,9 @@ class _Aligner:
                 if rest.is_empty:
                     continue
                 place = other.lines(axis, width, width) if axis == "columns" else other.lines(axis, height, height)
-                self._only_one(rest, place, axis) if side is first else self._only_one(place, rest, axis)
+                band = self._only_one(rest, place, axis) if side is first else self._only_one(place, rest, axis)
+                (across if axis == "columns" else down).append(band)
+        return _Stack("rows", down)
 
 
 def _trimmed_to_content(words: Words, rect: _Rect) -> _Rect:

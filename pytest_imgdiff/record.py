@@ -140,11 +140,24 @@ class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     dy: int
 
 
+class PlacedRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A part of the padded plane, on which equal parts of both pictures lie at one place."""
+
+    x: int
+    y: int
+    expected: tuple[int, int, int, int]
+    """The part of the expected picture; without extent where only the actual picture has it."""
+    actual: tuple[int, int, int, int]
+    """Likewise of the actual picture."""
+
+
 class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What was inserted, deleted and moved."""
 
     bands: list[BandRecord]
     moves: list[MoveRecord]
+    layout: list[PlacedRecord]
+    """Both pictures padded; empty where that takes more than `MOST_PARTS` parts."""
 
 
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
@@ -318,6 +331,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
 
 MOST_REGIONS = 200
 """How many regions a record lists; noise can have a hundred thousand."""
+MOST_PARTS = 400
+"""Of how many parts the padded layout of a record consists at the most."""
 
 
 def digest_of(image: Image) -> str:
@@ -454,12 +469,14 @@ def _alignment(alignment: Alignment | None) -> AlignmentRecord | None:
     if alignment is None:
         return None
     bands = alignment.bands[:MOST_REGIONS]
+    layout = alignment.layout if len(alignment.layout) <= MOST_PARTS else ()
     return AlignmentRecord(
         [
             BandRecord(band.kind, band.axis, _corners(band.expected), _corners(band.actual), band.plain)
             for band in bands
         ],
         [MoveRecord(*_corners(move.box), move.dx, move.dy) for move in alignment.moves[:MOST_REGIONS]],
+        [PlacedRecord(part.x, part.y, _corners(part.expected), _corners(part.actual)) for part in layout],
     )
 
 

@@ -103,6 +103,11 @@ def test_the_record_has_the_bands() -> None:
             }
         ],
         "moves": [],
+        "layout": [
+            {"x": 0, "y": 0, "expected": [0, 0, 400, 60], "actual": [0, 0, 400, 60]},
+            {"x": 0, "y": 60, "expected": [0, 60, 400, 0], "actual": [0, 60, 400, 43]},
+            {"x": 0, "y": 103, "expected": [0, 60, 400, 240], "actual": [0, 103, 400, 240]},
+        ],
     }
     assert msgspec.json.decode(msgspec.json.encode(record), type=ComparisonRecord) == record
 

@@ -52,6 +52,22 @@ def assert_covered(alignment: Alignment, expected: tuple[int, ...], actual: tupl
         for box in boxes:
             count[box.y : box.y + box.height, box.x : box.x + box.width] += 1
         assert (count == 1).all()
+    assert_laid_out(alignment, expected, actual)
+
+
+def assert_laid_out(alignment: Alignment, expected: tuple[int, ...], actual: tuple[int, ...]) -> None:
+    """On the padded plane no two parts overlap, and every pixel of either picture is in one part."""
+    count = np.zeros((expected[0] + actual[0], expected[1] + actual[1]), int)
+    sides = np.zeros(expected[:2], int), np.zeros(actual[:2], int)
+    for part in alignment.layout:
+        for box, side in zip((part.expected, part.actual), sides, strict=True):
+            side[box.y : box.y + box.height, box.x : box.x + box.width] += 1
+        width, height = (max(part.expected.width, part.actual.width), max(part.expected.height, part.actual.height))
+        for box in (part.expected, part.actual):
+            assert (box.width, box.height) == (width, height) or 0 in (box.width, box.height)
+        count[part.y : part.y + height, part.x : part.x + width] += 1
+    assert count.max() == 1
+    assert all((side == 1).all() for side in sides)
 
 
 def told(alignment: Alignment) -> list[tuple[str, str, Box]]:

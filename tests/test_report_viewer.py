@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pytest_imgdiff import compare
 from pytest_imgdiff.record import record_of
 from pytest_imgdiff.report import write_report
 from tests.report_records import HOSTILE_NAMES, different, run_of
+from tests.test_alignment import two_columns
 from tests.viewer_pages import (
     PLACES,
     address,
@@ -27,6 +30,12 @@ from tests.viewer_pages import (
     without_outlines,
 )
 from tests.viewer_report import BOX, HEIGHT, TALL, WIDTH, gradient, illustrated, viewer_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page
 
 __all__ = ["address", "open_at", "open_viewer", "report", "served"]
 
@@ -608,14 +617,8 @@ LOW_CONTRAST = """
 # Rows that only one picture has
 
 
-@pytest.fixture(scope="module")
-def aligned(tmp_path_factory):
-    """A report of a page of which rows 200..239 were deleted, after 30 rows were inserted at 100."""
-    folder = tmp_path_factory.mktemp("aligned")
-    expected = gradient()
-    banner = np.full((30, WIDTH, 3), (250, 10, 20), np.uint8)
-    banner[10:20, 50:80] = 0
-    actual = np.concatenate([expected[:100], banner, expected[100:200], expected[240:]])
+def reported(folder: Path, expected: np.ndarray, actual: np.ndarray) -> str:
+    """Write the report of one pair and return its address."""
     comparison = compare(expected, actual, name="page")
     record = msgspec.structs.replace(record_of(comparison), name="page")
     mask = comparison.mask
@@ -625,11 +628,155 @@ def aligned(tmp_path_factory):
     return folder.as_uri()
 
 
-def test_equal_rows_stand_side_by_side(open_at, aligned):
-    page = open_at(aligned)
-    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory) -> str:
+    """A report of a page of which rows 200..239 were deleted, after 30 rows were inserted at 100."""
+    expected = gradient()
+    banner = np.full((30, WIDTH, 3), (250, 10, 20), np.uint8)
+    banner[10:20, 50:80] = 0
+    actual = np.concatenate([expected[:100], banner, expected[100:200], expected[240:]])
+    return reported(tmp_path_factory.mktemp("aligned"), expected, actual)
+
+
+@pytest.fixture(scope="module")
+def item(tmp_path_factory) -> str:
+    """A report of a page with an item of 30 rows inserted in the left one of two columns."""
+    before, after = (two_columns(items)[..., :3].copy() for items in ([10, 11, 12, 13], [10, 11, 99, 12, 13]))
+    return reported(tmp_path_factory.mktemp("item"), before, after)
+
+
+@pytest.fixture(scope="module")
+def columns(tmp_path_factory) -> str:
+    """A report of a page that became wider: 40 columns were inserted at x = 150."""
+    expected = gradient()
+    bar = np.full((HEIGHT, 40, 3), (250, 10, 20), np.uint8)
+    bar[50:80, 10:30] = 0
+    actual = np.concatenate([expected[:, :150], bar, expected[:, 150:]], axis=1)
+    return reported(tmp_path_factory.mktemp("columns"), expected, actual)
+
+
+def open_only(open_at, address: str, **state: str) -> Page:
+    """Open the one comparison of a report."""
+    page = open_at(address)
+    page.evaluate("(state) => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor, ...state }, true)", state)
     page.wait_for_function("() => imgdiff.viewing.subject")
     await_pictures(page)
+    return page
+
+
+def plane(page: Page, pane: int = 1) -> Callable[[int, int, int, int], np.ndarray]:
+    """Return what shows a box of the padded plane in a pane, in pixels of the screen, without its smoothed edges."""
+    pixels = shot(page, f".pane:nth-child({pane}) .pane-window")
+    scale, left, top = page.evaluate(
+        "() => [imgdiff.viewing.camera.scale, imgdiff.viewing.camera.origin.x, imgdiff.viewing.camera.origin.y]"
+    )
+
+    def box(x: int, y: int, right: int, bottom: int) -> np.ndarray:
+        rows = slice(int(top + y * scale) + 3, int(top + bottom * scale) - 3)
+        return pixels[rows, int(left + x * scale) + 3 : int(left + right * scale) - 3].astype(int)
+
+    return box
+
+
+def test_an_item_in_one_of_two_columns_leaves_room_in_that_column_alone(open_at, item):
+    page = open_only(open_at, item)
+    without_outlines(page)
+    size = page.evaluate("() => imgdiff.viewing.camera.picture")
+    assert size == {"width": 400, "height": 330}
+    gaps = page.evaluate("() => imgdiff.viewing.stage.panes.map(({ gaps }) => gaps.map(({ plan }) => plan))")
+    ((room,), (end,)) = gaps
+    assert (room["height"], end["height"], room["x"], end["x"]) == (30, 30, 0, 0)
+    assert 70 <= room["y"] <= 81
+    assert end["y"] >= 160
+    cut = room["width"]
+    assert 160 <= cut <= 220
+    expected, actual = plane(page, 1), plane(page, 2)
+    for part in ((0, 0, cut, 70), (0, 111, cut, end["y"]), (cut, 0, 400, 330)):
+        assert np.abs(expected(*part) - actual(*part)).max() <= 2
+    assert np.abs(expected(20, 82, 160, 98) - actual(20, 82, 160, 98)).max() > 100
+    # Linked: what is moved and zoomed in one pane is so in the other.
+    page.keyboard.press("z")
+    page.evaluate("() => { imgdiff.viewing.camera.zoom(4); imgdiff.viewing.camera.centre({ x: 300, y: 120 }); }")
+    expected, actual = plane(page, 1), plane(page, 2)
+    assert np.ptp(expected(280, 100, 320, 140)) > 100
+    assert np.abs(expected(280, 100, 320, 140) - actual(280, 100, 320, 140)).max() <= 2
+
+
+def test_inserted_columns_leave_room_in_the_other_picture(open_at, columns):
+    page = open_only(open_at, columns)
+    without_outlines(page)
+    assert page.evaluate("() => imgdiff.viewing.camera.picture") == {"width": WIDTH + 40, "height": HEIGHT}
+    gaps = page.evaluate("() => imgdiff.viewing.stage.panes.map(({ gaps }) => gaps.map(({ plan }) => plan))")
+    assert gaps == [[{"x": 150, "y": 0, "width": 40, "height": HEIGHT, "role": "expected"}], []]
+    expected, actual = plane(page, 1), plane(page, 2)
+    for part in ((0, 0, 150, HEIGHT), (190, 0, WIDTH + 40, HEIGHT)):
+        assert np.abs(expected(*part) - actual(*part)).max() <= 2
+    assert tuple(actual(150, 0, 190, 50)[2, 2]) == (250, 10, 20)
+
+
+@pytest.mark.parametrize("pair", ["aligned", "item", "columns"])
+def test_swipe_onion_skin_and_blink_lay_equal_parts_on_each_other(open_at, request, pair):
+    page = open_only(open_at, request.getfixturevalue(pair), view="blink")
+    without_outlines(page)
+    size = page.evaluate("() => imgdiff.viewing.camera.picture")
+    gaps = page.evaluate("() => imgdiff.viewing.stage.panes[0].gaps.map(({ plan }) => plan)")
+    kept = np.ones((size["height"], size["width"]), bool)
+    for gap in gaps:
+        kept[gap["y"] : gap["y"] + gap["height"], gap["x"] : gap["x"] + gap["width"]] = False
+
+    def seen() -> np.ndarray:
+        return plane(page)(0, 0, size["width"], size["height"])
+
+    expected = seen()
+    page.keyboard.press("f")
+    actual = seen()
+    still = cv2.resize(kept.astype(np.uint8), expected.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    still = cv2.erode(still, np.ones((15, 15), np.uint8)).astype(bool)
+    assert still.any()
+    assert np.abs(expected - actual)[still].max() <= 2
+    assert np.abs(expected - actual)[~still].max() > 100
+    page.keyboard.press("3")
+    await_pictures(page)
+    assert np.abs(seen() - actual)[still].max() <= 3
+    page.keyboard.press("2")
+    await_pictures(page)
+    swiped, middle = seen(), expected.shape[1] // 2
+    assert np.abs(swiped - expected)[:, : middle - 20].max() <= 2
+    assert np.abs(swiped - actual)[:, middle + 20 :].max() <= 2
+
+
+@pytest.mark.parametrize("view", ["", "swipe", "onion", "blink"])
+def test_pictures_are_shown_as_they_lie_where_that_is_asked_for(open_at, aligned, view):
+    page = open_only(open_at, aligned, view=view)
+    control = page.get_by_role("button", name=re.compile("^Aligned"))
+    assert control.get_attribute("aria-pressed") == "true"
+    assert page.locator(".gap").count() == 2
+    page.keyboard.press("l")
+    assert control.get_attribute("aria-pressed") == "false"
+    assert page.locator(".gap").count() == 0
+    assert page.evaluate("() => imgdiff.viewing.camera.picture.height") == HEIGHT - 10
+    assert "aligned=off" in page.url
+    control.click()
+    assert page.locator(".gap").count() == 2
+    page.keyboard.press("6")
+    assert control.is_hidden()
+
+
+def test_nothing_is_aligned_where_pictures_differ_in_place(open_viewer):
+    page = open_viewer("page")
+    assert page.get_by_role("button", name=re.compile("^Aligned")).is_hidden()
+    page.keyboard.press("l")
+    page.get_by_text("There is no alignment to show here").first.wait_for()
+
+
+def test_a_mask_stays_on_the_actual_picture(open_at, aligned):
+    page = open_only(open_at, aligned, view="mask")
+    assert page.locator(".layer img").count() == 2
+    assert page.locator(".gap").count() == 0
+
+
+def test_equal_rows_stand_side_by_side(open_at, aligned):
+    page = open_only(open_at, aligned)
     without_outlines(page)
     panes = [shot(page, f".pane:nth-child({number}) .pane-window") for number in (1, 2)]
     height, width = panes[0].shape[:2]
@@ -651,10 +798,7 @@ def test_equal_rows_stand_side_by_side(open_at, aligned):
 
 
 def test_deleted_rows_are_outlined_in_the_expected_picture_alone(open_at, aligned):
-    page = open_at(aligned)
-    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
-    page.wait_for_function("() => imgdiff.viewing.subject")
-    await_pictures(page)
+    page = open_only(open_at, aligned)
     words = page.locator(".region-words").all_inner_texts()
     assert words == ["400x40 at 0,200 (deleted)", "400x30 at 0,100 (inserted)"]
     shown = page.evaluate(
@@ -668,11 +812,8 @@ def test_deleted_rows_are_outlined_in_the_expected_picture_alone(open_at, aligne
 
 
 def test_colours_below_the_pointer_are_those_of_the_rows_that_are_shown(open_at, aligned):
-    page = open_at(aligned)
-    page.evaluate("() => imgdiff.state.set({ open: imgdiff.run.rows[0].anchor }, true)")
-    page.wait_for_function("() => imgdiff.viewing.subject")
-    await_pictures(page)
+    page = open_only(open_at, aligned)
     page.evaluate("() => { imgdiff.viewing.camera.zoom(10); imgdiff.viewing.camera.centre({ x: 150.5, y: 180.5 }); }")
     page.get_by_text("Equal", exact=True).wait_for()
     page.evaluate("() => imgdiff.viewing.camera.centre({ x: 150.5, y: 115.5 })")
-    page.locator(".pixels").get_by_text("ends before here").wait_for()
+    page.locator(".pixels").get_by_text("has nothing here").wait_for()

@@ -57,17 +57,21 @@ class Area(msgspec.Struct, frozen=True):
     kind: str
     contour: list[tuple[int, int]] = []
     """The corners of its outline; none where that is its box."""
+    moved: tuple[int, int] | None = None
+    """How far this block moved, to the right and down; null of all but the blocks that the alignment moved."""
 
 
-class RowBand(msgspec.Struct, frozen=True):
-    """Rows that only one picture has, from edge to edge: beside them the page leaves the other picture empty."""
+class Part(msgspec.Struct, frozen=True):
+    """A part of the padded plane, on which equal parts of both pictures lie at one place."""
 
-    kind: str
-    expected: int
-    """The first of them in the expected picture, or the row before which they were inserted."""
-    actual: int
+    x: int
+    y: int
+    width: int
+    height: int
+    expected: tuple[int, int] | None
+    """Where the part starts in the expected picture; null where only the actual picture has it."""
+    actual: tuple[int, int] | None
     """Likewise in the actual picture."""
-    rows: int
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -127,7 +131,7 @@ class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
     region_count: int
     facts: list[Fact]
     glance: Glance | None = None
-    bands: list[RowBand] = []
+    layout: list[Part] = []
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -152,8 +156,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Which of them the facts above are of."""
     glance: Glance | None = None
     """What was measured only; None where nothing was."""
-    bands: list[RowBand] = []
-    """From the top; none where the pictures are compared in place."""
+    layout: list[Part] = []
+    """Both pictures padded; none where they are compared in place."""
     replaces: str | None = None
     """What accepting replaces, where that is more than one frame or page."""
 

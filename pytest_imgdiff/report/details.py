@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.builtin import GLANCE
-from pytest_imgdiff.report.data import Accepts, Area, Card, Detail, Fact, FrameDetail, Glance, RowBand, Rule
+from pytest_imgdiff.report.data import Accepts, Area, Card, Detail, Fact, FrameDetail, Glance, Part, Rule
 from pytest_imgdiff.report.figures import figures, frame_as_comparison
 from pytest_imgdiff.report.numbers import byte_size, number, percent
 from pytest_imgdiff.report.overview import outcome_of
@@ -62,7 +62,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         scaled=_is_scaled(record),
         rules=[_rule(score, lean=lean and not score.measured) for score in record.scores],
         nearest_limits=nearest_limits(record),
-        regions=[_area(region) for region in record.regions[: MOST_REGIONS_PASSED if lean else MOST_REGIONS]],
+        regions=[_area(region, record) for region in record.regions[: MOST_REGIONS_PASSED if lean else MOST_REGIONS]],
         region_count=record.region_count,
         facts=[fact for fact in _facts(record.expected, record.actual) if fact.differs or not lean],
         notes=list(_notes(record)),
@@ -73,7 +73,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         frames=[_frame(record, frame, pictures) for frame in record.frames],
         frame=shown if record.frame_count > 1 else None,
         glance=_glance(record),
-        bands=_row_bands(record),
+        layout=_layout(record),
         replaces=replaced_frames(record) if record.accepts is not None else None,
     )
 
@@ -90,11 +90,11 @@ def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> 
         size=_size(alone),
         scaled=_is_scaled(alone),
         rules=[_rule(score, lean=False) for score in frame.scores],
-        regions=[_area(region) for region in frame.regions[:MOST_REGIONS_OF_FRAME]],
+        regions=[_area(region, alone) for region in frame.regions[:MOST_REGIONS_OF_FRAME]],
         region_count=frame.region_count,
         facts=list(_facts(alone.expected, alone.actual)),
         glance=_glance(alone),
-        bands=_row_bands(alone),
+        layout=_layout(alone),
     )
 
 
@@ -175,7 +175,10 @@ def _measure(value: Any) -> str:
     return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def _area(region: RegionRecord) -> Area:
+def _area(region: RegionRecord, record: ComparisonRecord) -> Area:
+    moves = () if record.alignment is None else record.alignment.moves
+    box = region.x, region.y, region.width, region.height
+    is_block = any((move.x + move.dx, move.y + move.dy, move.width, move.height) == box for move in moves)
     return Area(
         x=region.x,
         y=region.y,
@@ -186,6 +189,7 @@ def _area(region: RegionRecord) -> Area:
         peak=_peak(region.peak),
         kind=region.kind,
         contour=region.contour,
+        moved=region.moved if is_block else None,
     )
 
 
@@ -195,14 +199,16 @@ def _peak(share: float) -> str:
     return percent(share)
 
 
-def _row_bands(record: ComparisonRecord) -> list[RowBand]:
-    """Return the bands of whole rows, from the top."""
-    bands = []
-    for band in () if record.alignment is None else record.alignment.bands:
-        side, box = (record.actual, band.actual) if band.kind == "inserted" else (record.expected, band.expected)
-        if band.axis == "rows" and side is not None and box[2] == side.width:
-            bands.append(RowBand(band.kind, band.expected[1], band.actual[1], box[3]))
-    return sorted(bands, key=lambda band: (band.expected + band.actual, band.kind))
+def _layout(record: ComparisonRecord) -> list[Part]:
+    """Return where the parts of both pictures lie once they are padded."""
+    parts = []
+    for part in () if record.alignment is None else record.alignment.layout:
+        (left, top, *size), (other_left, other_top, *other_size) = part.expected, part.actual
+        width, height = size if all(size) else other_size
+        expected = (left, top) if all(size) else None
+        actual = (other_left, other_top) if all(other_size) else None
+        parts.append(Part(part.x, part.y, width, height, expected, actual))
+    return parts
 
 
 def _facts(expected: SideRecord | None, actual: SideRecord | None) -> Iterator[Fact]:

@@ -79,7 +79,7 @@ interface Detail {
   rules: { metric: string; value: string; limits: string[]; margins: string[]; outcome: Outcome; verdict: string; details: [string, string][]; measured: boolean }[];
   nearestLimits: string | null;
   /** The largest first; at most 200. */
-  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string; contour: [number, number][] }[];
+  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string; contour: [number, number][]; moved: [number, number] | null }[];
   regionCount: number;
   facts: { name: string; expected: string; actual: string; differs: boolean }[];
   /** What was masked, which size was chosen, and notes: one sentence each. */
@@ -94,12 +94,22 @@ interface Detail {
   frames: FrameDetail[];
   /** Which of them the above is of, or null. */
   frame: number | null;
-  /** Rows from edge to edge that only one picture has, from the top. */
-  bands: { kind: string; expected: number; actual: number; rows: number }[];
+  /** Both pictures padded, so that equal parts lie at one place; empty where they are compared in place. */
+  layout: Part[];
   /** What was measured only; null where nothing was. */
   glance: Glance | null;
   /** What accepting replaces, where that is more than one frame or page; or null. */
   replaces: string | null;
+}
+
+/** A part of the padded plane, and where it starts in each picture; null where only the other picture has it. */
+interface Part {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  expected: [number, number] | null;
+  actual: [number, number] | null;
 }
 
 /** What was measured of two pictures, for one look. */
@@ -112,7 +122,7 @@ interface Glance {
   lacks: string[];
 }
 
-interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts" | "glance" | "bands"> {
+interface FrameDetail extends Pick<Detail, "figures" | "size" | "scaled" | "rules" | "regions" | "regionCount" | "facts" | "glance" | "layout"> {
   /** Its index, from 0. */
   frame: number;
   words: string;

@@ -17,17 +17,23 @@ type ViewName = "side" | "swipe" | "onion" | "blink" | "difference" | "mask" | "
 /** How a picture is drawn: as it is, in faint gray below the mask, or as the mask in one colour. */
 type LayerRole = "expected" | "actual" | "faint" | "tint" | "mask" | "heat" | "matches";
 
-/** Some rows of a picture, from its row `y` on, and the row of the plan where they are shown. */
-interface Slice {
-  y: number;
-  height: number;
-  at: number;
+type Side = "expected" | "actual";
+type Region = Detail["regions"][number];
+
+/** A part of a picture, and where it is shown in the plan. */
+interface Slice extends Box {
+  at: Point;
+}
+
+/** A part of the plan that the picture of this role does not have. */
+interface Gap extends Box {
+  role: LayerRole;
 }
 
 interface LayerPlan extends Size {
   figure: Figure;
   role: LayerRole;
-  /** Which rows are shown, and where; all, from the top, where omitted. */
+  /** Which part is shown, and where; all of it, from the top left, where omitted. */
   slice?: Slice;
 }
 
@@ -36,10 +42,10 @@ interface PanePlan {
   layers: LayerPlan[];
   /** What is said in place of pictures where there are none. */
   absent: string;
-  /** Rows that the picture of this pane does not have. */
-  gaps?: { at: number; height: number }[];
+  /** Parts that a picture of this pane does not have. */
+  gaps?: Gap[];
   /** Where a region is in this pane, or null where its picture does not have it; as it lies where omitted. */
-  place?(region: Detail["regions"][number]): Box | null;
+  place?(region: Region): Box | null;
 }
 
 /** What a view shows of one comparison: panes of one size, all looking at the same point of a picture this large. */
@@ -48,7 +54,7 @@ interface Plan extends Size {
   /** Whether the pixels shown are those of the compared pictures: regions and colours have their places there. */
   compared: boolean;
   /** Where a region is in the plan; as it lies where omitted. */
-  place?(region: Detail["regions"][number]): Box;
+  place?(region: Region): Box;
 }
 
 interface View {
@@ -84,7 +90,7 @@ interface Pane {
   /** Holds the layers; its origin is the picture's top left corner. */
   plane: HTMLElement;
   layers: { plan: LayerPlan; box: HTMLElement; image: HTMLImageElement }[];
-  gaps: { at: number; height: number; box: HTMLElement }[];
+  gaps: { plan: Gap; box: HTMLElement }[];
   caption: HTMLElement;
   /** Holds the outlines of the regions. */
   outlines: SVGSVGElement;
@@ -100,6 +106,8 @@ interface Viewing {
   openAt(index: number): void;
   step(by: number): void;
   choose(view: ViewName): void;
+  /** Pad both pictures so that equal parts lie at one place, or show them as they lie. */
+  align(): void;
   /** In a report of several runs: the same name in the next of them. */
   otherRun(): void;
   /** Show another of several frames. */
@@ -144,6 +152,8 @@ interface Viewing {
     all: View[];
     /** The view that is shown where this one was chosen. */
     shown(chosen: ViewName, subject: Subject): View;
+    /** Whether this view can show both pictures padded. */
+    canPad(view: ViewName, subject: Subject): boolean;
     /** The layers of both pictures, placed as in this view. */
     sides(view: ViewName, subject: Subject): LayerPlan[];
   };

@@ -179,7 +179,7 @@
       else if (index < 0 && current >= 0) cover();
     } else if (changed.has("frame") && current >= 0) {
       show(current);
-    } else if (changed.has("view")) {
+    } else if (changed.has("view") || changed.has("aligned")) {
       draw(false);
     }
   }
@@ -220,6 +220,17 @@
       const text = !frames.length ? "This comparison has one frame" : by > 0 ? "This is the last frame that differs" : "This is the first frame that differs";
       imgdiff.keys.say(text);
       stage.hint(text);
+    },
+    align() {
+      const { stage, subject, view, views } = imgdiff.viewing;
+      if (!subject || !views.canPad(view, subject)) {
+        stage.hint("There is no alignment to show here");
+        imgdiff.keys.say("There is no alignment to show here");
+        return;
+      }
+      const isOff = imgdiff.state.get("aligned") === "off";
+      imgdiff.state.set({ aligned: isOff ? "" : "off" });
+      imgdiff.keys.say(isOff ? "Aligned: both pictures are padded" : "As the pictures lie, from the top left");
     },
     choose(name) {
       const { subject, views } = imgdiff.viewing;

@@ -64,6 +64,17 @@
     );
   }
 
+  /** Whether both pictures are padded: drawn anew with each comparison and view. */
+  const aligned = button("Aligned", "Aligned: equal parts at one place, both pictures padded", "l", () => imgdiff.viewing.align());
+  const alignment = group("Alignment", aligned);
+
+  /** @param {Subject} subject */
+  function drawAlignment(subject) {
+    const { view, views } = imgdiff.viewing;
+    alignment.hidden = !views.canPad(view, subject);
+    aligned.setAttribute("aria-pressed", String(imgdiff.state.get("aligned") !== "off"));
+  }
+
   function head() {
     const { panel } = imgdiff.viewing;
     const details = button("Details", "Details", "i", () => panel.toggle());
@@ -180,6 +191,7 @@
       drawRuns(subject);
       drawFrames(subject);
       drawViews(subject);
+      drawAlignment(subject);
       drawRegions();
     },
   };
@@ -188,7 +200,7 @@
     const { bar, camera, tuning } = imgdiff.viewing;
     const tools = element("div", { class: "viewer-tools" }, viewTools(), zoomTools());
     // This row is always there: the pictures stay where they are when the view is changed.
-    const settings = element("div", { class: "viewer-settings" }, frames, tuning.element, regionTools());
+    const settings = element("div", { class: "viewer-settings" }, frames, tuning.element, alignment, regionTools());
     bar.element.append(head(), tools, settings, fallback);
     camera.onChange(drawZoom);
     imgdiff.state.onChange((changed) => {

@@ -15,7 +15,7 @@
   function draw() {
     if (!active()) return;
     const [pane] = imgdiff.viewing.stage.panes;
-    for (const { plan, box } of pane.layers) box.classList.toggle("is-under", (plan.role === "actual") !== actualOnTop);
+    for (const { plan, box } of [...pane.layers, ...pane.gaps]) box.classList.toggle("is-under", (plan.role === "actual") !== actualOnTop);
     pane.caption.textContent = actualOnTop ? "Actual" : "Expected";
     pane.window.dataset.side = actualOnTop ? "actual" : "expected";
   }

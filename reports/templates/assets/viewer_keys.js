@@ -52,6 +52,7 @@
       key(["n", "]"], "Next region", () => regions.step(1)),
       key(["p", "["], "Previous region", () => regions.step(-1)),
       key(["y"], "Copy the chosen region, or the first, as an ignore area for imgdiff.yaml", () => panel.copyArea()),
+      key(["l"], "Align both pictures, or show them as they lie", () => viewing.align()),
       key(["o"], "Outline the regions, or not", () => regions.toggle()),
       key(["+", "="], "Zoom in", zoomed(() => camera.step(true))),
       key(["-", "_"], "Zoom out", zoomed(() => camera.step(false))),

@@ -13,10 +13,10 @@
   /** On two sides of the strip together, as in viewer.css. */
   const PADDING = 8;
 
-  const picture = element("img", { alt: "", draggable: "false" });
+  const pictures = element("div", { class: "minimap-pictures" });
   const marks = element("div", { class: "minimap-marks" });
   const frame = element("div", { class: "minimap-frame" });
-  const map = element("div", { class: "minimap-map" }, picture, marks, frame);
+  const map = element("div", { class: "minimap-map" }, pictures, marks, frame);
   const minimap = element("div", { class: "minimap", "aria-hidden": "true", hidden: true }, map);
 
   /** @type {(part: number) => string} */
@@ -30,16 +30,28 @@
     mark.style.height = `max(${percent(box.height / whole.height)}, ${LEAST}px)`;
   }
 
+  /** @param {LayerPlan} layer @param {Size} whole */
+  function pictureOf({ figure, width, height, slice }, whole) {
+    const shown = slice ?? { x: 0, y: 0, width, height, at: { x: 0, y: 0 } };
+    const image = element("img", { src: figure.href, alt: "", draggable: "false" });
+    image.style.width = percent(width / shown.width);
+    image.style.height = percent(height / shown.height);
+    image.style.left = percent(-shown.x / shown.width);
+    image.style.top = percent(-shown.y / shown.height);
+    const box = element("div", {}, image);
+    box.style.left = percent(shown.at.x / whole.width);
+    box.style.top = percent(shown.at.y / whole.height);
+    box.style.width = percent(shown.width / whole.width);
+    box.style.height = percent(shown.height / whole.height);
+    return box;
+  }
+
   /** @param {Plan} plan */
   function show(plan) {
     const layer = plan.panes.flatMap(({ layers }) => layers).find(({ role }) => role !== "tint" && role !== "mask" && role !== "heat")
       ?? plan.panes.flatMap(({ layers }) => layers)[0];
-    picture.hidden = !layer;
-    if (layer && picture.getAttribute("src") !== layer.figure.href) picture.setAttribute("src", layer.figure.href);
-    if (layer) {
-      picture.style.width = percent(layer.width / plan.width);
-      picture.style.height = percent(layer.slice ? 1 : layer.height / plan.height);
-    }
+    const parts = plan.panes.flatMap(({ layers }) => layers).filter(({ figure, role }) => figure === layer?.figure && role === layer.role);
+    pictures.replaceChildren(...parts.map((part) => pictureOf(part, plan)));
     const regions = plan.compared ? (imgdiff.viewing.subject?.detail.regions ?? []).map((region) => plan.place?.(region) ?? region) : [];
     marks.replaceChildren(...regions.map((region) => {
       const mark = element("span", {});

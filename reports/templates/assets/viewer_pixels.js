@@ -45,9 +45,20 @@
     const { subject, view, views } = imgdiff.viewing;
     if (!subject) return null;
     const layers = views.sides(view, subject).filter((layer) => layer.role === role);
-    const shows = layers.find(({ slice }) => !slice || (pixel.y >= slice.at && pixel.y < slice.at + slice.height));
-    return shows ?? layers[0] ?? null;
+    return layers.find(({ slice }) => !slice || isIn(slice, pixel)) ?? layers[0] ?? null;
   };
+
+  /** @param {Slice} slice @param {Point} pixel of the plan */
+  function isIn({ at, width, height }, { x, y }) {
+    return x >= at.x && x < at.x + width && y >= at.y && y < at.y + height;
+  }
+
+  /** Where a pixel of the plan is in the picture that a layer shows, or null where the layer does not show it. @param {LayerPlan | null} layer @param {Point} pixel */
+  function inPicture(layer, pixel) {
+    const slice = layer?.slice;
+    if (!slice) return layer && pixel;
+    return isIn(slice, pixel) ? { x: pixel.x - slice.at.x + slice.x, y: pixel.y - slice.at.y + slice.y } : null;
+  }
 
   /** @param {Figure} figure */
   function sourceOf(figure) {
@@ -84,11 +95,10 @@
     const source = sourceOf(layer.figure);
     const image = source.ready;
     if (!image) return undefined;
-    const { slice } = layer;
-    if (slice && (pixel.y < slice.at || pixel.y >= slice.at + slice.height)) return null;
-    const x = Math.floor((pixel.x * image.naturalWidth) / layer.width);
-    const row = slice ? pixel.y - slice.at + slice.y : pixel.y;
-    const y = Math.floor((row * image.naturalHeight) / layer.height);
+    const at = inPicture(layer, pixel);
+    if (!at) return null;
+    const x = Math.floor((at.x * image.naturalWidth) / layer.width);
+    const y = Math.floor((at.y * image.naturalHeight) / layer.height);
     if (x < 0 || y < 0 || x >= image.naturalWidth || y >= image.naturalHeight) return null;
     if (!source.tile || x - (x % TILE) !== source.tile.x || y - (y % TILE) !== source.tile.y) source.tile = readTile(image, x, y);
     const start = ((y - source.tile.y) * TILE + (x - source.tile.x)) * 4;
@@ -105,7 +115,7 @@
 
   /** @param {null | undefined} colour @param {Source} source */
   function withoutColour(colour, source) {
-    if (colour === null) return "ends before here";
+    if (colour === null) return "has nothing here";
     return source.ready === null ? "is not kept in a form whose colours can be told" : "…";
   }
 
@@ -151,7 +161,7 @@
       idle();
       return;
     }
-    place.textContent = `x ${pixel.x}, y ${pixel.y}`;
+    place.textContent = placeWords(pixel);
     const close = camera.enlargement >= GRID_FROM;
     const known = [subject.expected, subject.actual].every((figure) => !figure || sources.get(figure.href)?.ready);
     // Under file:// each picture is read from a second, larger file: only where colours are asked for by coming close.
@@ -165,6 +175,14 @@
     const actual = drawSide("actual", middle);
     difference.hidden = !expected || !actual;
     if (expected && actual) difference.textContent = differenceOf(expected, actual);
+  }
+
+  /** Where a pixel of the plan is in the actual picture; where that does not have it, or has it elsewhere, in the expected one too. @param {Point} pixel */
+  function placeWords(pixel) {
+    const [expected, actual] = /** @type {const} */ (["expected", "actual"]).map((side) => inPicture(layerOf(side, pixel), pixel));
+    const words = (/** @type {Point} */ { x, y }) => `x ${x}, y ${y}`;
+    if (!expected || !actual) return expected ? `${words(expected)} in expected` : words(actual ?? pixel);
+    return expected.x === actual.x && expected.y === actual.y ? words(actual) : `${words(actual)} (expected: ${words(expected)})`;
   }
 
   /** @param {number[]} expected @param {number[]} actual */

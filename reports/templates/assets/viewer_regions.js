@@ -27,10 +27,11 @@
     return Number.isInteger(number) && number >= 1 && number <= list().length ? number - 1 : -1;
   }
 
-  /** Rows that were deleted are in the expected picture only. @param {Pane} pane @param {Detail["regions"][number]} region */
-  function isIn(pane, region) {
-    if (pane.plan.place) return pane.plan.place(region) !== null;
-    return region.kind !== "deleted" || pane.layers.some((layer) => layer.plan.role === "expected");
+  /** Where a region is in a pane, or null where its picture does not have it. @param {Pane} pane @param {Region} region @returns {Box | null} */
+  function boxIn(pane, region) {
+    if (pane.plan.place) return pane.plan.place(region);
+    const isThere = region.kind !== "deleted" || pane.layers.some((layer) => layer.plan.role === "expected");
+    return isThere ? (plan?.place?.(region) ?? region) : null;
   }
 
   /** @param {Pane} pane @param {Plan} shownPlan */
@@ -44,7 +45,7 @@
         shape.setAttribute("class", part);
         group.append(shape);
       }
-      if (!isIn(pane, region)) group.setAttribute("display", "none");
+      if (!boxIn(pane, region)) group.setAttribute("display", "none");
       return group;
     });
     pane.outlines.replaceChildren(...groups); // the largest first: what lies within it is drawn over it
@@ -62,7 +63,7 @@
     return { x: x.toFixed(2), y: y.toFixed(2), width: width.toFixed(2), height: height.toFixed(2) };
   }
 
-  /** The corners of a contour, which runs through the middle of pixels; of one too small to be seen those of its box. @param {Detail["regions"][number]} region @param {number} scale */
+  /** The corners of a contour, which runs through the middle of pixels; of one too small to be seen those of its box. @param {Region} region @param {number} scale */
   function corners(region, scale) {
     const { width, height } = region;
     const least = LEAST / scale;
@@ -79,17 +80,18 @@
     const { scale } = imgdiff.viewing.camera;
     if (scale === drawnScale) return; // panning moves the plane that they are on
     drawnScale = scale;
-    const placed = boxes();
-    list().forEach((region, index) => {
-      const down = placed[index].y - region.y;
-      const contour = region.contour.map(([x, y]) => /** @type {[number, number]} */ ([x, y + down]));
-      const there = { ...region, y: placed[index].y, contour };
-      const attributes = contour.length ? { points: corners(there, scale) } : onScreen(there, scale);
-      for (const groups of outlines) {
-        for (const shape of groups[index]?.children ?? []) {
+    imgdiff.viewing.stage.panes.forEach((pane, number) => {
+      list().forEach((region, index) => {
+        const box = boxIn(pane, region);
+        if (!box) return;
+        const [right, down] = [box.x - region.x, box.y - region.y];
+        const contour = region.contour.map(([x, y]) => /** @type {[number, number]} */ ([x + right, y + down]));
+        const there = { ...region, ...box, contour };
+        const attributes = contour.length ? { points: corners(there, scale) } : onScreen(there, scale);
+        for (const shape of outlines[number]?.[index]?.children ?? []) {
           for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
         }
-      }
+      });
     });
   }
 

@@ -50,7 +50,7 @@
   /** @param {LayerPlan} layer @param {HTMLElement} window */
   function imageOf(layer, window) {
     const { figure, role, slice } = layer;
-    const key = slice ? `${figure.key} ${slice.y}` : figure.key;
+    const key = slice ? `${figure.key} ${slice.x},${slice.y}` : figure.key;
     const made = images.get(key);
     const image = made ?? /** @type {HTMLImageElement} */ (element("img", { src: figure.href, draggable: "false", decoding: "sync" }));
     images.set(key, image);
@@ -86,14 +86,12 @@
     const layers = panePlan.layers.map((layer) => {
       const image = imageOf(layer, window);
       const box = element("div", { class: `layer is-${layer.role}` }, element("div", { class: "paper" }), image);
-      plane.append(box);
       return { plan: layer, box, image };
     });
-    const gaps = (panePlan.gaps ?? []).map((gap) => {
-      const box = element("div", { class: "gap" });
-      plane.append(box);
-      return { ...gap, box };
-    });
+    const gaps = (panePlan.gaps ?? []).map((gap) => ({ plan: gap, box: element("div", { class: "gap" }) }));
+    // Where both pictures lie on each other, all of one is above all of the other.
+    const roles = [...new Set([...layers, ...gaps].map(({ plan: { role } }) => role))];
+    plane.append(...roles.flatMap((role) => [...layers, ...gaps].filter((part) => part.plan.role === role).map(({ box }) => box)));
     plane.append(outlines);
     if (!layers.length) window.append(notice(panePlan.absent));
     window.classList.toggle("is-empty", !layers.length);
@@ -145,23 +143,33 @@
       pane.plane.style.transform = `translate(${origin.x}px, ${origin.y}px)`;
       if (!scaled) continue;
       pane.layers.forEach((layer) => scaleLayer(layer, scale));
-      for (const { at, height, box } of pane.gaps) {
-        box.style.transform = `translateY(${at * scale}px)`;
-        box.style.width = `${(plan?.width ?? 0) * scale}px`;
-        box.style.height = `${height * scale}px`;
-      }
+      pane.gaps.forEach(({ plan: gap, box }) => put(box, gap, scale));
     }
   }
 
   /** @param {Pane["layers"][number]} layer @param {number} scale */
   function scaleLayer({ plan: { width, height, slice }, box, image }, scale) {
-    box.style.width = `${width * scale}px`;
-    box.style.height = `${(slice?.height ?? height) * scale}px`;
     if (slice) {
-      box.style.transform = `translateY(${slice.at * scale}px)`;
+      const start = put(box, { ...slice, ...slice.at }, scale);
       box.style.overflow = "hidden";
+      const [x, y] = [(slice.at.x - slice.x) * scale - start.x, (slice.at.y - slice.y) * scale - start.y];
+      image.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+      return;
     }
-    image.style.transform = slice ? `translateY(${-slice.y * scale}px) scale(${scale})` : `scale(${scale})`;
+    box.style.width = `${width * scale}px`;
+    box.style.height = `${height * scale}px`;
+    image.style.transform = `scale(${scale})`;
+  }
+
+  /** Place a part of the plane with its edges on whole pixels of the screen: neighbours leave no line between them. @param {HTMLElement} element @param {Box} box @param {number} scale @returns {Point} */
+  function put(element, box, scale) {
+    const density = window.devicePixelRatio || 1;
+    const whole = (/** @type {number} */ length) => Math.round(length * scale * density) / density;
+    const [x, y] = [whole(box.x), whole(box.y)];
+    element.style.transform = `translate(${x}px, ${y}px)`;
+    element.style.width = `${whole(box.x + box.width) - x}px`;
+    element.style.height = `${whole(box.y + box.height) - y}px`;
+    return { x, y };
   }
 
   imgdiff.viewing.stage = {

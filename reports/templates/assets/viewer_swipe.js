@@ -33,16 +33,21 @@
 
   function draw() {
     if (!active()) return;
-    const { origin } = imgdiff.viewing.camera;
+    const { origin, scale } = imgdiff.viewing.camera;
     const { left, width } = edges();
     const x = Math.round(left + place * width);
     divider.style.transform = `translateX(${x}px)`;
     const percent = Math.round(place * 100);
     divider.setAttribute("aria-valuenow", String(percent));
     divider.setAttribute("aria-valuetext", `${percent} % from the left: expected left of it, actual right of it`);
-    for (const { plan, box } of imgdiff.viewing.stage.panes[0].layers) {
-      const cut = `${Math.max(x - origin.x, 0)}px`;
-      box.style.clipPath = plan.role === "actual" ? `inset(0 0 0 ${cut})` : `inset(0 calc(100% - ${cut}) 0 0)`;
+    const [pane] = imgdiff.viewing.stage.panes;
+    const parts = [
+      ...pane.layers.map(({ plan: { role, slice }, box }) => ({ role, box, start: slice?.at.x ?? 0 })),
+      ...pane.gaps.map(({ plan: gap, box }) => ({ role: gap.role, box, start: gap.x })),
+    ];
+    for (const { role, box, start } of parts) {
+      const cut = `${Math.max(x - origin.x - start * scale, 0)}px`;
+      box.style.clipPath = role === "actual" ? `inset(0 0 0 ${cut})` : `inset(0 calc(100% - ${cut}) 0 0)`;
     }
   }
 

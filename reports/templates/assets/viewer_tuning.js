@@ -35,8 +35,10 @@
 
   /** @param {LayerRole} role @param {number} percent */
   function fade(role, percent) {
-    const layer = imgdiff.viewing.stage.panes[0]?.layers.find(({ plan }) => plan.role === role);
-    if (layer) layer.box.style.opacity = String(percent / 100);
+    const [pane] = imgdiff.viewing.stage.panes;
+    for (const { plan, box } of pane ? [...pane.layers, ...pane.gaps] : []) {
+      if (plan.role === role) box.style.opacity = String(percent / 100);
+    }
   }
 
   function onion() {

@@ -2,6 +2,9 @@
 (() => {
   "use strict";
 
+  /** Views that show both pictures, padded where they can be; the others show what has the form of the actual picture. @type {ViewName[]} */
+  const PADDED = ["side", "swipe", "onion", "blink", "glance"];
+
   /** @param {Figure} figure @param {Subject} subject */
   const own = (figure, subject) => ({ width: figure.width ?? subject.width, height: figure.height ?? subject.height });
 
@@ -25,74 +28,100 @@
   /** @param {Figure | null} figure @param {LayerRole} role @param {Subject} subject @returns {LayerPlan[]} */
   const comparedLayer = (figure, role, subject) => (figure ? [{ figure, role, ...compared(subject) }] : []);
 
-  /**
-   * Both pictures in slices, with room where only the other one has rows: equal rows stand side by side.
-   *
-   * @param {Subject} subject
-   */
-  function slicesOf({ detail, expected, actual }) {
-    const ends = { expected: expected?.height ?? 0, actual: actual?.height ?? 0 };
-    /** @type {Record<"expected" | "actual", Slice[]>} */
-    const slices = { expected: [], actual: [] };
-    /** @type {Record<"expected" | "actual", {at: number, height: number}[]>} */
-    const gaps = { expected: [], actual: [] };
-    const now = { expected: 0, actual: 0 };
-    let at = 0;
-    const show = (/** @type {"expected" | "actual"} */ side, /** @type {number} */ height) => {
-      if (height > 0) slices[side].push({ y: now[side], height, at });
-      now[side] += height;
-    };
-    for (const band of detail.bands) {
-      const kept = band.expected - now.expected;
-      show("expected", kept);
-      show("actual", kept);
-      at += kept;
-      const [having, lacking] = /** @type {["expected" | "actual", "expected" | "actual"]} */ (
-        band.kind === "inserted" ? ["actual", "expected"] : ["expected", "actual"]
-      );
-      show(having, band.rows);
-      gaps[lacking].push({ at, height: band.rows });
-      at += band.rows;
-    }
-    const rest = Math.max(ends.expected - now.expected, ends.actual - now.actual);
-    show("expected", ends.expected - now.expected);
-    show("actual", ends.actual - now.actual);
-    return { slices, gaps, height: at + rest };
+  /** Whether both pictures can be padded so that equal parts lie at one place. @param {Subject} subject */
+  const canPad = ({ detail, expected, actual }) => detail.layout.length > 1 && expected !== null && actual !== null;
+
+  /** @param {Subject} subject */
+  const isPadded = (subject) => canPad(subject) && imgdiff.state.get("aligned") !== "off";
+
+  /** @param {Subject} subject @param {Side} side @returns {Slice[]} */
+  function slicesOf({ detail }, side) {
+    return detail.layout.flatMap(({ x, y, width, height, [side]: start }) => {
+      return start ? [{ x: start[0], y: start[1], width, height, at: { x, y } }] : [];
+    });
   }
 
-  /** @param {Subject} subject @returns {Plan} */
-  function alignedSides(subject) {
-    const { slices, gaps, height } = slicesOf(subject);
-    /** @param {LayerPlan[]} layers @param {"expected" | "actual"} side */
-    const sliced = (layers, side) => layers.flatMap((layer) => slices[side].map((slice) => ({ ...layer, slice })));
-    /** @param {Detail["regions"][number]} region */
-    const place = (region) => {
-      const side = region.kind === "deleted" ? "expected" : "actual";
-      const slice = slices[side].find(({ y, height: rows }) => region.y >= y && region.y < y + rows);
-      const { x, y, width: across, height: down } = region;
-      return { x, y: slice ? y - slice.y + slice.at : y, width: across, height: down };
+  /** @param {Subject} subject @param {Side} side @returns {Gap[]} */
+  function gapsOf({ detail }, side) {
+    return detail.layout.filter((part) => !part[side]).map(({ x, y, width, height }) => ({ x, y, width, height, role: side }));
+  }
+
+  /** @param {Subject} subject @param {Side} side @returns {LayerPlan[]} */
+  function paddedLayers(subject, side) {
+    const layers = side === "expected" ? expectedLayer(subject) : actualLayer(subject);
+    return layers.flatMap((layer) => slicesOf(subject, side).map((slice) => ({ ...layer, slice })));
+  }
+
+  /** @param {Subject} subject @returns {Size} */
+  function paddedSize({ detail }) {
+    const most = (/** @type {(part: Part) => number} */ end) => Math.max(...detail.layout.map(end));
+    return { width: most(({ x, width }) => x + width), height: most(({ y, height }) => y + height) };
+  }
+
+  /** What a box of one picture covers on the padded plane. @param {Slice[]} slices @param {Box} box @returns {Box} */
+  function placed(slices, box) {
+    const parts = slices.flatMap((slice) => {
+      const left = Math.max(box.x, slice.x);
+      const top = Math.max(box.y, slice.y);
+      const right = Math.min(box.x + box.width, slice.x + slice.width);
+      const bottom = Math.min(box.y + box.height, slice.y + slice.height);
+      if (right <= left || bottom <= top) return [];
+      const [x, y] = [slice.at.x - slice.x, slice.at.y - slice.y];
+      return [{ left: left + x, top: top + y, right: right + x, bottom: bottom + y }];
+    });
+    if (!parts.length) return box;
+    const x = Math.min(...parts.map(({ left }) => left));
+    const y = Math.min(...parts.map(({ top }) => top));
+    const width = Math.max(...parts.map(({ right }) => right)) - x;
+    return { x, y, width, height: Math.max(...parts.map(({ bottom }) => bottom)) - y };
+  }
+
+  /** The picture whose pixels a region's box is in. @param {Region} region @returns {Side} */
+  const sideOf = ({ kind }) => (kind === "deleted" ? "expected" : "actual");
+
+  /**
+   * Where a region lies in one picture, or null where that picture does not have it.
+   *
+   * @param {Region} region @param {Side} side @returns {Box | null}
+   */
+  function boxIn(region, side) {
+    const { kind, moved, width, height } = region;
+    if ((kind === "inserted" && side === "expected") || (kind === "deleted" && side === "actual")) return null;
+    if (kind !== "moved" || !moved || side === "actual") return region;
+    return { x: region.x - moved[0], y: region.y - moved[1], width, height };
+  }
+
+  /** @param {Subject} subject @returns {Plan["place"]} */
+  const placesOf = (subject) => {
+    const slices = { expected: slicesOf(subject, "expected"), actual: slicesOf(subject, "actual") };
+    return (region) => placed(slices[sideOf(region)], region);
+  };
+
+  /** @param {Subject} subject @param {Side} side @returns {PanePlan["place"]} */
+  const placesIn = (subject, side) => {
+    const slices = { expected: slicesOf(subject, "expected"), actual: slicesOf(subject, "actual") };
+    return (region) => {
+      const box = boxIn(region, side);
+      // What differs in place is laid out by the actual picture, as the mask is.
+      return box && placed(slices[region.kind === "moved" || region.kind === "deleted" ? side : "actual"], box);
     };
+  };
+
+  /** @param {Subject} subject @returns {Plan} */
+  function paddedSides(subject) {
+    /** @param {string} name @param {Side} side @returns {PanePlan} */
+    const pane = (name, side) => ({
+      caption: name,
+      layers: paddedLayers(subject, side),
+      absent: absence(subject, side),
+      gaps: gapsOf(subject, side),
+      place: placesIn(subject, side),
+    });
     return {
-      width: Math.max(subject.expected?.width ?? 0, subject.actual?.width ?? 0),
-      height,
+      ...paddedSize(subject),
       compared: true,
-      place,
-      panes: [
-        {
-          caption: "Expected",
-          layers: sliced(expectedLayer(subject), "expected"),
-          absent: absence(subject, "expected"),
-          gaps: gaps.expected,
-          place: (region) => (region.kind === "inserted" ? null : place(region)),
-        },
-        {
-          caption: "Actual",
-          layers: sliced(actualLayer(subject), "actual"),
-          absent: absence(subject, "actual"),
-          gaps: gaps.actual,
-          place: (region) => (region.kind === "deleted" ? null : place(region)),
-        },
-      ],
+      place: placesOf(subject),
+      panes: [pane("Expected", "expected"), pane("Actual", "actual")],
     };
   }
 
@@ -101,17 +130,25 @@
     ...compared(subject),
     compared: true,
     panes: [
-      { caption: "Expected", layers: expectedLayer(subject), absent: absence(subject, "expected") },
-      { caption: "Actual", layers: actualLayer(subject), absent: absence(subject, "actual") },
+      { caption: "Expected", layers: expectedLayer(subject), absent: absence(subject, "expected"), place: (region) => boxIn(region, "expected") },
+      { caption: "Actual", layers: actualLayer(subject), absent: absence(subject, "actual"), place: (region) => boxIn(region, "actual") },
     ],
   });
 
+  /** @param {Subject} subject */
+  const sides = (subject) => (isPadded(subject) ? paddedSides : plainSides)(subject);
+
   /** A view of one pane in which expected and actual lie on each other. @param {string} name @returns {(subject: Subject) => Plan} */
-  const both = (name) => (subject) => ({
-    ...compared(subject),
-    compared: true,
-    panes: [{ caption: name, layers: [...expectedLayer(subject), ...actualLayer(subject)], absent: "" }],
-  });
+  const both = (name) => (subject) => {
+    if (!isPadded(subject)) {
+      const layers = [...expectedLayer(subject), ...actualLayer(subject)];
+      return { ...compared(subject), compared: true, panes: [{ caption: name, layers, absent: "" }] };
+    }
+    const layers = [...paddedLayers(subject, "expected"), ...paddedLayers(subject, "actual")];
+    const gaps = [...gapsOf(subject, "expected"), ...gapsOf(subject, "actual")];
+    const panes = [{ caption: name, layers, absent: "", gaps }];
+    return { ...paddedSize(subject), compared: true, place: placesOf(subject), panes };
+  };
 
   /** @param {string} title @returns {(subject: Subject) => string} */
   const needsBoth = (title) => ({ expected, actual }) =>
@@ -140,7 +177,7 @@
       hint: "Expected and actual, zoomed and moved together",
       lacks: () => "",
       nearest: [],
-      plan: (subject) => (subject.detail.bands.length && subject.expected && subject.actual ? alignedSides : plainSides)(subject),
+      plan: sides,
     },
     {
       name: "swipe",
@@ -228,7 +265,7 @@
       hint: "Both pictures and all that was measured of them, on one page",
       lacks: ({ detail }) => (detail.glance ? "" : "At a glance: no metric was measured only, as --glance does"),
       nearest: ["side"],
-      plan: (subject) => all[0].plan(subject), // viewer_glance.js shows its own page over it
+      plan: sides, // viewer_glance.js shows its own page over it
     },
   ];
 
@@ -245,8 +282,9 @@
       const found = names.map((name) => all.find((view) => view.name === name)).find((view) => view && !view.lacks(subject));
       return found ?? all[0];
     },
+    canPad: (view, subject) => PADDED.includes(view) && canPad(subject),
     sides(view, subject) {
-      const plan = view === "side" || view === "glance" ? all[0].plan(subject) : plainSides(subject);
+      const plan = PADDED.includes(view) ? sides(subject) : plainSides(subject);
       return plan.panes.flatMap(({ layers }) => layers);
     },
   };
