@@ -199,6 +199,18 @@ class Alignment:
             mask[_inside(move.actual)] = True
         return mask
 
+    def covered(self, expected: Mask, actual: Mask) -> Mask:
+        """Return (height, width) of the actual picture, true where a mask of either picture is.
+
+        Args:
+            expected: (height, width) of the expected picture.
+            actual: likewise of the actual one.
+        """
+        mask: Mask = actual.copy()
+        for kept in self.kept:
+            mask[_inside(kept.actual)] |= expected[_inside(kept.expected)]
+        return mask
+
     def laid_out(self, expected: Pixels, actual: Pixels) -> Pixels:
         """Return the expected picture laid out as the actual one; what was inserted is taken from the actual one.
 

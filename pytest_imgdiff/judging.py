@@ -541,7 +541,8 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
     if not spans and (all(moved) or (not alignment.shown and any(moved))):
         return comparison  # its regions say so already
     alignment = alignment.below(top, (height, height))
-    aligned = _by_alignment(comparison, pair, alignment, bench)
+    ignored = None if bench.ignore is None else (bench.ignore, bench.ignore)
+    aligned = _by_alignment(comparison, pair, alignment, bench, ignored)
     still = sum(region.area for region in aligned.regions if region.kind not in _TOLD)
     _, _, across, down = cv2.boundingRect(in_place.view(np.uint8))
     told = sum(min(band.box.width, across) * min(band.box.height, down) for band in alignment.shown)
@@ -554,14 +555,41 @@ def _drawn_resized(comparison: Comparison, pair: tuple[Image, Image], registry: 
     """Show where two pictures of unequal size differ: aligned or, where that explains nothing, laid top left."""
     if not _can_be_aligned(pair, comparison.policy):
         return comparison
+    ignored, notes = _ignored_in_each(pair, comparison.policy)
+    comparison = replace(comparison, notes=(*comparison.notes, *notes))
+    if ignored is not None:
+        comparison = replace(comparison, ignored=float(ignored[1].mean()))
     alignment = align(*(image.pixels for image in pair))
     if alignment is None:
         padded = same_size(*pair, SizePolicy.PAD) or pair
-        bench = _Bench(*padded, None, registry)
+        ignore = None
+        if ignored is not None:
+            ignore = np.zeros(padded[0].size[::-1], np.bool_)
+            for mask in ignored:
+                ignore[: mask.shape[0], : mask.shape[1]] |= mask
+            padded = painted(padded[0], ignore), painted(padded[1], ignore)
+        bench = _Bench(*padded, ignore, registry)
         shown = replace(_with_mask(replace(comparison, compared=padded), bench), results=comparison.results)
         return replace(shown, regions=tuple(_with_kind(one, pair[0].size, pair[1].size) for one in shown.regions))
-    aligned = _by_alignment(comparison, pair, alignment, _Bench(*pair, None, registry))
+    aligned = _by_alignment(comparison, pair, alignment, _Bench(*pair, None, registry), ignored)
     return _allowed_space(aligned, pair)
+
+
+def _ignored_in_each(pair: tuple[Image, Image], policy: Policy) -> tuple[tuple[Mask, Mask] | None, list[str]]:
+    """Return what the ignore areas cover in each of two pictures of unequal size, and notes.
+
+    None where they cover nothing. A mask picture applies to the picture that has its size.
+    """
+    masks, problems = [], []
+    for image in pair:
+        mask = None
+        try:
+            mask, _ = ignore_mask(policy.ignore, image.size)
+        except BrokenImageError as error:
+            problems.append(f"the ignore areas were applied to one picture at the most: {error}")
+        masks.append(np.zeros(image.size[::-1], np.bool_) if mask is None else mask)
+    notes = problems[:1]
+    return ((masks[0], masks[1]) if any(mask.any() for mask in masks) else None), notes
 
 
 def _can_be_aligned(pair: tuple[Image, Image], policy: Policy) -> bool:
@@ -573,22 +601,35 @@ def _can_be_aligned(pair: tuple[Image, Image], policy: Policy) -> bool:
 _TOLD: tuple[RegionKind, ...] = ("inserted", "deleted", "moved")
 
 
-def _by_alignment(comparison: Comparison, pair: tuple[Image, Image], alignment: Alignment, bench: _Bench) -> Comparison:
-    """Return the comparison with the mask and the regions that are left once the expected picture is laid out anew."""
+def _by_alignment(
+    comparison: Comparison,
+    pair: tuple[Image, Image],
+    alignment: Alignment,
+    bench: _Bench,
+    ignored: tuple[Mask, Mask] | None,
+) -> Comparison:
+    """Return the comparison with the mask and the regions that are left once the expected picture is laid out anew.
+
+    What an ignore area covers in either picture is left out.
+    """
     expected, actual = pair
+    ignore = None if ignored is None else alignment.covered(*ignored)
     opaque = expected.opaque and actual.opaque
     laid = with_pixels(expected, alignment.laid_out(expected.pixels, actual.pixels), opaque=opaque)
     mask = alignment.new()
-    regions = [
-        _told("inserted", band.box) if band.kind == "inserted" else _told("deleted", band.box)
-        for band in alignment.shown
-    ]
-    regions += [replace(_told("moved", move.actual), moved=(move.dx, move.dy)) for move in alignment.moves]
-    left, metric = _left_over(comparison, laid, actual, alignment, bench)
+    if ignore is not None:
+        mask &= ~ignore
+    masks = {"inserted": ignore, "deleted": None if ignored is None else ignored[0]}
+    regions = [_told(band.kind, band.box, masks[band.kind]) for band in alignment.shown]
+    regions += [replace(_told("moved", move.actual, ignore), moved=(move.dx, move.dy)) for move in alignment.moves]
+    regions = [region for region in regions if region.area]
+    left, metric = _left_over(comparison, laid, actual, alignment, replace(bench, ignore=ignore))
     for region, part in left:
         regions.append(region)
         box = region.box
         mask[box.y : box.y + box.height, box.x : box.x + box.width] |= part
+    if not regions:  # all of it is ignored
+        return comparison
     regions.sort(key=lambda region: (-region.area, region.box.y, region.box.x))
     return replace(
         comparison,
@@ -600,8 +641,12 @@ def _by_alignment(comparison: Comparison, pair: tuple[Image, Image], alignment: 
     )
 
 
-def _told(kind: RegionKind, box: Box) -> Region:
-    return Region(box, box.width * box.height, 1.0, kind)
+def _told(kind: RegionKind, box: Box, ignore: Mask | None) -> Region:
+    """Return a region of all pixels of a box that are not ignored."""
+    covered = (
+        0 if ignore is None else int(np.count_nonzero(ignore[box.y : box.y + box.height, box.x : box.x + box.width]))
+    )
+    return Region(box, box.width * box.height - covered, 1.0, kind)
 
 
 def _left_over(
@@ -615,6 +660,8 @@ def _left_over(
     if rows.stop <= rows.start or equal_pixels(one, two):
         return [], metrics[0].name
     ignore = None if bench.ignore is None else bench.ignore[top:bottom]
+    if ignore is not None:
+        one, two = painted(one, ignore), painted(two, ignore)
     part = replace(comparison, compared=(one, two), mask=None, mask_metric=None, regions=())
     part = _with_mask(part, _Bench(one, two, ignore, bench.registry))
     if part.mask is None:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_imgdiff import Comparison, Policy, compare
 from pytest_imgdiff.fingerprint import fingerprint
-from pytest_imgdiff.model import Box, Length, RectangleArea, Verdict
+from pytest_imgdiff.model import Box, Length, MaskArea, RectangleArea, Verdict
 from pytest_imgdiff.record import ComparisonRecord, record_of
 from pytest_imgdiff.report.changes import same_change
 from pytest_imgdiff.report.words import failure_text, verdict_line
@@ -227,6 +227,72 @@ def test_pairs_with_ignore_areas_do_not_pass_as_space() -> None:
     area = RectangleArea(*(Length(value) for value in (0, 0, 10, 10)))
     after = inserted(page(), space(12), 44)
     assert not compare(page(), after, Policy(moved="allow", ignore=(area,))).passed
+
+
+def area(x: int, y: int, width: int, height: int) -> RectangleArea:
+    return RectangleArea(*(Length(value) for value in (x, y, width, height)))
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_ignore_areas_cover_their_place_in_either_picture(*, grows: bool) -> None:
+    """A clock below a banner that was inserted: the area is where it was before."""
+    before = page()
+    after = inserted(before, banner(43), 60)
+    before[210:220, 300:340] = (200, 0, 0, 255)
+    after[253:263, 300:340] = (0, 0, 200, 255)
+    after[20:24, 20:30] = (0, 200, 0, 255)
+    if not grows:
+        after = after[:300]
+    policy = Policy(ignore=(area(300, 210, 40, 10), area(20, 20, 10, 4)))
+    judged = compare(before, after, policy)
+    assert not judged.passed
+    assert {region.kind for region in judged.regions} == ({"inserted"} if grows else {"inserted", "deleted"})
+    assert judged.mask is not None
+    assert not judged.mask[253:263, 300:340].any()
+    assert not judged.mask[20:24, 20:30].any()
+    assert judged.ignored == pytest.approx(440 / (after.shape[0] * 400))
+    assert len(compare(before, after).regions) == len(judged.regions) + 2
+
+
+def test_a_pair_of_unequal_size_fails_though_all_that_differs_is_ignored() -> None:
+    before = page()
+    judged = compare(before, inserted(before, banner(43), 60), Policy(ignore=(area(0, 0, 400, 400),)))
+    assert (judged.verdict, judged.passed, judged.regions) == (Verdict.RESIZED, False, ())
+    assert "the sizes differ" in line(judged)
+
+
+def test_an_ignored_part_of_a_band_is_not_marked() -> None:
+    before = page()
+    judged = compare(before, inserted(before, banner(43), 60), Policy(ignore=(area(0, 0, 400, 70),)))
+    assert judged.mask is not None
+    assert not judged.mask[:70].any()
+    assert judged.mask[70:103].all()
+    assert [(region.kind, region.area) for region in judged.regions] == [("inserted", 33 * 400)]
+
+
+def test_ignore_areas_of_pictures_that_cannot_be_aligned() -> None:
+    before = page(100, 120, right=100)
+    after = np.random.default_rng(1).integers(0, 256, (140, 120, 4), np.uint8)
+    after[..., 3] = 255
+    judged = compare(before, after, Policy(ignore=(area(10, 10, 50, 60),)))
+    assert judged.alignment is None
+    assert judged.mask is not None
+    assert judged.mask.any()
+    assert not judged.mask[10:70, 10:60].any()
+
+
+def test_an_ignore_mask_of_one_of_two_sizes(tmp_path: Path) -> None:
+    from tests.pictures import write
+
+    before = page()
+    after = inserted(before, banner(43), 60)
+    after[253:263, 300:340] = (0, 0, 200, 255)
+    drawn = np.zeros((300, 400, 3), np.uint8)
+    drawn[205:225, 290:350] = 255
+    write(tmp_path / "mask.png", drawn)
+    judged = compare(before, after, Policy(ignore=(MaskArea(str(tmp_path / "mask.png")),)))
+    assert [region.kind for region in judged.regions] == ["inserted"]
+    assert any("applied to one picture at the most" in note for note in judged.notes)
 
 
 def test_moved_is_a_key_of_the_settings(pytester: pytest.Pytester) -> None:
