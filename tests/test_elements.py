@@ -32,7 +32,7 @@ def box_of(page, selector, *, by=(0, 0, 0, 0)):
 
 
 def under(page, box):
-    return page.evaluate(script.script(), ["elements", [box]])[0]
+    return page.evaluate(script.script("elements"), ["elements", [box]])[0]
 
 
 def words(found):
@@ -362,7 +362,7 @@ def test_every_element_of_a_large_page_has_a_path_of_its_own(page):
         "(all) => all.map((e) => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })"
     )
 
-    found = page.evaluate(script.script(), ["elements", boxes])
+    found = page.evaluate(script.script("elements"), ["elements", boxes])
 
     paths = [element["path"] for element in found]
     assert len(set(paths)) == 60
@@ -435,7 +435,7 @@ def test_changed_element_is_named(page, change):
     found = compare(before, shot.picture)
 
     boxes = script.in_document([region.box for region in found.regions], shot)
-    elements = script.elements_from(page.evaluate(script.script(), ["elements", boxes]))
+    elements = script.elements_from(page.evaluate(script.script("elements"), ["elements", boxes]))
     assert (elements[0].path, elements[0].role, elements[0].name) == expected
     assert {element.path for element in elements} == {expected[0]}
 

@@ -1,4 +1,4 @@
-"""What all browser drivers share: the script in the page, masked elements, the size of a whole page."""
+"""What all browser drivers share: the scripts in the page, masked elements, the size of a whole page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ Rectangle = tuple[float, float, float, float]
 """x, y, width and height in CSS pixels of the document."""
 
 
-@lru_cache(maxsize=1)
-def script() -> str:
-    """Return page.js: one JavaScript function that takes the name of an action and its argument."""
-    return resources.files(__package__).joinpath("page.js").read_text(encoding="utf-8")
+@lru_cache(maxsize=8)
+def script(action: str) -> str:
+    """Return the JavaScript function that has an action; it takes a list of the action's name and its argument.
+
+    Args:
+        action: ``prepare``, ``boxes``, ``info`` or ``restore``, those of page.js; ``elements``, that of elements.js.
+    """
+    name = "elements.js" if action == "elements" else "page.js"
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def preparation(settings: CaptureSettings, *, is_page: bool, by_script: bool) -> dict[str, Any]:

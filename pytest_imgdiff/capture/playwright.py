@@ -178,14 +178,14 @@ class PlaywrightCapturer:
 
     async def _run(self, action: str, argument: object) -> Any:
         """Run one action of the script in the page."""
-        return await _answer(self._page.evaluate(browser.script(), [action, argument]))
+        return await _answer(self._page.evaluate(browser.script(action), [action, argument]))
 
     async def _masked(self) -> list[browser.Rectangle]:
         """Return where the masked elements are, in CSS pixels of the document."""
         rectangles: list[browser.Rectangle] = []
         for mask in self._settings.mask:
             locator = self._located(mask)
-            call = f"(elements, what) => ({browser.script()})(['boxes', {{elements, what}}])"
+            call = f"(elements, what) => ({browser.script('boxes')})(['boxes', {{elements, what}}])"
             found = await _answer(locator.evaluate_all(call, mask.what))
             if None in found:
                 raise CaptureError(
