@@ -166,7 +166,7 @@ ENDLESS.append(ENDLESS)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"sise": "pad"}, 'sise: unknown key "sise"; did you mean "size"? (known: frames, ignore, '),
+        ({"sise": "pad"}, 'sise: unknown key "sise"; did you mean "size"? (known: capture, frames, ignore, '),
         ({"scans": []}, 'scans: unknown key "scans"'),
         ({"size": None}, "size: expected crop, fail, pad or scale, not nothing"),
         ({"metrics": {"ssim": 0.9}}, "metrics.ssim: expected limits and options such as ssim: {min: 1}, not 0.9"),

@@ -119,10 +119,10 @@ class KindFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class ClipFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The part of a page that is captured, in CSS pixels from its top left corner."""
 
-    x: Annotated[float, Meta(ge=0)]
-    y: Annotated[float, Meta(ge=0)]
-    width: Annotated[float, Meta(gt=0)]
-    height: Annotated[float, Meta(gt=0)]
+    x: Annotated[float, Meta(ge=0, description="from the left, in CSS pixels")]
+    y: Annotated[float, Meta(ge=0, description="from the top, in CSS pixels")]
+    width: Annotated[float, Meta(gt=0, description="in CSS pixels; above 0")]
+    height: Annotated[float, Meta(gt=0, description="in CSS pixels; above 0")]
 
 
 SelectorText = Annotated[
