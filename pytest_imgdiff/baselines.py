@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
 import stat
+import string
 import sys
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -22,9 +25,10 @@ from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pytest_imgdiff.image import Image
+    from pytest_imgdiff.model import CaptureInfo
 
 EXTENSIONS = {
     "PNG": ".png",
@@ -44,6 +48,24 @@ UNCLEAN = "a test of their modules did not pass"
 """Why a run does not tell that a baseline of such a module is unused."""
 _PLATFORMS = "linux|darwin|win32|cygwin|aix|emscripten|wasi|ios|android|freebsd[0-9]*"
 """The values of ``sys.platform``: a folder of another name belongs to another layout."""
+ANY = "any"
+"""What stands for the browser, viewport, ... of an image that was not captured."""
+SETTING = {"browser": "browser", "viewport": "viewport", "dpr": "device scale", "color_scheme": "colour scheme"}
+"""The placeholders that follow from how a page was captured, and what they are in words."""
+_MEANINGS = {
+    "module": ".+",
+    "test": "[^/]+",
+    "platform": _PLATFORMS,
+    "browser": "[^/]+",
+    "viewport": f"[0-9]+x[0-9]+|{ANY}",
+    "dpr": f"[0-9]+(?:[.][0-9]+)?|{ANY}",
+    "color_scheme": f"light|dark|{ANY}",
+}
+"""What may stand in the place of each placeholder."""
+_BROWSERS = "chromium|firefox|webkit|chrome|msedge|edge|safari"
+"""Browsers as they are known where only a test's parameters name them."""
+_MOST_NAMED = 3
+"""So many baselines of other settings are named where one is missing."""
 _STORE_HASHES = ("md5", "sha1", "sha256", "sha512")
 """What stores of large files (git-annex, DVC, Git LFS) name a file by."""
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
@@ -57,13 +79,40 @@ class BaselineKey:
         module: the test's file relative to the root folder, without its suffix, with forward slashes.
         test: the rest of its node id (classes, function, parameters), or the name that the call gave.
         call: which unnamed comparison of the test it is, from 1.
-        browser: of the test's ``browser_name`` parameter or fixture; ``any`` where it has none.
+        browser: of the test's ``browser_name`` parameter or fixture, or of the capture; ``any`` where there is none.
+        viewport: of the capture, in CSS pixels: ``1280x720``; ``any`` where nothing was captured.
+        dpr: screen pixels for each CSS pixel of the capture: ``1``, ``1.5``; likewise.
+        color_scheme: ``light`` or ``dark``; likewise.
     """
 
     module: str
     test: str
     call: int = 1
-    browser: str = "any"
+    browser: str = ANY
+    viewport: str = ANY
+    dpr: str = ANY
+    color_scheme: str = ANY
+
+    def captured(self, info: CaptureInfo) -> BaselineKey:
+        """Return the key of what was captured like this; a browser that the test itself names stays."""
+        return replace(
+            self,
+            browser=self.browser if self.browser != ANY else info.browser or ANY,
+            viewport=ANY if info.viewport is None else "x".join(map(str, info.viewport)),
+            dpr=ANY if info.device_scale is None else f"{info.device_scale:g}",
+            color_scheme=info.color_scheme or ANY,
+        )
+
+    @property
+    def file_test(self) -> str:
+        """The name of the test as files have it."""
+        return safe_name(self.test if self.call == 1 else f"{self.test}-{self.call}")
+
+    @property
+    def setting(self) -> dict[str, str]:
+        """The platform, browser, ... as files have them."""
+        own = {name: safe_name(getattr(self, name)) for name in SETTING}
+        return {"platform": sys.platform, **own}
 
 
 @dataclass
@@ -72,7 +121,7 @@ class Baselines:
 
     Args:
         folder: where they live.
-        layout: their place below it, with ``{module}``, ``{test}``, ``{platform}`` and ``{browser}``.
+        layout: their place below it, with `pytest_imgdiff.config.layout.PLACEHOLDERS`.
     """
 
     folder: Path
@@ -81,12 +130,59 @@ class Baselines:
 
     def place(self, key: BaselineKey) -> str:
         """Return the place of this key's baseline below the folder, with forward slashes."""
-        return self.layout.format(
-            module=module_place(key.module),
-            test=safe_name(key.test if key.call == 1 else f"{key.test}-{key.call}"),
-            platform=sys.platform,
-            browser=safe_name(key.browser),
-        )
+        return self.layout.format(module=module_place(key.module), test=key.file_test, **key.setting)
+
+    def follows_capture(self, key: BaselineKey) -> bool:
+        """Return whether the place of this key's baseline depends on how the page is captured."""
+        unknown = (name for name in SETTING if getattr(key, name) == ANY)
+        return any(f"{{{name}}}" in self.layout for name in unknown)
+
+    def elsewhere(self, key: BaselineKey) -> list[OtherBaseline]:
+        """Return the stored baselines of the same comparison for another platform, browser, viewport, ...
+
+        Also where only the test's parameters name the browser, viewport or colour scheme (``test_page[chromium]``).
+        The nearest come first: those that differ in the fewest settings.
+        """
+        pattern, wildcard = self._any_setting(key)
+        if wildcard is None:
+            return []
+        own = self.place(key).rpartition(".")[0]
+        found = []
+        for file in self.folder.glob(wildcard):
+            stem = self.relative(file).rpartition(".")[0]
+            match = pattern.fullmatch(stem)
+            if match is None or stem == own or file.suffix.lower() not in PICTURE_SUFFIXES:
+                continue
+            theirs, ours = match.groupdict(), key.setting
+            found.append(OtherBaseline(file, {name: theirs[name] for name in theirs if theirs[name] != ours[name]}))
+        return sorted(found, key=lambda other: (len(other.differs), other.path))
+
+    def _any_setting(self, key: BaselineKey) -> tuple[re.Pattern[str], str | None]:
+        """Return what matches the stems of this key's baselines of any setting, and a glob that finds the files.
+
+        The glob is None where there is but one setting.
+        """
+        stem = self.layout.rpartition(".")[0]
+        pattern, wildcard = "", ""
+        named: set[str] = set()
+        for literal, name, _, _ in string.Formatter().parse(stem):
+            pieces: list[tuple[str, str | None]] = [(literal, None)]
+            if name == "module":
+                pieces.append((module_place(key.module), None))
+            elif name == "test":
+                pieces += _settings_in(key)
+            elif name is not None:
+                pieces.append(("", name))
+            for text, setting in pieces:
+                pattern += re.escape(text)
+                wildcard += glob.escape(text)
+                if setting is not None:
+                    strict = setting == "browser" and "{browser}" not in stem
+                    meaning = _BROWSERS if strict else _MEANINGS[setting]
+                    pattern += f"(?P={setting})" if setting in named else f"(?P<{setting}>{meaning})"
+                    wildcard = f"{wildcard.rstrip('*')}*"
+                    named.add(setting)
+        return re.compile(pattern), f"{wildcard}.*" if named else None
 
     def path(self, key: BaselineKey, owner: str) -> Path:
         """Return where the baseline of this key is stored, with the layout's own extension.
@@ -180,7 +276,7 @@ class Baselines:
         survey = Survey()
         if not self.folder.is_dir():
             return survey
-        layout = self._pattern()
+        settings = _Settings(self.layout, [self._parts(place) for place in ran.claimed])
         for file in sorted(self.folder.rglob("*")):
             if file.suffix.lower() not in PICTURE_SUFFIXES or not (file.is_file() or file.is_symlink()):
                 continue
@@ -188,13 +284,12 @@ class Baselines:
             if place in used:
                 survey.looked_at += 1
                 continue
-            found = layout.fullmatch(place.rpartition(".")[0])
-            parts = {} if found is None else found.groupdict()
+            parts = self._parts(place)
             if "{module}" not in self.layout:
                 survey.leave("the layout names no {module}", file)
-            elif found is None or not _has_test_file(root, parts["module"]):
+            elif not parts or not _has_test_file(root, parts["module"]):
                 survey.orphans.append(file)
-            elif why := ran.why_unknown(parts["module"], parts.get("platform"), parts.get("browser")):
+            elif why := ran.why_unknown(parts["module"], parts.get("platform"), settings.why_unknown(parts)):
                 survey.leave(why, file)
             else:
                 survey.looked_at += 1
@@ -203,18 +298,130 @@ class Baselines:
 
     def module_and_test(self, file: Path) -> tuple[str, str] | None:
         """Return the places of module and test in the name of a stored baseline; None where it is of another layout."""
-        found = self._pattern().fullmatch(self.relative(file).rpartition(".")[0])
-        parts = {} if found is None else found.groupdict()
+        parts = self._parts(self.relative(file))
         return (parts["module"], parts["test"]) if {"module", "test"} <= parts.keys() else None
 
-    def _pattern(self) -> re.Pattern[str]:
-        """Return what the stems of baselines of this layout match, on any platform and with any browser."""
-        meanings = {"module": ".+", "test": "[^/]+", "platform": _PLATFORMS, "browser": "[^/]+"}
-        pattern = re.escape(self.layout.rpartition(".")[0])
-        for word, meaning in meanings.items():
-            written = re.escape(f"{{{word}}}")
-            pattern = pattern.replace(written, f"(?P<{word}>{meaning})", 1).replace(written, f"(?P={word})")
-        return re.compile(pattern)
+    def setting_of(self, place: str) -> Setting:
+        """Return for which browser, viewport, ... a baseline is stored here; None for what the layout does not name."""
+        return _setting(self._parts(place))
+
+    def _parts(self, place: str) -> dict[str, str]:
+        """Return what stands for each placeholder in the place of a baseline; nothing where it is of another layout."""
+        found = _pattern(self.layout).fullmatch(place.rpartition(".")[0])
+        return {} if found is None else found.groupdict()
+
+
+Setting = tuple["str | None", ...]
+"""The values of `SETTING`, in its order."""
+
+
+@lru_cache(maxsize=8)
+def _pattern(layout: str) -> re.Pattern[str]:
+    """Return what the stems of baselines of this layout match, with any setting."""
+    pattern = re.escape(layout.rpartition(".")[0])
+    for word, meaning in _MEANINGS.items():
+        written = re.escape(f"{{{word}}}")
+        pattern = pattern.replace(written, f"(?P<{word}>{meaning})", 1).replace(written, f"(?P={word})")
+    return re.compile(pattern)
+
+
+def _setting(parts: Mapping[str, str]) -> Setting:
+    return tuple(map(parts.get, SETTING))
+
+
+def _settings_in(key: BaselineKey) -> Iterator[tuple[str, str | None]]:
+    """Yield a test's name in pieces: texts, and the settings that its parameters name.
+
+    A name whose characters had to be replaced ends in a hash of them all, so it is one piece.
+    """
+    name = key.file_test
+    written = key.test if key.call == 1 else f"{key.test}-{key.call}"
+    parameters = re.search(r"(?<=\[)[^\[\]]+(?=\](?:-\d+)?$)", name)
+    values = {getattr(key, setting): setting for setting in SETTING if setting != "dpr"}
+    if parameters is None or name != written:
+        yield name, None
+        return
+    yield name[: parameters.start()], None
+    for part in re.split("(-)", parameters[0]):
+        yield ("", values[part]) if part in values and part != ANY else (part, None)
+    yield name[parameters.end() :], None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBaseline:
+    """A stored baseline of the same comparison in another setting.
+
+    Attributes:
+        path: of the file.
+        differs: its own values of the settings that differ, by placeholder.
+    """
+
+    path: Path
+    differs: Mapping[str, str]
+
+    @property
+    def words(self) -> str:
+        """What it is for: ``chromium``, ``viewport 390x844, colour scheme dark``."""
+        bare = ("platform", "browser")
+        named = ((value if name in bare else f"{SETTING[name]} {value}") for name, value in self.differs.items())
+        return ", ".join(named)
+
+    def advice(self, key: BaselineKey) -> str:
+        """Return what would make it serve for this key."""
+        if any(key.setting[name] == ANY for name in self.differs):
+            return "pass the page itself, not an image of it, or accept this one"
+        if ANY in self.differs.values():
+            return "it was stored from an image that was not captured: rename it, or accept this one"
+        named = [SETTING[name] for name in self.differs if name in SETTING]
+        parts = [*(["on that platform"] if "platform" in self.differs else [])]
+        parts += [f"with that {' and '.join(named)}"] if named else []
+        return f"run {' '.join(parts)}, or accept this one"
+
+
+def in_other_settings(others: Sequence[OtherBaseline], key: BaselineKey, shown: Callable[[Path], str]) -> str:
+    """Return in words which baselines of the same comparison there are, and what would make the nearest serve.
+
+    Args:
+        others: as `Baselines.elsewhere` gave them, at least one.
+        key: of the missing baseline.
+        shown: gives a path as the reader would name it.
+    """
+    nearest = [other for other in others if other.differs.keys() == others[0].differs.keys()]
+    named = " and one for ".join(f"{other.words}: {shown(other.path)}" for other in nearest[:_MOST_NAMED])
+    more = len(others) - len(nearest[:_MOST_NAMED])
+    return f"there is one for {named}{f' and {more} more' if more else ''}; {nearest[0].advice(key)}"
+
+
+class _Settings:
+    """Which browsers, viewports, ... the comparisons of a run had.
+
+    Args:
+        layout: of the baselines.
+        claims: the parts of the places that comparisons of the run took for their own.
+    """
+
+    def __init__(self, layout: str, claims: Collection[Mapping[str, str]]) -> None:
+        self._named = " and ".join(words for name, words in SETTING.items() if f"{{{name}}}" in layout)
+        self._had = {_setting(parts) for parts in claims}
+        self._of_test: dict[tuple[str | None, str], set[Setting]] = {}
+        for parts in claims:
+            self._of_test.setdefault(_test_in(parts), set()).add(_setting(parts))
+        if not claims:
+            self._had = {tuple(ANY if f"{{{name}}}" in layout else None for name in SETTING)}
+
+    def why_unknown(self, parts: Mapping[str, str]) -> str | None:
+        """Return why the run does not tell whether a baseline of these parts is used; None where it does."""
+        setting = _setting(parts)
+        if setting not in self._had:
+            return f"they are of a {self._named} that the run did not have"
+        if setting not in self._of_test.get(_test_in(parts), {setting}):
+            return f"their tests ran with another {self._named} only"
+        return None
+
+
+def _test_in(parts: Mapping[str, str]) -> tuple[str | None, str]:
+    """Return module and test of a baseline, without the number of its call and of an alternative."""
+    return parts.get("module"), re.sub(r"-\d+$", "", ALTERNATIVE.sub("", parts.get("test", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,31 +432,30 @@ class RanModules:
         collected: those of which an image test was to run.
         whole: those of which every image test was to run.
         unclean: those of which an image test did not pass.
-        browsers: those that the run had.
+        claimed: the places of baselines that comparisons took for their own, below the baselines folder.
         is_stopped: whether some test that was collected did not run to its end.
     """
 
     collected: Collection[str]
     whole: Collection[str]
     unclean: Collection[str]
-    browsers: Collection[str]
+    claimed: Collection[str]
     is_stopped: bool
 
-    def why_unknown(self, place: str, platform: str | None, browser: str | None) -> str | None:
+    def why_unknown(self, place: str, platform: str | None, setting: str | None) -> str | None:
         """Return why the run does not tell whether a baseline is used; None where it does.
 
         Args:
             place: of its module, as the layout has it.
             platform: that the layout names; None where it names none.
-            browser: likewise.
+            setting: why its browser, viewport, ... does not tell; None where it does.
         """
         collected, whole, unclean = (
             {module_place(module) for module in modules} for modules in (self.collected, self.whole, self.unclean)
         )
         reasons = {
             "they are of another platform": platform not in {None, sys.platform},
-            "they are of a browser that the run did not have": browser is not None
-            and browser not in {safe_name(name) for name in self.browsers},
+            setting: setting is not None,
             "no image test of their modules ran": place not in collected,
             "the run stopped before its end": self.is_stopped,
             "only some of the tests of their modules ran (-k, -m, --lf, a node id)": place not in whole,

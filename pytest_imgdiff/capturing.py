@@ -126,6 +126,17 @@ class Subject:
             raise CaptureError(f"expected: {self._never_still(settled)}")
         return self._picture(settled.shot)
 
+    async def info(self) -> CaptureInfo:
+        """Return what is known of the target before it is captured; of an image that was given, nothing.
+
+        Raises:
+            CaptureError: the target cannot be asked.
+        """
+        if not hasattr(self._capturer, "info"):
+            return CaptureInfo(self._target)
+        info: CaptureInfo = await answer(cast("BrowserCapturer", self._capturer).info())
+        return info
+
     async def restore(self) -> None:
         """Leave the target as it was found."""
         if hasattr(self._capturer, "restore"):
@@ -192,10 +203,7 @@ class Subject:
         )
 
     async def _info(self, settled: Settled) -> CaptureInfo:
-        info = CaptureInfo(self._target)
-        if hasattr(self._capturer, "info"):
-            info = await answer(cast("BrowserCapturer", self._capturer).info())
-        return replace(info, attempts=settled.attempts, steady=settled.steady)
+        return replace(await self.info(), attempts=settled.attempts, steady=settled.steady)
 
     async def _with_elements(self, comparison: Comparison, shot: Shot) -> Comparison:
         """Return the comparison with its regions named by the elements of the page under them."""

@@ -240,7 +240,7 @@ def _survey(workspace: Workspace, merged: Merged) -> Survey:
         collected=merged.collected_modules,
         whole=merged.modules,
         unclean=merged.unclean,
-        browsers=merged.browsers or {"any"},
+        claimed=merged.owners,
         is_stopped=not set(merged.collected) <= merged.finished or merged.torn > 0,
     )
     survey = workspace.baselines.survey(merged.used, ran, workspace.root)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import msgspec
 
-from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey, digest_of_all
+from pytest_imgdiff.baselines import ALTERNATIVE, BaselineKey, digest_of_all, in_other_settings
 from pytest_imgdiff.capture import is_awaited
 from pytest_imgdiff.capture.steady import at_once
 from pytest_imgdiff.capturing import Subject, split_masks
@@ -56,7 +56,7 @@ class TestIdentity:
         selection: what chooses it on a command line, in the folder where pytest was started.
         module: the test's file relative to the root folder, without suffix, with forward slashes.
         test: the rest of the node id.
-        browser: the test's browser, or ``any``.
+        browser: the value of the test's ``browser_name``, or ``any``.
         properties: the item's JUnit properties, appended to.
     """
 
@@ -305,6 +305,8 @@ class ImageAssertion:
         if name is None:
             self._unnamed += 1
         key = self._key(name, self._unnamed)
+        if workspace.baselines.follows_capture(key):
+            key = key.captured(await Subject(actual, Policy(), workspace).info())
         overrides_key = workspace.baselines.place(key)
         call, masks = split_masks(call)
         policy = workspace.policy(overrides_key, call)
@@ -339,7 +341,7 @@ class ImageAssertion:
         workspace = self._workspace
         owner = self._test.node_id if name is None else f"{self._test.node_id}, name={name!r}"
         place = workspace.baselines.path(key, owner=owner)
-        self._append(Claimed(workspace.baselines.relative(place), printable(owner), self._test.browser))
+        self._append(Claimed(workspace.baselines.relative(place), printable(owner)))
         stored = workspace.baselines.accepted(place)
         for path in stored:
             _refuse_same(path, subject.given)
@@ -371,6 +373,8 @@ class ImageAssertion:
             reason = self._no_baseline(place, comparison.actual)
             if alternatives:
                 reason += f"; there is {alternatives[0].name}, which is an alternative and does not count alone"
+            if others := workspace.baselines.elsewhere(key):
+                reason += f"; {in_other_settings(others, key, workspace.shown)}"
             comparison = replace(comparison, reason=reason)
         storable = comparison.actual is None or is_storable(comparison.actual)
         filing = replace(

@@ -324,7 +324,10 @@ class BrowserCapturer(Capturer, Protocol):
         ...
 
     def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
-        """Return what is known of the page; asked once, after the last capture."""
+        """Return what is known of the page.
+
+        Asked after the last capture, and before the first where the place of the baseline depends on it.
+        """
         ...
 
     def elements(

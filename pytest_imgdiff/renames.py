@@ -51,12 +51,18 @@ def find_renames(workspace: Workspace, merged: Merged, survey: Survey) -> list[R
     digests = {path: hashlib.sha256(read_regular(path)).hexdigest() for path in unused}
     found: list[RenameRecord] = []
     for record in missing:
-        old = next((path for path in digests if record.accepts and digests[path] == record.accepts.digest), None)
+        equal = (path for path in digests if record.accepts and digests[path] == record.accepts.digest)
+        old = next((path for path in equal if _is_of_setting(workspace, record, path)), None)
         if old is not None:
             found.append(_rename(workspace, record, old, digests.pop(old), equal=True))
     pairs = ((record, path) for record in missing for path in list(digests))
     for record, path in islice(pairs, MOST_COMPARED):
-        if path in digests and record.name not in {one.name for one in found} and _passes(workspace, record, path):
+        if (
+            path in digests
+            and _is_of_setting(workspace, record, path)
+            and record.name not in {one.name for one in found}
+            and _passes(workspace, record, path)
+        ):
             found.append(_rename(workspace, record, path, digests.pop(path), equal=False))
     return found
 
@@ -68,6 +74,13 @@ def _place(workspace: Workspace, record: ComparisonRecord) -> str | None:
     path = workspace.root / record.accepts.baseline
     folder = workspace.baselines.folder
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else None
+
+
+def _is_of_setting(workspace: Workspace, record: ComparisonRecord, path: Path) -> bool:
+    """Return whether a baseline is of the browser, viewport, ... of the comparison, or of another layout."""
+    baselines, place = workspace.baselines, _place(workspace, record)
+    setting = baselines.setting_of(baselines.relative(path))
+    return place is None or not any(setting) or setting == baselines.setting_of(place)
 
 
 def _candidates(workspace: Workspace, merged: Merged, survey: Survey, failed: set[str | None]) -> Iterator[Path]:

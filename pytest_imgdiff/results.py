@@ -95,7 +95,6 @@ class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
 
     place: str
     owner: str
-    browser: str
 
 
 class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
@@ -135,7 +134,6 @@ class Merged:
     """Baselines that any attempt of any test wrote."""
     owners: dict[str, dict[str, None]] = field(default_factory=dict)
     """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
-    browsers: set[str] = field(default_factory=set)
     problems: dict[str, None] = field(default_factory=dict)
     not_compared: dict[str, None] = field(default_factory=dict)
     """What scans left out, in lines; every process of a run says the same."""
@@ -438,7 +436,6 @@ def _add(line: Line, merged: Merged) -> None:
         merged.is_whole_suite |= line.is_whole_suite
     elif isinstance(line, Claimed):
         merged.owners.setdefault(line.place, {})[line.owner] = None
-        merged.browsers.add(line.browser)
     elif isinstance(line, Problem):
         merged.problems[line.text] = None
         merged.is_usage_error |= line.is_usage_error

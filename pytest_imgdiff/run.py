@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_imgdiff.allowance import Allowance
-from pytest_imgdiff.baselines import BaselineKey, Baselines
+from pytest_imgdiff.baselines import ANY, BaselineKey, Baselines
 from pytest_imgdiff.collecting import PairItem
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
@@ -304,7 +304,7 @@ class ImageRun:
     def identity(self, request: pytest.FixtureRequest) -> TestIdentity:
         """Return by what name the test of this request asks for its baselines."""
         node = request.node
-        browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else "any"
+        browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else ANY
         path, colons, test = node.nodeid.partition("::")
         module = self._module(node)
         # Outside of the root folder pytest gives files of equal names equal node ids.

@@ -80,8 +80,16 @@ class PlaywrightCapturer:
         paused: Awaitable[None] | None = self._given(self._pause(seconds))
         return paused
 
-    def info(self) -> CaptureInfo:
-        """Return what the last capture found of the page."""
+    def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
+        """Return what the last capture found of the page, or what it is like now where it was not captured yet."""
+        known: CaptureInfo | Awaitable[CaptureInfo] = self._given(self._info())
+        return known
+
+    async def _info(self) -> CaptureInfo:
+        if not self._found:
+            with self._in_words():
+                await self._find()
+                self._found = await self._run("info", None)
         page_browser = self._page.context.browser
         kind = page_browser.browser_type.name if page_browser else "chromium"  # a persistent context has no browser
         info = browser.info_from(self._found, self.target, kind, page_browser.version if page_browser else "")

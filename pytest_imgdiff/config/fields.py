@@ -377,7 +377,8 @@ class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         str,
         Meta(
             min_length=1,
-            description="a baseline's path in that folder; {module}, {test}, {platform}, {browser} are filled in",
+            description="a baseline's path in that folder; {module}, {test}, {platform}, {browser}, {viewport}, {dpr} "
+            "and {color_scheme} are filled in",
             extra={"expects": 'a path such as "{module}/{test}.png"'},
         ),
     ] = "{module}/{test}.png"

@@ -10,7 +10,7 @@ from pytest_imgdiff.config.origin import did_you_mean, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLACEHOLDERS = ("module", "test", "platform", "browser")
+PLACEHOLDERS = ("module", "test", "platform", "browser", "viewport", "dpr", "color_scheme")
 _NOT_IN_FILE_NAMES = '\\:*?"<>|'
 
 

@@ -59,7 +59,7 @@ class BaselineSettings:
 
     Attributes:
         folder: absolute.
-        layout: a file's place in it, with ``{module}``, ``{test}``, ``{platform}`` and ``{browser}`` to fill in.
+        layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.layout.PLACEHOLDERS`.
     """
 
     folder: Path
