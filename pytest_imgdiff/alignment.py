@@ -2,8 +2,9 @@
 
 Rows first: lines that are equal to the byte vote for offsets between the two pictures, and a dynamic programme chooses
 for each line the offset that leaves the least to explain. What stands side by side is cut at quiet gutters and aligned
-on its own, then columns, then strips of columns that have no gutter between them. Everything here proposes an
-explanation; only pixels decide: whatever an alignment leaves unequal is still judged.
+on its own, then columns, then strips of columns that have no gutter between them. What is gone from one place is
+searched for at every other place that differs. Everything here proposes an explanation; only pixels decide: whatever
+an alignment leaves unequal is still judged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pytest_imgdiff.model import Box
 from pytest_imgdiff.views import eight_bit, pixel_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -72,6 +73,25 @@ _STRIP = 64
 """Columns of the strips that are aligned on their own where there is no gutter."""
 _STRIP_PIXELS = 1 << 23
 """Above this size strips are not tried: there are too many."""
+_MOST_SHIFTED = 256
+"""Lines by which a band is shifted to where content begins."""
+_TILE = 8
+"""Rows and columns of the tiles by which a block is found at another place."""
+_FAIR_TILES = 3
+"""Tiles that have to agree on how far a block moved."""
+_MOST_ALIKE = 4
+"""Places that a tile may be found at: one that is found at more, such as a piece of a border, tells nothing."""
+_MOST_TILES = 4096
+_MOST_SEARCHED = 1 << 22
+"""Pixels of all places that are searched, of both pictures together; where there are more, no block is searched."""
+_MOST_BLOCKS = 32
+_RIM = 2
+"""Pixels around what differs, which tell the background there."""
+_LEAST_BLOCK = 2048
+"""Pixels of a block that moved between two places neither of which is a band: less is changed text."""
+_MOST_OF_IT = 0.5
+"""Share of what stands at one of the two places that a moved block is. Less of it, such as a button that an item shares
+with another, is no move."""
 _DEPTH = 8
 _LEAST = 3
 """Lines below which there is nothing to align."""
@@ -89,6 +109,7 @@ class Band:
             along the axis.
         actual: likewise in the actual picture.
         plain: it is space: all of it is of one colour, and so is a line beside it.
+        moved: all that it shows is told as a `Move`: it stands elsewhere in the other picture.
     """
 
     kind: Literal["inserted", "deleted"]
@@ -96,6 +117,7 @@ class Band:
     expected: Box
     actual: Box
     plain: bool
+    moved: bool = False
 
     @property
     def box(self) -> Box:
@@ -110,7 +132,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A block that stands at another place, with plain space where it was.
+    """A block that stands at another place.
 
     Attributes:
         box: in the expected picture.
@@ -169,7 +191,8 @@ class Alignment:
         size: width and height of the actual picture.
         kept: what both pictures show.
         bands: what only one of them has, from the top, then from the left, of the picture that has it.
-        moves: blocks of ``kept`` that are told as moved, rather than by the plain bands before and behind them.
+        moves: blocks that stand elsewhere: those of ``kept`` that are told as moved rather than by the plain bands
+            before and behind them, and those that were deleted at one place and inserted at another.
         layout: both pictures padded: ``kept`` and ``bands``, joined where that is possible, on one plane. No two parts
             overlap.
     """
@@ -186,7 +209,7 @@ class Alignment:
 
         An item that is inserted into one of two columns leaves space at the end of the other one.
         """
-        with_content = tuple(band for band in self.bands if not band.plain)
+        with_content = tuple(band for band in self.bands if not (band.plain or band.moved))
         return with_content if with_content or self.moves else self.bands
 
     def new(self) -> Mask:
@@ -225,6 +248,8 @@ class Alignment:
         for kept in self.kept:
             if not (kept.equal and expected.dtype == np.uint8):
                 laid[_inside(kept.actual)] = expected[_inside(kept.expected)]
+        for move in self.moves:
+            laid[_inside(move.actual)] = expected[_inside(move.box)]
         return laid
 
     def below(self, top: int, heights: tuple[int, int]) -> Alignment:
@@ -306,7 +331,8 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
     height, width = aligner.one.shape
     other_height, other_width = aligner.two.shape
     explained = aligner.explain(_Rect(0, 0, width, height), _Rect(0, 0, other_width, other_height), 0)
-    if not aligner.is_explained:
+    aligner.search()
+    if not aligner.is_explained and not aligner.moves:
         return None
     bands = sorted(aligner.bands, key=lambda band: (band.box.y, band.box.x, band.kind))
     plane = _Plane(aligner.two)
@@ -548,6 +574,45 @@ class _Aligner:
             return self._along("rows", first, second, lines, depth)
         return self._columns(first, second, depth, axis)
 
+    def search(self) -> None:
+        """Note the blocks that were deleted at one place and inserted at another.
+
+        Each of the two places is a band or another place that differs.
+        """
+        bands = [band for band in self.bands if not band.plain]
+        gone = [_Rect(*_corners(band.expected)) for band in bands if band.kind == "deleted"]
+        come = [_Rect(*_corners(band.actual)) for band in bands if band.kind == "inserted"]
+        numbers = len(gone), len(come)
+        for first, second in self._differing():
+            gone.append(first)
+            come.append(second)
+        if not gone or not come or sum(rect.width * rect.height for rect in (*gone, *come)) > _MOST_SEARCHED:
+            return
+        found = _Search(self.one, self.two, gone, come, numbers).blocks()
+        self.moves += [Move(rect.box, dx, dy) for rect, dx, dy in found]
+        for place, band in enumerate(self.bands):
+            words = self.one if band.kind == "deleted" else self.two
+            moved = [
+                rect if band.kind == "deleted" else rect._replace(x=rect.x + dx, y=rect.y + dy)
+                for rect, dx, dy in found
+            ]
+            if not band.plain and _holds_only(words, _Rect(*_corners(band.box)), moved):
+                self.bands[place] = replace(band, moved=True)
+
+    def _differing(self) -> list[tuple[_Rect, _Rect]]:
+        """Return the rectangles in which what is kept differs, of both pictures."""
+        found = []
+        for kept in self.kept:
+            if kept.equal:
+                continue
+            first, second = _Rect(*_corners(kept.expected)), _Rect(*_corners(kept.actual))
+            differs = first.of(self.one) != second.of(self.two)
+            for top, bottom in _runs(differs.any(axis=1), _TILE):
+                for left, right in _runs(differs[top:bottom].any(axis=0), _TILE):
+                    one, two = (side.rows(top, bottom).columns(left, right) for side in (first, second))
+                    found.append((_with_rim(one, self.one), _with_rim(two, self.two)))
+        return found
+
     def _keep(self, first: _Rect, second: _Rect, *, equal: bool) -> Kept:
         self.kept.append(Kept(first.box, second.box, equal=equal))
         return self.kept[-1]
@@ -580,6 +645,7 @@ class _Aligner:
             return None
         a, b = first.of(self.one), second.of(self.two)
         top, bottom = _equal_ends(a, b)
+        top = _quiet_place(a, top)
         if not top and not bottom:
             return None
         above = [self._keep(first.rows(0, top), second.rows(0, top), equal=True)] if top else []
@@ -609,11 +675,13 @@ class _Aligner:
     def _along(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map, depth: int) -> _Stack:
         """Explain segment by segment; what lies between them was deleted or inserted."""
         self.is_explained = True
-        self._note_move(axis, first, second, lines)
+        a, b = first.of(self.one), second.of(self.two)
+        segments = _at_quiet_lines(lines.segments, *((a, b) if axis == "rows" else (a.T, b.T)))
+        self._note_move(axis, first, second, segments)
         ends = (first.height, second.height) if axis == "rows" else (first.width, second.width)
         parts: list[_Part] = []
         one = two = 0
-        for start, other, count in [*lines.segments, _Segment(*ends, 0)]:
+        for start, other, count in [*segments, _Segment(*ends, 0)]:
             if start > one:
                 parts.append(self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis))
             if other > two:
@@ -624,12 +692,12 @@ class _Aligner:
             one, two = start + count, other + count
         return _Stack(axis, parts)
 
-    def _note_move(self, axis: Axis, first: _Rect, second: _Rect, lines: _Map) -> None:
+    def _note_move(self, axis: Axis, first: _Rect, second: _Rect, segments: Sequence[_Segment]) -> None:
         """Note the one segment that moved within plain space, where the space does not span the picture.
 
         Of space that does, all that follows moved: there the band tells more.
         """
-        moved = [segment for segment in lines.segments if segment.one != segment.two]
+        moved = [segment for segment in segments if segment.one != segment.two]
         spans = first.width == self.one.shape[1] if axis == "rows" else first.height == self.one.shape[0]
         if spans or first[2:] != second[2:] or len(moved) != 1:
             return
@@ -678,10 +746,272 @@ class _Aligner:
         return _Stack("rows", down)
 
 
+def _at_quiet_lines(segments: Sequence[_Segment], a: Words, b: Words) -> list[_Segment]:
+    """Return the segments with the bands between them shifted to where content begins, as far as lines are equal.
+
+    Where an item was deleted, its last line and the one before the item may be equal: then the band can be shifted by
+    a line. Of such bands the one is told that begins after the most lines of one colour, not one that begins within
+    the item and ends within the next one.
+    """
+    found = list(segments)
+    for number in range(1, len(found)):
+        before, after = found[number - 1], found[number]
+        is_deleted = after.two == before.two + before.length
+        if not is_deleted and after.one != before.one + before.length:
+            continue
+        up = _equal_lines(a, b, after.one, after.two, -1, min(before.length - 1, _MOST_SHIFTED))
+        end = before.one + before.length, before.two + before.length
+        down = _equal_lines(a, b, *end, 1, min(after.length - 1, _MOST_SHIFTED))
+        lines, edge = (a, end[0]) if is_deleted else (b, end[1])
+        quiet = [
+            _is_plain(lines[edge + place : edge + place + 1]) for place in range(-up - 1, down)
+        ]  # the line before each place
+        runs = [0]
+        for is_quiet in quiet:
+            runs.append(runs[-1] + 1 if is_quiet else 0)
+        best = max(range(-up, down + 1), key=lambda place: (runs[place + up + 1], -abs(place)))
+        if runs[best + up + 1] > runs[up + 1]:
+            found[number - 1] = before._replace(length=before.length + best)
+            found[number] = _Segment(after.one + best, after.two + best, after.length - best)
+    return found
+
+
+def _equal_lines(a: Words, b: Words, one: int, two: int, step: int, most: int) -> int:
+    """Return how many lines are equal from there on, downwards (1) or upwards (-1)."""
+    for count in range(most):
+        place = count if step > 0 else -count - 1
+        if not np.array_equal(a[one + place], b[two + place]):
+            return count
+    return max(0, most)
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.width, box.height
+
+
+_Block = tuple[_Rect, int, int]
+"""A rectangle of the expected picture, and how far it moved to the right and down."""
+
+
+class _Search:
+    """Looks for what is gone from some rectangles of the expected picture in rectangles of the actual one.
+
+    Tiles are found by their hashes and vote for how far they moved; then the pixels decide.
+    """
+
+    def __init__(
+        self, one: Words, two: Words, gone: Sequence[_Rect], come: Sequence[_Rect], bands: tuple[int, int]
+    ) -> None:
+        """Set up the search.
+
+        Args:
+            one: the expected picture.
+            two: the actual picture.
+            gone: where to take blocks from, in the expected picture.
+            come: where to look for them, in the actual picture.
+            bands: how many of each, from the first on, are bands; between other places only large blocks move.
+        """
+        self.one = one
+        self.two = two
+        self.gone = gone
+        self.come = come
+        self.bands = bands
+
+    def blocks(self) -> list[_Block]:
+        """Return the blocks that moved, none of which overlap, those that most tiles voted for first."""
+        found: list[_Block] = []
+        for (source, target, dx, dy), tiles in self._votes():
+            block = self._block(self.gone[source], self.come[target], dx, dy, tiles)
+            if block is None or len(found) == _MOST_BLOCKS:
+                continue
+            is_of_band = source < self.bands[0] or target < self.bands[1]
+            if not is_of_band and block.width * block.height < _LEAST_BLOCK:
+                continue
+            there = block._replace(x=block.x + dx, y=block.y + dy)
+            if any(
+                _overlap(block, rect) or _overlap(there, rect._replace(x=rect.x + right, y=rect.y + down))
+                for rect, right, down in found
+            ):
+                continue
+            shares = (
+                _share_of_content(self.one, self.gone[source], block),
+                _share_of_content(self.two, self.come[target], there),
+            )
+            if max(shares) >= _MOST_OF_IT:
+                found.append((block, dx, dy))
+        return self._joined(found)
+
+    def _joined(self, blocks: Sequence[_Block]) -> list[_Block]:
+        """Return the blocks with those joined that moved alike where all between them did so, too."""
+        found: list[_Block] = []
+        for rect, dx, dy in sorted(blocks, key=lambda block: (block[1:], block[0].y, block[0].x)):
+            last = found[-1] if found else None
+            if last is not None and last[1:] == (dx, dy):
+                both = _around(last[0], rect)
+                if np.array_equal(both.of(self.one), both._replace(x=both.x + dx, y=both.y + dy).of(self.two)):
+                    found[-1] = (both, dx, dy)
+                    continue
+            found.append((rect, dx, dy))
+        return found
+
+    def _votes(self) -> list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]]:
+        """Return for rectangles of both pictures and a shift the tiles, (x, y), that are found there; most first."""
+        tiles: dict[int, list[tuple[int, int, int]]] = {}
+        for source, rect in enumerate(self.gone):
+            for x, y, digest in _tiles(self.one, rect):
+                tiles.setdefault(digest, []).append((source, x, y))
+        known = {digest: places for digest, places in tiles.items() if len(places) <= _MOST_ALIKE}
+        votes: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
+        for digest, places in self._places(known).items():
+            for source, x, y in known[digest]:
+                for target, across, down in places:
+                    votes.setdefault((source, target, across - x, down - y), []).append((x, y))
+        fair = [(key, found) for key, found in votes.items() if len(found) >= _FAIR_TILES]
+        return sorted(fair, key=lambda vote: (-len(vote[1]), vote[0]))
+
+    def _places(self, known: Mapping[int, object]) -> dict[int, list[tuple[int, int, int]]]:
+        """Return where in the actual picture tiles are, by hash: the rectangle, x and y; not of frequent ones."""
+        digests = np.array(sorted(known), np.uint32)
+        is_known = np.zeros(1 << 16, np.bool_)  # half a hash rules most tiles out
+        is_known[digests >> 16] = True
+        found: dict[int, list[tuple[int, int, int]]] = {}
+        for target, rect in enumerate(self.come):
+            hashes = _tile_hashes(rect.of(self.two))
+            places = np.flatnonzero(is_known[hashes >> 16])
+            places = places[np.isin(hashes.flat[places], digests)]
+            _, which, counts = np.unique(hashes.flat[places], return_inverse=True, return_counts=True)
+            for place in places[counts[which.reshape(-1)] <= _MOST_ALIKE].tolist():
+                down, across = divmod(place, hashes.shape[1])
+                found.setdefault(int(hashes.flat[place]), []).append((target, rect.x + across, rect.y + down))
+        return {digest: each for digest, each in found.items() if len(each) <= _MOST_ALIKE}
+
+    def _block(self, source: _Rect, target: _Rect, dx: int, dy: int, tiles: list[tuple[int, int]]) -> _Rect | None:
+        """Return the rectangle around the tiles, as large as it is equal, without the space around what it shows."""
+        x, y = max(source.x, target.x - dx), max(source.y, target.y - dy)
+        right = min(source.x + source.width, target.x - dx + target.width)
+        bottom = min(source.y + source.height, target.y - dy + target.height)
+        common = _Rect(x, y, right - x, bottom - y)
+        equal = common.of(self.one) == common._replace(x=x + dx, y=y + dy).of(self.two)
+        grown = _grown(equal, [(across - x, down - y) for across, down in tiles])
+        if grown is None:
+            return None
+        left, top, width, height = grown
+        content = _content(self.one, source)
+        return _bounds(
+            _Rect(x + left, y + top, width, height),
+            content[y + top - source.y :, x + left - source.x :][:height, :width],
+        )
+
+
+def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> _Rect | None:
+    """Return the rectangle around tiles, (x, y), grown on all sides while all of it is equal; None where it is not."""
+    left, top = min(x for x, _ in tiles), min(y for _, y in tiles)
+    right, bottom = max(x for x, _ in tiles) + _TILE, max(y for _, y in tiles) + _TILE
+    if not equal[top:bottom, left:right].all():
+        return None
+    height, width = equal.shape
+    grows = True
+    while grows:
+        grows = False
+        if top > 0 and equal[top - 1, left:right].all():
+            top, grows = top - 1, True
+        if bottom < height and equal[bottom, left:right].all():
+            bottom, grows = bottom + 1, True
+        if left > 0 and equal[top:bottom, left - 1].all():
+            left, grows = left - 1, True
+        if right < width and equal[top:bottom, right].all():
+            right, grows = right + 1, True
+    return _Rect(left, top, right - left, bottom - top)
+
+
+def _with_rim(rect: _Rect, words: Words) -> _Rect:
+    """Return a rectangle with `_RIM` pixels around it, as far as the picture has them."""
+    left, top = max(0, rect.x - _RIM), max(0, rect.y - _RIM)
+    right, bottom = min(words.shape[1], rect.x + rect.width + _RIM), min(len(words), rect.y + rect.height + _RIM)
+    return _Rect(left, top, right - left, bottom - top)
+
+
+def _around(one: _Rect, other: _Rect) -> _Rect:
+    """Return the smallest rectangle that holds both."""
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    right, bottom = max(one.x + one.width, other.x + other.width), max(one.y + one.height, other.y + other.height)
+    return _Rect(x, y, right - x, bottom - y)
+
+
+def _overlap(one: _Rect, other: _Rect) -> bool:
+    return (
+        one.x < other.x + other.width
+        and other.x < one.x + one.width
+        and one.y < other.y + other.height
+        and other.y < one.y + one.height
+    )
+
+
+def _tiles(words: Words, rect: _Rect) -> Iterator[tuple[int, int, int]]:
+    """Yield x, y and the hash of tiles that lie side by side, from where content begins, and are not of one colour."""
+    rect = _bounds(rect, _content(words, rect))
+    down, across = rect.height // _TILE, rect.width // _TILE
+    if not down or not across:
+        return
+    part = rect.of(words)
+    pixels = part[: down * _TILE, : across * _TILE].reshape(down, _TILE, across, _TILE)
+    has_content = (pixels != pixels[:, :1, :, :1]).any(axis=(1, 3))
+    hashes = _tile_hashes(part)[::_TILE, ::_TILE]
+    places = np.argwhere(has_content)
+    for row, column in places[:: 1 + len(places) // _MOST_TILES].tolist():
+        yield rect.x + column * _TILE, rect.y + row * _TILE, int(hashes[row, column])
+
+
+def _tile_hashes(words: Words) -> Words:
+    """Return a hash of the tile below and to the right of each pixel, of those that lie inside."""
+    height, width = (max(0, length - _TILE + 1) for length in words.shape)
+    mixed: Words = words * np.uint32(0x9E3779B1)
+    mixed ^= mixed >> np.uint32(15)
+    for axis, factor in ((1, 0x85EBCA6B), (0, 0xC2B2AE35)):
+        size = (len(mixed), width) if axis == 1 else (height, width)
+        hashes: Words = np.zeros(size, np.uint32)
+        for place in range(_TILE):
+            hashes *= np.uint32(factor)
+            hashes += mixed[:, place : place + width] if axis == 1 else mixed[place : place + height]
+        hashes ^= hashes >> np.uint32(13)
+        mixed = hashes
+    return mixed
+
+
+def _content(words: Words, rect: _Rect) -> NDArray[np.bool_]:
+    """Return what is off the commonest colour at the rectangle's edges."""
+    part = rect.of(words)
+    edges = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
+    colours, counts = np.unique(edges, return_counts=True)
+    return np.asarray(part != colours[counts.argmax()], np.bool_)
+
+
+def _share_of_content(words: Words, rect: _Rect, part: _Rect) -> float:
+    """Return the share of what stands in a rectangle that stands in a part of it."""
+    content = _content(words, rect)
+    inside = part._replace(x=part.x - rect.x, y=part.y - rect.y).of(cast("Words", content))
+    return int(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(content)))
+
+
+def _holds_only(words: Words, rect: _Rect, parts: Sequence[_Rect]) -> bool:
+    """Whether nothing stands in a rectangle but these parts."""
+    if not any(_overlap(rect, part) for part in parts):
+        return False
+    content = _content(words, rect)
+    for x, y, width, height in parts:
+        left, top = max(0, x - rect.x), max(0, y - rect.y)
+        content[top : max(0, y - rect.y + height), left : max(0, x - rect.x + width)] = False
+    return not content.any()
+
+
 def _trimmed_to_content(words: Words, rect: _Rect) -> _Rect:
     """Return the rectangle without the lines at its edges that have the colour of its first pixel."""
-    content = rect.of(words) != rect.of(words)[0, 0]
-    rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
+    return _bounds(rect, np.asarray(rect.of(words) != rect.of(words)[0, 0], np.bool_))
+
+
+def _bounds(rect: _Rect, marked: NDArray[np.bool_]) -> _Rect:
+    """Return the smallest rectangle that holds what is marked in one; all of it where nothing is."""
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if not rows.size:
         return rect
     return rect.rows(int(rows[0]), int(rows[-1]) + 1).columns(int(columns[0]), int(columns[-1]) + 1)
@@ -718,6 +1048,17 @@ def _equal_ends(a: Words, b: Words) -> tuple[int, int]:
     top = _equal_start(a[:least], b[:least])
     rest = least - top
     return top, _equal_start(a[::-1][:rest], b[::-1][:rest])
+
+
+def _quiet_place(words: Words, top: int) -> int:
+    """Return the row at or above this one that follows a row of one colour; this one where there is none nearby.
+
+    The first row that differs may be within an item, whose first rows are those of another item as well.
+    """
+    for place in range(top, max(0, top - _MOST_SHIFTED), -1):
+        if _is_plain(words[place - 1 : place]):
+            return place
+    return top if top > _MOST_SHIFTED else 0
 
 
 def _equal_start(a: Words, b: Words) -> int:

@@ -127,6 +127,8 @@ class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     """In the actual picture, likewise."""
     plain: bool
     """It is space of one colour."""
+    moved: bool
+    """All that it shows is listed among the moves: it stands elsewhere in the other picture."""
 
 
 class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -472,7 +474,7 @@ def _alignment(alignment: Alignment | None) -> AlignmentRecord | None:
     layout = alignment.layout if len(alignment.layout) <= MOST_PARTS else ()
     return AlignmentRecord(
         [
-            BandRecord(band.kind, band.axis, _corners(band.expected), _corners(band.actual), band.plain)
+            BandRecord(band.kind, band.axis, _corners(band.expected), _corners(band.actual), band.plain, band.moved)
             for band in bands
         ],
         [MoveRecord(*_corners(move.box), move.dx, move.dy) for move in alignment.moves[:MOST_REGIONS]],

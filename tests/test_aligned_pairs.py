@@ -14,7 +14,7 @@ from pytest_imgdiff.model import Box, Length, MaskArea, RectangleArea, Verdict
 from pytest_imgdiff.record import ComparisonRecord, record_of
 from pytest_imgdiff.report.changes import same_change
 from pytest_imgdiff.report.words import failure_text, verdict_line
-from tests.test_alignment import WHITE, banner, inserted, page, two_columns
+from tests.test_alignment import WHITE, banner, cards, inserted, page, two_columns
 
 ALLOW = Policy(moved="allow")
 
@@ -70,6 +70,19 @@ def test_an_item_in_one_of_two_columns() -> None:
     assert "30 rows inserted" in line(judged)
 
 
+def test_a_card_in_the_other_column() -> None:
+    judged = compare(cards([1, 2, 3, 4], [5, 6]), cards([1, 3, 4], [2, 5, 6]))
+    assert (judged.verdict, judged.passed) == (Verdict.DIFFERENT, False)
+    ((kind, box, moved),) = [(region.kind, region.box, region.moved) for region in judged.regions]
+    assert (kind, box, moved) == ("moved", Box(260, 20, 220, 60), (240, -70))
+    assert judged.mask is not None
+    assert judged.mask.sum() == 220 * 60
+    words = "220x60 at 20,90 moved by 240,-70; the rest equal"
+    assert words in line(judged)
+    assert words in failure_text(record_of(judged), directory=None)
+    assert not compare(cards([1, 2, 3, 4], [5, 6]), cards([1, 3, 4], [2, 5, 6]), ALLOW).passed
+
+
 def test_pictures_of_unequal_size_that_nothing_explains_are_drawn_from_the_top_left() -> None:
     before = page(100, 120, right=100)
     after = np.random.default_rng(1).integers(0, 256, (140, 120, 4), np.uint8)
@@ -100,6 +113,7 @@ def test_the_record_has_the_bands() -> None:
                 "expected": [0, 60, 400, 0],
                 "actual": [0, 60, 400, 43],
                 "plain": False,
+                "moved": False,
             }
         ],
         "moves": [],
@@ -208,6 +222,7 @@ def edited(y: int) -> np.ndarray:
         pytest.param(*swapped_words(), id="two lines that changed places"),
         pytest.param(two_columns([1, 2]), two_columns([2, 1]), id="two items that changed places"),
         pytest.param(two_columns([1, 2, 3]), two_columns([1, 3]), id="an item deleted"),
+        pytest.param(cards([1, 2, 3], [4]), cards([1, 3], [2, 4]), id="a card in the other column"),
     ],
 )
 def test_content_never_passes_as_space(before: np.ndarray, after: np.ndarray) -> None:

@@ -157,6 +157,115 @@ def test_item_inserted_in_one_of_two_columns_of_a_page_that_grows() -> None:
     assert box.x + box.width < 220
 
 
+def cards(left: list[int | None], right: list[int | None]) -> np.ndarray:
+    """Two columns of cards with the same border and padding, each with text of its own; None leaves a place empty."""
+    pixels = np.full((400, 500, 4), WHITE, np.uint8)
+    for x, column in ((20, left), (260, right)):
+        for place, seed in enumerate(column):
+            if seed is None:
+                continue
+            card = pixels[20 + 70 * place : 80 + 70 * place, x : x + 220]
+            card[:] = (120, 120, 120, 255)
+            card[1:-1, 1:-1] = (245, 245, 250, 255)
+            rng = np.random.default_rng(seed)
+            for line in (10, 30):
+                card[line : line + 12, 15:200][rng.random((12, 185)) < 0.35] = (20, 20, 60, 255)
+    return pixels
+
+
+def moves(alignment: Alignment) -> set[tuple[Box, int, int]]:
+    return {(move.box, move.dx, move.dy) for move in alignment.moves}
+
+
+@pytest.mark.parametrize(
+    ("right_before", "right", "shift"),
+    [
+        pytest.param([5, 6], [5, 6, 2], (240, 70), id="to the end of the column"),
+        pytest.param([5, 6], [2, 5, 6], (240, -70), id="to its start"),
+        pytest.param([5, 6, 7], [5, 2, 6, 7], (240, 0), id="into its middle"),
+    ],
+)
+def test_a_card_that_goes_to_the_other_column_is_a_move(
+    right_before: list[int | None], right: list[int | None], shift: tuple[int, int]
+) -> None:
+    before, after = cards([1, 2, 3, 4], right_before), cards([1, 3, 4], right)
+    alignment = found(before, after)
+    assert moves(alignment) == {(Box(20, 90, 220, 60), *shift)}
+    assert told(alignment) == []
+    assert left_over(alignment, before, after) == 0
+    back = found(after, before)
+    assert moves(back) == {(Box(20 + shift[0], 90 + shift[1], 220, 60), -shift[0], -shift[1])}
+    assert told(back) == []
+
+
+def paragraph_moved(start: int, stop: int, to: int) -> tuple[np.ndarray, np.ndarray]:
+    before = page(600)
+    rest = np.concatenate([before[:start], before[stop:]])
+    return before, inserted(rest, before[start:stop], to)
+
+
+@pytest.mark.parametrize(("to", "dy"), [(328, 240), (8, -80)])
+def test_a_paragraph_that_goes_elsewhere_is_a_move(to: int, dy: int) -> None:
+    before, after = paragraph_moved(88, 128, to)
+    alignment = found(before, after)
+    assert moves(alignment) == {(Box(20, 90, 360, 30), 0, dy)}
+    assert told(alignment) == []
+    assert left_over(alignment, before, after) == 0
+
+
+def test_two_paragraphs_that_change_places() -> None:
+    before = page(600)
+    after = before.copy()
+    after[88:128], after[328:368] = before[328:368], before[88:128]
+    alignment = found(before, after)
+    assert moves(alignment) == {(Box(20, 90, 360, 30), 0, 240), (Box(20, 330, 360, 30), 0, -240)}
+    assert left_over(alignment, before, after) == 0
+
+
+def test_another_paragraph_at_another_place_is_no_move() -> None:
+    before = page(600)
+    rest = np.concatenate([before[:88], before[128:]])
+    alignment = found(before, inserted(rest, page(60, seed=77)[8:48], 288))
+    assert moves(alignment) == set()
+    assert [kind for kind, _, _ in told(alignment)] == ["deleted", "inserted"]
+
+
+def test_a_button_that_two_items_share_did_not_move() -> None:
+    button = banner(20, 100, seed=5)
+    before, after = page(600), None
+    items = [page(60, seed=seed)[8:48] for seed in (77, 78)]
+    for item in items:
+        item[20:40, 250:350] = button
+    after = inserted(before, items[1], 288)
+    before = inserted(before, items[0], 88)
+    alignment = found(before, after)
+    assert moves(alignment) == set()
+
+
+def test_a_card_that_was_moved_and_edited_is_no_move() -> None:
+    before, after = cards([1, 2, 3, 4], [5, 6, 7]), cards([1, 3, 4], [5, 2, 6, 7])
+    after[100:130, 300:420] = cards([8], [])[30:60, 60:180]
+    alignment = found(before, after)
+    assert {kind for kind, _, _ in told(alignment)} == {"deleted", "inserted"}
+
+
+@given(st.integers(0, 11), st.integers(0, 10), st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_whatever_moves_is_found_exactly(start: int, to: int, seed: int) -> None:
+    """Any line of a page that goes to any other place; nothing else is told, and nothing is left over."""
+    before = page(280, seed=seed)
+    line = before[8 + 20 * start : 28 + 20 * start]
+    rest = np.concatenate([before[: 8 + 20 * start], before[28 + 20 * start :]])
+    after = inserted(rest, line, 8 + 20 * to)
+    if start == to:
+        assert np.array_equal(before, after)
+        return
+    alignment = found(before, after)
+    assert told(alignment) == []
+    assert len(alignment.moves) in {1, 2}  # neighbours may change places
+    assert left_over(alignment, before, after) == 0
+
+
 def table(rows: list[int], widths: tuple[int, ...]) -> np.ndarray:
     """Cells on white; the columns start where the widths say."""
     pixels = np.full((300, 400, 4), WHITE, np.uint8)

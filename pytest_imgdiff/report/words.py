@@ -337,7 +337,7 @@ def alignment_words(record: ComparisonRecord) -> str | None:
     alignment = record.alignment
     if alignment is None:
         return None
-    content = [band for band in alignment.bands if not band.plain]
+    content = [band for band in alignment.bands if not (band.plain or band.moved)]
     bands = content if content or alignment.moves else alignment.bands
     parts = [_band_words(record, band) for band in bands[:BANDS_IN_TEXT]]
     parts += [
