@@ -16,6 +16,8 @@ _HOMES = {
     ("playwright", "ElementHandle"): "playwright",
     ("playwright", "Frame"): "playwright",
     ("playwright", "FrameLocator"): "playwright",
+    ("selenium", "WebDriver"): "selenium",
+    ("selenium", "WebElement"): "selenium",
 }
 """The top package and name of a class, or of one it inherits from, to the file here that captures its instances.
 

@@ -114,7 +114,7 @@
       await walk(deadline);
       putBack(state.scrolled);
     }
-    if (options.style || options.hideCaret) {
+    if (options.style || options.hideCaret || options.freeze) {
       dress(state, views, options);
     }
     if (options.freeze) {
@@ -136,6 +136,9 @@
       }
     }
     await atMost(Promise.allSettled(awaited), deadline);
+    if (options.freeze) {
+      freeze(state, views); // what began meanwhile
+    }
     return { ...info(), changed: Boolean(state.scrolled.length || state.styles.length || state.paused.length) };
   }
 
@@ -148,16 +151,18 @@
    * Add the style of the capture to every document.
    * @param {any} state
    * @param {Document[]} views
-   * @param {{hideCaret: boolean, style: string}} options
+   * @param {{freeze: boolean, hideCaret: boolean, style: string}} options
    */
   function dress(state, views, options) {
     if (state.styles.length) {
       return;
     }
-    const caret = options.hideCaret ? "*, *::before, *::after { caret-color: transparent !important; }\n" : "";
+    const every = "*, *::before, *::after";
+    const caret = options.hideCaret ? `${every} { caret-color: transparent !important; }\n` : "";
+    const still = options.freeze ? `${every} { transition: none !important; }\n` : "";
     for (const view of views) {
       const style = view.createElement("style");
-      style.textContent = caret + options.style;
+      style.textContent = caret + still + options.style;
       view.documentElement.append(style);
       state.styles.push(style);
     }
