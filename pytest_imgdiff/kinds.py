@@ -50,6 +50,10 @@ EXPLAINED = 0.88
 UNMAPPED, MAPPED, COLOURS = 0.12, 0.6, 0.35
 """Of a recoloured region: the share of its variance that a rule from colour to colour leaves at the most, the share of
 the difference that the rule explains at least, and the number of colours as a share of its pixels at the most."""
+KEPT = 0.6
+"""And the share, on average, of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
+LINE, OUTLINE = 3, 0.3
+"""A line is at most so many pixels thick; of a box with an outline or with letters less than this share differs."""
 STEPS_OF_COLOUR = 40
 """Colours that differ by less than one of so many steps between black and white count as one."""
 
@@ -57,16 +61,21 @@ TEXTURED = 0.02
 """At least this share of a box is off its background where shapes are in it."""
 MOST_ASKED = 4000
 """So many pixels, evenly spread, tell whether shapes are in a box."""
-STROKE, STROKE_DOWN = 7, 14
-"""Ink of text is on average at most so many pixels across and down."""
-LINE_HEIGHT, LETTER_WIDTH = 28, 60
+STROKE, STROKE_DOWN, HEADING_STROKE = 7, 14, 12
+"""Ink of text is on average at most so many pixels across and down; that of a heading is wider."""
+LINE_HEIGHT, LETTER_WIDTH = 40, 60
 """A box that is larger is no letter of a line of text."""
+WORD = 160
+"""Letters that hang together are at most so many pixels wide."""
+INSIDE, FRAMED = 0.15, 0.1
+"""Text differs inside of a box, this share of its sides away from the edge, too: not only in less than that share."""
 SHIFTS = sorted(itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2), key=lambda shift: abs(shift[0]) + abs(shift[1]))
 """Across and down, in pixels; the nearest first, as nearly always one of them is enough."""
 RIM = 6
 """The energy of a pixel is that of so many pixels around it."""
-TINT = 0.016
-"""The low-passed colours of what is drawn a little differently are at most so far apart."""
+TINT, TINT_OF_FLAT, FLAT = 0.016, 0.0085, 1e-4
+"""The low-passed colours of what is drawn a little differently are at most so far apart; less where both pictures are
+flat, which is where their energy is less than the last number: there no edge can have moved."""
 FEW_REGIONS = 16
 """Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
 
@@ -188,8 +197,8 @@ def _apart(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
 def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
     if _is_rendering(patch, few=few):
         return replace(region, kind="rendering")
-    textured = min(_texture(side) for side in patch.inside()) > TEXTURED
-    if textured and _is_recoloured(patch):
+    recoloured = min(_texture(side) for side in patch.inside()) > TEXTURED and _is_recoloured(patch)
+    if recoloured and not _is_drawn_over(patch):
         return replace(region, kind="recoloured")
     backgrounds = []
     for background in _off_backgrounds(patch):
@@ -197,10 +206,17 @@ def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
         if kind is not None:
             return replace(region, kind=kind)
         backgrounds.append(background)
+    if recoloured:
+        return replace(region, kind="recoloured")
     shift = _shift(patch, backgrounds[0].fill) if backgrounds else None
     if shift is not None:
         return replace(region, kind="moved", moved=shift)
     return replace(region, kind=_in_place(patch, backgrounds))
+
+
+def _is_drawn_over(patch: _Patch) -> bool:
+    """Whether little of a box differs: an outline or a line around or over what stays, as well as letters."""
+    return min(patch.changed.shape) <= LINE or float(patch.changed.mean()) < OUTLINE
 
 
 def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "added", "removed"] | None:
@@ -215,7 +231,7 @@ def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "add
 def _in_place(patch: _Patch, backgrounds: Sequence[_Background]) -> Literal["recoloured", "text", "content"]:
     if _is_recoloured(patch):
         return "recoloured"
-    if backgrounds and _is_text(patch, backgrounds[0]):
+    if backgrounds and (_is_text(patch, backgrounds[0]) or _is_letter(patch, backgrounds[0])):
         return "text"
     return "recoloured" if _is_shaded(patch) else "content"
 
@@ -318,6 +334,9 @@ def _maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDAr
     number, pixels = int(colours.max()) + 1, len(colours)
     if number > COLOURS * pixels:
         return False
+    of_colour = np.bincount(colours[changed], minlength=number) / np.bincount(colours, minlength=number)
+    if float(of_colour[colours[changed]].mean()) < KEPT:
+        return False
     variance = float(second.var(axis=0).sum())
     left = _unexplained(colours, second) / max(1, pixels - number)
     if variance > 1e-5 and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:  # noqa: PLR2004 - not flat
@@ -359,7 +378,7 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
     around, other = side[rows], (patch.actual if side is patch.expected else patch.expected)[rows]
     unchanged = (_apart(around, other) < SEEN) & (_apart(around, colour) > 0.15)  # noqa: PLR2004 - ink
     new = side[top:bottom, left:right][patch.changed]
-    if np.count_nonzero(unchanged) < 8:  # noqa: PLR2004 - one letter has more
+    if np.count_nonzero(unchanged) < 8 or _runs(unchanged).mean > HEADING_STROKE:  # noqa: PLR2004 - one letter has more
         return False
     beside: NDArray[np.float32] = (around[unchanged] + other[unchanged]) * np.float32(0.5)
     directions = [_ink(colours, colour) for colours in (new, beside)]
@@ -367,6 +386,14 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
     if min(lengths) <= 0:
         return False
     return float(directions[0] @ directions[1]) / (lengths[0] * lengths[1]) > 0.97  # noqa: PLR2004 - fitted
+
+
+def _is_letter(patch: _Patch, background: _Background) -> bool:
+    """Whether a small change is one of a letter beside unchanged ones: what differs has their ink in both pictures."""
+    sides = patch.expected, patch.actual
+    if not all(_is_part_of_text(patch, side, background) for side in sides):
+        return False
+    return not any(_goes_on(patch, side, background.fill) for side in sides)
 
 
 def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -378,10 +405,43 @@ def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArr
 
 
 def _is_text(patch: _Patch, background: _Background) -> bool:
-    """Whether thin strokes stand on one background in both pictures."""
-    if patch.step > 2:  # noqa: PLR2004 - strokes are lost
+    """Whether thin strokes stand on one background in both pictures, and are no frame or line of a drawing."""
+    if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
         return False
-    return all(_has_strokes(side, background.fill) for side in patch.inside())
+    if not all(_has_strokes(side, background.fill) for side in patch.inside()):
+        return False
+    return not any(_goes_on(patch, side, background.fill) for side in (patch.expected, patch.actual))
+
+
+def _is_frame(changed: Mask) -> bool:
+    """Whether a box that is larger than a line of text differs at its edge alone."""
+    height, width = changed.shape
+    if min(height, width) <= LINE_HEIGHT:
+        return False
+    down, across = int(height * INSIDE), int(width * INSIDE)
+    inside = np.count_nonzero(changed[down : height - down, across : width - across])
+    return bool(inside < FRAMED * np.count_nonzero(changed))
+
+
+def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
+    """Whether ink that changed goes on beyond the box on opposite sides or is longer than a word: the line of a chart.
+
+    Lines that are straight, across or down, do not count: text is underlined, and stands in tables.
+    """
+    if fill.size > 4:  # noqa: PLR2004 - not one colour
+        return False
+    strength = _apart(side, fill)
+    ink = strength > float(np.percentile(strength, 99.5)) / 2
+    ink[ink.all(axis=1)] = False
+    ink[:, ink.all(axis=0)] = False
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    left, top, right, bottom = patch.box
+    changed = np.unique(labels[top:bottom, left:right][patch.changed])
+    ends = [np.isin(changed, end) for end in (labels[:, 0], labels[:, -1], labels[0], labels[-1])]
+    beyond = left > 0 and right < ink.shape[1], top > 0 and bottom < ink.shape[0]
+    through = (ends[0] & ends[1] & beyond[0]) | (ends[2] & ends[3] & beyond[1])
+    is_long = statistics[changed, cv2.CC_STAT_WIDTH] * patch.step > WORD
+    return bool(((through | is_long) & (changed > 0)).any())
 
 
 def _has_strokes(side: Colours, fill: Colours) -> bool:
@@ -519,7 +579,11 @@ def _is_rendering(patch: _Patch, *, few: bool) -> bool:
         if float((_beyond(first, second)[own][patch.changed] > 0.3).mean()) > 0.1:  # noqa: PLR2004 - fitted
             return False
     apart = _apart(*patch.inside())
-    if float(_tint(patch.expected, patch.actual)[top:bottom, left:right].max()) > TINT:
+    tint = _tint(patch.expected, patch.actual)
+    if float(tint[top:bottom, left:right].max()) > TINT:
+        return False
+    flat = np.maximum(*(_variance(side) for side in (patch.expected, patch.actual))) < FLAT
+    if (flat & (tint > TINT_OF_FLAT))[top:bottom, left:right].any():
         return False
     seen = apart > SEEN
     alone = few and int(np.count_nonzero(seen)) <= 256  # noqa: PLR2004 - fitted
@@ -533,7 +597,7 @@ def _is_seen(evidence: Numbers, apart: Numbers, seen: Mask, *, alone: bool) -> b
         return True
     if (seen & (evidence > 0.6) & (apart > 0.3)).any():  # noqa: PLR2004 - fitted
         return True
-    return alone and bool((seen & (evidence > 0.15) & (apart > 0.1)).any())  # noqa: PLR2004 - fitted
+    return alone and bool((seen & (evidence > 0.13) & (apart > 0.1)).any())  # noqa: PLR2004 - as `visible`
 
 
 def _softened(colours: Colours) -> Colours:

@@ -67,6 +67,61 @@ def test_one_letter_more_is_text():
     assert [region.kind for region in found] == ["text"]
 
 
+def drawn(draw_on):
+    picture = page()
+    draw_on(ImageDraw.Draw(picture))
+    return picture
+
+
+def chart(values):
+    large = Picture.new("RGB", (1280, 800), "#ffffff")
+    ImageDraw.Draw(large).line([(240 + 48 * at, 400 - 4 * value) for at, value in enumerate(values)], "#0d9488", 8)
+    return large.resize((320, 200), Picture.Resampling.BOX)
+
+
+def panel(*, dashed=False, border=1):
+    picture = Picture.new("RGB", (320, 200), "#ffffff")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((20, 20, 300, 180), "#f8fafc", "#cbd5e1", border)
+    for line in range(8):
+        draw.text((32, 30 + 17 * line), "Orders of this week and of the last", "#1f2937", FONT)
+    for gap in range(20, 300, 8) if dashed else ():
+        draw.line((gap, 20, gap + 3, 20), "#f8fafc")
+        draw.line((gap, 180, gap + 3, 180), "#f8fafc")
+    for gap in range(24, 176, 8) if dashed else ():
+        draw.line((20, gap, 20, gap + 3), "#f8fafc")
+        draw.line((300, gap, 300, gap + 3), "#f8fafc")
+    return picture
+
+
+def small_print(words):
+    return drawn(lambda draw: draw.text((20, 150), words, "#1f2937", ImageFont.load_default(11)))
+
+
+VALUES = (10, 40, 22, 35, 5, 48, 30, 12, 44, 20, 33, 8, 26, 41, 15)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "kind"),
+    [
+        (page(), drawn(lambda draw: draw.rectangle((37, 57, 133, 93), outline="#93c5fd")), "added"),
+        (panel(), panel(border=2), "added"),
+        (panel(), panel(dashed=True), "removed"),
+        (chart(VALUES), chart([value * 0.8 for value in VALUES]), "content"),
+        (small_print("a: b"), small_print("a; b"), "text"),
+    ],
+    ids=["a focus ring", "a thicker border", "a dashed border", "the line of a chart", "a small letter"],
+)
+def test_lines_outlines_and_letters_are_told_apart(expected, actual, kind):
+    assert {region.kind for region in compare(expected, actual, EXACT).regions} == {kind}
+
+
+def test_a_faint_panel_is_not_rendering_only():
+    one, other = Picture.new("RGB", (200, 120), "#ffffff"), Picture.new("RGB", (200, 120), "#ffffff")
+    ImageDraw.Draw(other).rectangle((40, 30, 160, 90), "#fbfcfd")
+    assert [region.kind for region in compare(one, other, EXACT).regions] == ["recoloured"]
+
+
 def test_another_text_that_also_moved_is_not_merely_moved():
     changed = page(button=(54, 66))
     ImageDraw.Draw(changed).rectangle((70, 70, 100, 90), "#facc15")

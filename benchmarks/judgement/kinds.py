@@ -19,19 +19,22 @@ from pytest_imgdiff.model import Policy, Region, Rule
 
 TRUE_KINDS: dict[str, str | None] = {
     "gradient": "recoloured",
+    "content-gradient": "recoloured",
     "recolour-faint-panel": "recoloured",
     "weight": "text",
+    "bar-added": "text",
     "jpeg20": "content",
     "shadow": None,
-    "radius": None,
-    "theme": None,
-    "caret": None,
+    "shadow-strong": None,
+    "shadow-gone": None,
+    "shadow-raised": None,
+    "added-tick": None,
+    "content-progress": None,
+    "tab-changed": None,
     "shift1-block": None,
-    "hint-full": None,
 }
-"""Of changes whose kind the set names otherwise; None where several kinds are right, or none."""
-NOT_ASKED = (None, "caret", "theme")
-KINDS = {"noise": "rendering"}
+"""Of changes whose kind the set names otherwise; None where several kinds are right: a ticked box is filled as well."""
+KINDS = {"noise": "rendering", "theme": None, "caret": None, "other": None}
 """What the set calls otherwise than we do."""
 MEETS = 0.3
 """A region and the box of a change share at least so much of the smaller one where they belong together."""
@@ -56,10 +59,10 @@ def overlap(one: Edges, other: Edges) -> float:
     return width * height / max(1e-9, min(areas))
 
 
-def told(regions: tuple[Region, ...], truth: dict[str, Any]) -> tuple[str, list[Region]]:
-    """Return the kind that the regions give a change, and those that belong to it."""
+def told(regions: tuple[Region, ...], truth: dict[str, Any], height: int) -> tuple[str, list[Region]]:
+    """Return the kind that the regions give a change, and those that belong to it; all where its box is not shown."""
     counted = [region for region in regions if region.kind != "rendering"]
-    boxes = [box for box in (truth["before"], truth["after"]) if box]
+    boxes = [box for box in (truth["before"], truth["after"]) if box and box[1] < height]
     if truth["kind"] == "noise" or not boxes:
         return (Counter(region.kind for region in counted).most_common(1)[0][0] if counted else "rendering"), counted
     whole = (
@@ -85,12 +88,13 @@ def confusion(folder: Path, *, scale: int | None, verbose: bool) -> tuple[Counte
     policy = Policy((Rule("visible", max=1.0),), mask="visible")
     for name, truth in truths.items():
         change = truth.get("change") or Path(name).stem.split("-", 1)[1]
-        kind = TRUE_KINDS.get(change, truth["kind"])
-        if kind in NOT_ASKED or (scale is not None and truth["dpr"] != scale):
+        kind = TRUE_KINDS.get(change, KINDS.get(truth["kind"], truth["kind"]))
+        if kind is None or truth["match"] is None or (scale is not None and truth["dpr"] != scale):
             continue
-        kind = KINDS.get(kind, kind)
         comparison = compare(folder / "expected" / name, folder / "actual" / name, policy)
-        found, hits = told(comparison.regions, truth)
+        if comparison.equal:  # the change does not show on this page
+            continue
+        found, hits = told(comparison.regions, truth, comparison.expected.size[1] if comparison.expected else 0)
         matrix[kind, found] += 1
         if kind == "moved":
             by = tuple(truth["moved"] if "moved" in truth else truth["d"])
