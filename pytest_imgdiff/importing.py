@@ -71,8 +71,9 @@ def run_import(options: argparse.Namespace) -> int:
             f"import: there are no baselines of {known} below {where}; name the tool and its folder: "
             "pytest-imgdiff import TOOL FOLDER"
         )
-    planned = _Plan(project, options).planned(found.pictures)
-    done = planned if options.dry_run else [_carried_out(one, project) for one in planned]
+    plan = _Plan(project, options)
+    planned = plan.planned(found.pictures)
+    done = planned if options.dry_run else [plan.carried_out(line) for line in planned]
     _tell(done, found.notes, project, dry_run=options.dry_run)
     results = {one.result for one in done}
     if results & {"refused", "not written"}:
@@ -208,6 +209,7 @@ class _Project:
     named: tuple[Path, ...] = ()
     elsewhere: tuple[Path, ...] = ()
     unread: list[str] = field(default_factory=list)
+    _with: dict[str, list[_Module]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: argparse.Namespace, folders: Sequence[Path]) -> _Project:
@@ -280,7 +282,9 @@ class _Project:
 
     def modules_with(self, word: str) -> list[_Module]:
         """Return the modules whose source has this word."""
-        return [module for module in self.modules if re.search(rf"\b{word}\b", module.text)]
+        if word not in self._with:
+            self._with[word] = [module for module in self.modules if re.search(rf"\b{word}\b", module.text)]
+        return self._with[word]
 
     def folders(self, matches: Callable[[str], object]) -> list[Path]:
         """Return the folders whose names match; of the named ones those below them, or else themselves."""
@@ -297,11 +301,15 @@ class _Project:
         below = f"{base}{os.sep}"
         return [
             file
-            for folder, files in self.files.items()
-            if folder == base or str(folder).startswith(below)
+            for folder, files in self._by_prefix
+            if folder.startswith(below)
             for file in files
             if file.suffix.lower() in suffixes
         ]
+
+    @cached_property
+    def _by_prefix(self) -> list[tuple[str, list[Path]]]:
+        return [(f"{folder}{os.sep}", files) for folder, files in self.files.items() if files]
 
     def ini_folder(self, key: str) -> list[Path]:
         """Return the folder that a key of the ini file names, if it does; it starts from the root."""
@@ -482,10 +490,10 @@ def _visual_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
     """``__snapshots__/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM]_N.png`` below the rootdir."""
     bases = project.ini_folder("playwright_visual_snapshots_path")
     bases += project.folders(lambda name: name == "__snapshots__")
+    modules = defaultdict(list)
+    for module in project.modules:
+        modules[module.path.stem].append(module)
     for base in dict.fromkeys(bases):
-        modules = defaultdict(list)
-        for module in project.modules:
-            modules[module.path.stem].append(module)
         yield from _by_function(project, tool, base, modules)
 
 
@@ -630,6 +638,9 @@ def _arguments(call: ast.Call, index: int | None, name: str) -> list[ast.expr]:
 def _syrupy(project: _Project, tool: str) -> Iterator[_Picture]:
     """``__snapshots__/FILE/CLASS.FUNCTION[PARAMETERS].N.png``, or ``[NAME]`` in place of ``.N``, beside the file."""
     own = Path(project.ini.get("snapshot-dirname", "__snapshots__")).name
+    by_stem = defaultdict(list)
+    for module in project.modules:
+        by_stem[module.path.stem].append(module)
     for base in project.folders(lambda name: name == own):
         groups: defaultdict[str, list[Path]] = defaultdict(list)
         for file in project.pictures(base, PICTURE_SUFFIXES | {_RAW, ".svg"}):
@@ -637,11 +648,7 @@ def _syrupy(project: _Project, tool: str) -> Iterator[_Picture]:
             if len(parts) == len(("FILE", "NAME")):
                 groups[parts[0]].append(file)
         for stem, files in groups.items():
-            modules = [
-                module
-                for module in project.modules
-                if module.path.stem == stem and (module.path.parent == base.parent or base in project.named)
-            ]
+            modules = [module for module in by_stem[stem] if module.path.parent == base.parent or base in project.named]
             yield from _syrupy_pictures(tool, files, modules, f"{stem}.py")
 
 
@@ -961,38 +968,96 @@ def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth
 # ---- Playwright for Node
 
 
+_NODE_TEST = r"[cm]?[jt]sx?"
+"""What test files of Playwright for Node end in."""
+
+
 def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
-    """``FILE.spec.ts-snapshots/NAME-PROJECT-PLATFORM.png``; the tests are TypeScript, and ours are new."""
-    folder_name = re.compile(r"(?P<file>.+\.(?:[cm]?[jt]sx?|py))-snapshots")
-    projects = _playwright_projects(project)
+    """``FILE.spec.ts-snapshots/NAME-PROJECT-PLATFORM.png``, or the snapshotPathTemplate of Playwright's settings.
+
+    The tests are TypeScript or JavaScript; ours are new.
+    """
+    folder_name = re.compile(rf"(?P<file>.+\.(?:{_NODE_TEST}|py))-snapshots")
+    configs = [
+        (file.parent, read_regular(file).decode("utf-8", "replace"))
+        for files in project.files.values()
+        for file in files
+        if re.fullmatch(r"playwright\.config\.[cm]?[jt]s", file.name)
+    ]
+    names = {name for _, text in configs for name in _quoted("name", text)}
+    projects = sorted(
+        {*_BROWSERS, *(re.sub(r"\W+", "-", name, flags=re.ASCII) for name in names)}, key=len, reverse=True
+    )
     for base in project.folders(folder_name.fullmatch):
         match = folder_name.fullmatch(base.name)
-        if match is None:
-            continue
-        module = _module_for(base.parent, match["file"], project)
-        for file in project.pictures(base):
+        for file in project.pictures(base) if match is not None else ():
             name = file.relative_to(base).with_suffix("").as_posix()
             found = re.fullmatch(rf"(?P<name>.+?)-(?P<platform>{_PLATFORMS})", name)
             name, platform = (found["name"], found["platform"]) if found else (name, None)
             ending = next((one for one in projects if name.endswith(f"-{one}")), None)
-            browser = None if ending is None else _browser_of(ending)
-            if ending is not None and ending in _BROWSERS:  # any other project keeps its pictures by its name
-                name = name.removesuffix(f"-{ending}")
-            place = _Place(module, name.replace("/", "-"), owner="", browser=browser, platform=platform)
-            yield _Picture(tool, file, (place,))
+            name = name.removesuffix(f"-{ending}")
+            module = _module_for(base.parent, match["file"] if match else "", project)
+            yield _Picture(tool, file, (_of_playwright(module, name, ending, platform),))
+    for folder, text in configs:
+        test_folder = folder / next(iter(_quoted("testDir", text)), "")
+        for template in _quoted("(?:snapshotP|p)athTemplate", text):
+            pattern = _template(template, folder, test_folder, next(iter(_quoted("snapshotDir", text)), None), projects)
+            for file in project.pictures(folder):
+                if (found := re.fullmatch(pattern, file.as_posix())) is None:
+                    continue
+                parts = found.groupdict()
+                path = parts.get("testFilePath") or f"{parts.get('testFileDir') or ''}{parts.get('testFileName') or ''}"
+                if not path:
+                    yield _Picture(tool, file, why="the snapshotPathTemplate names no test file")
+                    continue
+                module = _module_for((test_folder / path).parent, PurePosixPath(path).name, project)
+                platform = parts.get("platform") or parts.get("snapshotSuffix")
+                yield _Picture(tool, file, (_of_playwright(module, found["arg"], parts.get("projectName"), platform),))
 
 
-def _playwright_projects(project: _Project) -> list[str]:
-    """Return the names of projects in Playwright's settings as file names have them, the longest first."""
-    names = set(_BROWSERS)
-    for file in (file for files in project.files.values() for file in files):
-        if re.fullmatch(r"playwright\.config\.[cm]?[jt]s", file.name):
-            text = file.read_text(encoding="utf-8", errors="replace")
-            names |= {
-                re.sub(r"[^\w]+", "-", name, flags=re.ASCII)
-                for _, name in re.findall(r"""\bname\s*:\s*(['"`])(.+?)\1""", text)
-            }
-    return sorted(names, key=lambda name: (-len(name), name))
+def _of_playwright(module: str, name: str, project: str | None, platform: str | None) -> _Place:
+    """Return the place of a picture; a project that is not called after a browser stays in the name."""
+    name = name.replace("/", "-")
+    if project is not None and project not in _BROWSERS:
+        name = f"{name}-{project}"
+    browser = None if project is None else _browser_of(project)
+    return _Place(module, name, owner="", browser=browser, platform=platform)
+
+
+def _quoted(key: str, text: str) -> list[str]:
+    """Return the texts that a key has in a file of settings in TypeScript or JavaScript."""
+    found = re.findall(rf"""\b{key}['"]?\s*:\s*(['"`])(.+?)\1""", text)
+    return [value for _, value in found if "${" not in value]
+
+
+def _template(template: str, folder: Path, tests: Path, snapshots: str | None, projects: Sequence[str]) -> str:
+    """Return what the paths of pictures of a snapshotPathTemplate match, with a group for each of its words."""
+    words = {
+        "testDir": re.escape(Path(os.path.normpath(tests)).as_posix()),
+        "snapshotDir": re.escape(Path(os.path.normpath(tests if snapshots is None else folder / snapshots)).as_posix()),
+        "testFileDir": r"(?:[^/]+/)*",
+        "testFileName": rf"[^/]+\.{_NODE_TEST}",
+        "testFilePath": rf".+?\.{_NODE_TEST}",
+        "arg": r".+?",
+        "ext": r"\.\w+",
+        "projectName": "|".join(map(re.escape, projects)),
+        "platform": _PLATFORMS,
+        "snapshotSuffix": _PLATFORMS,
+        "testName": r"[^/]+",
+    }
+    pattern, end, seen = "", 0, set()
+    text = template.replace("{testFileDir}/", "{testFileDir}").removeprefix("./")
+    for found in re.finditer(r"\{(?P<before>\W)?(?P<word>\w+)\}", text):
+        before, word = found["before"] or "", found["word"]
+        if word not in words:
+            return r"(?!)"
+        group = f"(?P={word})" if word in seen else f"(?P<{word}>{words[word]})"
+        seen.add(word)
+        pattern += re.escape(text[end : found.start()]) + (f"(?:{re.escape(before)}{group})?" if before else group)
+        end = found.end()
+    pattern += re.escape(text[end:])
+    is_rooted = text.startswith(("{testDir}", "{snapshotDir}", "/"))
+    return pattern if is_rooted else re.escape(f"{folder.as_posix()}/") + pattern
 
 
 def _browser_of(name: str) -> str | None:
@@ -1129,6 +1194,24 @@ class _Plan:
         filled = layout.replace("{platform}", platform or "")
         return self._baselines.folder / replace(self._baselines, layout=filled).place(key)
 
+    def carried_out(self, line: _Line) -> _Line:
+        """Write the baseline of a line that is to be written, if picture and baseline still are those of the plan."""
+        if line.result not in {"would be imported", "would be replaced"} or line.ours is None or line.place is None:
+            return line
+        try:
+            image, data = _read(line.picture.source, self._project)
+            again = self._line(line.picture, line.place, image, data)
+            if again.result == "already there":  # another picture with the same bytes was for this place
+                return again
+            if again != line:
+                return replace(line, result="refused", why="it or its baseline has changed meanwhile; import it again")
+            self._baselines.accept(line.ours, image, data)
+        except (BrokenImageError, BaselineError) as error:
+            return replace(line, result="not written", why=str(error))
+        except OSError as error:
+            return replace(line, result="not written", why=f"{label_of(line.ours)}: {error.strerror or error}")
+        return replace(line, result="imported" if line.result == "would be imported" else "replaced")
+
     def _without_rivals(self, lines: list[_Line]) -> list[_Line]:
         """Refuse different pictures for one place, by name."""
         rivals: defaultdict[str, dict[str, _Line]] = defaultdict(dict)
@@ -1184,22 +1267,6 @@ def _read(source: Path, project: _Project) -> tuple[Image, bytes]:
     if found.data is None or first is None:
         raise AssertionError(source)
     return first, found.data
-
-
-def _carried_out(line: _Line, project: _Project) -> _Line:
-    """Write the baseline of a line that is to be written."""
-    if line.result not in {"would be imported", "would be replaced"} or line.ours is None:
-        return line
-    try:
-        image, data = _read(line.picture.source, project)
-        if hashlib.sha256(data).hexdigest() != line.digest:
-            return replace(line, result="refused", why="the picture changed meanwhile; import it again")
-        project.settings_baselines.accept(line.ours, image, data)
-    except (BrokenImageError, BaselineError) as error:
-        return replace(line, result="not written", why=str(error))
-    except OSError as error:
-        return replace(line, result="not written", why=f"{label_of(line.ours)}: {error.strerror or error}")
-    return replace(line, result="imported" if line.result == "would be imported" else "replaced")
 
 
 # ---- What is printed

@@ -529,6 +529,24 @@ def test_all_tools_of_one_project_are_found(project):
     assert sorted(line.partition(":")[0] for line in out[:-1] if not line.startswith(" ")) == sorted(CASES)
 
 
+@pytest.mark.parametrize(
+    ("template", "theirs", "ours"),
+    [
+        ("{testDir}/__screenshots__/{testFilePath}/{arg}{ext}", "e2e/__screenshots__/shop/cart.spec.ts/home.png", "linux/any/e2e/shop/test_cart/home"),
+        ("__shots__/{platform}/{projectName}/{testFileDir}/{testFileName}/{arg}{ext}", "__shots__/linux/firefox/shop/cart.spec.ts/home.png", "linux/firefox/e2e/shop/test_cart/home"),
+        ("{snapshotDir}/{testFileName}-shots/{arg}{-projectName}{-snapshotSuffix}{ext}", "stored/cart.spec.ts-shots/home-Desk-Top-darwin.png", "darwin/any/e2e/test_cart/home-Desk-Top"),
+        ("{snapshotDir}/{testFileName}-shots/{arg}{-projectName}{-snapshotSuffix}{ext}", "stored/cart.spec.ts-shots/home-webkit.png", "linux/webkit/e2e/test_cart/home"),
+    ],
+)  # fmt: skip
+def test_a_path_template_of_playwright_is_followed(project, template, theirs, ours):
+    config = f"{{ testDir: './e2e', snapshotDir: './stored', snapshotPathTemplate: '{template}', projects: [{{ name: 'Desk Top' }}] }}"
+    project.write({"playwright.config.ts": f"export default defineConfig({config});", theirs: 0, "e2e/other.png": 1})
+    project.write({"imgdiff.yaml": 'baselines: {layout: "{platform}/{browser}/{module}/{test}.png"}'})
+    code, out, err = project.run("--platform", "linux", "--browser", "any")
+    assert (code, err) == (DONE, []), out
+    assert list(project.files("baselines")) == [f"baselines/{ours}.png"]
+
+
 # ---- What is written
 
 
@@ -607,6 +625,17 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_imported(project):
     assert line.startswith("pytest-imgdiff: not written: ")
     assert "baselines/tests/test_one/home.png" in line
     assert out[-1] == "1 not written, 1 imported"
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(project):
+    project.of(CASES["pytest-playwright-snapshot"])
+    link = project.path / "baselines/tests/test_one/home.png"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("gone.png")
+    code, _, err = project.run("--replace")
+    assert code == REFUSED
+    assert "the baseline is a symbolic link to gone.png, which does not exist" in err[0]
+    assert link.is_symlink()
 
 
 def test_in_ci_nothing_is_written_without_the_flag(project, monkeypatch):
@@ -868,6 +897,14 @@ def test_a_named_tool_takes_any_folder(project):
     assert project.files("baselines") == {"baselines/tests/test_plot/test_line.png": picture(7)}
 
 
+def test_a_named_folder_serves_tests_anywhere(project):
+    project.of(CASES["syrupy"])
+    (project.path / "tests/__snapshots__").rename(project.path / "pictures")
+    code, out, err = project.run("syrupy", "pictures")
+    assert (code, err) == (DONE, []), out
+    project.passes(CASES["syrupy"])
+
+
 def test_paths_choose_among_what_is_found(project):
     project.of(CASES["syrupy"])
     project.of(CASES["pytest-mpl"])
@@ -936,6 +973,31 @@ def test_every_tool_has_its_line_in_the_table_and_its_command(tool):
         "pytest-playwright-visual",
         "pytest-playwright-snapshot",
     }
+
+
+def test_a_figure_looks_as_pytest_mpl_draws_it(project):
+    """Their baseline is saved here as pytest-mpl does: in its style, at the resolution of the style's savefig.dpi."""
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="the test extra brings it")
+    text = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
+    (fixture,) = re.findall(r"^```python\n(.*?look_of_pytest_mpl.*?)^```", text, re.MULTILINE | re.DOTALL)
+    draw = "figure = plt.figure(figsize=(2, 1))\n    figure.suptitle('line')"
+    with pyplot.style.context("classic"):
+        figure = pyplot.figure(figsize=(2, 1))
+        figure.suptitle("line")
+        (project.path / "baseline").mkdir()
+        figure.savefig(project.path / "baseline/test_line.png")
+    marked = f"import pytest\n\n@pytest.mark.mpl_image_compare\ndef test_line():\n    {draw}\n    return figure\n"
+    case = Case(
+        theirs={},
+        before={"test_plot.py": marked},
+        after={
+            "test_plot.py": f"{fixture}\n\ndef test_line(assert_images_similar):\n    {draw}\n    assert_images_similar(figure)\n"
+        },
+        passed=1,
+    )
+    project.of(case)
+    assert project.run()[0] == DONE
+    project.passes(case)
 
 
 def test_a_tolerance_of_matplotlib_is_the_root_of_mse():
