@@ -257,8 +257,18 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     importing.add_argument("--dry-run", action="store_true", help="print which picture goes where, write nothing")
     importing.add_argument("--replace", action="store_true", help="replace baselines that are other pictures")
-    importing.add_argument("--browser", metavar="NAME", help="the browser of pictures whose names do not tell it")
-    importing.add_argument("--platform", metavar="NAME", help="likewise the platform: linux, darwin or win32")
+    for option, metavar, what in (
+        (
+            "--browser",
+            "NAME",
+            "the browser of pictures whose names do not tell it, where the layout has a place for it",
+        ),
+        ("--platform", "NAME", "likewise the platform: linux, darwin or win32"),
+        ("--viewport", "WxH", "likewise the viewport: 1280x720"),
+        ("--dpr", "N", "likewise the screen pixels for each CSS pixel: 1 or 2"),
+        ("--color-scheme", "NAME", "likewise the colour scheme: light or dark"),
+    ):
+        importing.add_argument(option, metavar=metavar, help=what)
     importing.add_argument(
         "--root", metavar="DIR", help="the folder that test modules are named from (default: pytest's rootdir)"
     )

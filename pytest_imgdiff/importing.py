@@ -17,7 +17,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from pytest_imgdiff import images
-from pytest_imgdiff.baselines import ALTERNATIVE, PICTURE_SUFFIXES, BaselineKey, Baselines, place_to_write, stored_for
+from pytest_imgdiff.baselines import (
+    ALTERNATIVE,
+    ANY,
+    PICTURE_SUFFIXES,
+    SETTING,
+    BaselineKey,
+    Baselines,
+    place_to_write,
+    stored_for,
+)
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.environment import in_ci
 from pytest_imgdiff.errors import BaselineError, BrokenImageError, ConfigError
@@ -37,7 +46,8 @@ _DONE, _NOT_ALL, _REFUSED = 0, 1, 2
 
 _PLATFORMS = "linux|darwin|win32|cygwin|freebsd[0-9]*|aix"
 _BROWSERS = ("chromium", "firefox", "webkit")
-_NO_BROWSER = "any"
+_OF_A_BROWSER = {"page", "browser", "context", "browser_name", "browser_type", "new_context"}
+"""Fixtures of pytest-playwright: which browser a test of theirs has, its source does not tell."""
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _VECTORS = {".svg", ".pdf", ".eps"}
 _RAW = ".raw"
@@ -125,13 +135,20 @@ class _Test:
         """Return the node id after the file as names of baselines have it, without parameters."""
         return ".".join((*self.classes, self.function))
 
-    def variants(self) -> Iterator[tuple[str, str]]:
+    @property
+    def browser(self) -> str | None:
+        """Return `ANY` where the test has none; None where the source does not tell which one."""
+        arguments = self.node.args
+        names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        return None if names & _OF_A_BROWSER else ANY
+
+    def variants(self) -> Iterator[tuple[str, str | None]]:
         """Yield what follows the function in the node id, and the browser in it.
 
         pytest-playwright adds the browser as the first parameter, which the source does not show.
         """
         for one in (self.ids or ("",)) if self.ids is not None else ():
-            yield (f"[{one}]" if self.ids else ""), _NO_BROWSER
+            yield (f"[{one}]" if self.ids else ""), self.browser
             for browser in _BROWSERS:
                 yield (f"[{browser}-{one}]" if self.ids else f"[{browser}]"), browser
 
@@ -658,7 +675,7 @@ class _Snapshot:
 
     test: _Test
     parameters: str
-    browser: str
+    browser: str | None
     index: int
     name: str | None
 
@@ -727,7 +744,7 @@ def _taken_apart(stem: str, tests: Sequence[_Test]) -> _Snapshot | None:
     return None
 
 
-def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str]]:
+def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str | None]]:
     """Yield what the parameters in a file name may be, where the source does not tell them as the name has them."""
     names = any(
         keyword.arg == "name" for node in ast.walk(test.node) if isinstance(node, ast.Call) for keyword in node.keywords
@@ -738,7 +755,7 @@ def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str]]:
     if not test.ids:
         yield from test.variants()
     if found := re.match(r"\[.*\](?=\[)|\[.*\]" if names else r"\[.*\]", rest):
-        yield found.group(), _browser_in(found.group()) or _NO_BROWSER
+        yield found.group(), _browser_in(found.group()) or test.browser
 
 
 # ---- pytest-mpl
@@ -790,7 +807,7 @@ def _mpl_names(test: _Test, marker: Mapping[str, str]) -> Iterator[tuple[str, _P
         place = _Place(test.module.place, test.qualified + parameters, browser=browser)
         if "filename" not in marker:
             yield f"{_mpl_text(test.function + parameters)}.png", place
-        elif browser == _NO_BROWSER:
+        elif browser not in _BROWSERS:
             yield marker["filename"], place
         for module in modules:
             yield f"{_mpl_text(f'{module}.{test.qualified}{parameters}')}.png", place
@@ -858,7 +875,7 @@ def _regressions(project: _Project, tool: str) -> Iterator[_Picture]:
             if file.parent != folder:
                 continue
             given = [
-                _Place(module.place, file.stem, owner=test.function, browser=_NO_BROWSER)
+                _Place(module.place, file.stem, owner=test.function, browser=test.browser)
                 for test in module.tests
                 for call in _calls(test.node, "check")
                 for value in _arguments(call, None, "basename")
@@ -873,7 +890,7 @@ def _regressions(project: _Project, tool: str) -> Iterator[_Picture]:
 # ---- pytest-image-snapshot
 
 
-_ANY = "\0"
+_UNKNOWN = "\0"
 """What stands for an unknown part of a path."""
 
 
@@ -886,7 +903,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
         for test, pattern in _image_paths(module, project.root):
             for file in pictures:
                 if re.fullmatch(pattern, file.as_posix()):
-                    place = _Place(module.place, file.stem, owner=test.function, browser=_NO_BROWSER)
+                    place = _Place(module.place, file.stem, owner=test.function, browser=test.browser)
                     places[file].append(place)
     for file in pictures:
         if file.stem.endswith((".diff", ".new")):
@@ -894,7 +911,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
         if file in places:
             yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
         elif any(file.is_relative_to(folder) for folder in project.named):
-            only = [_Place(module.place, file.stem, owner="", browser=_NO_BROWSER) for module in modules]
+            only = [_Place(module.place, file.stem, owner="") for module in modules]
             why = "no image_snapshot call has a path that the source tells as this one"
             yield _Picture(tool, file, tuple(only), "") if len(only) == 1 else _Picture(tool, file, why=why)
 
@@ -919,12 +936,12 @@ def _pattern(value: ast.expr, module: _Module, function: ast.AST, root: Path | N
     """
     names = {**module.constants, **_assignments(getattr(function, "body", []))}
     text = _text(value, module, names, 0)
-    if not text.strip(f"{_ANY}/"):
+    if not text.strip(f"{_UNKNOWN}/"):
         return None
-    if root is not None and not text.startswith(("/", _ANY)):
+    if root is not None and not text.startswith(("/", _UNKNOWN)):
         text = f"{root.as_posix()}/{text}"
     text = os.path.normpath(text).replace(os.sep, "/") if root is not None else text
-    return re.sub(rf"{_ANY}+", ".+", re.escape(text).replace("\\" + _ANY, _ANY))
+    return re.sub(rf"{_UNKNOWN}+", ".+", re.escape(text).replace("\\" + _UNKNOWN, _UNKNOWN))
 
 
 _DEEPEST = 20
@@ -932,10 +949,10 @@ _DEEPEST = 20
 
 
 def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth: int) -> str:  # noqa: C901, PLR0911 - a form of expression a line
-    """Return the text of a path, with `_ANY` for the parts that only a run knows."""
+    """Return the text of a path, with `_UNKNOWN` for the parts that only a run knows."""
 
     def text(inner: ast.expr) -> str:
-        return _text(inner, module, names, depth + 1) if depth < _DEEPEST else _ANY
+        return _text(inner, module, names, depth + 1) if depth < _DEEPEST else _UNKNOWN
 
     match value:
         case ast.Constant(value=str(written)):
@@ -951,7 +968,7 @@ def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return text(left) + text(right)
         case ast.Attribute(value=inner, attr="parent"):
-            return text(inner).rpartition("/")[0] or _ANY
+            return text(inner).rpartition("/")[0] or _UNKNOWN
         case ast.Call(func=ast.Attribute(value=inner, attr="resolve" | "absolute"), args=[]):
             return text(inner)
         case ast.Call(func=ast.Name(id="str" | "Path" | "fspath"), args=[inner]):
@@ -959,10 +976,10 @@ def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth
         case ast.Call(func=ast.Attribute(attr="Path" | "fspath" | "abspath" | "realpath"), args=[inner]):
             return text(inner)
         case ast.Call(func=ast.Attribute(attr="dirname"), args=[inner]):
-            return text(inner).rpartition("/")[0] or _ANY
+            return text(inner).rpartition("/")[0] or _UNKNOWN
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="path"), attr="join"), args=parts):
             return "/".join(text(part) for part in parts)
-    return _ANY
+    return _UNKNOWN
 
 
 # ---- Playwright for Node
@@ -1181,17 +1198,19 @@ class _Plan:
         """Return where the baseline belongs, or why that is not known."""
         if ALTERNATIVE.search(place.test):
             return "a name that ends in .alt and digits is that of an alternative baseline"
-        layout = self._baselines.layout
-        words = set(re.findall(r"\{(\w+)\}", layout)) - {"module", "test"}
-        if further := sorted(words - {"platform", "browser"}):
-            return f"the layout names {{{further[0]}}}, which no name of this tool tells"
-        platform = place.platform or self._options.platform
-        browser = place.browser if place.browser not in {None, _NO_BROWSER} else self._options.browser or place.browser
-        for word, value in (("platform", platform), ("browser", browser)):
-            if word in words and value is None:
-                return f"the layout names {{{word}}}, and this name does not tell it: add --{word} NAME"
-        key = BaselineKey(place.module, place.test, place.call, browser or _NO_BROWSER)
-        filled = layout.replace("{platform}", platform or "")
+        values = {"platform": place.platform, **dict.fromkeys(SETTING, place.browser if place.browser == ANY else None)}
+        values["browser"] = place.browser
+        for word, told in values.items():
+            given = getattr(self._options, word)
+            values[word] = given if told in {None, ANY} and given is not None else told
+            if f"{{{word}}}" in self._baselines.layout and values[word] is None:
+                option = word.replace("_", "-")
+                return f"the layout names {{{word}}}, and this name does not tell it: add --{option} VALUE"
+        platform = values.pop("platform")
+        key = BaselineKey(
+            place.module, place.test, place.call, **{word: value or ANY for word, value in values.items()}
+        )
+        filled = self._baselines.layout.replace("{platform}", platform or "")
         return self._baselines.folder / replace(self._baselines, layout=filled).place(key)
 
     def carried_out(self, line: _Line) -> _Line:
@@ -1347,7 +1366,7 @@ def _stays(line: _Line, baselines: Baselines) -> bool:
     ):
         return False
     filled = baselines.layout.replace("{platform}", place.platform or "")
-    key = BaselineKey(place.module, place.test, place.call, place.browser or _NO_BROWSER)
+    key = BaselineKey(place.module, place.test, place.call, place.browser or ANY)
     wanted = baselines.folder / replace(baselines, layout=filled).place(key)
     return (
         wanted.with_suffix("") == line.picture.source.with_suffix("") and line.picture.source.suffix in PICTURE_SUFFIXES

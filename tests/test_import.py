@@ -681,10 +681,27 @@ def test_a_layout_that_names_what_their_names_do_not_tell_needs_the_option(proje
     project.write({"imgdiff.yaml": 'baselines: {layout: "{platform}/{browser}/{module}/{test}.png"}'})
     code, out, _ = project.run()
     assert code == NOT_ALL
-    assert has_line(out, "not mapped: ", "menu.png: the layout names {platform}", "--platform NAME")
-    assert has_line(project.run("--platform", "linux")[1], "the layout names {browser}", "--browser NAME")
+    assert has_line(out, "not mapped: ", "menu.png: the layout names {platform}", "--platform VALUE")
+    assert has_line(project.run("--platform", "linux")[1], "the layout names {browser}", "--browser VALUE")
     assert project.run("--platform", "linux", "--browser", "webkit")[0] == DONE
     assert list(project.files("baselines")) == ["baselines/linux/webkit/test_shop/menu.png"]
+
+
+def test_what_the_layout_knows_of_a_page_is_given_by_options(project):
+    project.write(visual("test_home[chromium][linux]"))
+    project.write({"imgdiff.yaml": 'baselines: {layout: "{viewport}/{dpr}/{color_scheme}/{module}/{test}.png"}'})
+    assert has_line(project.run()[1], "not mapped: ", "the layout names {viewport}", "add --viewport VALUE")
+    assert has_line(project.run("--viewport", "1280x720", "--dpr", "1")[1], "add --color-scheme VALUE")
+    assert project.run("--viewport", "1280x720", "--dpr", "1", "--color-scheme", "dark")[0] == DONE
+    assert list(project.files("baselines")) == ["baselines/1280x720/1/dark/test_shop/test_home[chromium].png"]
+
+
+def test_a_test_without_a_browser_has_none_in_its_place(project):
+    project.of(CASES["pytest-mpl"])
+    project.write({"imgdiff.yaml": 'baselines: {layout: "{browser}/{viewport}/{module}/{test}.png"}'})
+    assert project.run()[0] == DONE
+    assert {path.split("/")[1] for path in project.files("baselines")} == {"any"}
+    project.passes(CASES["pytest-mpl"])
 
 
 def test_pictures_of_two_platforms_for_one_place_are_refused_by_name(project):
