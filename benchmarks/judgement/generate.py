@@ -203,6 +203,16 @@ def _changed(page: Page, change: Change, values: dict[str, Any]) -> tuple[list[f
     return before, after
 
 
+def prepare(page: Page, pair: Pair) -> None:
+    """Bring an opened page into the state before the pair's change."""
+    _run(page, pair.change.prepare, _values(pair.seed, PAGES[pair.page](pair.seed)))
+
+
+def edit(page: Page, pair: Pair) -> None:
+    """Make the pair's change in a page that was prepared."""
+    _run(page, pair.change.edit, _values(pair.seed, PAGES[pair.page](pair.seed)))
+
+
 def _displacement(pair: Pair, before: list[float] | None, after: list[float] | None) -> list[int] | None:
     if pair.change.kind != "moved" or before is None or after is None:
         return None
