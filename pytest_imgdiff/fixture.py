@@ -57,6 +57,7 @@ class TestIdentity:
         module: the test's file relative to the root folder, without suffix, with forward slashes.
         test: the rest of the node id.
         browser: the value of the test's ``browser_name``, or ``any``.
+        attachments: files that another plugin writes when the test ends, by what they are: ``trace``, ``video``.
         properties: the item's JUnit properties, appended to.
     """
 
@@ -69,6 +70,7 @@ class TestIdentity:
     test: str
     browser: str
     properties: list[tuple[str, object]]
+    attachments: tuple[tuple[str, Path], ...] = ()
 
 
 class ImageAssertion:
@@ -418,7 +420,7 @@ class ImageAssertion:
 
     def _filed(self, comparison: Comparison, filing: _Filing) -> tuple[Comparison, ComparisonRecord]:
         record = self._workspace.record(
-            comparison,
+            self._with_attachments(comparison),
             test=self._test.title,
             asserted=filing.asserted,
             accept=filing.accept,
@@ -433,6 +435,19 @@ class ImageAssertion:
         self.records.append(record)
         self._test.properties.extend(properties(record))
         return comparison, record
+
+    def _with_attachments(self, comparison: Comparison) -> Comparison:
+        """Return the comparison with the files that show more of its page, inside the root relative to it."""
+        capture = comparison.capture
+        if capture is None or capture.url is None:
+            return comparison
+        root = self._workspace.root
+        files = {**{what: Path(path) for what, path in capture.attachments}, **dict(self._test.attachments)}
+        named = {
+            what: (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+            for what, path in files.items()
+        }
+        return replace(comparison, capture=replace(capture, attachments=tuple(named.items())))
 
     def _append(self, line: ComparisonRecord | Claimed | Used) -> None:
         if self._workspace.results is not None:

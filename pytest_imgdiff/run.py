@@ -318,6 +318,7 @@ class ImageRun:
             test=(test or path).replace("::", "."),
             browser=str(browser),
             properties=node.user_properties,
+            attachments=_of_playwright(request),
         )
 
     def finish(self, session: pytest.Session) -> None:
@@ -407,6 +408,22 @@ def _keep_apart(report: Path, baselines: Path) -> None:
         raise ConfigError(
             f"the report's folder {label_of(report)} and the baselines' {label_of(baselines)} must not hold one another"
         )
+
+
+def _of_playwright(request: pytest.FixtureRequest) -> tuple[tuple[str, Path], ...]:
+    """Return where pytest-playwright puts the trace and the video of this test, by its options, once it has ended.
+
+    Its names are those of a test with one page. It keeps neither of a test that passes, unless the option says ``on``.
+    """
+    names = {"trace": ("--tracing", "trace.zip"), "video": ("--video", "video.webm")}
+    kept = {what: file for what, (option, file) in names.items() if request.config.getoption(option, "off") != "off"}
+    if not kept:
+        return ()
+    try:
+        folder = request.getfixturevalue("output_path")
+    except pytest.FixtureLookupError:  # an old version, or another plugin's options of these names
+        return ()
+    return tuple((what, request.config.invocation_params.dir / str(folder) / file) for what, file in kept.items())
 
 
 def _plugins(config: pytest.Config) -> list[object]:

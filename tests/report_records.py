@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_imgdiff.record import ComparisonRecord, RegionRecord, RunRecord, ScoreRecord, SideRecord, ToolRecord
+from pytest_imgdiff.record import (
+    CaptureRecord,
+    ComparisonRecord,
+    ElementRecord,
+    RegionRecord,
+    RunRecord,
+    ScoreRecord,
+    SideRecord,
+    ToolRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +117,27 @@ def different(name: str = "charts/bar", **changes: Any) -> ComparisonRecord:
         "accept": "pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'",
     }
     return ComparisonRecord(**{**known, **changes})
+
+
+def captured(name: str = "shop/cart", **changes: Any) -> ComparisonRecord:
+    """Return a failed comparison of a page, the elements under its regions known."""
+    capture: dict[str, Any] = {
+        "url": "https://shop.example/cart",
+        "title": "Your cart",
+        "viewport": (1280, 720),
+        "device_scale": 2.0,
+        "browser": "chromium",
+        "browser_version": "140.0.7339.16",
+        "color_scheme": "light",
+        "attempts": 2,
+    }
+    badge = ElementRecord("nav > a.badge", "link", "New", "New")
+    price = ElementRecord("article.card:nth-of-type(2) > p.price", "paragraph", None, "12.00")
+    known: dict[str, Any] = {
+        "regions": [region(310, 12, 34, 18, element=badge), region(element=price, kind="text"), region(5, 5, 8, 8)],
+        "capture": CaptureRecord("Playwright page", **{**capture, **changes.pop("capture", {})}),
+    }
+    return different(name, **{**known, **changes})
 
 
 def equal(name: str = "charts/pie", **changes: Any) -> ComparisonRecord:

@@ -16,6 +16,7 @@ from pytest_imgdiff.appearance import GRIDS, Appearance, Patch
 from pytest_imgdiff.report import write_report
 from tests.report_records import (
     HOSTILE_NAMES,
+    captured,
     different,
     equal,
     perceptual,
@@ -281,6 +282,16 @@ def test_search_finds_names_and_tests_and_is_in_the_address(open_list):
     assert page.get_by_label("Search names and tests").input_value() == "BLOG post"
     page.keyboard.press("Escape")
     assert len(names(page)) == 6
+
+
+def test_search_finds_elements_of_pages(open_list):
+    page = open_list(run_of(*shop(), captured("shop/cart")))
+
+    for words in ("a.badge", "link new", "p.price 12.00"):
+        page.get_by_label("Search names and tests").fill(words)
+        page.wait_for_function("(words) => imgdiff.state.get('search') === words", arg=words)
+        assert names(page) == ["shop/cart"]
+    assert "`nav > a.badge` 'New' (link), 34x18 at 310,12" in page.locator("[role=treegrid], main").first.inner_text()
 
 
 def test_search_that_finds_nothing_says_so_and_can_be_cleared(open_list):

@@ -10,7 +10,7 @@ import pytest
 from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report import markdown
 from pytest_imgdiff.report.summary import LARGEST, MOST_FAILURES, MOST_THUMBNAILS
-from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, uncompared
+from tests.report_records import HOSTILE_NAMES, captured, different, equal, perceptual, run_of, uncompared
 
 COMMENT = 65_536
 
@@ -117,3 +117,10 @@ def test_warnings_that_find_no_room_are_counted():
     assert len(text.encode()) <= LARGEST
     more = int(re.search(r"and (\d+) more\n$", text)[1])
     assert more + len(rows(text.split("| passed with a warning |")[1])) == 90
+
+
+def test_a_captured_page_is_named_with_its_element():
+    (row,) = [line for line in markdown(run_of(captured())).splitlines() if "shop/cart" in line]
+    shown = unescape(row)
+    assert "largest `nav > a.badge` 'New' (link), 34x18 at 310,12<br>" in shown
+    assert "<br>https://shop.example/cart 'Your cart'; Playwright page, 2 captures, chromium 140.0.7339.16, " in shown

@@ -14,7 +14,7 @@ import yaml
 from pytest_imgdiff import compare
 from pytest_imgdiff.record import record_of
 from pytest_imgdiff.report import write_report
-from tests.report_records import HOSTILE_NAMES, different, run_of
+from tests.report_records import HOSTILE_NAMES, captured, different, run_of
 from tests.test_alignment import two_columns
 from tests.viewer_pages import (
     PLACES,
@@ -817,3 +817,57 @@ def test_colours_below_the_pointer_are_those_of_the_rows_that_are_shown(open_at,
     page.get_by_text("Equal", exact=True).wait_for()
     page.evaluate("() => imgdiff.viewing.camera.centre({ x: 150.5, y: 115.5 })")
     page.locator(".pixels").get_by_text("has nothing here").wait_for()
+
+
+# Captured pages
+
+
+def test_elements_and_the_capture_of_a_page_are_shown(open_at, tmp_path):
+    trace = tmp_path / "test-results" / "cart" / "trace.zip"
+    trace.parent.mkdir(parents=True)
+    trace.write_bytes(b"PK")
+    files = {"trace": "test-results/cart/trace.zip", "video": "test-results/cart/video.webm"}
+    record = captured(capture={"attempts": 4, "steady": False, "attachments": files})
+    folder = tmp_path / "report"
+    folder.mkdir()
+    write_report(folder, run_of(illustrated(folder, record, expected=gradient(), actual=gradient()), root=".."))
+
+    page = open_at(folder.as_uri())
+    page.evaluate("imgdiff.viewer.open(0)")
+    page.locator(".viewer-panel .region").first.wait_for()
+
+    panel = page.locator(".viewer-panel")
+    assert panel.locator(".region-element").all_inner_texts() == [
+        "`nav > a.badge` 'New' (link)",
+        "`article.card:nth-of-type(2) > p.price` '12.00' (paragraph)",
+    ]
+    capture = panel.locator("section", has=page.get_by_role("heading", name="Capture"))
+    facts = dict(zip(capture.locator("dt").all_inner_texts(), capture.locator("dd").all_inner_texts(), strict=True))
+    assert facts == {
+        "page": "https://shop.example/cart 'Your cart'",
+        "captured": "Playwright page, 4 captures, chromium 140.0.7339.16, viewport 1280x720, device scale 2, light",
+        "unsteady": "4 captures until two were equal",
+    }
+    links = capture.get_by_role("link")
+    assert links.all_inner_texts() == ["trace"]  # no video was kept
+    assert links.get_attribute("href") == "../test-results/cart/trace.zip"
+
+
+def test_element_under_the_region_that_is_pointed_at_is_told_on_the_picture(open_at, tmp_path):
+    write_report(tmp_path, run_of(illustrated(tmp_path, captured(), expected=gradient(), actual=gradient())))
+    page = open_at(tmp_path.as_uri())
+    page.evaluate("imgdiff.viewer.open(0)")
+    regions = page.locator(".viewer-panel .region")
+    label = page.locator(".region-label")
+    regions.first.wait_for()
+    assert label.is_hidden()
+
+    regions.nth(1).hover()
+    assert label.inner_text() == "`article.card:nth-of-type(2) > p.price` '12.00' (paragraph)"
+    regions.nth(2).hover()
+    assert label.is_hidden()  # its element is not known
+    regions.nth(0).click()
+    page.mouse.move(700, 20)
+    assert label.inner_text() == "`nav > a.badge` 'New' (link)"
+    page.keyboard.press("o")
+    assert label.is_hidden()

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.engine import compare
-from pytest_imgdiff.record import WindowRecord, record_of
+from pytest_imgdiff.names import printable
+from pytest_imgdiff.record import AlignmentRecord, BandRecord, CaptureRecord, ElementRecord, WindowRecord, record_of
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
 from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
@@ -22,7 +23,18 @@ from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.scores import differing_share, measured, passing_rule, sentence, worst_of
 from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.report.words import nearest_limits
-from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
+from tests.report_records import (
+    HOSTILE_NAMES,
+    captured,
+    different,
+    equal,
+    perceptual,
+    region,
+    run_of,
+    side,
+    ssim,
+    uncompared,
+)
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import ComparisonRecord
@@ -376,3 +388,72 @@ def test_a_size_that_came_to_no_comparison_is_not_told_as_one():
     )
     assert "None" not in failure_text(record, directory=None)
     assert "padded" not in verdict_line(record)
+
+
+def test_failed_capture_names_elements_page_and_browser():
+    record = captured(capture={"attempts": 4, "steady": False, "attachments": {"trace": "test-results/cart/trace.zip"}})
+    assert_text(
+        failure_text(record, directory=None, shown=lambda path: f"../{path}"),
+        """
+        images differ (perceptual 1 284 px, 0.8 % > 0.5 %): shop/cart
+          fails:      perceptual: 1 284 px, 0.8 % > 0.5 % (over by 0.3 %)
+          passes:     ssim 0.993 >= 0.99
+          would pass: perceptual: {max: 0.008}
+          regions:    3
+          region 1:   `nav > a.badge` 'New' (link), 34x18 at 310,12
+          region 2:   `article.card:nth-of-type(2) > p.price` '12.00' (paragraph), 240x64 at 16,80 (text changed)
+          region 3:   8x8 at 5,5
+          page:       https://shop.example/cart 'Your cart'
+          captured:   Playwright page, 4 captures, chromium 140.0.7339.16, viewport 1280x720, device scale 2, light
+          unsteady:   4 captures until two were equal
+          trace:      ../test-results/cart/trace.zip
+          expected:   ../baselines/chart.png (400x300)
+          actual:     ../actual/chart.png (400x300)
+          accept:     pytest --imgdiff-update=failed 'tests/test_charts.py::test_bar'
+        """,
+    )
+
+
+def test_only_the_largest_regions_are_named():
+    assert "  regions:    9, the 3 largest are\n" in failure_text(captured(region_count=9), directory=None)
+
+
+def test_line_of_a_capture_names_the_element_under_the_largest_region():
+    assert verdict_line(captured()).endswith("3 regions, largest `nav > a.badge` 'New' (link), 34x18 at 310,12")
+
+
+def test_line_of_rows_that_were_inserted_names_the_element_too():
+    bands = AlignmentRecord([BandRecord("inserted", "rows", (0, 47, 400, 0), (0, 47, 400, 43), plain=False)], [], [])
+    record = captured(alignment=bands, region_count=1)
+    assert verdict_line(record).endswith(
+        "43 rows inserted at y = 47; the rest equal, moved down by 43; under the largest region: `nav > a.badge` 'New' (link)"
+    )
+
+
+def test_capture_that_passes_after_several_tries_is_told_as_unsteady():
+    record = equal(equal="pixels", capture=CaptureRecord("Playwright page", attempts=3, steady=False))
+    assert verdict_line(record) == "identical, pixel for pixel; unsteady: 3 captures until two were equal"
+
+
+def test_capture_that_never_stood_still_is_not_told_as_settled():
+    record = uncompared("broken", "a", reason="it never stood still", capture=CaptureRecord("page", 9, steady=False))
+    assert "until two were equal" not in failure_text(record, directory=None)
+
+
+def test_capture_of_a_figure_has_no_page():
+    record = different(capture=CaptureRecord("Matplotlib figure"))
+    assert "  captured:   Matplotlib figure, 1 capture\n" in failure_text(record, directory=None)
+    assert "page:" not in failure_text(record, directory=None)
+
+
+def test_junit_names_the_element_of_the_largest_region():
+    assert dict(properties(captured()))["imgdiff.largest_region"] == ("`nav > a.badge` 'New' (link), 34x18 at 310,12")
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_words_of_elements_stay_on_their_line(name):
+    hostile = captured(regions=[region(element=ElementRecord(printable(name), name=printable(name)))], region_count=1)
+    text = failure_text(hostile, directory=None)
+    plain = captured(regions=[region(element=ElementRecord("p", name="x"))], region_count=1)
+    assert len(text.splitlines()) == len(failure_text(plain, directory=None).splitlines())
+    assert text.replace("\n", "").isprintable()

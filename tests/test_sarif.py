@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.record import AcceptRecord
 from pytest_imgdiff.report.sarif import MOST_RESULTS, sarif
-from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, region, run_of, side, ssim, uncompared
+from tests.report_records import (
+    HOSTILE_NAMES,
+    captured,
+    different,
+    equal,
+    perceptual,
+    region,
+    run_of,
+    side,
+    ssim,
+    uncompared,
+)
 
 TEXT = {"type": "string", "minLength": 1}
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": TEXT}, "additionalProperties": False}
@@ -57,7 +68,11 @@ LOCATION = {
         "logicalLocations": {
             "type": "array",
             "uniqueItems": True,
-            "items": {"type": "object", "properties": {"fullyQualifiedName": TEXT}, "additionalProperties": False},
+            "items": {
+                "type": "object",
+                "properties": {"fullyQualifiedName": TEXT, "name": TEXT, "kind": TEXT},
+                "additionalProperties": False,
+            },
         },
     },
     "additionalProperties": False,
@@ -163,6 +178,23 @@ def test_a_finding_has_the_kinds_of_its_regions():
     found = log_of(different(regions=regions), different("plain"))["results"]
     assert found[0]["properties"] == {"kinds": ["text", "added"]}
     assert "properties" not in found[1]
+
+
+def test_a_finding_names_the_elements_of_a_page_and_its_capture():
+    (found,) = log_of(captured())["results"]
+    assert found["locations"][0]["logicalLocations"] == [
+        {"fullyQualifiedName": "shop/cart"},
+        {"fullyQualifiedName": "nav > a.badge", "name": "New", "kind": "element"},
+        {"fullyQualifiedName": "article.card:nth-of-type(2) > p.price", "kind": "element"},
+    ]
+    assert "`nav > a.badge` 'New' (link), 34x18 at 310,12" in found["message"]["text"]
+    assert found["properties"] == {
+        "kinds": ["text"],
+        "capture": {
+            "page": "https://shop.example/cart 'Your cart'",
+            "captured": "Playwright page, 2 captures, chromium 140.0.7339.16, viewport 1280x720, device scale 2, light",
+        },
+    }
 
 
 def test_nothing_failed():

@@ -93,7 +93,7 @@ class PlaywrightCapturer:
         page_browser = self._page.context.browser
         kind = page_browser.browser_type.name if page_browser else "chromium"  # a persistent context has no browser
         info = browser.info_from(self._found, self.target, kind, page_browser.version if page_browser else "")
-        return replace(info, attachments=self._attachments())
+        return replace(info, attachments=await self._attachments())
 
     def elements(
         self, shot: Shot, boxes: Sequence[Box]
@@ -227,8 +227,17 @@ class PlaywrightCapturer:
             with self._in_words():
                 await self._run("restore", None)
 
-    def _attachments(self) -> tuple[tuple[str, str], ...]:
-        return ()
+    async def _attachments(self) -> tuple[tuple[str, str], ...]:
+        """Return the video of the page, if one is recorded."""
+        video = self._page.video
+        if video is None:
+            return ()
+        try:
+            return (("video", str(await _answer(video.path()))),)
+        except Exception as error:  # a browser on another machine has its files there
+            if not type(error).__module__.startswith("playwright"):
+                raise
+            return ()
 
     @contextmanager
     def _in_words(self) -> Generator[None]:

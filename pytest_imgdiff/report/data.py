@@ -57,6 +57,8 @@ class Area(msgspec.Struct, frozen=True):
     kind: str
     contour: list[tuple[int, int]] = []
     """The corners of its outline; none where that is its box."""
+    element: str = ""
+    """The element of the page under it, in words; empty where it is unknown."""
     moved: tuple[int, int] | None = None
     """How far this block moved, to the right and down; null of all but the blocks that the alignment moved."""
 
@@ -160,6 +162,10 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Both pictures padded; none where they are compared in place."""
     replaces: str | None = None
     """What accepting replaces, where that is more than one frame or page."""
+    capture: list[tuple[str, str]] = []
+    """What is known of the capture, in labels and words; nothing where an image was given."""
+    attachments: list[tuple[str, str]] = []
+    """Files of other tools that show more, a trace or a video: what each is, and its address."""
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -194,6 +200,8 @@ class Row(msgspec.Struct, frozen=True):
     """The kinds of its regions, that of most of the area first; of those of its frames, too."""
     glance: bool = False
     """Whether metrics were measured only, so that there is something to look at whatever the verdict."""
+    elements: list[str] = []
+    """The elements of the page under its regions, in words: what the search finds them by."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -15,8 +15,10 @@ from pytest_imgdiff.report.scores import SIDES, classes, differing_pixels, limit
 from pytest_imgdiff.report.text import thousands, visible
 from pytest_imgdiff.report.words import (
     accept_command,
+    box_words,
+    capture_facts,
+    element_words,
     nearest_limits,
-    region_words,
     replaced_frames,
     size_choice,
     verdict_line,
@@ -75,7 +77,17 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         glance=_glance(record),
         layout=_layout(record),
         replaces=replaced_frames(record) if record.accepts is not None else None,
+        capture=capture_facts(record),
+        attachments=list(_attachments(record, pictures)),
     )
+
+
+def _attachments(record: ComparisonRecord, pictures: Pictures) -> Iterator[tuple[str, str]]:
+    """Yield the files that show more of a captured page: what each is, and its address."""
+    for what, path in () if record.capture is None else record.capture.attachments.items():
+        address = pictures.attachment(path)
+        if address is not None:
+            yield visible(what), address
 
 
 def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> FrameDetail:
@@ -184,11 +196,12 @@ def _area(region: RegionRecord, record: ComparisonRecord) -> Area:
         y=region.y,
         width=region.width,
         height=region.height,
-        words=region_words(region),
+        words=box_words(region),
         area=thousands(region.area),
         peak=_peak(region.peak),
         kind=region.kind,
         contour=region.contour,
+        element="" if region.element is None else element_words(region.element),
         moved=region.moved if is_block else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -35,16 +36,23 @@ class Pictures(Protocol):
     def pixels(self, path: str) -> str | None:
         """Return the address of the script that holds the picture once more; None where there is none."""
 
+    def attachment(self, path: str) -> str | None:
+        """Return the address of another tool's file, such as a trace; None where the page cannot link it."""
+
 
 class LinkedPictures:
     """Pictures that lie beside the page.
 
     Args:
         companions: path of a picture to the path of the script that holds it once more.
+        directory: the report's folder.
+        root: the way from there to the folder that the paths of attachments start from; None where it is unknown.
     """
 
-    def __init__(self, companions: Mapping[str, str]) -> None:
+    def __init__(self, companions: Mapping[str, str], directory: Path, root: str | None) -> None:
         self._companions = companions
+        self._directory = directory
+        self._root = root
 
     def address(self, path: str) -> str:
         """Return the path as a relative address; it is not looked whether there is a file."""
@@ -54,6 +62,13 @@ class LinkedPictures:
         """Return the address of the picture's companion."""
         companion = self._companions.get(path)
         return None if companion is None else address_of(companion)
+
+    def attachment(self, path: str) -> str | None:
+        """Return the address of a file that is there: a trace is written after its test, and perhaps not kept."""
+        way = Path(self._root or "", path)
+        if not (way.is_absolute() or self._root) or not self._directory.joinpath(way).is_file():
+            return None
+        return way.as_uri() if way.is_absolute() else address_of(way.as_posix())
 
 
 def figures(record: ComparisonRecord, pictures: Pictures) -> list[Figure]:

@@ -60,7 +60,7 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as beside:
         # Most of its time is the disk's, which can have it while the rest is drawn.
         copying = beside.submit(write_companions, directory, companions)
-        shards = _draw(staged, directory, run, view, LinkedPictures(companions), shelf)
+        shards = _draw(staged, directory, run, view, LinkedPictures(companions, directory, run.root), shelf)
         copying.result()
         for name, asset in assets.items():
             replace_derived(directory / ASSETS / name, asset)

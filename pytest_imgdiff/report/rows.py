@@ -10,7 +10,7 @@ from pytest_imgdiff.report.figures import thumb
 from pytest_imgdiff.report.overview import outcome_of, worst_departure
 from pytest_imgdiff.report.scores import differing_pixels, differing_share
 from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.words import kinds_of, verdict_line
+from pytest_imgdiff.report.words import element_words, elements_of, kinds_of, verdict_line
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import ComparisonRecord, ScoreRecord
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ANCHOR_DIGITS = 12
 """Hexadecimal digits of a hash: two of ten thousand names share one once in five million reports."""
 NO_COLUMN = -1
+MOST_ELEMENTS = 20
+"""Elements of one comparison that the search knows."""
 
 
 def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: Pictures) -> Row:
@@ -54,6 +56,7 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
         alternative=record.accepts is not None and record.accepts.alternative,
         frames=_replaced(record),
         glance=any(score.measured for score in record.scores),
+        elements=[element_words(element) for element in elements_of(record)[:MOST_ELEMENTS]],
     )
 
 

@@ -16,18 +16,20 @@ import msgspec
 
 from pytest_imgdiff.report.order import failures
 from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, kinds_of, verdict_line
+from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, capture_facts, elements_of, kinds_of, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord
+    from pytest_imgdiff.record import ComparisonRecord, ElementRecord, RunRecord
 
 SARIF_FILE = "results.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 HOME = "https://pypi.org/project/pytest-imgdiff/"
 MOST_RESULTS = 5000
 """GitHub shows so many of a run."""
+MOST_ELEMENTS = 10
+"""Elements of a page that one result names."""
 SOURCE_ROOT = "%SRCROOT%"
 """What paths are relative to: the root of the checked-out sources (3.4.4)."""
 FINGERPRINT = "imgdiffComparison/v1"
@@ -94,6 +96,8 @@ def _result(record: ComparisonRecord, rules: Sequence[str]) -> dict[str, Any]:
     known = f"{record.column or ''}\n{record.name}".encode("utf-8", "surrogatepass")
     fingerprint = hashlib.sha256(known).hexdigest()
     kinds = kinds_of(record)
+    capture = dict(capture_facts(record))
+    properties = {**({"kinds": kinds} if kinds else {}), **({"capture": capture} if capture else {})}
     return {
         "ruleId": rule,
         "ruleIndex": rules.index(rule),
@@ -101,7 +105,7 @@ def _result(record: ComparisonRecord, rules: Sequence[str]) -> dict[str, Any]:
         "message": {"text": _plain(f"{name}{in_run}: {verdict_line(record)}")},
         "locations": [_location(record, name)],
         "partialFingerprints": {FINGERPRINT: fingerprint, GITHUB_FINGERPRINT: f"{fingerprint[:16]}:1"},
-        **({"properties": {"kinds": kinds}} if kinds else {}),  # 3.8: a property bag
+        **({"properties": properties} if properties else {}),  # 3.8: a property bag
     }
 
 
@@ -116,13 +120,20 @@ def _plain(text: str) -> str:
 
 
 def _location(record: ComparisonRecord, name: str) -> dict[str, Any]:
-    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": name}]}
+    elements = [_logical_location(element) for element in elements_of(record)[:MOST_ELEMENTS]]
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": name}, *elements]}
     path = next(_places(record), None)
     if path is not None:
         address = {"uri": quote(path, safe="/", errors="surrogateescape"), "uriBaseId": SOURCE_ROOT}
         # 3.30: without a line GitHub shows nothing; of a picture and of a test it is the first.
         location["physicalLocation"] = {"artifactLocation": address, "region": {"startLine": 1}}
     return location
+
+
+def _logical_location(element: ElementRecord) -> dict[str, Any]:
+    """Return an element of a page as a place (3.33): what it is called, and the selector that finds it."""
+    name = {} if element.name is None else {"name": visible(element.name)}
+    return {"fullyQualifiedName": visible(element.path), **name, "kind": "element"}
 
 
 def _places(record: ComparisonRecord) -> Iterator[str]:

@@ -49,6 +49,9 @@ class InlinedPictures:
     def pixels(self, path: str) -> None:
         """Return None: a page may read the pictures that it holds itself."""
 
+    def attachment(self, path: str) -> None:
+        """Return None: the page is sent alone."""
+
     def _stored(self, path: str) -> msgspec.Raw | None:
         address = data_address(self._directory, path)
         if address is None:

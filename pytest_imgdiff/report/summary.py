@@ -11,7 +11,15 @@ from pytest_imgdiff.errors import ReportError
 from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
 from pytest_imgdiff.report.order import failures, not_asserted, unsettled, warned
 from pytest_imgdiff.report.text import counted, shortened, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, rename_line, settings_words, verdict_line
+from pytest_imgdiff.report.words import (
+    VERDICTS,
+    capture_facts,
+    counts,
+    incompleteness,
+    rename_line,
+    settings_words,
+    verdict_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -118,6 +126,9 @@ class _Columns:
 
     def cells(self, record: ComparisonRecord, rank: int) -> list[str]:
         line = _escaped(shortened(verdict_line(record), LONGEST_LINE))
+        if record.capture is not None:
+            facts = "; ".join(words for label, words in capture_facts(record) if label != "unsteady")  # the line has it
+            line += f"<br>{_escaped(shortened(facts, LONGEST_LINE))}"
         run = [_code(record.column or "")] if self._runs else []
         return [_code(record.name), *run, record.verdict, line, *([self._picture(record, rank)] if self._shows else [])]
 

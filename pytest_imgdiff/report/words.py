@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pytest_imgdiff.model import RegionKind
     from pytest_imgdiff.record import (
         BandRecord,
+        CaptureRecord,
         ComparisonRecord,
+        ElementRecord,
         RegionRecord,
         RenameRecord,
         RunRecord,
@@ -115,6 +117,9 @@ def verdict_line(record: ComparisonRecord) -> str:
     frames = failing_frames(record)
     if frames is not None:
         parts.append(frames)
+    unsteady = unsteady_words(record)
+    if unsteady is not None:
+        parts.append(f"unsteady: {unsteady}")
     if record.passed:
         parts += _below_limits(record)
         parts += _made_comparable(record)
@@ -162,7 +167,12 @@ def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Call
     if record.passed:
         return named_line(record)
     lines = [f"{_headline(record)}: {visible(record.name)}"]
-    facts = [*_outcome_lines(record), *_path_lines(record, directory, shown or str), *_advice_lines(record)]
+    facts = [
+        *_outcome_lines(record),
+        *_attachment_lines(record, shown or str),
+        *_path_lines(record, directory, shown or str),
+        *_advice_lines(record),
+    ]
     width = max((len(label) for label, _ in facts), default=0) + 1
     lines += [f"  {label + ':':<{width}} {text}" for label, text in facts]
     return "\n".join(lines)
@@ -184,6 +194,61 @@ def _headline(record: ComparisonRecord) -> str:
 
 
 def region_words(region: RegionRecord) -> str:
+    """Return a region's element, where it is known, and its box: ```nav > a` 'New' (link), 34x18 at 310,12``."""
+    element = region.element
+    return box_words(region) if element is None else f"{element_words(element)}, {box_words(region)}"
+
+
+def element_words(element: ElementRecord) -> str:
+    """Return an element of a page by path, name or else text, and role: ```nav > a.badge` 'New' (link)``."""
+    said = element.name or element.text
+    quoted = "" if said is None else f" '{visible(said)}'"
+    role = "" if element.role is None else f" ({visible(element.role)})"
+    return f"`{visible(element.path)}`{quoted}{role}"
+
+
+def elements_of(record: ComparisonRecord) -> list[ElementRecord]:
+    """Return the elements under a comparison's regions, each once, that under the largest region first."""
+    return list({region.element.path: region.element for region in record.regions if region.element}.values())
+
+
+def capture_facts(record: ComparisonRecord) -> list[tuple[str, str]]:
+    """Return what is known of the capture that was compared, in labels and words; nothing where none was taken."""
+    capture = record.capture
+    if capture is None:
+        return []
+    facts = []
+    if capture.url is not None:
+        title = f" '{visible(capture.title)}'" if capture.title else ""
+        facts.append(("page", f"{visible(capture.url)}{title}"))
+    taken = f"{visible(capture.target)}, {counted(capture.attempts, 'capture')}"
+    facts.append(("captured", ", ".join([taken, *_circumstances(capture)])))
+    unsteady = unsteady_words(record)
+    if unsteady is not None:
+        facts.append(("unsteady", unsteady))
+    return facts
+
+
+def _circumstances(capture: CaptureRecord) -> Iterator[str]:
+    if capture.browser is not None:
+        yield visible(f"{capture.browser} {capture.browser_version or ''}".strip())
+    if capture.viewport is not None:
+        yield f"viewport {capture.viewport[0]}x{capture.viewport[1]}"
+    if capture.device_scale is not None:
+        yield f"device scale {capture.device_scale:g}"
+    if capture.color_scheme is not None:
+        yield visible(capture.color_scheme)
+
+
+def unsteady_words(record: ComparisonRecord) -> str | None:
+    """Return ``4 captures until two were equal``; None of what stood still at once, or never did."""
+    capture = record.capture
+    if capture is None or capture.steady or record.verdict == "broken":
+        return None  # of what never stood still the reason tells
+    return f"{thousands(capture.attempts)} captures until two were equal"
+
+
+def box_words(region: RegionRecord) -> str:
     """Return a region's box and, where it is known, its kind: ``240x64 at 16,80 (moved by 14,-6)``."""
     box = f"{region.width}x{region.height} at {region.x},{region.y}"
     if region.kind == "changed":
@@ -290,6 +355,9 @@ def _verdict_words(record: ComparisonRecord) -> str:
         return EQUALITIES[record.equal]
     reason = _reason(record)
     aligned = alignment_words(record)
+    elements = elements_of(record)
+    if aligned is not None and elements:
+        aligned = f"{aligned}; under the largest region: {element_words(elements[0])}"
     if reason is not None and aligned is not None:
         reason = f"{reason}; {aligned}"
     if reason is not None and record.passed and record.written is None:
@@ -415,11 +483,11 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     aligned = alignment_words(record)
     if aligned is not None:
         yield "aligned", aligned
-    if record.region_count:
-        yield "regions", _largest_regions(record)
+    yield from _region_lines(record)
     size = size_choice(record)
     if size is not None:
         yield "size", size
+    yield from capture_facts(record)
     yield from (("warning", visible(warning)) for warning in record.warnings)
     yield from (("note", visible(note)) for note in record.notes)
 
@@ -427,6 +495,20 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
 def _margin_words(score: ScoreRecord) -> str:
     margins = [check.margin for check in limit_checks(score) if not check.held]
     return f" ({', '.join(margins)})" if margins else ""
+
+
+def _region_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
+    """Yield the regions in one line or, where elements are known, each of the largest in its own."""
+    shown = record.regions[:REGIONS_IN_TEXT]
+    if not record.region_count:
+        return
+    if all(region.element is None for region in shown):
+        yield "regions", _largest_regions(record)
+        return
+    more = f", the {len(shown)} largest are" if record.region_count > len(shown) else ""
+    yield "regions", f"{thousands(record.region_count)}{more}"
+    for number, region in enumerate(shown, start=1):
+        yield f"region {number}", region_words(region)
 
 
 def _largest_regions(record: ComparisonRecord) -> str:
@@ -437,6 +519,11 @@ def _largest_regions(record: ComparisonRecord) -> str:
     if record.region_count <= len(shown):
         return f"{thousands(record.region_count)}: {boxes}"
     return f"{thousands(record.region_count)}, largest: {boxes}"
+
+
+def _attachment_lines(record: ComparisonRecord, shown: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    for what, path in () if record.capture is None else record.capture.attachments.items():
+        yield visible(what), visible(shown(path))
 
 
 def _path_lines(

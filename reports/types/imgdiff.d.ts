@@ -67,6 +67,8 @@ interface Row {
   frames: number;
   /** Whether metrics were measured only, so that there is a glance at it. */
   glance: boolean;
+  /** The elements of the page under its regions, in words. */
+  elements: string[];
 }
 
 /** `data/details-3.js`: imgdiff.receive("details", {shard: 3, details: [...]}), in the order of the rows. */
@@ -79,7 +81,7 @@ interface Detail {
   rules: { metric: string; value: string; limits: string[]; margins: string[]; outcome: Outcome; verdict: string; details: [string, string][]; measured: boolean }[];
   nearestLimits: string | null;
   /** The largest first; at most 200. */
-  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string; contour: [number, number][]; moved: [number, number] | null }[];
+  regions: { x: number; y: number; width: number; height: number; words: string; area: string; peak: string; kind: string; contour: [number, number][]; moved: [number, number] | null; element: string }[];
   regionCount: number;
   facts: { name: string; expected: string; actual: string; differs: boolean }[];
   /** What was masked, which size was chosen, and notes: one sentence each. */
@@ -100,6 +102,10 @@ interface Detail {
   glance: Glance | null;
   /** What accepting replaces, where that is more than one frame or page; or null. */
   replaces: string | null;
+  /** What is known of the capture of a page, in labels and words; empty where an image was given. */
+  capture: [string, string][];
+  /** Files that show more of the page, such as a trace: what each is, and its address. */
+  attachments: [string, string][];
 }
 
 /** A part of the padded plane, and where it starts in each picture; null where only the other picture has it. */

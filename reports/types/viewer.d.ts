@@ -252,6 +252,8 @@ interface Viewing {
   /** viewer_facts.js: sections of the panel. */
   facts: {
     rules(detail: Detail): Node[];
+    /** Of a captured page: where it was, in which browser, and links to what else shows it. */
+    capture(detail: Detail): Node[];
     notes(detail: Detail): Node[];
     files(subject: Subject): Node[];
     accept(detail: Detail): Node[];

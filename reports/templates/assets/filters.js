@@ -16,7 +16,7 @@
     ["large", Infinity],
   ];
 
-  /** What the search looks in, made once: a row's name and test. @type {string[]} */
+  /** What the search looks in, made once: a row's name, test and elements. @type {string[]} */
   let texts = [];
   /** The values that each row has in each facet. @type {Map<Facet, string[][]>} */
   let valuesOf = new Map();
@@ -105,7 +105,7 @@
 
   document.addEventListener("imgdiff:start", () => {
     const { rows } = imgdiff.run;
-    texts = rows.map((row) => `${row.name} ${row.test}`.toLowerCase());
+    texts = rows.map((row) => [row.name, row.test, ...row.elements].join(" ").toLowerCase());
     valuesOf = new Map(FACETS.map((facet) => [facet, rows.map(READS[facet])]));
   });
 

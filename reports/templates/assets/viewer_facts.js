@@ -1,4 +1,4 @@
-// Sections of the panel: rules, notes, the two files, where the comparison comes from, and how it is accepted.
+// Sections of the panel: rules, the capture, notes, the two files, where the comparison comes from, and how it is accepted.
 (() => {
   "use strict";
 
@@ -100,6 +100,12 @@
       if (!rules.length) return measures;
       const near = nearestLimits ? element("p", { class: "nearest" }, "Would pass with ", element("code", {}, nearestLimits)) : null;
       return [section("Rules", table("rules", "Rules", head, rules.map(ruleRow)), near, ...rules.map(ruleDetails)), ...measures];
+    },
+    capture({ capture, attachments }) {
+      if (!capture.length) return [];
+      const pairs = capture.map(([name, words]) => element("div", {}, element("dt", {}, name), element("dd", {}, words)));
+      const links = attachments.map(([what, href]) => element("li", {}, element("a", { href, target: "_blank", rel: "noopener" }, what)));
+      return [section("Capture", element("dl", { class: "pairs" }, ...pairs), links.length ? element("ul", { class: "links" }, ...links) : null)];
     },
     notes({ notes }) {
       return notes.length ? [section("Notes", element("ul", { class: "notes" }, ...notes.map((note) => element("li", {}, note))))] : [];

@@ -19,7 +19,7 @@
       "button",
       { type: "button", class: "region" },
       element("span", { class: "region-number", "aria-hidden": "true" }, String(index + 1)),
-      element("span", { class: "region-words" }, region.words),
+      element("span", { class: "region-words" }, region.element ? element("span", { class: "region-element" }, region.element) : null, region.words),
       element("span", { class: "soft" }, parts),
     );
     button.addEventListener("click", () => regions.jump(index));
@@ -112,6 +112,7 @@
         ...added,
         ...facts.notes(detail),
         ...regionList(detail),
+        ...facts.capture(detail),
         ...facts.rules(detail),
         ...facts.accept(detail),
         ...facts.files(subject),

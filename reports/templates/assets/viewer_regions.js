@@ -13,6 +13,8 @@
   let shown = true;
   let highlighted = -1;
   let drawnScale = 0;
+  /** The element under the region that is pointed at or, else, selected. */
+  const label = imgdiff.element("p", { class: "region-label", hidden: true, "aria-hidden": "true" });
 
   const list = () => imgdiff.viewing.subject?.detail.regions ?? [];
 
@@ -104,6 +106,9 @@
       });
     }
     imgdiff.viewing.stage.element.classList.toggle("without-outlines", !shown);
+    const looked = list()[highlighted] ?? list()[current];
+    label.textContent = shown && looked ? looked.element : "";
+    label.hidden = !label.textContent;
   }
 
   /** @param {number} index */
@@ -120,7 +125,7 @@
     const { camera, subject, stage } = imgdiff.viewing;
     if (!region || !subject || !stage.panes.length) return;
     if (plan?.compared) camera.lookAt(boxes()[index]);
-    imgdiff.keys.say(`Region ${index + 1} of ${list().length}: ${region.words}`);
+    imgdiff.keys.say(`Region ${index + 1} of ${list().length}: ${region.element ? `${region.element}, ` : ""}${region.words}`);
   }
 
   /** @param {number} index */
@@ -170,6 +175,7 @@
 
   document.addEventListener("imgdiff:start", () => {
     const { camera, gestures, stage } = imgdiff.viewing;
+    stage.element.append(label);
     stage.onShow((next) => {
       plan = next;
       highlighted = -1;
