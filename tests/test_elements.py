@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from pytest_imgdiff import compare
 from pytest_imgdiff.capture import browser as script
 from pytest_imgdiff.model import Box, Shot
+from pytest_imgdiff.record import ElementRecord
+from pytest_imgdiff.report import read_results
+from tests.chromium import ARGUMENTS, EXECUTABLES
 
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, EXECUTABLES)), None)
 WIDTH, HEIGHT = 640, 480
 
 
@@ -444,3 +451,55 @@ def test_pixels_of_a_capture_are_points_of_the_document():
     shot = Shot(b"", origin=(100.0, 2000.0), scale=2.0)
 
     assert script.in_document([Box(20, 40, 60, 80)], shot) == [[110.0, 2020.0, 30.0, 40.0]]
+
+
+PROJECT_CONFTEST = f"""
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    return {{**browser_type_launch_args, "executable_path": {CHROMIUM!r}, "args": {list(ARGUMENTS)!r}}}
+"""
+PROJECT = f"""
+import os
+
+SHOP = {SHOP!r}
+
+
+def test_cart(page, assert_images_similar):
+    page.set_content("<title>Your cart</title>" + SHOP)
+    if "CHANGED" in os.environ:
+        page.evaluate("document.querySelectorAll('.price')[1].textContent = '19.00'")
+    assert_images_similar(page)
+"""
+
+
+def test_failure_under_pytest_playwright_names_element_page_and_trace(pytester, monkeypatch):
+    pytester.makeini("[pytest]\n")
+    pytester.makeconftest(PROJECT_CONFTEST)
+    pytester.makepyfile(test_shop=PROJECT)
+    plugins = ["-p", "pytest_imgdiff.plugin", "-p", "pytest_playwright.pytest_playwright"]
+    written = pytester.runpytest_subprocess(*plugins, "--imgdiff-update=missing", "--tracing=retain-on-failure")
+    assert written.ret == 0
+    assert not list(pytester.path.glob("test-results/*/*"))
+
+    monkeypatch.setenv("CHANGED", "1")
+    failed = pytester.runpytest_subprocess(*plugins, "--tracing=retain-on-failure")
+
+    trace = "test-results/test-shop-py-test-cart-chromium/trace.zip"
+    failed.stdout.fnmatch_lines(
+        [
+            "  region 1:   `article.card:nth-of-type(2) > p.price` '19.00' (paragraph), * (text changed)",
+            "  page:       about:blank 'Your cart'",
+            "  captured:   Playwright page, 2 captures, chromium *, viewport 1280x720, device scale 1, light",
+            f"  trace:      {trace}",
+        ]
+    )
+    assert (pytester.path / trace).is_file()
+    (record,) = read_results(pytester.path / "imgdiff-report" / "results.json").comparisons
+    assert record.capture.attachments == {"trace": trace}
+    assert record.regions[0].element == ElementRecord(
+        "article.card:nth-of-type(2) > p.price", role="paragraph", text="19.00"
+    )
+    assert f"../{trace}" in (pytester.path / "imgdiff-report" / "data" / "details-0.js").read_text(encoding="utf-8")

@@ -26,10 +26,11 @@ from pytest_imgdiff.report import (
     markdown,
     read_results,
     results_schema,
+    verdict_line,
     write_report,
     write_results,
 )
-from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, run_of, ssim, uncompared
+from tests.report_records import HOSTILE_NAMES, captured, different, equal, perceptual, run_of, ssim, uncompared
 
 
 def full_run():
@@ -278,3 +279,26 @@ def test_unknown_fields_are_refused(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     with pytest.raises(ReportError, match="unknown field `verdct`"):
         read_results(tmp_path / "results.json")
+
+
+def test_results_without_captures_and_elements_are_read(tmp_path):
+    path = write_results(tmp_path, run_of(captured("shop/cart"), different()))
+    results = json.loads(path.read_text(encoding="utf-8"))
+    assert results["comparisons"][0]["regions"][0].pop("element")["path"] == "nav > a.badge"
+    for comparison in results["comparisons"]:
+        del comparison["capture"]
+        for region in comparison["regions"]:
+            region.pop("element", None)
+    path.write_text(json.dumps(results), encoding="utf-8")
+
+    run = read_results(path)
+
+    assert [comparison.capture for comparison in run.comparisons] == [None, None]
+    assert run.comparisons[0].regions[0].element is None
+    assert "3 regions, largest 34x18 at 310,12" in verdict_line(run.comparisons[0])
+
+
+def test_elements_and_captures_survive_the_file(tmp_path):
+    run = run_of(captured("shop/cart", capture={"attempts": 4, "steady": False}))
+
+    assert read_results(write_results(tmp_path, run)) == run
