@@ -423,7 +423,9 @@ def test_line_of_a_capture_names_the_element_under_the_largest_region():
 
 
 def test_line_of_rows_that_were_inserted_names_the_element_too():
-    bands = AlignmentRecord([BandRecord("inserted", "rows", (0, 47, 400, 0), (0, 47, 400, 43), plain=False)], [], [])
+    bands = AlignmentRecord(
+        [BandRecord("inserted", "rows", (0, 47, 400, 0), (0, 47, 400, 43), plain=False, moved=False)], [], []
+    )
     record = captured(alignment=bands, region_count=1)
     assert verdict_line(record).endswith(
         "43 rows inserted at y = 47; the rest equal, moved down by 43; under the largest region: `nav > a.badge` 'New' (link)"
