@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pytest_imgdiff.baselines import alternative_place, place_to_write, stored_for
+from pytest_imgdiff.baselines import alternative_place, is_baseline_file, place_to_write, stored_for
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import BaselineError, ConfigError, ImgdiffError
 from pytest_imgdiff.files import write_atomically
-from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.opening import NotRegularError, open_regular, read_regular
 from pytest_imgdiff.project import label_of, project_folders, relative
 from pytest_imgdiff.report import read_results
@@ -290,7 +289,7 @@ class _Grounds:
     def _target(self, accepts: AcceptRecord) -> Path:
         """Return the file of the baseline."""
         target = _below(self.root, accepts.baseline)
-        if not is_picture_file(target):
+        if not is_baseline_file(target):
             raise _RefusedError(
                 f"{accepts.baseline}: not the name of a picture, nor is it one now; if it is meant, copy it by hand"
             )

@@ -40,6 +40,7 @@ EXTENSIONS = {
     "AVIF": ".avif",
     "Netpbm": ".pnm",
     "JPEG 2000": ".jp2",
+    "PDF": ".pdf",
 }
 """The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
@@ -592,11 +593,16 @@ def place_to_write(path: Path) -> Path:
     link = f"{label_of(path)}: the baseline is a symbolic link to {path.readlink()}"
     if not target.exists():
         raise BaselineError(f"{link}, which does not exist; {FETCH_LINKED}, or delete the link")
-    if not target.is_file() or not is_picture_file(target):
+    if not target.is_file() or not is_baseline_file(target):
         raise BaselineError(f"{link}, which is not a picture; nothing was changed")
     if _must_stay(target):
         raise BaselineError(f"{link}, a file that must not change; {_unlocking(path, target)}; nothing was changed")
     return target
+
+
+def is_baseline_file(path: Path) -> bool:
+    """Return whether a file has the name of an image or of a PDF, or holds an image: accepting may write over it."""
+    return path.suffix.lower() in PICTURE_SUFFIXES or is_picture_file(path)
 
 
 def _must_stay(target: Path) -> bool:

@@ -164,7 +164,11 @@ class _Reading:
         """Check the bytes that both sides have."""
         try:
             return images.check(
-                source, frames=self.policy.frames, max_pixels=self.policy.max_pixels, memory=self.policy.memory
+                source,
+                frames=self.policy.frames,
+                max_pixels=self.policy.max_pixels,
+                memory=self.policy.memory,
+                dpi=self.policy.capture.dpi,
             )
         except BrokenImageError as error:
             self._note(error, "expected")
@@ -186,6 +190,7 @@ class _Reading:
             frames=policy.frames,
             max_pixels=policy.max_pixels,
             memory=policy.memory,
+            dpi=policy.capture.dpi,
             at_once=self.at_once,
         )
         for outcome, side in zip(decoded, _SIDES, strict=True):

@@ -209,7 +209,9 @@ class CaptureSettings:
         scale: ``css``: one pixel for each CSS pixel; ``device``: one for each pixel of the screen.
         animations: ``disabled``: CSS animations and transitions are finished or put back to their start.
         caret: ``hide``: the text caret is not painted.
-        transparent: whether the page has no background of its own.
+        transparent: whether the page, figure or scene is captured without a background of its own.
+        dpi: pixels for each inch of a figure or of a page of a PDF; None for the resolution of the figure itself, 150
+            for a PDF, and 72 for an Altair chart.
         style: CSS that holds for the capture alone.
         mask: elements that are not compared.
     """
@@ -221,6 +223,7 @@ class CaptureSettings:
     animations: Literal["disabled", "allow"] = "disabled"
     caret: Literal["hide", "initial"] = "hide"
     transparent: bool = False
+    dpi: int | None = None
     style: str | None = None
     mask: tuple[MaskedElements, ...] = ()
 

@@ -9,12 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.baselines import ALTERNATIVE, UNCLEAN, module_place, stored_for
+from pytest_imgdiff.baselines import ALTERNATIVE, UNCLEAN, is_baseline_file, module_place, stored_for
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.engine import compare
 from pytest_imgdiff.errors import BaselineError, ImgdiffError
 from pytest_imgdiff.files import sync_folder
-from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.names import printable, safe_name
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.record import RenameRecord
@@ -144,7 +143,7 @@ def rename_baseline(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run
         content = None if not stored or stored[0] != old or old.is_symlink() else read_regular(old)
     except (OutsideError, BaselineError, OSError) as error:
         raise RenameError(f"{rename.old}: {error}") from error
-    if content is None or not is_picture_file(old) or not is_picture_file(new):
+    if content is None or not is_baseline_file(old) or not is_baseline_file(new):
         raise RenameError(
             f"{rename.old}: there is no such baseline any more, or it is a symbolic link: move it by hand"
         )

@@ -66,7 +66,7 @@ def _foreign() -> _Files:
         "xml.png": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML", "document"),
         "json.png": (b'{"error": "not found"}', "JSON", "data"),
         "text.png": (b"TODO: put the picture here", "text", "TODO"),
-        "pdf.png": (b"%PDF-1.7\n%\xe2\xe3", "PDF", "render"),
+        "pdf.png": (b"%PDF-1.7\n%\xe2\xe3", "PDF", "truncated"),
         "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage", "PostScript", "interpreter"),
         "eps.png": (b"\xc5\xd0\xd3\xc6" + b"\0" * 26, "EPS", "interpreter"),
         "jxl.png": (b"\xff\x0a\xfa\x7f", "JPEG XL", "save"),

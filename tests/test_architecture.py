@@ -134,6 +134,9 @@ def test_the_public_names():
 
     assert pytest_imgdiff.__all__ == [
         "BrokenImageError",
+        "CaptureError",
+        "CaptureSettings",
+        "Capturer",
         "Comparison",
         "ConfigError",
         "Image",
@@ -146,6 +149,7 @@ def test_the_public_names():
         "Registry",
         "Rule",
         "Score",
+        "Shot",
         "SizePolicy",
         "Verdict",
         "compare",

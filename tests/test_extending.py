@@ -387,10 +387,10 @@ EXAMPLES = {
         "    assert_images_similar(Canvas(4, 3, (1, 2, 3)), np.full((3, 4, 3), (1, 2, 3), np.uint8))\n"
     ),
     "imgdiff_capture": (
-        "from conftest import Dashboard, imgdiff_capture\n"
+        "from conftest import Dashboard\n"
         "def test_it(assert_images_similar):\n"
-        "    shot = imgdiff_capture(Dashboard([0, 255])).capture()\n"
-        "    assert_images_similar(shot.picture, np.array([[0, 255]] * 40, np.uint8))\n"
+        "    comparison = assert_images_similar(Dashboard([0, 255]), np.array([[0, 255]] * 40, np.uint8))\n"
+        "    assert comparison.capture.target == 'dashboard'\n"
     ),
     "imgdiff_report": (
         "from pathlib import Path\n"

@@ -353,12 +353,22 @@ def class_of(package: str, name: str, *methods: str) -> object:
     ("given", "told"),
     [
         (class_of("pandas.io.formats.style", "Styler"), "this is a table, not a picture; pass a screenshot of its to_"),
-        (class_of("plotly.basedatatypes", "BaseFigure", "to_image"), "pass figure.to_image(format='png')"),
-        (class_of("playwright.sync_api", "Locator", "screenshot"), "pass its screenshot: .screenshot()"),
         (
-            class_of("selenium.webdriver", "Chrome", "get_screenshot_as_png"),
-            "pass its screenshot: driver.get_screenshot_as_png()",
+            class_of("plotly.basedatatypes", "BaseFigure", "to_image"),
+            "assert_images_similar(figure) captures it, and where there is no fixture pass figure.to_image(format='png')",
         ),
+        (class_of("altair.vegalite.v6.api", "TopLevelMixin", "save"), "assert_images_similar(chart) captures it"),
+        (class_of("bokeh.model.model", "Model"), "assert_images_similar(plot) captures it"),
+        (class_of("pyvista.plotting.plotter", "BasePlotter", "screenshot"), "assert_images_similar(plotter) captures"),
+        (class_of("PySide6.QtWidgets", "QWidget"), "assert_images_similar(widget) captures it"),
+        (class_of("pypdfium2._helpers.page", "PdfPage"), "where there is no fixture pass page.render().to_pil()"),
+        (class_of("playwright.sync_api", "Locator", "screenshot"), "assert_images_similar(element) captures it"),
+        (
+            class_of("selenium.webdriver", "WebDriver", "get_screenshot_as_png"),
+            "assert_images_similar(driver) captures",
+        ),
+        (class_of("pyppeteer.page", "Page", "screenshot"), "pass its screenshot: .screenshot()"),
+        (class_of("graphviz.sources", "Source", "_repr_png_"), "this draws itself as PNG; pass value._repr_png_()"),
         ([PICTURE], "list: this is a list of 1; pass one picture at a time"),
         (io, "module: this is the module io; pass a picture"),
     ],
@@ -372,7 +382,10 @@ def test_what_is_no_picture_names_what_to_pass(given, told):
 def test_axes_point_to_their_figure():
     figure = pytest.importorskip("matplotlib.figure").Figure()
     axes = figure.add_subplot()
-    with pytest.raises(BrokenImageError, match=r"these are axes; pass their figure: ax\.figure"):
+    with pytest.raises(
+        BrokenImageError,
+        match=r"this is a part of a Matplotlib figure; assert_images_similar\(ax\) captures it, .* ax\.figure",
+    ):
         read(axes)
 
 

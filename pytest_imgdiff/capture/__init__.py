@@ -18,6 +18,20 @@ _HOMES = {
     ("playwright", "FrameLocator"): "playwright",
     ("selenium", "WebDriver"): "selenium",
     ("selenium", "WebElement"): "selenium",
+    ("matplotlib", "FigureBase"): "matplotlib",
+    ("matplotlib", "Axes"): "matplotlib",
+    ("seaborn", "_BaseGrid"): "matplotlib",
+    ("plotly", "BaseFigure"): "plotly",
+    ("altair", "TopLevelMixin"): "altair",
+    ("bokeh", "UIElement"): "bokeh",
+    ("bokeh", "Document"): "bokeh",
+    ("pyvista", "BasePlotter"): "pyvista",
+    ("PySide6", "QWidget"): "qt",
+    ("PySide2", "QWidget"): "qt",
+    ("PyQt6", "QWidget"): "qt",
+    ("PyQt5", "QWidget"): "qt",
+    ("pypdfium2", "PdfDocument"): "pdf",
+    ("pypdfium2", "PdfPage"): "pdf",
 }
 """The top package and name of a class, or of one it inherits from, to the file here that captures its instances.
 

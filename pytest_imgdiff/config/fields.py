@@ -178,7 +178,19 @@ class CaptureFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         UNSET
     )
     transparent: (
-        Annotated[bool, Meta(description="leave out the page's default background; default false")] | UnsetType
+        Annotated[bool, Meta(description="leave out the default background of a page, figure or scene; default false")]
+        | UnsetType
+    ) = UNSET
+    dpi: (
+        Annotated[
+            int,
+            Meta(
+                ge=10,
+                le=2400,
+                description="pixels for each inch of a figure or a PDF page; default: the figure's own, 150 for a PDF",
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     style: (
         Annotated[

@@ -104,7 +104,9 @@ def decode(
     return tuple(check_stored(source, open_source(source, frames, max_pixels)))
 
 
-def open_source(source: Source, frames: FrameChoice, max_pixels: int, memory: int | None = None) -> Images:
+def open_source(
+    source: Source, frames: FrameChoice, max_pixels: int, memory: int | None = None, dpi: int | None = None
+) -> Images:
     """Do what `decode` does, but for what is checked later.
 
     Rows that are stored have to go through `check_stored` before anybody takes any. Several frames are decoded, and
@@ -113,7 +115,7 @@ def open_source(source: Source, frames: FrameChoice, max_pixels: int, memory: in
     Raises:
         BrokenImageError: as `decode` raises it.
     """
-    return _decoded(source, frames, max_pixels, functools.partial(_from_file, memory=memory))
+    return _decoded(source, frames, max_pixels, functools.partial(_from_file, memory=memory, dpi=dpi))
 
 
 def check_stored(source: Source, images: Images) -> Images:
@@ -140,13 +142,14 @@ def check(
     frames: FrameChoice = "refuse",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     memory: int | None = None,
+    dpi: int | None = None,
 ) -> Images:
     """Return what `decode` does, and refuse what it refuses, with pixels that are decoded when they are asked for.
 
     Of a PNG every chunk is read, and its rows are inflated; formats that only their decoder can check are decoded.
     Several frames are checked as they are iterated over.
     """
-    return _decoded(source, frames, max_pixels, functools.partial(_checked_file, memory=memory))
+    return _decoded(source, frames, max_pixels, functools.partial(_checked_file, memory=memory, dpi=dpi))
 
 
 def _decoded(
@@ -230,10 +233,16 @@ def _from_picture(source: Source, picture: PIL.Image.Image, frames: FrameChoice,
 
 
 def _from_file(
-    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int, memory: int | None = None
+    source: Source,
+    found: Format,
+    data: bytes,
+    frames: FrameChoice,
+    max_pixels: int,
+    memory: int | None = None,
+    dpi: int | None = None,
 ) -> Images:
-    container = _container(found, data, frames)
-    indices = _chosen(frames, len(container.pages))
+    container = _container(found, data, frames, dpi)
+    indices = _chosen(frames, len(container.pages), "pages" if found == "PDF" else "frames")
     _check_total(container, indices, max_pixels)
     rows = container.rows()
     if rows is not None:
@@ -266,7 +275,11 @@ def _one_or_several(source: Source, kind: str, count: int, decoded: Callable[[],
     return Frames(count, one_at_a_time)
 
 
-def _container(found: Format, data: bytes, frames: FrameChoice) -> Container:
+def _container(found: Format, data: bytes, frames: FrameChoice, dpi: int | None) -> Container:
+    if found == "PDF":
+        from pytest_imgdiff.images.pdf import open_pdf
+
+        return open_pdf(data, dpi)
     container = _opener(found)(data)
     if frames != "refuse" and container.whole is not None:
         return container.whole()
@@ -274,11 +287,17 @@ def _container(found: Format, data: bytes, frames: FrameChoice) -> Container:
 
 
 def _checked_file(
-    source: Source, found: Format, data: bytes, frames: FrameChoice, max_pixels: int, memory: int | None = None
+    source: Source,
+    found: Format,
+    data: bytes,
+    frames: FrameChoice,
+    max_pixels: int,
+    memory: int | None = None,
+    dpi: int | None = None,
 ) -> Images:
-    container = _container(found, data, frames)
+    container = _container(found, data, frames, dpi)
     if container.check is None:
-        return _from_file(source, found, data, frames, max_pixels, memory)
+        return _from_file(source, found, data, frames, max_pixels, memory, dpi)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
     container.check()
@@ -367,15 +386,15 @@ def _check_sum(total: int, frames: int, max_pixels: int) -> None:
         )
 
 
-def _chosen(frames: FrameChoice, count: int) -> Sequence[int]:
+def _chosen(frames: FrameChoice, count: int, parts: str = "frames") -> Sequence[int]:
     if frames == "all":
         return range(count)
     if frames == "refuse":
         if count > 1:
-            raise UnreadableError(f"it has {count} frames; name one (`frames: 0`) or compare them all (`frames: all`)")
+            raise UnreadableError(f"it has {count} {parts}; name one (`frames: 0`) or compare them all (`frames: all`)")
         return (0,)
     if not 0 <= frames < count:
-        raise UnreadableError(f"it has no frame {frames}; its frames are 0 to {count - 1}")
+        raise UnreadableError(f"it has no {parts[:-1]} {frames}; its {parts} are 0 to {count - 1}")
     return (frames,)
 
 

@@ -24,7 +24,6 @@ def is_picture_file(path: Path) -> bool:
         return path.suffix.lower() in EXTENSIONS
     try:
         with open_regular(path) as file:
-            sniff(file.read(_LOOKED_AT))
+            return sniff(file.read(_LOOKED_AT)) != "PDF"
     except (OSError, UnreadableError):
         return False
-    return True

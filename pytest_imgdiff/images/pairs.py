@@ -30,6 +30,7 @@ def decode_pair(
     frames: FrameChoice = "refuse",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     memory: int | None = None,
+    dpi: int | None = None,
     at_once: bool = True,
 ) -> tuple[Decoded, Decoded]:
     """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
@@ -42,13 +43,14 @@ def decode_pair(
         frames: as in `pytest_imgdiff.images.decode`.
         max_pixels: likewise.
         memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
+        dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
         at_once: do so on a thread each. The decoders leave Python alone while they work, so that two cores can.
     """
     keep_freed_memory()
 
     def opened(source: Source | None) -> Decoded:
         try:
-            return () if source is None else open_source(source, frames, max_pixels, memory)
+            return () if source is None else open_source(source, frames, max_pixels, memory, dpi)
         except BrokenImageError as error:
             return error
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pytest_imgdiff.images.unreadable import UnreadableError
 
-Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", "JPEG 2000"]
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", "JPEG 2000", "PDF"]
 
 EXTENSIONS: dict[str, Format] = {
     ".png": "PNG",
@@ -40,7 +40,7 @@ EXTENSIONS: dict[str, Format] = {
     ".pnm": "Netpbm",
     ".pam": "Netpbm",
 }
-"""Lower-case file name extension to the format it stands for."""
+"""Lower-case file name extension to the format it stands for. Scans take these files, and no PDF."""
 
 _FORMATS: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -54,6 +54,7 @@ _FORMATS: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "TIFF"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"%PDF-", "PDF"),
 )
 
 
@@ -75,7 +76,6 @@ _FOREIGN = (
         b"version https://git-lfs.github.com/spec/", "Git LFS pointer", "the picture is not here; run `git lfs pull`"
     ),
     _Foreign(b"/annex/objects/", "git-annex pointer", "the picture is not here; run `git annex get`"),
-    _Foreign(b"%PDF-", "PDF", "a document, not a picture; render its page to PNG"),
     _Foreign(b"%!", "PostScript", _NOT_RUN),
     _Foreign(b"\xc5\xd0\xd3\xc6", "EPS", _NOT_RUN),
     _Foreign(b"\xff\x0a", "JPEG XL", _SAVE_AS_PNG),

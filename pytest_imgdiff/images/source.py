@@ -182,8 +182,10 @@ def _read_value(source: object, root: Path | None) -> Source:
         return Source("file object", label, data=read_stream(cast("IO[bytes]", source), label))
     raise UnreadableError(
         known
-        or "this is no picture: give a path, encoded bytes, a binary file object, a NumPy array, a PIL image, "
-        "a figure, or an object that an imgdiff_load hook takes",
+        or "this is no picture, and nothing captures it: pass a path, encoded bytes, a binary file, an array, a PIL "
+        "image or a figure (the fixture also takes pages and elements of Playwright and Selenium, figures of Plotly, "
+        "Bokeh and Altair, PyVista plotters, Qt widgets and pypdfium2 documents); for a type of your own write a hook, "
+        "imgdiff_capture or imgdiff_load",
         type(source).__name__,
     )
 

@@ -37,18 +37,35 @@ def advice_about(source: object) -> str | None:
 
 
 _SCREENSHOT = "this is {}, not a picture of it; pass its screenshot: {}"
+_CAPTURED = "this is {}; assert_images_similar({}) captures it, and where there is no fixture pass {}"
+_PAGE = _CAPTURED.format("a page", "page", "page.screenshot()")
+_ELEMENT = _CAPTURED.format("an element of a page", "element", "element.screenshot()")
+_WIDGET = _CAPTURED.format("a Qt widget", "widget", "widget.grab()")
 _KNOWN = {
     ("pandas", "Styler"): "this is a table, not a picture; pass a screenshot of its to_html() in a browser",
     ("pandas", "DataFrame"): "this is a table, not a picture; pass a figure, or a screenshot of its to_html()",
-    ("plotly", "BaseFigure"): "this is a Plotly figure; pass figure.to_image(format='png'), which needs kaleido",
-    ("altair", "TopLevelMixin"): "this is an Altair chart; save it as PNG, chart.save('chart.png'), and pass that path",
-    ("bokeh", "Model"): "this is a Bokeh model; pass bokeh.io.export.get_screenshot_as_png(model)",
+    ("plotly", "BaseFigure"): _CAPTURED.format("a Plotly figure", "figure", "figure.to_image(format='png')"),
+    ("altair", "TopLevelMixin"): _CAPTURED.format("an Altair chart", "chart", "the path of chart.save('chart.png')"),
+    ("bokeh", "Model"): _CAPTURED.format("a Bokeh plot", "plot", "bokeh.io.export.get_screenshot_as_png(plot)"),
+    ("pyvista", "BasePlotter"): _CAPTURED.format("a PyVista plotter", "plotter", "plotter.screenshot(return_img=True)"),
+    ("pypdfium2", "PdfDocument"): _CAPTURED.format("a PDF document", "document", "the path of its file"),
+    ("pypdfium2", "PdfPage"): _CAPTURED.format("a page of a PDF", "page", "page.render().to_pil()"),
+    ("PySide6", "QWidget"): _WIDGET,
+    ("PySide2", "QWidget"): _WIDGET,
+    ("PyQt6", "QWidget"): _WIDGET,
+    ("PyQt5", "QWidget"): _WIDGET,
+    ("playwright", "Page"): _PAGE,
+    ("playwright", "Locator"): _ELEMENT,
+    ("playwright", "ElementHandle"): _ELEMENT,
+    ("selenium", "WebDriver"): _CAPTURED.format("a browser", "driver", "driver.get_screenshot_as_png()"),
+    ("selenium", "WebElement"): _CAPTURED.format("an element of a page", "element", "element.screenshot_as_png"),
 }
 """Package and class."""
 _BY_METHOD = {
-    "get_figure": "these are axes; pass their figure: ax.figure",
+    "get_figure": _CAPTURED.format("a part of a Matplotlib figure", "ax", "its figure: ax.figure"),
     "get_screenshot_as_png": _SCREENSHOT.format("a browser", "driver.get_screenshot_as_png()"),
     "screenshot": _SCREENSHOT.format("a page or an element", ".screenshot()"),
     "to_image": "this is a figure that draws itself; pass figure.to_image(format='png')",
+    "_repr_png_": "this draws itself as PNG; pass value._repr_png_()",
 }
 """Method that such values have."""

@@ -94,7 +94,8 @@ def _require_picture(file: FileStorage, label: str) -> None:
     start = file.stream.read(_LOOKED_AT)
     file.stream.seek(0)
     try:
-        sniff(start)
+        if sniff(start) == "PDF":  # rendering takes more than a picture's limits allow for
+            raise UnsupportedMediaType(f"{label}: PDF: a document, which this server does not render")
     except UnreadableError as error:
         raise UnsupportedMediaType(f"{label}: {error.kind}: {printable(error.cause)}") from None
 
