@@ -26,7 +26,7 @@ from pytest_imgdiff.report.order import not_asserted, unsettled, warned
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands
-from pytest_imgdiff.report.words import named_line, rename_line
+from pytest_imgdiff.report.words import named_line, redrawn_line, rename_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,6 +116,8 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     ]
     problems = [*problems, *shared, *unheard, *nothing_compared(run)]
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
+    if line := redrawn_line(run):
+        outcome.lines.append(line)
     outcome.lines += run.not_compared
     outcome.is_usage_error = merged.is_usage_error
     outcome.lines += _named("not asserted", not_asserted(run.comparisons))

@@ -16,7 +16,7 @@ from pytest_imgdiff.alignment import align
 from pytest_imgdiff.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
-from pytest_imgdiff.kinds import classify
+from pytest_imgdiff.kinds import classify, is_redrawn
 from pytest_imgdiff.model import AUTO, DEFAULT_RULES, Box, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
 from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
 from pytest_imgdiff.sizes import same_size, with_pixels
@@ -98,7 +98,7 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
     if sized is None:
         reason = f"the sizes differ: expected {_size(expected)}, actual {_size(actual)}"
         resized = _measured_resampled(replace(comparison, verdict=Verdict.RESIZED, reason=reason), registry)
-        return _drawn_resized(resized, common_depth(expected, actual), registry)
+        return _looked_over(_drawn_resized(resized, common_depth(expected, actual), registry))
     try:
         ignore, ignore_notes = ignore_mask(policy.ignore, sized[0].size)
     except BrokenImageError as error:
@@ -116,7 +116,15 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
         equal = equal_pixels(*sized)
     except MemoryError:  # pixels are made when they are asked for
         return replace(comparison, reason=NO_MEMORY)
-    return _equal(comparison, registry) if equal else _measured(comparison, ignore, registry)
+    return _equal(comparison, registry) if equal else _looked_over(_measured(comparison, ignore, registry))
+
+
+def _looked_over(comparison: Comparison) -> Comparison:
+    """Return a failing comparison that says whether nearly all of it was drawn again; see `kinds.is_redrawn`."""
+    is_judged = comparison.verdict in (Verdict.DIFFERENT, Verdict.RESIZED)
+    if not is_judged or comparison.passed or comparison.compared is None:
+        return comparison
+    return replace(comparison, redrawn=is_redrawn(*comparison.compared, comparison.regions))
 
 
 def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Registry) -> str | None:

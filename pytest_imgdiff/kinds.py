@@ -79,6 +79,17 @@ flat, which is where their energy is less than the last number: there no edge ca
 FEW_REGIONS = 16
 """Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
 
+BLOCK = 8
+"""Drawn again or not is told in squares of so many pixels."""
+INK, GROUND = 0.16, 0.02
+"""Colours within a square that holds something drawn are at least so far apart, as a share of black to white; a
+difference is more than the latter."""
+REDRAWN, GROUND_TOUCHED, LEAST_GROUND = 0.4, 0.05, 0.3
+"""Drawn again: at least this share of the squares with something drawn differs (borders, rules and pictures stay as
+they are), at most that share of the plain ones, which are at least so many of all."""
+MOST_COUNTED = 1 << 19
+"""So many pixels, in evenly spread rows of squares, tell whether all of a picture was drawn again."""
+
 _WEIGHTS = np.sqrt(np.array([0.5053, 0.299, 0.1957])) * (255 / math.sqrt(35215))
 _YIQ = np.array(
     [
@@ -159,6 +170,36 @@ def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Regio
         for each in (number, other):
             found[each] = replace(found[each], kind="moved", moved=shift)
     return tuple(found)
+
+
+def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> bool:
+    """Return whether nearly all that is drawn differs, while the plain ground between does not.
+
+    So it is where another font renderer or other fonts drew the same page: every letter has other edges. A part that
+    changed leaves the rest equal; another colour or a move says so by the kinds of its regions.
+
+    Args:
+        expected: as it was compared.
+        actual: likewise, of the same size and depth.
+        regions: where they differ, with their kinds.
+    """
+    shapes = sum(region.area for region in regions if region.kind in ("text", "content", "rendering"))
+    width, height = (side // BLOCK for side in expected.size)
+    if 2 * shapes <= sum(region.area for region in regions) or not width * height:
+        return False
+    step = max(1, math.ceil(width * height * BLOCK**2 / MOST_COUNTED))
+    full = full_value(expected.dtype)
+    drawn, differs = [], []
+    for top in range(0, height * BLOCK, step * BLOCK):
+        sides = [image.rows(top, top + BLOCK)[:, : width * BLOCK] for image in (expected, actual)]
+        squares = [side.reshape(BLOCK, width, BLOCK, 4).astype(np.float32) / full for side in sides]
+        spread = [np.ptp(side, axis=(0, 2)).max(axis=1) for side in squares]
+        drawn.append(np.maximum(*spread) > INK)
+        differs.append(np.abs(squares[0] - squares[1]).max(axis=(0, 2, 3)) > GROUND)
+    ink, changed = np.concatenate(drawn), np.concatenate(differs)
+    if not ink.any() or ink.mean() > 1 - LEAST_GROUND:
+        return False
+    return bool(changed[ink].mean() >= REDRAWN and changed[~ink].mean() <= GROUND_TOUCHED)
 
 
 def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int) -> _Patch:

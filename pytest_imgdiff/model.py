@@ -608,6 +608,8 @@ class Comparison:
             them, but for the notes, warnings and number of differing pixels, which are those of all.
         frames: those of several frames that fail or pass with a warning, in their order.
         capture: how the actual image was captured; None where an image was given.
+        redrawn: of one that fails: nearly all that is drawn differs and the plain ground does not, as where another
+            font renderer drew the same page.
     """
 
     name: str
@@ -633,6 +635,7 @@ class Comparison:
     frames: tuple[Frame, ...] = ()
     alignment: Alignment | None = None
     capture: CaptureInfo | None = None
+    redrawn: bool = False
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)

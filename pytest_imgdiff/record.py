@@ -277,6 +277,9 @@ class ComparisonRecord(
     `expected` has the digest of all there is."""
     capture: CaptureRecord | None = None
     """How the actual image was captured; None where an image was given."""
+    redrawn: bool = False
+    """Of one that fails: nearly all that is drawn differs and the plain ground does not, as where another font renderer
+    drew the same page."""
     version: int = VERSION
 
 
@@ -391,6 +394,7 @@ def record_of(
         frames=[_frame(frame) for frame in comparison.frames],
         alignment=_alignment(comparison.alignment),
         capture=_capture(comparison.capture),
+        redrawn=comparison.redrawn,
     )
 
 

@@ -63,6 +63,8 @@ class Overview:
         skipped: how many have a rule that was left out because its model is not on this machine.
         unmeasured: why metrics could not be measured, that were to be measured only, and which.
         models: the backend and device of each model that was at work, in words.
+        equal: how many have two images whose pixels are equal.
+        redrawn: how many failed because nearly all that is drawn differs.
         marked: the numbers of those that have a fingerprint.
     """
 
@@ -74,6 +76,8 @@ class Overview:
         self.unasserted = 0
         self.unsettled = 0
         self.skipped = 0
+        self.equal = 0
+        self.redrawn = 0
         self.unmeasured: dict[str, dict[str, None]] = {}
         self.models: set[str] = set()
         self.marked = array("I")
@@ -89,11 +93,13 @@ class Overview:
         self.verdicts[record.verdict] += 1
         if outcome == "failed":
             self.failed_verdicts[record.verdict] += 1
+            self.redrawn += record.redrawn
         elif not record.passed:
             self.unasserted += 1
         elif record.written is None:
             self.allowed[record.verdict] += 1
         self.unsettled += is_unsettled(record)
+        self.equal += record.equal is not None
         if any(is_skipped(score) for score in record.scores):
             self.skipped += 1
         for score in record.scores:

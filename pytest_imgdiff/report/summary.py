@@ -16,6 +16,7 @@ from pytest_imgdiff.report.words import (
     capture_facts,
     counts,
     incompleteness,
+    redrawn_line,
     rename_line,
     settings_words,
     verdict_line,
@@ -58,6 +59,8 @@ def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     if not run.complete:
         blocks.append(_warning(run))
     blocks.append(_counts_table(run) if run.comparisons else "**No image was compared.**")
+    if line := redrawn_line(run):
+        blocks.append(f"> [!IMPORTANT]\n> {_escaped(line)}")
     if run.renames:
         blocks.append("\n".join(["**Renamed tests?**", "", *_lines(map(rename_line, run.renames[:MOST_UNRECORDED]))]))
     if run.not_compared:

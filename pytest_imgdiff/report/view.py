@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_imgdiff.report.data import Outcome
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands, visible
-from pytest_imgdiff.report.words import VERDICTS, counts, incompleteness, rename_line, settings_words, summary_line
+from pytest_imgdiff.report.words import (
+    VERDICTS,
+    counts,
+    incompleteness,
+    redrawn_line,
+    rename_line,
+    settings_words,
+    summary_line,
+)
 
 if TYPE_CHECKING:
     from pytest_imgdiff.record import RunRecord
@@ -32,6 +40,7 @@ class PageView:
     Attributes:
         outcome: ``failed`` as well where nothing was compared or the run is incomplete.
         incompleteness: what an incomplete run lacks, None of a complete one.
+        redrawn: that most failures are those of another font renderer; None where they are not.
         unrecorded: what was collected and did not run to its end.
         total: how many comparisons the run holds.
         filters: the kinds that there are.
@@ -46,6 +55,7 @@ class PageView:
     headline: str
     summary: str
     incompleteness: str | None
+    redrawn: str | None
     unrecorded: tuple[str, ...]
     total: int
     filters: tuple[FilterView, ...]
@@ -69,6 +79,7 @@ def page_view(run: RunRecord, *, self_contained: bool = False) -> PageView:
         headline=_headline(run, failed),
         summary=summary_line(run),
         incompleteness=None if run.complete else incompleteness(run),
+        redrawn=redrawn_line(run),
         unrecorded=tuple(visible(name) for name in run.unrecorded),
         total=len(run.comparisons),
         filters=_filters(run),

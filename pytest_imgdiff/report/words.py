@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
+LEAST_REDRAWN = 5
+"""So many failing comparisons tell that another font renderer was at work."""
 BANDS_IN_TEXT = 3
 MOST_FRAMES_NAMED = 20
 """Numbers, or runs of numbers."""
@@ -103,6 +105,26 @@ def incompleteness(run: RunRecord) -> str:
     if run.unrecorded:
         return f"{thousands(len(run.unrecorded))} of what was collected did not run to the end"
     return "the run did not come to its end"
+
+
+def redrawn_line(run: RunRecord) -> str | None:
+    """Return what is said once where most failures are those of another font renderer; None where they are not.
+
+    Another renderer changes every page with text. So most comparisons that fail have to be drawn again, at least
+    `LEAST_REDRAWN` of them, and more than there are whose pixels are equal.
+    """
+    overview = overview_of(run.comparisons)
+    failed = overview.failed_verdicts["different"] + overview.failed_verdicts["resized"]
+    redrawn = overview.redrawn
+    if redrawn < LEAST_REDRAWN or 2 * redrawn <= failed or redrawn <= overview.equal:
+        return None
+    return (
+        f"the rendering differs everywhere, as another font renderer's would: in {thousands(redrawn)} of "
+        f"{thousands(failed)} failing comparisons nearly all text differs and the ground does not. Check that the "
+        "baselines were made with the same fonts, browser version and operating system. Run the tests in the container "
+        "image that made them, or accept the images of the place that counts: pytest-imgdiff accept REPORT. "
+        "See docs/browsers.md"
+    )
 
 
 def rename_line(rename: RenameRecord) -> str:
