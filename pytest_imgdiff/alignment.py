@@ -9,6 +9,7 @@ an alignment leaves unequal is still judged.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
@@ -72,7 +73,9 @@ _PARTED = 12
 _STRIP = 64
 """Columns of the strips that are aligned on their own where there is no gutter."""
 _STRIP_PIXELS = 1 << 23
-"""Above this size strips are not tried: there are too many."""
+"""Above this size all strips are aligned only where one of those that are tried first moved."""
+_TRIED = 4
+"""Of so many strips one is tried first."""
 _MOST_SHIFTED = 256
 """Lines by which a band is shifted to where content begins."""
 _TILE = 8
@@ -1392,15 +1395,22 @@ def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
     the columns themselves tell which of the two they follow.
     """
     height, width = a.shape
-    if a.size > _STRIP_PIXELS or width < 2 * _STRIP or height < _STRIP:
+    if width < 2 * _STRIP or height < _STRIP:
         return []
-    edges = [*range(0, width - _STRIP // 2, _STRIP), width]
-    parts: list[tuple[int, int, list[_Segment]]] = []
-    for left, right in itertools.pairwise(edges):
+    still = [_Segment(0, 0, height)]
+
+    @functools.cache
+    def aligned(left: int, right: int) -> list[_Segment]:
         one, two = a[:, left:right], b[:, left:right]
-        still = [_Segment(0, 0, height)]
         lines = None if np.array_equal(one, two) else _line_map(one, two)
-        segments = lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
+        return lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
+
+    strips = list(itertools.pairwise([*range(0, width - _STRIP // 2, _STRIP), width]))
+    if a.size > _STRIP_PIXELS and all(_moves_alike(aligned(*strip), still) for strip in strips[::_TRIED]):
+        return []
+    parts: list[tuple[int, int, list[_Segment]]] = []
+    for left, right in strips:
+        segments = aligned(left, right)
         if parts and _moves_alike(parts[-1][2], segments):
             parts[-1] = parts[-1][0], right, parts[-1][2]
         else:

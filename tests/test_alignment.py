@@ -213,6 +213,19 @@ def test_a_paragraph_that_goes_elsewhere_is_a_move(to: int, dy: int) -> None:
     assert left_over(alignment, before, after) == 0
 
 
+def test_part_of_a_large_page_moves_with_no_gutter_beside_it() -> None:
+    rng = np.random.default_rng(4)
+    before = np.full((4400, 2000, 4), WHITE, np.uint8)
+    for top in range(0, 4400, 40):
+        before[top : top + 4, :, :3] = rng.integers(0, 255, 3)
+        before[top + 10 : top + 30, 40:-40][rng.random((20, 1920)) < 0.3] = (20, 20, 60, 255)
+    after = before.copy()
+    after[1048:, :1000], after[1000:1048, :1000] = before[1000:-48, :1000], (200, 230, 250, 255)
+    alignment = found(before, after)
+    assert told(alignment)[0] == ("inserted", "rows", Box(0, 1000, 1000, 48))
+    assert left_over(alignment, before, after) == 0
+
+
 def test_two_paragraphs_that_change_places() -> None:
     before = page(600)
     after = before.copy()
