@@ -70,6 +70,9 @@ _QUIET = 8
 """Levels of 255 by which the pixels of a quiet column differ at most."""
 _PARTED = 12
 """Equal lines that part two changes."""
+_THIN = 3
+"""Rows or columns by which spacing may become larger or smaller where a length is rounded to whole pixels: one pixel of
+CSS at a device scale of 3."""
 _STRIP = 64
 """Columns of the strips that are aligned on their own where there is no gutter."""
 _STRIP_PIXELS = 1 << 23
@@ -111,7 +114,8 @@ class Band:
         expected: where they are in the expected picture; of inserted ones the place between two lines, without extent
             along the axis.
         actual: likewise in the actual picture.
-        plain: it is space: all of it is of one colour, and so is a line beside it.
+        plain: it is space: all of it is of one colour, and so is a line beside it; or all its lines are equal to one
+            beside it, and there are at most 3 of them, or they made room for other content.
         moved: all that it shows is told as a `Move`: it stands elsewhere in the other picture.
     """
 
@@ -240,6 +244,8 @@ class Alignment:
     def laid_out(self, expected: Pixels, actual: Pixels) -> Pixels:
         """Return the expected picture laid out as the actual one; what was inserted is taken from the actual one.
 
+        So is the background that a moved block left behind.
+
         Args:
             expected: (height, width, 4), as it was aligned.
             actual: likewise, of the same depth.
@@ -252,8 +258,26 @@ class Alignment:
             if not (kept.equal and expected.dtype == np.uint8):
                 laid[_inside(kept.actual)] = expected[_inside(kept.expected)]
         for move in self.moves:
+            for place in self._vacated(move):
+                left = actual[_inside(place)]
+                edges = np.concatenate([left[0], left[-1], left[:, 0], left[:, -1]])
+                colours, counts = np.unique(edges, axis=0, return_counts=True)
+                if 2 * int(counts.max()) > len(edges):
+                    is_space = (left == colours[counts.argmax()]).all(axis=2)
+                    laid[_inside(place)][is_space] = left[is_space]
+        for move in self.moves:
             laid[_inside(move.actual)] = expected[_inside(move.box)]
         return laid
+
+    def _vacated(self, move: Move) -> Iterator[Box]:
+        """Yield where the actual picture shows what is now at the old place of a block that was found elsewhere."""
+        for kept in self.kept:
+            right, down = kept.actual.x - kept.expected.x, kept.actual.y - kept.expected.y
+            rect, block = _Rect(*_corners(kept.expected)), _Rect(*_corners(move.box))
+            if kept.equal or (right, down) == (move.dx, move.dy) or not _overlap(rect, block):
+                continue
+            common = _common(rect, block)
+            yield common._replace(x=common.x + right, y=common.y + down).box
 
     def below(self, top: int, heights: tuple[int, int]) -> Alignment:
         """Return the alignment of taller pictures that are equal above and below what was aligned.
@@ -335,6 +359,7 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
     other_height, other_width = aligner.two.shape
     explained = aligner.explain(_Rect(0, 0, width, height), _Rect(0, 0, other_width, other_height), 0)
     aligner.search()
+    aligner.settle()
     if not aligner.is_explained and not aligner.moves:
         return None
     bands = sorted(aligner.bands, key=lambda band: (band.box.y, band.box.x, band.kind))
@@ -602,6 +627,29 @@ class _Aligner:
             if not band.plain and _holds_only(words, _Rect(*_corners(band.box)), moved):
                 self.bands[place] = replace(band, moved=True)
 
+    def settle(self) -> None:
+        """Take for space what made room for other content, or took its room, though borders run through it.
+
+        An item that is inserted into a column takes its room from the end of it.
+        """
+        stretched = {
+            place
+            for place, band in enumerate(self.bands)
+            if not (band.plain or band.moved)
+            and _is_stretched(self.one if band.kind == "deleted" else self.two, _Rect(*_corners(band.box)), band.axis)
+        }
+        for place in stretched:
+            band = self.bands[place]
+            if any(
+                other.kind != band.kind
+                and number not in stretched
+                and not other.plain
+                and _across(other) == _across(band)
+                and abs(other.lines - band.lines) <= _THIN
+                for number, other in enumerate(self.bands)
+            ):
+                self.bands[place] = replace(band, plain=True)
+
     def _differing(self) -> list[tuple[_Rect, _Rect]]:
         """Return the rectangles in which what is kept differs, of both pictures."""
         found = []
@@ -788,6 +836,12 @@ def _equal_lines(a: Words, b: Words, one: int, two: int, step: int, most: int) -
     return max(0, most)
 
 
+def _across(band: Band) -> tuple[Axis, int, int]:
+    """Return the axis of a band and its extent across it."""
+    box = band.box
+    return (band.axis, box.x, box.width) if band.axis == "rows" else (band.axis, box.y, box.height)
+
+
 def _corners(box: Box) -> tuple[int, int, int, int]:
     return box.x, box.y, box.width, box.height
 
@@ -941,6 +995,13 @@ def _around(one: _Rect, other: _Rect) -> _Rect:
     return _Rect(x, y, right - x, bottom - y)
 
 
+def _common(one: _Rect, other: _Rect) -> _Rect:
+    """Return what two rectangles that overlap have in common."""
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    right, bottom = min(one.x + one.width, other.x + other.width), min(one.y + one.height, other.y + other.height)
+    return _Rect(x, y, right - x, bottom - y)
+
+
 def _overlap(one: _Rect, other: _Rect) -> bool:
     return (
         one.x < other.x + other.width
@@ -1030,15 +1091,31 @@ def _skips_space_alone(a: Words, b: Words, segments: Sequence[_Segment]) -> bool
 
 
 def _is_space(words: Words, rect: _Rect, axis: Axis) -> bool:
-    """Whether all of a rectangle is of one colour, and the line before it or behind it is of the same colour."""
+    """Whether a band is space: of one colour, and so is the line before it or behind it.
+
+    A thin one is also where each of its lines is equal to one of those: spacing that was rounded to another number of
+    pixels may have borders on its sides.
+    """
     if not _is_plain(rect.of(words)):
-        return False
+        lines = rect.height if axis == "rows" else rect.width
+        return lines <= _THIN and _is_stretched(words, rect, axis)
     start, stop, end = (
         (rect.y, rect.y + rect.height, len(words)) if axis == "rows" else (rect.x, rect.x + rect.width, words.shape[1])
     )
     size = stop - start
     beside = ([rect.lines(axis, -1, size)] if start else []) + ([rect.lines(axis, 0, size + 1)] if stop < end else [])
     return any(_is_plain(larger.of(words)) for larger in beside)
+
+
+def _is_stretched(words: Words, rect: _Rect, axis: Axis) -> bool:
+    """Whether each line of a band is equal to the line before it or behind it."""
+    size = rect.height if axis == "rows" else rect.width
+    start = rect.y if axis == "rows" else rect.x
+    band = rect.of(words)
+    beside = [rect.lines(axis, -1, 0)] if start else []
+    if start + size < words.shape[0 if axis == "rows" else 1]:
+        beside.append(rect.lines(axis, size, size + 1))
+    return any(bool((band == line.of(words)).all()) for line in beside)
 
 
 def _is_plain(words: Words) -> bool:

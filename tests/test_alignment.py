@@ -226,6 +226,50 @@ def test_part_of_a_large_page_moves_with_no_gutter_beside_it() -> None:
     assert left_over(alignment, before, after) == 0
 
 
+def test_what_a_moved_block_left_behind_is_explained_but_not_what_is_new_there() -> None:
+    before, after = cards([1, 2, 3, 4], [5, 6, None]), cards([1, None, 3, 4], [5, 6, 2])
+    alignment = found(before, after)
+    assert moves(alignment) == {(Box(20, 90, 220, 60), 240, 70)}
+    assert left_over(alignment, before, after) == 0
+    after[110:120, 100:130] = (200, 0, 0, 255)
+    alignment = found(before, after)
+    differs = (alignment.laid_out(before, after) != after).any(axis=2)
+    assert differs[110:120, 100:130].all()
+    assert differs.sum() == 300
+
+
+def test_spacing_that_is_rounded_to_two_more_pixels_is_told_as_space() -> None:
+    """A list beside a border: an item is inserted, and further down two rows of spacing are."""
+    before = two_columns([10, 11, 12, 13, 14])
+    before[:, 200] = (0, 0, 0, 255)
+    after = before.copy()
+    rest = np.concatenate([before[80:130], before[130:132], before[130:268]])
+    after[80:110] = two_columns([10, 11, 99])[80:110]
+    after[80:110, 200] = (0, 0, 0, 255)
+    after[110:300] = rest
+    after[:, 201:] = before[:, 201:]
+    alignment = found(before, after)
+    assert [(kind, box.height) for kind, _, box in told(alignment)] == [("inserted", 30)]
+    assert {band.lines for band in alignment.bands if band.plain and band.kind == "inserted"} == {2}
+    assert left_over(alignment, before, after) == 0
+
+
+def test_room_with_a_border_that_an_item_took_is_told_as_space() -> None:
+    before, after = two_columns([10, 11, 12, 13]), two_columns([10, 11, 99, 12, 13])
+    before[:, 180], after[:, 180] = (0, 0, 0, 255), (0, 0, 0, 255)
+    alignment = found(before, after)
+    assert [(kind, box.height) for kind, _, box in told(alignment)] == [("inserted", 30)]
+
+
+def test_a_longer_line_alone_is_told() -> None:
+    """A line through a list becomes longer: what is all alike is space only where content took its room."""
+    before = two_columns([10, 11, 12, 13])
+    before[150:250, 100] = (0, 0, 0, 255)
+    after = inserted(before, before[200:201].repeat(30, axis=0), 200)
+    alignment = found(before, after)
+    assert [(band.kind, band.plain) for band in alignment.bands if band.lines == 30] == [("inserted", False)]
+
+
 def test_two_paragraphs_that_change_places() -> None:
     before = page(600)
     after = before.copy()
