@@ -30,8 +30,10 @@ from pytest_imgdiff.baselines import (
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.environment import in_ci
 from pytest_imgdiff.errors import BaselineError, BrokenImageError, ConfigError
+from pytest_imgdiff.images.sniff import sniff
+from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.invocation import rootdir_from
-from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.opening import open_regular, read_regular
 from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report.text import counted, visible
@@ -52,6 +54,8 @@ _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _VECTORS = {".svg", ".pdf", ".eps"}
 _RAW = ".raw"
 """What syrupy's SingleFileSnapshotExtension calls its files; they may hold pictures."""
+_FIRST_BYTES = 256
+"""In which the signature of every format lies."""
 _LARGEST_LIBRARY = 1 << 24
 """Bytes of a JSON file that is looked at as a hash library."""
 
@@ -72,8 +76,10 @@ def run_import(options: argparse.Namespace) -> int:
             "and commit the result, or add --in-ci"
         )
     tool, paths = _tool_and_paths(options.what)
-    project = _Project.of(options, paths if tool is not None else ())
+    project = _Project.of(options, paths, is_tool_named=tool is not None)
     found = _found(project, [tool] if tool is not None else list(_TOOLS), paths)
+    for line in project.unlisted:
+        _say(f"pytest-imgdiff: {visible(line)}", sys.stderr)
     if not found.pictures and not found.notes:
         where = ", ".join(map(label_of, paths)) or label_of(project.root)
         known = tool or f"any of {', '.join(_TOOLS)}"
@@ -86,7 +92,7 @@ def run_import(options: argparse.Namespace) -> int:
     done = planned if options.dry_run else [plan.carried_out(line) for line in planned]
     _tell(done, found.notes, project, dry_run=options.dry_run)
     results = {one.result for one in done}
-    if results & {"refused", "not written"}:
+    if results & {"refused", "not written"} or project.unlisted:
         return _REFUSED
     return _NOT_ALL if "not mapped" in results else _DONE
 
@@ -214,8 +220,10 @@ class _Project:
         settings_baselines: folder and layout of our baselines.
         max_pixels: of the largest picture that is read.
         ini: keys of pytest's ini file, and the options in its addopts.
-        named: folders that the user says are those of the tool.
-        elsewhere: folders outside of the root that are searched too.
+        paths: folders that the user names; they are searched also where the search would leave them out.
+        named: what the user says is the tool's.
+        unread: a line for each test file that cannot be read.
+        unlisted: a line for each folder that cannot be looked at.
     """
 
     root: Path
@@ -223,14 +231,20 @@ class _Project:
     settings_baselines: Baselines
     max_pixels: int
     ini: dict[str, str]
+    paths: tuple[Path, ...] = ()
     named: tuple[Path, ...] = ()
-    elsewhere: tuple[Path, ...] = ()
     unread: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
     _with: dict[str, list[_Module]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, options: argparse.Namespace, folders: Sequence[Path]) -> _Project:
+    def of(cls, options: argparse.Namespace, paths: Sequence[Path], *, is_tool_named: bool) -> _Project:
         """Return the project of the current folder.
+
+        Args:
+            options: of the command.
+            paths: that the command line names.
+            is_tool_named: whether they are those of one tool.
 
         Raises:
             ConfigError: its imgdiff.yaml cannot be followed, or there is no folder ``--root``.
@@ -248,24 +262,27 @@ class _Project:
             root = config.parent
         settings = load_settings(config, Registry(), folder=root)
         folder = in_ini.get("imgdiff_baselines", settings.baselines.folder)
-        outside = [path for path in (Path(os.path.abspath(path)) for path in options.what) if path.is_dir()]  # noqa: PTH100
+        absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the root is
         return cls(
             root=root,
             here=here,
             settings_baselines=Baselines(folder, settings.baselines.layout),
             max_pixels=settings.defaults.max_pixels,
             ini=ini,
-            named=tuple(here / path for path in folders),
-            elsewhere=tuple(path for path in outside if not path.is_relative_to(root)),
+            paths=tuple(path for path in absolute if path.is_dir()),
+            named=tuple(absolute) if is_tool_named else (),
         )
 
     @cached_property
     def files(self) -> dict[Path, list[Path]]:
         """Return each folder with its files; environments, caches and hidden folders are left out."""
         found: dict[Path, list[Path]] = {}
-        for start in (self.root, *self.elsewhere):
+        for start in (self.root, *self.paths):
             for name, folders, files in os.walk(start, onerror=self._unlisted):
                 folder = Path(name)
+                if folder in found:
+                    folders.clear()
+                    continue
                 folders[:] = sorted(
                     each
                     for each in folders
@@ -277,7 +294,7 @@ class _Project:
         return found
 
     def _unlisted(self, error: OSError) -> None:
-        self.unread.append(f"{label_of(Path(str(error.filename)))}: not looked at: {error.strerror or error}")
+        self.unlisted.append(f"{label_of(Path(str(error.filename)))}: not looked at: {error.strerror or error}")
 
     @cached_property
     def modules(self) -> list[_Module]:
@@ -714,10 +731,14 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
 
 
 def _holds_picture(file: Path) -> bool:
+    """Return whether a file begins as a picture does, or cannot be opened: what is wrong with it is told later."""
     try:
-        list(images.check(images.read(file), frames="all"))
-    except BrokenImageError:
+        with open_regular(file) as stream:
+            sniff(stream.read(_FIRST_BYTES))
+    except UnreadableError:
         return False
+    except OSError:
+        return True
     return True
 
 

@@ -616,6 +616,15 @@ def test_a_broken_picture_is_refused_in_the_words_of_its_decoder(project):
     ]
 
 
+def test_a_broken_picture_of_syrupy_is_refused_whatever_its_extension(project):
+    project.of(CASES["syrupy"])
+    project.write({"tests/__snapshots__/test_views/test_raw.raw": picture(0)[:-20]})
+    code, out, err = project.run()
+    assert code == REFUSED
+    assert err[0].startswith("pytest-imgdiff: refused: tests/__snapshots__/test_views/test_raw.raw: PNG: ")
+    assert out[-1] == "6 imported, 1 refused"
+
+
 def test_what_cannot_be_written_is_told_and_the_rest_is_imported(project):
     project.of(CASES["pytest-playwright-snapshot"])
     project.write({"baselines/tests/test_one": b"a file where a folder is needed"})
@@ -920,6 +929,15 @@ def test_a_named_folder_serves_tests_anywhere(project):
     code, out, err = project.run("syrupy", "pictures")
     assert (code, err) == (DONE, []), out
     project.passes(CASES["syrupy"])
+
+
+@pytest.mark.parametrize("where", [".hidden/pictures", "../elsewhere"])
+def test_a_folder_that_is_named_is_searched_wherever_it_is(project, where):
+    project.of(CASES["pytest-mpl"])
+    project.write({f"{where}/test_line.png": 7})
+    code, _, err = project.run("pytest-mpl", where)
+    assert (code, err) == (DONE, [])
+    assert project.files("baselines") == {"baselines/tests/test_plot/test_line.png": picture(7)}
 
 
 def test_paths_choose_among_what_is_found(project):
