@@ -477,3 +477,52 @@ def test_options_of_a_capture(suite):
     """)
     result = suite()
     result.assert_outcomes(passed=8)
+
+
+CHANGES = '''
+import pytest
+
+PAGE = """
+<style>body { margin: 0; font: 15px sans-serif } nav, main, table { padding: 12px } td { padding: 6px 18px }
+li { height: 26px } button { background: #2563eb; color: white; padding: 6px 14px }</style>
+<nav><a href="#" class="brand">Shop</a> <a href="#" class="badge">New</a></nav>
+<main><h1>Checkout</h1>
+<ul id="cart"><li>Apples</li><li>Pears</li></ul>
+<label for="mail">Mail</label> <input id="mail" value="ann@example.org">
+<button type="button">Pay now</button> <span class="stock">In stock</span>
+<img alt="Parcel" width="40" height="40" src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>">
+<table><tr><td>Total</td><td id="sum">12.00</td></tr></table>
+<div id="host"></div><footer>Imprint</footer></main>
+<script>host.attachShadow({mode: "open"}).innerHTML = "<p class=hint>Ships today</p>"</script>
+"""
+CHANGES = {
+    "text": ("document.querySelector('.badge').textContent = 'Old'", "nav > a.badge", "link", "Old"),
+    "colour": ("document.querySelector('button').style.background = '#16a34a'", "button", "button", "Pay now"),
+    "heading": ("document.querySelector('h1').textContent = 'Check out'", "h1", "heading", "Check out"),
+    "value": ("mail.value = 'bob@example.org'", "#mail", "textbox", "Mail"),
+    "item": ("cart.lastElementChild.textContent = 'Plums'", "#cart > li:nth-of-type(2)", "listitem", None),
+    "cell": ("document.querySelector('#sum').textContent = '21.00'", "#sum", "cell", "21.00"),
+    "picture": ("document.querySelector('img').style.background = 'crimson'", "img", "img", "Parcel"),
+    "faint": ("document.querySelector('nav').style.background = '#eef2ff'", "nav", "navigation", None),
+    "gone": ("document.querySelector('.stock').style.visibility = 'hidden'", "span.stock", None, None),
+    "shadow": ("host.shadowRoot.querySelector('p').textContent = 'Ships on Monday'", "#host >>> p.hint", "paragraph", None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change(page, assert_images_similar, change):
+    page.set_content(PAGE)
+    expected = page.screenshot(animations="disabled", caret="hide", scale="css")
+    page.evaluate(CHANGES[change][0])
+    comparison = assert_images_similar.compare(page, expected)
+    assert not comparison.passed
+    (element,) = {region.element for region in comparison.regions}
+    path, role, name = CHANGES[change][1:]
+    assert (element.path.rpartition("main > ")[2], element.role) == (path, role)
+    assert name is None or element.name == name
+'''
+
+
+def test_each_of_ten_changed_elements_is_found_and_named(suite):
+    suite.write(CHANGES)
+    suite().assert_outcomes(passed=10)
