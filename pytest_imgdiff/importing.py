@@ -280,15 +280,11 @@ class _Project:
         for start in (self.root, *self.paths):
             for name, folders, files in os.walk(start, onerror=self._unlisted):
                 folder = Path(name)
-                if folder in found:
+                if folder in found or ("pyvenv.cfg" in files and folder != start):
                     folders.clear()
                     continue
                 folders[:] = sorted(
-                    each
-                    for each in folders
-                    if not each.startswith(".")
-                    and each not in _SKIPPED_FOLDERS
-                    and not (folder / each / "pyvenv.cfg").exists()
+                    each for each in folders if not each.startswith(".") and each not in _SKIPPED_FOLDERS
                 )
                 found[folder] = [folder / each for each in sorted(files)]
         return found

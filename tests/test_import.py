@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -634,6 +635,22 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_imported(project):
     assert line.startswith("pytest-imgdiff: not written: ")
     assert "baselines/tests/test_one/home.png" in line
     assert out[-1] == "1 not written, 1 imported"
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told(project):
+    project.of(CASES["pytest-mpl"])
+    project.write({"closed/picture.png": 7})
+    (project.path / "closed").chmod(0)
+    try:
+        command = ["unshare", "--user", sys.executable, "-m", "pytest_imgdiff", "import"]  # root may read everything
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        (project.path / "closed").chmod(0o755)
+    if "unshare failed" in done.stderr:
+        pytest.skip("this system has no user namespaces")
+    assert done.returncode == REFUSED
+    assert re.fullmatch(r"pytest-imgdiff: \S*closed: not looked at: Permission denied\n", done.stderr)
+    assert done.stdout.endswith("6 imported\n")
 
 
 def test_a_link_that_leads_nowhere_is_not_replaced(project):
