@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 
 import pytest
 
+from tests.chromium import ARGUMENTS, EXECUTABLES
 from tests.pictures import BLUE, RED, square, write
 
 CONFTEST = """
@@ -210,3 +213,32 @@ def test_a_report_accepts_into_the_setting_that_it_was_made_in(suite):
     assert suite.run(sys.executable, "-m", "pytest_imgdiff", "accept", "imgdiff-report", "--only", "**").ret == 0
     suite.on("chromium 390 1 light").assert_outcomes(passed=1)
     assert wide.read_bytes() == before
+
+
+def test_the_documented_pattern_for_viewports_and_colour_schemes(pytester, root, monkeypatch):
+    monkeypatch.setenv(
+        "PYTEST_PLUGINS",
+        "pytest_imgdiff.plugin,xdist.plugin,pytest_playwright.pytest_playwright",
+    )
+    text = (root / "docs/browsers.md").read_text(encoding="utf-8")
+    chapter = text.partition("## Several viewports and colour schemes")[2].partition("\n## ")[0]
+    conftest, test = re.findall("```python\n# (?:conftest|test_shop).py\n(.*?)```", chapter, re.DOTALL)
+    executable = next(filter(None, map(shutil.which, EXECUTABLES)))
+    launched = f"""
+@pytest.fixture(scope="session")
+def browser_type_launch_args():
+    return {{"executable_path": {executable!r}, "args": {list(ARGUMENTS)!r}}}
+"""
+    (pytester.path / "conftest.py").write_text(conftest + launched, encoding="utf-8")
+    (pytester.path / "test_shop.py").write_text(test, encoding="utf-8")
+    layout = "{browser}/{viewport}-{color_scheme}@{dpr}/{module}/{test}.png"
+    (pytester.path / "imgdiff.yaml").write_text(f'baselines: {{layout: "{layout}"}}\n', encoding="utf-8")
+    pytester.runpytest_subprocess("--browser", "chromium", "--imgdiff-update=missing").assert_outcomes(passed=4)
+    assert stored(pytester) == [
+        f"chromium/{size}-{scheme}@1/test_shop/test_form[{name}-{scheme}-chromium].png"
+        for size, name in (("1280x720", "desktop"), ("390x844", "phone"))
+        for scheme in ("dark", "light")
+    ]
+    pytester.runpytest_subprocess("--browser", "chromium", "-k", "phone and dark").assert_outcomes(
+        passed=1, deselected=3
+    )
