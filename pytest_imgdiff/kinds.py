@@ -238,8 +238,9 @@ def _apart(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
 def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
     if _is_rendering(patch, few=few):
         return replace(region, kind="rendering")
-    recoloured = min(_texture(side) for side in patch.inside()) > TEXTURED and _is_recoloured(patch)
-    if recoloured and not _is_drawn_over(patch):
+    textured = min(_texture(side) for side in patch.inside()) > TEXTURED
+    drawn_over = _is_drawn_over(patch)
+    if textured and not drawn_over and _is_recoloured(patch):
         return replace(region, kind="recoloured")
     backgrounds = []
     for background in _off_backgrounds(patch):
@@ -247,12 +248,13 @@ def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
         if kind is not None:
             return replace(region, kind=kind)
         backgrounds.append(background)
-    if recoloured:
+    if textured and drawn_over and _is_recoloured(patch):
         return replace(region, kind="recoloured")
     shift = _shift(patch, backgrounds[0].fill) if backgrounds else None
     if shift is not None:
         return replace(region, kind="moved", moved=shift)
-    return replace(region, kind=_in_place(patch, backgrounds))
+    in_place = not textured and _is_recoloured(patch)
+    return replace(region, kind="recoloured" if in_place else _in_place(patch, backgrounds))
 
 
 def _is_drawn_over(patch: _Patch) -> bool:
@@ -270,8 +272,6 @@ def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "add
 
 
 def _in_place(patch: _Patch, backgrounds: Sequence[_Background]) -> Literal["recoloured", "text", "content"]:
-    if _is_recoloured(patch):
-        return "recoloured"
     if backgrounds and (_is_text(patch, backgrounds[0]) or _is_letter(patch, backgrounds[0])):
         return "text"
     return "recoloured" if _is_shaded(patch) else "content"
@@ -378,7 +378,8 @@ def _maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDAr
     of_colour = np.bincount(colours[changed], minlength=number) / np.bincount(colours, minlength=number)
     if float(of_colour[colours[changed]].mean()) < KEPT:
         return False
-    variance = float(second.var(axis=0).sum())
+    _, spread = cv2.meanStdDev(second.reshape(-1, 1, 4))
+    variance = float(np.square(spread).sum())
     left = _unexplained(colours, second) / max(1, pixels - number)
     if variance > 1e-5 and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:  # noqa: PLR2004 - not flat
         return False
@@ -475,14 +476,18 @@ def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
     ink = strength > float(np.percentile(strength, 99.5)) / 2
     ink[ink.all(axis=1)] = False
     ink[:, ink.all(axis=0)] = False
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
     left, top, right, bottom = patch.box
-    changed = np.unique(labels[top:bottom, left:right][patch.changed])
-    ends = [np.isin(changed, end) for end in (labels[:, 0], labels[:, -1], labels[0], labels[-1])]
+    changed = np.zeros(count, np.bool_)
+    changed[labels[top:bottom, left:right][patch.changed]] = True
+    changed[0] = False
+    ends = np.zeros((4, count), np.bool_)
+    for at, end in enumerate((labels[:, 0], labels[:, -1], labels[0], labels[-1])):
+        ends[at, end] = True
     beyond = left > 0 and right < ink.shape[1], top > 0 and bottom < ink.shape[0]
     through = (ends[0] & ends[1] & beyond[0]) | (ends[2] & ends[3] & beyond[1])
-    is_long = statistics[changed, cv2.CC_STAT_WIDTH] * patch.step > WORD
-    return bool(((through | is_long) & (changed > 0)).any())
+    is_long = statistics[:, cv2.CC_STAT_WIDTH] * patch.step > WORD
+    return bool((changed & (through | is_long)).any())
 
 
 def _has_strokes(side: Colours, fill: Colours) -> bool:
