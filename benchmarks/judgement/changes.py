@@ -178,7 +178,7 @@ CHANGES: tuple[Change, ...] = (
     _restyled("error-success", "#alert", _style("#alert", "border-color: #86efac; background: #f0fdf4; color: #166534")),
     _restyled("row-selected", "#row6", _style("#row6", "background: color-mix(in srgb, var(--accent) 12%, var(--page))")),
     _restyled("row-deselected", "#row7", "q('#row7').className = ''", prepare="q('#row7').className = 'selected'"),
-    _restyled("stripes-gone", "#row25", _style("tr:nth-child(even)", "background: none")),
+    _restyled("stripes-gone", "#row25, tr:nth-child(even)", _style("tr:nth-child(even)", "background: none")),
     _restyled("watermark-gone", "#watermark", _style("#watermark", "visibility: hidden")),
     _restyled("shadow-gone", "#card", _style(".card", "box-shadow: none")),
     _restyled("shadow-raised", "#card", _style(".card", "box-shadow: 0 6px 16px rgba(0, 0, 0, .28)")),
