@@ -1176,7 +1176,11 @@ class _Lines:
         self.ink: Costs = _marked(np.asarray(shifted, np.uint8), self.count).astype(np.float64)
         """How many samples differ from the one before them: 0 of lines of one colour."""
         self.content = self.ink > 0
-        self.content_before: Costs = np.concatenate([[0.0], np.cumsum(self.content)])
+        is_new = np.ones(self.count, np.bool_)
+        is_new[1:] = (self.samples[1:] != self.samples[:-1]).any(axis=1)
+        self.content_before: Costs = np.concatenate([[0.0], np.cumsum(self.content & is_new)])
+        """How many lines with content are before each line, those left out that repeat the one before: borders that
+        run through them, the inside of a box."""
 
     def digests(self) -> NDArray[np.uint32]:
         """Return a number for each line, equal for equal lines and seldom otherwise."""

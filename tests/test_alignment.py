@@ -261,6 +261,28 @@ def test_room_with_a_border_that_an_item_took_is_told_as_space() -> None:
     assert [(kind, box.height) for kind, _, box in told(alignment)] == [("inserted", 30)]
 
 
+def test_one_of_many_cards_that_look_alike_is_inserted() -> None:
+    """The cards differ in one short line each: in place, each but the last would have another line."""
+
+    def column(seeds: list[int]) -> np.ndarray:
+        pixels = np.full((600, 400, 4), WHITE, np.uint8)
+        for place, seed in enumerate(seeds):
+            card = pixels[20 + 90 * place : 100 + 90 * place, 20:380]
+            card[:] = (120, 120, 120, 255)
+            card[1:-1, 1:-1] = (245, 245, 250, 255)
+            for line, words in ((10, seed), (55, 7)):
+                marks = np.random.default_rng(words).random((14, 120)) < 0.35
+                card[line : line + 14, 15:135][marks] = (20, 20, 60, 255)
+        return pixels
+
+    before, after = column([1, 2, 3, 4]), column([1, 9, 2, 3, 4])
+    alignment = found(before, after)
+    ((kind, _, box),) = told(alignment)
+    assert (kind, box.height) == ("inserted", 90)
+    assert box.y == 110  # where the card begins, not where it first differs from the one that was there
+    assert left_over(alignment, before, after) == 0
+
+
 def test_a_longer_line_alone_is_told() -> None:
     """A line through a list becomes longer: what is all alike is space only where content took its room."""
     before = two_columns([10, 11, 12, 13])
