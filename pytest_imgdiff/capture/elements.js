@@ -643,7 +643,7 @@
     let best = holder;
     let likeness = Math.max(MOST, likenessOf(holder, area));
     for (const node of near) {
-      const like = likenessOf(node, area);
+      const like = Math.max(likenessOf(node, area), coverOfText(node, area));
       const isAlone = () => hits.every((hit) => contains(node, hit) || contains(hit, node));
       const { marks: isPainted, visible } = /** @type {Paint} */ (node.paint);
       if (like > likeness && (isPainted || !visible) && contains(holder, node) && isAlone()) {
@@ -684,6 +684,16 @@
   function likenessOf(node, area) {
     const shared = overlap(node.box, area);
     return shared ? shared / (sizeOf(node.box) + sizeOf(area) - shared) : 0;
+  }
+
+  /**
+   * The part of an area that a text covers which may have been longer before, on the same lines.
+   * @param {Placed} node
+   * @param {Edges} area
+   */
+  function coverOfText({ box, element }, area) {
+    const isOnItsLines = area.top >= box.top - TOLERANCE && area.bottom <= box.bottom + TOLERANCE;
+    return isOnItsLines && hasText(element) ? overlap(box, area) / sizeOf(area) : 0;
   }
 
   /** @param {Edges} box @param {number} by @returns {Edges} */
