@@ -246,6 +246,8 @@ def test_a_page_that_is_late_is_unsteady_and_passes(suite):
 
 
 BAD = """
+import time
+
 import pytest
 
 
@@ -275,6 +277,24 @@ def test_removed_element(shop, assert_images_similar):
 
 def test_clip_outside(shop, assert_images_similar):
     assert_images_similar(shop, capture={"clip": {"x": 5000, "y": 0, "width": 10, "height": 10}})
+
+def test_clip_half_outside(shop, assert_images_similar):
+    assert_images_similar(shop, capture={"clip": {"x": 600, "y": 0, "width": 100, "height": 10}})
+
+def test_open_dialog(shop, assert_images_similar):
+    shop.on("dialog", lambda dialog: None)
+    shop.evaluate("setTimeout(() => alert('hello'))")
+    time.sleep(0.3)
+    assert_images_similar(shop, capture={"timeout": 0.5})
+
+def test_milliseconds(shop, assert_images_similar):
+    assert_images_similar(shop, capture={"timeout": 5000})
+
+def test_option_beside_capture(shop, assert_images_similar):
+    assert_images_similar(shop, full_page=True)
+
+def test_mask_beside_capture(shop, assert_images_similar):
+    assert_images_similar(shop, mask=[".card"])
 
 def test_option_of_a_page(shop, assert_images_similar):
     assert_images_similar(shop.locator(".card").first, capture={"full_page": True})
@@ -322,12 +342,17 @@ WORDS = {
     "flat_element": "Playwright locator: .flat has no size or is hidden, and did not show within 0.3 s",
     "removed_element": "Playwright element: the element is not in the page any more",
     "clip_outside": "Playwright page: clip lies outside of the captured image",
+    "clip_half_outside": "Playwright page: clip reaches beyond the page",
+    "open_dialog": "Playwright page: the page did not answer within 1.5 s; close its dialog",
+    "milliseconds": "capture.timeout",
+    "option_beside_capture": "this is a setting of capture: capture={'full_page': True}",
+    "mask_beside_capture": "belong to capture: capture={'mask': ['.card']}",
     "option_of_a_page": "capture: a Playwright locator does not follow full_page",
     "unknown_option": "capture.fullpage",
     "option_of_nothing": "capture={'full_page': True}: nothing is captured, the image itself was given",
     "locator_of_another_page": "mask p: this locator belongs to another page",
     "bad_mask": "pass a selector or a locator of Playwright",
-    "bad_selector": "Playwright page:",
+    "bad_selector": "mask p >>> [:",
     "missing_style": "nowhere.css",
     "closed_page": "Playwright page: the page or its browser is closed",
     "crashed_page": "Playwright page: the page crashed",

@@ -14,7 +14,7 @@ from pytest_imgdiff.model import Box, CaptureInfo, Element, Length, RectangleAre
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_imgdiff.model import CaptureSettings, IgnoreArea
+    from pytest_imgdiff.model import CaptureSettings, Clip, IgnoreArea
 
 TALLEST = 16_384
 """Pixels: the largest texture of many graphics drivers. Beyond it Chromium may repeat a page in place of its rest."""
@@ -138,6 +138,18 @@ def check_whole(data: bytes, found: dict[str, Any], scale: float) -> None:
             f"the page is {wanted:,} px tall, and the browser captured less: it may have a limit of {TALLEST:,} px; "
             "capture elements of the page, or parts of it with capture={'full_page': True, 'clip': {...}}"
         )
+
+
+def is_cut(data: bytes, clip: Clip, scale: float) -> bool:
+    """Return whether a capture is smaller than its clip, because that reaches beyond the page.
+
+    Args:
+        data: the PNG.
+        clip: what was to be captured.
+        scale: pixels for each CSS pixel.
+    """
+    width, height = png_size(data)
+    return width < math.floor(clip.width * scale) or height < math.floor(clip.height * scale)
 
 
 def _repeats(data: bytes) -> bool:

@@ -116,7 +116,7 @@ class PlaywrightCapturer:
             await self._find()
             settings, is_page = self._settings, self._kind == "Page"
             argument = browser.preparation(settings, is_page=is_page, by_script=False)
-            self._found = await self._run("prepare", argument)
+            self._found = await self._prepared(argument)
             options: dict[str, Any] = {
                 "type": "png",
                 "timeout": max(1.0, settings.timeout * 1000),
@@ -130,6 +130,23 @@ class PlaywrightCapturer:
             if is_page:
                 return await self._of_page(options)
             return await self._of_element(options)
+
+    async def _prepared(self, argument: dict[str, Any]) -> dict[str, Any]:
+        """Run the script's action ``prepare``, as ``wait_for_function``: ``evaluate`` has no timeout of its own."""
+        longest = self._settings.timeout + 1
+        steps = self._page.wait_for_function(
+            browser.script("prepare"), arg=["prepare", argument], timeout=longest * 1000, polling=100
+        )
+        try:
+            found: dict[str, Any] = await _answer((await _answer(steps)).json_value())
+        except Exception as error:
+            if type(error).__name__ != "TimeoutError":
+                raise
+            raise CaptureError(
+                f"{self.target}: the page did not answer within {longest:g} s; close its dialog, or look for a script "
+                "that never ends"
+            ) from None
+        return found
 
     async def _find(self) -> None:
         """Find the page and, unless it is the target, the element."""
@@ -157,8 +174,11 @@ class PlaywrightCapturer:
             options["clip"] = {"x": clip.x, "y": clip.y, "width": clip.width, "height": clip.height}
         areas = await self._masked()
         data = await _answer(self._page.screenshot(**options, full_page=settings.full_page))
-        if settings.full_page and clip is None:
-            browser.check_whole(data, self._found, scale)
+        if clip is None:
+            if settings.full_page:
+                browser.check_whole(data, self._found, scale)
+        elif browser.is_cut(data, clip, scale):
+            raise CaptureError(f"{self.target}: clip reaches beyond the page; make it smaller, or add full_page")
         left, top = (0.0, 0.0) if settings.full_page else self._found["scroll"]
         if clip is not None:
             left, top = left + clip.x, top + clip.y
@@ -194,7 +214,13 @@ class PlaywrightCapturer:
         for mask in self._settings.mask:
             locator = self._located(mask)
             call = f"(elements, what) => ({browser.script('boxes')})(['boxes', {{elements, what}}])"
-            found = await _answer(locator.evaluate_all(call, mask.what))
+            try:
+                found = await _answer(locator.evaluate_all(call, mask.what))
+            except Exception as error:
+                if "while parsing" not in str(error):
+                    raise
+                cause = str(error).partition("\n")[0].partition(": ")[2]
+                raise CaptureError(f"mask {_shown(mask)}: {printable(cause)}") from None
             if None in found:
                 raise CaptureError(
                     f"mask {_shown(mask)}: the element is in a frame of another origin, where its place is unknown; "

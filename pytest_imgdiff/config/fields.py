@@ -15,6 +15,8 @@ from pytest_imgdiff.limits import DEFAULT_MEMORY
 
 METRICS_FORM = "a mapping of metrics to their limits, such as {ssim: {min: 0.99}}"
 LARGEST_MEGAPIXELS = 10_000
+LONGEST_CAPTURE = 300
+"""Seconds. More is most likely a number of milliseconds, the unit of the browsers' drivers."""
 
 _LENGTH = 'pixels as a number, or percent such as "12.5%"'
 _PERCENT = r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$"
@@ -144,7 +146,15 @@ class CaptureFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How a page, an element or a figure becomes an image."""
 
     timeout: (
-        Annotated[float, Meta(ge=0, description="seconds until the target must have stood still; default 5")]
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=LONGEST_CAPTURE,
+                description="seconds until the target must have stood still, at most 300; default 5",
+                extra={"expects": "seconds, above 0 and at most 300"},
+            ),
+        ]
         | UnsetType
     ) = UNSET
     full_page: (

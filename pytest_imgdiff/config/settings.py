@@ -197,9 +197,11 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     return _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
 
 
-_OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max"}
+_OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max", "omit_background": "transparent"}
 """Options of Playwright's ``to_have_screenshot``, and what they are called here."""
-_INSIDE = {"megapixels": "limits", "merge": "regions", "min_area": "regions"}
+_INSIDE = {"megapixels": "limits", "merge": "regions", "min_area": "regions"} | dict.fromkeys(
+    ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "dpi"), "capture"
+)
 """Keys that stand in a section of their own, and its name."""
 
 
@@ -223,17 +225,31 @@ def _refuse_misplaced(
     for key, value in data.items():
         if not isinstance(key, str):
             continue
+        if key == "mask" and _is_of_elements(value):
+            what = "names the metric that shows where the two differ; elements that are not compared belong to capture"
+            selectors = value if isinstance(value, list) else [value]
+            raise source.error((key,), f"{what}: {_example(('capture',), {'mask': selectors}, origin)}")
         if key == "mask" and isinstance(value, (list, dict)):
             areas = _example(("ignore",), [{"x": 0, "y": 0, "width": 200, "height": 40}], origin)
             what = "names the metric that shows where the two differ; areas not to look at belong to ignore, in pixels"
             raise source.error((key,), f"{what}: {areas}")
         if key in fields.__struct_fields__:
             continue
-        what, path, content = place_of(_OF_PLAYWRIGHT.get(key, key), value, metrics) or ("", (), {})
-        if key in _INSIDE:
-            what, path, content = f"a setting of {_INSIDE[key]}", (_INSIDE[key],), {key: value}
+        named = _OF_PLAYWRIGHT.get(key, key)
+        what, path, content = place_of(named, value, metrics) or ("", (), {})
+        if named in _INSIDE:
+            what, path, content = f"a setting of {_INSIDE[named]}", (_INSIDE[named],), {named: value}
         if what:
             raise source.error((key,), f"this is {what}: {_example(path, content, origin)}", at_key=True)
+
+
+def _is_of_elements(value: Any) -> bool:
+    """Whether a value given for ``mask`` is a CSS selector, or a list of selectors, and so meant for a capture."""
+    if isinstance(value, str):
+        return bool(value) and not value.isidentifier()
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, str) or (isinstance(item, dict) and "selector" in item) for item in value)
 
 
 def _example(path: KeyPath, content: Any, origin: str | None) -> str:

@@ -29,6 +29,8 @@ def advice_about(source: object) -> str | None:
         return f"this is the module {source.__name__}; {figure}"
     if isinstance(source, (list, tuple)):
         return f"this is a {type(source).__name__} of {len(source)}; pass one picture at a time"
+    if isinstance(source, type):
+        return f"this is the class {source.__name__} itself; pass an instance of it"
     for owner in type(source).__mro__:
         known = _KNOWN.get((owner.__module__.partition(".")[0], owner.__name__))
         if known is not None:

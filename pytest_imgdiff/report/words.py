@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
+NAMED_IN_TEXT = 6
+"""Regions whose elements are known have a line each."""
 LEAST_REDRAWN = 5
 """So many failing comparisons tell that another font renderer was at work."""
 BANDS_IN_TEXT = 3
@@ -521,13 +523,13 @@ def _margin_words(score: ScoreRecord) -> str:
 
 def _region_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     """Yield the regions in one line or, where elements are known, each of the largest in its own."""
-    shown = record.regions[:REGIONS_IN_TEXT]
+    shown = record.regions[:NAMED_IN_TEXT]
     if not record.region_count:
         return
     if all(region.element is None for region in shown):
         yield "regions", _largest_regions(record)
         return
-    more = f", the {len(shown)} largest are" if record.region_count > len(shown) else ""
+    more = f", the {len(shown)} largest are these; the report has all" if record.region_count > len(shown) else ""
     yield "regions", f"{thousands(record.region_count)}{more}"
     for number, region in enumerate(shown, start=1):
         yield f"region {number}", region_words(region)
