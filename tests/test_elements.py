@@ -260,6 +260,24 @@ CASES = {
         (0, 0, -300, 0),
         ("header > h1.title", "heading", "Now", "Now"),
     ),
+    "a text that became shorter, beside others": (
+        "<nav><a href=/ class=brand>Shop</a> <a href=/new class=badge>Old</a></nav>",
+        ".badge",
+        (1, 3, 60, -4),
+        ("nav > a.badge", "link", "Old", "Old"),
+    ),
+    "a word and the text after it: the paragraph": (
+        "<main><p>You pay <b class=sum>24.00</b> in all",
+        "b",
+        (0, 2, 40, -4),
+        ("main > p", "paragraph", None, "You pay 24.00 in all"),
+    ),
+    "two links: what holds both": (
+        "<nav><a href=/ class=brand>Shop</a> <a href=/new class=badge>Old</a></nav>",
+        ".brand",
+        (0, 2, 40, -4),
+        ("nav", "navigation", None, "Shop Old"),
+    ),
     "a link over two lines": (
         "<p style='width:120px'>Some words before <a href=#>a link that wraps over lines</a> and after it",
         "a",

@@ -643,7 +643,7 @@
     let best = holder;
     let likeness = Math.max(MOST, likenessOf(holder, area));
     for (const node of near) {
-      const like = Math.max(likenessOf(node, area), coverOfText(node, area));
+      const like = likenessOf(node, area);
       const isAlone = () => hits.every((hit) => contains(node, hit) || contains(hit, node));
       const { marks: isPainted, visible } = /** @type {Paint} */ (node.paint);
       if (like > likeness && (isPainted || !visible) && contains(holder, node) && isAlone()) {
@@ -651,7 +651,31 @@
         likeness = like;
       }
     }
-    return best;
+    return best === holder && likenessOf(holder, area) < MOST ? onlyOneIn(holder, area, near, hits) : best;
+  }
+
+  /**
+   * The one thing in the holder that is painted in the area, where the area is one line and covers most of it: a text that
+   * became shorter leaves the rest of the area empty. The holder itself where there are several, or none.
+   * @param {Placed} holder
+   * @param {Edges} area
+   * @param {Placed[]} near
+   * @param {Placed[]} hits
+   */
+  function onlyOneIn(holder, area, near, hits) {
+    const found = near.find((node) => {
+      const { box, element, paint } = node;
+      const line = { ...box, top: Math.max(box.top, area.top), bottom: Math.min(box.bottom, area.bottom) };
+      const isLine = area.top >= box.top - TOLERANCE && area.bottom <= box.bottom + TOLERANCE;
+      const isPainted = /** @type {Paint} */ (paint).marks && !isShape(element) && node !== holder && contains(holder, node);
+      return isPainted && isLine && overlap(line, area) >= MOST * sizeOf(line) && hits.every((hit) => contains(node, hit) || contains(hit, node));
+    });
+    for (let outer = found && found.parent; outer && contains(holder, outer); outer = outer.parent) {
+      if (hasText(outer.element)) {
+        return holder; // it may be this text that changed
+      }
+    }
+    return found || holder;
   }
 
   /**
@@ -684,16 +708,6 @@
   function likenessOf(node, area) {
     const shared = overlap(node.box, area);
     return shared ? shared / (sizeOf(node.box) + sizeOf(area) - shared) : 0;
-  }
-
-  /**
-   * The part of an area that a text covers which may have been longer before, on the same lines.
-   * @param {Placed} node
-   * @param {Edges} area
-   */
-  function coverOfText({ box, element }, area) {
-    const isOnItsLines = area.top >= box.top - TOLERANCE && area.bottom <= box.bottom + TOLERANCE;
-    return isOnItsLines && hasText(element) ? overlap(box, area) / sizeOf(area) : 0;
   }
 
   /** @param {Edges} box @param {number} by @returns {Edges} */
