@@ -134,11 +134,10 @@ class PlaywrightCapturer:
     async def _prepared(self, argument: dict[str, Any]) -> dict[str, Any]:
         """Run the script's action ``prepare``, as ``wait_for_function``: ``evaluate`` has no timeout of its own."""
         longest = self._settings.timeout + 1
-        steps = self._page.wait_for_function(
-            browser.script("prepare"), arg=["prepare", argument], timeout=longest * 1000, polling=100
-        )
+        call = {"arg": ["prepare", argument], "timeout": longest * 1000, "polling": 100}
         try:
-            found: dict[str, Any] = await _answer((await _answer(steps)).json_value())
+            handle = await _answer(self._page.wait_for_function(browser.script("prepare"), **call))
+            found: dict[str, Any] = await _answer(handle.json_value())
         except Exception as error:
             if type(error).__name__ != "TimeoutError":
                 raise
