@@ -208,9 +208,14 @@ MISPLACED = [
     ({"ssim": {"min": 0.98}}, "ssim: this is a metric: metrics={'ssim': {'min': 0.98}}"),
     ({"megapixels": 3}, "megapixels: this is a setting of limits: limits={'megapixels': 3}"),
     (
-        {"mask": ["#clock"]},
+        {"mask": [{"x": 0}]},
         "areas not to look at belong to ignore, in pixels: ignore=[{'x': 0, 'y': 0, 'width': 200, 'height': 40}]",
     ),
+    ({"mask": ["#clock"]}, "elements that are not compared belong to capture: capture={'mask': ['#clock']}"),
+    ({"mask": ".clock"}, "elements that are not compared belong to capture: capture={'mask': ['.clock']}"),
+    ({"full_page": True}, "full_page: this is a setting of capture: capture={'full_page': True}"),
+    ({"timeout": 3}, "timeout: this is a setting of capture: capture={'timeout': 3}"),
+    ({"omit_background": True}, "this is a setting of capture: capture={'transparent': True}"),
     ({"mask": "clock.png"}, "areas not to look at belong to ignore"),
 ]
 

@@ -415,7 +415,9 @@ def test_failed_capture_names_elements_page_and_browser():
 
 
 def test_only_the_largest_regions_are_named():
-    assert "  regions:    9, the 3 largest are\n" in failure_text(captured(region_count=9), directory=None)
+    assert "  regions:    9, the 3 largest are these; the report has all\n" in failure_text(
+        captured(region_count=9), directory=None
+    )
 
 
 def test_line_of_a_capture_names_the_element_under_the_largest_region():

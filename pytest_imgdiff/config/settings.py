@@ -246,7 +246,7 @@ def _refuse_misplaced(
 def _is_of_elements(value: Any) -> bool:
     """Whether a value given for ``mask`` is a CSS selector, or a list of selectors, and so meant for a capture."""
     if isinstance(value, str):
-        return bool(value) and not value.isidentifier()
+        return value.startswith((".", "#", "[", "*", ":")) or any(sign in value for sign in " >=")
     if not isinstance(value, list) or not value:
         return False
     return all(isinstance(item, str) or (isinstance(item, dict) and "selector" in item) for item in value)
