@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
 
+from tests.capture_pages import CHANGED, MOVING
 from tests.chromium import ARGUMENTS, EXECUTABLES
 
 CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
@@ -136,74 +138,39 @@ def test_the_whole_story(suite, api, monkeypatch):
     run().assert_outcomes(passed=count)
 
 
-def test_a_page_that_moves_is_captured_until_it_stands_still(suite):
-    """Web font, late image, video poster, endless animation, caret, clock: fifty times without a false alarm."""
-    suite.write('''
-        import base64, io, time
-        from pathlib import Path
+MOVES = """
+from pathlib import Path
 
-        import matplotlib
-        import pytest
-        from PIL import Image
-
-        FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "cmtt10.ttf").read_bytes()
-        PAGE = """
-            <style>
-                @font-face { font-family: late; src: url(font.ttf) }
-                body { font: 18px late, serif }
-                .spinner { width: 40px; height: 40px; background: teal; animation: turn 700ms infinite linear }
-                .drawer { width: 200px; height: 20px; background: plum; transition: width 300ms }
-                .drawer.open { width: 500px }
-                @keyframes turn { to { transform: rotate(360deg) } }
-            </style>
-            <input autofocus value="caret here"><p>Text in a web font</p>
-            <div class=spinner></div><div class=drawer></div><p class=clock></p>
-            <video poster="poster.png" width=90 height=60></video>
-            <div style="height: 500px"></div>
-            <img src="late.png" loading=lazy width=80 height=80>
-            <script>
-                setInterval(() => document.querySelector(".clock").textContent = performance.now(), 7);
-                document.querySelector("input").focus();
-                setTimeout(() => document.querySelector(".drawer").classList.add("open"), 20);
-            </script>
-        """
+from moving import SETTINGS, SITE
 
 
-        def png(colour):
-            file = io.BytesIO()
-            Image.new("RGB", (80, 80), colour).save(file, "PNG")
-            return file.getvalue()
+def test_moving(page, assert_images_similar):
+    page.goto(SITE)
+    assert_images_similar(page, capture=SETTINGS)
+    (stored,) = Path("baselines").rglob("*.png")
+    for _ in range(50):
+        page.goto(SITE)
+        assert_images_similar(page, stored, capture=SETTINGS)
+        assert page.evaluate("[scrollY, document.querySelector('img').loading]") == [0, "lazy"]
+"""
+CALLS = re.compile(r"((?:page\.|assert_images_similar[.(])[^\n]*?\))(?=\)?(?: ==|\n))")
 
 
-        def answer(route):
-            name = route.request.url.rsplit("/", 1)[1]
-            files = {"": PAGE.encode(), "font.ttf": FONT, "late.png": png("red"), "poster.png": png("blue")}
-            if name:
-                time.sleep(0.05)
-            kinds = {"": "text/html", "font.ttf": "font/ttf"}
-            route.fulfill(body=files[name], content_type=kinds.get(name, "image/png"))
+def asynchronous(suite):
+    """The same suite for the asynchronous API: each call is awaited."""
+    return CALLS.sub(r"(await \1)", suite).replace("def test_", "async def test_")
 
 
-        @pytest.fixture(scope="module")
-        def opened(browser):
-            page = browser.new_page(viewport={"width": 640, "height": 400})
-            page.route("**/*", answer)
-            return page
-
-
-        def test_moving(opened, assert_images_similar):
-            settings = {"full_page": True, "mask": [".clock"]}
-            opened.goto("http://shop.test/")
-            assert_images_similar(opened, capture=settings)
-            (stored,) = Path("baselines").rglob("*.png")
-            for _ in range(50):
-                opened.goto("http://shop.test/")
-                assert_images_similar(opened, stored, capture=settings)
-                assert opened.evaluate("scrollY") == 0
-                assert opened.locator("img").get_attribute("loading") == "lazy"
-    ''')
-    result = suite("--imgdiff-update=missing")
-    result.assert_outcomes(passed=1)
+@pytest.mark.parametrize("api", ["sync", "async"])
+def test_a_page_that_moves_is_captured_fifty_times_without_a_false_alarm(suite, api):
+    """Web font, late image, video poster, endless animation, transition, caret, clock."""
+    suite.write(MOVING, "moving")
+    plugins = ["pytest_imgdiff.plugin"]
+    if api == "async":
+        suite.conftest(ASYNC_CONFTEST)
+        plugins.append("pytest_asyncio.plugin")
+    suite.write(asynchronous(MOVES) if api == "async" else MOVES)
+    suite("--imgdiff-update=missing", plugins=plugins).assert_outcomes(passed=1)
     verdicts = [record["verdict"] for record in records(suite)]
     assert verdicts == ["missing"] + ["match"] * 50
 
@@ -509,50 +476,28 @@ def test_options_of_a_capture(suite):
     result.assert_outcomes(passed=8)
 
 
-CHANGES = '''
+CHANGES_ONE_ELEMENT = """
 import pytest
 
-PAGE = """
-<style>body { margin: 0; font: 15px sans-serif } nav, main, table { padding: 12px } td { padding: 6px 18px }
-li { height: 26px } button { background: #2563eb; color: white; padding: 6px 14px }</style>
-<nav><a href="#" class="brand">Shop</a> <a href="#" class="badge">New</a></nav>
-<main><h1>Checkout</h1>
-<ul id="cart"><li>Apples</li><li>Pears</li></ul>
-<label for="mail">Mail</label> <input id="mail" value="ann@example.org">
-<button type="button">Pay now</button> <span class="stock">In stock</span>
-<img alt="Parcel" width="40" height="40" src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>">
-<table><tr><td>Total</td><td id="sum">12.00</td></tr></table>
-<div id="host"></div><footer>Imprint</footer></main>
-<script>host.attachShadow({mode: "open"}).innerHTML = "<p class=hint>Ships today</p>"</script>
-"""
-CHANGES = {
-    "text": ("document.querySelector('.badge').textContent = 'Old'", "nav > a.badge", "link", "Old"),
-    "colour": ("document.querySelector('button').style.background = '#16a34a'", "button", "button", "Pay now"),
-    "heading": ("document.querySelector('h1').textContent = 'Check out'", "h1", "heading", "Check out"),
-    "value": ("mail.value = 'bob@example.org'", "#mail", "textbox", "Mail"),
-    "item": ("cart.lastElementChild.textContent = 'Plums'", "#cart > li:nth-of-type(2)", "listitem", None),
-    "cell": ("document.querySelector('#sum').textContent = '21.00'", "#sum", "cell", "21.00"),
-    "picture": ("document.querySelector('img').style.background = 'crimson'", "img", "img", "Parcel"),
-    "faint": ("document.querySelector('nav').style.background = '#eef2ff'", "nav", "navigation", None),
-    "gone": ("document.querySelector('.stock').style.visibility = 'hidden'", "span.stock", None, None),
-    "shadow": ("host.shadowRoot.querySelector('p').textContent = 'Ships on Monday'", "#host >>> p.hint", "paragraph", None),
-}
+from changed import CHANGES, PAGE, is_right, named
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_change(page, assert_images_similar, change):
     page.set_content(PAGE)
     expected = page.screenshot(animations="disabled", caret="hide", scale="css")
-    page.evaluate(CHANGES[change][0])
-    comparison = assert_images_similar.compare(page, expected)
-    assert not comparison.passed
-    (element,) = {region.element for region in comparison.regions}
-    path, role, name = CHANGES[change][1:]
-    assert (element.path.rpartition("main > ")[2], element.role) == (path, role)
-    assert name is None or element.name == name
-'''
+    page.evaluate(change)
+    found = named(assert_images_similar.compare(page, expected))
+    assert is_right(found, change), found
+"""
 
 
-def test_each_of_ten_changed_elements_is_found_and_named(suite):
-    suite.write(CHANGES)
-    suite().assert_outcomes(passed=10)
+@pytest.mark.parametrize("api", ["sync", "async"])
+def test_each_of_ten_changed_elements_is_found_and_named(suite, api):
+    suite.write(CHANGED, "changed")
+    plugins = ["pytest_imgdiff.plugin"]
+    if api == "async":
+        suite.conftest(ASYNC_CONFTEST)
+        plugins.append("pytest_asyncio.plugin")
+    suite.write(asynchronous(CHANGES_ONE_ELEMENT) if api == "async" else CHANGES_ONE_ELEMENT)
+    suite(plugins=plugins).assert_outcomes(passed=10)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pytest_imgdiff.run  # noqa: F401 - runs in this process drop what they import
+from tests.capture_pages import CHANGED, MOVING
 from tests.chromium import ARGUMENTS, EXECUTABLES
 
 if TYPE_CHECKING:
@@ -172,6 +173,45 @@ def test_a_page_that_moves_stands_still_for_the_capture_and_goes_on_after_it(sui
     )
     suite.runpytest_inprocess("--imgdiff-update=missing").assert_outcomes(passed=1)
     suite.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_a_page_that_moves_is_captured_fifty_times_without_a_false_alarm(suite):
+    suite.makepyfile(
+        moving=MOVING,
+        test_shop="""
+        from pathlib import Path
+
+        from moving import SETTINGS, SITE
+
+        def test_moving(browser, assert_images_similar):
+            browser.get(SITE)
+            assert_images_similar(browser, capture=SETTINGS)
+            (stored,) = Path("baselines").rglob("*.png")
+            for _ in range(50):
+                browser.get(SITE)
+                assert_images_similar(browser, stored, capture=SETTINGS)
+        """,
+    )
+    suite.runpytest_inprocess("--imgdiff-update=missing").assert_outcomes(passed=1)
+
+
+def test_each_of_ten_changed_elements_is_found_and_named(suite):
+    suite.makepyfile(
+        changed=CHANGED,
+        test_shop="""
+        import pytest
+        from changed import CHANGES, PAGE, is_right, named
+
+        @pytest.mark.parametrize("change", CHANGES)
+        def test_change(show, assert_images_similar, change):
+            browser = show(PAGE)
+            expected = assert_images_similar.compare(browser, name=f"before {list(CHANGES).index(change)}").actual.encoded
+            browser.execute_script(change)
+            found = named(assert_images_similar.compare(browser, expected))
+            assert is_right(found, change), found
+        """,
+    )
+    suite.runpytest_inprocess().assert_outcomes(passed=10)
 
 
 def test_what_cannot_be_captured_is_told_in_one_line_and_the_browser_stays_usable(suite):
