@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from pytest_imgdiff import images
 from pytest_imgdiff.capture import capturer_of
 from pytest_imgdiff.capture.steady import answer, settle
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 50
 """How many regions of a failure are named by the element under them; the largest come first."""
+NOISY_PIXELS, NOISY_LEVELS = 16, 2
+"""Two captures of one page may differ in so many pixels by so many levels: browsers draw layers with such noise."""
 _NOT_IN_ACTUAL = ("deleted", "only expected")
 """Kinds of regions whose boxes are those of the expected image."""
 _EQUAL = Policy(rules=(Rule("mse", max=0.0),))
@@ -166,7 +170,7 @@ class Subject:
         return "image" if self._capturer is None else self._capturer.target
 
     def _alike(self, one: Shot, other: Shot) -> bool:
-        """Whether two captures are equal outside of all that is ignored."""
+        """Whether two captures are equal outside of all that is ignored, but for the noise of drawing a page twice."""
         if one.picture is other.picture:
             return False  # a capturer that returns the same object says nothing about what it holds
         if isinstance(one.picture, bytes) and one.picture == other.picture:
@@ -180,7 +184,15 @@ class Subject:
             registry=self._workspace.registry,
             name="successive captures",
         )
-        return found.verdict is Verdict.MATCH and (found.equal is not None or found.differing_pixels == 0)
+        if found.equal is not None:
+            return True
+        differing = found.differing_pixels
+        if found.verdict not in {Verdict.MATCH, Verdict.DIFFERENT} or found.compared is None or differing is None:
+            return False
+        if differing > NOISY_PIXELS:
+            return False
+        first, second = (image.pixels.astype(np.int32) for image in found.compared)
+        return int(np.abs(first - second).max()) <= NOISY_LEVELS
 
     def _never_still(self, settled: Settled) -> str:
         return (

@@ -212,6 +212,49 @@ def test_a_page_that_is_late_is_unsteady_and_passes(suite):
     assert (record["capture"]["attempts"], record["capture"]["steady"]) == (4, False)
 
 
+def test_noise_of_drawing_a_page_twice_does_not_move_it(suite):
+    """A hook's target whose captures differ by a level in a few pixels stands still; by more, it does not."""
+    suite.conftest("""
+        import numpy as np
+
+        from pytest_imgdiff import Shot
+
+
+        class Screen:
+            def __init__(self, levels):
+                self.levels, self.number = levels, 0
+
+
+        class ScreenCapturer:
+            target, live, follows = "screen", True, frozenset({"timeout"})
+
+            def __init__(self, screen):
+                self.screen = screen
+
+            def capture(self):
+                self.screen.number += 1
+                pixels = np.full((40, 40, 3), 90, np.uint8)
+                pixels[3, 5] += self.screen.levels * (self.screen.number % 2)
+                return Shot(pixels)
+
+
+        def imgdiff_capture(target):
+            return ScreenCapturer(target) if isinstance(target, Screen) else None
+    """)
+    suite.write("""
+        import pytest
+        from conftest import Screen
+
+
+        @pytest.mark.parametrize("levels", [2, 3])
+        def test_screen(assert_images_similar, levels):
+            assert_images_similar(Screen(levels), capture={"timeout": 0.3})
+    """)
+    result = suite("--imgdiff-update=missing")
+    result.assert_outcomes(passed=1, failed=1)
+    assert "the screen never stood still" in shown(result)
+
+
 BAD = """
 import time
 

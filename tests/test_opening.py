@@ -92,6 +92,7 @@ def test_a_regular_file_is_read_whole_or_its_beginning(tmp_path, size):
 
 
 OWN_FILES = {
+    "capture/browser.py": "the scripts of this package itself",
     "results.py": "the lines that the run's own processes have just written",
     "models/kaggle.py": "what our own download has just put in a new folder",
 }

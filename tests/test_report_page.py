@@ -134,6 +134,7 @@ def test_row_says_what_the_list_shows_and_finds_by(tmp_path):
             "frames": 1,
             "kinds": [],
             "glance": False,
+            "elements": [],
         }
     ]
 
@@ -192,6 +193,8 @@ def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
         "peak": "75 %",
         "kind": "changed",
         "contour": [],
+        "element": "",
+        "moved": None,
     }
     assert [fact["name"] for fact in detail["facts"] if fact["differs"]] == ["pixels"]
     assert detail["notes"] == [

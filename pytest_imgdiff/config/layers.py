@@ -24,6 +24,7 @@ from pytest_imgdiff.model import (
     SizePolicy,
 )
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.project import label_of
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class LayerReader:
             return given
         file = self.folder / given.strip()
         try:
-            return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return read_regular(file).decode("utf-8-sig")
+        except (OSError, ValueError) as error:
             cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise self.origin.error(
                 path, f"{quoted(given)} cannot be read: {cause}; relative paths start from {label_of(self.folder)}"
