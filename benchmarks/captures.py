@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -150,7 +151,7 @@ def main() -> None:
     print(f"cores: {cores()}, load: {os.getloadavg()[0]:.1f}")
 
 
-class _Contender:
+class _Contender(ABC):
     """One test runner.
 
     Args:
@@ -196,13 +197,13 @@ class _Contender:
         times.pop("warm", None)  # of the rival's worker, which a failure replaces
         return times
 
+    @abstractmethod
     def command(self, *, update: bool) -> list[str]:
         """Return what runs the suite."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self) -> set[str]:
         """Return the pages that the last run called different."""
-        raise NotImplementedError
 
 
 class _Ours(_Contender):

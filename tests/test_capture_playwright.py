@@ -12,6 +12,7 @@ from tests.capture_pages import CHANGED, MOVING
 from tests.chromium import ARGUMENTS, EXECUTABLES
 
 CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
 CONFTEST = f"""
 import pytest
 from playwright.sync_api import sync_playwright

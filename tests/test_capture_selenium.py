@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and shutil.which("chromedriver")), reason="there is no Chromium with its driver on the PATH"
+)
 CONFTEST = f"""
 import sys
 

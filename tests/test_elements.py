@@ -15,6 +15,7 @@ from pytest_imgdiff.report import read_results
 from tests.chromium import ARGUMENTS, EXECUTABLES
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, EXECUTABLES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
 WIDTH, HEIGHT = 640, 480
 
 

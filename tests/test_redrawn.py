@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
 WORDS = "The quick brown fox jumps over the lazy dog, while figures of sales and costs rise in every quarter. "
 PAGES = {
     "article": "<body style='font: 16px sans-serif; margin: 24px'><h1>Quarterly report</h1>" + f"<p>{WORDS}</p>" * 4,
