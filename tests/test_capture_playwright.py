@@ -485,9 +485,20 @@ def test_options_of_a_capture(suite):
             (area,) = comparison.policy.ignore
             factor = 2 if scale == "device" else 1
             box = inner.bounding_box()
-            expected = [box["x"] * factor, (box["y"] + 100) * factor, box["width"] * factor, box["height"] * factor]
+            expected = [box["x"] - 1, box["y"] + 100 - 1, box["width"] + 2, box["height"] + 2]  # a pixel around it
+            expected = [value * factor for value in expected]
             found = [area.x.value, area.y.value, area.width.value, area.height.value]
             assert all(abs(one - other) <= 1 for one, other in zip(expected, found))
+
+
+        def test_mask_reaches_one_pixel_around_its_element(browser, assert_images_similar):
+            page = browser.new_page()
+            html = "<p style='margin: 40px; width: 90px; height: 30px; outline: {}px solid {}'></p>"
+            for width, passes in ((1, True), (2, False)):  # an outline overhangs the box, as the ink of letters may
+                page.set_content(html.format(width, "black"))
+                before = assert_images_similar.compare(page).actual.encoded
+                page.set_content(html.format(width, "red"))
+                assert assert_images_similar.compare(page, before, capture={"mask": ["p"]}).passed == passes
 
 
         def test_mask_of_text(shop, assert_images_similar):
@@ -517,7 +528,7 @@ def test_options_of_a_capture(suite):
             assert_images_similar(shop, other)
     """)
     result = suite()
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=9)
 
 
 CHANGES_ONE_ELEMENT = """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TALLEST = 16_384
 """Pixels: the largest texture of many graphics drivers. Beyond it Chromium may repeat a page in place of its rest."""
 _PNG_SIZE = slice(16, 24)
+_OVERHANG = 1.0
+"""CSS pixels around a masked element that are not compared either: the ink of its text may overhang its box."""
 
 Rectangle = tuple[float, float, float, float]
 """x, y, width and height in CSS pixels of the document."""
@@ -63,6 +65,8 @@ def png_size(data: bytes) -> tuple[int, int]:
 def masked(rectangles: Iterable[Rectangle], shot: Shot) -> tuple[IgnoreArea, ...]:
     """Return the ignore areas of masked elements: whole pixels, those outside of the picture left out.
 
+    Each area has `_OVERHANG` around it.
+
     Args:
         rectangles: the elements' boxes.
         shot: the capture, whose picture is PNG bytes.
@@ -70,7 +74,9 @@ def masked(rectangles: Iterable[Rectangle], shot: Shot) -> tuple[IgnoreArea, ...
     width, height = png_size(shot.picture)
     areas = []
     for rectangle in rectangles:
-        left, top, right, bottom = _in_pixels(rectangle, shot)
+        x, y, across, down = rectangle
+        around = (x - _OVERHANG, y - _OVERHANG, across + 2 * _OVERHANG, down + 2 * _OVERHANG)
+        left, top, right, bottom = _in_pixels(around, shot)
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
         if left < right and top < bottom:
             areas.append(RectangleArea(Length(left), Length(top), Length(right - left), Length(bottom - top)))
