@@ -135,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--include", action="append", default=[], metavar="GLOB", help="compare only these names")
     compare.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="leave these names out")
+    compare.add_argument(
+        "--shard", metavar="K/N", help="compare the K-th of N shards of the folders; `pytest-imgdiff report` joins them"
+    )
     compare.add_argument("--jobs", type=_positive, metavar="N", help="compare so many pairs at once (default: cores)")
     told = compare.add_mutually_exclusive_group()
     told.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
@@ -317,17 +320,21 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument(
         "--from",
         dest="sources",
-        action="append",
+        action="extend",
+        nargs="+",
         required=True,
         metavar="RESULTS",
-        help="a report's folder, or its results.json; may be given several times",
+        help="reports' folders, or their results.json; may be given several times",
     )
     report.add_argument("--report", metavar="DIR", help="the folder to make (default: the one folder it is drawn from)")
     report.add_argument(
         "--name", action="append", default=[], metavar="LABEL", help="label of a column, once for each --from"
     )
     report.add_argument(
-        "--shards", action="store_true", help="the results are parts of one run: no columns, and no name twice"
+        "--shards",
+        action="store_true",
+        help="the results are parts of one run: no columns, and no name twice (runs that know which shard they are "
+        "need no such word)",
     )
     report.add_argument("--title", metavar="TEXT", help="the page's title (default: that of the first results)")
     report.add_argument("--templates", metavar="DIR", help="templates and assets of your own")

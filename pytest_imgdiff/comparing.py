@@ -16,7 +16,7 @@ from pytest_imgdiff.baselines import Baselines
 from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, write_all
+from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
@@ -28,6 +28,7 @@ from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
 from pytest_imgdiff.scan import FoundPair, Pair, Scanned, prefixes, scan_folders
+from pytest_imgdiff.sharding import parsed_shard, split, split_size
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,8 +50,13 @@ def run_compare(options: argparse.Namespace) -> int:
     """
     workspace = _workspace(options)
     workspace.policy("")  # a mistake in --set is told before anything is compared
+    shard = None if options.shard is None else parsed_shard(options.shard, "--shard")
     scanned = _pairs(options, workspace)
-    todo = scanned.pairs
+    todo, share = scanned.pairs, None
+    if shard is not None:
+        if options.expected is not None and not Path(options.expected).is_dir():
+            raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
+        todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
     workspace.prepare(pair.key for pair in todo)
     if options.json and options.json != "-":
         _refuse_compared(options.json, todo)
@@ -66,8 +72,10 @@ def run_compare(options: argparse.Namespace) -> int:
                 _say(_told(record, workspace, alone=len(todo) == 1), words)
             progress.step()
         progress.clear()
-        idle = workspace.settings.idle_overrides([pair.key for pair in todo]) if _names_folders(options) else []
-        run = run_record(workspace, records, not_compared=scanned.not_compared)
+        idle = (
+            workspace.settings.idle_overrides([pair.key for pair in scanned.pairs]) if _names_folders(options) else []
+        )
+        run = run_record(workspace, records, not_compared=scanned.not_compared, shard=share)
         return _finish(run, workspace, options, words, idle)
 
 
@@ -216,7 +224,10 @@ def _finish(
 ) -> int:
     overview = overview_of(run.comparisons)
     nothing = nothing_compared(run)
-    outcome = Outcome([summary_line(run), *nothing, *run.not_compared, *model_lines(overview), *notes], bool(nothing))
+    outcome = Outcome(
+        [summary_line(run), *shard_lines(run), *nothing, *run.not_compared, *model_lines(overview), *notes],
+        bool(nothing),
+    )
     write_all(workspace, run, outcome)
     if workspace.results is not None:
         workspace.results.release()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_imgdiff.baselines import Survey
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.record import ComparisonRecord, ShardRecord
     from pytest_imgdiff.report.overview import Overview
     from pytest_imgdiff.results import Merged
     from pytest_imgdiff.workspace import Workspace
@@ -48,12 +48,14 @@ class Outcome:
         lines: for the terminal.
         must_fail: whether something was not compared or not written, so that the run is no success.
         page: the report's page, where there is one.
+        is_empty_shard: whether the run is a shard without any pair: then it had nothing to do, and that is no failure.
         is_usage_error: whether it was used in a way that it must refuse, which only workers of pytest-xdist saw.
     """
 
     lines: list[str] = field(default_factory=list)
     must_fail: bool = False
     page: Path | None = None
+    is_empty_shard: bool = False
     is_usage_error: bool = False
 
 
@@ -118,7 +120,9 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
     if line := redrawn_line(run):
         outcome.lines.append(line)
+    outcome.lines += shard_lines(run)
     outcome.lines += run.not_compared
+    outcome.is_empty_shard = run.shard is not None and run.shard.here == 0
     outcome.is_usage_error = merged.is_usage_error
     outcome.lines += _named("not asserted", not_asserted(run.comparisons))
     outcome.lines += _named("passes with a warning", warned(run.comparisons))
@@ -155,6 +159,7 @@ def run_record(
     *,
     not_compared: Iterable[str] = (),
     complete: bool = True,
+    shard: ShardRecord | None = None,
 ) -> RunRecord:
     """Return the record of a run with these comparisons."""
     return RunRecord(
@@ -168,7 +173,17 @@ def run_record(
         root=None if workspace.results is None else _root(workspace.root, workspace.results.directory),
         title=workspace.settings.report.title,
         run=uuid.uuid4().hex if workspace.results is None else workspace.results.run,
+        shard=shard,
     )
+
+
+def shard_lines(run: RunRecord) -> list[str]:
+    """Return a line that says which part of a set the run has; nothing for a whole one."""
+    shard = run.shard
+    if shard is None:
+        return []
+    of = "" if shard.whole is None else f" of {thousands(shard.whole)}"
+    return [f"shard {shard.number}/{shard.count}: {thousands(shard.here)}{of}; join all with `pytest-imgdiff report`"]
 
 
 def _settings_name(path: Path, workspace: Workspace) -> str:
@@ -234,6 +249,7 @@ def _run(workspace: Workspace, merged: Merged, unused: Sequence[str]) -> RunReco
         unused,
         not_compared=merged.not_compared,
         complete=merged.torn == 0,
+        shard=merged.shard,
     )
 
 

@@ -51,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Of a scan, compare only the picture of this name; may be given several times.",
     )
     group.addoption(
+        "--imgdiff-shard",
+        metavar="K/N",
+        help="Of all scans, compare the K-th of N shards; `pytest-imgdiff report` joins them.",
+    )
+    group.addoption(
         "--imgdiff-update",
         choices=("none", "missing", "failed", "alternative", "all"),
         default="none",
@@ -115,6 +120,14 @@ def pytest_configure(config: pytest.Config) -> None:
                 "baselines are not changed in CI (the environment variable CI is set): run this on your machine and "
                 "commit the result, or add --imgdiff-update-in-ci"
             )
+    if option.imgdiff_shard is not None:
+        from pytest_imgdiff.errors import ConfigError
+        from pytest_imgdiff.sharding import parsed_shard
+
+        try:
+            parsed_shard(option.imgdiff_shard, "--imgdiff-shard")
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from error
     if _may_move_rootdir(config):
         from pytest_imgdiff.invocation import refuse_lost_ini_file
 
@@ -186,6 +199,8 @@ def pytest_collection_modifyitems(
         from pytest_imgdiff.collecting import scanned_items
 
         items += scanned_items(session, image_run(config))
+    if config.option.imgdiff_shard is not None:
+        image_run(config).keep_shard(items)
     before = [item for item in items if is_image_test(item)]
     yield
     config.stash[COLLECTED] = before
@@ -201,7 +216,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Say which image tests are to run, so that one that never does is missed."""
     config = session.config
     before = config.stash.get(COLLECTED, [])
-    if (before or config.option.imgdiff_only) and not config.option.collectonly:
+    if (
+        before or config.option.imgdiff_only or config.option.imgdiff_shard is not None
+    ) and not config.option.collectonly:
         image_run(config).begin(session.items, before)
 
 

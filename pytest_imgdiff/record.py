@@ -306,6 +306,21 @@ class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     """Whether it has the bytes of the actual picture; False where it passes the comparison's policy."""
 
 
+class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Which part of a set that was split over several runs a run has."""
+
+    number: int
+    """From 1."""
+    count: int
+    """How many shards there are."""
+    here: int
+    """How many pairs, or image tests, this one has."""
+    whole: int | None
+    """How many all of them have; None where tests were left out by name, mark or path."""
+    digest: str
+    """Of the whole set and, for pairs, of the shard of each: shards with another digest do not belong together."""
+
+
 class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A whole run: the content of ``results.json``."""
 
@@ -331,6 +346,8 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """What tells this run from others."""
     columns: list[str] = []
     """The runs that were merged into this one; the same name may then stand once in each column."""
+    shard: ShardRecord | None = None
+    """None where this run is a whole one."""
     version: int = VERSION
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_imgdiff.containment import OutsideError, path_below
 from pytest_imgdiff.errors import ConfigError, ImgdiffError, ReportError
+from pytest_imgdiff.finishing import MOST_LISTED
 from pytest_imgdiff.names import printable, safe_name
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.project import label_of, relative
@@ -53,9 +54,10 @@ def run_report(options: argparse.Namespace) -> int:
     target = _target(options, sources)
     copies = [] if target is None else [_Copies(source, alone=len(sources) == 1) for source in sources]
     runs = [source.run for source in sources] if target is None else [copy.run() for copy in copies]
-    columns = [source.label if _becomes_column(options) else None for source in sources]
+    are_columns = _become_columns(options, sources)
+    columns = [source.label if are_columns else None for source in sources]
     parts = [Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)]
-    run = merged(parts, options.title)
+    run = merged(parts, options.title, keeps_shard=target is None or are_columns)
     folder = ResultsFolder(sources[0].folder if target is None else target, uuid.uuid4().hex)
     if target is not None:
         folder.begin()
@@ -66,6 +68,10 @@ def run_report(options: argparse.Namespace) -> int:
     page = _write(run, directory, options)
     folder.release()
     _say(summary_line(run), sys.stdout)
+    if run.shard is not None:
+        _say(f"this is shard {run.shard.number}/{run.shard.count} alone", sys.stdout)
+    for name in run.unrecorded[:MOST_LISTED]:
+        _say(f"missing: {printable(name)}", sys.stdout)
     lost = sum(copy.lost for copy in copies)
     if lost:
         _say(f"{counted(lost, 'picture')} that the results name: not there, so that the report is without", sys.stdout)
@@ -97,8 +103,18 @@ def _root(sources: Sequence[_Source], directory: Path) -> str | None:
     return None if root is None else relative(root, Path(os.path.realpath(directory)))
 
 
-def _becomes_column(options: argparse.Namespace) -> bool:
-    return bool(options.name) or (len(options.sources) > 1 and not options.shards)
+def _become_columns(options: argparse.Namespace, sources: Sequence[_Source]) -> bool:
+    """Return whether each run becomes a column; those that know which shard they are become one run.
+
+    Raises:
+        ConfigError: shards are to be columns.
+    """
+    numbered = [source for source in sources if source.run.shard is not None]
+    if options.name and numbered:
+        raise ConfigError(
+            f"--name labels columns, and {printable(str(numbered[0].results))} is a shard: join its shards first"
+        )
+    return bool(options.name) or (len(sources) > 1 and not options.shards and not numbered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pytest_imgdiff.lines import Lines
 from pytest_imgdiff.lock import hold, is_held, locked
 from pytest_imgdiff.opening import read_regular
 from pytest_imgdiff.project import label_of
-from pytest_imgdiff.record import ComparisonRecord
+from pytest_imgdiff.record import ComparisonRecord, ShardRecord
 from pytest_imgdiff.report.overview import Overview
 from pytest_imgdiff.report.stored import Chosen, StoredRecords, line_of
 
@@ -90,6 +90,12 @@ class NotCompared(msgspec.Struct, frozen=True, tag_field="type", tag="not compar
     lines: list[str]
 
 
+class Sharded(msgspec.Struct, frozen=True, tag_field="type", tag="sharded"):
+    """Which shard the run is; every process of a run says the same."""
+
+    shard: ShardRecord
+
+
 class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
     """A place for a baseline, and the comparison that has it for its own."""
 
@@ -103,7 +109,9 @@ class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
     baseline: str
 
 
-Line = ComparisonRecord | Collected | Finished | Unclean | Red | Again | Problem | NotCompared | Claimed | Used
+Line = (
+    ComparisonRecord | Collected | Finished | Unclean | Red | Again | Problem | NotCompared | Sharded | Claimed | Used
+)
 
 
 @dataclass
@@ -137,6 +145,7 @@ class Merged:
     problems: dict[str, None] = field(default_factory=dict)
     not_compared: dict[str, None] = field(default_factory=dict)
     """What scans left out, in lines; every process of a run says the same."""
+    shard: ShardRecord | None = None
     is_usage_error: bool = False
     unclean: dict[str, set[str]] = field(default_factory=dict)
     """Modules of which a test did not pass, and these tests."""
@@ -441,6 +450,10 @@ def _add(line: Line, merged: Merged) -> None:
         merged.is_usage_error |= line.is_usage_error
     elif isinstance(line, NotCompared):
         merged.not_compared.update(dict.fromkeys(line.lines))
+    elif isinstance(line, Sharded):
+        if merged.shard not in (None, line.shard):
+            merged.problems["the processes of this run split its pairs or tests in different ways"] = None
+        merged.shard = line.shard
     elif isinstance(line, Used):
         merged.used.add(line.baseline)
     else:

@@ -31,8 +31,20 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
-from pytest_imgdiff.results import Again, Collected, Finished, NotCompared, Problem, Red, ResultsFolder, Unclean
+from pytest_imgdiff.report.text import counted
+from pytest_imgdiff.results import (
+    Again,
+    Collected,
+    Finished,
+    NotCompared,
+    Problem,
+    Red,
+    ResultsFolder,
+    Sharded,
+    Unclean,
+)
 from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
+from pytest_imgdiff.sharding import Shard, parsed_shard, shard_of_tests, split, split_size, told_apart
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,7 +52,7 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.fixture import ImageAssertion
     from pytest_imgdiff.invocation import SettingsFile
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.record import ComparisonRecord, ShardRecord
 
 
 class ImageRun:
@@ -73,6 +85,7 @@ class ImageRun:
         self._found: set[str] = set()
         self._problems: dict[str, None] = {}
         self._outcome = Outcome()
+        self._shard: ShardRecord | None = None
         self.unclean: set[str] = set()
         """Image tests that did not pass: they may not have come to all of their baselines."""
         self.red: set[str] = set()
@@ -119,7 +132,7 @@ class ImageRun:
         if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
             whole = set()
         names = {self._policy_name(item) for item in todo}
-        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem))
+        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem)) or self._unsplit(tests)
         if not self.is_worker:  # which cannot stop the run: the process that started it has looked already
             if misplaced:
                 raise pytest.UsageError(misplaced)
@@ -131,6 +144,8 @@ class ImageRun:
             modules = sorted({self._module(item) for item in tests if item in chosen})
             is_all = whole == {self._module(item) for item in tests} and self._runs_whole_suite()
             self.results.append(Collected(titles, sorted(whole), modules, is_all))
+            if (shard := self._shard_of(todo, before)) is not None:
+                self.results.append(Sharded(shard))
             if self.not_compared and not self.config.option.imgdiff_only:
                 self.results.append(NotCompared(self.not_compared))
         except ImgdiffError as error:
@@ -154,6 +169,44 @@ class ImageRun:
                 meanwhile=load_page,
                 on_loss=self.workspace.allowance.unshare,
             )
+
+    def keep_shard(self, items: list[pytest.Item]) -> None:
+        """Leave those pairs of the scans that are in the shard of ``--imgdiff-shard``."""
+        pairs = [item for item in items if isinstance(item, PairItem)]
+        if not pairs:
+            return
+        names = told_apart([item.pair.name for item in pairs], [item.nodeid for item in pairs])
+        shard = parsed_shard(self.config.option.imgdiff_shard, "--imgdiff-shard")
+        kept, self._shard = split(pairs, names, [split_size(item.pair) for item in pairs], shard)
+        chosen = set(kept)
+        left_out = [item for item in pairs if item not in chosen]
+        items[:] = [item for item in items if not isinstance(item, PairItem) or item in chosen]
+        if left_out:
+            self.config.hook.pytest_deselected(items=left_out)
+
+    def _unsplit(self, tests: Sequence[pytest.Item]) -> str | None:
+        """Return what is wrong where ``--imgdiff-shard`` has no pairs, or tests that every shard would run."""
+        if self.config.option.imgdiff_shard is None:
+            return None
+        if tests:
+            return (
+                f"--imgdiff-shard splits scans, and {counted(len(tests), 'image test')} would run in every shard: run "
+                "the scans alone, and split tests with pytest-split"
+            )
+        return "--imgdiff-shard splits scans, and this run has none" if self._shard is None else None
+
+    def _shard_of(self, todo: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> ShardRecord | None:
+        """Return which shard this run is, by ``--imgdiff-shard`` or by the groups of pytest-split."""
+        if self._shard is not None:
+            return self._shard
+        option = self.config.option
+        count, number = getattr(option, "splits", None), getattr(option, "group", None)
+        if not self.config.pluginmanager.hasplugin("pytestsplitplugin") or not count or not number:
+            return None
+        names = ("keyword", "markexpr", "deselect", "lf", "imgdiff_only")
+        is_chosen = any(getattr(option, name, None) for name in names)
+        ids = [item.nodeid for item in before]
+        return shard_of_tests(Shard(number, count), len(todo), ids, is_chosen=is_chosen)
 
     def _policy_name(self, item: pytest.Item) -> str:
         """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
@@ -346,6 +399,8 @@ class ImageRun:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self._outcome.is_empty_shard and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
 
     @property
     def prune(self) -> bool:

@@ -15,7 +15,7 @@ from pytest_imgdiff.report.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.record import ComparisonRecord, ShardRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Part:
     column: str | None = None
 
 
-def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
+def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool = False) -> RunRecord:
     """Return one run that holds the comparisons of all parts, in their order.
 
     It is complete where every part is. A stored baseline is unused where a shard says so; among columns only where
@@ -42,15 +42,20 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
     The same picture has two names where one part is a scan under pytest (``shots/expected::page.png``, a node id) and
     another is a comparison by the command (``page.png``). Among columns both get the plain name.
 
+    Shards that know their number must be those of one set, each given once. Where some are missing the run is
+    incomplete, and `RunRecord.unrecorded` names them.
+
     Args:
         parts: at least one.
         title: of the merged run; that of the first where omitted.
+        keeps_shard: the only part stays the shard that it is.
 
     Raises:
-        ReportError: two comparisons have the same name in the same column, or two columns the same label; the message
-            names both sources.
+        ReportError: shards are of different sets, or one is given twice; two comparisons have the same name in the same
+            column, or two columns the same label; the message names both sources.
     """
     columns = _columns(parts)
+    missing = [] if keeps_shard else missing_shards(parts)
     names = _plain_names(parts)
     comparisons = [
         _in_column(record, part, names.get(record.name) if record.test == record.name else None)
@@ -60,8 +65,8 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
     _refuse_twins(comparisons, [part.source for part in parts for _ in part.run.comparisons])
     return RunRecord(
         tool=_tool([part.run.tool for part in parts]),
-        complete=all(part.run.complete for part in parts),
-        unrecorded=[_placed(name, part) for part in parts for name in part.run.unrecorded],
+        complete=all(part.run.complete for part in parts) and not missing,
+        unrecorded=[*missing, *(_placed(name, part) for part in parts for name in part.run.unrecorded)],
         comparisons=comparisons,
         unused_baselines=_unused(parts),
         renames=[
@@ -75,7 +80,53 @@ def merged(parts: Sequence[Part], title: str | None = None) -> RunRecord:
         title=parts[0].run.title if title is None else title,
         run=_run_id([part.run.run for part in parts]),
         columns=columns,
+        shard=parts[0].run.shard if keeps_shard else None,
     )
+
+
+def missing_shards(parts: Sequence[Part]) -> list[str]:
+    """Return a line for each shard that is not among the parts.
+
+    Raises:
+        ReportError: they are shards of different sets, one is given twice, or only some are numbered.
+    """
+    shards = {part.source: part.run.shard for part in parts}
+    numbered = {source: shard for source, shard in shards.items() if shard is not None}
+    if not numbered:
+        return []
+    first, shard = next(iter(numbered.items()))
+    for source, other in shards.items():
+        if other is None:
+            raise ReportError(
+                f"{visible(source)}: is a whole run, and {visible(first)} is shard {shard.number}/{shard.count}: "
+                "join the shards first, then give the joined report"
+            )
+        if (other.count, other.digest, other.whole) != (shard.count, shard.digest, shard.whole):
+            raise ReportError(
+                f"{visible(first)} (shard {shard.number}/{shard.count} of {_sized(shard)}) and {visible(source)} "
+                f"(shard {other.number}/{other.count} of {_sized(other)}): not shards of one set: all must see the "
+                "same pictures and tests"
+            )
+    sources: dict[int, str] = {}
+    for source, other in numbered.items():
+        if other.number in sources:
+            raise ReportError(
+                f"{visible(sources[other.number])} and {visible(source)}: both are shard {other.number}/{other.count}: "
+                "give each shard once"
+            )
+        sources[other.number] = source
+    lost = [number for number in range(1, shard.count + 1) if number not in sources]
+    here = sum(other.here for other in numbered.values())
+    if shard.whole is not None and (here > shard.whole or (here < shard.whole and not lost)):
+        raise ReportError(
+            f"the shards have {here} pairs or tests together, and the set that was split has {shard.whole}: some are "
+            "in no shard, or in two; with pytest-split, give all groups the same file of durations"
+        )
+    return [f"shard {number}/{shard.count}: no results of it were given" for number in lost]
+
+
+def _sized(shard: ShardRecord) -> str:
+    return "a set" if shard.whole is None else f"{shard.whole} pairs or tests"
 
 
 def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
