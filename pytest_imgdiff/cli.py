@@ -139,6 +139,18 @@ def _parser() -> argparse.ArgumentParser:
         "--shard", metavar="K/N", help="compare the K-th of N shards of the folders; `pytest-imgdiff report` joins them"
     )
     compare.add_argument("--jobs", type=_positive, metavar="N", help="compare so many pairs at once (default: cores)")
+    compare.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="compare on a Dask cluster: local, a scheduler's address (tcp://HOST:8786), or MODULE:FACTORY",
+    )
+    compare.add_argument(
+        "--cluster-timeout",
+        type=_above_zero,
+        default=60.0,
+        metavar="S",
+        help="seconds to wait for the scheduler, and for a worker where there is none (default: 60)",
+    )
     told = compare.add_mutually_exclusive_group()
     told.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
     told.add_argument("--verbose", "-v", action="store_true", help="print a line for every pair")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import uuid
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -65,7 +66,11 @@ def run_compare(options: argparse.Namespace) -> int:
     words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
     with closing(RecordSpool()) as records:
         progress = _Progress(len(todo), sys.stderr)
-        for record in _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo)):
+        if options.cluster is None:
+            found = _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo))
+        else:
+            found = _on_cluster(todo, workspace, options)
+        for record in found:
             records.append(record)
             if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
                 progress.clear()
@@ -192,9 +197,8 @@ def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int
     workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
     meanwhile = None if workspace.results is None else load_page
-    job = partial(_judge, workspace)
     unshare = workspace.allowance.unshare
-    ahead = RunAhead(job, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
+    ahead = RunAhead(workspace.judged, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
     try:
         for pair in todo:
             try:
@@ -206,9 +210,19 @@ def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int
         ahead.close()
 
 
-def _judge(workspace: Workspace, pair: Pair | FoundPair) -> ComparisonRecord:
-    with workspace.compared(pair, pair.name) as comparison:
-        return workspace.record(comparison, baseline=pair.expected_place, key=pair.key)
+def _on_cluster(
+    todo: Sequence[Pair | FoundPair], workspace: Workspace, options: argparse.Namespace
+) -> Iterator[ComparisonRecord]:
+    from pytest_imgdiff.cluster import Cluster, records
+
+    if workspace.threads(pair.key for pair in todo) is not None:
+        raise ConfigError(
+            "--cluster: a rule of these pictures asks a model, and workers load none: compare without --cluster, or "
+            "without that rule"
+        )
+    with Cluster(options.cluster, options.jobs, options.cluster_timeout) as cluster:
+        cluster.check()
+        yield from records(cluster, todo, workspace)
 
 
 def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
@@ -263,13 +277,17 @@ class _Progress:
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total = total
         self._done = 0
+        self._began = time.monotonic()
         self._stream = stream if total > 1 and stream.isatty() else None
 
     def step(self) -> None:
         self._done += 1
         if self._stream is not None:
             filled = BAR * self._done // self._total
-            self._stream.write(f"\r[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total}")
+            rate = self._done / max(time.monotonic() - self._began, 0.001)
+            left = timedelta(seconds=round((self._total - self._done) / rate))
+            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total}"
+            self._stream.write(f"\r{bar}, {rate:.0f}/s, {left} left\x1b[K")
             self._stream.flush()
 
     def clear(self) -> None:

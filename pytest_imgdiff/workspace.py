@@ -189,6 +189,15 @@ class Workspace:
                 keep_frame=self.keep_frame,
             )
 
+    def judged(self, pair: Pair | FoundPair) -> ComparisonRecord:
+        """Compare a pair of a scan and return its record.
+
+        Raises:
+            ImgdiffError: its policy cannot be followed, or a picture of the report cannot be written.
+        """
+        with self.compared(pair, pair.name) as comparison:
+            return self.record(comparison, baseline=pair.expected_place, key=pair.key)
+
     def not_compared(self, pair: Pair | FoundPair, name: str, reason: str) -> Comparison:
         """Return what stands for a pair that could not be compared, whose pictures were not even read."""
         policy = self.policy(pair.key)

@@ -1,0 +1,215 @@
+"""Pairs compared on a real Dask cluster of processes: the records of a local run, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_imgdiff.report import read_results
+from tests.packages import install
+from tests.report_records import png
+
+COUNT = 200
+FACTORIES = """
+import os, signal, subprocess, sys, threading, time
+from distributed import LocalCluster
+
+def started(**options):
+    return LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, **options)
+
+def soon(cluster, act):
+    def wait():
+        while not any(task.state == "memory" for task in list(cluster.scheduler.tasks.values())):
+            time.sleep(0.001)
+        act()
+    threading.Thread(target=wait, daemon=True).start()
+    return cluster
+
+def killing():
+    cluster = started()
+    busy = lambda: next(nanny.pid for nanny in cluster.workers.values())
+    return soon(cluster, lambda: os.kill(busy(), signal.SIGKILL))
+
+def shrinking():
+    cluster = started()
+    return soon(cluster, lambda: cluster.scale(0))
+
+def frugal():
+    return started(scheduler_kwargs={"allowed_failures": 1})
+
+def empty():
+    return LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50)
+
+def others():
+    cluster = empty()
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
+    options = ["--no-nanny", "--no-dashboard", "--nthreads=1", "--death-timeout=5"]
+    environment = {**os.environ, "PYTHONPATH": os.path.abspath("others")}
+    quiet = subprocess.DEVNULL
+    subprocess.Popen([*command, *options], env=environment, stdout=quiet, stderr=quiet)
+    return cluster
+
+def failing():
+    raise OSError("no quota")
+"""
+POISON = """
+import os, signal
+from pytest_imgdiff.model import MetricResult
+
+class Poison:
+    name, direction, perfect, bounds, counts_pixels = "poison", "distance", 0.0, (0.0, 1.0), False
+    unit, heat_threshold = "share", "none"
+    def measure(self, expected, actual, mask):
+        if expected.size[0] == 77:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return MetricResult(0.0, "share")
+
+def imgdiff_metrics():
+    return {"poison": Poison}
+"""
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Two hundred pairs, of which twelve differ and one is broken."""
+    monkeypatch.chdir(tmp_path)
+    for side in ("expected", "actual"):
+        (tmp_path / side).mkdir()
+        for number in range(COUNT):
+            color = (number, 90, 100) if side == "expected" or number % 17 else (255, 0, 0)
+            (tmp_path / side / f"{number:03}.png").write_bytes(png(40 + number % 9, 30, color))
+    (tmp_path / "actual" / "005.png").write_bytes(b"\x89PNG cut off")
+    (tmp_path / "clusters.py").write_text(FACTORIES)
+    return tmp_path
+
+
+def compare(*words, **environment):
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+    )
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(one) for key, one in value.items() if key not in ("seconds", "run")}
+    return list(map(without_times, value)) if isinstance(value, list) else value
+
+
+def results(name):
+    return without_times(json.loads(Path(name, "results.json").read_bytes()))
+
+
+def pictures(name):
+    return {path.name: path.read_bytes() for path in Path(name, "pictures").iterdir()}
+
+
+@pytest.mark.usefixtures("folders")
+def test_the_records_are_those_of_a_local_run_and_a_killed_worker_changes_none():
+    local = compare("--report", "here")
+    there = compare("--report", "there", "--cluster", "local", "--jobs", "2")
+    killed = compare("--report", "killed", "--cluster", "clusters:killing")
+
+    assert [run.returncode for run in (local, there, killed)] == [2, 2, 2], (there.stderr, killed.stderr)
+    assert len(results("here")["comparisons"]) == COUNT
+    assert [results("there"), pictures("there")] == [results("here"), pictures("here")]
+    assert [results("killed"), pictures("killed")] == [results("here"), pictures("here")]
+    assert there.stderr == ""
+
+
+def test_a_pair_that_kills_its_workers_is_broken_by_name_and_the_others_are_judged(folders):
+    for side in ("expected", "actual"):
+        (folders / side / "poison.png").write_bytes(png(77, 30, (1, 2, len(side))))
+    path = install(folders / "site", "poison", {"poison.py": POISON}, "poison = poison")
+
+    run = compare("--report", "r", "--cluster", "clusters:frugal", "--measure", "poison", PYTHONPATH=path)
+
+    assert run.returncode == 2, run.stderr
+    records = read_results(folders / "r" / "results.json").comparisons
+    assert len(records) == COUNT + 1
+    (lost,) = (record for record in records if record.name == "poison.png")
+    assert lost.verdict == "broken"
+    assert "the workers that compared this pair died" in lost.reason
+    assert sorted(record.name for record in records if record.verdict == "broken") == ["005.png", "poison.png"]
+
+
+def test_a_cluster_that_shrinks_to_nothing_passes_nothing_and_ends(folders):
+    run = compare("--report", "r", "--cluster", "clusters:shrinking", "--cluster-timeout", "2")
+    assert run.returncode == 2
+    records = read_results(folders / "r" / "results.json").comparisons
+    assert len(records) == COUNT
+    lost = [
+        record for record in records if record.reason and "the cluster has had no worker for 2 seconds" in record.reason
+    ]
+    assert lost
+    assert {record.verdict for record in lost} == {"broken"}
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.parametrize(
+    ("cluster", "told"),
+    [
+        ("tcp://127.0.0.1:9", "no scheduler answers there within 1 seconds"),
+        ("there", "expected local, the address of a scheduler (tcp://HOST:PORT), or MODULE:FACTORY"),
+        ("clusters:failing", "the factory failed: OSError: no quota"),
+        ("clusters:empty", "no worker has come within 1 seconds"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_in_one_line(cluster, told):
+    run = compare("--cluster", cluster, "--cluster-timeout", "1", "--report", "r")
+    assert run.returncode == 2
+    assert told in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert not Path("r", "results.json").exists()
+
+
+def test_workers_with_other_versions_compare_nothing(folders):
+    install(folders / "others", "painter", {"painter.py": ""}, "painter = painter")
+    run = compare("--cluster", "clusters:others", "--report", "r")
+    assert run.returncode == 2
+    assert "has painter 1.0 of the plugin painter, and this machine has nothing" in run.stderr
+
+    (folders / "others" / "pytest_imgdiff.py").write_text("raise ModuleNotFoundError('No module named pytest_imgdiff')")
+    run = compare("--cluster", "clusters:others", "--report", "r")
+    assert run.returncode == 2
+    assert "cannot load pytest-imgdiff" in run.stderr
+    assert not (folders / "r" / "results.json").exists()
+
+
+@pytest.mark.usefixtures("folders")
+def test_what_workers_cannot_do_is_told_before_they_start():
+    code = "import sys; sys.modules['distributed'] = None; from pytest_imgdiff.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["compare", "expected", "actual", "--cluster", "local"]
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "pip install 'pytest-imgdiff[cluster]'" in run.stderr
+    run = compare("--cluster", "local", "--measure", "classification")
+    assert run.returncode == 2
+    assert "--cluster: a rule of these pictures asks a model" in run.stderr
+
+
+@pytest.mark.usefixtures("folders")
+def test_ctrl_c_ends_the_run_and_its_workers():
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "-v", "--cluster", "local"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as run:
+        assert "000.png" in run.stdout.readline()
+        os.killpg(run.pid, signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert told == "pytest-imgdiff: interrupted; not all was judged\n"
+    states = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
+    assert [state for state, _, group, *_ in states if int(group) == run.pid and state != "Z"] == []
