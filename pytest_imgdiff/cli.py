@@ -351,6 +351,7 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument("--title", metavar="TEXT", help="the page's title (default: that of the first results)")
     report.add_argument("--templates", metavar="DIR", help="templates and assets of your own")
     report.add_argument("--self-contained", action="store_true", help="write report.html as well: one file, all inside")
+    report.add_argument("--parquet", action="store_true", help="write results.parquet as well: a table for data frames")
     report.add_argument("--sarif", metavar="FILE", help="write the findings here as well, as SARIF 2.1.0")
     report.add_argument(
         "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows pictures from there"

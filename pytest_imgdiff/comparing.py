@@ -24,6 +24,7 @@ from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, load_page, summary_line
 from pytest_imgdiff.report.files import write_output
 from pytest_imgdiff.report.overview import outcome_of
+from pytest_imgdiff.report.parquet import require_parquet
 from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.results import ResultsFolder
@@ -97,6 +98,8 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     if not options.config:
         _refuse_other_settings(config, [options.expected, options.actual])
     settings = load_settings(config, registry, folder=here)
+    if report and settings.report.parquet:
+        require_parquet()
     if options.glance:  # the pictures are what one looks at, whatever the verdict
         settings = replace(settings, report=replace(settings.report, pictures="all"))
     return Workspace(

@@ -23,6 +23,7 @@ from pytest_imgdiff.record import RunRecord, ToolRecord
 from pytest_imgdiff.renames import find_renames
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
 from pytest_imgdiff.report.order import not_asserted, unsettled, warned
+from pytest_imgdiff.report.parquet import write_parquet
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.stored import overview_of
 from pytest_imgdiff.report.text import counted, thousands
@@ -206,6 +207,8 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
     try:
         templates = workspace.settings.report.templates
         outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
+        if workspace.settings.report.parquet:
+            write_parquet(directory, run)
         write_atomically(directory / "summary.md", markdown(run, pictures="").encode())
         write_atomically(directory / SARIF_FILE, sarif(run))
         _tell_plugins(workspace, run, directory)

@@ -23,6 +23,7 @@ from pytest_imgdiff.report.companions import media_type
 from pytest_imgdiff.report.files import replace_derived, replace_file
 from pytest_imgdiff.report.merging import Part, merged, unique_labels
 from pytest_imgdiff.report.page import PAGE
+from pytest_imgdiff.report.parquet import require_parquet, write_parquet
 from pytest_imgdiff.report.results import RESULTS_FILE
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.stored import overview_of
@@ -50,6 +51,8 @@ def run_report(options: argparse.Namespace) -> int:
         ImgdiffError: the command cannot be followed; an earlier report in the folder stands as it was.
     """
     _check(options)
+    if options.parquet:
+        require_parquet()
     sources = _sources(options)
     target = _target(options, sources)
     copies = [] if target is None else [_Copies(source, alone=len(sources) == 1) for source in sources]
@@ -66,6 +69,8 @@ def run_report(options: argparse.Namespace) -> int:
     for copy in copies:
         copy.write(directory)
     page = _write(run, directory, options)
+    if options.parquet:
+        write_parquet(directory, run)
     folder.release()
     _say(summary_line(run), sys.stdout)
     if run.shard is not None:

@@ -318,7 +318,15 @@ class ResultsFolder:
             write_atomically(marker, MARK.encode())
 
     def _remove_other_runs(self) -> None:
-        for name in ("index.html", "plain.html", "report.html", "results.json", "results.sarif", "summary.md"):
+        for name in (
+            "index.html",
+            "plain.html",
+            "report.html",
+            "results.json",
+            "results.parquet",
+            "results.sarif",
+            "summary.md",
+        ):
             (self.directory / name).unlink(missing_ok=True)
         for name in ("assets", "data", "pictures"):
             shutil.rmtree(self.directory / name, ignore_errors=True)

@@ -31,6 +31,7 @@ from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import load_page
+from pytest_imgdiff.report.parquet import require_parquet
 from pytest_imgdiff.report.text import counted
 from pytest_imgdiff.results import (
     Again,
@@ -427,6 +428,8 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
     report = chosen_path(config, "imgdiff_report") or settings.report.folder
     baselines = chosen_path(config, "imgdiff_baselines") or settings.baselines.folder
     _keep_apart(report, baselines)
+    if settings.report.parquet:
+        require_parquet()
     process = getattr(config, "workerinput", {}).get("workerid", "main")
     return Workspace(
         root=root,

@@ -417,6 +417,9 @@ class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     self_contained: Annotated[
         bool, Meta(description="whether report.html is written as well, the page with everything inside")
     ] = False
+    parquet: Annotated[
+        bool, Meta(description="whether results.parquet is written as well, the comparisons as a table")
+    ] = False
     templates: (
         Annotated[PathText, Meta(description="a folder of Jinja templates that come before the report's own")]
         | UnsetType

@@ -74,6 +74,7 @@ class ReportSettings:
         folder: absolute.
         pictures: of which comparisons the report holds pictures.
         self_contained: whether the page is written as one file, too.
+        parquet: whether the comparisons are written as a table, too.
         templates: a folder of templates that come before the report's own, or None.
         title: the headline.
     """
@@ -81,6 +82,7 @@ class ReportSettings:
     folder: Path
     pictures: Literal["different", "failed", "all", "none"]
     self_contained: bool
+    parquet: bool
     templates: Path | None
     title: str
 
@@ -325,7 +327,9 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
             ("report", "templates"),
             f"there is no folder {label_of(templates)}; relative paths start from {label_of(folder)}",
         )
-    return ReportSettings(folder / fields.folder, fields.pictures, fields.self_contained, templates, fields.title)
+    return ReportSettings(
+        folder / fields.folder, fields.pictures, fields.self_contained, fields.parquet, templates, fields.title
+    )
 
 
 def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> BaselineSettings:
