@@ -46,7 +46,7 @@ from pytest_imgdiff.report.files import replace_derived
 from pytest_imgdiff.report.stored import line_of
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import cores
-from pytest_imgdiff.scan import Pair
+from pytest_imgdiff.scan import FoundPair, Pair
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from distributed.scheduler import KilledWorker
     from typing_extensions import Self
 
-    from pytest_imgdiff.scan import FoundPair
 
 _BATCH_BYTES = 8 << 20
 _PAIR_BYTES = 32 << 10
@@ -109,7 +108,7 @@ class _Batch:
         is_alone: whether it is the one pair of a batch that lost its workers: then the pair is to blame.
     """
 
-    pairs: list[Pair]
+    pairs: list[Pair | FoundPair]
     is_alone: bool = False
     future: Any = None
 
@@ -415,16 +414,17 @@ class _Run:
 def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
     """Yield the pairs in batches of about equal bytes; their paths are absolute, as workers stand in other folders."""
     most = -(-len(todo) // (_SHARES * threads))
-    pairs: list[Pair] = []
+    absolute: dict[tuple[Path, Path], tuple[Path, Path]] = {}
+    pairs: list[Pair | FoundPair] = []
     size = 0
     for found in todo:
-        pair = Pair(
-            found.name,
-            found.key,
-            _absolute(found.expected),
-            _absolute(found.actual),
-            Path(os.path.abspath(found.expected_place)),  # noqa: PTH100 - links stay
-        )
+        if isinstance(found, FoundPair):  # one pair of folders for all of a batch: it travels once
+            if found.folders not in absolute:
+                absolute[found.folders] = (_absolute(found.folders[0]), _absolute(found.folders[1]))
+            pair: Pair | FoundPair = replace(found, folders=absolute[found.folders])
+        else:
+            expected, actual = (None if path is None else _absolute(path) for path in (found.expected, found.actual))
+            pair = Pair(found.name, found.key, expected, actual, _absolute(found.expected_place))
         pairs.append(pair)
         size += _PAIR_BYTES + _size(pair.expected) + _size(pair.actual)
         if size >= _BATCH_BYTES or len(pairs) >= most:
@@ -434,8 +434,8 @@ def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]
         yield _Batch(pairs)
 
 
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
 
 
 def _size(path: Path | None) -> int:
@@ -476,7 +476,7 @@ def _planned(plan: bytes) -> tuple[Workspace, bool]:
     return space, found.wants_pictures
 
 
-def compare_batch(plan: bytes, pairs: Sequence[Pair]) -> _Answer:
+def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
     """Compare some pairs, in a worker.
 
     Args:
@@ -498,7 +498,7 @@ def compare_batch(plan: bytes, pairs: Sequence[Pair]) -> _Answer:
         return _Answer(lines, {f"{FOLDER}/{file.name}": file.read_bytes() for file in files})
 
 
-def _line(space: Workspace, pair: Pair) -> bytes:
+def _line(space: Workspace, pair: Pair | FoundPair) -> bytes:
     try:
         return line_of(space.judged(pair))
     except (MemoryError, OSError, ReportError) as error:  # of this machine, and of this pair

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from pytest_imgdiff import Policy, Rule, Verdict, compare
-from pytest_imgdiff.appearance import Appearance, Patch, appearance_of
+from pytest_imgdiff.appearance import GRIDS, Appearance, Patch, appearance_of, changes_of
 from pytest_imgdiff.fingerprint import MOST_PATCHES, fingerprint
 from pytest_imgdiff.report.changes import same_change as groups_of
 from tests.report_records import different, uncompared
@@ -297,3 +298,39 @@ def test_reports_group_without_the_engine():
     code = "import sys, pytest_imgdiff.report.changes; print(*{'cv2', 'numpy', 'pytest_imgdiff.engine'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def _drawn(noise, width, ink, levels, cells):
+    """Return an appearance of one patch like these numbers, a little off."""
+
+    def near(number):
+        return round(number * noise.uniform(0.95, 1.05))
+
+    first = bytes(max(0, min(14, cell + (noise.random() < 0.03))) for cell in cells)
+    planes = (first, *(bytes([7]) * (size * size) for size in GRIDS[1:]))
+    return str(Appearance((Patch(near(width), 40, "c", near(ink), tuple(map(near, levels)), planes),), 0, 0))
+
+
+def test_groups_found_by_the_index_are_those_of_comparing_all_with_all():
+    noise = random.Random(3)  # noqa: S311 - the same numbers in each run
+    texts = []
+    for _ in range(60):
+        levels = (*(noise.randrange(-120, 120) for _ in range(4)), noise.randrange(30, 300))
+        cells = [noise.randrange(2, 13) if noise.random() < 0.6 else 7 for _ in range(GRIDS[0] ** 2)]
+        shape = noise.randrange(10, 300), round(10 ** noise.uniform(1, 5)), levels, cells
+        texts += [_drawn(noise, *shape) for _ in range(noise.randrange(1, 9))]
+
+    frequency = Counter(texts)
+    left = {text: changes_of(text) for text in sorted(frequency, key=lambda text: (-frequency[text], text))}
+    expected = set()
+    while left:
+        standing = next(iter(left.values()))
+        group = {text for text, changes in left.items() if standing.is_like(changes)}
+        if sum(frequency[text] for text in group) > 1:
+            expected.add(frozenset(group))
+        left = {text: changes for text, changes in left.items() if text not in group}
+
+    found = groups_of(texts)
+    groups = {frozenset(text for text in found if found[text] == name) for name in found.values()}
+    assert groups == expected
+    assert 20 < len(groups) < len(set(texts)) - 20

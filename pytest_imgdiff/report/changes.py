@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Changes, changes_of
@@ -11,11 +12,12 @@ from pytest_imgdiff.appearance import GRIDS, INK, LEVEL, LINE, MOST, Changes, ch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 ID_DIGITS = 12
-SCANNED = 4
-"""So many numbers are held against all that is left at once, which is faster than choosing among few that remain."""
+SORTED_BY = 3
+"""So many numbers choose, by a sorted index, with what a change is compared: never all with all."""
 
 
 def same_change(fingerprints: Iterable[str]) -> dict[str, str]:
@@ -95,7 +97,19 @@ class _Outlines:
         tolerances = [INK, *[LEVEL] * levels.shape[1], *[LINE] * 2 * size]
         least, share = (np.array(column) for column in zip(*tolerances, strict=True))
         reach = (least + share * magnitudes) / 2 * 1.0001 + 1e-4  # rounding must not part what is alike
-        most_telling_first = np.argsort(-numbers.std(axis=0) / reach.mean(axis=0), kind="stable")
+        # On these scales the intervals are about equally wide, whatever the numbers are.
+        scaled = [np.sign(ends) * np.log1p(abs(ends) * share / least) for ends in (numbers - reach, numbers + reach)]
+        widths = (scaled[1] - scaled[0]).max(axis=0) + 1e-9
+        most_telling_first = np.argsort(-scaled[0].std(axis=0) / widths, kind="stable")
+        telling = most_telling_first[:SORTED_BY]
+        cells = np.floor(scaled[0][:, telling] / widths[telling]).astype(np.int64)
+        cells += 1 - cells.min(axis=0)  # an interval meets those that begin in its own cell or in one beside it
+        self._keys = _keys(cells, sizes := cells.max(axis=0) + 2)
+        self._order = np.argsort(self._keys, kind="stable")
+        self._sorted = self._keys[self._order]
+        steps = [-1, 0, 1]
+        beside = np.array([(*others, -1) for others in product(steps, repeat=SORTED_BY - 1)])
+        self._beside = _keys(beside, sizes)
         self._begins, self._ends = (
             np.ascontiguousarray(ends.T[most_telling_first], np.float32) for ends in (numbers - reach, numbers + reach)
         )
@@ -110,13 +124,21 @@ class _Outlines:
         import numpy as np
 
         mine = first * self._each
-        near = np.repeat(left, self._each)
-        for begin, end in zip(self._begins[:SCANNED], self._ends[:SCANNED], strict=True):
-            near &= begin <= end[mine]
-            near &= end >= begin[mine]
-        patches = np.flatnonzero(near)
-        for begin, end in zip(self._begins[SCANNED:], self._ends[SCANNED:], strict=True):
+        starts = self._keys[mine] + self._beside
+        # Of the last number the three cells have keys in a row.
+        ranges = zip(np.searchsorted(self._sorted, starts), np.searchsorted(self._sorted, starts + 3), strict=True)
+        patches = np.concatenate([self._order[start:end] for start, end in ranges if end > start])
+        patches = patches[left[patches // self._each]]
+        for begin, end in zip(self._begins, self._ends, strict=True):
+            if len(patches) == 1:  # it is the first one itself
+                break
             patches = patches[(begin[patches] <= end[mine]) & (end[patches] >= begin[mine])]
-        found = patches // self._each
-        distinct: list[int] = found[np.diff(found, prepend=-1) > 0].tolist()
-        return distinct
+        return sorted(set((patches // self._each).tolist()))
+
+
+def _keys(cells: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for the cells of each row; those of the last column follow one another."""
+    import numpy as np
+
+    keys: NDArray[np.int64] = cells @ np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
+    return keys

@@ -1,0 +1,130 @@
+"""Many small pairs: time and memory of a local scan and of ``--cluster local``.
+
+``python -m benchmarks.scale --pairs 10000``. It needs the extra ``cluster``, which brings psutil. Every pair has
+its own files, made before the clock starts: 80 % of the pairs have equal bytes, 19 % equal pixels in
+other bytes, 1 % differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from zlib_ng import zlib_ng
+
+from pytest_imgdiff.images import encode_png
+
+WIDTH, HEIGHT = 64, 48
+PER_FOLDER = 1000
+LOOK_EVERY = 0.1
+MEBIBYTE = 1 << 20
+
+
+@dataclass
+class Run:
+    """What a scan took.
+
+    Attributes:
+        seconds: by the clock, from the start of the command to its end.
+        client: the peak resident memory of the command's process, in bytes.
+        worker: the same of the largest of its children.
+        report: bytes of the report without its pictures.
+    """
+
+    seconds: float
+    client: int
+    worker: int
+    report: int
+
+
+def make_pairs(folder: Path, count: int) -> None:
+    """Write so many pairs below ``expected`` and ``actual``."""
+    noise = np.random.default_rng(1)
+    ground = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
+    for number in range(count):
+        picture = ground.copy()
+        picture[8:40, 8:56, :3] = noise.integers(0, 256, (4, 6, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        changed = picture
+        if number % 100 == 0:
+            changed = picture.copy()
+            changed[20:30, 20:40, :3] = 255 - changed[20:30, 20:40, :3]
+        name = f"{number // PER_FOLDER:04}/{number:07}.png"
+        first = encode_png(picture)
+        again = first if number % 5 else _with_comment(encode_png(changed), number)
+        for side, data in (("expected", first), ("actual", again)):
+            path = folder / side / name
+            if number % PER_FOLDER == 0:
+                path.parent.mkdir(parents=True)
+            path.write_bytes(data)
+
+
+def _with_comment(png: bytes, number: int) -> bytes:
+    """Return the PNG with a text chunk before its end."""
+    body = b"tEXt" + b"Comment\0" + b"%d" % number
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib_ng.crc32(body).to_bytes(4, "big")
+    return png[:-12] + chunk + png[-12:]
+
+
+def measured(folder: Path, report: str, *words: str) -> Run:
+    """Compare the pairs in a process of its own, and look at it and its children while it runs."""
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet"]
+    started = time.perf_counter()
+    command += ["--report", report, *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+        peaks: dict[int, int] = {}
+        while process.poll() is None:
+            for each in _family(process.pid):
+                with suppress(psutil.Error):  # it has ended
+                    peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss)
+            time.sleep(LOOK_EVERY)
+    seconds = time.perf_counter() - started
+    if process.returncode != 1:
+        raise SystemExit(f"the scan ended with code {process.returncode}")
+    client = peaks.pop(process.pid, 0)
+    size = sum(
+        path.stat().st_size for path in (folder / report).rglob("*") if path.is_file() and "pictures" not in path.parts
+    )
+    return Run(seconds, client, max(peaks.values(), default=0), size)
+
+
+def _family(process: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(process)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[len(os.sched_getaffinity(0))])
+    options = parser.parse_args()
+    print("| pairs | where | processes | s | ms a pair | client MiB | largest worker MiB | report MiB |")
+    print("|---|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="imgdiff-scale-") as name:
+        folder = Path(name)
+        make_pairs(folder, options.pairs)
+        for workers in options.workers:
+            jobs = ("--jobs", str(workers))
+            for where, words in (("local", jobs), ("--cluster local", (*jobs, "--cluster", "local"))):
+                run = measured(folder, "report", *words)
+                memory = " | ".join(f"{size / MEBIBYTE:.0f}" for size in (run.client, run.worker, run.report))
+                each = 1000 * run.seconds / options.pairs
+                print(
+                    f"| {options.pairs} | {where} | {workers} | {run.seconds:.1f} | {each:.2f} | {memory} |", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()
