@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -35,12 +36,14 @@ class Run:
 
     Attributes:
         seconds: by the clock, from the start of the command to its end.
+        processor: seconds of processor time, of all processes.
         client: the peak resident memory of the command's process, in bytes.
         worker: the same of the largest of its children.
         report: bytes of the report without its pictures.
     """
 
     seconds: float
+    processor: float
     client: int
     worker: int
     report: int
@@ -77,7 +80,7 @@ def _with_comment(png: bytes, number: int) -> bytes:
 def measured(folder: Path, report: str, *words: str) -> Run:
     """Compare the pairs in a process of its own, and look at it and its children while it runs."""
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet"]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command += ["--report", report, *words]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
         peaks: dict[int, int] = {}
@@ -86,14 +89,15 @@ def measured(folder: Path, report: str, *words: str) -> Run:
                 with suppress(psutil.Error):  # it has ended
                     peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss)
             time.sleep(LOOK_EVERY)
-    seconds = time.perf_counter() - started
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if process.returncode != 1:
         raise SystemExit(f"the scan ended with code {process.returncode}")
     client = peaks.pop(process.pid, 0)
     size = sum(
         path.stat().st_size for path in (folder / report).rglob("*") if path.is_file() and "pictures" not in path.parts
     )
-    return Run(seconds, client, max(peaks.values(), default=0), size)
+    return Run(seconds, processor, client, max(peaks.values(), default=0), size)
 
 
 def _family(process: int) -> list[psutil.Process]:
@@ -110,8 +114,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[len(os.sched_getaffinity(0))])
     options = parser.parse_args()
-    print("| pairs | where | processes | s | ms a pair | client MiB | largest worker MiB | report MiB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| pairs | where | processes | s | processor s | ms a pair | client MiB | largest worker MiB | report MiB |")
+    print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="imgdiff-scale-") as name:
         folder = Path(name)
         make_pairs(folder, options.pairs)
@@ -120,10 +124,8 @@ def main() -> None:
             for where, words in (("local", jobs), ("--cluster local", (*jobs, "--cluster", "local"))):
                 run = measured(folder, "report", *words)
                 memory = " | ".join(f"{size / MEBIBYTE:.0f}" for size in (run.client, run.worker, run.report))
-                each = 1000 * run.seconds / options.pairs
-                print(
-                    f"| {options.pairs} | {where} | {workers} | {run.seconds:.1f} | {each:.2f} | {memory} |", flush=True
-                )
+                each = f"{run.seconds:.1f} | {run.processor:.1f} | {1000 * run.processor / options.pairs:.2f}"
+                print(f"| {options.pairs} | {where} | {workers} | {each} | {memory} |", flush=True)
 
 
 if __name__ == "__main__":
