@@ -69,6 +69,12 @@ _NO_PROGRESS = 10
 _ALLOWED_FAILURES = 1
 """How many workers a batch may lose before `local` gives it up; another scheduler has a setting of its own."""
 _RECONNECTS = 3
+_LOCAL = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "2s",
+}
+"""What Dask would measure of `local`, which nobody looks at: it takes a good part of the time of small pairs."""
 
 _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 """Of Pillow."""
@@ -555,18 +561,21 @@ def _import_distributed() -> None:
 
 
 def _local_cluster(workers: int) -> Any:
+    import dask
     import distributed
 
     cluster: Any = distributed.LocalCluster
     try:
-        return cluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-            scheduler_kwargs={"allowed_failures": _ALLOWED_FAILURES},
-        )
+        with dask.config.set(_LOCAL), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
+                scheduler_kwargs={"allowed_failures": _ALLOWED_FAILURES},
+            )
     except (OSError, RuntimeError, ImportError) as error:
         raise ConfigError(f"--cluster local: the processes do not start: {_in_words(error)}") from error
 
