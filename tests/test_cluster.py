@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,20 @@ class Poison:
 
 def imgdiff_metrics():
     return {"poison": Poison}
+"""
+SLOW = """
+import time
+from pytest_imgdiff.model import MetricResult
+
+class Slow:
+    name, direction, perfect, bounds, counts_pixels = "slow", "distance", 0.0, (0.0, 1.0), False
+    unit, heat_threshold = "share", "none"
+    def measure(self, expected, actual, mask):
+        time.sleep(0.4)
+        return MetricResult(0.0, "share")
+
+def imgdiff_metrics():
+    return {"slow": Slow}
 """
 
 
@@ -149,6 +165,42 @@ def test_a_cluster_that_shrinks_to_nothing_passes_nothing_and_ends(folders):
     ]
     assert lost
     assert {record.verdict for record in lost} == {"broken"}
+
+
+def test_a_scheduler_that_restarts_changes_no_record(folders):
+    path = install(folders / "site", "slow", {"slow.py": SLOW}, "slow = slow")
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    options = ["--no-dashboard", "--host", address]
+    worker = ["worker", address, "--nthreads=1", "--no-nanny", "--no-dashboard", "--death-timeout=20"]
+    words = ["--report", "there", "--measure", "slow"]
+    with ExitStack() as started:
+
+        def start(name, *words):
+            command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words]
+            quiet = subprocess.DEVNULL
+            process = started.enter_context(subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet))
+            started.callback(process.kill)
+            return process
+
+        scheduler = start("scheduler", *options)
+        start(*worker)
+        command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "-v", *words]
+        run = started.enter_context(
+            subprocess.Popen([*command, "--cluster", address], env=environment, stdout=subprocess.PIPE, text=True)
+        )
+        assert "000.png" in run.stdout.readline()
+        scheduler.kill()
+        scheduler.wait()
+        start("scheduler", *options)
+        start(*worker)
+        run.communicate(timeout=120)
+
+    assert run.returncode == 2
+    compare("--report", "here", "--measure", "slow", PYTHONPATH=path)
+    assert [results("there"), pictures("there")] == [results("here"), pictures("here")]
 
 
 @pytest.mark.usefixtures("folders")
