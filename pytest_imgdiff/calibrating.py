@@ -544,7 +544,7 @@ def _picture_of(side: SideRecord, roots: Sequence[Path]) -> Path | None:
 def _records(expected: Path, actual: Path, workspace: Workspace) -> Iterator[tuple[Path, ComparisonRecord]]:
     for pair in scan_folders(expected, actual, shown=workspace.shown).pairs:
         with workspace.compared(pair, pair.name) as comparison:
-            yield pair.expected_place, workspace.record(comparison, key=pair.key)
+            yield expected / pair.key, workspace.record(comparison, key=pair.key)
 
 
 def _compare_folders(

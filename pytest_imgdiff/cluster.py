@@ -28,7 +28,7 @@ from importlib import metadata
 from itertools import chain, count
 from multiprocessing import resource_tracker
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import cv2
 import msgspec
@@ -47,6 +47,7 @@ from pytest_imgdiff.report.stored import line_of
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import cores
 from pytest_imgdiff.scan import FoundPair, Pair
+from pytest_imgdiff.stores import StoredFile
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -420,17 +421,24 @@ class _Run:
 def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
     """Yield the pairs in batches of about equal bytes; their paths are absolute, as workers stand in other folders."""
     most = -(-len(todo) // (_SHARES * threads))
-    absolute: dict[tuple[Path, Path], tuple[Path, Path]] = {}
+    absolute: dict[tuple[Path, ...], tuple[Path, Path]] = {}
     pairs: list[Pair | FoundPair] = []
     size = 0
     for found in todo:
-        if isinstance(found, FoundPair):  # one pair of folders for all of a batch: it travels once
-            if found.folders not in absolute:
-                absolute[found.folders] = (_absolute(found.folders[0]), _absolute(found.folders[1]))
-            pair: Pair | FoundPair = replace(found, folders=absolute[found.folders])
+        pair: Pair | FoundPair
+        folders = (
+            tuple(folder for folder in found.folders if isinstance(folder, Path))
+            if isinstance(found, FoundPair)
+            else ()
+        )
+        if isinstance(found, FoundPair) and len(folders) == len(found.folders):
+            # One pair of folders for all of a batch travels once. What a store listed must not travel with each.
+            if folders not in absolute:
+                absolute[folders] = (_absolute(folders[0]), _absolute(folders[1]))
+            pair = replace(found, folders=absolute[folders])
         else:
-            expected, actual = (None if path is None else _absolute(path) for path in (found.expected, found.actual))
-            pair = Pair(found.name, found.key, expected, actual, _absolute(found.expected_place))
+            place = _absolute(found.expected_place)
+            pair = Pair(found.name, found.key, _absolute(found.expected), _absolute(found.actual), place)
         pairs.append(pair)
         size += _PAIR_BYTES + _size(pair.expected) + _size(pair.actual)
         if size >= _BATCH_BYTES or len(pairs) >= most:
@@ -440,11 +448,29 @@ def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]
         yield _Batch(pairs)
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+@overload
+def _absolute(path: Path) -> Path: ...
 
 
-def _size(path: Path | None) -> int:
+@overload
+def _absolute(path: StoredFile) -> StoredFile: ...
+
+
+@overload
+def _absolute(path: Path | StoredFile) -> Path | StoredFile: ...
+
+
+@overload
+def _absolute(path: Path | StoredFile | None) -> Path | StoredFile | None: ...
+
+
+def _absolute(path: Path | StoredFile | None) -> Path | StoredFile | None:
+    return path if path is None or isinstance(path, StoredFile) else Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+
+
+def _size(path: Path | StoredFile | None) -> int:
+    if isinstance(path, StoredFile):
+        return path.size()
     try:
         return 0 if path is None else path.stat().st_size
     except OSError:  # what is wrong with it is for its reader to say

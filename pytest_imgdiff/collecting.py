@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,12 +18,12 @@ from pytest_imgdiff.invocation import scan_options, scans
 from pytest_imgdiff.model import Verdict
 from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.report import failure_summary, properties
-from pytest_imgdiff.scan import prefixes, scan_folders, unique
+from pytest_imgdiff.scan import called, prefixes, scan_folders, unique
+from pytest_imgdiff.stores import StoredFile, location, redacted
 from pytest_imgdiff.workspace import stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pytest_imgdiff.model import Comparison
     from pytest_imgdiff.record import ComparisonRecord
@@ -51,19 +52,25 @@ class PairItem(pytest.Item):
             comparison, written = judged, None
             if workspace.may_write(comparison) and comparison.actual is not None:
                 try:
+                    if isinstance(pair.expected_place, StoredFile):
+                        raise BaselineError(  # noqa: TRY301 - told like any other that cannot be written
+                            f"{pair.expected_place}: a scan writes nothing into a store; copy the picture there"
+                        )
                     store(pair.expected_place, stored_form(comparison.actual))
                     written = workspace.named(pair.expected_place)
                 except BaselineError as error:
                     comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
             update = f"--imgdiff-update={_update_for(comparison)}"
             only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
-            accept = shlex.join([*workspace.command, *self._selection(), *workspace.options, only, update])
+            accept = shlex.join(
+                [*workspace.command, *map(redacted, self._selection()), *workspace.options, only, update]
+            )
             return workspace.record(
                 comparison,
                 test=self.nodeid,
-                accept=accept,
+                accept=None if isinstance(pair.expected_place, StoredFile) else accept,
                 written=written,
-                baseline=pair.expected_place,
+                baseline=_file(pair.expected_place),
                 key=pair.key,
             )
 
@@ -109,6 +116,10 @@ class PairItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return what the item is called where pytest names it."""
         return self.path, 0, self.name
+
+
+def _file(place: Path | StoredFile) -> Path | None:
+    return place if isinstance(place, Path) else None
 
 
 def _update_for(comparison: Comparison) -> str:
@@ -182,12 +193,15 @@ def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
     """
     config = session.config
     here = config.invocation_params.dir
-    folders: dict[Path, list[ScanSettings]] = {}
+    folders: dict[Path | str, list[ScanSettings]] = {}
     for expected, actual in scans(config):
-        folders.setdefault(here / expected, []).append(ScanSettings(here / expected, here / actual))
+        scan = ScanSettings(location(expected, here), location(actual, here))
+        key = scan.expected if isinstance(scan.expected, Path) else expected
+        folders.setdefault(key, []).append(scan)
     items: list[pytest.Item] = []
-    for folder, named in folders.items():
-        name = run.workspace.named(folder)
+    for named in folders.values():
+        folder = named[0].expected
+        name = run.workspace.named(folder) if isinstance(folder, Path) else called(folder)
         node = ScanNode.from_parent(session, name=name, nodeid=name, run=run, scans=named)
         items += session.genitems(node)
     return items
@@ -209,7 +223,8 @@ def choose_scans(config: pytest.Config) -> None:
             f"--imgdiff-expected was given {len(expected)} times and --imgdiff-actual {len(actual)} times: "
             "a scan needs both"
         )
-    folders = [config.invocation_params.dir / folder for folder, _ in scans(config)]
+    places = (location(folder, config.invocation_params.dir) for folder, _ in scans(config))
+    folders = [place for place in places if isinstance(place, Path)]
     for folder in folders:
         if not folder.is_dir():
             raise pytest.UsageError(f"--imgdiff-scan: {label_of(folder)}: there is no such folder of expected pictures")

@@ -9,7 +9,7 @@ import uuid
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TextIO
 
 from pytest_imgdiff.allowance import Allowance
@@ -18,6 +18,7 @@ from pytest_imgdiff.config import ScanSettings, find_config, load_settings
 from pytest_imgdiff.config.assignments import assigned, measure_list, merges_metrics
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
+from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
 from pytest_imgdiff.registry import Registry
@@ -29,8 +30,9 @@ from pytest_imgdiff.report.stored import RecordSpool, overview_of
 from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.results import ResultsFolder
 from pytest_imgdiff.run_ahead import RunAhead, StoppedProcessError
-from pytest_imgdiff.scan import FoundPair, Pair, Scanned, prefixes, scan_folders
+from pytest_imgdiff.scan import FoundPair, Pair, Scanned, called, prefixes, scan_folders
 from pytest_imgdiff.sharding import parsed_shard, split, split_size
+from pytest_imgdiff.stores import StoredFile, StoreFolder, is_url, location
 from pytest_imgdiff.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def run_compare(options: argparse.Namespace) -> int:
     scanned = _pairs(options, workspace)
     todo, share = scanned.pairs, None
     if shard is not None:
-        if options.expected is not None and not Path(options.expected).is_dir():
+        if options.expected is not None and not _is_folder(location(options.expected, Path())):
             raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
         todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
     workspace.prepare(pair.key for pair in todo)
@@ -123,7 +125,9 @@ def _refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) -
     Raises:
         ConfigError: a picture or folder that was named does.
     """
-    for side in filter(None, sides):
+    for side in sides:
+        if side is None or is_url(side):
+            continue
         folder = Path(side) if Path(side).is_dir() else Path(side).parent
         nearest = find_config(folder)
         if nearest is None or (in_force is not None and nearest.samefile(in_force)):
@@ -142,28 +146,44 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
         return _configured(workspace)
     if options.actual is None:
         raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
-    expected, actual = Path(options.expected), Path(options.actual)
-    if expected.is_dir() and actual.is_dir():
+    expected, actual = location(options.expected, Path()), location(options.actual, Path())
+    if _is_folder(expected) and _is_folder(actual):
         scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
         return _scanned(scan, workspace)
-    if expected.is_dir() or actual.is_dir():
-        folder, other = (expected, actual) if expected.is_dir() else (actual, expected)
-        if not other.exists():
+    if _is_folder(expected) or _is_folder(actual):
+        folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
+        if isinstance(other, Path) and not other.exists():
             raise ConfigError(f"{label_of(other)} does not exist")
-        raise ConfigError(
-            f"{label_of(folder)} is a folder and {label_of(other)} is not: name two pictures or two folders"
-        )
+        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two pictures or two folders")
     if options.include or options.exclude:
         raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
-    if expected.exists() and actual.exists() and expected.samefile(actual):
-        raise ConfigError(f"{label_of(expected)} and {label_of(actual)} are the same file: nothing could differ")
-    name = actual.as_posix()
-    return Scanned([Pair(printable(name), name, expected, actual, expected)])
+    return Scanned([_two_pictures(expected, actual)])
+
+
+def _two_pictures(expected: Path | StoreFolder, actual: Path | StoreFolder) -> Pair:
+    one, other = (StoredFile(side.url) if isinstance(side, StoreFolder) else side for side in (expected, actual))
+    if isinstance(one, StoredFile) and isinstance(other, StoredFile) and one.url == other.url:
+        raise ConfigError(f"{one} and {other} are the same object: nothing could differ")
+    if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists() and one.samefile(other):
+        raise ConfigError(f"{label_of(one)} and {label_of(other)} are the same file: nothing could differ")
+    name = other.as_posix() if isinstance(other, Path) else other.label
+    return Pair(printable(name), name, one, other, one)
+
+
+def _is_folder(place: Path | StoreFolder) -> bool:
+    """Return whether a folder is meant: what has a picture's extension in a store is a picture."""
+    if isinstance(place, Path):
+        return place.is_dir()
+    return place.url.endswith("/") or PurePosixPath(place.url.partition("?")[0]).suffix.lower() not in EXTENSIONS
 
 
 def _names_folders(options: argparse.Namespace) -> bool:
     """Whether a whole set of pictures is compared, and not a part of one, for which no override need be meant."""
-    return not options.include and not options.exclude and (options.expected is None or Path(options.expected).is_dir())
+    return (
+        not options.include
+        and not options.exclude
+        and (options.expected is None or _is_folder(location(options.expected, Path())))
+    )
 
 
 def _configured(workspace: Workspace) -> Scanned:
@@ -263,7 +283,7 @@ def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
         status = Path(target).stat()
     except OSError:  # it is not there yet, or cannot be written, which is told then
         return
-    for path in (path for pair in todo for path in (pair.expected, pair.actual) if path is not None):
+    for path in (path for pair in todo for path in (pair.expected, pair.actual) if isinstance(path, Path)):
         if path.exists() and os.path.samestat(path.stat(), status):
             raise ConfigError(
                 f"--json {printable(target)}: this picture is compared; name another file for the results"

@@ -16,6 +16,7 @@ from pytest_imgdiff.judging import judge, judge_equal
 from pytest_imgdiff.model import Comparison, Frame, Policy, Verdict
 from pytest_imgdiff.record import MOST_REGIONS
 from pytest_imgdiff.registry import Registry
+from pytest_imgdiff.stores import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,8 +93,12 @@ def _installed() -> Registry:
 def _compared(
     name: str, expected: object | None, actual: object | None, reading: _Reading, keep: KeepFrame | None
 ) -> Comparison:
-    sources = [reading.read(value, side) for value, side in zip((expected, actual), _SIDES, strict=True)]
-    first, second = sources
+    first = reading.read(expected, "expected")
+    if isinstance(actual, StoredFile) and first is not None and first.data is not None and actual.holds(first.data):
+        second: images.Source | None = images.Source("path", actual.label, data=first.data)  # no need to fetch it
+    else:
+        second = reading.read(actual, "actual")
+    sources = [first, second]
     if first is not None and second is not None and first.data is not None and first.data == second.data:
         return _equal_bytes(name, first, second.label, reading)
     found = reading.decode(sources)
@@ -138,7 +143,7 @@ class _Reading:
     def read(self, value: object | None, side: str) -> images.Source | None:
         if value is None:
             return None
-        if isinstance(value, (str, os.PathLike)):
+        if isinstance(value, (str, os.PathLike, StoredFile)):
             self._has_path.add(side)
         try:
             source = images.read(value, load=self.registry.load, root=self.root)

@@ -14,6 +14,7 @@ from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
+from pytest_imgdiff.stores import StoredFile, StoreFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,9 +35,9 @@ class Pair:
 
     name: str
     key: str
-    expected: Path | None
-    actual: Path | None
-    expected_place: Path
+    expected: Path | StoredFile | None
+    actual: Path | StoredFile | None
+    expected_place: Path | StoredFile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,22 +53,22 @@ class FoundPair:
 
     name: str
     key: str
-    folders: tuple[Path, Path]
+    folders: tuple[Path | StoreFolder, Path | StoreFolder]
     is_expected: bool
     is_actual: bool
 
     @property
-    def expected(self) -> Path | None:
+    def expected(self) -> Path | StoredFile | None:
         """The expected picture."""
         return self.expected_place if self.is_expected else None
 
     @property
-    def actual(self) -> Path | None:
+    def actual(self) -> Path | StoredFile | None:
         """The actual picture."""
         return self.folders[1] / self.key if self.is_actual else None
 
     @property
-    def expected_place(self) -> Path:
+    def expected_place(self) -> Path | StoredFile:
         """Where the expected picture stands, or would."""
         return self.folders[0] / self.key
 
@@ -87,15 +88,15 @@ class Scanned:
 
 
 def scan_folders(
-    expected: Path,
-    actual: Path,
+    expected: Path | StoreFolder,
+    actual: Path | StoreFolder,
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     others: Literal["tell", "fail", "ignore"] = "tell",
     skip: Iterable[Path] = (),
     prefix: str = "",
-    shown: Callable[[Path], str] = str,
+    shown: Callable[[Path | StoreFolder], str] = str,
 ) -> Scanned:
     """Return the union of both trees.
 
@@ -118,11 +119,11 @@ def scan_folders(
             both sides of a pair are one file by symbolic links. Hard links are honest: equal bytes, twice.
     """
     for side, folder in (("expected", expected), ("actual", actual)):
-        if not folder.is_dir():
+        if isinstance(folder, Path) and not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
             raise ConfigError(f"{label_of(folder)}: the folder of {side} pictures {what}")
-    if expected.samefile(actual):
-        raise ConfigError(f"{label_of(expected)}: the expected and the actual folder are the same one")
+    if _is_one_folder(expected, actual):
+        raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same one")
     skipped = {folder.resolve() for folder in skip}
     ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
     folders = expected, actual
@@ -134,12 +135,13 @@ def scan_folders(
     keys = sorted(wanted)
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
-        where = f"in {label_of(expected)} nor in {label_of(actual)}"
+        where = f"in {called(expected)} nor in {called(actual)}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
         found = f"; {told[0]}" if told else ""
         raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing{found}")
     for key in keys:
-        if ours.get(key) or theirs.get(key):  # a link is on the way to it
+        # A link is on the way to it.
+        if (ours.get(key) or theirs.get(key)) and isinstance(expected, Path) and isinstance(actual, Path):
             _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
     found_pairs = [
@@ -191,7 +193,9 @@ def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:
     return unique([f"{_relative(scan.actual, root)}/" for scan in scans])
 
 
-def _relative(path: Path, root: Path) -> str:
+def _relative(path: Path | StoreFolder, root: Path) -> str:
+    if isinstance(path, StoreFolder):
+        return path.label
     return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix())
 
 
@@ -205,8 +209,22 @@ def unique(names: Sequence[str]) -> list[str]:
     return told_apart
 
 
-def _files(folder: Path, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
+def called(folder: Path | StoreFolder) -> str:
+    """Return a folder as messages show it."""
+    return label_of(folder) if isinstance(folder, Path) else folder.label
+
+
+def _is_one_folder(expected: Path | StoreFolder, actual: Path | StoreFolder) -> bool:
+    if isinstance(expected, Path) and isinstance(actual, Path):
+        return expected.samefile(actual)
+    urls = [folder.url.rstrip("/") for folder in (expected, actual) if isinstance(folder, StoreFolder)]
+    return len(urls) > len(set(urls))
+
+
+def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
     """Return the files below the folder that are not excluded, by their keys, and whether a link leads to each."""
+    if isinstance(folder, StoreFolder):
+        return {key: False for key in folder.keys() if not any(glob_matches(glob, key) for glob in exclude)}  # noqa: SIM118 - no mapping
     found = {}
     # A folder's path and key, whether a link leads to it, and the folders that it stands in, itself too.
     todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
@@ -247,7 +265,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _is_wanted(
-    key: str, include: Sequence[str], folders: tuple[Path, Path], found: tuple[dict[str, bool], dict[str, bool]]
+    key: str,
+    include: Sequence[str],
+    folders: tuple[Path | StoreFolder, Path | StoreFolder],
+    found: tuple[dict[str, bool], dict[str, bool]],
 ) -> bool:
     if include:
         return any(glob_matches(glob, key) for glob in include)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.record import ShardRecord
+from pytest_imgdiff.stores import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +99,9 @@ def split_size(pair: Pair | FoundPair) -> int:
     return _size(pair.actual if pair.expected is None else pair.expected)
 
 
-def _size(path: Path | None) -> int:
+def _size(path: Path | StoredFile | None) -> int:
+    if isinstance(path, StoredFile):
+        return path.size()
     try:
         return 0 if path is None else path.stat().st_size
     except OSError:  # what is wrong with it is for its reader to say

@@ -24,6 +24,7 @@ from pytest_imgdiff.project import label_of, relative
 from pytest_imgdiff.record import AcceptRecord, digest_of, record_of
 from pytest_imgdiff.report import failure_text
 from pytest_imgdiff.run_ahead import worth_copies
+from pytest_imgdiff.stores import StoredFile, StoreFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -196,7 +197,8 @@ class Workspace:
             ImgdiffError: its policy cannot be followed, or a picture of the report cannot be written.
         """
         with self.compared(pair, pair.name) as comparison:
-            return self.record(comparison, baseline=pair.expected_place, key=pair.key)
+            place = pair.expected_place
+            return self.record(comparison, baseline=None if isinstance(place, StoredFile) else place, key=pair.key)
 
     def not_compared(self, pair: Pair | FoundPair, name: str, reason: str) -> Comparison:
         """Return what stands for a pair that could not be compared, whose pictures were not even read."""
@@ -415,8 +417,10 @@ class Workspace:
         """Return the path as records name it: relative to the root where it lies below it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
-    def shown(self, path: Path) -> str:
+    def shown(self, path: Path | StoreFolder) -> str:
         """Return the path as the terminal shows it: relative to where the user is, if it lies in the project."""
+        if isinstance(path, StoreFolder):
+            return path.label
         here = self.here or self.root
         inside = path.is_relative_to(here) or path.is_relative_to(self.root)
         return relative(path, here) if inside else str(path)

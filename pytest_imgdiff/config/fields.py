@@ -362,8 +362,8 @@ class OverrideFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_o
 class ScanFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two folders whose pictures are compared, name by name."""
 
-    expected: Annotated[PathText, Meta(description="the folder of the expected pictures")]
-    actual: Annotated[PathText, Meta(description="the folder of the actual pictures")]
+    expected: Annotated[PathText, Meta(description="the folder of the expected pictures, or its URL")]
+    actual: Annotated[PathText, Meta(description="the folder of the actual pictures, or its URL")]
     include: (
         Annotated[
             list[GlobText],

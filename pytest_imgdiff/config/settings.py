@@ -20,6 +20,7 @@ from pytest_imgdiff.config.values import plain
 from pytest_imgdiff.model import Policy
 from pytest_imgdiff.names import printable
 from pytest_imgdiff.project import label_of
+from pytest_imgdiff.stores import StoreFolder, location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,14 +41,14 @@ class ScanSettings:
     """Two folders whose pictures are compared, name by name.
 
     Attributes:
-        expected, actual: the folders, absolute; whether they exist is the scan's business.
+        expected, actual: the folders, absolute, or those of a store; whether they exist is the scan's business.
         include: globs of the names to compare; every file with a picture's extension where empty.
         exclude: globs of the names to leave out.
         others: what to do with files of kinds that are not read, as in `pytest_imgdiff.scan.scan_folders`.
     """
 
-    expected: Path
-    actual: Path
+    expected: Path | StoreFolder
+    actual: Path | StoreFolder
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     others: Literal["tell", "fail", "ignore"] = "tell"
@@ -303,8 +304,10 @@ def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: Metr
 
 
 def _scan(fields: ScanFields, folder: Path, origin: Origin, path: KeyPath) -> ScanSettings:
-    expected, actual = folder / fields.expected, folder / fields.actual
-    if expected.resolve() == actual.resolve():
+    expected, actual = location(fields.expected, folder), location(fields.actual, folder)
+    if fields.expected == fields.actual or (
+        isinstance(expected, Path) and isinstance(actual, Path) and expected.resolve() == actual.resolve()
+    ):
         what = "the same folder as expected, so that nothing could differ; name the folder of the new pictures"
         raise origin.error((*path, "actual"), what)
     include = () if fields.include is UNSET else _globs(fields.include, origin, (*path, "include"))

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.images.png_chunks import SIGNATURE
 from pytest_imgdiff.opening import open_regular
+from pytest_imgdiff.stores import StoredFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _CHANNELS = 4
+_EXPANSION = 20
+"""Times the size of a compressed picture; to read its header from a store would take a request."""
 _HEADER = struct.Struct(">8s8xIIB")
 _DEEP = 16
 _FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
-def decoded_size(path: Path | None) -> int:
+def decoded_size(path: Path | StoredFile | None) -> int:
     """Return about how many bytes the picture's pixels take in the normal form.
 
     It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, the file's own size where
@@ -25,6 +28,8 @@ def decoded_size(path: Path | None) -> int:
     """
     if path is None:
         return 0
+    if isinstance(path, StoredFile):
+        return _EXPANSION * path.size()
     try:
         with open_regular(path) as file:
             start = file.read(_HEADER.size)
@@ -43,7 +48,7 @@ def decoded_size(path: Path | None) -> int:
         return 0
 
 
-def working_size(expected: Path | None, actual: Path | None) -> int:
+def working_size(expected: Path | StoredFile | None, actual: Path | StoredFile | None) -> int:
     """Return about how many bytes a pair takes while it is read: the pixels, and as much again to make them of."""
     return 2 * (decoded_size(expected) + decoded_size(actual))
 

@@ -19,6 +19,7 @@ from pytest_imgdiff.images.strangers import advice_about, refuse_awaitable
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.images.values import Figure, array_of, checked_array, saved_figure
 from pytest_imgdiff.names import printable
+from pytest_imgdiff.stores import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +64,9 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
     """Find the picture that the user means; a file is read whole, nothing is decoded.
 
     Args:
-        source: a path (str or PathLike), encoded bytes (never a path), a binary file object, a NumPy array, a PIL
-            image, a figure (anything with ``savefig``), an `Image`, a `Source` (returned itself), or whatever
-            ``load`` takes.
+        source: a path (str or PathLike), encoded bytes (never a path), a `StoredFile`, a binary file object, a NumPy
+            array, a PIL image, a figure (anything with ``savefig``), an `Image`, a `Source` (returned itself), or
+            whatever ``load`` takes.
         load: the plugins' hook; asked once about every source that is no path and no bytes. Its answer is read in
             the source's place.
         root: the folder that messages and records call absolute paths relative to; as they were given where omitted.
@@ -77,6 +78,8 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
         return source
     if isinstance(source, (str, os.PathLike)):
         return _read_path(_file_system_path(source), root)
+    if isinstance(source, StoredFile):
+        return Source("path", source.label, data=source.read())
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source("bytes", "bytes", data=bytes(source))
     refuse_awaitable(source)

@@ -1,0 +1,164 @@
+"""Pictures in stores: a real S3 server, well and badly behaved; other URLs; and no credentials anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_imgdiff.cli import main
+from tests import s3_server
+from tests.report_records import png
+
+RED, BLUE = png(9, 9, (255, 0, 0)), png(9, 9, (0, 0, 255))
+BROKEN = RED[:-20]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server.running() as store:
+        yield store
+
+
+@pytest.fixture
+def store(server, monkeypatch, tmp_path):
+    for field in dataclasses.fields(s3_server.Faults):
+        empty = field.default if field.default is not dataclasses.MISSING else []
+        setattr(server.faults, field.name, empty)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = server.client()
+    if client.exists("shop"):
+        client.rm("shop", recursive=True)
+    return server
+
+
+def compared(*words, environment=None):
+    """Run the command as users do, and return what came of it; a report is written."""
+    command = [sys.executable, "-m", "pytest_imgdiff", "compare", *words, "--report", "out"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=os.environ | (environment or {})
+    )
+
+
+def verdicts():
+    return {
+        record["name"]: record["verdict"]
+        for record in json.loads(Path("out/results.json").read_text("utf-8"))["comparisons"]
+    }
+
+
+def reason(name):
+    records = json.loads(Path("out/results.json").read_text("utf-8"))["comparisons"]
+    return next(record["reason"] for record in records if record["name"] == name)
+
+
+def test_two_folders_of_a_bucket_have_the_verdicts_of_local_ones(store):
+    expected = {"same.png": RED, "other.png": RED, "broken.png": BROKEN, "gone.png": RED}
+    actual = {"same.png": RED, "other.png": BLUE, "broken.png": BROKEN, "deep/new.png": RED}
+    for folder, objects in (("approved", expected), ("nightly", actual)):
+        store.put({f"shop/{folder}/{name}": data for name, data in objects.items()})
+    run = compared("s3://shop/approved", "s3://shop/nightly")
+    assert run.returncode == 2, run.stderr
+    assert verdicts() == {
+        "same.png": "match",
+        "other.png": "different",
+        "broken.png": "broken",
+        "gone.png": "unmatched",
+        "deep/new.png": "missing",
+    }
+    assert "s3://shop/nightly/broken.png" in reason("broken.png")
+    assert "/shop/nightly/same.png" not in store.faults.fetched  # the MD5 of both was proved by one of them
+
+
+def test_one_call_in_five_answered_with_503_changes_no_verdict(store):
+    names = [f"{number}.png" for number in range(8)]
+    store.put({f"shop/a/{name}": RED for name in names} | {f"shop/b/{name}": BLUE for name in names})
+    store.faults.every = 5
+    assert compared("s3://shop/a", "s3://shop/b").returncode == 1
+    assert set(verdicts().values()) == {"different"}
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"truncated": "b/x"}, "object: truncated: the store has more bytes"),
+        ({"refused": "AccessDenied"}, "no permission: the store refuses it (AccessDenied)"),
+        ({"refused": "ExpiredToken"}, "no permission: the credentials have expired (ExpiredToken); renew them"),
+        ({"changing": "b/x"}, "object: it changed after it was listed"),
+        ({"slow": 5}, "time limit: the store did not send it within 1 seconds"),
+    ],
+)
+def test_an_object_that_cannot_be_read_is_broken_by_name(store, faults, words):
+    store.put({"shop/a/x.png": RED, "shop/b/x.png": BLUE})
+    for name, value in faults.items():
+        setattr(store.faults, name, value)
+    run = compared(
+        "s3://shop/a", "s3://shop/b", environment={"IMGDIFF_STORE_TIMEOUT": "1" if "slow" in faults else "30"}
+    )
+    assert (run.returncode, verdicts()) == (2, {"x.png": "broken"})
+    assert f"s3://shop/b/x.png: {words}" in reason("x.png")
+    assert s3_server.SECRET not in run.stdout + run.stderr + Path("out/results.json").read_text("utf-8")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_bucket_or_folder_that_is_not_there_is_one_line(store):
+    store.put({"shop/a/x.png": RED})
+    for url in ("s3://shop/nothing", "s3://no-such-bucket/a"):
+        run = compared("s3://shop/a", url)
+        assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+        assert url in run.stderr
+
+
+def test_a_scan_of_a_bucket_under_pytest(store, pytester):
+    store.put({"shop/a/x.png": RED, "shop/b/x.png": BLUE, "shop/a/y.png": RED, "shop/b/y.png": RED})
+    pytester.makefile(".yaml", imgdiff="scans: [{expected: 's3://shop/a', actual: 's3://shop/b'}]")
+    result = pytester.runpytest_subprocess("imgdiff.yaml")
+    result.assert_outcomes(passed=1, failed=1)
+    result = pytester.runpytest_subprocess("--imgdiff-scan", "s3://shop/a", "s3://shop/b", "--imgdiff-update=all")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*a scan writes nothing into a store*"])
+    assert store.client().cat_file("shop/a/x.png") == RED
+
+
+def test_a_zip_file_against_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "actual").mkdir()
+    (tmp_path / "actual" / "x.png").write_bytes(RED)
+    with zipfile.ZipFile("old.zip", "w") as archive:
+        archive.writestr("x.png", RED)
+    assert main(["compare", f"zip://::file://{tmp_path}/old.zip", f"file://{tmp_path}/actual"]) == 0
+    with zipfile.ZipFile("old.zip", "w") as archive:
+        archive.writestr("../x.png", RED)
+    assert main(["compare", f"zip://::file://{tmp_path}/old.zip", "actual"]) == 2
+    assert "has no name that a file can have" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["https://me:pass-word@127.0.0.1:9/x.png", "https://127.0.0.1:9/x.png?X-Sig=pass-word"])
+def test_credentials_of_a_url_stand_nowhere(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.png").write_bytes(RED)
+    run = compared("x.png", url)
+    assert run.returncode == 2
+    assert "127.0.0.1:9/x.png" in run.stdout
+    files = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert b"pass-word" not in b"".join([run.stdout.encode(), run.stderr.encode(), *files])
+
+
+@pytest.mark.parametrize(("module", "words"), [("s3fs", "pip install s3fs"), ("fsspec", "pytest-imgdiff[remote]")])
+def test_a_package_that_is_not_installed_is_named(module, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = f"import sys; sys.modules[{module!r}] = None; from pytest_imgdiff.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "compare", "s3://a/b", "s3://a/c"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert words in run.stderr
