@@ -109,6 +109,10 @@ class StoreFolder:
     def __str__(self) -> str:
         return self.label
 
+    def __reduce__(self) -> tuple[type[StoreFolder], tuple[str]]:
+        """Let settings travel to other processes without all that was listed."""
+        return type(self), (self.url,)
+
     def __truediv__(self, key: str) -> StoredFile:
         return StoredFile(self.url, key, (self._found or {}).get(key))
 
