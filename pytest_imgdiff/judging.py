@@ -26,7 +26,7 @@ from pytest_imgdiff.views import (
     compared_pixels,
     decode_both,
     differing_pixels,
-    differing_rows,
+    differing_span,
     equal_pixels,
     suspected_rows,
 )
@@ -538,9 +538,9 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
         return comparison
     if np.count_nonzero(in_place.any(axis=1)) < ALIGNED_ROWS:
         return comparison
-    bands = differing_rows(*pair)
-    top, bottom = bands[0].start, bands[-1].stop
-    alignment = align(*(image.rows(top, bottom) for image in pair))
+    rows = differing_span(*pair)
+    top = rows.start
+    alignment = align(*(image.rows(top, rows.stop) for image in pair))
     if alignment is None:
         return comparison
     moved = [region.kind == "moved" for region in comparison.regions]
