@@ -1,8 +1,6 @@
 /* The module `pytest_imgdiff._core.native`: bytes in; tuples out, or None where the core declines. None of its functions
    holds Python's lock while it works. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include "methods.h"
 #include "pair.h"
 
 #include <stdlib.h>
@@ -21,7 +19,7 @@ void *core_allocate(size_t size) {
 
 void core_free(void *memory) { free(memory); }
 
-static PyObject *declined(void) { return Py_NewRef(Py_None); }
+PyObject *declined(void) { return Py_NewRef(Py_None); }
 
 /* A file that lies in a bytes object, which the caller's tuple of arguments keeps alive. */
 typedef struct {
@@ -59,8 +57,7 @@ static bool stated_size(File file, uint32_t *width, uint32_t *height) {
     return true;
 }
 
-/* A bytearray whose values are not set; NULL, without an exception, where there is no memory. */
-static PyObject *new_bytes(size_t size) {
+PyObject *new_bytes(size_t size) {
 #if defined(CORE_FAULTS)
     void *probe = core_allocate(1);
     if (!probe) return NULL;
@@ -71,7 +68,7 @@ static PyObject *new_bytes(size_t size) {
     return found;
 }
 
-static uint8_t *bytes_of(PyObject *array) { return (uint8_t *)PyByteArray_AsString(array); }
+uint8_t *bytes_of(PyObject *array) { return (uint8_t *)PyByteArray_AsString(array); }
 
 PyDoc_STRVAR(decode_doc,
              "decode(png, pixels=None, top=0, bottom=None) -> (width, height, pixels), or None where the core declines.\n\n"
@@ -173,7 +170,7 @@ static PyObject *core_instructions(PyObject *module, PyObject *args) {
     return PyUnicode_FromString(core_has_avx2() ? "avx2" : "");
 }
 
-static PyMethodDef METHODS[] = {
+PyMethodDef PNG_METHODS[] = {
     {"check", core_check, METH_VARARGS, check_doc},
     {"decode", core_decode, METH_VARARGS, decode_doc},
     {"compare", core_compare, METH_VARARGS, compare_doc},
@@ -184,11 +181,17 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* The tables of all files. */
+static PyMethodDef *const TABLES[] = {PNG_METHODS};
+
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "native", "PNG files checked, decoded and compared.", -1, METHODS, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "native", "PNG files and pixels, compared.", -1, NULL, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit_native(void) {
     checksums_set_up();
-    return PyModule_Create(&MODULE);
+    PyObject *module = PyModule_Create(&MODULE);
+    for (size_t i = 0; module && i < sizeof TABLES / sizeof *TABLES; i++)
+        if (PyModule_AddFunctions(module, TABLES[i])) Py_CLEAR(module);
+    return module;
 }
