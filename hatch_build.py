@@ -20,6 +20,8 @@ from packaging.tags import sys_tags
 PACKAGE = "pytest_imgdiff/_core"
 OLDEST = (3, 10)
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi")
+FLOATS = ("-ffp-contract=off", "-fno-math-errno")
+"""Each operation on floats is rounded, as in NumPy; and square roots are vectors."""
 LIMITED_API = f"-DPy_LIMITED_API=0x{OLDEST[0]:02X}{OLDEST[1]:02X}0000"
 _SECONDS = 300
 
@@ -74,13 +76,13 @@ def compile_core(sources: Path, module: Path, *extra: str) -> None:
         raise OSError(msg)
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
-    words = [*compiler, *FLAGS, LIMITED_API, *extra, *shared, *shlex.split(os.environ.get("ARCHFLAGS", ""))]
+    words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *shared, *shlex.split(os.environ.get("ARCHFLAGS", ""))]
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
     files = sorted(map(str, sources.glob("*.c")))
     new = module.with_name(f".{module.name}.{os.getpid()}")
     try:
         subprocess.run(  # noqa: S603 - the compiler that the environment names
-            [*words, *(f"-I{folder}" for folder in includes), *files, "-o", str(new)],
+            [*words, *(f"-I{folder}" for folder in includes), *files, "-lm", "-o", str(new)],
             check=True,
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.model import Box, Region
 from pytest_imgdiff.views import full_value
 
@@ -133,6 +134,10 @@ def most_in_window(heat: Heat, size: int) -> int:
     """
     height, width = heat.shape
     side = min(size, height, width)
+    if CORE is not None and heat.dtype == np.uint8 and heat.flags.c_contiguous:
+        found = CORE.most_in_window(heat, width, height, side)
+        if found is not None:
+            return int(found)
     rows = np.flatnonzero(heat.any(axis=1))
     if not rows.size:
         return 0

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hatch_build import compile_core
+from pytest_imgdiff import regions
 from pytest_imgdiff.images import png_core, png_structure
+from pytest_imgdiff.metrics import intensity, pixel_match
+from pytest_imgdiff.perceived import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+USERS: tuple[Any, ...] = (png_core, png_structure, differences, intensity, pixel_match, regions)
+"""Every module that asks the core."""
 SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
 
 
@@ -43,8 +48,10 @@ def built() -> ModuleType:
 def core(module: Any) -> Iterator[None]:
     """Have this module, or Python where it is None, do the work of the core."""
     before = png_core.CORE
-    png_core.CORE = png_structure.CORE = module
+    for user in USERS:
+        user.CORE = module
     try:
         yield
     finally:
-        png_core.CORE = png_structure.CORE = before
+        for user in USERS:
+            user.CORE = before

@@ -1,3 +1,5 @@
+from typing_extensions import Buffer
+
 def check(png: bytes, /) -> tuple[int, int] | None: ...
 def decode(
     png: bytes, pixels: bytearray | None = None, top: int = 0, bottom: int = ..., /
@@ -6,3 +8,21 @@ def compare(
     expected: bytes, actual: bytes, near: int, most: int, /
 ) -> tuple[int, int, bytearray, bytearray | None, bytearray | None, bytearray | None] | None: ...
 def instructions() -> str: ...
+def perceptual(
+    expected: Buffer,
+    actual: Buffer,
+    width: int,
+    height: int,
+    first: int,
+    last: int,
+    threshold: float,
+    oklab: bool,
+    opaque: bool,
+    ignore_antialiasing: bool,
+    heat: Buffer | None,
+    /,
+) -> tuple[int, int] | None: ...
+def beyond_tolerance(expected: Buffer, actual: Buffer, count: int, limit: int, heat: Buffer | None, /) -> int: ...
+def sums(expected: Buffer, actual: Buffer, count: int, /) -> tuple[int, int, int, int, int]: ...
+def opaque(pixels: Buffer, /) -> bool: ...
+def most_in_window(heat: Buffer, width: int, height: int, side: int, /) -> int | None: ...

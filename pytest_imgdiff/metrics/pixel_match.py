@@ -9,6 +9,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, most_different_colours, strips
 
@@ -55,22 +56,24 @@ class PixelMatch:
             Details: ``pixels``, how many differ, and ``compared_pixels``.
             Heat: (height, width) ``uint8``, 0 where equal, else the largest channel difference, scaled to 1..255.
         """
-        heat = self._heat(expected.pixels, actual.pixels)
-        differing = int(np.count_nonzero(heat))
+        heat, differing = self._heat(expected.pixels, actual.pixels)
         compared = compared_pixels(expected, ignore)
         details = {"pixels": differing, "compared_pixels": compared}
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
 
-    def _heat(self, expected: Pixels, actual: Pixels) -> NDArray[np.uint8]:
+    def _heat(self, expected: Pixels, actual: Pixels) -> tuple[NDArray[np.uint8], int]:
+        """Return the heat, and how many pixels differ."""
         level = full_value(expected.dtype) / 255
         limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)
         heat = np.zeros(expected.shape[:2], np.uint8)
+        if CORE is not None and expected.dtype == np.uint8:
+            return heat, CORE.beyond_tolerance(expected, actual, heat.size, int(limit), heat)
         for rows in strips(expected):
             if largest_difference(expected[rows], actual[rows]) > limit:
                 peak = _largest_channel(cv2.absdiff(expected[rows], actual[rows]))
                 scaled = peak if peak.dtype == np.uint8 else np.ceil(peak / level).clip(0, 255).astype(np.uint8)
                 heat[rows] = np.where(peak > limit, scaled, np.uint8(0))
-        return heat
+        return heat, int(np.count_nonzero(heat))
 
 
 def _largest_channel(difference: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import cv2
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.perceived import oklab, yiq
 from pytest_imgdiff.perceived.raster import Raster
 from pytest_imgdiff.perceived.smoothing import smoothed
@@ -200,6 +201,14 @@ class _Judge:
         The heat of what differs is written into (height, width). Returned is how many pixels do, and how many more only
         anti-aliasing made differ.
         """
+        if CORE is not None and expected.dtype == np.uint8:
+            height, width = heat.shape
+            options = self.threshold, self.difference == "oklab", self.opaque, self.antialiasing == "ignore"
+            counts: Counts | None = CORE.perceptual(
+                expected, actual, width, height, rows.start, rows.stop, *options, heat
+            )
+            if counts is not None:
+                return counts
         first, second = (
             Raster.of(pixels, opaque=self.opaque, difference=self.difference) for pixels in (expected, actual)
         )
