@@ -16,13 +16,13 @@ from hatch_build import compile_core
 from pytest_imgdiff import regions
 from pytest_imgdiff.images import png_core, png_structure
 from pytest_imgdiff.metrics import intensity, pixel_match
-from pytest_imgdiff.perceived import differences
+from pytest_imgdiff.perceived import differences, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-USERS: tuple[Any, ...] = (png_core, png_structure, differences, intensity, pixel_match, regions)
+USERS: tuple[Any, ...] = (png_core, png_structure, differences, evidence, intensity, pixel_match, regions)
 """Every module that asks the core."""
 SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
 

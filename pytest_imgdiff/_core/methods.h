@@ -20,7 +20,8 @@ PyObject *new_bytes(size_t size);
 uint8_t *bytes_of(PyObject *bytearray);
 
 /* Each ends with a row of NULL. */
-extern PyMethodDef PNG_METHODS[];    /* module.c */
-extern PyMethodDef PIXELS_METHODS[]; /* pixels_calls.c */
+extern PyMethodDef PNG_METHODS[];     /* module.c */
+extern PyMethodDef PIXELS_METHODS[];  /* pixels_calls.c */
+extern PyMethodDef VISIBLE_METHODS[]; /* visible.c */
 
 #endif

@@ -26,3 +26,17 @@ def beyond_tolerance(expected: Buffer, actual: Buffer, count: int, limit: int, h
 def sums(expected: Buffer, actual: Buffer, count: int, /) -> tuple[int, int, int, int, int]: ...
 def opaque(pixels: Buffer, /) -> bool: ...
 def most_in_window(heat: Buffer, width: int, height: int, side: int, /) -> int | None: ...
+def look(
+    first: Buffer,
+    second: Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    depth: int,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    shifts: bool,
+    /,
+) -> tuple[bytearray, bytearray, bytearray] | None: ...

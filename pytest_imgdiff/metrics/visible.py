@@ -588,7 +588,7 @@ def _layout(picture: Floats) -> NDArray[np.uint8]:
     """Return (height, width), 1 at the edges of boxes and within lines of text."""
     colours = evidence.space(picture)
     side = np.ones((3, 3), np.uint8)
-    edges = [cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, side) for channel in cv2.split(colours)]
+    edges = [cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, side) for channel in colours]
     ink = (np.maximum.reduce(edges) > _EDGE).view(np.uint8)
     closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(_LINE[::-1], np.uint8))
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
