@@ -453,6 +453,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.quick_compare import passes_at_once
+
+    if passes_at_once(options):
+        return ALIKE
     from pytest_imgdiff.comparing import run_compare
 
     return run_compare(options)

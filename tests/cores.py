@@ -13,16 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hatch_build import compile_core
-from pytest_imgdiff import regions
-from pytest_imgdiff.images import png_core, png_structure
-from pytest_imgdiff.metrics import intensity, pixel_match
+from pytest_imgdiff import quick_compare, regions
+from pytest_imgdiff.images import png_core, png_pair, png_structure
+from pytest_imgdiff.metrics import intensity, perceptual, pixel_match
 from pytest_imgdiff.perceived import differences, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-USERS: tuple[Any, ...] = (png_core, png_structure, differences, evidence, intensity, pixel_match, regions)
+USERS: tuple[Any, ...] = (
+    png_core,
+    png_pair,
+    png_structure,
+    differences,
+    evidence,
+    intensity,
+    perceptual,
+    pixel_match,
+    quick_compare,
+    regions,
+)
 """Every module that asks the core."""
 SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
 

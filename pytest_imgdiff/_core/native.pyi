@@ -40,3 +40,6 @@ def look(
     shifts: bool,
     /,
 ) -> tuple[bytearray, bytearray, bytearray] | None: ...
+def regions(
+    heat: Buffer, width: int, height: int, distance: int, /
+) -> list[tuple[int, int, int, int, int, int]] | None: ...

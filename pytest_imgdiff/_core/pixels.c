@@ -508,3 +508,139 @@ int64_t most_in_window(const uint8_t *heat, uint32_t width, uint32_t height, uin
     core_free(columns);
     return most;
 }
+
+/* ------------------------------------------------------------------ regions: regions.py */
+enum { MOST_REGIONS = 4096 };
+
+static bool are_near(const RegionBox *a, const RegionBox *b, int64_t distance) {
+    return a->right + distance >= b->left && b->right + distance >= a->left && a->bottom + distance >= b->top &&
+           b->bottom + distance >= a->top;
+}
+
+static void unite(RegionBox *box, const RegionBox *other) {
+    box->left = other->left < box->left ? other->left : box->left;
+    box->top = other->top < box->top ? other->top : box->top;
+    box->right = other->right > box->right ? other->right : box->right;
+    box->bottom = other->bottom > box->bottom ? other->bottom : box->bottom;
+    box->area += other->area;
+    box->peak = other->peak > box->peak ? other->peak : box->peak;
+}
+
+/* The pixels with a heat of some columns and rows, at least one. */
+static RegionBox box_of(const uint8_t *heat, uint32_t width, uint32_t left, uint32_t right, uint32_t top, uint32_t bottom) {
+    RegionBox box = {INT32_MAX, INT32_MAX, 0, 0, 0, 0};
+    for (uint32_t y = top; y < bottom; y++)
+        for (uint32_t x = left; x < right; x++) {
+            const uint8_t level = heat[(size_t)y * width + x];
+            if (!level) continue;
+            const RegionBox pixel = {(int32_t)x, (int32_t)y, (int32_t)x + 1, (int32_t)y + 1, 1, level};
+            unite(&box, &pixel);
+        }
+    return box;
+}
+
+/* A run of squares in a row of squares that hold pixels; `set` is the index of what it belongs to. */
+typedef struct {
+    uint32_t first, last, set;
+} Run;
+
+static uint32_t root_of_set(uint32_t *parents, uint32_t set) {
+    while (parents[set] != set) set = parents[set] = parents[parents[set]];
+    return set;
+}
+
+/* Pixels of two squares that touch have at most 2 * side - 2 pixels between them: they belong together in any case. */
+int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint32_t distance, RegionBox **found) {
+    const uint32_t side = distance >= 6 ? 4 : distance >= 2 ? 2 : 1, across = (width + side - 1) / side;
+    size_t room = 1024, sets = 0, above_count = 0;
+    uint8_t *held = core_allocate(across + 1); /* which squares of a row hold pixels; the last one ends a run */
+    Run *above = core_allocate((size_t)(across / 2 + 1) * sizeof *above);
+    Run *now = core_allocate((size_t)(across / 2 + 1) * sizeof *now);
+    uint32_t *parents = core_allocate(room * sizeof *parents);
+    RegionBox *boxes = core_allocate(room * sizeof *boxes);
+    bool fits = held && above && now && parents && boxes;
+    for (uint32_t top = 0; fits && top < height; top += side) {
+        const uint32_t bottom = height - top < side ? height : top + side;
+        size_t count = 0, at = 0;
+        bool any = false;
+        memset(held, 0, across + 1);
+        for (uint32_t y = top; y < bottom; y++) {
+            const uint8_t *row = heat + (size_t)y * width;
+            uint32_t x = 0;
+            while (x < width) {
+                if (x + 8 <= width && !load64(row + x)) {
+                    x += 8;
+                    continue;
+                }
+                for (const uint32_t end = width - x < 8 ? width : x + 8; x < end; x++)
+                    if (row[x]) {
+                        held[x / side] = true;
+                        any = true;
+                    }
+            }
+        }
+        for (uint32_t x = 0; any && x < across; x++) {
+            if (!held[x]) continue;
+            const uint32_t first = x;
+            while (held[x]) x++;
+            if (sets == room) {
+                uint32_t *more_parents = core_allocate(2 * room * sizeof *parents);
+                RegionBox *more_boxes = core_allocate(2 * room * sizeof *boxes);
+                if (!more_parents || !more_boxes) {
+                    core_free(more_parents);
+                    core_free(more_boxes);
+                    fits = false;
+                    break;
+                }
+                memcpy(more_parents, parents, room * sizeof *parents);
+                memcpy(more_boxes, boxes, room * sizeof *boxes);
+                core_free(parents);
+                core_free(boxes);
+                parents = more_parents;
+                boxes = more_boxes;
+                room *= 2;
+            }
+            const uint32_t set = (uint32_t)sets++, right = x * side < width ? x * side : width;
+            parents[set] = set;
+            boxes[set] = box_of(heat, width, first * side, right, top, bottom);
+            now[count++] = (Run){first, x - 1, set};
+            while (at < above_count && above[at].last + 1 < first) at++;
+            for (size_t i = at; i < above_count && above[i].first <= x; i++) {
+                const uint32_t one = root_of_set(parents, above[i].set), other = root_of_set(parents, set);
+                if (one == other) continue;
+                const uint32_t kept = one < other ? one : other, gone = one < other ? other : one;
+                parents[gone] = kept;
+                unite(&boxes[kept], &boxes[gone]);
+            }
+        }
+        Run *swapped = above;
+        above = now;
+        now = swapped;
+        above_count = count;
+    }
+    size_t joined = 0;
+    for (uint32_t set = 0; fits && set < sets; set++) {
+        if (parents[set] != set) continue;
+        RegionBox box = boxes[set];
+        for (size_t i = joined; i-- > 0;)
+            if (are_near(&boxes[i], &box, distance)) { /* what it has become may be near to others */
+                unite(&box, &boxes[i]);
+                boxes[i] = boxes[--joined];
+                i = joined;
+            }
+        if (joined == MOST_REGIONS)
+            fits = false;
+        else
+            boxes[joined++] = box;
+    }
+    core_free(held);
+    core_free(above);
+    core_free(now);
+    core_free(parents);
+    if (fits) {
+        *found = boxes;
+        return (int64_t)joined;
+    }
+    core_free(boxes);
+    return -1;
+}

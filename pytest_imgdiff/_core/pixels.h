@@ -38,4 +38,15 @@ bool pixels_are_opaque(const uint32_t *pixels, size_t count);
 /* The most pixels with a heat in any square window of so many pixels a side inside the picture; -1: no memory. */
 int64_t most_in_window(const uint8_t *heat, uint32_t width, uint32_t height, uint32_t side);
 
+/* A box of pixels that belong together; right and bottom lie outside. */
+typedef struct {
+    int32_t left, top, right, bottom;
+    uint64_t area;
+    uint8_t peak;
+} RegionBox;
+
+/* The regions of a heat, as regions.py finds them, in no order; the caller frees them. Returns how many there are; -1 where
+   there is no memory, or there are so many that they are sooner joined all at once. */
+int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint32_t distance, RegionBox **found);
+
 #endif

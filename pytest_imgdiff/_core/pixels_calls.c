@@ -136,6 +136,35 @@ static PyObject *core_most_in_window(PyObject *module, PyObject *args) {
     return most < 0 ? declined() : PyLong_FromLongLong(most);
 }
 
+static PyObject *core_regions(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *object;
+    const void *heat;
+    Py_ssize_t size;
+    unsigned int width, height, distance;
+    RegionBox *boxes = NULL;
+    int64_t count;
+    if (!PyArg_ParseTuple(args, "OIII:regions", &object, &width, &height, &distance)) return NULL;
+    if (PyObject_AsReadBuffer(object, &heat, &size) || !has_size(size, (size_t)width * height)) return NULL;
+    if (!width || !height || width > INT32_MAX || height > INT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "the heat has a size that no picture has");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    count = find_regions(heat, width, height, distance, &boxes);
+    Py_END_ALLOW_THREADS
+    if (count < 0) return declined();
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (int64_t i = 0; list && i < count; i++) {
+        const RegionBox *box = &boxes[i];
+        PyObject *item = Py_BuildValue("(iiiiKi)", box->left, box->top, box->right, box->bottom, (unsigned long long)box->area,
+                                       (int)box->peak);
+        if (!item || PyList_SetItem(list, (Py_ssize_t)i, item)) Py_CLEAR(list);
+    }
+    core_free(boxes);
+    return list;
+}
+
 PyMethodDef PIXELS_METHODS[] = {
     {"perceptual", core_perceptual, METH_VARARGS,
      "perceptual(expected, actual, width, height, first, last, threshold, oklab, opaque, ignore_antialiasing, heat)\n"
@@ -151,5 +180,9 @@ PyMethodDef PIXELS_METHODS[] = {
     {"most_in_window", core_most_in_window, METH_VARARGS,
      "most_in_window(heat, width, height, side) -> the most pixels above 0 in any square window of side pixels; None\n"
      "where there is no memory."},
+    {"regions", core_regions, METH_VARARGS,
+     "regions(heat, width, height, distance) -> a list, in no order, of (left, top, right, bottom, area, peak): the boxes\n"
+     "of what is above 0, joined where at most distance pixels lie between them; None where there is no memory for them,\n"
+     "or there are thousands."},
     {NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@ The colour differences are in `yiq` and `oklab`, the anti-aliasing rule in `smoo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Image, Pixels
-    from pytest_imgdiff.perceived.raster import ColourDifference, Indices
+    from pytest_imgdiff.perceived import AntiAliasing, ColourDifference
+    from pytest_imgdiff.perceived.raster import Indices
 
     Counts = tuple[int, int]
     """How many pixels differ, and how many more only anti-aliasing made differ."""
 
 A = TypeVar("A")
 B = TypeVar("B")
-AntiAliasing = Literal["ignore", "count"]
 
 _COLOURS = {"yiq": yiq, "oklab": oklab}
 CHUNK = 1 << 17
