@@ -103,6 +103,7 @@ def _platform() -> str:
     return next(tag.platform for tag in sys_tags() if not tag.platform.startswith(("manylinux", "musllinux")))
 
 
-if __name__ == "__main__":  # `python hatch_build.py` compiles the core anew beside its sources; more words go to the compiler
+if __name__ == "__main__":
+    # `python hatch_build.py` compiles the core anew beside its sources; more words go to the compiler.
     _folder = Path(__file__).parent / PACKAGE
     compile_core(_folder, _folder / "native.abi3.so", *sys.argv[1:])

@@ -1,6 +1,10 @@
 /* See inflate.h. The hot loop stands in inflate_codes.h, which is compiled once for any machine and once for BMI2. */
 #include "inflate.h"
 
+#if HAVE_AVX2
+#include <immintrin.h>
+#endif
+
 enum {
     LENGTH_BITS = 11, /* bits of a code that index the main table; longer codes go on in a second one */
     DISTANCE_BITS = 8,
@@ -122,10 +126,11 @@ static uint32_t with_code(uint32_t entry, uint32_t length) {
     return (entry & ~31u) | length << 8 | ((entry & 31) + length);
 }
 
-static uint32_t reversed(uint32_t code, int length) {
-    uint32_t found = 0;
-    for (int i = 0; i < length; i++) found |= (code >> i & 1) << (length - 1 - i);
-    return found;
+/* The next code of so many bits, both with their first bit lowest. */
+static uint32_t code_after(uint32_t code, int length) {
+    uint32_t bit = 1u << (length - 1);
+    for (; code & bit; bit >>= 1) code ^= bit;
+    return code | bit;
 }
 
 /* Fill a table (and its second tables) from the lengths of codes: RFC 1951, section 3.2.2. False: there is no such
@@ -147,22 +152,24 @@ static bool build_table(uint32_t *table, int entries, int index_bits, Alphabet a
     if (unused) {
         bool single = used == 1 && with_length[1] == 1, none = used == 0 && alphabet == DISTANCES;
         if (alphabet == ORDER || !(single || none)) return false;
-        for (int i = 0; i < 1 << index_bits; i++) table[i] = EXCEPTIONAL | NO_CODE | 1;
     }
     for (int i = 0; i < count; i++)
         if (lengths[i]) sorted[first[lengths[i]]++] = (uint16_t)i;
     const int second_bits = longest > index_bits ? longest - index_bits : 0;
     int next_second = 1 << index_bits, second = 0, prefix_of_second = -1, at = 0;
+    /* The table grows with the length of the codes: what it holds so far stands in both halves of the next one. A code
+       that goes on with a zero has the same number, its first bit being the lowest. */
     uint32_t code = 0;
-    for (int length = 1; length <= longest; length++, code <<= 1)
-        for (int i = 0; i < with_length[length]; i++, code++) {
-            uint32_t entry = entry_of(alphabet, sorted[at++]), place = reversed(code, length);
-            if (length <= index_bits) {
-                entry = with_code(entry, (uint32_t)length);
-                for (; place < 1u << index_bits; place += 1u << length) table[place] = entry;
-                continue;
-            }
-            int prefix = (int)(place & ((1u << index_bits) - 1));
+    table[0] = EXCEPTIONAL | NO_CODE | 1;
+    for (int length = 1; length <= index_bits; length++) {
+        const size_t half = (size_t)1 << (length - 1);
+        memcpy(table + half, table, half * sizeof *table);
+        for (int i = 0; i < with_length[length]; i++, code = code_after(code, length))
+            table[code] = with_code(entry_of(alphabet, sorted[at++]), (uint32_t)length);
+    }
+    for (int length = index_bits + 1; length <= longest; length++)
+        for (int i = 0; i < with_length[length]; i++, code = code_after(code, length)) {
+            const int prefix = (int)(code & ((1u << index_bits) - 1));
             if (prefix != prefix_of_second) {
                 prefix_of_second = prefix;
                 second = next_second;
@@ -170,8 +177,8 @@ static bool build_table(uint32_t *table, int entries, int index_bits, Alphabet a
                 if (next_second > entries) return false;
                 table[prefix] = EXCEPTIONAL | SECOND_TABLE | (uint32_t)second << 16 | (uint32_t)second_bits << 8;
             }
-            entry = with_code(entry, (uint32_t)(length - index_bits));
-            for (place >>= index_bits; place < 1u << second_bits; place += 1u << (length - index_bits))
+            const uint32_t entry = with_code(entry_of(alphabet, sorted[at++]), (uint32_t)(length - index_bits));
+            for (uint32_t place = code >> index_bits; place < 1u << second_bits; place += 1u << (length - index_bits))
                 table[second + (int)place] = entry;
         }
     return true;
@@ -309,15 +316,38 @@ static uint8_t *copy_stored(Inflater *z, uint8_t *out, const uint8_t *limit) {
 
 #define TARGET
 #define NAMED(name) name##_anywhere
+#define SHUFFLES 0
 #include "inflate_codes.h"
 #undef TARGET
 #undef NAMED
+#undef SHUFFLES
 #if HAVE_AVX2
+/* Of a period of so many bytes: its bytes again and again, and the bytes of all its repetitions that 16 bytes hold. */
+static const uint8_t REPEATED[16][16] __attribute__((aligned(16))) = {
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+    {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
+    {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0},
+    {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3},
+    {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0},
+    {0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3},
+    {0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1},
+    {0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0, 1},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0}};
+static const uint8_t PERIODS[16] = {0, 16, 16, 15, 16, 15, 12, 14, 16, 9, 10, 11, 12, 13, 14, 15};
 #define TARGET __attribute__((target("avx2,bmi,bmi2")))
 #define NAMED(name) name##_avx2
+#define SHUFFLES 1
 #include "inflate_codes.h"
 #undef TARGET
 #undef NAMED
+#undef SHUFFLES
 #endif
 
 uint8_t *inflate_some(Inflater *z, uint8_t *out, const uint8_t *limit) {

@@ -7,7 +7,7 @@ enum {
     LARGEST_SIDE = 1000000, /* what libpng and OpenCV take */
     MOST_PIXELS = 1 << 30,
     MOST_CHUNKS = 100000,
-    BAND_BYTES = 128 * 1024,
+    BAND_BYTES = 192 * 1024,
     CELLS_BEYOND = 128, /* rows may be read and written by whole vectors */
 };
 
@@ -151,8 +151,7 @@ static bool open_rows(PngReader *r) {
     r->memory = core_allocate(inflated);
     r->cell_memory = core_allocate(unfiltered);
     if (!r->memory || !r->cell_memory) return false;
-    memset(r->memory, 0, inflated); /* vectors read a little beyond rows: let it be defined */
-    memset(r->cell_memory, 0, unfiltered);
+    memset(r->cell_memory, 0, 2 * CELLS_BEYOND + r->kept_rows * r->pitch); /* above the first row stand zeros */
     r->begin = r->memory + INFLATE_HISTORY;
     r->cells = r->cell_memory + CELLS_BEYOND + r->kept_rows * r->pitch;
     return true;
@@ -180,6 +179,7 @@ void png_close(PngReader *r) {
 }
 
 bool png_read_together(PngReader *one, PngReader *other) {
+    if (one->band_rows == other->band_rows) return true;
     if (one->band_rows > other->band_rows) {
         one->band_rows = other->band_rows;
         return open_rows(one);

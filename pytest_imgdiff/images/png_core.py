@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Truths = NDArray[np.bool_]
     """(height,)."""
 
-_KEEP_ALL = -1
 _MOST = 2**63 - 1
 _MORE_ROWS = 512
 """Rows of a large picture that are decoded on either side of those that were asked for."""
@@ -103,9 +102,8 @@ class CoreRows:
         if self.declined is not None or other.declined is not None:
             return None
         if self._beside is None or self._beside[0]() is not other:
-            near = NEAR if is_large(self._layout) else _KEEP_ALL
             most = _MOST if self.most_kept is None else self.most_kept
-            found = CORE.compare(self.file, other.file, near, most)
+            found = CORE.compare(self.file, other.file, NEAR, most)
             if found is None:
                 return None
             _, _, differs, kept, mine, theirs = found
