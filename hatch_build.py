@@ -61,7 +61,7 @@ class CoreHook(BuildHookInterface[Any]):
 
 
 def compile_core(sources: Path, module: Path, *extra: str) -> None:
-    """Compile the core with the compiler that ``CC`` names, or the one that Python was built with.
+    """Compile the core with the compiler that ``CC`` names, or the one that Python was built with, and ``CFLAGS``.
 
     Args:
         sources: the folder of the C files.
@@ -72,11 +72,12 @@ def compile_core(sources: Path, module: Path, *extra: str) -> None:
         OSError, subprocess.SubprocessError: there is no compiler, or it fails.
     """
     if sys.platform == "win32" or sysconfig.get_config_var("Py_GIL_DISABLED"):
-        msg = "it is built neither on Windows nor for free-threaded Python"
+        msg = "there is none yet for Windows and for free-threaded Python"
         raise OSError(msg)
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
-    words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *shared, *shlex.split(os.environ.get("ARCHFLAGS", ""))]
+    asked = (word for name in ("CFLAGS", "ARCHFLAGS") for word in shlex.split(os.environ.get(name, "")))
+    words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *asked, *shared]
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
     files = sorted(map(str, sources.glob("*.c")))
     new = module.with_name(f".{module.name}.{os.getpid()}")

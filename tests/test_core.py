@@ -19,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import BrokenImageError, Image, Policy, Registry, Rule, compare
+from pytest_imgdiff._core import described
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import check, decode, png_core, read
 from pytest_imgdiff.images.pairs import decode_pair
+from pytest_imgdiff.report import read_results
 from pytest_imgdiff.views import differing_rows, equal_pixels
 from tests.bad_files import bad_files
 from tests.cores import built, core
@@ -447,6 +449,25 @@ def test_the_variable_turns_the_core_off():
         env=os.environ | {"IMGDIFF_CORE": "python"},
     )
     assert done.stdout == "None python\n"
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_the_header_and_the_results_and_the_report_name_the_core(pytester, off):
+    name = "python" if off else described()
+    with pytest.MonkeyPatch.context() as patch:
+        if off:
+            patch.setenv("IMGDIFF_CORE", "python")
+        pytester.makepyfile("""
+            import numpy as np
+
+            def test_page(assert_images_similar):
+                assert_images_similar(np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8))
+            """)
+        result = pytester.runpytest_subprocess()
+    result.stdout.fnmatch_lines([f"imgdiff: * (core: {name}; *"])
+    folder = pytester.path / "imgdiff-report"
+    assert read_results(folder / "results.json").tool.packages["core"] == name
+    assert f", core {name}" in (folder / "plain.html").read_text()
 
 
 @pytest.mark.parametrize(
