@@ -15,7 +15,7 @@ import pytest
 from hatch_build import compile_core
 from pytest_imgdiff import quick_compare, regions
 from pytest_imgdiff.images import png_core, png_pair, png_structure
-from pytest_imgdiff.metrics import intensity, perceptual, pixel_match
+from pytest_imgdiff.metrics import intensity, perceptual, pixel_match, visible
 from pytest_imgdiff.perceived import differences, evidence
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ USERS: tuple[Any, ...] = (
     pixel_match,
     quick_compare,
     regions,
+    visible,
 )
 """Every module that asks the core."""
 SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"

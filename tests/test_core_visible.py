@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_imgdiff.metrics import visible
 from pytest_imgdiff.metrics.visible import Visible
 from pytest_imgdiff.perceived import evidence
 from tests.cores import built, core
@@ -163,3 +164,38 @@ def test_where_there_is_no_memory_the_reference_looks(native):
             native.fail_after(-1)
         np.testing.assert_array_equal(found.unexplained, wanted.unexplained)
     assert 0 < declined < 8
+
+
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    count=st.integers(1, 9),
+    steps=st.sampled_from([3, 11, 2**20]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None)
+def test_clusters_are_weighed_alike(shape, count, steps, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, count, shape, np.int32)
+    share, contrast = ((rng.integers(0, steps, shape) / steps).astype(np.float16) for _ in range(2))
+    with core(None):
+        wanted = visible.weighed(labels, share, contrast, count)
+    with core(built()):
+        found = visible.weighed(labels, share, contrast, count)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_clusters_that_are_not_there_are_errors_or_left_to_the_reference(native):
+    labels, halves = np.ones((3, 4), np.int32), np.ones((3, 4), np.float16)
+    assert native.weigh(labels, halves, halves, 2)
+    assert native.weigh(labels, halves, halves, 1) is None
+    assert native.weigh(-labels, halves, halves, 2) is None
+    for wrong in ((labels[:2], halves, halves, 2), (labels, halves[:2], halves, 2), (labels, halves, halves, 0)):
+        with pytest.raises(ValueError, match="no clusters"):
+            native.weigh(*wrong)
+    for count in range(8):
+        native.fail_after(count)
+        try:
+            assert native.weigh(labels, halves, halves, 2) is None
+        finally:
+            native.fail_after(-1)

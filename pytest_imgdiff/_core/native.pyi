@@ -43,3 +43,6 @@ def look(
 def regions(
     heat: Buffer, width: int, height: int, distance: int, /
 ) -> list[tuple[int, int, int, int, int, int]] | None: ...
+def weigh(
+    labels: Buffer, unexplained: Buffer, contrast: Buffer, count: int, /
+) -> tuple[bytearray, bytearray, bytearray] | None: ...

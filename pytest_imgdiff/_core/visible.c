@@ -185,7 +185,173 @@ static PyObject *core_look(PyObject *module, PyObject *args) {
     return result;
 }
 
+/* A kind of structural evidence: the least share and contrast of its pixels, how many make it, and whether more than
+   just enough counts as such; else it counts up to 2. They are those of pytest_imgdiff/metrics/visible.py. */
+typedef struct {
+    float share, contrast;
+    uint32_t pixels;
+    bool strong;
+} Kind;
+
+enum { KINDS = 6, LONE_KINDS = 2 };
+static const Kind STRUCTURE[KINDS] = {{0.4f, 0.045f, 3, true},     {0.6f, 0.3f, 1, true},  {0.25f, 0.045f, 50, false},
+                                      {0.55f, 0.02f, 100, false}, {0.13f, 0.1f, 1, false}, {0.2f, 0.03f, 30, false}};
+static const float COUNTED = 0.1f, AT_MOST = 2.0f;
+
+static float strength(const Kind *kind, float share, float contrast) {
+    const float x = share / kind->share, y = contrast / kind->contrast, least = x < y ? x : y;
+    if (kind->strong) return least <= 1.0f ? least : 1.0f + (x - 1.0f) * (y - 1.0f);
+    return least < AT_MOST ? least : AT_MOST;
+}
+
+/* A half float, which is neither negative nor infinite. */
+static float from_half(const uint8_t *from) {
+    uint16_t half;
+    memcpy(&half, from, 2);
+    const uint32_t bits = (uint32_t)half << 13;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value * 0x1p112f;
+}
+
+/* The largest values so far of one kind in one cluster: a heap, whose first one is the smallest. */
+static void keep(float *heap, uint32_t *filled, uint32_t most, float value) {
+    uint32_t at;
+    if (*filled < most) {
+        for (at = (*filled)++; at && heap[(at - 1) / 2] > value; at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
+        heap[at] = value;
+        return;
+    }
+    if (!(value > heap[0])) return;
+    at = 0;
+    for (uint32_t child = 1; child < most; child = 2 * at + 1) {
+        if (child + 1 < most && heap[child + 1] < heap[child]) child++;
+        if (heap[child] >= value) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = value;
+}
+
+typedef struct {
+    const uint8_t *labels, *unexplained, *contrast;
+    size_t size, count;
+    float *strengths, *lone;
+    int64_t *strongest;
+} Clusters;
+
+ALWAYS_INLINE int32_t label_of(const Clusters *clusters, size_t pixel) {
+    int32_t label;
+    memcpy(&label, clusters->labels + 4 * pixel, 4);
+    return label;
+}
+
+/* False: there is no memory, or a label that is no cluster's. */
+static bool weigh(const Clusters *clusters) {
+    const size_t count = clusters->count;
+    uint32_t *sizes = core_allocate(count * sizeof *sizes), *filled = core_allocate(count * KINDS * sizeof *filled);
+    size_t *begins = core_allocate(count * sizeof *begins);
+    float *best = core_allocate(count * sizeof *best), *heaps = NULL;
+    bool sound = sizes && filled && begins && best;
+    if (sound) {
+        memset(sizes, 0, count * sizeof *sizes);
+        memset(filled, 0, count * KINDS * sizeof *filled);
+    }
+    for (size_t i = 0; sound && i < clusters->size; i++) {
+        const int32_t label = label_of(clusters, i);
+        if (!label) continue;
+        sound = label > 0 && (size_t)label < count;
+        if (sound) sizes[label]++;
+    }
+    size_t needed = 1;
+    for (size_t i = 0; sound && i < count; i++) {
+        begins[i] = needed;
+        for (int kind = 0; kind < KINDS; kind++) needed += sizes[i] < STRUCTURE[kind].pixels ? sizes[i] : STRUCTURE[kind].pixels;
+        best[i] = -1;
+        clusters->strongest[i] = -1;
+    }
+    if (sound) heaps = core_allocate(needed * sizeof *heaps);
+    sound = sound && heaps;
+    for (size_t i = 0; sound && i < clusters->size; i++) {
+        const int32_t label = label_of(clusters, i);
+        if (!label) continue;
+        const float share = from_half(clusters->unexplained + 2 * i), contrast = from_half(clusters->contrast + 2 * i);
+        if (share * contrast > best[label]) {
+            best[label] = share * contrast;
+            clusters->strongest[label] = (int64_t)i;
+        }
+        float *heap = heaps + begins[label];
+        for (int number = 0; number < KINDS; number++) {
+            const Kind *kind = &STRUCTURE[number];
+            uint32_t *full = &filled[(size_t)label * KINDS + (size_t)number];
+            const uint32_t most = sizes[label] < kind->pixels ? sizes[label] : kind->pixels;
+            /* Most pixels are too weak, which is known without a division. */
+            float least = *full < most ? COUNTED : heap[0];
+            if (kind->strong && least > 1.0f) least = 1.0f;
+            least *= 0.999f;
+            if (share >= least * kind->share && contrast >= least * kind->contrast) {
+                const float value = strength(kind, share, contrast);
+                if (value > COUNTED) keep(heap, full, most, value);
+            }
+            heap += most;
+        }
+    }
+    for (size_t i = 0; sound && i < count; i++) {
+        const float *heap = heaps + begins[i];
+        float found[2] = {0, 0};
+        for (int number = 0; number < KINDS; number++) {
+            const uint32_t pixels = STRUCTURE[number].pixels;
+            float *most = &found[number >= KINDS - LONE_KINDS];
+            if (filled[i * KINDS + (size_t)number] == pixels && heap[0] > *most) *most = heap[0];
+            heap += sizes[i] < pixels ? sizes[i] : pixels;
+        }
+        clusters->strengths[i] = found[0];
+        clusters->lone[i] = found[1];
+    }
+    core_free(sizes);
+    core_free(filled);
+    core_free(begins);
+    core_free(best);
+    core_free(heaps);
+    return sound;
+}
+
+PyDoc_STRVAR(weigh_doc,
+             "weigh(labels, unexplained, contrast, count) -> (strengths, lone, strongest), or None where there is no\n"
+             "memory.\n\n"
+             "labels: int32, the number of each pixel's cluster, below count; 0 where it has none. unexplained, contrast:\n"
+             "float16 of each pixel. strengths, lone: bytearrays of float32, of each cluster as `metrics.visible` weighs it,\n"
+             "in any surroundings and in those that stand still. strongest: of int64, the first pixel with the largest\n"
+             "product of share and contrast; -1 where there is no pixel.");
+
+static PyObject *core_weigh(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *planes[3];
+    Py_ssize_t sizes[3], count;
+    if (!PyArg_ParseTuple(args, "y#y#y#n:weigh", &planes[0], &sizes[0], &planes[1], &sizes[1], &planes[2], &sizes[2], &count))
+        return NULL;
+    if (count < 1 || count > INT32_MAX || sizes[0] % 4 || sizes[1] != sizes[0] / 2 || sizes[2] != sizes[1]) {
+        PyErr_SetString(PyExc_ValueError, "those are no clusters of one picture");
+        return NULL;
+    }
+    PyObject *const found[3] = {new_bytes(4 * (size_t)count), new_bytes(4 * (size_t)count), new_bytes(8 * (size_t)count)};
+    bool sound = found[0] && found[1] && found[2];
+    if (sound) {
+        const Clusters clusters = {
+            (const uint8_t *)planes[0],        (const uint8_t *)planes[1],        (const uint8_t *)planes[2],
+            (size_t)sizes[0] / 4,              (size_t)count,                     (float *)(void *)bytes_of(found[0]),
+            (float *)(void *)bytes_of(found[1]), (int64_t *)(void *)bytes_of(found[2])};
+        Py_BEGIN_ALLOW_THREADS
+        sound = weigh(&clusters);
+        Py_END_ALLOW_THREADS
+    }
+    PyObject *result = sound ? Py_BuildValue("(OOO)", found[0], found[1], found[2]) : declined();
+    for (int i = 0; i < 3; i++) Py_XDECREF(found[i]);
+    return result;
+}
+
 PyMethodDef VISIBLE_METHODS[] = {
     {"look", core_look, METH_VARARGS, look_doc},
+    {"weigh", core_weigh, METH_VARARGS, weigh_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -219,8 +219,13 @@ TARGET static __attribute__((noinline)) bool NAMED(is_asked)(const float *restri
 }
 
 KERNEL NAMED(largest)(const float *restrict values, size_t count, float *largest) {
-    float found = *largest;
-    EACH(count) found = values[i] > found ? values[i] : found;
+    enum { LANES = 16 };
+    float lanes[LANES] = {0}, found = *largest;
+    const size_t whole = count / LANES * LANES;
+    for (size_t begin = 0; begin < whole; begin += LANES)
+        EACH(LANES) lanes[i] = values[begin + i] > lanes[i] ? values[begin + i] : lanes[i];
+    for (size_t i = whole; i < count; i++) found = values[i] > found ? values[i] : found;
+    EACH(LANES) found = lanes[i] > found ? lanes[i] : found;
     *largest = found;
 }
 
@@ -245,9 +250,9 @@ KERNEL NAMED(least_length_row)(const float *restrict energy, size_t count, float
     }
 }
 
-/* Which pixels only fade, of those that are seen; and the texture of both pictures. */
-KERNEL NAMED(fades_row)(const float *const means[9], const float *restrict apart, size_t count, uint8_t *restrict fades,
-                        uint8_t *restrict seen, float *restrict texture) {
+/* Which pixels only fade, of those that are seen: 1 or 0; and the texture of both pictures. */
+KERNEL NAMED(fades_row)(const float *const means[9], const float *restrict apart, size_t count, float *restrict fades,
+                        float *restrict seen, float *restrict texture) {
     const float *p = means[0], *q = means[1], *r = means[2], *a = means[3], *b = means[4], *c = means[5], *d = means[6],
                 *e = means[7], *f = means[8];
     EACH(count) {
@@ -262,15 +267,17 @@ KERNEL NAMED(fades_row)(const float *const means[9], const float *restrict apart
         one = one > 0.0f ? one : 0.0f;
         two = two > 0.0f ? two : 0.0f;
         texture[i] = one + two;
-        const int differs = apart[i] > SEEN, fading = shared * shared > FADE * change * level;
-        seen[i] = (uint8_t)differs;
-        fades[i] = (uint8_t)(differs & fading);
+        const float differs = apart[i] > SEEN ? 1.0f : 0.0f;
+        seen[i] = differs;
+        fades[i] = shared * shared > FADE * change * level ? differs : 0.0f;
     }
 }
 
-/* Sums of 2x2 of two rows of bytes. */
-KERNEL NAMED(fours_row)(const uint8_t *restrict above, const uint8_t *restrict below, size_t count, uint8_t *restrict to) {
-    EACH(count) to[i] = (uint8_t)((above[2 * i] + below[2 * i]) + (above[2 * i + 1] + below[2 * i + 1]));
+/* Sums of 2x2 of two rows of small whole numbers. */
+KERNEL NAMED(fours_row)(const float *restrict above, const float *restrict below, size_t count, float *restrict sums,
+                        uint8_t *restrict to) {
+    EACH(2 * count) sums[i] = above[i] + below[i];
+    EACH(count) to[i] = (uint8_t)(sums[2 * i] + sums[2 * i + 1]);
 }
 
 /* Sums of 13x13 bytes; `down` has room for 12 more. */
@@ -576,8 +583,8 @@ KERNEL NAMED(steady)(const Block *block, Work *work, const Halves *halves, uint8
     const size_t rows = block->bottom - block->top + 2 * EDGES_NEAR, columns = block->right - block->left + 2 * EDGES_NEAR;
     const size_t wide = columns + 2 * REACH, begin = around - REACH, side_rows = halves->rows + EDGES_NEAR - 1,
                  side_columns = halves->columns + EDGES_NEAR - 1;
-    float *ring[3][9], *down = take(work, wide), *means[9], *texture[2], *halved = take(work, side_columns);
-    uint8_t *fades[2], *seen[2], *numbers[3];
+    float *ring[3][9], *down = take(work, wide), *means[9], *fades[2], *seen[2], *texture[2], *halved = take(work, side_columns);
+    uint8_t *numbers[3];
     uint16_t *sums[4];
     for (int plane = 0; plane < 3; plane++) {
         for (int slot = 0; slot < 9; slot++) ring[plane][slot] = take(work, wide);
@@ -586,8 +593,8 @@ KERNEL NAMED(steady)(const Block *block, Work *work, const Halves *halves, uint8
     for (int plane = 0; plane < 9; plane++) means[plane] = take(work, columns);
     for (int slot = 0; slot < 2; slot++) {
         texture[slot] = take(work, columns);
-        fades[slot] = take_bytes(work, columns);
-        seen[slot] = take_bytes(work, columns);
+        fades[slot] = take(work, columns);
+        seen[slot] = take(work, columns);
     }
     for (int i = 0; i < 4; i++) sums[i] = (uint16_t *)(void *)take(work, halves->stride);
     for (size_t row = 0; row < rows + 2 * REACH; row++) {
@@ -609,8 +616,8 @@ KERNEL NAMED(steady)(const Block *block, Work *work, const Halves *halves, uint8
                          seen[now], texture[now]);
         if (!mean || mean % 2 || mean / 2 > side_rows) continue;
         const size_t half = (mean / 2 - 1) * halves->stride;
-        NAMED(fours_row)(fades[last] + 1, fades[now] + 1, side_columns, numbers[0] + half);
-        NAMED(fours_row)(seen[last] + 1, seen[now] + 1, side_columns, numbers[1] + half);
+        NAMED(fours_row)(fades[last] + 1, fades[now] + 1, side_columns, down, numbers[0] + half);
+        NAMED(fours_row)(seen[last] + 1, seen[now] + 1, side_columns, down, numbers[1] + half);
         NAMED(halved_row)(texture[last] + 1, texture[now] + 1, side_columns, down, halved);
         for (size_t i = 0; i < side_columns; i++) numbers[2][half + i] = halved[i] >= FLAT;
     }

@@ -18,7 +18,7 @@ from pytest_imgdiff._core import CORE
 from pytest_imgdiff.views import full_value, pixel_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -100,26 +100,58 @@ class Block:
     colour: Plane
 
 
-def differing_blocks(first: NDArray[Any], second: NDArray[Any]) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of what differs in each block of two pictures of equal shape, in whole tiles."""
-    height, width = first.shape[:2]
-    for top in range(0, height, BLOCK):
-        rows = slice(top, min(top + BLOCK, height))
-        differs = _differs(first[rows], second[rows])
-        for left in range(0, width, BLOCK):
-            x, y, columns_wide, rows_high = cv2.boundingRect(differs[:, left : left + BLOCK])
-            if columns_wide:
-                yield (
-                    slice(top + y // TILE * TILE, min(height, top + -(-(y + rows_high) // TILE) * TILE)),
-                    slice(left + x // TILE * TILE, min(width, left + -(-(x + columns_wide) // TILE) * TILE)),
+def differing_blocks(differs: NDArray[np.uint8], place: tuple[int, int]) -> Iterator[list[tuple[slice, slice]]]:
+    """Yield, for each block of a part of a picture that differs, what of it has to be looked at: rows and columns.
+
+    These are whole tiles; tiles that differ and do not touch are apart where that leaves less to look at.
+
+    Args:
+        differs: (height, width), not 0 where the part differs.
+        place: the numbers of its first row and column in the picture, whole tiles: blocks are those of the picture.
+    """
+    height, width = differs.shape
+    for top in range(-(place[0] % BLOCK), height, BLOCK):
+        for left in range(-(place[1] % BLOCK), width, BLOCK):
+            y, x = max(0, top), max(0, left)
+            block = differs[y : top + BLOCK, x : left + BLOCK]
+            if not block.any():
+                continue
+            tiles = _any_in_tiles(block)
+            _, _, statistics, _ = cv2.connectedComponentsWithStats(tiles, connectivity=8)
+            boxes = statistics[1:, :4].tolist()
+            whole = cv2.boundingRect(tiles)
+            if sum(map(_cost, boxes)) >= _cost(whole):
+                boxes = [whole]
+            yield [
+                (
+                    slice(y + row * TILE, min(height, y + (row + rows) * TILE)),
+                    slice(x + column * TILE, min(width, x + (column + columns) * TILE)),
                 )
+                for column, row, columns, rows in boxes
+            ]
 
 
-def _differs(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint8]:
+def _any_in_tiles(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return, for each tile, whether anything in it is not 0."""
+    height, width = mask.shape
+    lines = np.bitwise_or.reduceat(mask, range(0, height, TILE), axis=0)
+    tiles: NDArray[np.uint8] = np.bitwise_or.reduceat(lines, range(0, width, TILE), axis=1)
+    return tiles
+
+
+def _cost(box: Sequence[int]) -> int:
+    """Return how many pixels are looked at for a box of tiles: x, y, width and height."""
+    return (box[2] * TILE + 2 * MARGIN) * (box[3] * TILE + 2 * MARGIN)
+
+
+def differing(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint8]:
     """Return (height, width), 1 where pixels of equal shape and depth are not equal."""
-    is_rgba = first.shape[2] == len("RGBA")
-    words = (pixel_words(first), pixel_words(second)) if is_rgba else (None, None)
-    unlike = (first != second).any(axis=2) if words[0] is None or words[1] is None else words[0] != words[1]
+    channels = first.shape[2]
+    words = (pixel_words(first), pixel_words(second)) if channels == len("RGBA") else (None, None)
+    if words[0] is None or words[1] is None:
+        unlike = np.logical_or.reduce([first[..., channel] != second[..., channel] for channel in range(channels)])
+    else:
+        unlike = words[0] != words[1]
     differs: NDArray[np.uint8] = unlike.view(np.uint8)
     return differs
 
