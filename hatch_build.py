@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.builders.macos import process_macos_plat_tag
 from packaging.tags import sys_tags
 
 PACKAGE = "pytest_imgdiff/_core"
@@ -101,7 +102,9 @@ def _reason(error: Exception) -> str:
 
 def _platform() -> str:
     """Return the platform of a wheel built here; which older systems it runs on is for those to say who repair it."""
-    return next(tag.platform for tag in sys_tags() if not tag.platform.startswith(("manylinux", "musllinux")))
+    found = next(tag.platform for tag in sys_tags() if not tag.platform.startswith(("manylinux", "musllinux")))
+    # What MACOSX_DEPLOYMENT_TARGET and ARCHFLAGS ask for, as the compiler does.
+    return process_macos_plat_tag(found, compat=False) if sys.platform == "darwin" else found
 
 
 if __name__ == "__main__":
