@@ -291,9 +291,9 @@ static void measure(const Perceptual *job, uint32_t row, const uint32_t *places,
 /* ------------------------------------------------------------------ anti-aliasing: perceived/smoothing.py */
 enum { MOST_EQUAL = 2 };
 
-/* Which pixels of three rows have more than MOST_EQUAL equal neighbours in both pictures. */
+/* Which pixels of three rows have more than MOST_EQUAL equal neighbours in each picture, and in both. */
 typedef struct {
-    uint8_t *both[3], *near, *scratch; /* width + 2; both[k][x + 1] is that of column x */
+    uint8_t *own[2][3], *both[3], *near, *scratch; /* width + 2; both[k][x + 1] is that of column x */
     int64_t row[3];
 } Flats;
 
@@ -360,7 +360,7 @@ static bool looks_smoothed_inside(const Perceptual *job, int picture, uint32_t x
 
 /* Whether a pixel looks anti-aliased in one of the pictures. */
 static bool looks_smoothed(const Perceptual *job, int picture, uint32_t x, uint32_t y, const Flats *known) {
-    if (is_flat(job, picture, x, y)) return false;
+    if (known ? known->own[picture][y % 3][x + 1] : is_flat(job, picture, x, y)) return false;
     if (job->opaque && !is_edge(job, x, y)) return looks_smoothed_inside(job, picture, x, y, known);
     const uint32_t *pixels = job->pixels[picture];
     const size_t width = job->width;
@@ -396,15 +396,14 @@ static void look_at_row(const Perceptual *job, Flats *flats, uint32_t y) {
     flats->row[y % 3] = y;
     uint8_t *both = flats->both[y % 3] + 1;
     const uint32_t width = job->width;
-    if (!y || y + 1 == job->height) {
-        for (uint32_t x = 0; x < width; x++) both[x] = is_flat_in_both(job, x, y);
-        return;
+    const bool inside = y && y + 1 < job->height;
+    for (int picture = 0; picture < 2; picture++) {
+        uint8_t *own = flats->own[picture][y % 3] + 1;
+        if (inside) FASTEST(find_flat)(job->pixels[picture] + (size_t)y * width, width, own);
+        for (uint32_t x = 0; x < width; x += inside && width > 1 ? width - 1 : 1) own[x] = is_flat(job, picture, x, y);
     }
-    FASTEST(find_flat)(job->pixels[0] + (size_t)y * width, width, both);
-    FASTEST(find_flat)(job->pixels[1] + (size_t)y * width, width, flats->scratch);
-    for (uint32_t x = 1; x + 1 < width; x++) both[x] &= flats->scratch[x];
-    both[0] = is_flat_in_both(job, 0, y);
-    both[width - 1] = is_flat_in_both(job, width - 1, y);
+    const uint8_t *first = flats->own[0][y % 3] + 1, *second = flats->own[1][y % 3] + 1;
+    for (uint32_t x = 0; x < width; x++) both[x] = first[x] & second[x];
 }
 
 /* Look at the rows about one; afterwards flats->near[x] tells whether a pixel of column x has a flat one about it. */
@@ -420,14 +419,18 @@ bool perceptual_judge(Perceptual *job) {
     enum { DENSE = 8 }; /* where one pixel of so many differs, it pays to look at whole rows */
     const size_t width = job->width, padded = (width + 2 + 63) & ~(size_t)63;
     job->counted = job->antialiased = 0;
-    uint8_t *memory = core_allocate(padded * (sizeof(uint32_t) + 7));
+    uint8_t *memory = core_allocate(padded * (sizeof(uint32_t) + 12));
     if (!memory) return false;
     uint32_t *places = (uint32_t *)memory;
     uint8_t *levels = memory + padded * sizeof(uint32_t);
     Flats flats = {.row = {-1, -1, -1}};
-    for (int i = 0; i < 3; i++) flats.both[i] = levels + padded * (size_t)(i + 1);
-    flats.near = levels + 4 * padded;
-    flats.scratch = levels + 5 * padded;
+    for (int i = 0; i < 3; i++) {
+        flats.both[i] = levels + padded * (size_t)(i + 1);
+        flats.own[0][i] = levels + padded * (size_t)(i + 4);
+        flats.own[1][i] = levels + padded * (size_t)(i + 7);
+    }
+    flats.near = levels + 10 * padded;
+    flats.scratch = levels + 11 * padded;
     memset(flats.both[0], 0, 3 * padded);
     const uint8_t harmless = harmless_step(job);
     for (uint32_t y = job->first; y < job->last; y++) {
