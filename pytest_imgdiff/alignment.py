@@ -75,10 +75,11 @@ _THIN = 3
 CSS at a device scale of 3."""
 _STRIP = 64
 """Columns of the strips that are aligned on their own where there is no gutter."""
-_STRIP_PIXELS = 1 << 23
-"""Above this size all strips are aligned only where one of those that are tried first moved."""
-_TRIED = 4
-"""Of so many strips one is tried first."""
+_MOST_LOOKED = 3
+"""How many times the size of two images is aligned at most, over all rectangles within rectangles."""
+_LARGE = 1 << 23
+"""Pixels above which only rows, and parts with a gutter between them, are aligned: columns and strips of a tall page
+take seconds, and explain nothing where rows do not."""
 _MOST_SHIFTED = 256
 """Lines by which a band is shifted to where content begins."""
 _TILE = 8
@@ -567,6 +568,7 @@ class _Aligner:
         self.kept: list[Kept] = []
         self.bands: list[Band] = []
         self.moves: list[Move] = []
+        self._left = _MOST_LOOKED * max(one.size, two.size)
         self.is_explained = False
         """Whether anything was found but that the pictures differ in place."""
 
@@ -593,6 +595,9 @@ class _Aligner:
     def _changed(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Part:
         """Explain what differs from its first row to its last."""
         a, b = first.of(self.one), second.of(self.two)
+        self._left -= a.size
+        if self._left < 0:
+            return self._in_place(first, second)
         lines = _line_map(a, b) if axis != "rows" else None
         if lines is not None and lines.is_believed(_CLEAR):
             return self._along("rows", first, second, lines, depth)
@@ -678,6 +683,8 @@ class _Aligner:
     def _columns(self, first: _Rect, second: _Rect, depth: int, axis: Axis | None) -> _Part:
         """Explain what rows do not: by columns, then by strips of columns, or not at all."""
         a, b = first.of(self.one), second.of(self.two)
+        if a.size > _LARGE:
+            return self._in_place(first, second)
         if axis != "columns":
             columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
             is_tall = a.shape != b.shape or len(a) >= _STRIP
@@ -1487,8 +1494,6 @@ def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
         return lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
 
     strips = list(itertools.pairwise([*range(0, width - _STRIP // 2, _STRIP), width]))
-    if a.size > _STRIP_PIXELS and all(_moves_alike(aligned(*strip), still) for strip in strips[::_TRIED]):
-        return []
     parts: list[tuple[int, int, list[_Segment]]] = []
     for left, right in strips:
         segments = aligned(left, right)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff._core import described
 from pytest_imgdiff.errors import ImgdiffError, ReportError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-imgdiff", description="Compare images: two pictures, or two folders of them."
     )
-    parser.add_argument("--version", action="version", version=f"pytest-imgdiff {__version__}")
+    parser.add_argument("--version", action="version", version=f"pytest-imgdiff {__version__} (core: {described()})")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compare = commands.add_parser(
         "compare",
@@ -472,6 +473,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.quick_compare import passes_at_once
+
+    if passes_at_once(options):
+        return ALIKE
     from pytest_imgdiff.comparing import run_compare
 
     return run_compare(options)

@@ -1,6 +1,6 @@
-"""The command ``pytest-imgdiff``: what two equal files settle is told before anything large is loaded.
+"""The command ``pytest-imgdiff``: that two pictures are equal is printed before anything large is imported.
 
-Importing what judges pictures takes several times as long as finding that two files are the same.
+Importing what judges pictures takes several times as long as finding that two files, or their pixels, are the same.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import gc
 import os
 import sys
 
-from pytest_imgdiff.names import CONFIG_NAMES, IDENTICAL
+from pytest_imgdiff.names import CONFIG_NAMES, IDENTICAL, IDENTICAL_PIXELS
 
 WORDS = 3
+_BYTES = 128
+"""For each pixel: no pair takes more."""
 _SELDOM = 20_000
 """So many new objects before a look for garbage: what is imported is none, and is most of what there is."""
 
@@ -42,20 +44,32 @@ def _may_be_configured(path: str) -> bool:
 
 
 def _told_at_once(arguments: list[str]) -> bool:
-    """Return whether it was ``compare EXPECTED ACTUAL`` of equal files, without option or configuration, and told."""
+    """Return whether it was ``compare EXPECTED ACTUAL`` of equal pictures, without options or settings, and told."""
     if len(arguments) != WORDS or arguments[0] != "compare" or any(word.startswith("-") for word in arguments):
         return False
     name = arguments[2]
     plain = name.isascii() and name.isprintable() and os.path.normpath(name) == name and "\\" not in name
     if not plain or sys.stdout is None or any(map(_may_be_configured, (".", *arguments[1:]))):
         return False
-    from pytest_imgdiff.images import are_one_picture
-
-    if not are_one_picture(arguments[1], name):
+    words = _equality(arguments[1], name)
+    if words is None:
         return False
     try:
-        sys.stdout.write(f"{name}: {IDENTICAL}\n1 comparison: 1 passed\n")
+        sys.stdout.write(f"{name}: {words}\n1 comparison: 1 passed\n")
         sys.stdout.flush()
     except OSError:  # nobody listens: the command says so in full
         return False
     return True
+
+
+def _equality(expected: str, actual: str) -> str | None:
+    """Return in what two PNG files are equal; None says nothing."""
+    from pytest_imgdiff.images import are_one_picture
+
+    if are_one_picture(expected, actual):
+        return IDENTICAL
+    from pytest_imgdiff.images.png_pair import read_png_pair
+    from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
+
+    pair = read_png_pair(expected, actual, min(DEFAULT_MAX_PIXELS, DEFAULT_MEMORY // _BYTES))
+    return None if pair is None or pair.windows else IDENTICAL_PIXELS

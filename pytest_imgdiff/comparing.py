@@ -20,7 +20,7 @@ from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.finishing import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
 from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.names import printable
-from pytest_imgdiff.project import label_of
+from pytest_imgdiff.project import label_of, refuse_other_settings
 from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import encoded, load_page, summary_line
 from pytest_imgdiff.report.files import write_output
@@ -98,7 +98,8 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     registry = Registry()
     config = Path(options.config) if options.config else find_config(here)
     if not options.config:
-        _refuse_other_settings(config, [options.expected, options.actual])
+        sides = [side for side in (options.expected, options.actual) if side is not None and not is_url(side)]
+        refuse_other_settings(config, sides)
     settings = load_settings(config, registry, folder=here)
     if report and settings.report.parquet:
         require_parquet()
@@ -117,26 +118,6 @@ def _workspace(options: argparse.Namespace) -> Workspace:
         settings_files=() if settings.path is None else (here / settings.path,),
         glance=options.glance,
     )
-
-
-def _refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) -> None:
-    """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
-
-    Raises:
-        ConfigError: a picture or folder that was named does.
-    """
-    for side in sides:
-        if side is None or is_url(side):
-            continue
-        folder = Path(side) if Path(side).is_dir() else Path(side).parent
-        nearest = find_config(folder)
-        if nearest is None or (in_force is not None and nearest.samefile(in_force)):
-            continue
-        used = "this command uses none" if in_force is None else f"this command uses {label_of(in_force)}"
-        raise ConfigError(
-            f"{label_of(nearest)} is the nearest settings file to {printable(side)}, but {used}: "
-            f"run it in the folder of the file that is meant, or name it: --config {label_of(nearest)}"
-        )
 
 
 def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_imgdiff import __version__
+from pytest_imgdiff._core import described
 from pytest_imgdiff.baselines import RanModules
 from pytest_imgdiff.environment import versions
 from pytest_imgdiff.errors import ImgdiffError
@@ -164,7 +165,7 @@ def run_record(
 ) -> RunRecord:
     """Return the record of a run with these comparisons."""
     return RunRecord(
-        tool=ToolRecord("pytest-imgdiff", __version__, versions()),
+        tool=ToolRecord("pytest-imgdiff", __version__, {**versions(), "core": described()}),
         complete=complete and not unrecorded,
         unrecorded=list(unrecorded),
         comparisons=records,

@@ -18,7 +18,8 @@ from pytest_imgdiff.ignore import ignore_mask, painted
 from pytest_imgdiff.inference.backends import nothing_installed
 from pytest_imgdiff.kinds import classify, is_redrawn
 from pytest_imgdiff.model import AUTO, DEFAULT_RULES, Box, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
-from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions, most_in_window
+from pytest_imgdiff.regions import contour_mask, contour_regions, difference_mask, find_regions
+from pytest_imgdiff.scoring import score
 from pytest_imgdiff.sizes import same_size, with_pixels
 from pytest_imgdiff.unfailing import could_fail, worst_value
 from pytest_imgdiff.views import (
@@ -26,7 +27,7 @@ from pytest_imgdiff.views import (
     compared_pixels,
     decode_both,
     differing_pixels,
-    differing_rows,
+    differing_span,
     equal_pixels,
     suspected_rows,
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.alignment import Alignment
     from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask, Metric, Policy, RegionKind, Rule, WindowLimit
+    from pytest_imgdiff.model import Mask, Metric, Policy, RegionKind, Rule
     from pytest_imgdiff.registry import Registry
 
 USUAL_MASK_METRIC = "perceptual"
@@ -60,6 +61,8 @@ before it is a fault of the metric."""
 
 ALIGNED_ROWS = 24
 """A difference in fewer rows is told as it lies: nothing much can have moved."""
+CONTEXT = 64
+"""Rows above and below those that differ that are aligned with them: lines that are equal are what it holds on to."""
 STILL_DIFFERENT = 0.5
 """An alignment is told where at most this share of the differing pixels is left."""
 BANDS_SHARE = 0.6
@@ -438,53 +441,6 @@ def _are_bands(bands: object, height: int) -> bool:
     return whole and ends == sorted(ends) and all(0 <= end <= height for end in ends)
 
 
-def score(rule: Rule, metric: Metric, result: MetricResult) -> Score:
-    """Hold a result against its rule.
-
-    Raises:
-        MetricError: the rule limits a count of pixels, and the result has none, or does not say where they are.
-    """
-    limit = rule.max if metric.direction == "distance" else rule.min
-    passed = limit is None or _holds(metric, result.value, limit)
-    if rule.max_pixels is not None:
-        if "pixels" not in result.details:
-            msg = f"max_pixels was named, and the metric {metric.name} counted no pixels"
-            raise MetricError(msg)
-        passed = passed and result.details["pixels"] <= rule.max_pixels
-    details = result.details
-    if rule.max_in_window is not None:
-        most = _most_in_window(rule.max_in_window, metric, result)
-        details = {**details, "most_in_window": most}
-        passed = passed and most <= rule.max_in_window.pixels
-    warned = passed and rule.warn is not None and not _holds(metric, result.value, rule.warn)
-    return Score(
-        metric=metric.name,
-        value=result.value,
-        unit=result.unit,
-        direction=metric.direction,
-        limit=limit,
-        max_pixels=rule.max_pixels,
-        warn=rule.warn,
-        passed=passed,
-        warned=warned,
-        details=details,
-        max_in_window=rule.max_in_window,
-    )
-
-
-def _most_in_window(window: WindowLimit, metric: Metric, result: MetricResult) -> int:
-    if result.value == metric.perfect and not result.details.get("pixels"):
-        return 0
-    if result.heat is None or np.count_nonzero(result.heat) != result.details.get("pixels"):
-        msg = f"max_in_window was named, and the metric {metric.name} did not mark the pixels that it counted"
-        raise MetricError(msg)
-    return most_in_window(result.heat, window.size)
-
-
-def _holds(metric: Metric, value: float, limit: float) -> bool:
-    return value <= limit if metric.direction == "distance" else value >= limit
-
-
 def _unmeasured(rule: Rule, metric: Metric, reason: str) -> Score:
     return Score(
         metric=metric.name,
@@ -538,9 +494,10 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
         return comparison
     if np.count_nonzero(in_place.any(axis=1)) < ALIGNED_ROWS:
         return comparison
-    bands = differing_rows(*pair)
-    top, bottom = bands[0].start, bands[-1].stop
-    alignment = align(*(image.rows(top, bottom) for image in pair))
+    span = differing_span(*pair)
+    rows = slice(max(0, span.start - CONTEXT), min(bench.expected.size[1], span.stop + CONTEXT))
+    top = rows.start
+    alignment = align(*(image.rows(top, rows.stop) for image in pair))
     if alignment is None:
         return comparison
     moved = [region.kind == "moved" for region in comparison.regions]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -536,6 +536,20 @@ class Region:
     contour: tuple[tuple[int, int], ...] = ()
     moved: tuple[int, int] | None = None
     element: Element | None = None
+
+
+def regions_of_boxes(boxes: Iterable[tuple[int, int, int, int, int, int]], min_area: int) -> tuple[Region, ...]:
+    """Return regions of ``uint8`` heat: largest area first, then from the top, then from the left.
+
+    Args:
+        boxes: left, top, right, bottom, area and largest heat of each; right and bottom lie outside.
+        min_area: as in `RegionSettings`.
+    """
+    found = sorted((box for box in boxes if box[4] >= min_area), key=lambda box: (-box[4], box[1], box[0]))
+    return tuple(
+        Region(Box(left, top, right - left, bottom - top), area, peak / 255)
+        for left, top, right, bottom, area, peak in found
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

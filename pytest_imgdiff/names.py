@@ -9,6 +9,8 @@ CONFIG_NAMES = ("imgdiff.yaml", "imgdiff.yml")
 """What a folder's configuration is called."""
 IDENTICAL = "identical, byte for byte"
 """The verdict on two equal files, wherever it is told."""
+IDENTICAL_PIXELS = "identical, pixel for pixel"
+"""The verdict on two files whose pixels are equal."""
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """Where Python keeps the bytes 0x80 to 0xff of a name that is not UTF-8 (PEP 383)."""
 

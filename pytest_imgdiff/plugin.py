@@ -161,13 +161,18 @@ def image_run(config: pytest.Config) -> ImageRun:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Print the versions that can change a result, and the settings file in force."""
     from pytest_imgdiff import __version__
+    from pytest_imgdiff._core import described
     from pytest_imgdiff.environment import opencv_warning, versions
     from pytest_imgdiff.invocation import settings_line
 
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
     warning = opencv_warning()
     settings = settings_line(config)
-    return [f"imgdiff: {__version__} ({named})", settings, *([f"imgdiff: warning: {warning}"] if warning else [])]
+    return [
+        f"imgdiff: {__version__} (core: {described()}; {named})",
+        settings,
+        *([f"imgdiff: warning: {warning}"] if warning else []),
+    ]
 
 
 @pytest.hookimpl(optionalhook=True)

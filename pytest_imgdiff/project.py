@@ -10,7 +10,7 @@ from pytest_imgdiff.errors import ConfigError
 from pytest_imgdiff.names import CONFIG_NAMES, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _REPOSITORY = (".git", ".hg")
 """What the root of a repository holds: a folder, or in a worktree of Git a file."""
@@ -31,6 +31,24 @@ def find_config(start: Path) -> Path | None:
         ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
     return next((found for folder in _folders_upward(start) if (found := _config_in(folder)) is not None), None)
+
+
+def refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) -> None:
+    """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
+
+    Raises:
+        ConfigError: a picture or folder that was named does.
+    """
+    for side in filter(None, sides):
+        folder = Path(side) if Path(side).is_dir() else Path(side).parent
+        nearest = find_config(folder)
+        if nearest is None or (in_force is not None and nearest.samefile(in_force)):
+            continue
+        used = "this command uses none" if in_force is None else f"this command uses {label_of(in_force)}"
+        raise ConfigError(
+            f"{label_of(nearest)} is the nearest settings file to {printable(side)}, but {used}: "
+            f"run it in the folder of the file that is meant, or name it: --config {label_of(nearest)}"
+        )
 
 
 def project_folders(start: Path) -> list[Path]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
-from pytest_imgdiff.model import Box, Region
+from pytest_imgdiff._core import CORE
+from pytest_imgdiff.model import Box, Region, regions_of_boxes
 from pytest_imgdiff.views import full_value
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ def most_in_window(heat: Heat, size: int) -> int:
     """
     height, width = heat.shape
     side = min(size, height, width)
+    if CORE is not None and heat.dtype == np.uint8 and heat.flags.c_contiguous:
+        found = CORE.most_in_window(heat, width, height, side)
+        if found is not None:
+            return int(found)
     rows = np.flatnonzero(heat.any(axis=1))
     if not rows.size:
         return 0
@@ -162,12 +167,33 @@ def find_regions(
         heated: bands of rows, from the top, beyond which nothing is true; anywhere where omitted.
     """
     height, width = mask.shape
+    if CORE is not None and heat is not None and heat.dtype == np.uint8 and heat.flags.c_contiguous:
+        found = _regions_by_core(mask, heat, settings, slice(0, height) if heated is None else _span(heated))
+        if found is not None:
+            return found
     bands = [slice(0, height)] if heated is None else heated
     if width < _NARROW < height:
         boxes = _boxes(np.ascontiguousarray(mask.T), [slice(0, width)], settings.merge_distance)[:, [1, 0, 3, 2]]
     else:
         boxes = _boxes(mask, bands, settings.merge_distance)
     return _filled(boxes, mask.view(np.uint8), heat, settings.min_area)
+
+
+def _span(bands: Sequence[slice]) -> slice:
+    return slice(bands[0].start, bands[-1].stop) if bands else slice(0, 0)
+
+
+def _regions_by_core(mask: Mask, heat: Heat, settings: RegionSettings, rows: slice) -> tuple[Region, ...] | None:
+    """Return the regions that the compiled core finds; None where it declines, or the mask is not all that is hot."""
+    hot = heat[rows]
+    if CORE is None or not hot.size:
+        return None
+    boxes = CORE.regions(hot, hot.shape[1], hot.shape[0], settings.merge_distance)
+    if boxes is None or sum(box[4] for box in boxes) != np.count_nonzero(mask[rows]):
+        return None
+    top = rows.start
+    lower = ((left, y + top, right, bottom + top, area, peak) for left, y, right, bottom, area, peak in boxes)
+    return regions_of_boxes(lower, settings.min_area)
 
 
 def _boxes(mask: Mask, bands: Sequence[slice], distance: int) -> Boxes:

@@ -164,6 +164,20 @@ def differing_pixels(first: Image, second: Image) -> int:
     return count
 
 
+def differing_span(first: Image, second: Image) -> slice:
+    """Return the rows from the first to the last that differ, of two images of equal size and depth that do.
+
+    Unlike `differing_rows` it does not depend on how files store rows.
+    """
+    found: list[int] = []
+    for band in differing_rows(first, second):
+        one, two = (image.rows(band.start, band.stop) for image in (first, second))
+        for strip in strips(one):
+            differs = np.flatnonzero((one[strip] != two[strip]).any(axis=(1, 2))) + band.start + strip.start
+            found += differs[[0, -1]].tolist() if differs.size else []
+    return slice(found[0], found[-1] + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class _DifferingFrom:
     other: Image

@@ -14,6 +14,7 @@ from pytest_imgdiff.model import Box, Length, MaskArea, RectangleArea, Verdict
 from pytest_imgdiff.record import ComparisonRecord, record_of
 from pytest_imgdiff.report.changes import same_change
 from pytest_imgdiff.report.words import failure_text, verdict_line
+from tests.image_files import png
 from tests.test_alignment import WHITE, banner, cards, inserted, page, two_columns
 
 ALLOW = Policy(moved="allow")
@@ -308,6 +309,19 @@ def test_an_ignore_mask_of_one_of_two_sizes(tmp_path: Path) -> None:
     judged = compare(before, after, Policy(ignore=(MaskArea(str(tmp_path / "mask.png")),)))
     assert [region.kind for region in judged.regions] == ["inserted"]
     assert any("applied to one picture at the most" in note for note in judged.notes)
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_how_files_store_rows_changes_nothing(kind: int) -> None:
+    """Rows whose stored form differs and whose pixels do not are no evidence of anything."""
+    before, after = two_columns([10, 11, 12, 13]), two_columns([10, 11, 99, 12, 13])
+    rows = [[pixels[:, :, :3].reshape(len(pixels), -1)] for pixels in (before, after)]
+    if kind == 2:  # Up, for one of them alone: no row is stored as in the other
+        rows[1][0] = np.diff(rows[1][0], axis=0, prepend=np.zeros_like(rows[1][0][:1]))
+    filters = (b"\0", bytes([kind]))
+    stored = [b"".join(filter_ + row.tobytes() for row in side[0]) for side, filter_ in zip(rows, filters, strict=True)]
+    files = [png((400, 300), 8, 2, data) for data in stored]
+    assert compare(*files).regions == compare(before, after).regions
 
 
 def test_moved_is_a_key_of_the_settings(pytester: pytest.Pytester) -> None:

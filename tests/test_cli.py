@@ -568,7 +568,7 @@ def test_control_c_ends_in_one_line(shell):
 
 
 def test_the_version(shell):
-    assert re.fullmatch(r"pytest-imgdiff \d+\.\d+\.\d+\n", shell("--version").stdout)
+    assert re.fullmatch(r"pytest-imgdiff \d+\.\d+\.\d+ \(core: (python|native( avx2)?)\)\n", shell("--version").stdout)
 
 
 def test_setting_one_key_of_a_rule_leaves_the_other_rules_alone(two_trees):

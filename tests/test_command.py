@@ -7,10 +7,15 @@ import subprocess
 import sys
 import zlib
 
+import msgspec
+import numpy as np
+import PIL.Image
 import pytest
 
 from pytest_imgdiff import cli
-from tests.image_files import photograph, png, saved
+from tests.cores import built, core
+from tests.image_files import chunk, photograph, png, saved
+from tests.test_verdicts import CASES
 
 ROWS = b"".join(b"\0" + row.tobytes() for row in photograph(40, 50))
 WATCHED = """
@@ -106,3 +111,161 @@ def test_other_equal_formats_and_animations_go_the_long_way(folder):
     assert lines == ["b.jpg: identical, byte for byte", "1 comparison: 1 passed"]
     assert end.startswith("0 ")
     assert "numpy" in end
+
+
+def store(path, pixels, **options):
+    PIL.Image.fromarray(np.asarray(pixels, np.uint8)).save(path, **options)
+
+
+def changed(pixels):
+    found = pixels.copy()
+    found[10:20, 5:30] ^= 40
+    found[30, 44] = 255 - found[30, 44]
+    return found
+
+
+FOUR = {
+    "perceptual": "{perceptual: {max: 0.9}}",
+    "perceptual of pixelmatch 7, in windows": "{perceptual: {max: 0.9, difference: yiq, max_in_window: {pixels: 900}}}",
+    "pixel_match": "{pixel_match: {min: 0.1, tolerance: 2.5}}",
+    "diffimg": "{diffimg: {max: 0.5}}",
+    "mse": "{mse: {max: 9000}}",
+    "all": "{perceptual: {max: 0.9}, pixel_match: {min: 0.1}, diffimg: {max: 0.5}, mse: {max: 9000}}",
+}
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch):
+    """Two PNG files that differ, in the working directory."""
+    assert built()  # else there is no compiler here
+    monkeypatch.chdir(tmp_path)
+    store("a.png", photograph(40, 50))
+    store("b.png", changed(photograph(40, 50)))
+    return tmp_path
+
+
+def told(module, capsys, *arguments):
+    """Return the exit code and the words of the command with this core, or without one."""
+    with core(module):
+        code = cli.main(["compare", *arguments])
+    return code, capsys.readouterr()
+
+
+def assert_same(capsys, *arguments):
+    """Hold the words and the exit code with the core against those without it; return them."""
+    found = [told(module, capsys, *arguments) for module in (built(), None)]
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize("metrics", FOUR.values(), ids=FOUR)
+def test_pairs_that_pass_by_these_metrics_need_no_numpy(pair, capsys, metrics):
+    arguments = "compare", "a.png", "b.png", "--set", f"metrics={metrics}"
+    lines, end, _ = run(pair, *arguments)
+    assert end == "0 ['msgspec', 'yaml']"
+    code, words = assert_same(capsys, *arguments[1:])
+    assert (code, words.out.splitlines()) == (0, lines)
+    assert "1 region" in lines[0] or "2 regions" in lines[0]
+
+
+def test_settings_in_a_file_need_no_numpy_either(pair):
+    (pair / "imgdiff.yaml").write_text("metrics: {pixel_match: {min: 0.5}}\n", encoding="utf-8")
+    lines, end, _ = run(pair, "compare", "a.png", "b.png", "--quiet")
+    assert lines == ["1 comparison: 1 passed (1 differ below the limits)"]
+    assert end == "0 ['msgspec', 'yaml']"
+
+
+@pytest.mark.parametrize("settings", ["", *FOUR.values()])
+def test_equal_pixels_in_unequal_files_need_no_numpy(pair, settings):
+    store("b.png", photograph(40, 50), compress_level=0)
+    assert (pair / "a.png").read_bytes() != (pair / "b.png").read_bytes()
+    lines, end, _ = run(pair, "compare", "a.png", "b.png", *(["--set", f"metrics={settings}"] if settings else []))
+    assert lines == ["b.png: identical, pixel for pixel", "1 comparison: 1 passed"]
+    assert end == ("0 ['msgspec', 'yaml']" if settings else "0 []")
+
+
+@pytest.mark.parametrize("metrics", FOUR.values(), ids=FOUR)
+def test_pairs_that_fail_are_told_in_full(pair, capsys, metrics):
+    store(pair / "b.png", 255 - photograph(40, 50))
+    code, words = assert_same(capsys, "a.png", "b.png", "--set", f"metrics={metrics}", "--set", "regions.min_area=3")
+    assert code == 1 or "passes" in words.out
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "size=pad",
+        "mask=pixel_match",
+        "kinds={moved: warn}",
+        "regions={merge_distance: 0, min_area: 4}",
+        "limits.megapixels=0.001",
+        "ignore=[{x: 0, y: 0, width: 9, height: 30}]",
+        "metrics={perceptual: {max: 0.9, warn: 0.001}}",
+        "metrics={perceptual: {max_in_window: {size: 8, pixels: 60}}}",
+        "metrics={perceptual: {max: 5}}",
+        "metrics={mse: {max: 70000}}",
+        "metrics={pixel_match: {max_pixels: 5000}}",
+        "metrics={diffimg: {max: 0.5, max_in_window: {pixels: 3}}}",
+        "metrics={perceptual: {max: 0.9}, ssim: {min: 0.1}}",
+        "metrics={perceptual: {max: 0.9}, pixel_match: {min: 0.1, when: undecided}}",
+        "metrics.perceptual.max=0.9",
+        "measure=[mse]",
+        "nonsense=1",
+    ],
+)
+def test_every_setting_is_heeded(pair, capsys, settings):
+    defaults = ["--set", "metrics={perceptual: {max: 0.9}}"] if not settings.startswith("metrics") else []
+    assert_same(capsys, "a.png", "b.png", "--set", settings, *defaults)
+    store(pair / "b.png", photograph(40, 50), compress_level=0)
+    assert_same(capsys, "a.png", "b.png", "--set", settings, *defaults)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"gAMA", b"\0\0\xb1\x8f"),
+        chunk(b"cICP", bytes([9, 16, 0, 1])),
+        chunk(b"iCCP", b"x\0\0" + zlib.compress(b"profile")),
+        chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
+        chunk(b"tEXt", b"a\0b"),
+        chunk(b"tRNS", bytes(6)),
+    ],
+    ids=["gamma", "colour codes", "profile", "orientation", "text", "transparent colour"],
+)
+@pytest.mark.parametrize("both", [False, True])
+def test_what_files_say_beside_their_pixels_is_told(pair, capsys, extra, both):
+    for name in ("a.png", "b.png"):
+        store(name, photograph(40, 50), compress_level=6 if name == "a.png" else 0)
+        file = (pair / name).read_bytes()
+        if both or name == "b.png":
+            (pair / name).write_bytes(file[:33] + extra + file[33:])
+    for settings in (["--set", "metrics={perceptual: {max: 0.9}}"], []):
+        code, words = assert_same(capsys, "a.png", "b.png", *settings)
+    lines, end, _ = run(pair, "compare", "a.png", "b.png")
+    assert (lines, end.split()[0]) == (words.out.splitlines(), str(code))
+
+
+def test_bytes_behind_the_end_and_other_names_are_told(pair, capsys):
+    store("b.png", photograph(40, 50), compress_level=0)
+    with (pair / "b.png").open("ab") as file:
+        file.write(b"more")
+    store("c.jpg", photograph(40, 50), format="PNG", compress_level=0)
+    for name, note in (("b.png", "4 bytes follow its end"), ("c.jpg", "named .jpg, but holds PNG")):
+        code, words = assert_same(capsys, "a.png", name)
+        assert code == 0
+        assert note in words.out
+        assert run(pair, "compare", "a.png", name)[0] == words.out.splitlines()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_words_on_the_table_of_verdicts_are_the_same_with_and_without_the_core(tmp_path, monkeypatch, capsys, case):
+    monkeypatch.chdir(tmp_path)
+    files = []
+    for name, make in (("a", case.expected), ("b", case.actual)):
+        path = tmp_path / f"{name}{case.suffix}"
+        path.write_bytes(make())
+        files.append(path.name)
+    (tmp_path / "imgdiff.yaml").write_bytes(msgspec.json.encode(case.policy))  # JSON is YAML
+    assert_same(capsys, *files)
+    if "metrics" not in case.policy:
+        assert_same(capsys, *files, "--set", f"metrics={FOUR['all']}")

@@ -18,9 +18,18 @@ from pytest_imgdiff.images.png_layout import GRAY, PALETTE, RGB, RGBA, Layout
 from pytest_imgdiff.images.png_pixels import raster_of
 from pytest_imgdiff.images.png_rows import RasterRows
 from pytest_imgdiff.views import NEAR, differing_rows
+from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, png_header, rgba
 from tests.test_images_png_fast import CHANNELS, filtered
 from tests.test_images_png_rows import normal, stored
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _reference():
+    """Here Python decodes; tests/test_core.py holds the compiled core against it."""
+    with core(None):
+        yield
+
 
 SIDE = 2950
 """Pixels of a large picture's shorter side."""

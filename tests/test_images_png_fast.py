@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.images import check, decode, read
+from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, photograph, pixels_of, png, png_header, rgba
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _reference():
+    """Here Python decodes; tests/test_core.py holds the compiled core against it."""
+    with core(None):
+        yield
+
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 

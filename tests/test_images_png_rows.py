@@ -16,8 +16,17 @@ from pytest_imgdiff.images import decode, read
 from pytest_imgdiff.perceived import find_differences
 from pytest_imgdiff.perceived.differences import find_differences_in_rows
 from pytest_imgdiff.views import differing_rows, equal_pixels
+from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, png, png_header
 from tests.test_images_png_fast import CHANNELS, as_rgba, filtered
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _reference():
+    """Here Python decodes; tests/test_core.py holds the compiled core against it."""
+    with core(None):
+        yield
+
 
 COLOURS = (2, 6)
 

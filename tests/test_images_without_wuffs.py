@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,12 @@ for path in sorted(Path("examples").rglob("*.png")):
     told = {}
     for how in ("with", "without"):
         run = subprocess.run(
-            [sys.executable, "-c", script, how], check=True, capture_output=True, text=True, cwd=TESTS.parent
+            [sys.executable, "-c", script, how],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=TESTS.parent,
+            env=os.environ | {"IMGDIFF_CORE": "python"},
         )
         told[how] = [line.rpartition(" ") for line in run.stdout.splitlines()]
     assert [line[0] for line in told["with"]] == [line[0] for line in told["without"]]

@@ -24,7 +24,15 @@ from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed
 from pytest_imgdiff.perceived.raster import Raster
 from pytest_imgdiff.perceived.smoothing import smoothed as smoothed_pixels
 from pytest_imgdiff.regions import most_in_window
+from tests.cores import built, core
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
+
+
+@pytest.fixture(autouse=True, scope="module", params=["python", "native"])
+def _each_core(request):
+    with core(built() if request.param == "native" else None):
+        yield
+
 
 PATTERN, BLACK, WHITE = "pattern", (0, 0, 0), (255, 255, 255)
 

@@ -95,6 +95,8 @@ OWN_FILES = {
     "capture/browser.py": "the scripts of this package itself",
     "results.py": "the lines that the run's own processes have just written",
     "models/kaggle.py": "what our own download has just put in a new folder",
+    "stores.py": "objects of a store, which fsspec opens",
+    "cluster.py": "the lines that a worker of this run has just written",
 }
 
 

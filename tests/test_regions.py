@@ -11,6 +11,13 @@ from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff.model import Box, Region, RegionSettings
 from pytest_imgdiff.regions import difference_mask, find_regions
+from tests.cores import built, core
+
+
+@pytest.fixture(autouse=True, scope="module", params=["python", "native"])
+def _each_core(request):
+    with core(built() if request.param == "native" else None):
+        yield
 
 
 def pieces_of(mask):

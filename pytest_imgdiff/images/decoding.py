@@ -297,7 +297,8 @@ def _checked_file(
 ) -> Images:
     container = _container(found, data, frames, dpi)
     if container.check is None:
-        return _from_file(source, found, data, frames, max_pixels, memory, dpi)
+        images = _from_file(source, found, data, frames, max_pixels, memory, dpi)
+        return images if isinstance(images, Frames) else _checked(images)
     indices = _chosen(frames, len(container.pages))
     _check_total(container, indices, max_pixels)
     container.check()

@@ -8,6 +8,7 @@ from pytest_imgdiff.errors import BrokenImageError
 from pytest_imgdiff.freed_memory import keep_freed_memory
 from pytest_imgdiff.images.decoding import Images, check_stored, open_source
 from pytest_imgdiff.images.png_bands import BandedRows
+from pytest_imgdiff.images.png_core import CoreRows
 from pytest_imgdiff.images.unreadable import UnreadableError
 from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.views import side_by_side
@@ -65,11 +66,11 @@ def decode_pair(
 
 
 def _are_sound_together(expected: Decoded, actual: Decoded, memory: int | None) -> bool:
-    """Read two large pictures beside one another; False says no more than that each is to be read by itself."""
+    """Read two pictures side by side where that saves work; False: each has to be read by itself."""
     if not isinstance(expected, tuple) or not isinstance(actual, tuple):
         return False
     stored = [image.stored for image in (*expected, *actual)]
-    if len(stored) != 2 or not isinstance(stored[0], BandedRows):  # noqa: PLR2004 - one of each
+    if len(stored) != 2 or not isinstance(stored[0], (BandedRows, CoreRows)):  # noqa: PLR2004 - one of each
         return False
     # Besides them stand in memory, for a while, the same rows in one piece and the pixels that are made of them.
     stored[0].most_kept = None if memory is None else memory // 4

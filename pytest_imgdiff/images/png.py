@@ -6,7 +6,7 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.images import png_wuffs
+from pytest_imgdiff.images import png_core, png_wuffs
 from pytest_imgdiff.images.animation import composed
 from pytest_imgdiff.images.apng import list_frames, patches, plays_of
 from pytest_imgdiff.images.container import Container, Page, Raster, normal
@@ -18,10 +18,11 @@ from pytest_imgdiff.images.png_scanlines import inflate
 from pytest_imgdiff.images.png_structure import read_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_imgdiff.image import Rows
     from pytest_imgdiff.images.png_layout import FilteredRows, Layout
+    from pytest_imgdiff.images.png_structure import PngStructure
 
 _LARGEST_PROFILE = 16 * 1024 * 1024
 _GAMMA_UNIT = 100_000
@@ -55,6 +56,11 @@ def open_png(file: bytes) -> Container:
     def rows() -> Rows | None:
         if frames or orientation != 1:
             return None
+        if png_core.takes(layout, png.transparency):
+            return png_core.CoreRows(file, layout, lambda: rows_by_python() or _raster_rows(decode, png))
+        return rows_by_python()
+
+    def rows_by_python() -> Rows | None:
         if is_large(layout) and png.rows_tell:
             return BandedRows(png.pieces, layout, pixels_of)
         return pixels_of(inflate(png.pieces, layout), layout) if by_wuffs else None
@@ -76,6 +82,10 @@ def open_png(file: bytes) -> Container:
         loops=plays_of(file, png.chunks) if animated else None,
         notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
     )
+
+
+def _raster_rows(decode: Callable[[Sequence[int]], Iterator[Raster]], png: PngStructure) -> RasterRows:
+    return RasterRows(normal(next(decode([0])), opaque=png.opaque))
 
 
 def _gamma(data: bytes | None) -> float | None:

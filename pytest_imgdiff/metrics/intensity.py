@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import cv2
-import numpy as np
-from PIL import Image as PillowImage
-
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.errors import MetricError
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, has_alpha, strips
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.images.png_pair import PngPair
     from pytest_imgdiff.model import Mask
 
 _COLOURS = 3
@@ -31,7 +31,8 @@ _DIFFIMG_BYTES = 1 << 26
 class DiffImg:
     """The number of the package diffimg: the mean absolute difference of all channels, as a share of the full value.
 
-    The package is given both pictures as RGBA in memory. Pictures that are opaque are compared in red, green and blue.
+    The package is given both pictures as RGBA in memory; where the compiled core is installed, it sums what the package
+    sums, and the number is the same. Pictures that are opaque are compared in red, green and blue.
 
     Source: https://github.com/nicolashahn/diffimg. It opens files, resizes the second picture where the sizes differ
     and writes a picture of the differences; here the sizes are always equal and it writes none. Colour that is hidden
@@ -58,10 +59,10 @@ class DiffImg:
         Raises:
             MetricError: the pictures have more than 8 bits, which the package does not compare.
         """
-        import diffimg
+        from pytest_imgdiff.views import compared_pixels, strips
 
         pixels = expected.pixels, actual.pixels
-        if pixels[0].dtype != np.uint8:
+        if pixels[0].dtype != "uint8":
             raise MetricError(
                 f"diffimg compares 8 bits a channel and this pair has {8 * pixels[0].dtype.itemsize}: "
                 "use mae, the same formula at every depth"
@@ -69,15 +70,47 @@ class DiffImg:
         without_alpha = self.ignore_alpha or _channels(expected, actual) == _COLOURS
         total = 0.0
         for rows in strips(pixels[0], _DIFFIMG_BYTES):
-            files = (_as_file(side[rows]) for side in pixels)
-            share = diffimg.diff(*files, delete_diff_file=True, ignore_alpha=without_alpha)
+            share = _diffimg(pixels[0][rows], pixels[1][rows], without_alpha=without_alpha)
             total += share * (rows.stop - rows.start) * expected.size[0]
         # The package knows no ignored areas: nothing differs there, and they leave the denominator here.
         return MetricResult(min(1.0, total / compared_pixels(expected, ignore)), self.unit)
 
+    def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult | None:
+        """Return what `measure` does, without NumPy; None of a picture that is measured in several parts."""
+        if pair.pixels * _COLOURS_AND_ALPHA > _DIFFIMG_BYTES:
+            return None
+        share = _diffimg_of_sums(_sums(pair), pair.pixels, without_alpha=self.ignore_alpha or pair.opaque)
+        return MetricResult(min(1.0, share * pair.height * pair.width / pair.pixels), self.unit)
+
+
+def _diffimg(expected: Pixels, actual: Pixels, *, without_alpha: bool) -> float:
+    """Return what ``diffimg.diff`` returns of 8-bit RGBA."""
+    if CORE is not None:
+        count = expected.shape[0] * expected.shape[1]
+        return _diffimg_of_sums(CORE.sums(expected, actual, count), count, without_alpha=without_alpha)
+    import diffimg
+
+    files = (_as_file(side) for side in (expected, actual))
+    return float(diffimg.diff(*files, delete_diff_file=True, ignore_alpha=without_alpha))
+
+
+def _diffimg_of_sums(sums: Sequence[int], count: int, *, without_alpha: bool) -> float:
+    """Return the package's number of the sums of each channel's differences over so many pixels."""
+    channels = sums[: _COLOURS if without_alpha else _COLOURS_AND_ALPHA]
+    return sum(channel / count for channel in channels) / (len(channels) * 255)
+
+
+def _sums(pair: PngPair) -> list[int]:
+    """Return what the core sums over all rows that may differ: of red, green, blue and alpha, and the squares."""
+    if CORE is None:
+        raise AssertionError(pair)
+    return [sum(column) for column in zip([0] * 5, *itertools.starmap(CORE.sums, pair.differing()), strict=True)]
+
 
 def _as_file(pixels: Pixels) -> BytesIO:
     """Return 8-bit RGBA as an uncompressed TIFF in memory: `PIL.Image.open` takes nothing but files."""
+    from PIL import Image as PillowImage
+
     file = BytesIO()
     PillowImage.fromarray(pixels).save(file, "TIFF")
     file.seek(0)
@@ -107,6 +140,10 @@ class Mae:
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean absolute difference, 0..1."""
+        import cv2
+
+        from pytest_imgdiff.views import compared_pixels, full_value
+
         total = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L1)
         channels = _channels(expected, actual)
         if self.ignore_alpha and channels == _COLOURS_AND_ALPHA:
@@ -139,12 +176,22 @@ class Mse:
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the error of black and white."""
+        if depth == "uint8":
+            return 255.0**2
+        from pytest_imgdiff.views import full_value
+
         return full_value(depth) ** 2
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean squared error."""
         error = _mean_squared_error(expected, actual, ignore)
         return MetricResult(min(error, self.worst(expected.pixels.dtype)), self.unit)  # rounding may exceed it
+
+    def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult:
+        """Return what `measure` does, without NumPy."""
+        *_, squares = _sums(pair)
+        channels = _COLOURS if pair.opaque else _COLOURS_AND_ALPHA
+        return MetricResult(min(squares / (channels * pair.pixels), self.worst("uint8")), self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +217,8 @@ class Nrmse:
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the normalised root mean squared error of the compared pixels, 0..1.41."""
+        import cv2
+
         error = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L2)
         if error == 0:
             return MetricResult(0.0, self.unit)
@@ -179,6 +228,11 @@ class Nrmse:
 
 
 def _sum_of_squares(pixels: Pixels, channels: int, ignore: Mask | None) -> float:
+    import cv2
+    import numpy as np
+
+    from pytest_imgdiff.views import strips
+
     total = 0.0
     for rows in strips(pixels):
         values: NDArray[Any] = pixels[rows] if channels == _COLOURS_AND_ALPHA else pixels[rows][..., :_COLOURS]
@@ -212,6 +266,8 @@ class Psnr:
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the peak signal-to-noise ratio in dB."""
+        from pytest_imgdiff.views import full_value
+
         error = _mean_squared_error(expected, actual, ignore)
         if error == 0:
             return MetricResult(self.perfect, self.unit)
@@ -221,10 +277,30 @@ class Psnr:
 
 
 def _mean_squared_error(expected: Image, actual: Image, ignore: Mask | None) -> float:
-    squares = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L2SQR)
+    from pytest_imgdiff.views import compared_pixels
+
+    squares = _squared_differences(expected.pixels, actual.pixels)
     return squares / (_channels(expected, actual) * compared_pixels(expected, ignore))
+
+
+def _squared_differences(first: Pixels, second: Pixels) -> float:
+    """Return the sum of the squared differences of all values; of 8 bits it is exact, which that of OpenCV is not."""
+    import cv2
+    import numpy as np
+
+    from pytest_imgdiff.views import strips
+
+    if first.dtype != "uint8":
+        return cv2.norm(first, second, cv2.NORM_L2SQR)
+    if CORE is not None:
+        *_, squares = CORE.sums(first, second, first.shape[0] * first.shape[1])
+        return float(squares)
+    steps = (cv2.absdiff(first[rows], second[rows]) for rows in strips(first))
+    return float(sum(int(np.square(step, dtype=np.uint32).sum(dtype=np.uint64)) for step in steps))
 
 
 def _channels(expected: Image, actual: Image) -> int:
     """Return how many channels can differ; opaque alpha is equal in both and adds nothing to a sum."""
+    from pytest_imgdiff.views import has_alpha
+
     return _COLOURS_AND_ALPHA if expected.derived(has_alpha) or actual.derived(has_alpha) else _COLOURS

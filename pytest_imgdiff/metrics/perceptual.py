@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
-import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.perceived import AntiAliasing, ColourDifference, find_differences_in_rows
-from pytest_imgdiff.views import compared_pixels, most_different_colours
+from pytest_imgdiff.perceived import AntiAliasing, ColourDifference  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import DTypeLike
 
     from pytest_imgdiff.image import Image
+    from pytest_imgdiff.images.png_pair import PngPair
     from pytest_imgdiff.model import Mask
 
 Threshold = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -63,6 +65,10 @@ class Perceptual:
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 0 where none of them differ by more than the threshold."""
+        if CORE is not None and depth == "uint8":
+            return _worst_by_core(self)
+        import numpy as np
+
         return _worst(self, np.dtype(depth))
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
@@ -73,6 +79,9 @@ class Perceptual:
             Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by its difference: the
             root of its delta, or its distance.
         """
+        from pytest_imgdiff.perceived import find_differences_in_rows
+        from pytest_imgdiff.views import compared_pixels
+
         found = find_differences_in_rows(
             expected, actual, self.threshold, antialiasing=self.antialiasing, difference=self.difference
         )
@@ -80,7 +89,60 @@ class Perceptual:
         details = {"pixels": found.pixels, "antialiased": found.antialiased}
         return MetricResult(value, self.unit, heat=found.heat, details=details, heated=found.heated)
 
+    def measure_files(self, pair: PngPair, heat: memoryview | None) -> MetricResult:
+        """Return what `measure` does, without NumPy; the heat is written to ``heat``."""
+        pixels = antialiased = 0
+        for window in pair.windows:
+            part = slice(window.top * pair.width, (window.top + window.height) * pair.width)
+            shape = pair.width, window.height, window.first, window.last
+            levels = None if heat is None else heat[part]
+            counts = self.counted_by_core(window.expected, window.actual, shape, levels, opaque=pair.opaque)
+            pixels += counts[0]
+            antialiased += counts[1]
+        return MetricResult(pixels / pair.pixels, self.unit, details={"pixels": pixels, "antialiased": antialiased})
+
+    def counted_by_core(
+        self,
+        expected: memoryview | bytes,
+        actual: memoryview | bytes,
+        shape: tuple[int, int, int, int],
+        heat: memoryview | None,
+        *,
+        opaque: bool,
+    ) -> tuple[int, int]:
+        """Return how many pixels the core counts, and how many more only anti-aliasing made differ.
+
+        Args:
+            expected: pixels of one picture, RGBA in 8 bits.
+            actual: those of the other.
+            shape: width and height, and from which up to which row pixels are judged.
+            heat: where their heat is written to, if it is asked for.
+            opaque: whether every pixel of both is fully opaque.
+
+        Raises:
+            MemoryError: there is none for it.
+        """
+        options = self.threshold, self.difference == "oklab", opaque, self.antialiasing == "ignore"
+        counts: tuple[int, int] | None = (
+            None if CORE is None else CORE.perceptual(expected, actual, *shape, *options, heat)
+        )
+        if counts is None:
+            raise MemoryError
+        return counts
+
+
+@functools.lru_cache
+def _worst_by_core(metric: Perceptual) -> float:
+    """Return the share of pixels that differ where all of one picture have the colour of one corner of the RGB cube."""
+    side = 3
+    corners = [bytes((*colour, 255)) * side**2 for colour in itertools.product((0, 255), repeat=3)]
+    shape = side, side, 0, side
+    counts = (metric.counted_by_core(*pair, shape, None, opaque=True) for pair in itertools.combinations(corners, 2))
+    return max(pixels for pixels, _ in counts) / side**2
+
 
 @functools.lru_cache
 def _worst(metric: Perceptual, depth: np.dtype[Any]) -> float:
+    from pytest_imgdiff.views import most_different_colours
+
     return max(metric.measure(*pair, None).value for pair in most_different_colours(depth))

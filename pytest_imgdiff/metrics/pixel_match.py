@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import cv2
 import msgspec
-import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, largest_difference, most_different_colours, strips
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.images.png_pair import PngPair
     from pytest_imgdiff.model import Mask
 
 Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
@@ -46,6 +46,10 @@ class PixelMatch:
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
+        if depth == "uint8":
+            return float(self.tolerance >= 255)  # noqa: PLR2004 - black and white
+        from pytest_imgdiff.views import most_different_colours
+
         return min(self.measure(*pair, None).value for pair in most_different_colours(depth))
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
@@ -55,24 +59,50 @@ class PixelMatch:
             Details: ``pixels``, how many differ, and ``compared_pixels``.
             Heat: (height, width) ``uint8``, 0 where equal, else the largest channel difference, scaled to 1..255.
         """
-        heat = self._heat(expected.pixels, actual.pixels)
-        differing = int(np.count_nonzero(heat))
+        from pytest_imgdiff.views import compared_pixels
+
+        heat, differing = self._heat(expected.pixels, actual.pixels)
         compared = compared_pixels(expected, ignore)
         details = {"pixels": differing, "compared_pixels": compared}
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
 
-    def _heat(self, expected: Pixels, actual: Pixels) -> NDArray[np.uint8]:
+    def measure_files(self, pair: PngPair, heat: memoryview | None) -> MetricResult | None:
+        """Return what `measure` does, without NumPy; the heat is written to ``heat``."""
+        if CORE is None:
+            return None
+        differing = 0
+        for window in pair.windows:
+            start, stop = ((window.top + row) * pair.width for row in (window.first, window.last))
+            part = slice(4 * window.first * pair.width, 4 * window.last * pair.width)
+            levels = None if heat is None else heat[start:stop]
+            differing += CORE.beyond_tolerance(
+                window.expected[part], window.actual[part], stop - start, int(self.tolerance), levels
+            )
+        details = {"pixels": differing, "compared_pixels": pair.pixels}
+        return MetricResult((pair.pixels - differing) / pair.pixels, self.unit, details=details)
+
+    def _heat(self, expected: Pixels, actual: Pixels) -> tuple[NDArray[np.uint8], int]:
+        """Return the heat, and how many pixels differ."""
+        import cv2
+        import numpy as np
+
+        from pytest_imgdiff.views import full_value, largest_difference, strips
+
         level = full_value(expected.dtype) / 255
         limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)
         heat = np.zeros(expected.shape[:2], np.uint8)
+        if CORE is not None and expected.dtype == np.uint8:
+            return heat, CORE.beyond_tolerance(expected, actual, heat.size, int(limit), heat)
         for rows in strips(expected):
             if largest_difference(expected[rows], actual[rows]) > limit:
                 peak = _largest_channel(cv2.absdiff(expected[rows], actual[rows]))
                 scaled = peak if peak.dtype == np.uint8 else np.ceil(peak / level).clip(0, 255).astype(np.uint8)
                 heat[rows] = np.where(peak > limit, scaled, np.uint8(0))
-        return heat
+        return heat, int(np.count_nonzero(heat))
 
 
 def _largest_channel(difference: NDArray[Any]) -> NDArray[Any]:
+    import cv2
+
     red, green, blue, alpha = cv2.split(difference)
     return cv2.max(cv2.max(red, green), cv2.max(blue, alpha))

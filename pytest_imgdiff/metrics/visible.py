@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import cv2
 import msgspec
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.model import MetricResult
 from pytest_imgdiff.perceived import evidence
 from pytest_imgdiff.views import (
@@ -18,7 +21,9 @@ from pytest_imgdiff.views import (
     differing_pixels,
     differing_rows,
     full_value,
+    is_core_idle,
     on_worse_backdrop,
+    side_by_side,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     Size = tuple[int, int]
     """Rows and columns."""
     Floats = NDArray[np.float32]
+    Place = tuple[slice, slice]
+    """Rows and columns."""
     Corners = tuple[int, int, int, int]
     """x, y, width and height."""
 
@@ -198,18 +205,22 @@ class _Found:
         found = cls(np.zeros(size, np.uint8))
         structures: list[_Structure] = []
         for top, one, two in parts:
-            first, second = _in_order(one, two)
+            differs = evidence.differing(one, two)
+            first, second = _in_order(one, two, differs)
             if metric.level == "exact":
                 found.add_pixels(top, first, second)
             elif metric.level == "layout":
                 found.add_layout(top, _reduced(first, metric.scale), _reduced(second, metric.scale), metric.scale)
             else:
                 reduced = _reduced(first, metric.scale), _reduced(second, metric.scale)
-                columns = _columns(*reduced)
-                place = top // metric.scale, columns.start
-                sides = [np.ascontiguousarray(side[:, columns]) for side in reduced]
+                if metric.scale > 1:
+                    differs = evidence.differing(*reduced)
+                if (place := _surrounded(differs, top // metric.scale)) is None:
+                    continue
+                sides = [np.ascontiguousarray(side[place]) for side in (*reduced, differs)]
+                begin = place[0].start + top // metric.scale, place[1].start
                 before = structures[-1] if structures else None
-                part = _Structure.of(place, sides[0], sides[1], before, shifts=metric.level == "normal")
+                part = _Structure.of(begin, sides[0], sides[1], sides[2], before, shifts=metric.level == "normal")
                 structures.append(part)
         if structures:
             found.add_structures(structures, metric)
@@ -275,6 +286,7 @@ class _Structure:
     Attributes:
         place: the numbers of its first row and column, in the reduced picture.
         first, second: (height, width, 3 or 4), the part of both pictures.
+        blocks: what differs of each block of the part, rows and columns; looked_at: what was searched.
         contrast, unexplained: (height, width), as in `pytest_imgdiff.perceived.evidence.Block`.
         rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
         coloured: (height, width), where a difference in colour is seen.
@@ -288,14 +300,16 @@ class _Structure:
     place: tuple[int, int]
     first: NDArray[Any]
     second: NDArray[Any]
+    blocks: list[list[Place]]
+    looked_at: list[Place]
     contrast: NDArray[np.float16]
     unexplained: NDArray[np.float16]
     rest: Mask
     coloured: Mask
-    colour: float
-    colour_at: tuple[int, int]
     labels: NDArray[np.int32]
     strengths: Floats
+    colour: float = 0.0
+    colour_at: tuple[int, int] = (0, 0)
     certain: bool = False
     searched: int = 0
 
@@ -305,6 +319,7 @@ class _Structure:
         place: tuple[int, int],
         first: NDArray[Any],
         second: NDArray[Any],
+        differs: NDArray[np.uint8],
         before: _Structure | None,
         *,
         shifts: bool,
@@ -312,10 +327,9 @@ class _Structure:
         size = first.shape[:2]
         planes = [np.zeros(size, np.float16) for _ in range(2)]
         masks = [np.zeros(size, np.bool_) for _ in range(2)]
-        part = cls(
-            place, first, second, planes[0], planes[1], masks[0], masks[1], 0.0, (0, 0), np.zeros(size, np.int32),
-            np.zeros(1, np.float32),
-        )  # fmt: skip
+        labels, strengths = np.zeros(size, np.int32), np.zeros(1, np.float32)
+        blocks = list(evidence.differing_blocks(differs, place))
+        part = cls(place, first, second, blocks, [], planes[0], planes[1], masks[0], masks[1], labels, strengths)
         if before is not None:
             part.certain, part.searched = before.certain, before.searched
         part._search(shifts=shifts)
@@ -324,66 +338,65 @@ class _Structure:
 
     def _search(self, *, shifts: bool) -> None:
         tinted = np.zeros(self.contrast.shape, np.bool_)
-        for rows, columns in evidence.differing_blocks(self.first, self.second):
-            self.searched += 1
-            place = rows, columns
+
+        def look(place: Place) -> evidence.Block:
+            return evidence.look(self.first, self.second, *place, shifts=shifts)
+
+        ahead: evidence.Block | None = None
+        places = [(place, number == 0) for places in self.blocks for number, place in enumerate(places)]
+        for number, (place, begins) in enumerate(places):
+            self.searched += begins
             if self.certain and self.searched > _ENOUGH:
                 contrast = evidence.channel_contrast(self.first[place], self.second[place])
                 self.rest[place] = contrast > _SEVERAL[1]
                 self.contrast[place] = contrast
                 continue
-            block = evidence.look(self.first, self.second, rows, columns, shifts=shifts)
+            if ahead is not None:
+                block, ahead = ahead, None
+            elif number + 1 < len(places) and (not self.certain or self.searched < _ENOUGH) and is_core_idle():
+                block, ahead = side_by_side(partial(look, place), partial(look, places[number + 1][0]))
+            else:
+                block = look(place)
+            self.looked_at.append(place)
             self.contrast[place], self.unexplained[place] = block.contrast, block.unexplained
-            self.coloured[place] = block.colour > 1
-            tinted[place] = block.colour > _TINTED
+            self.coloured[place] |= block.colour > 1
+            tinted[place] |= block.colour > _TINTED
             if (strongest := float(block.colour.max())) > self.colour:
                 row, column = np.unravel_index(block.colour.argmax(), block.colour.shape)
-                self.colour, self.colour_at = strongest, (int(row) + rows.start, int(column) + columns.start)
+                self.colour, self.colour_at = strongest, (int(row) + place[0].start, int(column) + place[1].start)
             self.certain = self.certain or strongest >= LARGEST or _is_certain(block)
-        if self.coloured.any():
-            _, labels = cv2.connectedComponents(tinted.view(np.uint8), connectivity=8)
-            reached = np.unique(labels[self.coloured])
-            self.coloured = np.isin(labels, reached[reached > 0]) & (self.contrast > 0)
+        if self.colour > 1:
+            near = _place(tinted)
+            count, labels = cv2.connectedComponents(tinted[near].view(np.uint8), connectivity=8)
+            reached = np.zeros(count, np.bool_)
+            reached[labels[self.coloured[near]]] = True
+            self.coloured[near] = reached[labels] & (self.contrast[near] > 0)
 
     def _gather(self) -> None:
         """Join pixels that differ into clusters, and weigh them."""
-        seen = (self.contrast > evidence.SEEN) & ~self.rest
-        x, y, width, height = cv2.boundingRect(seen.view(np.uint8))
-        if not width:
+        seen = np.zeros(self.contrast.shape, np.bool_)
+        for place in self.looked_at:
+            seen[place] = self.contrast[place] > evidence.SEEN
+        place = rows, _ = _place(seen)
+        if not seen[place].size:
             return
-        near = cv2.dilate(seen[y : y + height, x : x + width].view(np.uint8), np.ones((_JOINED, _JOINED), np.uint8))
+        near = cv2.dilate(seen[place].view(np.uint8), np.ones((_JOINED, _JOINED), np.uint8))
         count, labels = cv2.connectedComponents(near, connectivity=8)
-        place = np.s_[y : y + height, x : x + width]
-        self.labels[place] = np.where(seen[place], labels, 0)
-        rows, columns = np.nonzero(self.labels)
-        numbers = self.labels[rows, columns]
-        share, contrast = (plane[rows, columns].astype(np.float32) for plane in (self.unexplained, self.contrast))
+        np.multiply(labels, seen[place], out=self.labels[place])
+        planes = self.labels[rows], self.unexplained[rows], self.contrast[rows]
         if self.rest.any():  # the value is certain: how strong the others are does not matter
-            self.strengths = _evident(numbers, share, contrast, count)
+            self.strengths = _evident(*planes, count)
             return
-        self.strengths = np.maximum.reduce(
-            [
-                _nth_strongest(numbers, _strength(share, contrast, _SEVERAL), _SEVERAL[2], count),
-                _nth_strongest(numbers, _strength(share, contrast, _STRONG), _STRONG[2], count),
-                *(
-                    _nth_strongest(numbers, _weakness(share, contrast, kind), kind[2], count)
-                    for kind in (_MANY, _FAINT_AREA)
-                ),
-            ]
-        )
-        small = _weakness(share, contrast, _SMALL)
-        lone = np.maximum(
-            _nth_strongest(numbers, small, _SMALL[2], count),
-            _nth_strongest(numbers, _weakness(share, contrast, _FAINT_LINE), _FAINT_LINE[2], count),
-        )
+        self.strengths, lone, strongest = weighed(*planes, count)
         # One that is evidence already is asked as well where it may be the strongest: its value would fall otherwise
         # as soon as it becomes strong enough to need no still surroundings.
         asked = np.flatnonzero((lone > self.strengths) & ((self.strengths < 1) | (lone > self.strengths.max())))
         asked = asked[np.argsort(-lone[asked], kind="stable")][:_MOST_ASKED]
-        strongest = np.lexsort((columns, rows, -share * contrast, numbers))
-        begins = np.searchsorted(numbers[strongest], asked)
-        for number, pixel in zip(asked.tolist(), strongest[begins].tolist(), strict=True):
-            if self._stands_still(int(number), int(rows[pixel]), int(columns[pixel])):
+        for number, pixel in zip(asked.tolist(), strongest[asked].tolist(), strict=True):
+            if lone[number] < 1 and lone[number] <= self.strengths.max():
+                break  # neither this one nor those after it would be evidence, or the strongest
+            row, column = divmod(pixel, self.labels.shape[1])
+            if self._stands_still(number, rows.start + row, column):
                 self.strengths[number] = lone[number]
 
     def _stands_still(self, number: int, row: int, column: int) -> bool:
@@ -402,9 +415,12 @@ class _Structure:
         return drifting < _STILL * max(1, all_textured)
 
     def heat(self) -> NDArray[np.uint8]:
-        evident = (self.strengths >= 1)[self.labels] | self.coloured | self.rest
-        evident &= self.contrast > 0
-        return np.where(evident, (self.contrast.astype(np.float32) * 255).clip(1, 255), 0).astype(np.uint8)
+        heat, strong = np.zeros(self.contrast.shape, np.uint8), self.strengths >= 1
+        for place in itertools.chain.from_iterable(self.blocks):
+            contrast = self.contrast[place].astype(np.float32)
+            evident = (strong[self.labels[place]] | self.coloured[place] | self.rest[place]) & (contrast > 0)
+            heat[place] = (contrast * np.float32(255)).clip(1, 255) * evident
+        return heat
 
     def strongest(self) -> list[tuple[float, str, Corners, float]]:
         """Return the strongest evidence of each kind: value, kind, box (x, y, width, height) and contrast."""
@@ -418,9 +434,13 @@ class _Structure:
         if self.colour > 0:
             box, contrast = (self.colour_at[1], self.colour_at[0], 1, 1), float(self.contrast[self.colour_at])
             if self.coloured[self.colour_at]:
-                _, labels = cv2.connectedComponents(self.coloured.view(np.uint8), connectivity=8)
-                mask = labels == labels[self.colour_at]
-                box, contrast = _box(mask), float(np.median(self.contrast[mask]))
+                near = _place(self.coloured)
+                _, labels = cv2.connectedComponents(self.coloured[near].view(np.uint8), connectivity=8)
+                begin = near[0].start, near[1].start
+                mask = labels == labels[self.colour_at[0] - begin[0], self.colour_at[1] - begin[1]]
+                x, y, width, height = _box(mask)
+                box = x + begin[1], y + begin[0], width, height
+                contrast = float(np.median(self.contrast[near][mask]))
             found.append((self.colour, "colour", box, contrast))
         return found
 
@@ -493,22 +513,35 @@ class _Structure:
         return True
 
 
-def _columns(one: NDArray[Any], two: NDArray[Any]) -> slice:
-    """Return the columns that differ and their surroundings, from a whole block on."""
-    differ = np.flatnonzero((one != two).any(axis=(0, 2)))
-    if not differ.size:
-        return slice(0, evidence.BLOCK)
-    start = max(0, int(differ[0]) - _CONTEXT) // evidence.BLOCK * evidence.BLOCK
-    return slice(start, min(one.shape[1], int(differ[-1]) + 1 + _CONTEXT))
+def _place(mask: NDArray[Any]) -> Place:
+    """Return the rows and columns of what is not 0; empty where all is."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return slice(y, y + height), slice(x, x + width)
 
 
-def _in_order(one: NDArray[Any], two: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
+    """Return the rows and columns that differ and their surroundings, from whole tiles of the picture on.
+
+    Args:
+        differs: (height, width), not 0 where a part of the picture differs.
+        top: the number of its first row in the picture.
+    """
+    rows, columns = _place(differs)
+    if rows.start == rows.stop:
+        return None
+    begins = (
+        max(0, (rows.start + top - _CONTEXT) // evidence.TILE * evidence.TILE - top),
+        max(0, (columns.start - _CONTEXT) // evidence.TILE * evidence.TILE),
+    )
+    height, width = differs.shape
+    return slice(begins[0], min(height, rows.stop + _CONTEXT)), slice(begins[1], min(width, columns.stop + _CONTEXT))
+
+
+def _in_order(one: NDArray[Any], two: NDArray[Any], differs: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return two pictures in an order that does not depend on which is which: so no rounding does, either."""
-    for first, second in zip(one, two, strict=True):
-        differs = np.flatnonzero(first != second)
-        if differs.size:
-            return (one, two) if first.flat[differs[0]] < second.flat[differs[0]] else (two, one)
-    return one, two
+    first = _place(differs)[0].start
+    column = int(differs[first].argmax())
+    return (one, two) if one[first, column].tolist() <= two[first, column].tolist() else (two, one)
 
 
 def _reduced(picture: NDArray[Any], scale: int) -> NDArray[Any]:
@@ -541,13 +574,60 @@ def _is_certain(block: evidence.Block) -> bool:
     return bool(cv2.boxFilter(strongest.view(np.uint8), cv2.CV_8U, (3, 3), normalize=False).max() >= _SEVERAL[2])
 
 
-def _evident(numbers: NDArray[Any], share: Floats, contrast: Floats, count: int) -> Floats:
+def _evident(
+    labels: NDArray[np.int32], unexplained: NDArray[np.float16], contrasts: NDArray[np.float16], count: int
+) -> Floats:
     """Return 1 for each cluster that is evidence whatever its surroundings are, else 0."""
+    numbers, share, contrast = _of_clusters(labels, unexplained, contrasts)[1:]
     found = np.zeros(count, np.bool_)
     for least_share, least_contrast, pixels in (_SEVERAL, _STRONG, _MANY, _FAINT_AREA):
         evident = (share >= np.float32(least_share)) & (contrast >= np.float32(least_contrast))
         found |= np.bincount(numbers[evident], minlength=count) >= pixels
     return found.astype(np.float32)
+
+
+def _of_clusters(
+    labels: NDArray[np.int32], unexplained: NDArray[np.float16], contrasts: NDArray[np.float16]
+) -> tuple[NDArray[np.intp], NDArray[np.int32], Floats, Floats]:
+    """Return, for each pixel of a cluster, its index, the cluster's number, and its unexplained share and contrast."""
+    pixels = np.flatnonzero(labels)
+    share, contrast = (plane.reshape(-1)[pixels].astype(np.float32) for plane in (unexplained, contrasts))
+    return pixels, labels.reshape(-1)[pixels], share, contrast
+
+
+def weighed(
+    labels: NDArray[np.int32], unexplained: NDArray[np.float16], contrasts: NDArray[np.float16], count: int
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return, for each cluster, how strong its evidence is, and how strong it is where its surroundings stand still.
+
+    And the index of its first pixel with the largest product of share and contrast; -1 where it has no pixel.
+    """
+    if CORE is not None:
+        found = CORE.weigh(labels, unexplained, contrasts, count)
+        if found is not None:
+            strengths, lone = (np.frombuffer(part, np.float32) for part in found[:2])
+            return strengths, lone, np.frombuffer(found[2], np.int64)
+    pixels, numbers, share, contrast = _of_clusters(labels, unexplained, contrasts)
+    strengths = np.maximum.reduce(
+        [
+            *(
+                _nth_strongest(numbers, _strength(share, contrast, kind), kind[2], count)
+                for kind in (_SEVERAL, _STRONG)
+            ),
+            *(
+                _nth_strongest(numbers, _weakness(share, contrast, kind), kind[2], count)
+                for kind in (_MANY, _FAINT_AREA)
+            ),
+        ]
+    )
+    lone = np.maximum.reduce(
+        [_nth_strongest(numbers, _weakness(share, contrast, kind), kind[2], count) for kind in (_SMALL, _FAINT_LINE)]
+    )
+    strongest = np.full(count, -1, np.int64)
+    order = np.lexsort((-share * contrast, numbers))
+    begins = np.flatnonzero(np.diff(numbers[order], prepend=-1))
+    strongest[numbers[order[begins]]] = pixels[order[begins]]
+    return strengths, lone, strongest
 
 
 def _nth_strongest(numbers: NDArray[Any], strengths: Floats, nth: int, count: int) -> Floats:
@@ -588,7 +668,7 @@ def _layout(picture: Floats) -> NDArray[np.uint8]:
     """Return (height, width), 1 at the edges of boxes and within lines of text."""
     colours = evidence.space(picture)
     side = np.ones((3, 3), np.uint8)
-    edges = [cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, side) for channel in cv2.split(colours)]
+    edges = [cv2.morphologyEx(channel, cv2.MORPH_GRADIENT, side) for channel in colours]
     ink = (np.maximum.reduce(edges) > _EDGE).view(np.uint8)
     closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(_LINE[::-1], np.uint8))
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)

@@ -6,11 +6,12 @@ The colour differences are in `yiq` and `oklab`, the anti-aliasing rule in `smoo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.perceived import oklab, yiq
 from pytest_imgdiff.perceived.raster import Raster
 from pytest_imgdiff.perceived.smoothing import smoothed
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Image, Pixels
-    from pytest_imgdiff.perceived.raster import ColourDifference, Indices
+    from pytest_imgdiff.perceived import AntiAliasing, ColourDifference
+    from pytest_imgdiff.perceived.raster import Indices
 
     Counts = tuple[int, int]
     """How many pixels differ, and how many more only anti-aliasing made differ."""
 
 A = TypeVar("A")
 B = TypeVar("B")
-AntiAliasing = Literal["ignore", "count"]
 
 _COLOURS = {"yiq": yiq, "oklab": oklab}
 CHUNK = 1 << 17
@@ -200,6 +201,14 @@ class _Judge:
         The heat of what differs is written into (height, width). Returned is how many pixels do, and how many more only
         anti-aliasing made differ.
         """
+        if CORE is not None and expected.dtype == np.uint8:
+            height, width = heat.shape
+            options = self.threshold, self.difference == "oklab", self.opaque, self.antialiasing == "ignore"
+            counts: Counts | None = CORE.perceptual(
+                expected, actual, width, height, rows.start, rows.stop, *options, heat
+            )
+            if counts is not None:
+                return counts
         first, second = (
             Raster.of(pixels, opaque=self.opaque, difference=self.difference) for pixels in (expected, actual)
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from pytest_imgdiff.perceived.raster import BLACK, WHITE
@@ -66,6 +65,9 @@ _EXACT = 8
 _BLOCK = 1 << 14
 """Pairs of pixels that are measured at once: all that is computed of them stays in a core's own cache."""
 _HASH = np.uint32(0x9E3779B1)
+_LEAST_LIGHT = np.float32(1e-18)
+"""Less is no different from none, and its cube in single precision would be."""
+_LEAST_DOUBLE = 1e-290
 
 
 def _linear(level: int) -> float:
@@ -74,11 +76,30 @@ def _linear(level: int) -> float:
     return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - the standard's
 
 
+def _halley(values: Floats, roots: Floats, rounds: int) -> Floats:
+    """Bring cube roots closer, by Halley's method. Each operation is rounded on its own, on every machine alike."""
+    for _ in range(rounds):
+        cubes = roots * roots * roots
+        roots = roots - roots * (cubes - values) / (cubes + cubes + values)
+    return roots
+
+
+def _rounded_roots(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return cube roots in single precision."""
+    values = np.maximum(values, _LEAST_LIGHT)
+    first = values.view(np.uint32) // np.uint32(3) + np.uint32(709_921_077)  # a third of the exponent
+    return _halley(values, first.view(np.float32), 2)
+
+
+def _roots(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return cube roots. Those of NumPy are not the same on every machine, nor those of the compiled core's library."""
+    first = values.view(np.uint64) // np.uint64(3) + np.uint64(0x2A9F789300000000)
+    return np.where(values < _LEAST_DOUBLE, np.cbrt(values), _halley(values, first.view(np.float64), 3))
+
+
 _LIGHT = np.array([_linear(min(level, 255)) for level in range(257)])
-_CUBE_ROOTS = np.cbrt(np.arange(_ROOTS + 2) / _ROOTS)
+_CUBE_ROOTS = _roots(np.arange(_ROOTS + 2) / _ROOTS)
 _LIGHT_OF_LEVELS = _LIGHT[:256].astype(np.float32)
-_TO_CONES = np.array(_LMS, np.float32)
-_FROM_CONES = np.array((_LIGHTNESS, _A, _B), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,19 +160,17 @@ def _rounded_distances(one: Values, two: Values) -> NDArray[np.float32]:
     distances = np.empty(one.size, np.float32)
     for start in range(0, one.size, _BLOCK):
         part = slice(start, start + _BLOCK)
-        lightness, a, b = _rounded_colours(np.concatenate((one[part], two[part])))
-        distances[part] = cv2.magnitude(a[0] - a[1], b[0] - b[1]).reshape(-1)
-        distances[part] += np.abs(lightness[0] - lightness[1])
+        lightness, a, b = (first - second for first, second in zip(*map(_rounded, (one[part], two[part])), strict=True))
+        distances[part] = np.sqrt(a * a + b * b) + np.abs(lightness)
     return distances
 
 
-def _rounded_colours(pixels: Values) -> tuple[Floats, Floats, Floats]:
-    """Return toe-corrected lightness, a and b of 2 n opaque 8-bit pixels, each (2, n) in single precision."""
-    levels = cv2.cvtColor(pixels.view(np.uint8).reshape(1, -1, 4), cv2.COLOR_RGBA2RGB)
-    light = cv2.LUT(levels.reshape(1, -1), _LIGHT_OF_LEVELS).reshape(1, -1, 3)
-    cones = cv2.transform(light, _TO_CONES)
-    colours = cv2.transform(np.cbrt(cones, out=cones), _FROM_CONES)
-    lightness, a, b = (plane.reshape(2, -1) for plane in cv2.split(colours))
+def _rounded(pixels: Values) -> tuple[Floats, Floats, Floats]:
+    """Return toe-corrected lightness, a and b of opaque 8-bit pixels, each (n,) in single precision."""
+    levels = np.ascontiguousarray(pixels.view(np.uint8).reshape(-1, 4)[:, :3].T)
+    red, green, blue = _LIGHT_OF_LEVELS.take(levels)
+    cones = [_rounded_roots(red * r + green * g + blue * b) for r, g, b in _LMS]
+    lightness, a, b = (cones[0] * x + cones[1] * y + cones[2] * z for x, y, z in (_LIGHTNESS, _A, _B))
     return _toed(lightness), a, b
 
 
@@ -216,5 +235,5 @@ def _cube_root(values: Floats) -> Floats:
     roots: Floats = _CUBE_ROOTS.take(below)
     roots += (_CUBE_ROOTS.take(below + 1) - roots) * (steps - below)
     dark = np.flatnonzero(below < _EXACT)
-    roots[dark] = np.cbrt(values[dark])
+    roots[dark] = _roots(values[dark])
     return roots

@@ -7,7 +7,7 @@ included.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.perceived import ColourDifference
 
     Indices = NDArray[np.intp]
     """(n,) or (8, n) positions of pixels, counted row by row from the top left."""
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     Colour = tuple[Any, Any, Any]
     """Red, green and blue: three floats, or three ``float64`` arrays of one shape."""
 
-ColourDifference = Literal["oklab", "yiq"]
-"""How the colours of two pixels are compared: as pixelmatch 8.0 does, or as 7.2 does."""
 Y = (0.29889531, 0.58662247, 0.11448223)
 BLACK: Colour = (0.0, 0.0, 0.0)
 WHITE: Colour = (255.0, 255.0, 255.0)

@@ -25,9 +25,14 @@ LARGEST_DELTA = 35215.0
 _I = (0.59597799, -0.27417610, -0.32180189)
 _Q = (0.21147017, -0.52261711, 0.31114694)
 _WEIGHTS = (0.5053, 0.299, 0.1957)
-_AXES = np.array([Y, _I, _Q])
-_FORM = _AXES.T @ np.diag(_WEIGHTS) @ _AXES
-"""The delta as a quadratic form of the differences of red, green and blue."""
+_FORM = np.array(
+    [
+        [_WEIGHTS[0] * Y[a] * Y[b] + _WEIGHTS[1] * _I[a] * _I[b] + _WEIGHTS[2] * _Q[a] * _Q[b] for b in range(3)]
+        for a in range(3)
+    ]
+)
+"""The delta as a quadratic form of the differences of red, green and blue; a product of matrices may be rounded
+differently on another machine."""
 _STEEPEST = float(np.linalg.eigvalsh(_FORM)[-1])
 
 

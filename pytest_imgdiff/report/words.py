@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
-from pytest_imgdiff.names import IDENTICAL
+from pytest_imgdiff.names import IDENTICAL, IDENTICAL_PIXELS
 from pytest_imgdiff.record import VerdictName
 from pytest_imgdiff.report.overview import is_unsettled
 from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, phrase, sentence, worst_of
@@ -58,7 +58,7 @@ KIND_WORDS: dict[RegionKind, str] = {
     "rendering": "rendering only",
 }
 """Kinds of regions that are not their own words."""
-EQUALITIES = {"bytes": IDENTICAL, "pixels": "identical, pixel for pixel"}
+EQUALITIES = {"bytes": IDENTICAL, "pixels": IDENTICAL_PIXELS}
 
 NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
 """What images call the sources that the reader cannot open as a file of that name."""

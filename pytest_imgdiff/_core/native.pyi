@@ -1,0 +1,48 @@
+from typing_extensions import Buffer
+
+def check(png: bytes, /) -> tuple[int, int] | None: ...
+def decode(
+    png: bytes, pixels: bytearray | None = None, top: int = 0, bottom: int = ..., /
+) -> tuple[int, int, bytearray] | None: ...
+def compare(
+    expected: bytes, actual: bytes, near: int, most: int, /
+) -> tuple[int, int, bytearray, bytearray | None, bytearray | None, bytearray | None] | None: ...
+def instructions() -> str: ...
+def perceptual(
+    expected: Buffer,
+    actual: Buffer,
+    width: int,
+    height: int,
+    first: int,
+    last: int,
+    threshold: float,
+    oklab: bool,
+    opaque: bool,
+    ignore_antialiasing: bool,
+    heat: Buffer | None,
+    /,
+) -> tuple[int, int] | None: ...
+def beyond_tolerance(expected: Buffer, actual: Buffer, count: int, limit: int, heat: Buffer | None, /) -> int: ...
+def sums(expected: Buffer, actual: Buffer, count: int, /) -> tuple[int, int, int, int, int]: ...
+def opaque(pixels: Buffer, /) -> bool: ...
+def most_in_window(heat: Buffer, width: int, height: int, side: int, /) -> int | None: ...
+def look(
+    first: Buffer,
+    second: Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    depth: int,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    shifts: bool,
+    /,
+) -> tuple[bytearray, bytearray, bytearray] | None: ...
+def regions(
+    heat: Buffer, width: int, height: int, distance: int, /
+) -> list[tuple[int, int, int, int, int, int]] | None: ...
+def weigh(
+    labels: Buffer, unexplained: Buffer, contrast: Buffer, count: int, /
+) -> tuple[bytearray, bytearray, bytearray] | None: ...

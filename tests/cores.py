@@ -1,0 +1,69 @@
+"""The compiled core as the tests see it: built here, with faults that can be asked for, and put in or out of force."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hatch_build import compile_core
+from pytest_imgdiff import quick_compare, regions
+from pytest_imgdiff.images import png_core, png_pair, png_structure
+from pytest_imgdiff.metrics import intensity, perceptual, pixel_match, visible
+from pytest_imgdiff.perceived import differences, evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+USERS: tuple[Any, ...] = (
+    png_core,
+    png_pair,
+    png_structure,
+    differences,
+    evidence,
+    intensity,
+    perceptual,
+    pixel_match,
+    quick_compare,
+    regions,
+    visible,
+)
+"""Every module that asks the core."""
+SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
+
+
+@functools.cache
+def built() -> ModuleType:
+    """Return the core compiled from the sources as they are; its allocations fail where a test asks for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "native.abi3.so"
+        try:
+            compile_core(SOURCES, file, "-DCORE_FAULTS", "-O1")
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"the core cannot be compiled here: {getattr(error, 'stderr', None) or error}")
+        spec = importlib.util.spec_from_file_location("native", file)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def core(module: Any) -> Iterator[None]:
+    """Have this module, or Python where it is None, do the work of the core."""
+    before = png_core.CORE
+    for user in USERS:
+        user.CORE = module
+    try:
+        yield
+    finally:
+        for user in USERS:
+            user.CORE = before
