@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import skimage.data
 
-from pytest_imgdiff.image import Image, ImageInfo
-from pytest_imgdiff.inference.export import export_onnx
-from pytest_imgdiff.inference.onnx_backend import OnnxBackend
-from pytest_imgdiff.inference.preprocessing import model_input
-from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.views import BLACK
+from pytest_imgdiff.base.derived import BLACK
+from pytest_imgdiff.base.image import Image, ImageInfo
+from pytest_imgdiff.networks.export import export_onnx
+from pytest_imgdiff.networks.onnx import OnnxBackend
+from pytest_imgdiff.networks.service import model_input
+from pytest_imgdiff.networks.settings import ModelSettings
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.inference.backends import Backend
+    from pytest_imgdiff.networks.backends import Backend
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = Path(os.environ.get("IMGDIFF_FIXTURES", ROOT.parent / "shared" / "fixtures"))

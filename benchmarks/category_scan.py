@@ -17,16 +17,15 @@ import numpy as np
 import skimage.data
 
 from pytest_imgdiff import Policy, Registry, compare
+from pytest_imgdiff.base.derived import BLACK
+from pytest_imgdiff.base.parallel import RunAhead
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.inference.preprocessing import model_input
-from pytest_imgdiff.inference.service import service_for
-from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.run_ahead import RunAhead
-from pytest_imgdiff.scan import scan_folders
-from pytest_imgdiff.views import BLACK
-from pytest_imgdiff.workspace import GATHERED
+from pytest_imgdiff.networks.service import model_input, service_for
+from pytest_imgdiff.networks.settings import ModelSettings
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
+from pytest_imgdiff.run.pairing import scan_folders
+from pytest_imgdiff.run.session import GATHERED
 
 PAIRS, DIFFERENT, SIDE = 200, 20, 300
 

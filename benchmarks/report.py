@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from playwright.sync_api import sync_playwright
 
-from pytest_imgdiff.cli import main as imgdiff
+from pytest_imgdiff.cli.parser import main as imgdiff
 from pytest_imgdiff.report import read_results, write_report
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")

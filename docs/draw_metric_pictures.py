@@ -16,13 +16,13 @@ import numpy as np
 import skimage.data
 from matplotlib.figure import Figure
 
-from pytest_imgdiff.builtin import METRICS
-from pytest_imgdiff.image import Image, ImageInfo
+from pytest_imgdiff.base.image import Image, ImageInfo
+from pytest_imgdiff.comparison.registry import METRICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.model import MetricResult
+    from pytest_imgdiff.base.model import MetricResult
 
     Picture = NDArray[np.uint8]
     """(height, width, 3) RGB."""

@@ -6,8 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.engine import compare
-    from pytest_imgdiff.errors import (
+    from pytest_imgdiff.base.errors import (
         BrokenImageError,
         CaptureError,
         ConfigError,
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
         ImgdiffError,
         MetricError,
     )
-    from pytest_imgdiff.hookspecs import hookimpl
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import (
+    from pytest_imgdiff.base.hookspecs import hookimpl
+    from pytest_imgdiff.base.image import Image
+    from pytest_imgdiff.base.model import (
         Capturer,
         CaptureSettings,
         Comparison,
@@ -30,33 +29,34 @@ if TYPE_CHECKING:
         SizePolicy,
         Verdict,
     )
-    from pytest_imgdiff.registry import Registry
+    from pytest_imgdiff.comparison.engine import compare
+    from pytest_imgdiff.comparison.registry import Registry
 
 __version__ = "0.1.0"
 
 # Where each public name is found: pytest imports this package in every run, so nothing is imported before its use.
 _HOMES = {
-    "BrokenImageError": "errors",
-    "CaptureError": "errors",
-    "CaptureSettings": "model",
-    "Capturer": "model",
-    "Comparison": "model",
-    "ConfigError": "errors",
-    "Image": "image",
-    "ImageAssertionError": "errors",
-    "ImgdiffError": "errors",
-    "MetricError": "errors",
-    "MetricResult": "model",
-    "Policy": "model",
-    "Region": "model",
-    "Registry": "registry",
-    "Rule": "model",
-    "Score": "model",
-    "Shot": "model",
-    "SizePolicy": "model",
-    "Verdict": "model",
-    "compare": "engine",
-    "hookimpl": "hookspecs",
+    "BrokenImageError": "base.errors",
+    "CaptureError": "base.errors",
+    "CaptureSettings": "base.model",
+    "Capturer": "base.model",
+    "Comparison": "base.model",
+    "ConfigError": "base.errors",
+    "Image": "base.image",
+    "ImageAssertionError": "base.errors",
+    "ImgdiffError": "base.errors",
+    "MetricError": "base.errors",
+    "MetricResult": "base.model",
+    "Policy": "base.model",
+    "Region": "base.model",
+    "Registry": "comparison.registry",
+    "Rule": "base.model",
+    "Score": "base.model",
+    "Shot": "base.model",
+    "SizePolicy": "base.model",
+    "Verdict": "base.model",
+    "compare": "comparison.engine",
+    "hookimpl": "base.hookspecs",
 }
 
 __all__ = [

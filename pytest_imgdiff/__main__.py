@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pytest_imgdiff.command import main
+from pytest_imgdiff.cli.quick import main
 
 if __name__ == "__main__":
     sys.exit(main())

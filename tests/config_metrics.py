@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.base.errors import ImgdiffError
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

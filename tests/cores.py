@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hatch_build import compile_core
-from pytest_imgdiff import quick_compare, regions
+from pytest_imgdiff.cli import quick_compare
+from pytest_imgdiff.comparison import regions
 from pytest_imgdiff.images import png_core, png_pair, png_structure
-from pytest_imgdiff.metrics import intensity, perceptual, pixel_match, visible
-from pytest_imgdiff.perceived import differences, evidence
+from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ USERS: tuple[Any, ...] = (
     png_core,
     png_pair,
     png_structure,
-    differences,
+    pixelmatch,
     evidence,
     intensity,
     perceptual,

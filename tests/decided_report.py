@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.record import AcceptRecord, ComparisonRecord
+from pytest_imgdiff.base.record import AcceptRecord, ComparisonRecord
 from pytest_imgdiff.report import write_report, write_results
 from tests.report_records import different, png, run_of
 

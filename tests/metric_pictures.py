@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import skimage.data
 
-from pytest_imgdiff.image import Image, ImageInfo
-from pytest_imgdiff.views import full_value
+from pytest_imgdiff.base.derived import full_value
+from pytest_imgdiff.base.image import Image, ImageInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

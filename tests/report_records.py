@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_imgdiff.record import (
+from pytest_imgdiff.base.record import (
     CaptureRecord,
     ComparisonRecord,
     ElementRecord,

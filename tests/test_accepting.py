@@ -13,12 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.accepting import carry_out
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.containment import OutsideError, path_below
-from pytest_imgdiff.manifest import Decision
-from pytest_imgdiff.record import AcceptRecord
+from pytest_imgdiff.base.files import OutsideError, path_below
+from pytest_imgdiff.base.record import AcceptRecord
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.report import read_results, write_results
+from pytest_imgdiff.run.accepting import Decision, carry_out
 from tests.decided_report import NEW, OLD, Project, sha
 from tests.pictures import trees
 from tests.report_records import HOSTILE_NAMES, png, run_of

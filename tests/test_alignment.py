@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.alignment import Alignment, align
-from pytest_imgdiff.model import Box
+from pytest_imgdiff.base.geometry import Alignment, Box
+from pytest_imgdiff.comparison.alignment import align
 
 WHITE = 255
 

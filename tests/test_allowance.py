@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.allowance import Allowance
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.parallel import RunAhead
 from pytest_imgdiff.images import decoded_size
-from pytest_imgdiff.run_ahead import RunAhead
 from tests.image_files import photograph, saved
 
 
@@ -47,8 +47,8 @@ def test_processes_share_what_is_allowed(tmp_path):
     script = """
 import os, sys, time
 from pathlib import Path
-from pytest_imgdiff.allowance import Allowance
-from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.parallel import RunAhead
 allowance = Allowance(100)
 allowance.share()
 folder = Path(sys.argv[1])

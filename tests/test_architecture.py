@@ -1,4 +1,4 @@
-"""The floors of docs/architecture.md: a file imports only from lower ones."""
+"""The rooms of docs/architecture.md: a file imports only from lower ones, and no files import each other in a circle."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from pytest_imgdiff.comparison.registry import METRICS
 
 PACKAGE = Path(__file__).parent.parent / "pytest_imgdiff"
 TABLE = Path(__file__).parent.parent / "docs" / "architecture.md"
@@ -31,23 +33,14 @@ def room_of(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """The project's own modules that a file imports, those for type checkers alone left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    unread = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    """The project's own modules that a file imports, those for type checkers too."""
     names = set()
-    for node in ast.walk(tree):
-        if node in unread:
-            continue
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            names.update({name for name in submodules if target_of(name)} or {node.module})
     return {name for name in names if name.startswith("pytest_imgdiff.")}
 
 
@@ -74,18 +67,29 @@ def test_every_room_of_the_table_exists():
     assert [room for room in floors() if not (PACKAGE / room).exists()] == []
 
 
+def test_there_are_at_most_nine_floors():
+    assert max(floors().values()) <= 9
+
+
+def test_no_files_import_each_other_in_a_circle():
+    left = {path: {target_of(name) for name in imported(path)} - {path, None} for path in modules()}
+    while free := [path for path, targets in left.items() if not targets & left.keys()]:
+        for path in free:
+            del left[path]
+    assert not left
+
+
 def test_metrics_do_not_import_one_another():
-    metrics = set((PACKAGE / "metrics").glob("*.py"))
-    for path in metrics:
+    metrics = {target_of(place.partition(":")[0]) for place in METRICS.values()}
+    for path in filter(None, metrics):
         assert not {target_of(name) for name in imported(path)} & (metrics - {path})
 
 
 def test_only_the_pytest_side_imports_pytest():
-    sides = {"plugin.py", "fixture.py", "collecting.py", "run.py", "attachments.py", "invocation.py"}
     for path in modules():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.Import) and node.names[0].name == "pytest" for node in ast.walk(tree)):
-            assert path.name in sides
+            assert room_of(path) == "plugin/"
 
 
 HEAVY = (

@@ -11,8 +11,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pytest_imgdiff.baselines import BaselineKey, Baselines
-from pytest_imgdiff.errors import BaselineError
+from pytest_imgdiff.base.errors import BaselineError
+from pytest_imgdiff.run.baselines import BaselineKey, Baselines
 from tests.pictures import BLUE, RED, square, write
 
 HEAD = """

@@ -18,7 +18,7 @@ CONFTEST = """
     import numpy as np
     import pytest
     from pytest_imgdiff import Shot
-    from pytest_imgdiff.model import CaptureInfo
+    from pytest_imgdiff.base.model import CaptureInfo
 
     @dataclass
     class Device:

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_imgdiff.calibrating import false_alarms
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.calibrate import false_alarms
+from pytest_imgdiff.cli.parser import main
 from tests.pictures import BLUE, RED, square, write
 from tests.test_cli import Shell
 

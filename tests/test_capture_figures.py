@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import CaptureSettings
 from pytest_imgdiff.capture import capturer_of
-from pytest_imgdiff.errors import CaptureError
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.model import CaptureSettings
 from tests.test_images_sources import class_of
 
 STORY = """
@@ -186,7 +186,7 @@ import json
 from PySide6.QtWidgets import QApplication, QLabel
 from pytest_imgdiff.capture import capturer_of
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.model import CaptureSettings
+from pytest_imgdiff.base.model import CaptureSettings
 
 application = QApplication([])
 label = QLabel()

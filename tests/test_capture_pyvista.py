@@ -7,10 +7,10 @@ import json
 import pytest
 import pyvista
 
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import CaptureSettings
 from pytest_imgdiff.capture import capturer_of
-from pytest_imgdiff.errors import CaptureError
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.model import CaptureSettings
 
 STORY = """
 import os

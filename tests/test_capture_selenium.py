@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import pytest_imgdiff.run  # noqa: F401 - runs in this process drop what they import
+import pytest_imgdiff.plugin.run  # noqa: F401 - runs in this process drop what they import
 from tests.capture_pages import CHANGED, MOVING
 from tests.chromium import ARGUMENTS, EXECUTABLES
 

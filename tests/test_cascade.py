@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_imgdiff import MetricResult, Policy, Registry, Rule, compare
-from pytest_imgdiff.errors import ModelUnavailableError
-from pytest_imgdiff.record import record_of
+from pytest_imgdiff.base.errors import ModelUnavailableError
+from pytest_imgdiff.base.record import record_of
 from pytest_imgdiff.report import verdict_line
 from tests.pictures import BLUE, RED, square
 

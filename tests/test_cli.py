@@ -17,7 +17,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_imgdiff.images.png_chunks import chunk_bytes
+from pytest_imgdiff.images.png_layout import chunk_bytes
 from pytest_imgdiff.report import read_results
 from tests.packages import install
 from tests.pictures import BLUE, RED, notes, square, trees, write
@@ -460,13 +460,13 @@ def test_names_that_the_terminal_has_no_characters_for(shell):
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_difference(monkeypatch, capsys):
-    from pytest_imgdiff import cli
+    from pytest_imgdiff.cli import parser
 
     def mistaken(_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "_compare", mistaken)
-    assert cli.main(["compare", "old.png", "new.png"]) == NOT_JUDGED
+    monkeypatch.setattr(parser, "_compare", mistaken)
+    assert parser.main(["compare", "old.png", "new.png"]) == NOT_JUDGED
     told = capsys.readouterr().err
     assert told.startswith("pytest-imgdiff: internal error; please report it with these lines:\nTraceback")
     assert told.endswith("ZeroDivisionError\n")

@@ -62,7 +62,7 @@ def failing():
 """
 POISON = """
 import os, signal
-from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.base.model import MetricResult
 
 class Poison:
     name, direction, perfect, bounds, counts_pixels = "poison", "distance", 0.0, (0.0, 1.0), False
@@ -77,7 +77,7 @@ def imgdiff_metrics():
 """
 SLOW = """
 import time
-from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.base.model import MetricResult
 
 class Slow:
     name, direction, perfect, bounds, counts_pixels = "slow", "distance", 0.0, (0.0, 1.0), False
@@ -236,7 +236,7 @@ def test_workers_with_other_versions_compare_nothing(folders):
 
 @pytest.mark.usefixtures("folders")
 def test_what_workers_cannot_do_is_told_before_they_start():
-    code = "import sys; sys.modules['distributed'] = None; from pytest_imgdiff.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['distributed'] = None; from pytest_imgdiff.cli.parser import main; sys.exit(main(sys.argv[1:]))"
     words = ["compare", "expected", "actual", "--cluster", "local"]
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert run.returncode == 2

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pytest_imgdiff import cli
+from pytest_imgdiff.cli import parser
 from tests.cores import built, core
 from tests.image_files import chunk, photograph, png, saved
 from tests.test_verdicts import CASES
@@ -20,7 +20,7 @@ from tests.test_verdicts import CASES
 ROWS = b"".join(b"\0" + row.tobytes() for row in photograph(40, 50))
 WATCHED = """
 import sys
-from pytest_imgdiff.command import main
+from pytest_imgdiff.cli.quick import main
 sys.argv[1:] = {arguments!r}
 code = main()
 loaded = sorted({{"numpy", "cv2", "PIL", "msgspec", "yaml", "pytest"}} & set(sys.modules))
@@ -52,7 +52,7 @@ def test_equal_files_are_settled_without_numpy(folder):
 def test_the_words_are_those_of_the_long_way(folder, monkeypatch, capsys):
     lines, _, _ = run(folder, "compare", "a.png", "b.png")
     monkeypatch.chdir(folder)
-    assert cli.main(["compare", "a.png", "b.png"]) == 0
+    assert parser.main(["compare", "a.png", "b.png"]) == 0
     assert capsys.readouterr().out.splitlines() == lines
 
 
@@ -147,7 +147,7 @@ def pair(tmp_path, monkeypatch):
 def told(module, capsys, *arguments):
     """Return the exit code and the words of the command with this core, or without one."""
     with core(module):
-        code = cli.main(["compare", *arguments])
+        code = parser.main(["compare", *arguments])
     return code, capsys.readouterr()
 
 

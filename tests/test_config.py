@@ -11,10 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.model import (
+    Length,
+    MaskArea,
+    Policy,
+    PolygonArea,
+    RectangleArea,
+    RegionSettings,
+    Rule,
+    SizePolicy,
+)
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import ScanSettings, find_config, load_settings
-from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.model import Length, MaskArea, Policy, PolygonArea, RectangleArea, RegionSettings, Rule, SizePolicy
-from pytest_imgdiff.registry import Registry
 from tests.config_metrics import METRICS
 
 
@@ -295,7 +304,7 @@ def test_the_shipped_example_loads_and_means_what_it_says(root):
 def test_importing_the_configuration_brings_in_no_numpy_and_no_opencv(root):
     code = (
         "import sys; from pytest_imgdiff.config import load_settings, find_config, json_schema\n"
-        "from pathlib import Path; from pytest_imgdiff.registry import Registry\n"
+        "from pathlib import Path; from pytest_imgdiff.comparison.registry import Registry\n"
         "load_settings(None, Registry()).policy_for('a.png')\n"
         "print(sorted({'numpy', 'cv2', 'PIL', 'skimage', 'pytest'} & set(sys.modules)))"
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.config import glob_matches
-from pytest_imgdiff.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 import pytest
 
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
-from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.registry import Registry
 from tests.config_metrics import METRICS, Lookup
 
 MISTAKES = [

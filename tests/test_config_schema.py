@@ -8,10 +8,10 @@ import re
 import jsonschema
 import pytest
 
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import json_schema, load_settings
 from pytest_imgdiff.config.yaml_source import parse_yaml
-from pytest_imgdiff.errors import ConfigError
-from pytest_imgdiff.registry import Registry
 from tests.config_metrics import METRICS
 
 

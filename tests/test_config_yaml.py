@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.config.yaml_source import parse_yaml
-from pytest_imgdiff.errors import ConfigError
 from tests.config_metrics import METRICS
 
 if TYPE_CHECKING:

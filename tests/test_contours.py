@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.record import record_of
-from pytest_imgdiff.regions import contour_mask, contour_regions
+from pytest_imgdiff.base.record import record_of
+from pytest_imgdiff.comparison.regions import contour_mask, contour_regions
 from tests.metric_pictures import as_jpeg, photograph
 
 PHOTOGRAPHS = {

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff import BrokenImageError, Image, Policy, Registry, Rule, compare
 from pytest_imgdiff._core import described
+from pytest_imgdiff.base.derived import differing_rows, equal_pixels
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import check, decode, png_core, read
-from pytest_imgdiff.images.pairs import decode_pair
+from pytest_imgdiff.images.decoding import decode_pair
 from pytest_imgdiff.report import read_results
-from pytest_imgdiff.views import differing_rows, equal_pixels
 from tests.bad_files import bad_files
 from tests.cores import built, core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, photograph, png, png_header, saved

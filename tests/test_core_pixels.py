@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
+from pytest_imgdiff.base.model import Length, RectangleArea, WindowLimit
+from pytest_imgdiff.comparison.regions import most_in_window
 from pytest_imgdiff.metrics.intensity import DiffImg, Mse
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.metrics.pixel_match import PixelMatch
-from pytest_imgdiff.model import Length, RectangleArea, WindowLimit
-from pytest_imgdiff.perceived import find_differences
-from pytest_imgdiff.regions import most_in_window
+from pytest_imgdiff.metrics.pixelmatch import find_differences
 from tests.cores import built, core
 from tests.metric_pictures import as_jpeg, image_of, photograph
 

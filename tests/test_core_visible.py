@@ -9,9 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.metrics import visible
+from pytest_imgdiff.metrics import evidence, visible
 from pytest_imgdiff.metrics.visible import Visible
-from pytest_imgdiff.perceived import evidence
 from tests.cores import built, core
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 from tests.test_metrics_visible import page

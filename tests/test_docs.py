@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_imgdiff.builtin import METRICS
+from pytest_imgdiff.base.model import Verdict
+from pytest_imgdiff.comparison.registry import METRICS, Registry
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.model import Verdict
-from pytest_imgdiff.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -57,7 +56,7 @@ def test_every_document_is_linked_from_the_readme():
 
 
 def test_every_option_of_pytest_is_documented():
-    plugin = (ROOT / "pytest_imgdiff" / "plugin.py").read_text(encoding="utf-8")
+    plugin = (ROOT / "pytest_imgdiff" / "plugin" / "__init__.py").read_text(encoding="utf-8")
     options = set(re.findall(r'"(--imgdiff-[a-z-]+)"', plugin))
     keys = set(re.findall(r'addini\("(\w+)"', plugin))
     assert len(options) > 5
@@ -68,7 +67,7 @@ def test_every_option_of_pytest_is_documented():
 
 
 def test_every_documented_option_of_pytest_exists():
-    plugin = (ROOT / "pytest_imgdiff" / "plugin.py").read_text(encoding="utf-8")
+    plugin = (ROOT / "pytest_imgdiff" / "plugin" / "__init__.py").read_text(encoding="utf-8")
     named = {option for path in DOCUMENTS for option in re.findall(r"--imgdiff-[a-z-]*[a-z]", path.read_text("utf-8"))}
     assert [option for option in named if f'"{option}"' not in plugin] == []
 
@@ -110,17 +109,17 @@ def test_no_document_names_a_place_on_somebodys_machine(document):
 
 
 ROOMS = (
-    "baselines",
-    "collecting",
-    "comparing",
-    "engine",
-    "invocation",
-    "judging",
-    "plugin",
-    "registry",
-    "results",
-    "scan",
-    "workspace",
+    "run/baselines",
+    "plugin/run",
+    "cli/compare",
+    "comparison/engine",
+    "plugin/invocation",
+    "comparison/judging",
+    "plugin/__init__",
+    "comparison/registry",
+    "run/journal",
+    "run/pairing",
+    "run/session",
 )
 LEAST = 12
 

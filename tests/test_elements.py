@@ -8,9 +8,10 @@ import shutil
 import pytest
 
 from pytest_imgdiff import compare
+from pytest_imgdiff.base.geometry import Box
+from pytest_imgdiff.base.model import Shot
+from pytest_imgdiff.base.record import ElementRecord
 from pytest_imgdiff.capture import browser as script
-from pytest_imgdiff.model import Box, Shot
-from pytest_imgdiff.record import ElementRecord
 from pytest_imgdiff.report import read_results
 from tests.chromium import ARGUMENTS, EXECUTABLES
 

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_imgdiff import ConfigError, Policy, Registry, Rule, SizePolicy, compare
+from pytest_imgdiff.base.model import Length, PolygonArea, RectangleArea, RegionSettings, Verdict
+from pytest_imgdiff.comparison.masks import ignore_mask
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.ignore import ignore_mask
-from pytest_imgdiff.model import Length, PolygonArea, RectangleArea, RegionSettings, Verdict
 from tests.pictures import BLUE, RED, square
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_imgdiff.environment import in_ci
+from pytest_imgdiff.base.environment import in_ci
 
 
 @pytest.mark.parametrize("value", ["", " ", "0", "false", "False", "no", "n", "N", "off", "OFF"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_imgdiff import hookspecs
+from pytest_imgdiff.base import hookspecs
 from tests.packages import install
 
 COMMAND = [sys.executable, "-m", "pytest_imgdiff"]

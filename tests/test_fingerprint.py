@@ -17,9 +17,9 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from pytest_imgdiff import Policy, Rule, Verdict, compare
-from pytest_imgdiff.appearance import GRIDS, Appearance, Patch, appearance_of, changes_of
-from pytest_imgdiff.fingerprint import MOST_PATCHES, fingerprint
-from pytest_imgdiff.report.changes import same_change as groups_of
+from pytest_imgdiff.comparison.change_groups import GRIDS, Appearance, Patch, appearance_of, changes_of
+from pytest_imgdiff.comparison.fingerprint import MOST_PATCHES, fingerprint
+from pytest_imgdiff.report.html_data import same_change as groups_of
 from tests.report_records import different, uncompared
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -295,7 +295,7 @@ def test_the_examples_are_all_different_changes():
 
 
 def test_reports_group_without_the_engine():
-    code = "import sys, pytest_imgdiff.report.changes; print(*{'cv2', 'numpy', 'pytest_imgdiff.engine'} & set(sys.modules))"
+    code = "import sys, pytest_imgdiff.report.html_data; print(*{'cv2', 'numpy', 'pytest_imgdiff.comparison.engine'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -13,16 +13,16 @@ import PIL.ImageCms
 import PIL.TiffImagePlugin
 import pytest
 
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.engine import compare
-from pytest_imgdiff.model import Policy, Rule, Verdict
+from pytest_imgdiff.base.model import Policy, Rule, Verdict
+from pytest_imgdiff.cli.parser import main
+from pytest_imgdiff.comparison.engine import compare
 from pytest_imgdiff.report import failure_text, read_results
 from tests.viewer_pages import await_pictures, open_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.base.record import ComparisonRecord
 
 __all__ = ["open_at"]
 

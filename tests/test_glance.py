@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.inference.quiet import quiet
+from pytest_imgdiff.cli.parser import main
+from pytest_imgdiff.networks.backends import quiet
 from tests.metric_pictures import photograph
 from tests.pictures import write
 from tests.server_process import serving

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError
 from pytest_imgdiff.images import decode, read
 from tests.image_files import photograph
 

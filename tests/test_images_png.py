@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.base.errors import ImgdiffError
 from pytest_imgdiff.images import decode, encode_png, read
 from tests.image_files import (
     PNG_SIGNATURE,

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import BrokenImageError, Policy, Rule, compare
+from pytest_imgdiff.base.derived import NEAR, differing_rows
 from pytest_imgdiff.images import check, decode, read
 from pytest_imgdiff.images.container import normal as without_hidden_colour
 from pytest_imgdiff.images.png_bands import BandedRows, read_both
 from pytest_imgdiff.images.png_layout import GRAY, PALETTE, RGB, RGBA, Layout
 from pytest_imgdiff.images.png_pixels import raster_of
 from pytest_imgdiff.images.png_rows import RasterRows
-from pytest_imgdiff.views import NEAR, differing_rows
 from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, png_header, rgba
 from tests.test_images_png_fast import CHANNELS, filtered

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError
 from pytest_imgdiff.images import check, decode, read
 from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, photograph, pixels_of, png, png_header, rgba

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
+from pytest_imgdiff.base.derived import differing_rows, equal_pixels
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.perceived import find_differences
-from pytest_imgdiff.perceived.differences import find_differences_in_rows
-from pytest_imgdiff.views import differing_rows, equal_pixels
+from pytest_imgdiff.metrics.pixelmatch import find_differences, find_differences_in_rows
 from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, png, png_header
 from tests.test_images_png_fast import CHANNELS, as_rgba, filtered

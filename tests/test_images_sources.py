@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError
 from pytest_imgdiff.images import decode, read
 from tests.image_files import (
     exif,
@@ -341,7 +342,8 @@ def test_a_task_is_no_picture_yet():
             read(asyncio.ensure_future(screenshot()))
         return str(caught.value)
 
-    assert "did you forget await?" in asyncio.run(given())
+    with ThreadPoolExecutor() as apart:  # a browser of other tests may have its own loop in this thread
+        assert "did you forget await?" in apart.submit(asyncio.run, given()).result()
 
 
 def class_of(package: str, name: str, *methods: str) -> object:
@@ -477,7 +479,7 @@ import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 import numpy as np
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPixmap
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError
 from pytest_imgdiff.images import decode, read
 
 application = QGuiApplication([])

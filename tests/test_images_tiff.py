@@ -11,7 +11,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError
 from tests.image_files import (
     noise,
     packed_rows,

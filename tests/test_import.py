@@ -16,8 +16,8 @@ import PIL.ImageChops
 import pytest
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.names import safe_name
+from pytest_imgdiff.base.text import safe_name
+from pytest_imgdiff.cli.parser import main
 from tests.image_files import photograph, saved
 from tests.report_records import png
 

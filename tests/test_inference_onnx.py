@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from pytest_imgdiff.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
 from tests.tiny_models import SIDE, WEIGHTS, onnx_file
 
 pytest.importorskip("onnxruntime")
 
-from pytest_imgdiff.inference.onnx_backend import OnnxBackend
+from pytest_imgdiff.networks.onnx import OnnxBackend
 
 PICTURES = np.random.default_rng(2).random((5, SIDE, SIDE, 3), np.float32)
 
@@ -73,7 +73,7 @@ def test_neither_tensorflow_nor_a_word_on_standard_error(tmp_path, root):
     path = onnx_file(tmp_path / "tiny.onnx")
     code = f"""if True:
         import sys, pathlib, numpy
-        from pytest_imgdiff.inference.onnx_backend import OnnxBackend
+        from pytest_imgdiff.networks.onnx import OnnxBackend
         OnnxBackend(pathlib.Path({str(path)!r}), device="gpu:0").run(numpy.zeros((1, {SIDE}, {SIDE}, 3), "f4"))
         print("tensorflow" in sys.modules)
     """

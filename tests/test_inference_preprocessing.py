@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.inference.preprocessing import model_input
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.views import BLACK, WHITE
+from pytest_imgdiff.base.derived import BLACK, WHITE
+from pytest_imgdiff.networks.service import model_input
+from pytest_imgdiff.networks.settings import ModelSettings
 from tests.metric_pictures import DEPTHS, at_depth, image_of, photograph, with_alpha
 
 METHODS = ["bilinear", "nearest", "bicubic", "area", "lanczos"]

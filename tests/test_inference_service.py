@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_imgdiff.errors import ModelError, ModelUnavailableError
-from pytest_imgdiff.inference.service import InferenceCounts, InferenceService, service_for
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.views import BLACK, WHITE
+from pytest_imgdiff.base.derived import BLACK, WHITE
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.networks.service import InferenceCounts, InferenceService, service_for
+from pytest_imgdiff.networks.settings import ModelSettings
 from tests.metric_pictures import image_of, with_alpha
 from tests.tiny_models import SIDE, WEIGHTS, onnx_file
 
@@ -103,9 +103,9 @@ def test_one_process_has_one_service_for_equal_settings_whichever_thread_asks(ti
 SECOND_RUN = f"""
 import sys
 import numpy as np
-from pytest_imgdiff.inference.service import InferenceService
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.views import BLACK
+from pytest_imgdiff.networks.service import InferenceService
+from pytest_imgdiff.networks.settings import ModelSettings
+from pytest_imgdiff.base.derived import BLACK
 from tests.metric_pictures import image_of
 from tests.test_inference_service import pictures
 service = InferenceService(ModelSettings(sys.argv[1], input_size={SIDE}, device="cpu", threads=1, cache=sys.argv[2]))

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pytest_imgdiff.errors import ModelError, ModelUnavailableError
-from pytest_imgdiff.inference.export import export_onnx
-from pytest_imgdiff.inference.quiet import quiet
-from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.networks.backends import quiet
+from pytest_imgdiff.networks.export import export_onnx
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
 from tests.tiny_models import SIDE, WEIGHTS, saved_model
 
 with quiet():
@@ -140,7 +140,7 @@ def test_a_picture_of_another_size_is_refused_in_one_line(tiny):
 
 def test_a_model_exported_once_gives_the_same_without_tensorflow(tmp_path, tiny):
     pytest.importorskip("onnxruntime")
-    from pytest_imgdiff.inference.onnx_backend import OnnxBackend
+    from pytest_imgdiff.networks.onnx import OnnxBackend
 
     target = tmp_path / "new" / "tiny.onnx"
     export_onnx(tiny, target)
@@ -152,7 +152,7 @@ def test_a_model_exported_once_gives_the_same_without_tensorflow(tmp_path, tiny)
 
 def test_a_model_with_a_signature_only_is_exported_too(tmp_path):
     pytest.importorskip("onnxruntime")
-    from pytest_imgdiff.inference.onnx_backend import OnnxBackend
+    from pytest_imgdiff.networks.onnx import OnnxBackend
 
     folder = saved_model(tmp_path / "model", signature="serving_default")
     export_onnx(folder, tmp_path / "tiny.onnx")
@@ -194,7 +194,7 @@ def test_without_tensorflow_the_command_is_told(tmp_path, monkeypatch):
 def test_tensorflow_is_loaded_without_a_word_where_warnings_are_errors(tiny, root):
     code = f"""if True:
         import pathlib, numpy, sys
-        from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
+        from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
         assert "tensorflow" not in sys.modules
         backend = TensorFlowBackend(pathlib.Path({str(tiny)!r}), threads=1)
         print(backend.run(numpy.zeros((1, {SIDE}, {SIDE}, 3), "f4")).shape, backend.notice)

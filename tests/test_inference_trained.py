@@ -10,14 +10,14 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pytest_imgdiff.inference.export import export_onnx
-from pytest_imgdiff.inference.preprocessing import model_input
-from pytest_imgdiff.inference.quiet import quiet
+from pytest_imgdiff.base.derived import BLACK
 from pytest_imgdiff.metrics.category import Classification, EmbeddingCosine, EmbeddingEuclidean
-from pytest_imgdiff.models import fetch
-from pytest_imgdiff.models.fetching import fetch_labels
-from pytest_imgdiff.models.settings import ModelSettings
-from pytest_imgdiff.views import BLACK
+from pytest_imgdiff.networks import fetch
+from pytest_imgdiff.networks.backends import quiet
+from pytest_imgdiff.networks.export import export_onnx
+from pytest_imgdiff.networks.locating import fetch_labels
+from pytest_imgdiff.networks.service import model_input
+from pytest_imgdiff.networks.settings import ModelSettings
 from tests.metric_pictures import as_jpeg, image_of, photograph
 from tests.model_server import body, serving
 
@@ -26,8 +26,8 @@ with quiet():
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
-from pytest_imgdiff.inference.onnx_backend import OnnxBackend
-from pytest_imgdiff.inference.tensorflow_backend import TensorFlowBackend
+from pytest_imgdiff.networks.onnx import OnnxBackend
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 

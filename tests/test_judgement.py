@@ -21,8 +21,8 @@ from benchmarks.judgement.rules import Pair, Rule, pairs_of, scored
 from benchmarks.judgement.table import best_limit, held_out, markdown, rows
 from benchmarks.judgement.templates import PAGES
 from benchmarks.judgement.wrong import drawn
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 RENDERED = ("moved-button", "added-badge", "deleted-item", "content-picture", "none", "grain-1", "type-lcd")

@@ -10,7 +10,8 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFilter, ImageFont
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.model import Length, RectangleArea, RegionSettings, SizePolicy
+from pytest_imgdiff.base.model import Length, RectangleArea, RegionSettings, SizePolicy
+from pytest_imgdiff.comparison.judging import ALIGNED_ROWS
 
 FONT = ImageFont.load_default(14)
 EXACT = Policy((Rule("pixel_match", min=1.0),), mask="pixel_match")
@@ -277,7 +278,8 @@ def test_kinds_are_named_in_the_settings_of_a_call_and_of_the_file(pytester):
 @st.composite
 def pairs(draw):
     """Two pictures of one size and depth, flat but for a few rectangles, some of them the same in another place."""
-    width, height = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    width = draw(st.integers(1, 40))
+    height = draw(st.integers(1, ALIGNED_ROWS - 1))  # taller ones are aligned, which of two equal ways takes the first
     depth = draw(st.sampled_from([np.uint8, np.uint16, np.float32, np.float64]))
     channels = draw(st.sampled_from([3, 4]))
     levels = st.lists(st.integers(0, 4), min_size=channels, max_size=channels)

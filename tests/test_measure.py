@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.cli.parser import main
 from tests.metric_pictures import as_jpeg, photograph
 from tests.pictures import write
 
@@ -161,7 +161,7 @@ def test_where_nothing_runs_models_one_line_names_the_extra():
         found = importlib.util.find_spec
         hidden = ("tensorflow", "onnxruntime")
         importlib.util.find_spec = lambda name, package=None: None if name in hidden else found(name, package)
-        from pytest_imgdiff.cli import main
+        from pytest_imgdiff.cli.parser import main
         sys.exit(main(["compare", "a.png", "b.png", "--set", "metrics={psnr: {min: 10}}", "--measure",
             "embedding_cosine, embedding_euclidean, classification, ssim"]))
     """

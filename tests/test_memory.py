@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.images.png_filters import unfiltered, unfiltered_in_pieces
+from pytest_imgdiff.base.model import Verdict
 from pytest_imgdiff.images.png_layout import GRAY, GRAY_ALPHA, RGB, RGBA, Layout
-from pytest_imgdiff.model import Verdict
+from pytest_imgdiff.images.png_pixels import unfiltered, unfiltered_in_pieces
 
 ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1 << 20
@@ -47,9 +47,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PEAK = """
 import sys
 from pathlib import Path
-from pytest_imgdiff import cli
+from pytest_imgdiff.cli import parser
 sys.argv = ["pytest-imgdiff", *sys.argv[1:]]
-code = cli.main()
+code = parser.main()
 # ru_maxrss would be the peak of the process that started this one, if that is larger.
 [peak] = [line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if "VmHWM" in line]
 print("peak", int(peak.split()[1]) // 1024)

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.builtin import METRICS
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import Rule
-from pytest_imgdiff.unfailing import could_fail, worst_value
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import Rule
+from pytest_imgdiff.comparison.registry import METRICS
+from pytest_imgdiff.config.policy import could_fail, worst_value
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 
@@ -226,6 +226,8 @@ def test_no_metric_imports_a_library_before_it_measures_with_it(library):
 
 
 def test_the_table_of_metrics_imports_nothing():
-    code = "import sys, pytest_imgdiff.builtin; print({'numpy', 'cv2', 'msgspec', 'PIL'} & set(sys.modules))"
+    code = (
+        "import sys, pytest_imgdiff.comparison.registry; print({'numpy', 'cv2', 'msgspec', 'PIL'} & set(sys.modules))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

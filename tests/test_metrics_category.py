@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.errors import MetricError, ModelUnavailableError
+from pytest_imgdiff.base.errors import MetricError, ModelUnavailableError
 from pytest_imgdiff.metrics.category import Classification, EmbeddingCosine, EmbeddingEuclidean
-from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR
+from pytest_imgdiff.networks.settings import CLASSIFICATION, FEATURE_VECTOR
 from tests.metric_pictures import image_of, with_alpha
 from tests.tiny_models import FEATURES, SIDE, WEIGHTS, onnx_file
 

@@ -10,12 +10,12 @@ from flip_evaluator import evaluate
 from PIL import Image as PillowImage
 from ssimulacra2 import compute_ssimulacra2
 
+from pytest_imgdiff.base.errors import ConfigError, MetricError
+from pytest_imgdiff.comparison.engine import compare
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.engine import compare
-from pytest_imgdiff.errors import ConfigError, MetricError
 from pytest_imgdiff.metrics.flip import Flip
 from pytest_imgdiff.metrics.ssimulacra2 import Ssimulacra2
-from pytest_imgdiff.registry import Registry
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 BOTH = pytest.mark.parametrize("metric", [Flip(), Ssimulacra2()], ids=["flip", "ssimulacra2"])

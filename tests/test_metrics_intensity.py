@@ -12,9 +12,9 @@ from PIL import Image as PillowImage
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from pytest_imgdiff import Policy, Rule, Verdict, compare
-from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.base.derived import full_value
+from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.metrics.intensity import DiffImg, Mae, Mse, Psnr
-from pytest_imgdiff.views import full_value
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 

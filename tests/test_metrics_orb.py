@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.metrics.orb import Orb
 from tests.metric_pictures import as_jpeg, at_depth, image_of, photograph
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pytest_imgdiff import Policy, Registry, Rule, Verdict, compare
+from pytest_imgdiff.base.model import WindowLimit
+from pytest_imgdiff.comparison.regions import most_in_window
 from pytest_imgdiff.config import load_settings
+from pytest_imgdiff.metrics import oklab as oklab_differences
+from pytest_imgdiff.metrics.antialiasing import smoothed as smoothed_pixels
+from pytest_imgdiff.metrics.flat_rows import FlatRows
+from pytest_imgdiff.metrics.opaque_smoothing import brightness_order, smoothed_inside
 from pytest_imgdiff.metrics.perceptual import Perceptual
-from pytest_imgdiff.model import WindowLimit
-from pytest_imgdiff.perceived import find_differences
-from pytest_imgdiff.perceived import oklab as oklab_differences
-from pytest_imgdiff.perceived.flat_rows import FlatRows
-from pytest_imgdiff.perceived.opaque_smoothing import brightness_order, smoothed_inside
-from pytest_imgdiff.perceived.raster import Raster
-from pytest_imgdiff.perceived.smoothing import smoothed as smoothed_pixels
-from pytest_imgdiff.regions import most_in_window
+from pytest_imgdiff.metrics.pixelmatch import find_differences
+from pytest_imgdiff.metrics.raster import Raster
 from tests.cores import built, core
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 

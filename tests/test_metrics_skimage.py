@@ -11,12 +11,12 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import normalized_mutual_information, normalized_root_mse
 
 from pytest_imgdiff import Policy, Rule, Verdict, compare
-from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.base.derived import gray_on_black
+from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.metrics.ciede2000 import Ciede2000, colour_differences
 from pytest_imgdiff.metrics.intensity import Nrmse
 from pytest_imgdiff.metrics.mutual_information import NormalizedMutualInformation
 from pytest_imgdiff.metrics.shift import Shift
-from pytest_imgdiff.views import gray_on_black
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 pictures = arrays(np.uint8, (6, 7, 3))

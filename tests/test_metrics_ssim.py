@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from pytest_imgdiff.errors import MetricError
+from pytest_imgdiff.base.derived import full_value, gray_on_black, rgb_on_black
+from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.metrics.ssim import Ssim
-from pytest_imgdiff.views import full_value, gray_on_black, rgb_on_black
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 SHAPES = [(7, 7), (11, 13), (33, 64), (64, 65), (301, 203)]

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
 
 from pytest_imgdiff import images
+from pytest_imgdiff.base.derived import differing_pixels
 from pytest_imgdiff.metrics.visible import LARGEST, Visible
-from pytest_imgdiff.views import differing_pixels
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 FONT = ImageFont.load_default(size=14)

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_imgdiff.errors import ModelError, ModelUnavailableError
-from pytest_imgdiff.models import ModelSettings, fetch, locate
-from pytest_imgdiff.models.cache import cache_folder
-from pytest_imgdiff.models.digest import digest_of
-from pytest_imgdiff.models.exporting import keep_export
-from pytest_imgdiff.models.inventory import stored_models
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.networks import ModelSettings, fetch, locate
+from pytest_imgdiff.networks.locating import keep_export, stored_models
+from pytest_imgdiff.networks.store import cache_folder, digest_of
 from tests.model_archives import FILES, HOSTILE, contents, good, write_model
 
 HANDLE = "https://example.invalid/google/model/4"

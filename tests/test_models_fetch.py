@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_imgdiff.errors import ConfigError, ModelError, ModelUnavailableError
-from pytest_imgdiff.models import ModelSettings, fetch, locate
+from pytest_imgdiff.base.errors import ConfigError, ModelError, ModelUnavailableError
+from pytest_imgdiff.networks import ModelSettings, fetch, locate
 from tests import model_archives
 from tests.model_archives import FILES, HOSTILE, contents, good_tar
 from tests.model_server import CHUNKED, HEAD, QUERY, body, endless, model, redirect, serving, silent, trickle

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pytest_imgdiff import Registry
+from pytest_imgdiff.base.errors import ConfigError, ModelError, ModelUnavailableError
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.errors import ConfigError, ModelError, ModelUnavailableError
-from pytest_imgdiff.models import ModelSettings, fetch, locate
-from pytest_imgdiff.models.handles import kind_of
-from pytest_imgdiff.models.inventory import stored_models
+from pytest_imgdiff.networks import ModelSettings, fetch, locate
+from pytest_imgdiff.networks.locating import stored_models
+from pytest_imgdiff.networks.settings import kind_of
 from tests.model_archives import FILES, contents, write_model
 from tests.model_server import HEAD, body, serving, silent, trickle
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pytest_imgdiff
-from pytest_imgdiff.opening import NotRegularError, open_regular, read_regular
+from pytest_imgdiff.base.opening import NotRegularError, open_regular, read_regular
 from tests.image_files import photograph, saved
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
@@ -93,10 +93,10 @@ def test_a_regular_file_is_read_whole_or_its_beginning(tmp_path, size):
 
 OWN_FILES = {
     "capture/browser.py": "the scripts of this package itself",
-    "results.py": "the lines that the run's own processes have just written",
-    "models/kaggle.py": "what our own download has just put in a new folder",
-    "stores.py": "objects of a store, which fsspec opens",
-    "cluster.py": "the lines that a worker of this run has just written",
+    "run/journal.py": "the lines that the run's own processes have just written",
+    "networks/kaggle.py": "what our own download has just put in a new folder",
+    "base/stores.py": "objects of a store, which fsspec opens",
+    "run/cluster.py": "the lines that a worker of this run has just written",
 }
 
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.images.sniff import EXTENSIONS
-from pytest_imgdiff.scan import scan_folders
+from pytest_imgdiff.run.pairing import scan_folders
 from tests.pictures import BLUE, RED, square, write
 
 with_links = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege there")

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.report import parquet, read_results
 from tests.report_records import different, equal, png, run_of, uncompared
 

@@ -11,10 +11,10 @@ import PIL.Image
 import pytest
 
 from pytest_imgdiff import compare
+from pytest_imgdiff.base.errors import BrokenImageError, CaptureError
+from pytest_imgdiff.base.model import CaptureSettings, Policy, Verdict
 from pytest_imgdiff.capture import capturer_of
-from pytest_imgdiff.errors import BrokenImageError, CaptureError
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.model import CaptureSettings, Policy, Verdict
 from tests.pdf_files import HEIGHT, WIDTH, encrypted_pdf, pdf_of
 
 WORD = "sesame"

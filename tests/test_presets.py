@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pytest_imgdiff.names import CONFIG_NAMES
-from pytest_imgdiff.presets import PRESETS
+from pytest_imgdiff.base.text import CONFIG_NAMES
+from pytest_imgdiff.cli.presets import PRESETS
 from tests.pictures import write
 from tests.test_cli import ALIKE, DIFFERENT, Shell
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pytest_imgdiff.model import Box, Region, RegionSettings
-from pytest_imgdiff.regions import difference_mask, find_regions
+from pytest_imgdiff.base.geometry import Box
+from pytest_imgdiff.base.model import Region, RegionSettings
+from pytest_imgdiff.comparison.regions import difference_mask, find_regions
 from tests.cores import built, core
 
 

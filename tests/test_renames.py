@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.parser import main
 from tests.pictures import BLUE, RED, square, write
 
 SUITE = """

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from pytest_imgdiff.appearance import GRIDS, Appearance, Patch
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.parser import main
+from pytest_imgdiff.comparison.change_groups import GRIDS, Appearance, Patch
 from tests.decided_report import NEW, OLD, Project
 from tests.report_records import HOSTILE_NAMES, png
 from tests.test_accepting import SUITE

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_imgdiff.appearance import GRIDS, Appearance, Patch
+from pytest_imgdiff.comparison.change_groups import GRIDS, Appearance, Patch
 from pytest_imgdiff.report import write_report
 from tests.report_records import (
     HOSTILE_NAMES,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
     Open = Callable[..., Page]
 

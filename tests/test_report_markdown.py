@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.report import markdown
 from pytest_imgdiff.report.summary import LARGEST, MOST_FAILURES, MOST_THUMBNAILS
 from tests.report_records import HOSTILE_NAMES, captured, different, equal, perceptual, run_of, uncompared

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.appearance import GRIDS, Appearance, Patch
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.record import AcceptRecord
-from pytest_imgdiff.report import companions, write_report
-from pytest_imgdiff.report.data import SHARD
-from pytest_imgdiff.report.page import write_page
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.record import AcceptRecord
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.comparison.change_groups import GRIDS, Appearance, Patch
+from pytest_imgdiff.report import html_data, write_report
+from pytest_imgdiff.report.html import write_page
+from pytest_imgdiff.report.html_data import SHARD
 from tests.report_records import (
     HOSTILE_NAMES,
     different,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.base.record import RunRecord
 
 
 CONTRACT = Path(__file__).parents[1] / "reports" / "types" / "imgdiff.d.ts"
@@ -326,7 +326,7 @@ def test_pictures_of_failures_stand_once_more_as_scripts(tmp_path):
 
 
 def test_pictures_that_are_missing_or_too_large_have_no_script(tmp_path, monkeypatch):
-    monkeypatch.setattr(companions, "LARGEST", 1000)
+    monkeypatch.setattr(html_data, "LARGEST", 1000)
     record = different(artefacts={"expected": "pictures/none.png", "actual": "pictures/large.png"})
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "large.png").write_bytes(bytes(1001))
@@ -340,7 +340,7 @@ def test_worst_comparisons_get_the_scripts_where_there_is_no_room_for_all(tmp_pa
     little = with_pictures(tmp_path, different("little"))
     much = with_pictures(tmp_path, different("much", scores=[perceptual(0.9, 9000)]))
     sizes = [(tmp_path / much.artefacts[name]).stat().st_size for name in ("expected", "actual")]
-    monkeypatch.setattr(companions, "MOST_TOGETHER", sum(sizes))
+    monkeypatch.setattr(html_data, "MOST_TOGETHER", sum(sizes))
     write_report(tmp_path, run_of(little, much))
 
     shown = [[bool(figure["pixels"]) for figure in detail["figures"][:2]] for detail in details(tmp_path)]

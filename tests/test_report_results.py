@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import compare
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.model import Box, Region, RegionKind
-from pytest_imgdiff.record import record_of
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.geometry import Box
+from pytest_imgdiff.base.model import Region, RegionKind
+from pytest_imgdiff.base.record import record_of
 from pytest_imgdiff.report import (
     append_step_summary,
     markdown,
@@ -181,8 +182,8 @@ def test_picture_outside_of_the_report_is_refused(tmp_path, path):
 
 def test_report_needs_no_image_library():
     program = (
-        "import sys; import pytest_imgdiff.report.page; "
-        "sys.exit(bool({'numpy', 'cv2', 'PIL', 'pytest', 'pytest_imgdiff.engine'} & set(sys.modules)))"
+        "import sys; import pytest_imgdiff.report.html; "
+        "sys.exit(bool({'numpy', 'cv2', 'PIL', 'pytest', 'pytest_imgdiff.comparison.engine'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.report import write_report
-from pytest_imgdiff.report.data import SHARD
-from pytest_imgdiff.report.inlining import inlined
-from pytest_imgdiff.report.self_contained import write_self_contained
+from pytest_imgdiff.report.html_data import SHARD
+from pytest_imgdiff.report.html_single_file import inlined, write_self_contained
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, png, run_of, with_pictures
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.base.record import RunRecord
 
 
 POLICY = (

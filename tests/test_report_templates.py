@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.report import read_results, write_report
 from tests.report_records import different, run_of
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pytest_imgdiff import compare
-from pytest_imgdiff.record import record_of
+from pytest_imgdiff.base.record import record_of
 from pytest_imgdiff.report import write_report
 from tests.report_records import HOSTILE_NAMES, captured, different, run_of
 from tests.test_alignment import two_columns

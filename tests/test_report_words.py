@@ -12,16 +12,31 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_imgdiff.base.record import (
+    AlignmentRecord,
+    BandRecord,
+    CaptureRecord,
+    ElementRecord,
+    WindowRecord,
+    record_of,
+)
+from pytest_imgdiff.base.text import printable, visible
+from pytest_imgdiff.comparison.engine import compare
+from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.engine import compare
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.record import AlignmentRecord, BandRecord, CaptureRecord, ElementRecord, WindowRecord, record_of
-from pytest_imgdiff.registry import Registry
 from pytest_imgdiff.report import counts, failure_text, properties, summary_line, verdict_line
-from pytest_imgdiff.report.numbers import byte_size, number, passing_limit, percent
-from pytest_imgdiff.report.order import failures
-from pytest_imgdiff.report.scores import differing_share, measured, passing_rule, sentence, worst_of
-from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.report.records import failures
+from pytest_imgdiff.report.scores import (
+    byte_size,
+    differing_share,
+    measured,
+    number,
+    passing_limit,
+    passing_rule,
+    percent,
+    sentence,
+    worst_of,
+)
 from pytest_imgdiff.report.words import nearest_limits
 from tests.report_records import (
     HOSTILE_NAMES,
@@ -37,7 +52,7 @@ from tests.report_records import (
 )
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.base.record import ComparisonRecord
 
 PICTURES = {"expected": "pictures/b/expected.png", "actual": "pictures/b/actual.png", "mask": "pictures/b/mask.png"}
 LINES = {

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.cli import main
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.record import AcceptRecord
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.record import AcceptRecord
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.report import read_results, write_report
-from pytest_imgdiff.report.merging import Part, merged, unique_labels
+from pytest_imgdiff.report.merge import Part, merged, unique_labels
 from tests.report_records import different, equal, png, run_of, uncompared
 
 PICTURE = png(8, 6, (200, 30, 30))

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.base.parallel import RunAhead
 from tests.pictures import BLUE, RED, square, write
 
 ROOT = Path(__file__).parent.parent
 COPIES = pytest.mark.skipif(sys.platform != "linux", reason="only there processes begin as copies")
 PREPARED = """
 import os, signal, sys, threading
-from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
-from pytest_imgdiff.run_ahead import RunAhead
+from pytest_imgdiff.base.errors import BrokenImageError, ImgdiffError
+from pytest_imgdiff.base.parallel import RunAhead
 HERE = os.getpid()
 def ahead(job, count, **options):
     return RunAhead(job, [f"key {number}" for number in range(count)], 2, apart=True, **options)

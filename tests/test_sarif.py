@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.record import AcceptRecord
+from pytest_imgdiff.base.record import AcceptRecord
 from pytest_imgdiff.report.sarif import MOST_RESULTS, sarif
 from tests.report_records import (
     HOSTILE_NAMES,

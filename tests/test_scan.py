@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pytest_imgdiff.finishing import MOST_LISTED
+from pytest_imgdiff.run.finish import MOST_LISTED
 from tests.pictures import BLUE, RED, notes, square, trees, write
 
 SCAN = ["--imgdiff-scan", "expected", "actual"]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.report import read_results
-from pytest_imgdiff.sharding import Shard, split
+from pytest_imgdiff.run.sharding import Shard, split
 from tests.report_records import png
 
 REPORT = (sys.executable, "-m", "pytest_imgdiff", "report")

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_imgdiff.errors import ReportError
+from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.report import markdown, summary_line, write_report, write_results
-from pytest_imgdiff.report.data import SHARD
+from pytest_imgdiff.report.html_data import SHARD
+from pytest_imgdiff.report.records import RecordSpool
 from pytest_imgdiff.report.sarif import sarif
-from pytest_imgdiff.report.stored import RecordSpool
-from pytest_imgdiff.results import Collected, Finished, ResultsFolder
+from pytest_imgdiff.run.journal import Collected, Finished, ResultsFolder
 from tests.report_records import different, equal, perceptual, run_of, ssim, uncompared
 
 ROOT = Path(__file__).parent.parent
@@ -169,7 +169,7 @@ def test_half_a_line_is_no_comparison(tmp_path):
 
 FULL_DISK = """
 import resource
-from pytest_imgdiff.report.stored import RecordSpool
+from pytest_imgdiff.report.records import RecordSpool
 from tests.report_records import different
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))

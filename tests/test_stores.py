@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_imgdiff.cli import main
+from pytest_imgdiff.cli.parser import main
 from tests import s3_server
 from tests.report_records import png
 
@@ -157,7 +157,7 @@ def test_credentials_of_a_url_stand_nowhere(url, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("module", "words"), [("s3fs", "pip install s3fs"), ("fsspec", "pytest-imgdiff[remote]")])
 def test_a_package_that_is_not_installed_is_named(module, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code = f"import sys; sys.modules[{module!r}] = None; from pytest_imgdiff.cli import main; sys.exit(main())"
+    code = f"import sys; sys.modules[{module!r}] = None; from pytest_imgdiff.cli.parser import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "compare", "s3://a/b", "s3://a/c"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)

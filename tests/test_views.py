@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import (
+from pytest_imgdiff.base.derived import (
     common_depth,
     eight_bit,
     equal_pixels,
@@ -23,6 +22,7 @@ from pytest_imgdiff.views import (
     rgb_on_white,
     strips,
 )
+from pytest_imgdiff.base.model import MetricResult
 from tests.metric_pictures import DEPTHS, at_depth, image_of, photograph, with_alpha
 
 pixels = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9).map(lambda shape: (*shape, 4)))

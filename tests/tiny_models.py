@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pytest_imgdiff.inference.quiet import quiet
+from pytest_imgdiff.networks.backends import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

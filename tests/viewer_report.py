@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.base.record import ComparisonRecord
 
     Picture = NDArray[np.uint8]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_imgdiff import BrokenImageError, Image, MetricError, Policy, Registry, Rule, compare
-from pytest_imgdiff.artefacts import one_bit_png
+from pytest_imgdiff.base.derived import decode_both
 from pytest_imgdiff.images import decode, decode_pair, read
-from pytest_imgdiff.views import decode_both
+from pytest_imgdiff.run.pictures import one_bit_png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

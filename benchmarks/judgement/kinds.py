@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_imgdiff import compare
-from pytest_imgdiff.model import Policy, Region, Rule
+from pytest_imgdiff.base.model import Policy, Region, Rule
 
 TRUE_KINDS: dict[str, str | None] = {
     "gradient": "recoloured",

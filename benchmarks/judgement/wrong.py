@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.judgement.rules import Pair
-    from pytest_imgdiff.model import Comparison
+    from pytest_imgdiff.base.model import Comparison
 
 LARGEST = (560, 480)
 """Width and height of a drawn panel; what is smaller is magnified up to four times."""

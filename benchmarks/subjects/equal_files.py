@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NUMPY = """
 import sys
-from pytest_imgdiff.command import main
+from pytest_imgdiff.cli.quick import main
 sys.argv[1:] = ["compare", *sys.argv[1:]]
 main()
 print(sum(name.partition(".")[0] == "numpy" for name in sys.modules))

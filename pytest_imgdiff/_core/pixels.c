@@ -9,7 +9,7 @@
 
 enum { GROUP = 256 }; /* pixels that are measured at once */
 
-/* ------------------------------------------------------------------ YIQ: perceived/yiq.py */
+/* ------------------------------------------------------------------ YIQ: metrics/yiq.py */
 #define LARGEST_DELTA 35215.0
 static const double Y[3] = {0.29889531, 0.58662247, 0.11448223};
 static const double I[3] = {0.59597799, -0.27417610, -0.32180189};
@@ -35,7 +35,7 @@ static const float YIQ_FORM[6] = {
 };
 #define STEEPEST 0.2561 /* a little above the form's largest eigenvalue */
 
-/* ------------------------------------------------------------------ OKLab: perceived/oklab.py */
+/* ------------------------------------------------------------------ OKLab: metrics/oklab.py */
 static const double LMS[3][3] = {
     {0.4122214708, 0.5363325363, 0.0514459929},
     {0.2119034982, 0.6806995451, 0.1073969566},
@@ -288,7 +288,7 @@ static void measure(const Perceptual *job, uint32_t row, const uint32_t *places,
     }
 }
 
-/* ------------------------------------------------------------------ anti-aliasing: perceived/smoothing.py */
+/* ------------------------------------------------------------------ anti-aliasing: metrics/antialiasing.py */
 enum { MOST_EQUAL = 2 };
 
 /* Which pixels of three rows have more than MOST_EQUAL equal neighbours in each picture, and in both. */

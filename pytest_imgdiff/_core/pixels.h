@@ -1,5 +1,5 @@
 /* What the metrics `perceptual`, `pixel_match`, `diffimg` and `mse` count in two RGBA pictures of one size and 8 bits a
-   channel. All results are those of the reference in Python (perceived/, metrics/), to the last bit: the order of the
+   channel. All results are those of the reference in Python (metrics/), to the last bit: the order of the
    operations on floats is the same there and here. */
 #ifndef IMGDIFF_PIXELS_H
 #define IMGDIFF_PIXELS_H

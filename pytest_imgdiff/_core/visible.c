@@ -1,4 +1,4 @@
-/* Evidence that a person would see a difference, in one block: what pytest_imgdiff/perceived/evidence.py says and gives,
+/* Evidence that a person would see a difference, in one block: what pytest_imgdiff/metrics/evidence.py says and gives,
    bit for bit. It is compiled without contraction of a * b + c (-ffp-contract=off), which would round once less. */
 #include "methods.h"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_imgdiff.model import Capturer, CaptureSettings
+    from pytest_imgdiff.base.model import Capturer, CaptureSettings
 
 _HOMES = {
     ("playwright", "Page"): "playwright",
@@ -35,7 +35,7 @@ _HOMES = {
 }
 """The top package and name of a class, or of one it inherits from, to the file here that captures its instances.
 
-Each file has a function ``capturer(target, settings)`` that returns a `pytest_imgdiff.model.Capturer`.
+Each file has a function ``capturer(target, settings)`` that returns a `pytest_imgdiff.base.model.Capturer`.
 """
 
 

@@ -6,11 +6,11 @@ import importlib.util
 import io
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import Shot
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import Shot
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import CaptureSettings
+    from pytest_imgdiff.base.model import CaptureSettings
 
 _CSS_DPI = 72
 """The resolution at which vl-convert makes one pixel of each pixel that the chart names."""

@@ -8,13 +8,14 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import Box, CaptureInfo, Element, Length, RectangleArea, Shot
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import CaptureInfo, Element, Length, RectangleArea, Shot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_imgdiff.model import CaptureSettings, Clip, IgnoreArea
+    from pytest_imgdiff.base.geometry import Box
+    from pytest_imgdiff.base.model import CaptureSettings, Clip, IgnoreArea
 
 TALLEST = 16_384
 """Pixels: the largest texture of many graphics drivers. Beyond it Chromium may repeat a page in place of its rest."""

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import CaptureInfo, MaskedElements, Shot
+from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.capture import browser
 from pytest_imgdiff.capture.steady import at_once
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import CaptureInfo, MaskedElements, Shot
-from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
 
-    from pytest_imgdiff.model import Box, CaptureSettings, Element
+    from pytest_imgdiff.base.geometry import Box
+    from pytest_imgdiff.base.model import CaptureSettings, Element
 
 _OF_A_PAGE = frozenset(
     ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "mask"),
@@ -44,7 +45,7 @@ def capturer(target: Any, settings: CaptureSettings) -> PlaywrightCapturer:
 
 
 class PlaywrightCapturer:
-    """Captures by Playwright's own ``screenshot``; see `pytest_imgdiff.model.BrowserCapturer`.
+    """Captures by Playwright's own ``screenshot``; see `pytest_imgdiff.base.model.BrowserCapturer`.
 
     One code serves both APIs: whatever Playwright returns is awaited where it can be (`_answer`). The methods return
     awaitables for the asynchronous API, and plain values for the synchronous one.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import Shot
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import Shot
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import CaptureSettings
+    from pytest_imgdiff.base.model import CaptureSettings
 
 
 def capturer(target: Any, settings: CaptureSettings) -> PlotlyCapturer:  # noqa: ARG001 - it follows none

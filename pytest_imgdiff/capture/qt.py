@@ -6,11 +6,11 @@ import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import Shot
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import Shot
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.model import CaptureSettings
+    from pytest_imgdiff.base.model import CaptureSettings
 
 _STEP = 0.005
 """Seconds between two looks at Qt's events."""

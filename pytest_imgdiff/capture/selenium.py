@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_imgdiff.base.errors import CaptureError
+from pytest_imgdiff.base.model import CaptureInfo, Shot
+from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.capture import browser
-from pytest_imgdiff.errors import CaptureError
-from pytest_imgdiff.model import CaptureInfo, Shot
-from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from pytest_imgdiff.model import Box, CaptureSettings, Element, MaskedElements
+    from pytest_imgdiff.base.geometry import Box
+    from pytest_imgdiff.base.model import CaptureSettings, Element, MaskedElements
 
 _OF_A_PAGE = frozenset(
     ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "mask"),
@@ -54,7 +55,7 @@ def capturer(target: Any, settings: CaptureSettings) -> SeleniumCapturer:
 
 
 class SeleniumCapturer:
-    """Captures by WebDriver and, in Chromium, by the DevTools protocol; see `pytest_imgdiff.model.BrowserCapturer`.
+    """Captures by WebDriver and, in Chromium, by the DevTools protocol.
 
     Selenium has none of the options of Playwright's ``screenshot``, so page.js stops animations, hides the caret and
     adds the style.

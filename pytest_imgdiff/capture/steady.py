@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_imgdiff.errors import CaptureError
+from pytest_imgdiff.base.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from pytest_imgdiff.model import BrowserCapturer, Capturer, Comparison, Shot
+    from pytest_imgdiff.base.model import BrowserCapturer, Capturer, Comparison, Shot
 
 DELAYS = (0.0, 0.1, 0.25, 0.5, 1.0)
 """Seconds before the second capture, the third, and so on; the last one is repeated. The order of Playwright's

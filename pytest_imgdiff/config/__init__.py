@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pytest_imgdiff.base.project import find_config
 from pytest_imgdiff.config.globs import glob_matches, name_matches
-from pytest_imgdiff.config.policies import check_policy
-from pytest_imgdiff.config.rules import MetricLookup
+from pytest_imgdiff.config.policy import MetricLookup, check_policy
 from pytest_imgdiff.config.schema import json_schema
 from pytest_imgdiff.config.settings import (
     BaselineSettings,
@@ -13,7 +13,6 @@ from pytest_imgdiff.config.settings import (
     Settings,
     load_settings,
 )
-from pytest_imgdiff.project import find_config
 
 __all__ = [
     "BaselineSettings",

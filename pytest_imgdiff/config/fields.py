@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pytest_imgdiff.limits import DEFAULT_MEMORY
+from pytest_imgdiff.base.model import DEFAULT_MEMORY
 
 METRICS_FORM = "a mapping of metrics to their limits, such as {ssim: {min: 0.99}}"
 LARGEST_MEGAPIXELS = 10_000

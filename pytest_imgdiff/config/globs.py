@@ -11,8 +11,8 @@ import fnmatch
 import functools
 import re
 
-from pytest_imgdiff.config.origin import clipped, quoted
-from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.config.validation import clipped, quoted
 
 _FOLDERS = None
 """What ``**`` is compiled to."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_imgdiff.base.errors import ImgdiffError
 from pytest_imgdiff.config.fields import FileFields
-from pytest_imgdiff.config.rules import CHOICES, LIMITS, count_limits, limit_of, rule_type
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.config.policy import CHOICES, LIMITS, count_limits, limit_of, rule_type
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.config.rules import MetricLookup
+    from pytest_imgdiff.config.policy import MetricLookup
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/{name}"

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET
 
-from pytest_imgdiff.config.checking import convert
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.model import Policy
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.stores import StoreFolder, location
+from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.config.fields import BaselineFields, FileFields, PolicyFields, ReportFields
 from pytest_imgdiff.config.globs import glob_matches, glob_mistake
-from pytest_imgdiff.config.layers import Layer, LayerReader
-from pytest_imgdiff.config.layout import layout_mistake
-from pytest_imgdiff.config.origin import CallOrigin, clipped, number
-from pytest_imgdiff.config.reading import read_text
-from pytest_imgdiff.config.rules import place_of
-from pytest_imgdiff.config.values import plain
-from pytest_imgdiff.model import Policy
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.project import label_of
-from pytest_imgdiff.stores import StoreFolder, location
+from pytest_imgdiff.config.policy import Layer, LayerReader, place_of, written_limits
+from pytest_imgdiff.config.validation import CallOrigin, clipped, convert, did_you_mean, number, plain, quoted
+from pytest_imgdiff.config.yaml_source import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pytest_imgdiff.base.model import Rule
     from pytest_imgdiff.config.fields import ScanFields
-    from pytest_imgdiff.config.origin import KeyPath, Origin
-    from pytest_imgdiff.config.rules import MetricLookup
+    from pytest_imgdiff.config.policy import MetricLookup
+    from pytest_imgdiff.config.validation import KeyPath, Origin
+
+
+PLACEHOLDERS = ("module", "test", "platform", "browser", "viewport", "dpr", "color_scheme")
+_NOT_IN_FILE_NAMES = '\\:*?"<>|'
+
+
+def layout_mistake(layout: str) -> str | None:
+    """Return what is wrong with a layout and what to write, or None where nothing is."""
+    return next(_mistakes(layout), None)
+
+
+def _mistakes(layout: str) -> Iterator[str]:
+    try:
+        pieces = list(string.Formatter().parse(layout))
+    except ValueError:
+        yield "a brace without its partner; placeholders are written {test}"
+        return
+    names = [name for _, name, _, _ in pieces if name is not None]
+    for name in names:
+        if name not in PLACEHOLDERS:
+            known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
+            yield f"unknown placeholder {quoted(f'{{{name}}}')}{did_you_mean(name, PLACEHOLDERS)} (known: {known})"
+    if any(form or conversion for _, _, form, conversion in pieces):
+        yield "a placeholder takes no format; write it bare: {test}"
+    if "test" not in names:
+        yield "without {test} all tests of a module would share one baseline; add it"
+    if any(part in {"", ".", ".."} for part in layout.split("/")):
+        yield 'not a path below the baselines folder; write one such as "{module}/{test}.png"'
+    literal = "".join(text for text, _, _, _ in pieces)
+    if not literal.isprintable() or set(literal) & set(_NOT_IN_FILE_NAMES):
+        yield f"the characters {' '.join(_NOT_IN_FILE_NAMES)} cannot stand in every system's file names; leave them out"
+    if not layout.endswith(".png"):
+        yield "a layout names PNG files (a baseline of another format keeps its own extension); end it with .png"
+
 
 CALL = "assert_images_similar(...)"
 COMMAND_LINE = "command line"
@@ -44,7 +77,7 @@ class ScanSettings:
         expected, actual: the folders, absolute, or those of a store; whether they exist is the scan's business.
         include: globs of the names to compare; every file with a picture's extension where empty.
         exclude: globs of the names to leave out.
-        others: what to do with files of kinds that are not read, as in `pytest_imgdiff.scan.scan_folders`.
+        others: what to do with files of kinds that are not read, as in `pytest_imgdiff.run.pairing.scan_folders`.
     """
 
     expected: Path | StoreFolder
@@ -60,7 +93,7 @@ class BaselineSettings:
 
     Attributes:
         folder: absolute.
-        layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.layout.PLACEHOLDERS`.
+        layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.settings.PLACEHOLDERS`.
     """
 
     folder: Path
@@ -339,3 +372,81 @@ def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> Baseline
     if wrong := layout_mistake(fields.layout):
         raise origin.error(("baselines", "layout"), wrong)
     return BaselineSettings(folder / fields.folder, fields.layout)
+
+
+def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
+    """Return ``["metrics.ssim.min=0.98", "size=pad"]`` as ``{"metrics": {"ssim": {"min": 0.98}}, "size": "pad"}``.
+
+    Values are YAML, read as in imgdiff.yaml.
+
+    Args:
+        assignments: keys, with dots between their levels, and values.
+        option: the command line's option, for messages.
+
+    Raises:
+        ConfigError: an assignment is not of that form, or contradicts another.
+    """
+    mapping: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"{option} {assignment}: expected KEY=VALUE, such as size=pad or metrics.ssim.min=0.98")
+        *folders, last = key.split(".")
+        place = mapping
+        for folder in folders:
+            place = place.setdefault(folder, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{option} {assignment}: {folder} was set to {place!r} before; give one or the other")
+        if last in place:
+            raise ConfigError(f"{option} {assignment}: {key} is set twice; give it once")
+        from pytest_imgdiff.config.yaml_source import parse_yaml  # most command lines set nothing
+
+        place[last] = parse_yaml(value, f"{option} {key}").root.value
+    return mapping
+
+
+def measure_list(text: str, option: str) -> list[Any]:
+    """Return ``orb, ssim: {window: 9}`` as ``["orb", {"ssim": {"window": 9}}]``: the items of a YAML list.
+
+    Args:
+        text: names of metrics, with options where they are wanted.
+        option: the command line's option, for messages.
+
+    Raises:
+        ConfigError: it is no such list.
+    """
+    from pytest_imgdiff.config.yaml_source import parse_yaml  # most command lines measure nothing
+
+    items: list[Any] = parse_yaml(f"[{text}]", option).root.value
+    if not items:
+        raise ConfigError(f"{option}: name at least one metric, such as {option} orb,ssim")
+    return items
+
+
+def with_options(measure: Iterable[Any], rules: Iterable[Rule]) -> list[Any]:
+    """Return what is to be measured, metrics that are named without options with those of the first rule for them."""
+    options: dict[str, dict[str, Any]] = {}
+    for rule in rules:
+        options.setdefault(rule.metric, dict(rule.options))
+    return [{item: options[item]} if isinstance(item, str) and options.get(item) else item for item in measure]
+
+
+def merges_metrics(assignments: Iterable[str]) -> bool:
+    """Return whether single keys of rules are set (``metrics.ssim.min=0.9``), so that the other rules stay."""
+    return any(assignment.startswith("metrics.") for assignment in assignments)
+
+
+def merged_rules(rules: Iterable[Rule], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the rules as they would be written in imgdiff.yaml, with single keys of them changed."""
+    metrics: dict[str, Any] = {rule.metric: _written(rule) for rule in rules}
+    for name, change in changes.items():
+        both = isinstance(change, dict) and name in metrics
+        metrics[name] = {**metrics[name], **change} if both else change
+    return metrics
+
+
+def _written(rule: Rule) -> dict[str, Any]:
+    choices: dict[str, str] = {"when": rule.when} if rule.when != "always" else {}
+    if rule.on_unavailable != "fail":
+        choices["on_unavailable"] = rule.on_unavailable
+    return {**dict(rule.options), **written_limits(rule), **choices}

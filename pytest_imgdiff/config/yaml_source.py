@@ -7,18 +7,66 @@ documents and keys that are not text are refused.
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pytest_imgdiff.config.origin import MAX_DEPTH, KeyPath, clipped, decimal_point, dotted
-from pytest_imgdiff.config.yaml_scalars import plain_scalar
-from pytest_imgdiff.errors import ConfigError
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.opening import NotRegularError, open_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.config.validation import MAX_DEPTH, KeyPath, clipped, decimal_point, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+MAX_DIGITS = 40
+"""Characters of a number: no limit is so exact, and Python converts no integers of thousands of digits."""
+
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS: tuple[tuple[re.Pattern[str], bool | None], ...] = (
+    (re.compile(r"~|null|Null|NULL|"), None),
+    (re.compile(r"true|True|TRUE"), True),
+    (re.compile(r"false|False|FALSE"), False),
+)
+_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text, 0)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+)
+
+
+def plain_scalar(text: str) -> Any:
+    """Return None, a bool, an int, a finite float, or the text itself.
+
+    Raises:
+        ValueError: it is a number that cannot be used; the message says why.
+    """
+    for pattern, value in _WORDS:
+        if pattern.fullmatch(text):
+            return value
+    if _NOT_FINITE.fullmatch(text):
+        raise ValueError(f"{text} is no finite number; give a number")
+    for pattern, converted in _NUMBERS:
+        if pattern.fullmatch(text):
+            return _checked(text, converted)
+    return text
+
+
+def _checked(text: str, converted: Callable[[str], int | float]) -> int | float:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of more than {MAX_DIGITS} characters; shorten it")
+    number = converted(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number; give a smaller one")
+    return number
+
 
 MAX_NODES = 20_000
 """Keys and values, counting what stands behind an alias each time that it is used."""
@@ -77,7 +125,7 @@ class YamlSource:
     root: Node
 
     def error(self, path: KeyPath, what: str, *, at_key: bool = False) -> ConfigError:
-        """Return ``FILE:LINE:COLUMN: KEY: what``; see `pytest_imgdiff.config.origin.Origin`."""
+        """Return ``FILE:LINE:COLUMN: KEY: what``; see `pytest_imgdiff.config.validation.Origin`."""
         mark = self._key_mark(path) if at_key else self._nearest(path).mark
         return _error(self.label, mark, path, what)
 
@@ -274,3 +322,38 @@ def _start(event: yaml.Event) -> Mark:
 
 def _weight(children: Mapping[str | int, Node]) -> int:
     return 1 + sum(child.weight for child in children.values())
+
+
+MAX_BYTES = 256 * 1024
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file.
+
+    Raises:
+        ConfigError: there is no such regular file, it is larger than 256 KiB, or it is not UTF-8.
+    """
+    label = label_of(path)
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ConfigError(f"{label}: {size} bytes; a configuration has at most {MAX_BYTES}")
+            data = file.read()
+    except NotRegularError as error:
+        what = "a directory" if error.kind == "directory" else "a device, pipe or socket"
+        raise ConfigError(f"{label}: {what}, not a file; give the path of a YAML file") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"{label}: cannot be read: {cause}; check the path and its permissions") from error
+    return _decoded(data, label)
+
+
+def _decoded(data: bytes, label: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = f"the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise ConfigError(f"{label}:{line}:{column}: (top level): {what}") from error

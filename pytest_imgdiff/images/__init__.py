@@ -9,13 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.images.decoding import Images, check, decode, in_mebibytes
+    from pytest_imgdiff.images.decoding import (
+        Images,
+        check,
+        decode,
+        decode_pair,
+        decoded_size,
+        in_mebibytes,
+        working_size,
+    )
     from pytest_imgdiff.images.encoding import encode_png
     from pytest_imgdiff.images.equal_files import are_one_picture
-    from pytest_imgdiff.images.extent import decoded_size, working_size
-    from pytest_imgdiff.images.looking import is_picture_file
-    from pytest_imgdiff.images.pairs import decode_pair
-    from pytest_imgdiff.images.source import Source, SourceKind, read
+    from pytest_imgdiff.images.source import Source, SourceKind, is_picture_file, read
 
 __all__ = [
     "Images",
@@ -40,12 +45,12 @@ _FILES = {
     "are_one_picture": "equal_files",
     "check": "decoding",
     "decode": "decoding",
-    "decode_pair": "pairs",
-    "decoded_size": "extent",
-    "working_size": "extent",
+    "decode_pair": "decoding",
+    "decoded_size": "decoding",
+    "working_size": "decoding",
     "encode_png": "encoding",
     "in_mebibytes": "decoding",
-    "is_picture_file": "looking",
+    "is_picture_file": "source",
     "read": "source",
 }
 

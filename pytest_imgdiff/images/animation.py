@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from pytest_imgdiff.base.errors import UnreadableError
 from pytest_imgdiff.images.container import Raster, full_scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from PIL.AvifImagePlugin import AvifImageFile
+    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
 
 
 Disposal = Literal["keep", "clear", "restore"]
@@ -78,3 +84,32 @@ def _over(top: Raster, bottom: Raster) -> Raster:
         result[mixed, :3] = np.rint((upper[:, :3] * share + lower[:, :3] * below) / together)
         result[mixed, 3] = np.rint(together[:, 0] * full)
     return result
+
+
+def pillow_frames(
+    decoder: type[WebPImageFile | AvifImageFile | Jpeg2KImageFile],
+    file: bytes,
+    size: tuple[int, int],
+    indices: Sequence[int],
+) -> Iterator[Raster]:
+    """Yield the frames with these indices (ascending).
+
+    Args:
+        decoder: Pillow's class for the format.
+        file: the encoded file.
+        size: width and height that its headers state.
+        indices: which frames.
+
+    Raises:
+        UnreadableError: the data does not decode, or not to what the headers state.
+    """
+    try:
+        with decoder(io.BytesIO(file)) as picture:
+            if picture.size != size:
+                raise UnreadableError(f"damaged: it decodes to {picture.size[0]} x {picture.size[1]} pixels")
+            for index in indices:
+                picture.seek(index)
+                picture.load()
+                yield np.array(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
+    except (OSError, EOFError, RuntimeError, SyntaxError, ValueError) as error:
+        raise UnreadableError(f"damaged or truncated: {error}") from None

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
-from pytest_imgdiff.images.container import Container, Page, Raster
-from pytest_imgdiff.images.orientation import orientation_of
-from pytest_imgdiff.images.pillow_frames import pillow_frames
-from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.base.errors import UnreadableError
+from pytest_imgdiff.images.animation import pillow_frames
+from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,32 +10,39 @@ import struct
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_imgdiff.errors import BrokenImageError
-from pytest_imgdiff.image import Image, ImageInfo
-from pytest_imgdiff.images.container import normal
-from pytest_imgdiff.images.orientation import oriented
+from pytest_imgdiff.base.derived import side_by_side
+from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
+from pytest_imgdiff.base.image import Image, ImageInfo
+from pytest_imgdiff.base.memory import keep_freed_memory
+from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
+from pytest_imgdiff.base.opening import open_regular
+from pytest_imgdiff.base.stores import StoredFile
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.images.container import normal, oriented
+from pytest_imgdiff.images.png_bands import BandedRows
+from pytest_imgdiff.images.png_core import CoreRows
+from pytest_imgdiff.images.png_layout import SIGNATURE
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
-from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.images.values import (
+from pytest_imgdiff.images.source import (
     at_frame,
     frames_of_picture,
     raster_of_channels,
     raster_of_picture,
     timing_of_picture,
 )
-from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
-from pytest_imgdiff.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import PIL.Image
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.base.image import Pixels
+    from pytest_imgdiff.base.model import FrameChoice
     from pytest_imgdiff.images.container import Container, Page
     from pytest_imgdiff.images.source import Source
-    from pytest_imgdiff.model import FrameChoice
+
 
 _OPENERS: Mapping[Format, str] = {
     "PNG": "png:open_png",
@@ -413,3 +420,122 @@ def _extension_notes(source: Source, found: Format) -> tuple[str, ...]:
     extension = os.path.splitext(os.fsdecode(source.path))[1].lower()  # noqa: PTH122 - the path may be bytes
     named = EXTENSIONS.get(extension)
     return (f"named {extension}, but holds {found}",) if named not in (None, found) else ()
+
+
+_CHANNELS = 4
+_EXPANSION = 20
+"""Times the size of a compressed picture; to read its header from a store would take a request."""
+_HEADER = struct.Struct(">8s8xIIB")
+_DEEP = 16
+_FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+
+
+def decoded_size(path: Path | StoredFile | None) -> int:
+    """Return about how many bytes the picture's pixels take in the normal form.
+
+    It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, the file's own size where
+    its header says nothing.
+    """
+    if path is None:
+        return 0
+    if isinstance(path, StoredFile):
+        return _EXPANSION * path.size()
+    try:
+        with open_regular(path) as file:
+            start = file.read(_HEADER.size)
+            if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
+                _, width, height, depth = _HEADER.unpack(start)
+                return _size(width, height, 2 if depth == _DEEP else 1)
+            if start[:1] == b"P":  # Netpbm: hardly more than its samples
+                return file.seek(0, 2) * _CHANNELS
+            import PIL.Image  # PNGs do without
+
+            file.seek(0)
+            with PIL.Image.open(file, formats=_FORMATS) as picture:
+                deep = picture.mode.startswith(("I", "F"))
+                return _size(picture.width, picture.height, 4 if deep else 1)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, reading it in earnest will say
+        return 0
+
+
+def working_size(expected: Path | StoredFile | None, actual: Path | StoredFile | None) -> int:
+    """Return about how many bytes a pair takes while it is read: the pixels, and as much again to make them of."""
+    return 2 * (decoded_size(expected) + decoded_size(actual))
+
+
+def _size(width: int, height: int, depth: int) -> int:
+    return width * height * _CHANNELS * depth
+
+
+if TYPE_CHECKING:
+    Decoded = Images | BrokenImageError
+    """The images of a source, or what is wrong with it."""
+
+
+_WORTH_A_THREAD = 64 * 1024
+"""Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
+
+
+def decode_pair(
+    expected: Source | None,
+    actual: Source | None,
+    *,
+    frames: FrameChoice = "refuse",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    memory: int | None = None,
+    dpi: int | None = None,
+    at_once: bool = True,
+) -> tuple[Decoded, Decoded]:
+    """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
+
+    Several frames are `Frames`: decoded, and found to be damaged, as they are iterated over.
+
+    Args:
+        expected: what `pytest_imgdiff.images.read` returned, or None.
+        actual: likewise.
+        frames: as in `pytest_imgdiff.images.decode`.
+        max_pixels: likewise.
+        memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
+        dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
+        at_once: do so on a thread each. The decoders leave Python alone while they work, so that two cores can.
+    """
+    keep_freed_memory()
+
+    def opened(source: Source | None) -> Decoded:
+        try:
+            return () if source is None else open_source(source, frames, max_pixels, memory, dpi)
+        except BrokenImageError as error:
+            return error
+
+    encoded = [len(source.data) for source in (expected, actual) if source is not None and source.data is not None]
+    if at_once and min(encoded, default=0) >= _WORTH_A_THREAD:
+        pair = side_by_side(lambda: opened(expected), lambda: opened(actual))
+    else:
+        pair = opened(expected), opened(actual)
+    if _are_sound_together(*pair, memory):
+        return pair
+    return _sound(expected, pair[0]), _sound(actual, pair[1])
+
+
+def _are_sound_together(expected: Decoded, actual: Decoded, memory: int | None) -> bool:
+    """Read two pictures side by side where that saves work; False: each has to be read by itself."""
+    if not isinstance(expected, tuple) or not isinstance(actual, tuple):
+        return False
+    stored = [image.stored for image in (*expected, *actual)]
+    if len(stored) != 2 or not isinstance(stored[0], (BandedRows, CoreRows)):  # noqa: PLR2004 - one of each
+        return False
+    # Besides them stand in memory, for a while, the same rows in one piece and the pixels that are made of them.
+    stored[0].most_kept = None if memory is None else memory // 4
+    try:
+        return stored[0].unlike(stored[1]) is not None
+    except (UnreadableError, MemoryError):
+        return False
+
+
+def _sound(source: Source | None, images: Decoded) -> Decoded:
+    if source is None or isinstance(images, BrokenImageError):
+        return images
+    try:
+        return check_stored(source, images)
+    except BrokenImageError as error:
+        return error

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.base.errors import ImgdiffError
 from pytest_imgdiff.images.container import full_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Pixels
+    from pytest_imgdiff.base.image import Pixels
 
 
 def encode_png(pixels: Pixels) -> bytes:

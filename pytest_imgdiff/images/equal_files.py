@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
+from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.images.files import read_file
-from pytest_imgdiff.images.png_chunks import SIGNATURE
+from pytest_imgdiff.images.png_layout import SIGNATURE
 from pytest_imgdiff.images.png_structure import read_structure
-from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.limits import DEFAULT_MAX_PIXELS
 
 
 def are_one_picture(expected: str, actual: str) -> bool:

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pytest_imgdiff.errors import BrokenImageError
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.opening import NotRegularError, open_regular
+from pytest_imgdiff.base.errors import BrokenImageError
+from pytest_imgdiff.base.opening import NotRegularError, open_regular
+from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
     from typing import NoReturn

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_imgdiff.base.errors import UnreadableError
 from pytest_imgdiff.images.container import Container, Page, Raster, full_scale, opaque
-from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

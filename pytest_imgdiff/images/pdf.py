@@ -6,8 +6,8 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pytest_imgdiff.base.errors import UnreadableError
 from pytest_imgdiff.images.container import Container, Page, Raster, opaque
-from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

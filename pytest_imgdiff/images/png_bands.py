@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_imgdiff.freed_memory import return_freed_memory
+from pytest_imgdiff.base.derived import NEAR, is_core_idle, side_by_side
+from pytest_imgdiff.base.memory import return_freed_memory
 from pytest_imgdiff.images import png_wuffs
 from pytest_imgdiff.images.png_rows import rows_unlike
 from pytest_imgdiff.images.png_scanlines import PIECE_BYTES, check_rows, inflated_pieces
-from pytest_imgdiff.views import NEAR, is_core_idle, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Pixels, Rows
+    from pytest_imgdiff.base.image import Pixels, Rows
     from pytest_imgdiff.images.png_layout import FilteredRows, Layout
 
     Truths = NDArray[np.bool_]
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _AHEAD = 2
 """Pieces that a thread makes before they are asked for."""
 _LARGE = 32 * 1024 * 1024
-"""Bytes of rows from which on no buffer for them is used twice: see `pytest_imgdiff.freed_memory`."""
+"""Bytes of rows from which on no buffer for them is used twice: see `pytest_imgdiff.base.memory`."""
 _LARGEST_SIDE = 1_000_000
 _MOST_PIXELS = 1 << 30
 """What libpng and OpenCV take: larger ones are refused by a try at all of them."""
@@ -48,7 +48,7 @@ def is_large(layout: Layout) -> bool:
 
 
 class BandedRows:
-    """The rows of one picture; they serve as `pytest_imgdiff.image.Rows`.
+    """The rows of one picture; they serve as `pytest_imgdiff.base.image.Rows`.
 
     Args:
         pieces: the compressed rows.

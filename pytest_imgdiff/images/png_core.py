@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_imgdiff._core import CORE
+from pytest_imgdiff.base.derived import NEAR
 from pytest_imgdiff.images.png_bands import is_large
 from pytest_imgdiff.images.png_layout import PALETTE
-from pytest_imgdiff.views import NEAR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Pixels, Rows
+    from pytest_imgdiff.base.image import Pixels, Rows
     from pytest_imgdiff.images.png_layout import Layout
 
     Bytes = NDArray[np.uint8]
@@ -37,7 +37,7 @@ def takes(layout: Layout, transparency: bytes | None) -> bool:
 
 
 class CoreRows:
-    """The rows of one picture; they serve as `pytest_imgdiff.image.Rows`.
+    """The rows of one picture; they serve as `pytest_imgdiff.base.image.Rows`.
 
     Args:
         file: the bytes of a PNG of which `takes` is true.

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.errors import BrokenImageError
+from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
 from pytest_imgdiff.images.files import read_file
 from pytest_imgdiff.images.png_structure import PngStructure, read_structure
-from pytest_imgdiff.images.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_imgdiff.image import ImageInfo
+    from pytest_imgdiff.base.image import ImageInfo
 
 NEAR = 2
 """Rows beside one that differs that the rule of anti-aliasing looks at."""
@@ -108,7 +107,7 @@ def read_png_pair(expected: str, actual: str, most_pixels: int) -> PngPair | Non
         return None
     width, height, unlike, _, *pixels = found
     windows, opaque = _windows(width, height, unlike, pixels, opaque=opaque)
-    from pytest_imgdiff.image import ImageInfo
+    from pytest_imgdiff.base.image import ImageInfo
 
     infos = [
         ImageInfo(path, "PNG", width, height, layout.mode, byte_size=len(file))

@@ -35,7 +35,7 @@ _SHORTEST_ROW = 256
 
 
 class StoredRows:
-    """The rows of one picture that Wuffs takes; they serve as `pytest_imgdiff.image.Rows`.
+    """The rows of one picture that Wuffs takes; they serve as `pytest_imgdiff.base.image.Rows`.
 
     Args:
         rows: all filtered rows, as `pytest_imgdiff.images.png_scanlines.inflate` returned them.
@@ -115,7 +115,7 @@ class StoredRows:
 
 
 class RasterRows:
-    """Rows whose pixels were made all at once; they serve as `pytest_imgdiff.image.Rows`.
+    """Rows whose pixels were made all at once; they serve as `pytest_imgdiff.base.image.Rows`.
 
     Args:
         raster: (height, width, 4), in the normal form.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import deflate
 from zlib_ng import zlib_ng
 
-from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.base.errors import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

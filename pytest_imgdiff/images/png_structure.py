@@ -6,10 +6,17 @@ import struct
 from typing import NamedTuple
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.images.png_chunks import ChunkList, list_chunks
-from pytest_imgdiff.images.png_layout import GRAY_ALPHA, PALETTE, Layout, check_colours, check_layout
+from pytest_imgdiff.base.errors import UnreadableError
+from pytest_imgdiff.images.png_layout import (
+    GRAY_ALPHA,
+    PALETTE,
+    ChunkList,
+    Layout,
+    check_colours,
+    check_layout,
+    list_chunks,
+)
 from pytest_imgdiff.images.png_scanlines import check_rows
-from pytest_imgdiff.images.unreadable import UnreadableError
 
 _HEADER = struct.Struct(">IIBBBBB")
 

@@ -11,8 +11,7 @@ import functools
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.images.png_chunks import SIGNATURE, chunk_bytes
-from pytest_imgdiff.images.png_layout import CHANNELS, RGB, RGBA, FilteredRows, Layout
+from pytest_imgdiff.images.png_layout import CHANNELS, RGB, RGBA, SIGNATURE, FilteredRows, Layout, chunk_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.base.errors import UnreadableError
 
 Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", "JPEG 2000", "PDF"]
 

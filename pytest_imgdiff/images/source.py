@@ -2,32 +2,387 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from pytest_imgdiff.errors import BrokenImageError, ImgdiffError
-from pytest_imgdiff.image import Image
+from pytest_imgdiff.base.errors import BrokenImageError, ImgdiffError, UnreadableError
+from pytest_imgdiff.base.image import Image
+from pytest_imgdiff.base.opening import open_regular
+from pytest_imgdiff.base.stores import StoredFile
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.images.container import Raster, opaque, oriented
 from pytest_imgdiff.images.files import read_file, read_stream
-from pytest_imgdiff.images.sniff import encoded_text
-from pytest_imgdiff.images.strangers import advice_about, refuse_awaitable
-from pytest_imgdiff.images.unreadable import UnreadableError
-from pytest_imgdiff.images.values import Figure, array_of, checked_array, saved_figure
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.stores import StoredFile
+from pytest_imgdiff.images.gif import plays_of_gif
+from pytest_imgdiff.images.sniff import EXTENSIONS, encoded_text, sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import PIL.Image
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.base.model import FrameChoice
+
     Load = Callable[[object], object | None]
+
+
+def refuse_awaitable(source: object) -> None:
+    """Refuse what still has to be awaited; a coroutine is closed, so that no warning of Python's follows.
+
+    Raises:
+        BrokenImageError: it is a coroutine, a task, or anything else to be awaited.
+    """
+    if inspect.iscoroutine(source):
+        name = source.__qualname__
+        source.close()
+        raise BrokenImageError("coroutine", "value", f"this is a coroutine ({name}): did you forget await?")
+    if inspect.isawaitable(source):
+        raise BrokenImageError(type(source).__name__, "value", "this has to be awaited first: did you forget await?")
+
+
+def advice_about(source: object) -> str | None:
+    """Return what to pass in place of a well-known value that is no picture; None of any other value."""
+    if isinstance(source, ModuleType):
+        figure = "pass a figure, such as plt.gcf()" if hasattr(source, "savefig") else "pass a picture"
+        return f"this is the module {source.__name__}; {figure}"
+    if isinstance(source, (list, tuple)):
+        return f"this is a {type(source).__name__} of {len(source)}; pass one picture at a time"
+    if isinstance(source, type):
+        return f"this is the class {source.__name__} itself; pass an instance of it"
+    for owner in type(source).__mro__:
+        known = _KNOWN.get((owner.__module__.partition(".")[0], owner.__name__))
+        if known is not None:
+            return known
+    return next((advice for name, advice in _BY_METHOD.items() if callable(getattr(source, name, None))), None)
+
+
+_SCREENSHOT = "this is {}, not a picture of it; pass its screenshot: {}"
+_CAPTURED = "this is {}; assert_images_similar({}) captures it, and where there is no fixture pass {}"
+_PAGE = _CAPTURED.format("a page", "page", "page.screenshot()")
+_ELEMENT = _CAPTURED.format("an element of a page", "element", "element.screenshot()")
+_WIDGET = _CAPTURED.format("a Qt widget", "widget", "widget.grab()")
+_KNOWN = {
+    ("pandas", "Styler"): "this is a table, not a picture; pass a screenshot of its to_html() in a browser",
+    ("pandas", "DataFrame"): "this is a table, not a picture; pass a figure, or a screenshot of its to_html()",
+    ("plotly", "BaseFigure"): _CAPTURED.format("a Plotly figure", "figure", "figure.to_image(format='png')"),
+    ("altair", "TopLevelMixin"): _CAPTURED.format("an Altair chart", "chart", "the path of chart.save('chart.png')"),
+    ("bokeh", "Model"): _CAPTURED.format("a Bokeh plot", "plot", "bokeh.io.export.get_screenshot_as_png(plot)"),
+    ("pyvista", "BasePlotter"): _CAPTURED.format("a PyVista plotter", "plotter", "plotter.screenshot(return_img=True)"),
+    ("pypdfium2", "PdfDocument"): _CAPTURED.format("a PDF document", "document", "the path of its file"),
+    ("pypdfium2", "PdfPage"): _CAPTURED.format("a page of a PDF", "page", "page.render().to_pil()"),
+    ("PySide6", "QWidget"): _WIDGET,
+    ("PySide2", "QWidget"): _WIDGET,
+    ("PyQt6", "QWidget"): _WIDGET,
+    ("PyQt5", "QWidget"): _WIDGET,
+    ("playwright", "Page"): _PAGE,
+    ("playwright", "Locator"): _ELEMENT,
+    ("playwright", "ElementHandle"): _ELEMENT,
+    ("selenium", "WebDriver"): _CAPTURED.format("a browser", "driver", "driver.get_screenshot_as_png()"),
+    ("selenium", "WebElement"): _CAPTURED.format("an element of a page", "element", "element.screenshot_as_png"),
+}
+"""Package and class."""
+_BY_METHOD = {
+    "get_figure": _CAPTURED.format("a part of a Matplotlib figure", "ax", "its figure: ax.figure"),
+    "get_screenshot_as_png": _SCREENSHOT.format("a browser", "driver.get_screenshot_as_png()"),
+    "screenshot": _SCREENSHOT.format("a page or an element", ".screenshot()"),
+    "to_image": "this is a figure that draws itself; pass figure.to_image(format='png')",
+    "_repr_png_": "this draws itself as PNG; pass value._repr_png_()",
+}
+"""Method that such values have."""
+
+
+_BINDINGS = frozenset({"PySide6", "PySide2", "PyQt6", "PyQt5"})
+_DEEP = ("Grayscale16", "RGB30", "BGR30", "64")
+"""In the names of formats with more than 8 bits a channel."""
+_FLOATS = "FPx4"
+
+
+def is_qt_image(source: object) -> bool:
+    """Whether this is a ``QImage`` or a ``QPixmap``."""
+    return any(
+        owner.__name__ in ("QImage", "QPixmap") and owner.__module__.partition(".")[0] in _BINDINGS
+        for owner in type(source).__mro__
+    )
+
+
+def pixels_of_qt(source: Any) -> NDArray[Any]:
+    """Return (height, width, 4) straight RGBA: ``uint8``, of deeper formats ``uint16``, of floats ``float32``.
+
+    Raises:
+        UnreadableError: it holds no picture.
+    """
+    image = source.toImage() if hasattr(source, "toImage") else source
+    if image.isNull():
+        raise UnreadableError("it holds no picture (isNull()): look at what was to load or to paint it")
+    formats = getattr(type(image), "Format", type(image))  # PyQt5 has them on the class itself
+    name = _format_name(image.format(), formats)
+    wanted: Any
+    dtype: type[np.generic]
+    if _FLOATS in name:
+        wanted, dtype = formats.Format_RGBA32FPx4, np.float32
+    elif any(word in name for word in _DEEP):
+        wanted, dtype = formats.Format_RGBA64, np.uint16
+    else:
+        wanted, dtype = formats.Format_RGBA8888, np.uint8
+    straight = image.convertToFormat(wanted)
+    size = straight.sizeInBytes()
+    bits = straight.constBits()
+    if hasattr(bits, "setsize"):  # PyQt gives an address without a length
+        bits.setsize(size)
+    values = np.frombuffer(bits, np.uint8, size).reshape(straight.height(), straight.bytesPerLine())
+    row = straight.width() * 4 * np.dtype(dtype).itemsize
+    pixels: NDArray[Any] = values[:, :row].copy().view(dtype)
+    return pixels.reshape(straight.height(), straight.width(), 4)
+
+
+def _format_name(found: object, formats: Any) -> str:
+    """Return what Qt calls a format: ``Format_RGB32``."""
+    name = getattr(found, "name", None)
+    if isinstance(name, str):
+        return name
+    return next((name for name in dir(formats) if name.startswith("Format_") and getattr(formats, name) == found), "")
+
+
+def check_unit_range(values: NDArray[Any]) -> None:
+    """Refuse floats outside 0..1.
+
+    Raises:
+        UnreadableError: a value is NaN, infinite or outside; the error names the range that was found.
+    """
+    lowest, highest = float(values.min()), float(values.max())
+    if np.isnan(lowest) or np.isnan(highest):
+        raise UnreadableError("its values include NaN; float pictures hold 0.0 to 1.0")
+    if lowest < 0 or highest > 1:
+        raise UnreadableError(
+            f"its {values.dtype} values range from {_told(lowest)} to {_told(highest)}; float pictures hold 0.0 to 1.0"
+        )
+
+
+def _told(value: float) -> str:
+    """Return the value in few digits; with all of them where few would read like one that is allowed."""
+    short = f"{value:g}"
+    return short if (0 <= float(short) <= 1) == (0 <= value <= 1) else repr(value)
+
+
+_ACCEPTED = "uint8, uint16, bool, or float in 0.0 to 1.0"
+_CHANNELS = {1: "gray", 2: "gray+alpha", 3: "RGB", 4: "RGBA"}
+_ORIENTATION_TAG = 274
+_LARGEST_16_BIT = 65535
+_PLAIN_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
+"""Modes with 8 bits a sample, which Pillow itself makes RGBA without loss of what can be seen."""
+
+
+@runtime_checkable
+class Figure(Protocol):
+    """A matplotlib figure, or anything that saves itself like one."""
+
+    def savefig(self, target: IO[bytes], *, format: str, dpi: str) -> object:  # noqa: A002 - matplotlib's name
+        """Write the picture in this format, at the figure's own resolution."""
+        ...
+
+
+def checked_array(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return a copy of an array, (height, width, channels), and its channels and depth in words.
+
+    Args:
+        array: (height, width), or with 1 gray, 2 gray and alpha, 3 RGB or 4 RGBA channels; alpha is straight.
+            ``bool`` counts as black and white in 8 bits, ``float16`` becomes ``float32``.
+
+    Raises:
+        UnreadableError: its shape, dtype or range is another one; the error names it.
+    """
+    described = f"{array.dtype} array of shape {array.shape}"
+    if isinstance(array, np.ma.MaskedArray):
+        raise UnreadableError(f"{described} is masked; give `array.filled(...)`")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):  # noqa: PLR2004 - axes
+        first = array.ndim == 3 and array.shape[0] in _CHANNELS  # noqa: PLR2004 - axes
+        hint = "; its channels come first: give `.transpose(1, 2, 0)`" if first else ""
+        raise UnreadableError(f"{described}; a picture has (height, width) or (height, width, 1 to 4){hint}")
+    if not array.size:
+        raise UnreadableError(f"{described} is empty")
+    values = np.array(_in_normal_depth(array, described), order="C").reshape(*array.shape[:2], -1)
+    return values, f"{_CHANNELS[values.shape[2]]} {array.dtype.name}"
+
+
+def array_of(source: object) -> NDArray[Any] | None:
+    """Return the pixels of a value that offers them as an array; None of any other.
+
+    That is a Qt image (``QImage``, ``QPixmap``), and whatever has ``__array__`` or ``__dlpack__``, such as a tensor in
+    the memory of the processor.
+
+    Raises:
+        UnreadableError: it offers them and does not give them.
+    """
+    try:
+        if is_qt_image(source):
+            return pixels_of_qt(source)
+        if hasattr(source, "__array__"):
+            return np.asanyarray(source)
+        if hasattr(source, "__dlpack__"):
+            return np.from_dlpack(source)
+    except UnreadableError:
+        raise
+    except Exception as error:  # it is somebody else's code
+        raise UnreadableError(
+            f"it gives no NumPy array: {type(error).__name__}: {error}; convert it, with `.cpu().numpy()` for instance"
+        ) from error
+    return None
+
+
+def raster_of_channels(values: NDArray[Any]) -> Raster:
+    """Return what `checked_array` returned as RGBA."""
+    channels = _CHANNELS[values.shape[2]]
+    if channels == "RGBA":
+        return np.array(values)
+    if channels == "RGB":
+        return opaque(values)
+    raster = opaque(values[..., 0])
+    if channels == "gray+alpha":
+        raster[..., 3] = values[..., 1]
+    return raster
+
+
+def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[int, tuple[str, ...]]:
+    """Return how many frames a PIL image has, and notes.
+
+    One from a multi-picture JPEG (MPO) has one where no frame is named, as the file has: the current one, which the
+    note says.
+
+    Raises:
+        UnreadableError: they cannot be counted.
+    """
+    try:
+        frames = int(getattr(picture, "n_frames", 1))
+    except Exception as error:  # Pillow looks through the file, which may be closed or damaged
+        raise UnreadableError(
+            f"its frames cannot be counted: {type(error).__name__}: {error}; compare it while its file is open, or a "
+            ".copy() of it"
+        ) from error
+    if picture.format == "MPO" and frames > 1 and wanted == "refuse":
+        return 1, (f"of its {frames} pictures the current one is compared",)
+    return frames, ()
+
+
+def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | None]:
+    """Return how long the current frame of a PIL image is shown, in milliseconds, and how often the whole is played.
+
+    Each is None where its file does not say.
+    """
+    duration, loops = picture.info.get("duration"), picture.info.get("loop")
+    if picture.format == "GIF":
+        loops = plays_of_gif(loops)
+    return (
+        float(duration) if isinstance(duration, (int, float)) else None,
+        loops if isinstance(loops, int) else None,
+    )
+
+
+@contextmanager
+def at_frame(picture: PIL.Image.Image, frame: int) -> Iterator[None]:
+    """Have a PIL image of several frames stand at one of them, and at its own again afterwards.
+
+    Raises:
+        UnreadableError: the frame cannot be reached.
+    """
+    before = picture.tell()
+    if before == frame:  # seeking would undo what the user drew on it
+        yield
+        return
+    try:
+        picture.seek(frame)
+    except Exception as error:  # Pillow raises almost anything on damaged data
+        raise UnreadableError(f"its frame {frame} cannot be reached: {type(error).__name__}: {error}") from error
+    try:
+        yield
+    finally:
+        picture.seek(before)
+
+
+def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str]:
+    """Return a PIL image's current frame as RGBA, and its mode in words.
+
+    The EXIF orientation is applied to images that come straight from a file (`Image.open`); of others nobody can
+    say whether they were turned already.
+
+    Raises:
+        UnreadableError: it does not load, or its mode or range is not read.
+    """
+    try:
+        picture.load()
+    except Exception as error:  # Pillow raises almost anything on damaged data
+        raise UnreadableError(f"it does not load: {type(error).__name__}: {error}") from error
+    if not picture.width or not picture.height:
+        raise UnreadableError(f"it has {picture.width} x {picture.height} pixels")
+    raster = _raster_of_mode(picture)
+    if picture.format is not None:
+        raster = oriented(raster, picture.getexif().get(_ORIENTATION_TAG, 1))
+    return raster, picture.mode
+
+
+def saved_figure(figure: Figure) -> bytes:
+    """Return the PNG that a figure saves, at its own resolution (``dpi="figure"``) whatever the settings say.
+
+    Raises:
+        UnreadableError: saving fails.
+    """
+    target = io.BytesIO()
+    try:
+        figure.savefig(target, format="png", dpi="figure")
+    except Exception as error:  # drawing runs the user's own code
+        raise UnreadableError(f"its savefig() failed: {type(error).__name__}: {error}") from error
+    return target.getvalue()
+
+
+def _in_normal_depth(array: NDArray[Any], described: str) -> NDArray[Any]:
+    native = array.dtype.newbyteorder("=")
+    if native == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)  # type: ignore[no-any-return]  # NumPy types it Any
+    if native in (np.uint8, np.uint16):
+        return array.astype(native, copy=False)
+    if native in (np.float16, np.float32, np.float64):
+        values = array.astype(np.float32 if native == np.float16 else native, copy=False)
+        try:
+            check_unit_range(values)
+        except UnreadableError as error:
+            raise UnreadableError(f"{described}: {error.cause}; divide by its full scale, or convert it") from None
+        return values
+    raise UnreadableError(f"{described}{_range(array)} is not read; give {_ACCEPTED}")
+
+
+def _range(array: NDArray[Any]) -> str:
+    if array.dtype.kind not in "iuf":
+        return ""
+    return f" with values from {array.min()} to {array.max()}"
+
+
+def _raster_of_mode(picture: PIL.Image.Image) -> Raster:
+    mode = picture.mode
+    if mode in _PLAIN_MODES:
+        return np.array(picture.convert("RGBA"))
+    if mode.startswith("I"):
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > _LARGEST_16_BIT:
+            raise UnreadableError(f"mode {mode} with values from {values.min()} to {values.max()}; give 0 to 65535")
+        raster = opaque(values.astype(np.uint16))
+        key = picture.info.get("transparency")
+        if isinstance(key, int):
+            raster[values == key, 3] = 0
+        return raster
+    if mode == "F":
+        values = np.array(picture, np.float32)
+        check_unit_range(values)
+        return opaque(values)
+    raise UnreadableError(f"mode {mode} is not read; convert it, with `.convert('RGB')` for instance")
+
 
 LONGEST_LABEL = 400
 """Characters of a path that cannot be read which a message repeats: a text may have been given for a path."""
@@ -211,3 +566,23 @@ def _of_type(value: object) -> str:
 
 def _type_label(source: object) -> str:
     return "array" if isinstance(source, np.ndarray) else type(source).__name__
+
+
+_LOOKED_AT = 256
+"""Bytes; every signature, and the list of brands of an AVIF file, lies in them."""
+
+
+def is_picture_file(path: Path | StoredFile) -> bool:
+    """Return whether a file is meant as a picture: by its extension, or, where it has none, by its first bytes.
+
+    A file with a picture's extension is one whatever it holds: what is wrong with it is for its reader to say.
+    """
+    if path.suffix:
+        return path.suffix.lower() in EXTENSIONS
+    try:
+        if isinstance(path, StoredFile):
+            return sniff(path.head(_LOOKED_AT)) != "PDF"
+        with open_regular(path) as file:
+            return sniff(file.read(_LOOKED_AT)) != "PDF"
+    except (BrokenImageError, OSError, UnreadableError):
+        return False

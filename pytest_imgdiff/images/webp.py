@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from PIL.WebPImagePlugin import WebPImageFile
 
-from pytest_imgdiff.images.container import Container, Page, Raster
-from pytest_imgdiff.images.orientation import orientation_of
-from pytest_imgdiff.images.pillow_frames import pillow_frames
-from pytest_imgdiff.images.unreadable import UnreadableError
+from pytest_imgdiff.base.errors import UnreadableError
+from pytest_imgdiff.images.animation import pillow_frames
+from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

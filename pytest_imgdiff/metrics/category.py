@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.errors import MetricError, ModelError
-from pytest_imgdiff.inference.service import service_for
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.models.cache import labels_file
-from pytest_imgdiff.models.handles import kind_of
-from pytest_imgdiff.models.settings import CLASSIFICATION, FEATURE_VECTOR, ModelSettings
-from pytest_imgdiff.names import printable
-from pytest_imgdiff.opening import read_regular
-from pytest_imgdiff.views import on_worse_backdrop
+from pytest_imgdiff.base.derived import on_worse_backdrop
+from pytest_imgdiff.base.errors import MetricError, ModelError
+from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.networks.service import service_for
+from pytest_imgdiff.networks.settings import CLASSIFICATION, FEATURE_VECTOR, ModelSettings, kind_of
+from pytest_imgdiff.networks.store import labels_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.inference.service import InferenceService
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
+    from pytest_imgdiff.networks.service import InferenceService
 
 Handle = Annotated[
     str,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import compared_pixels, full_value, on_worse_backdrop, strips
+from pytest_imgdiff.base.derived import compared_pixels, full_value, on_worse_backdrop, strips
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
 DeltaE = Annotated[float, msgspec.Meta(ge=0, le=50)]
 

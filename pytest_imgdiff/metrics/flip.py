@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import full_value, on_worse_backdrop
+from pytest_imgdiff.base.derived import full_value, on_worse_backdrop
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
 if find_spec("flip_evaluator") is None:
     raise ImportError("flip-evaluator is not installed: pip install 'pytest-imgdiff[flip]'")

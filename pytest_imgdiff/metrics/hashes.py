@@ -13,8 +13,7 @@ import msgspec
 import numpy as np
 from PIL import Image as PillowImage
 
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import (
+from pytest_imgdiff.base.derived import (
     BLACK,
     WHITE,
     eight_bit,
@@ -25,13 +24,14 @@ from pytest_imgdiff.views import (
     rgb8_on,
     without_alpha,
 )
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
 DEFAULT_HASH_SIZE = 8
 LARGEST_HASH_SIZE = 256

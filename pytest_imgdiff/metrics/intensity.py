@@ -9,17 +9,17 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image, Pixels
     from pytest_imgdiff.images.png_pair import PngPair
-    from pytest_imgdiff.model import Mask
 
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4
@@ -59,7 +59,7 @@ class DiffImg:
         Raises:
             MetricError: the pictures have more than 8 bits, which the package does not compare.
         """
-        from pytest_imgdiff.views import compared_pixels, strips
+        from pytest_imgdiff.base.derived import compared_pixels, strips
 
         pixels = expected.pixels, actual.pixels
         if pixels[0].dtype != "uint8":
@@ -142,7 +142,7 @@ class Mae:
         """Return the mean absolute difference, 0..1."""
         import cv2
 
-        from pytest_imgdiff.views import compared_pixels, full_value
+        from pytest_imgdiff.base.derived import compared_pixels, full_value
 
         total = cv2.norm(expected.pixels, actual.pixels, cv2.NORM_L1)
         channels = _channels(expected, actual)
@@ -178,7 +178,7 @@ class Mse:
         """Return the error of black and white."""
         if depth == "uint8":
             return 255.0**2
-        from pytest_imgdiff.views import full_value
+        from pytest_imgdiff.base.derived import full_value
 
         return full_value(depth) ** 2
 
@@ -231,7 +231,7 @@ def _sum_of_squares(pixels: Pixels, channels: int, ignore: Mask | None) -> float
     import cv2
     import numpy as np
 
-    from pytest_imgdiff.views import strips
+    from pytest_imgdiff.base.derived import strips
 
     total = 0.0
     for rows in strips(pixels):
@@ -266,7 +266,7 @@ class Psnr:
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the peak signal-to-noise ratio in dB."""
-        from pytest_imgdiff.views import full_value
+        from pytest_imgdiff.base.derived import full_value
 
         error = _mean_squared_error(expected, actual, ignore)
         if error == 0:
@@ -277,7 +277,7 @@ class Psnr:
 
 
 def _mean_squared_error(expected: Image, actual: Image, ignore: Mask | None) -> float:
-    from pytest_imgdiff.views import compared_pixels
+    from pytest_imgdiff.base.derived import compared_pixels
 
     squares = _squared_differences(expected.pixels, actual.pixels)
     return squares / (_channels(expected, actual) * compared_pixels(expected, ignore))
@@ -288,7 +288,7 @@ def _squared_differences(first: Pixels, second: Pixels) -> float:
     import cv2
     import numpy as np
 
-    from pytest_imgdiff.views import strips
+    from pytest_imgdiff.base.derived import strips
 
     if first.dtype != "uint8":
         return cv2.norm(first, second, cv2.NORM_L2SQR)
@@ -301,6 +301,6 @@ def _squared_differences(first: Pixels, second: Pixels) -> float:
 
 def _channels(expected: Image, actual: Image) -> int:
     """Return how many channels can differ; opaque alpha is equal in both and adds nothing to a sum."""
-    from pytest_imgdiff.views import has_alpha
+    from pytest_imgdiff.base.derived import has_alpha
 
     return _COLOURS_AND_ALPHA if expected.derived(has_alpha) or actual.derived(has_alpha) else _COLOURS

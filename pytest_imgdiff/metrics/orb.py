@@ -10,16 +10,16 @@ import cv2
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import eight_bit, halved, halvings, on_worse_backdrop, rgb8_on
+from pytest_imgdiff.base.derived import eight_bit, halved, halvings, on_worse_backdrop, rgb8_on
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
 Features = Annotated[int, msgspec.Meta(ge=10, le=5000)]
 HammingBits = Annotated[int, msgspec.Meta(ge=0, le=256)]

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.perceived import AntiAliasing, ColourDifference  # noqa: TC001 - msgspec reads the annotations
+from pytest_imgdiff.base.model import AntiAliasing, ColourDifference, MetricResult
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike
 
-    from pytest_imgdiff.image import Image
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
     from pytest_imgdiff.images.png_pair import PngPair
-    from pytest_imgdiff.model import Mask
 
 Threshold = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
@@ -61,7 +60,7 @@ class Perceptual:
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
     plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
     by_rows: ClassVar[bool] = True
-    """It asks for rows that differ and `pytest_imgdiff.views.NEAR` ones beside them, and for no others."""
+    """It asks for rows that differ and `pytest_imgdiff.base.derived.NEAR` ones beside them, and for no others."""
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 0 where none of them differ by more than the threshold."""
@@ -79,8 +78,8 @@ class Perceptual:
             Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by its difference: the
             root of its delta, or its distance.
         """
-        from pytest_imgdiff.perceived import find_differences_in_rows
-        from pytest_imgdiff.views import compared_pixels
+        from pytest_imgdiff.base.derived import compared_pixels
+        from pytest_imgdiff.metrics.pixelmatch import find_differences_in_rows
 
         found = find_differences_in_rows(
             expected, actual, self.threshold, antialiasing=self.antialiasing, difference=self.difference
@@ -143,6 +142,6 @@ def _worst_by_core(metric: Perceptual) -> float:
 
 @functools.lru_cache
 def _worst(metric: Perceptual, depth: np.dtype[Any]) -> float:
-    from pytest_imgdiff.views import most_different_colours
+    from pytest_imgdiff.base.derived import most_different_colours
 
     return max(metric.measure(*pair, None).value for pair in most_different_colours(depth))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.model import MetricResult
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.image import Image, Pixels
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image, Pixels
     from pytest_imgdiff.images.png_pair import PngPair
-    from pytest_imgdiff.model import Mask
 
 Levels = Annotated[float, msgspec.Meta(ge=0, le=255)]
 
@@ -48,7 +48,7 @@ class PixelMatch:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
         if depth == "uint8":
             return float(self.tolerance >= 255)  # noqa: PLR2004 - black and white
-        from pytest_imgdiff.views import most_different_colours
+        from pytest_imgdiff.base.derived import most_different_colours
 
         return min(self.measure(*pair, None).value for pair in most_different_colours(depth))
 
@@ -59,7 +59,7 @@ class PixelMatch:
             Details: ``pixels``, how many differ, and ``compared_pixels``.
             Heat: (height, width) ``uint8``, 0 where equal, else the largest channel difference, scaled to 1..255.
         """
-        from pytest_imgdiff.views import compared_pixels
+        from pytest_imgdiff.base.derived import compared_pixels
 
         heat, differing = self._heat(expected.pixels, actual.pixels)
         compared = compared_pixels(expected, ignore)
@@ -86,7 +86,7 @@ class PixelMatch:
         import cv2
         import numpy as np
 
-        from pytest_imgdiff.views import full_value, largest_difference, strips
+        from pytest_imgdiff.base.derived import full_value, largest_difference, strips
 
         level = full_value(expected.dtype) / 255
         limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)

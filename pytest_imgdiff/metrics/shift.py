@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import halved, on_worse_backdrop
+from pytest_imgdiff.base.derived import halved, on_worse_backdrop
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
     Movement = tuple[float, float]
     """Pixels downwards and to the right."""

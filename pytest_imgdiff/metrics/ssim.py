@@ -10,18 +10,18 @@ import cv2
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import full_value, on_idle_cores, on_worse_backdrop, strips
+from pytest_imgdiff.base.derived import full_value, on_idle_cores, on_worse_backdrop, strips
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
     Plane = NDArray[Any]
     """(height, width) of one channel."""

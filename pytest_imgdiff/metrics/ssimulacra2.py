@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pytest_imgdiff.errors import MetricError
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.views import eight_bit, on_worse_backdrop
+from pytest_imgdiff.base.derived import eight_bit, on_worse_backdrop
+from pytest_imgdiff.base.errors import MetricError
+from pytest_imgdiff.base.model import MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
-    from pytest_imgdiff.views import Backdrop
+    from pytest_imgdiff.base.derived import Backdrop
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
 if find_spec("ssimulacra2") is None:
     raise ImportError("ssimulacra2 is not installed: pip install 'pytest-imgdiff[ssimulacra2]'")

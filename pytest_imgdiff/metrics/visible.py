@@ -12,9 +12,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.model import MetricResult
-from pytest_imgdiff.perceived import evidence
-from pytest_imgdiff.views import (
+from pytest_imgdiff.base.derived import (
     are_opaque,
     compared_pixels,
     decode_both,
@@ -25,14 +23,16 @@ from pytest_imgdiff.views import (
     on_worse_backdrop,
     side_by_side,
 )
+from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.metrics import evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.image import Image
-    from pytest_imgdiff.model import Mask
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
 
     Size = tuple[int, int]
     """Rows and columns."""
@@ -112,7 +112,7 @@ class Visible:
 
     A text cursor (one thin upright bar of one colour in flat surroundings) that is the only evidence is not counted.
 
-    Contrast is the weighted YIQ distance of pixelmatch 7 (see `pytest_imgdiff.perceived.yiq`), 0 to 1. The value is not
+    Contrast is the weighted YIQ distance of pixelmatch 7 (see `pytest_imgdiff.metrics.yiq`), 0 to 1. The value is not
     a share of the picture: the same change has the same value on a page of any size.
 
     Attributes:
@@ -287,7 +287,7 @@ class _Structure:
         place: the numbers of its first row and column, in the reduced picture.
         first, second: (height, width, 3 or 4), the part of both pictures.
         blocks: what differs of each block of the part, rows and columns; looked_at: what was searched.
-        contrast, unexplained: (height, width), as in `pytest_imgdiff.perceived.evidence.Block`.
+        contrast, unexplained: (height, width), as in `pytest_imgdiff.metrics.evidence.Block`.
         rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
         coloured: (height, width), where a difference in colour is seen.
         colour: the strongest of them, relative to the least that is seen; its place, row and column.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.junit import properties
-from pytest_imgdiff.report.results import encoded, read_results, results_schema, write_results
+from pytest_imgdiff.report.results_json import encoded, read_results, results_schema, write_results
 from pytest_imgdiff.report.summary import append_step_summary, markdown
 from pytest_imgdiff.report.words import counts, failure_summary, failure_text, summary_line, verdict_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_imgdiff.record import RunRecord
+    from pytest_imgdiff.base.record import RunRecord
 
 __all__ = [
     "append_step_summary",
@@ -34,7 +34,10 @@ __all__ = [
 
 def load_page() -> None:
     """Import what draws the page: worth its while where this process waits for others, which compare."""
-    from pytest_imgdiff.report import page, self_contained  # noqa: F401 - for who imports them in the end
+    from pytest_imgdiff.report import (
+        html,  # noqa: F401 - for who imports them in the end
+        html_single_file,  # noqa: F401 - for who imports them in the end
+    )
 
 
 def write_report(
@@ -42,7 +45,7 @@ def write_report(
 ) -> Path:
     """Write ``results.json`` and the page into the directory and return the page's path.
 
-    Args and errors are those of `pytest_imgdiff.report.page.write_page`. The results are written first: a
+    Args and errors are those of `pytest_imgdiff.report.html.write_page`. The results are written first: a
     template that is at fault costs the page, not the results.
 
     Args:
@@ -51,9 +54,9 @@ def write_report(
         templates: a folder of the user's own templates and assets.
         self_contained: write ``report.html`` as well, the page with everything inside, and return its path.
     """
-    from pytest_imgdiff.report.page import write_page  # a failing test needs the words, not Jinja
-    from pytest_imgdiff.report.self_contained import write_self_contained
+    from pytest_imgdiff.report.html import write_page  # a failing test needs the words, not Jinja
+    from pytest_imgdiff.report.html_single_file import write_self_contained
 
     write_results(directory, run)
-    page = write_page(directory, run, templates=templates)
-    return write_self_contained(directory, run, templates=templates) if self_contained else page
+    html = write_page(directory, run, templates=templates)
+    return write_self_contained(directory, run, templates=templates) if self_contained else html

@@ -9,15 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.files import TEMPORARY, write_atomically
-from pytest_imgdiff.project import label_of
-from pytest_imgdiff.report.text import visible
+import msgspec
+
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.files import TEMPORARY, write_atomically
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Self
+
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
 
 def replace_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
@@ -135,3 +139,23 @@ class Staged:
 
 def _unwritten(path: Path, error: OSError) -> ReportError:
     return ReportError(f"{visible(label_of(path))}: cannot be written: {error.strerror or error}")
+
+
+def strictly_encoded(value: RunRecord | ComparisonRecord, where: str) -> bytes:
+    """Return the value as JSON, the keys of free-form objects sorted, sure that reading gives the same again.
+
+    Args:
+        value: what to write.
+        where: what errors call it.
+
+    Raises:
+        ReportError: it holds what JSON cannot: NaN would silently become null, and a tuple a list.
+    """
+    try:
+        content = msgspec.json.encode(value, order="deterministic")
+        same = msgspec.json.decode(content, type=type(value)) == value
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        raise ReportError(f"{where}: cannot be written as JSON: {visible(str(error))}") from error
+    if not same:
+        raise ReportError(f"{where}: holds what JSON cannot (NaN, a tuple)")
+    return content

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pytest_imgdiff.base.text import visible
 from pytest_imgdiff.report.scores import differing_pixels
-from pytest_imgdiff.report.text import visible
 from pytest_imgdiff.report.words import region_words
 
 if TYPE_CHECKING:
-    from pytest_imgdiff.record import ComparisonRecord
+    from pytest_imgdiff.base.record import ComparisonRecord
 
 
 def properties(record: ComparisonRecord) -> list[tuple[str, str]]:

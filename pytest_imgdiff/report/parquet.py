@@ -6,17 +6,17 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.errors import ConfigError, ReportError
-from pytest_imgdiff.files import TEMPORARY
-from pytest_imgdiff.project import label_of
-from pytest_imgdiff.record import VERSION
-from pytest_imgdiff.report.overview import outcome_of
+from pytest_imgdiff.base.errors import ConfigError, ReportError
+from pytest_imgdiff.base.files import TEMPORARY
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.record import VERSION
+from pytest_imgdiff.report.records import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord, SideRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord, SideRecord
 
 PARQUET_FILE = "results.parquet"
 _ROWS = 10_000

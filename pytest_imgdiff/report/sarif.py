@@ -14,14 +14,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from pytest_imgdiff.report.order import failures
-from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.report.records import failures
 from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, capture_facts, elements_of, kinds_of, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_imgdiff.record import ComparisonRecord, ElementRecord, RunRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, ElementRecord, RunRecord
 
 SARIF_FILE = "results.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

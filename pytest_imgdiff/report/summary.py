@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.report.figures import THUMB, address_of, picture_path
-from pytest_imgdiff.report.order import failures, not_asserted, unsettled, warned
-from pytest_imgdiff.report.text import counted, shortened, thousands, visible
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.text import counted, shortened, thousands, visible
+from pytest_imgdiff.report.html_data import THUMB, address_of, picture_path
+from pytest_imgdiff.report.records import failures, not_asserted, unsettled, warned
 from pytest_imgdiff.report.words import (
     VERDICTS,
     capture_facts,
@@ -25,7 +25,7 @@ from pytest_imgdiff.report.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_imgdiff.record import ComparisonRecord, RunRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST_FAILURES = 50

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from pytest_imgdiff.errors import ReportError
-from pytest_imgdiff.opening import read_regular
-from pytest_imgdiff.project import label_of
-from pytest_imgdiff.report.text import visible
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
-from pytest_imgdiff.names import IDENTICAL, IDENTICAL_PIXELS
-from pytest_imgdiff.record import VerdictName
-from pytest_imgdiff.report.overview import is_unsettled
+from pytest_imgdiff.base.record import VerdictName
+from pytest_imgdiff.base.text import IDENTICAL, IDENTICAL_PIXELS, counted, thousands, visible
+from pytest_imgdiff.report.records import is_unsettled, overview_of
 from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, phrase, sentence, worst_of
-from pytest_imgdiff.report.stored import overview_of
-from pytest_imgdiff.report.text import counted, thousands, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_imgdiff.model import RegionKind
-    from pytest_imgdiff.record import (
+    from pytest_imgdiff.base.model import RegionKind
+    from pytest_imgdiff.base.record import (
         BandRecord,
         CaptureRecord,
         ComparisonRecord,
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
         ScoreRecord,
         SideRecord,
     )
-    from pytest_imgdiff.report.overview import Overview
+    from pytest_imgdiff.report.records import Overview
 
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import flask
 from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, MethodNotAllowed
 
-from pytest_imgdiff.errors import ImgdiffError
-from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.server.drawing import SECURITY_POLICY, refusal_page
-from pytest_imgdiff.server.endpoints import Endpoints
-from pytest_imgdiff.server.pages import Pages
-from pytest_imgdiff.server.serving import SECURITY_HEADERS
+from pytest_imgdiff.base.errors import ImgdiffError
+from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.server.api import Endpoints
+from pytest_imgdiff.server.http import SECURITY_HEADERS
+from pytest_imgdiff.server.pages import SECURITY_POLICY, Pages, refusal_page
 
 if TYPE_CHECKING:
     from pytest_imgdiff.server.service import Service

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import threading
 import time
+import uuid
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from werkzeug.exceptions import NotFound, TooManyRequests
+from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, TooManyRequests, UnsupportedMediaType
 
-from pytest_imgdiff.errors import ImgdiffError
+from pytest_imgdiff.base.errors import ImgdiffError, ReportError, UnreadableError
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.parallel import RunAhead
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.comparison.engine import compare
+from pytest_imgdiff.images import Source, read, working_size
+from pytest_imgdiff.images.sniff import sniff
+from pytest_imgdiff.report import summary_line
+from pytest_imgdiff.run.baselines import Baselines
+from pytest_imgdiff.run.finish import Outcome, run_record, write_all
+from pytest_imgdiff.run.journal import ResultsFolder
+from pytest_imgdiff.run.pairing import unique
+from pytest_imgdiff.run.session import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
+    from werkzeug.datastructures import FileStorage
+
+    from pytest_imgdiff.base.record import ComparisonRecord
+    from pytest_imgdiff.comparison.registry import Registry
+    from pytest_imgdiff.config import Settings
     from pytest_imgdiff.server.limits import Limits
-    from pytest_imgdiff.server.uploads import UploadedPair
+
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -218,3 +238,174 @@ class Jobs:
         for index, job in enumerate(finished):
             if index < surplus or job.seen < oldest:
                 self.remove(job)
+
+
+def judged(job: Job, settings: Settings, registry: Registry, limits: Limits) -> tuple[bool, str]:
+    """Compare a job's pairs on all cores and write the report into its folder.
+
+    Returns:
+        Whether all passed, and the summary in one line.
+
+    Raises:
+        ImgdiffError: a model is not here, the policy cannot be followed, or the report cannot be written.
+        CancelledError: the job was cancelled meanwhile.
+    """
+    workspace = _workspace(job, settings, registry)
+    keys = [pair.key for pair in job.pairs]
+    workspace.prepare(keys)
+    workspace.allowance.side_by_side = len(job.pairs) > 1
+    ahead = RunAhead(partial(_record, workspace, limits), job.pairs, workspace.threads(keys))
+    records = []
+    try:
+        for pair in job.pairs:
+            records.append(ahead.result(pair))
+            job.step()
+    finally:
+        ahead.close()
+    run = run_record(workspace, records)
+    outcome = Outcome()
+    write_all(workspace, run, outcome)
+    if outcome.must_fail:
+        raise ReportError("; ".join(outcome.lines))
+    return all(record.passed for record in records), summary_line(run)
+
+
+def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
+    # Of two pictures both are looked at, whatever became of them; of folders, what was equal is of no interest.
+    wanted: Literal["all", "different"] = "all" if len(job.pairs) == 1 else "different"
+    report = replace(settings.report, pictures=wanted, title="Uploaded pictures")
+    results = ResultsFolder(job.report, uuid.uuid4().hex)
+    results.begin()
+    return Workspace(
+        root=job.folder,
+        settings=replace(settings, report=report),
+        registry=registry,
+        baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
+        results=results,
+        command_line=job.changes,
+        allowance=Allowance(settings.memory),
+        here=settings.folder,
+        glance=job.glance,
+        settings_files=() if settings.path is None else (settings.folder / settings.path.name,),
+    )
+
+
+def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> ComparisonRecord:
+    policy = workspace.policy(pair.key)
+    policy = replace(policy, max_pixels=min(policy.max_pixels, limits.pixels))
+    with workspace.allowance.of(working_size(pair.expected, pair.actual)):
+        comparison = compare(
+            _source(pair.expected, f"expected {pair.name}"),
+            _source(pair.actual, f"actual {pair.name}"),
+            policy,
+            name=pair.name,
+            registry=workspace.registry,
+            at_once=not workspace.allowance.side_by_side,
+            keep_frame=workspace.keep_frame,
+        )
+        return workspace.record(comparison)
+
+
+def _source(file: Path | None, label: str) -> Source | None:
+    """Return the picture under the name it was uploaded with, whatever its file is called here."""
+    return None if file is None else replace(read(file), kind="bytes", label=label, path=None)
+
+
+_LOOKED_AT = 4096
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPair:
+    """Two pictures of one name, or one that stands alone.
+
+    Attributes:
+        name: what the pair is called: a text to show, never a path.
+        key: what imgdiff.yaml's globs are matched against.
+        expected, actual: the files, below the upload's folder; None where there is none.
+    """
+
+    name: str
+    key: str
+    expected: Path | None
+    actual: Path | None
+
+
+def stored_pairs(
+    expected: Sequence[FileStorage], actual: Sequence[FileStorage], folder: Path, limits: Limits
+) -> list[UploadedPair]:
+    """Write the pictures of an upload below the folder, as ``expected/0``, ``expected/1``, ..., and pair them.
+
+    One picture on either side is a pair whatever their names; of more, those of one name are.
+
+    Raises:
+        BadRequest: there is no picture, a name cannot be meant, or stands twice on one side.
+        RequestEntityTooLarge: there are too many.
+        UnsupportedMediaType: a file is no picture of a format that is read, by its first bytes.
+    """
+    sides = {side: _named(files, side, limits) for side, files in (("expected", expected), ("actual", actual))}
+    count = sum(map(len, sides.values()))
+    if not count:
+        raise BadRequest("there is no picture: send files as expected and as actual")
+    if count > limits.pictures:
+        raise RequestEntityTooLarge(f"{count} pictures; at most {limits.pictures} are taken at once")
+    for side, files in sides.items():
+        for name, file in files.items():
+            _require_picture(file, f"{side} {printable(name)}")
+    return _paired({side: _stored(files, folder / side) for side, files in sides.items()})
+
+
+def _named(files: Sequence[FileStorage], side: str, limits: Limits) -> dict[str, FileStorage]:
+    named: dict[str, FileStorage] = {}
+    for file in files:
+        name = file.filename or ""
+        if wrong := _mistake(name, limits):
+            raise BadRequest(f"{side}: {printable(name[:100])!r}: {wrong}")
+        if name in named:
+            raise BadRequest(f"{side}: two pictures are named {printable(name)}")
+        named[name] = file
+    return named
+
+
+def _mistake(name: str, limits: Limits) -> str | None:
+    """Return what is wrong with a picture's name; it is only shown, and yet nobody means one of these."""
+    if not name or len(name) > limits.name_length:
+        return f"a name has 1 to {limits.name_length} characters"
+    if printable(name) != name:
+        return "the name has control characters, or half a character, in it"
+    if "\\" in name or _DRIVE.match(name) or any(part in ("", ".", "..") for part in name.split("/")):
+        return 'a name is relative, with "/" between folders, without "..", "\\" or a drive'
+    return None
+
+
+def _require_picture(file: FileStorage, label: str) -> None:
+    start = file.stream.read(_LOOKED_AT)
+    file.stream.seek(0)
+    try:
+        if sniff(start) == "PDF":  # rendering takes more than a picture's limits allow for
+            raise UnsupportedMediaType(f"{label}: PDF: a document, which this server does not render")
+    except UnreadableError as error:
+        raise UnsupportedMediaType(f"{label}: {error.kind}: {printable(error.cause)}") from None
+
+
+def _stored(files: Mapping[str, FileStorage], folder: Path) -> dict[str, Path]:
+    folder.mkdir(parents=True)
+    stored = {}
+    for number, (name, file) in enumerate(files.items()):
+        stored[name] = folder / str(number)
+        try:
+            with stored[name].open("xb") as target:
+                shutil.copyfileobj(file.stream, target)
+        except OSError as error:
+            raise ImgdiffError(f"the upload cannot be kept: {error.strerror or error}") from error
+    return stored
+
+
+def _paired(sides: Mapping[str, Mapping[str, Path]]) -> list[UploadedPair]:
+    expected, actual = sides["expected"], sides["actual"]
+    if len(expected) == len(actual) == 1:
+        (name,) = actual
+        return [UploadedPair(printable(name), name, *expected.values(), *actual.values())]
+    keys = sorted({*expected, *actual})
+    names = unique([printable(key) for key in keys])
+    return [UploadedPair(name, key, expected.get(key), actual.get(key)) for name, key in zip(names, keys, strict=True)]

@@ -2,31 +2,145 @@
 
 from __future__ import annotations
 
+import re
+import stat
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flask
+import msgspec
+from markupsafe import escape
 from werkzeug.exceptions import Forbidden, NotFound
 
 from pytest_imgdiff import __version__
-from pytest_imgdiff.config.rules import written_limits
-from pytest_imgdiff.model import AUTO
-from pytest_imgdiff.opening import read_regular
+from pytest_imgdiff.base.files import OutsideError, path_below
+from pytest_imgdiff.base.model import AUTO
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.config.policy import written_limits
 from pytest_imgdiff.report import read_results
-from pytest_imgdiff.report.page import DATA, PAGE_TEMPLATE
-from pytest_imgdiff.report.results import RESULTS_FILE
+from pytest_imgdiff.report.html import DATA, PAGE_TEMPLATE, page_view
+from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.templates import ASSETS
-from pytest_imgdiff.report.text import visible
-from pytest_imgdiff.report.view import page_view
-from pytest_imgdiff.server.choices import offers
-from pytest_imgdiff.server.drawing import live_page
-from pytest_imgdiff.server.folders import asset_kind, is_data, served_file
+from pytest_imgdiff.server.metric_choices import offers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_imgdiff.config import Settings
     from pytest_imgdiff.server.service import Service
+
+
+SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What served pages may load and ask: this server, and nothing else."""
+_MAIN_SCRIPT = re.compile(r"""<script\b[^>]*\bsrc=["']?[^"'>]*\bmain\.js""", re.IGNORECASE)
+_END_OF_HEAD = re.compile(r"</head\s*>", re.IGNORECASE)
+
+
+def live_page(page: str, token: str, kind: str) -> str:
+    """Return a report's page with the script that asks the server, and the token that it is to show.
+
+    Args:
+        page: the report's ``index.html``.
+        token: what a request that writes has to carry.
+        kind: ``report``, where accepting acts at once, or ``job``.
+    """
+    added = (
+        f'<meta name="imgdiff-token" content="{escape(token)}"><meta name="imgdiff-served" content="{escape(kind)}">'
+        '<script src="/server/live.js" defer></script>'
+    )
+    place = _MAIN_SCRIPT.search(page) or _END_OF_HEAD.search(page)
+    at = place.start() if place else 0
+    return page[:at] + added + page[at:]
+
+
+def refusal_page(code: int, phrase: str, line: str) -> str:
+    """Return a page that says in one line why there is no other."""
+    return (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{code} {escape(phrase)}</title>"
+        '<link rel="stylesheet" href="/server/base.css"><link rel="stylesheet" href="/server/upload.css">'
+        f'<main class="refusal"><h1>{code} {escape(phrase)}</h1><p>{escape(line)}</p>'
+        '<p><a href="/">To the first page</a></p></main></html>\n'
+    )
+
+
+_BESIDE = {"plain.html": "text/html", "results.json": "application/json", "summary.md": "text/plain"}
+_PICTURES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "avif": "image/avif",
+}
+_ASSETS = {**_PICTURES, "css": "text/css", "js": "text/javascript"}
+_FOLDERS = {"data": {"js": "text/javascript"}, "pictures": _PICTURES}
+"""The folders of a report that are served, and the kinds of files in each. The records of a run are not among them."""
+_DATA = re.compile(rb'imgdiff\.receive\("(?:run|details)",(.*)\);\s*', re.DOTALL)
+"""As `pytest_imgdiff.report.html_data` writes it. Pictures as scripts are for pages that are no served ones."""
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9._\[\]-]{1,120}")
+"""Names of a report's folders, as `pytest_imgdiff.base.text.safe_name` makes them."""
+_FILE_NAME = re.compile(r"[A-Za-z0-9_\[\]-][A-Za-z0-9._~\[\]-]{0,239}")
+"""And of the files in them, which may be two such names and an extension."""
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def served_file(folder: Path, path: str) -> tuple[Path, str] | None:
+    """Return a report's file and its content type, or None where nothing of that path is served.
+
+    Args:
+        folder: the report's folder.
+        path: as it stands in the address, decoded once.
+
+    Returns:
+        The file, with symbolic links followed as far as they stay in the folder, and its type: chosen by us from its
+        place and extension, never from what it holds.
+    """
+    kind = _kind(path)
+    if kind is None:
+        return None
+    try:
+        file = path_below(folder, path)
+        if not stat.S_ISREG(file.stat().st_mode):
+            return None
+    except (OutsideError, OSError, ValueError):
+        return None
+    return file, kind
+
+
+def asset_kind(name: str) -> str | None:
+    """Return the content type of a style, a script or a picture of the templates; None for anything else."""
+    return _ASSETS.get(name.rpartition(".")[2].lower())
+
+
+def is_data(script: bytes) -> bool:
+    """Return whether the script does nothing but hand the page its data, as JSON."""
+    found = _DATA.fullmatch(script)
+    if found is None:
+        return False
+    try:
+        msgspec.json.decode(found[1])
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _kind(path: str) -> str | None:
+    first, *between, last = path.split("/") if "/" in path else ("", path)
+    if not first:
+        return None if between else _BESIDE.get(last)
+    if not all(_FOLDER_NAME.fullmatch(part) and part.strip(".") for part in between) or not _FILE_NAME.fullmatch(last):
+        return None
+    if any(_DEVICE.fullmatch(part) for part in (*between, last)):
+        return None
+    _, dot, extension = last.rpartition(".")
+    return _FOLDERS.get(first, {}).get(extension.lower()) if dot else None
+
 
 _PAGE = "index.html"
 _OWN_FILES = ("base.css", "imgdiff.js", "live.js", "upload.css", "upload.js", "upload_files.js")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_imgdiff.comparison.registry import Registry
     from pytest_imgdiff.config import Settings
-    from pytest_imgdiff.registry import Registry
     from pytest_imgdiff.report.templates import Templates
-    from pytest_imgdiff.server.gate import Gate
     from pytest_imgdiff.server.jobs import Jobs
     from pytest_imgdiff.server.limits import Limits
+    from pytest_imgdiff.server.security import Gate
 
 
 @dataclass(frozen=True, eq=False)

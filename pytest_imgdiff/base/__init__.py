@@ -1,0 +1,1 @@
+"""What every other part stands on: data, errors, text and files."""

@@ -1,0 +1,439 @@
+"""What more than one room needs of an image's pixels: equality, depth, opaque and gray forms.
+
+Functions of one `Image` are meant for `Image.derived`, which computes them at most once:
+``expected.derived(gray_on_black)``. What they return is shared, and read-only for that reason.
+"""
+
+from __future__ import annotations
+
+import _thread
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.base.image import Image, ImageInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Pixels
+    from pytest_imgdiff.base.model import Direction, MetricResult
+
+T = TypeVar("T")
+
+STRIP_BYTES = 1 << 17
+"""Two strips of this size and what is computed from them stay in a core's own cache."""
+
+WORTH_A_THREAD = 1 << 21
+"""Bytes of a picture from which on a thread for half of it pays, where OpenCV does the work."""
+
+NEAR = 2
+"""How many rows beyond one that differs a metric may look at that judges by rows."""
+_FAR_APART = 1 << 18
+"""So many bytes of pixels that are alike part two bands of rows that are not."""
+_ROUNDED_BYTES = 1 << 20
+_SEARCHED_BYTES = 1 << 20
+"""Pixels that are held against each other at once."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
+
+_WORDS = {np.dtype(np.uint8): np.uint32, np.dtype(np.uint16): np.uint64}
+_WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
+_COLOUR = ImageInfo("colour", "array", 3, 3, "RGBA")
+_DEPTHS = tuple(np.dtype(depth) for depth in (np.uint8, np.uint16, np.float32, np.float64))
+
+
+def full_value(dtype: DTypeLike) -> float:
+    """Return the value of full intensity and of full opacity: 255, 65535, or 1.0 for floats."""
+    dtype = np.dtype(dtype)
+    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return values of any depth rounded to 0..255, for algorithms that exist for 8 bits only."""
+    if values.dtype == np.uint8:
+        return values
+    rounded = np.empty(values.shape, np.uint8)
+    for rows in strips(values, _ROUNDED_BYTES):  # the floats of a whole large picture would be several times its size
+        rounded[rows] = np.rint(values[rows] * (255 / full_value(values.dtype))).clip(0, 255)
+    return rounded
+
+
+def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[slice]:
+    """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row."""
+    height = pixels.shape[0]
+    rows = max(1, strip_bytes * height // max(1, pixels.nbytes))
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any]) -> list[T]:
+    """Do some work on the rows of a picture; on those of a large one in two parts at once."""
+    height = pixels.shape[0]
+    if pixels.nbytes < WORTH_A_THREAD or not is_core_idle():
+        return [work(slice(0, height))]
+    return list(side_by_side(lambda: work(slice(0, height // 2)), lambda: work(slice(height // 2, height))))
+
+
+def is_core_idle() -> bool:
+    """Whether a second thread finds a core: not while pairs are compared side by side.
+
+    OpenCV was told to keep to one thread then, and so does everything else.
+    """
+    return cv2.getNumThreads() > 1
+
+
+def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
+    """Do both, one of them on a thread of its own, and return what they return; what either raises is raised.
+
+    An executor takes longer to come and go, and `threading.Thread` waits until the system has begun it.
+    """
+    returned: list[T] = []
+    raised: list[BaseException] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def on_thread() -> None:
+        try:
+            returned.append(beside())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is heard
+            raised.append(error)
+        finally:
+            done.release()
+
+    _thread.start_new_thread(on_thread, ())
+    try:
+        mine = here()
+    finally:
+        done.acquire()
+    if raised:
+        raise raised[0]
+    return mine, returned[0]
+
+
+def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
+    """Yield all pairs of corners of the RGB cube, as plain opaque pictures: some pair of them differs most."""
+    full = full_value(depth)
+    corners = [
+        Image(_read_only(np.full((3, 3, 4), (red, green, blue, full), depth)), _COLOUR, opaque=True)
+        for red, green, blue in itertools.product((0, full), repeat=3)
+    ]
+    yield from itertools.combinations(corners, 2)
+
+
+def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:
+    """Return (..., 4) integer channels as (...) words, one for each pixel; None for floats.
+
+    A word says no more than whether two pixels are equal; that it says at the price of one comparison.
+    """
+    word = _WORDS.get(pixels.dtype)
+    return None if word is None else pixels.view(word)[..., 0]
+
+
+def equal_pixels(first: Image, second: Image) -> bool:
+    """Whether two images of equal size and depth are equal in every channel of every pixel."""
+    return not differing_rows(first, second)
+
+
+def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
+    """Return bands of rows, from the top, beyond which two images of equal size and depth have equal pixels.
+
+    There is no band where all pixels are equal. Found at most once for a pair. Only rows that may differ are decoded,
+    and `NEAR` ones on either side of them.
+    """
+    return first.derived(_DifferingFrom(second))
+
+
+def differing_pixels(first: Image, second: Image) -> int:
+    """Return how many pixels of two images of equal size and depth are not equal in every channel."""
+    count = 0
+    for band in differing_rows(first, second):
+        one, two = (image.rows(band.start, band.stop) for image in (first, second))
+        for strip in strips(one):
+            words = pixel_words(one[strip]), pixel_words(two[strip])
+            if words[0] is None or words[1] is None:
+                count += int(np.count_nonzero((one[strip] != two[strip]).any(axis=2)))
+            else:
+                count += int(np.count_nonzero(words[0] != words[1]))
+    return count
+
+
+def differing_span(first: Image, second: Image) -> slice:
+    """Return the rows from the first to the last that differ, of two images of equal size and depth that do.
+
+    Unlike `differing_rows` it does not depend on how files store rows.
+    """
+    found: list[int] = []
+    for band in differing_rows(first, second):
+        one, two = (image.rows(band.start, band.stop) for image in (first, second))
+        for strip in strips(one):
+            differs = np.flatnonzero((one[strip] != two[strip]).any(axis=(1, 2))) + band.start + strip.start
+            found += differs[[0, -1]].tolist() if differs.size else []
+    return slice(found[0], found[-1] + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _DifferingFrom:
+    other: Image
+
+    def __call__(self, image: Image) -> tuple[slice, ...]:
+        suspects = _suspects(image, self.other)
+        decode_both(image, self.other, suspects)
+        for suspect in suspects:
+            one, two = (side.rows(suspect.start, suspect.stop) for side in (image, self.other))
+            if _differ(one, two):
+                return tuple(suspects)
+        return ()
+
+
+def _differ(one: Pixels, two: Pixels) -> bool:
+    """Whether any value differs; most pairs that differ do so in their first rows."""
+    first = next(strips(one))
+    return largest_difference(one[first], two[first]) > 0 or any(
+        largest_difference(one[strip], two[strip]) for strip in strips(one, _SEARCHED_BYTES)
+    )
+
+
+def largest_difference(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return by how much any two values of two arrays of equal shape and dtype differ at most."""
+    # As one row: of a picture of one column OpenCV takes each row for itself, which takes twenty times as long.
+    return cv2.norm(first.reshape(1, -1), second.reshape(1, -1), cv2.NORM_INF)
+
+
+def _suspects(first: Image, second: Image) -> list[slice]:
+    """Return the bands of rows that may differ: all, where the files tell nothing of their rows."""
+    width, height = first.size
+    unlike = None if first.stored is None else first.stored.unlike(second.stored)
+    if unlike is None:
+        return [slice(0, height)]
+    rows = np.flatnonzero(unlike)
+    if not rows.size:
+        return []
+    far_apart = max(2 * NEAR, _FAR_APART // (4 * width))
+    breaks = np.flatnonzero(np.diff(rows) > far_apart)
+    ends = zip(rows[[0, *(breaks + 1)]].tolist(), rows[[*breaks, -1]].tolist(), strict=True)
+    return [slice(first_row, last_row + 1) for first_row, last_row in ends]
+
+
+def suspected_rows(first: Image, second: Image) -> int:
+    """Return how many rows of two images of equal size may differ, as far as their files tell, without decoding any."""
+    return sum(band.stop - band.start for band in _suspects(first, second))
+
+
+def decode_both(first: Image, second: Image, bands: Sequence[slice] | None = None) -> None:
+    """Have two images decoded, each on a core of its own where one is idle.
+
+    Args:
+        first: one image.
+        second: the other.
+        bands: which rows of them, and `NEAR` ones on either side; all where omitted.
+    """
+    width, height = first.size
+    wanted = [slice(0, height)] if bands is None else [grown(band, height) for band in bands]
+
+    def decode(image: Image) -> None:
+        for rows in wanted:
+            image.rows(rows.start, rows.stop)
+
+    size = 4 * width * sum(rows.stop - rows.start for rows in wanted)
+    if first.stored is None or second.stored is None or size < WORTH_A_THREAD // 8 or not is_core_idle():
+        decode(first)
+        decode(second)
+        return
+    side_by_side(lambda: decode(first), lambda: decode(second))
+
+
+def grown(band: slice, height: int) -> slice:
+    """Return the band with `NEAR` rows more on either side, as far as there are any."""
+    return slice(max(0, band.start - NEAR), min(height, band.stop + NEAR))
+
+
+def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
+    """Return the pair at the deeper of its two depths; nothing is rounded away.
+
+    ``uint8`` becomes ``uint16`` times 257, integers become floats over their full value: full stays full. Images that
+    have that depth already are returned themselves.
+    """
+    depth = max(expected.dtype, actual.dtype, key=_DEPTHS.index)
+    return _widened(expected, depth), _widened(actual, depth)
+
+
+def _widened(image: Image, depth: np.dtype[Any]) -> Image:
+    if image.dtype == depth:
+        return image
+    pixels = image.pixels
+    if depth.kind == "u":
+        wide = pixels.astype(depth) * depth.type(257)
+    elif pixels.dtype.kind == "u":
+        wide = pixels.astype(depth) / depth.type(full_value(pixels.dtype))
+    else:
+        wide = pixels.astype(depth)
+    return Image(_read_only(wide), image.info, image.encoded, opaque=image.opaque)
+
+
+def has_alpha(image: Image) -> bool:
+    """Whether any pixel is less than fully opaque."""
+    if image.opaque:
+        return False
+    return not are_opaque(image.pixels)
+
+
+def are_opaque(pixels: Pixels) -> bool:
+    """Whether every one of these pixels is fully opaque."""
+    words = pixel_words(pixels)
+    if words is None:
+        return bool(pixels[..., 3].min() >= 1)
+    opaque = np.array([0, 0, 0, full_value(pixels.dtype)], pixels.dtype).view(words.dtype)[0]
+    return bool(np.bitwise_and.reduce(words, axis=None) & opaque == opaque)
+
+
+def halvings(size: tuple[int, int], side: int) -> int:
+    """Return how often a picture is halved until one of its sides is below ``side``."""
+    shorter, times = min(size), 0
+    while shorter >= side:
+        shorter, times = shorter // 2, times + 1
+    return times
+
+
+def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
+    """Return a picture with half as many rows and columns, so many times: each pixel is the mean of 2x2.
+
+    An odd last row or column is left out. OpenCV has a way to do just this, which is many times as fast as others.
+    """
+    for _ in range(times):
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        whole = pixels[: 2 * height, : 2 * width]
+        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+    return pixels
+
+
+def rgb_on_black(image: Image) -> NDArray[Any]:
+    """Return (height, width, 3) RGB in the image's own depth and range, laid on black where it is not opaque."""
+    return _laid_on(image, 0) if image.derived(has_alpha) else image.derived(_rgb)
+
+
+def rgb_on_white(image: Image) -> NDArray[Any]:
+    """Return (height, width, 3) RGB in the image's own depth and range, laid on white where it is not opaque."""
+    return _laid_on(image, 1) if image.derived(has_alpha) else image.derived(_rgb)
+
+
+def gray_on_black(image: Image) -> NDArray[Any]:
+    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on black where not opaque."""
+    return _gray_on(image, 0) if image.derived(has_alpha) else image.derived(_opaque_gray)
+
+
+def gray_on_white(image: Image) -> NDArray[Any]:
+    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on white where not opaque."""
+    return _gray_on(image, 1) if image.derived(has_alpha) else image.derived(_opaque_gray)
+
+
+def _rgb(image: Image) -> NDArray[Any]:
+    return _read_only(without_alpha(image.pixels))
+
+
+def without_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the first three of (height, width, 4) channels as an array of their own."""
+    if pixels.dtype == np.float64:  # which cv2.cvtColor does not take
+        return np.ascontiguousarray(pixels[..., :3])
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
+
+
+def _opaque_gray(image: Image) -> NDArray[Any]:
+    return _gray(image.pixels)
+
+
+def _gray(colours: NDArray[Any]) -> NDArray[Any]:
+    if colours.dtype == np.float64:  # which cv2.cvtColor does not take
+        return _read_only(colours[..., :3] @ np.array(LUMA))
+    code = cv2.COLOR_RGBA2GRAY if colours.shape[2] == 4 else cv2.COLOR_RGB2GRAY  # noqa: PLR2004 - RGBA
+    return _read_only(cv2.cvtColor(colours, code))
+
+
+def _gray_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    """Return gray on the backdrop, a strip of rows at a time: the colours are three times its size."""
+    pixels = image.pixels
+    gray = np.empty(pixels.shape[:2], pixels.dtype)
+    for rows in strips(pixels):
+        gray[rows] = _gray(_composited(pixels[rows], backdrop))
+    return _read_only(gray)
+
+
+def rgb8_on(image: Image, backdrop: Literal["black", "white"]) -> NDArray[np.uint8]:
+    """Return (height, width, 3) RGB in 8 bits, laid on black or white where it is not opaque; strip by strip."""
+    pixels = image.pixels
+    is_opaque = not image.derived(has_alpha)
+    colours = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in strips(pixels, _ROUNDED_BYTES):
+        strip = pixels[rows]
+        laid = without_alpha(strip) if is_opaque else _composited(strip, 1 if backdrop == "white" else 0)
+        colours[rows] = eight_bit(laid)
+    return colours
+
+
+def _laid_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    """Return ``colour * alpha + backdrop * (1 - alpha)``, rounded to the image's own depth."""
+    pixels = image.pixels
+    laid = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+    for rows in strips(pixels):
+        laid[rows] = _composited(pixels[rows], backdrop)
+    return _read_only(laid)
+
+
+def _composited(pixels: Pixels, backdrop: Literal[0, 1]) -> NDArray[Any]:
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    wider = _WIDER.get(pixels.dtype)
+    if wider is None:
+        return colour * alpha + backdrop * (1 - alpha)
+    full = wider(full_value(pixels.dtype))
+    light = colour.astype(wider) * alpha  # at most full * full, which the wider type holds
+    if backdrop:
+        light += full * (full - alpha.astype(wider))
+    rounded: NDArray[Any] = (light + full // wider(2)) // full
+    return rounded.astype(pixels.dtype)
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    values.flags.writeable = False
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """What a picture that is not opaque is laid on, for metrics that see colours as an eye does."""
+
+    name: Literal["black", "white"]
+    rgb: Callable[[Image], NDArray[Any]]
+    gray: Callable[[Image], NDArray[Any]]
+
+
+BLACK = Backdrop("black", rgb_on_black, gray_on_black)
+WHITE = Backdrop("white", rgb_on_white, gray_on_white)
+
+
+def on_worse_backdrop(
+    expected: Image, actual: Image, direction: Direction, measure: Callable[[Backdrop], MetricResult]
+) -> MetricResult:
+    """Return what ``measure`` finds on black or on white, whichever is less alike.
+
+    A difference that shows on one backdrop only is a difference. Opaque pairs look the same on both and are measured
+    once; the result of any other names its ``backdrop`` in the details.
+    """
+    if not (expected.derived(has_alpha) or actual.derived(has_alpha)):
+        return measure(BLACK)
+    results = {backdrop.name: measure(backdrop) for backdrop in (BLACK, WHITE)}
+    least_alike = max if direction == "distance" else min
+    name = least_alike(results, key=lambda name: results[name].value)
+    return replace(results[name], details={**results[name].details, "backdrop": name})
+
+
+def compared_pixels(image: Image, ignore: Mask | None) -> int:
+    """Return how many pixels are looked at: all but the ignored ones."""
+    width, height = image.size
+    return width * height - (0 if ignore is None else int(np.count_nonzero(ignore)))

@@ -1,0 +1,89 @@
+"""What can go wrong, in the words of the person who has to mend it."""
+
+from __future__ import annotations
+
+
+class ImgdiffError(Exception):
+    """Any mistake or accident that is reported in one line, without a traceback."""
+
+
+class ImageAssertionError(AssertionError):
+    """What a failed ``assert_images_similar`` or a failed pair of a scan raises.
+
+    The pictures differ, or the call cannot be followed. pytest shows the message without a traceback.
+
+    Attributes:
+        summary: the failure in one line, for pytest's short summary: ``perceptual 223 px, 0.08 % > 0 %``.
+    """
+
+    def __init__(self, message: str, summary: str | None = None) -> None:
+        super().__init__(message)
+        self.summary = message.partition("\n")[0] if summary is None else summary
+
+    def __reduce__(self) -> tuple[type[ImageAssertionError], tuple[str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (str(self), self.summary)
+
+
+class BrokenImageError(ImgdiffError):
+    """A source that is not one whole, readable picture.
+
+    Attributes:
+        label: how the source is called in messages: a path, or a word such as ``array``.
+        kind: what the source is (``PNG``, ``HTML``, ``directory``, ...).
+        cause: what is wrong with it and, where that helps, what to do.
+    """
+
+    def __init__(self, label: str, kind: str, cause: str) -> None:
+        super().__init__(f"{label}: {cause}" if label == kind else f"{label}: {kind}: {cause}")
+        self.label = label
+        self.kind = kind
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type[BrokenImageError], tuple[str, str, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.label, self.kind, self.cause)
+
+
+class CaptureError(ImgdiffError):
+    """A page, an element or a figure that cannot be captured, or that never stood still."""
+
+
+class MetricError(ImgdiffError):
+    """A metric that has no value for this pair (SSIM of a 3x3 picture, say)."""
+
+
+class ConfigError(ImgdiffError):
+    """A configuration, option or argument that cannot be followed."""
+
+
+class BaselineError(ImgdiffError):
+    """A baseline that cannot be named, found without doubt, or written."""
+
+
+class ReportError(ImgdiffError):
+    """Results that cannot be written or read again."""
+
+
+class ModelUnavailableError(ImgdiffError):
+    """A model, or what runs it, that is not on this machine; the message names handle, cause and command."""
+
+
+class ModelError(ImgdiffError):
+    """A model that is there and cannot be used, or a download that was refused."""
+
+
+class UnreadableError(Exception):
+    """The data is not one whole, readable picture.
+
+    `pytest_imgdiff.images.decode` turns it into a `BrokenImageError` with the source's label.
+
+    Attributes:
+        cause: what is wrong and, where that helps, what to do.
+        kind: what the data is, where that is not the format being decoded.
+    """
+
+    def __init__(self, cause: str, kind: str | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.kind = kind

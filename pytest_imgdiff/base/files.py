@@ -1,0 +1,127 @@
+"""Files written so that a reader, a crash or a full disk never meets half of one."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.base.errors import ImgdiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+TEMPORARY = ".imgdiff-"
+"""How the names of files begin that are not yet whole."""
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can be read only by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()  # once, while no other thread writes
+
+
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write the file whole or not at all: to a temporary file beside it, synced, then renamed over it.
+
+    Folders on the way are made. What stood there before stays until the new content is safely on disk.
+
+    Raises:
+        OSError: it could not be written; nothing of it is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.writelines([data] if isinstance(data, bytes) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(_usual_mode(path))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _usual_mode(path: Path) -> int:
+    """Return the mode that the file has, or that a new one would get (mkstemp's is private)."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mode & 0o777
+    return 0o666 & ~_UMASK
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the rename itself last; where folders cannot be opened (Windows) the system does so by itself."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+class OutsideError(ImgdiffError):
+    """A path that leads, or could lead, out of the folder that it was given for; the message says how."""
+
+
+def path_below(folder: Path, relative: str) -> Path:
+    """Return where a relative path leads, sure that neither its words nor a symbolic link leave the folder.
+
+    Symbolic links that stay inside are followed, but for the last part of the path: whoever replaces that file
+    replaces the link.
+
+    Args:
+        folder: the folder; it may be a symbolic link itself.
+        relative: the path below it, with forward slashes; the file need not be there.
+
+    Raises:
+        OutsideError: it is empty, absolute, or has ``..``, a backslash, a drive or a control character in it, or a
+            symbolic link on its way (or in its place) leads out of the folder.
+    """
+    if wrong := _mistake(relative):
+        raise OutsideError(wrong)
+    real = Path(os.path.realpath(folder))
+    path = real.joinpath(*relative.split("/"))
+    parent = Path(os.path.realpath(path.parent))
+    if not parent.is_relative_to(real) or not Path(os.path.realpath(path)).is_relative_to(real):
+        raise OutsideError(f"a symbolic link leads out of {folder}")
+    return parent / path.name
+
+
+def _mistake(relative: str) -> str | None:
+    """Return what is wrong with the words of the path, on whichever system they are read."""
+    parts = relative.split("/")
+    mistakes = {
+        "the path is empty": not relative,
+        "the path has a control character in it": not relative.isprintable()
+        and any(ord(character) < ord(" ") or ord(character) == 0x7F for character in relative),  # noqa: PLR2004 - DEL
+        "the path has half a character in it, which no file name has": not _is_whole(relative),
+        "the path has a backslash in it, which is a folder's end on one system and a letter on another": "\\"
+        in relative,
+        "the path names a drive": _DRIVE.match(relative) is not None or (os.name == "nt" and ":" in relative),
+        "the path is absolute": relative.startswith("/"),
+        'the path has an empty part, "." or ".." in it': any(part in {"", ".", ".."} for part in parts),
+    }
+    return next((words for words, applies in mistakes.items() if applies), None)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True

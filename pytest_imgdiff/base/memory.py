@@ -1,0 +1,98 @@
+"""How much memory the pairs under way may take together."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.synchronize import Condition as SharedCondition
+
+
+GIBIBYTE = 1 << 30
+
+
+class _Number(Protocol):
+    value: int
+
+
+@dataclass(slots=True)
+class _OwnNumber:
+    value: int = 0
+
+
+class Allowance:
+    """Lets work begin only while what is under way stays within a number of bytes.
+
+    Work that needs more than all of it waits until it is alone, and is done then.
+
+    Attributes:
+        side_by_side: whether several pairs are under way at once, so that no core is idle.
+    """
+
+    side_by_side = False
+
+    def __init__(self, size: int = GIBIBYTE) -> None:
+        self._size = size
+        self._taken: _Number = _OwnNumber()
+        self._changed: threading.Condition | SharedCondition = threading.Condition()
+
+    def share(self) -> None:
+        """Hold from now on for the copies of this process, too, that begin later; for as long as none does, no more.
+
+        Raises:
+            ImportError, OSError: the system has not what that takes.
+        """
+        import multiprocessing
+
+        context = multiprocessing.get_context("fork")
+        self._changed = context.Condition()
+        self._taken = context.RawValue("q", 0)
+
+    def unshare(self) -> None:
+        """Hold for this process alone again, with nothing taken: what copies of it took and held died with them."""
+        self._changed = threading.Condition()
+        self._taken = _OwnNumber()
+
+    @contextmanager
+    def of(self, size: int) -> Iterator[None]:
+        """Take so many bytes, once there is room for them, and give them back in the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken.value or self._taken.value + size <= self._size)
+            self._taken.value += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken.value -= size
+                self._changed.notify_all()
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_NEVER = 2**31 - 1
+_LARGEST = 32 * 1024 * 1024
+"""The most that it takes: HEAP_MAX_SIZE / 2 on 64-bit systems."""
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Have blocks of up to 32 MiB reused, from now on; elsewhere than on the GNU C library nothing happens."""
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _NEVER)
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+
+
+def return_freed_memory() -> None:
+    """Return what is free of a large picture to the system; elsewhere than on the GNU C library nothing happens."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(0)

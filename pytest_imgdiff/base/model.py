@@ -1,0 +1,660 @@
+"""The words of the project as data: frozen, slotted, and free of third-party imports at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pytest_imgdiff.base.geometry import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.base.geometry import Alignment, Mask
+    from pytest_imgdiff.base.image import Image, ImageInfo
+
+    Heat = NDArray[np.uint8] | NDArray[np.float32]
+    """(height, width), 0 where alike, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
+
+
+DEFAULT_MAX_PIXELS = 100_000_000
+"""Width x height, of what is decoded."""
+DEFAULT_MEMORY = 2560 << 20
+"""Bytes that a pair may take while it is compared: enough for two pictures of 100 megapixels and 8 bits."""
+
+
+AntiAliasing = Literal["ignore", "count"]
+ColourDifference = Literal["oklab", "yiq"]
+"""How the colours of two pixels are compared: as pixelmatch 8.0 does, or as 7.2 does."""
+
+
+class Verdict(str, Enum):
+    """What became of one pair; missing: no expected image, unmatched: no actual one, broken: not read or not judged."""
+
+    MATCH = "match"
+    DIFFERENT = "different"
+    MISSING = "missing"
+    UNMATCHED = "unmatched"
+    RESIZED = "resized"
+    BROKEN = "broken"
+
+
+class SizePolicy(str, Enum):
+    """What to do with two images of unequal size."""
+
+    FAIL = "fail"
+    """The verdict is ``resized``; no metric runs."""
+    PAD = "pad"
+    """Both are laid, top left, on a transparent canvas that holds either."""
+    CROP = "crop"
+    """Both are cut, from the top left, to what they share."""
+    SCALE = "scale"
+    """The actual image is resampled to the size of the expected one."""
+
+
+Direction = Literal["distance", "similarity"]
+"""``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
+FrameChoice = int | Literal["refuse", "all"]
+"""Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
+When = Literal["always", "undecided"]
+"""Whether a rule is measured in any case, or only where the others have not settled the verdict."""
+OnUnavailable = Literal["fail", "skip"]  # of a rule whose model is not on this machine
+OneSided = Literal["fail", "allow"]  # of a picture that stands on one side only
+RegionKind = Literal[
+    "changed",
+    "added",
+    "removed",
+    "moved",
+    "recoloured",
+    "text",
+    "content",
+    "rendering",
+    "inserted",
+    "deleted",
+    "only expected",
+    "only actual",
+]
+"""What kind of difference a region is; see `Region`."""
+KindChoice = Literal["warn", "allow"]  # of a kind of difference that does not fail
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A distance along one axis: pixels, or percent of that axis."""
+
+    value: float
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RectangleArea:
+    """An ignore area by its corner and size."""
+
+    x: Length
+    y: Length
+    width: Length
+    height: Length
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonArea:
+    """An ignore area by the corners of its outline, at least three."""
+
+    points: tuple[tuple[Length, Length], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskArea:
+    """An ignore area drawn as a picture of the compared size: whatever is not black is ignored."""
+
+    path: str
+
+
+IgnoreArea = RectangleArea | PolygonArea | MaskArea
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """How many pixels may differ in any square window of a picture.
+
+    Attributes:
+        size: of the window, in pixels a side; one larger than the picture is as large as its shorter side.
+        pixels: the largest count of differing pixels that passes.
+    """
+
+    size: int
+    pixels: int
+
+    def room(self, size: tuple[int, int] | None = None) -> int:
+        """Return how many pixels a window has, in a picture of this width and height where it is given."""
+        return min(self.size, *(size or (self.size,))) ** 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A metric with its limits and options; every limit that is named must hold.
+
+    Attributes:
+        metric: the metric's name.
+        options: what its class is made with, beside the limits.
+        max: largest value that passes (distances only), in the metric's unit.
+        min: smallest value that passes (similarities only), in the metric's unit.
+        max_pixels: largest count of differing pixels that passes (metrics that count pixels only).
+        max_in_window: largest count of differing pixels in any window that passes (metrics that mark pixels only).
+        warn: a stricter limit, in the same direction, that is reported and does not fail.
+        when: ``undecided``: measured only where the other rules hold; where one of them fails, the verdict stands.
+        on_unavailable: ``skip``: left out, and told, where the model that it asks is not on this machine.
+    """
+
+    metric: str
+    options: tuple[tuple[str, Any], ...] = ()
+    max: float | None = None
+    min: float | None = None
+    max_pixels: int | None = None
+    warn: float | None = None
+    max_in_window: WindowLimit | None = None
+    when: When = "always"
+    on_unavailable: OnUnavailable = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """How a difference mask becomes regions.
+
+    Attributes:
+        merge_distance: regions whose boxes are at most so many pixels apart are joined, until none are.
+        min_area: regions of fewer differing pixels are not listed (the scores still count them).
+    """
+
+    merge_distance: int = 8
+    min_area: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The part of a page that is captured, in CSS pixels from its top left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedElements:
+    """Elements of a page that are not compared: each becomes an ignore area where it stands in the capture.
+
+    Attributes:
+        selector: CSS, any selector of the browser driver, or an object of the driver such as a Playwright locator.
+        what: ``box`` ignores the element's box, ``text`` only the lines of text in it.
+    """
+
+    selector: Any
+    what: Literal["box", "text"] = "box"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """How a page, an element or a figure becomes an image. Each capturer follows those that apply to it.
+
+    Attributes:
+        timeout: seconds until the target must have stood still.
+        full_page: whether the whole page is captured, not only the viewport.
+        clip: the part of the page that is captured; None for all of it.
+        scale: ``css``: one pixel for each CSS pixel; ``device``: one for each pixel of the screen.
+        animations: ``disabled``: CSS animations and transitions are finished or put back to their start.
+        caret: ``hide``: the text caret is not painted.
+        transparent: whether the page, figure or scene is captured without a background of its own.
+        dpi: pixels for each inch of a figure or of a page of a PDF; None for the resolution of the figure itself, 150
+            for a PDF, and 72 for an Altair chart.
+        style: CSS that holds for the capture alone.
+        mask: elements that are not compared.
+    """
+
+    timeout: float = 5.0
+    full_page: bool = False
+    clip: Clip | None = None
+    scale: Literal["css", "device"] = "css"
+    animations: Literal["disabled", "allow"] = "disabled"
+    caret: Literal["hide", "initial"] = "hide"
+    transparent: bool = False
+    dpi: int | None = None
+    style: str | None = None
+    mask: tuple[MaskedElements, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What stands under a region of a captured page.
+
+    Attributes:
+        path: a short CSS selector: ``nav > a.badge``.
+        role: its accessible role: ``link``; None where it has none.
+        name: its accessible name; None where it has none.
+        text: the first words of its text; None where it has none.
+    """
+
+    path: str
+    role: str | None = None
+    name: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureInfo:
+    """What is known of a capture besides its pixels.
+
+    Attributes:
+        target: what was captured, in words: ``Playwright page``, ``Matplotlib figure``.
+        attempts: how many captures were taken until two were alike, or one matched the baseline at once.
+        steady: whether the target stood still from the start: the first capture matched, or equalled the second.
+        url, title: of the page.
+        viewport: width and height of the viewport in CSS pixels.
+        device_scale: screen pixels for each CSS pixel.
+        browser, browser_version: ``chromium``, ``140.0.7339.16``.
+        color_scheme: ``light`` or ``dark``, as the page sees it.
+        attachments: files that show more, by what they are (``trace``, ``video``): absolute paths.
+    """
+
+    target: str
+    attempts: int = 1
+    steady: bool = True
+    url: str | None = None
+    title: str | None = None
+    viewport: tuple[int, int] | None = None
+    device_scale: float | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    color_scheme: str | None = None
+    attachments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One capture: an image and where it was taken.
+
+    Attributes:
+        picture: whatever imgdiff reads: PNG bytes, an array, a PIL image, a path.
+        ignore: areas that are not compared, in pixels of the picture.
+        origin: where the picture's top left corner lies in the document, in CSS pixels.
+        scale: pixels of the picture for each CSS pixel.
+    """
+
+    picture: Any
+    ignore: tuple[IgnoreArea, ...] = ()
+    origin: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+
+
+class Capturer(Protocol):
+    """Captures one target. The hook ``imgdiff_capture`` returns one for a target of your own.
+
+    Attributes:
+        target: what it captures, in words: ``Playwright page``.
+        live: whether two captures of the same target may differ. Such a target is captured again until it stands still.
+        follows: the names of the `CaptureSettings` that it follows; a call that sets another one is refused.
+    """
+
+    target: str
+    live: bool
+    follows: frozenset[str]
+
+    def capture(self) -> Shot | Awaitable[Shot]:
+        """Capture the target as it is now.
+
+        Raises:
+            ImgdiffError: it cannot be captured: one line that says why.
+        """
+        ...
+
+
+class BrowserCapturer(Capturer, Protocol):
+    """A capturer of a live page, which can say more than the pixels.
+
+    Attributes:
+        awaits: whether its methods return awaitables, as those of asynchronous drivers do.
+    """
+
+    awaits: bool
+
+    def pause(self, seconds: float) -> Awaitable[None] | None:
+        """Wait in the way of the browser's driver."""
+        ...
+
+    def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
+        """Return what is known of the page.
+
+        Asked after the last capture, and before the first where the place of the baseline depends on it.
+        """
+        ...
+
+    def elements(
+        self, shot: Shot, boxes: Sequence[Box]
+    ) -> Sequence[Element | None] | Awaitable[Sequence[Element | None]]:
+        """Return the element under each box, in pixels of the capture; asked once, for a failure."""
+        ...
+
+    def restore(self) -> Awaitable[None] | None:
+        """Leave the page as it was found; called once, also after an error."""
+        ...
+
+
+DEFAULT_RULES = (Rule("visible", max=1.0),)
+
+AUTO = "auto"
+"""As `Policy.mask`: the metric that decides is the one that says where pictures differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for one image, after defaults and overrides.
+
+    Attributes:
+        rules: what must hold; at least one.
+        ignore: what not to look at.
+        size: what to do with unequal sizes.
+        frames: what to do with animated and multi-page files.
+        mask: the metric whose heat becomes the difference mask; `AUTO`: ``visible`` where a rule names it, else
+            ``ssim`` (or another metric of structure) where a rule names it and no rule is about pixels, else
+            ``perceptual``.
+        measure: metrics that are measured and reported and decide nothing: rules without a limit. One that has a
+            rule in ``rules`` is measured by that.
+        regions: how the mask is grouped.
+        max_pixels: the largest width x height that is decoded.
+        memory: bytes that the pair may take while it is compared; one that needs more is refused.
+        missing: whether a picture without an expected one fails.
+        moved: whether a pair fails whose pictures differ in nothing but whole rows or columns of plain space.
+        unmatched: whether an expected picture without an actual one fails.
+        kinds: kinds of regions that do not fail: each with ``warn`` or ``allow``. A pair passes by them only where
+            nothing else fails; see `pytest_imgdiff.comparison.judging`.
+        capture: how a page, an element or a figure becomes an image.
+    """
+
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    ignore: tuple[IgnoreArea, ...] = ()
+    size: SizePolicy = SizePolicy.FAIL
+    frames: FrameChoice = "refuse"
+    mask: str = AUTO
+    measure: tuple[Rule, ...] = ()
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    memory: int = DEFAULT_MEMORY
+    missing: OneSided = "fail"
+    unmatched: OneSided = "fail"
+    moved: OneSided = "fail"
+    kinds: tuple[tuple[RegionKind, KindChoice], ...] = ()
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricResult:
+    """What a metric found.
+
+    Attributes:
+        value: the number, finite.
+        unit: ``share``, ``dB``, ``bits``, ... as shown beside the number.
+        heat: where the two differ, or None where the metric cannot say.
+        details: further JSON-ready facts, shown in the report. A metric that counts pixels names
+            its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
+            where the rule has the limit ``max_in_window``.
+        drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
+        heated: bands of rows, from the top, beyond which the heat is 0; None where it may be anywhere.
+    """
+
+    value: float
+    unit: str
+    heat: Heat | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    drawings: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    heated: tuple[slice, ...] | None = None
+
+
+class Metric(Protocol):
+    """Measures one number from two images of equal size and depth; it never judges.
+
+    A metric is a frozen dataclass whose fields are its options, with defaults.
+
+    Attributes:
+        name: the key in imgdiff.yaml.
+        direction: whether small or large is alike.
+        perfect: the value of two equal images; it is never computed.
+        bounds: smallest and largest possible value; a limit outside them is a mistake.
+        counts_pixels: whether ``details["pixels"]`` counts differing pixels, so that ``max_pixels`` applies.
+        unit: as in `MetricResult`.
+        heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
+            (Otsu's threshold), or ``none`` (the metric paints no heat).
+
+    One that has ``by_rows = True`` as well asks for no rows but those that `derived.differing_rows` tells,
+    and `derived.NEAR` ones beside them; others are not decoded for it. One whose worst value depends on
+    its options or on the depth of the pictures has a method ``worst(depth)``, which returns it; see
+    `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that
+    ``details["pixels"]`` counts has ``marks_pixels = True``, so that the limit ``max_in_window`` applies.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def direction(self) -> Direction: ...  # noqa: D102 - the class says
+    @property
+    def perfect(self) -> float: ...  # noqa: D102 - the class says
+    @property
+    def bounds(self) -> tuple[float, float]: ...  # noqa: D102 - the class says
+    @property
+    def counts_pixels(self) -> bool: ...  # noqa: D102 - the class says
+    @property
+    def unit(self) -> str: ...  # noqa: D102 - the class says
+    @property
+    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102 - the class says
+
+    def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
+        """Measure the pair.
+
+        Args:
+            expected: what it should look like.
+            actual: what it looks like; same size and dtype as ``expected``, and not equal to it.
+            ignore: true where the policy says not to look. Both images are already painted in one
+                gray there, so that nothing differs; the mask is for denominators.
+
+        Raises:
+            MetricError: the metric has no value for this pair.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric's result beside its rule.
+
+    Attributes:
+        metric: its name.
+        value: the result; None where it could not be measured.
+        unit: of the value.
+        direction: of the metric.
+        limit: the rule's ``max`` or ``min``, or None where only a count is limited.
+        max_pixels: the rule's limit on the count.
+        max_in_window: the rule's limit on the count in any window.
+        warn: the rule's warning limit.
+        passed: every limit holds.
+        warned: it passed, and the warning limit does not hold.
+        reason: why there is no value although there should be.
+        omitted: why there is none by the policy's own choice; such a score neither passes nor fails anything.
+        worst: the worst value that the metric has for any two pictures of this depth; a limit as loose is refused.
+        measured: it was measured only: it has no limit, and decides nothing. Where there is no value, ``omitted`` says
+            that the model or what runs it is not here, ``reason`` why the metric has none for this pair.
+        details: the metric's further facts.
+    """
+
+    metric: str
+    value: float | None
+    unit: str
+    direction: Direction
+    limit: float | None
+    max_pixels: int | None
+    warn: float | None
+    passed: bool
+    warned: bool = False
+    reason: str | None = None
+    omitted: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    worst: float | None = None
+    measured: bool = False
+    max_in_window: WindowLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One connected piece of the difference mask, or several near ones merged.
+
+    Attributes:
+        box: what holds it.
+        area: how many pixels differ in it.
+        peak: the largest heat in it as a share of the largest possible, 0..1.
+        kind: what kind of difference it is.
+            ``added``: something stands on what was background. ``removed``: the reverse.
+            ``moved``: the same pixels are at another place, see ``moved``.
+            ``recoloured``: the same shapes in other colours.
+            ``text``: another text on the same background.
+            ``content``: other content.
+            ``rendering``: the same content, drawn a little differently: smoothing, hinting, encoding.
+            ``inserted``, ``deleted``: whole rows, columns or blocks that only the actual or the expected image has.
+            ``only expected``, ``only actual``: a padded image has no pixels here.
+            ``changed``: the kind was not worked out.
+        moved: of the kind ``moved``: by how many pixels to the right and down, negative to the left and up.
+        contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
+        element: of a captured page, the element under it; None where it was not looked up.
+    """
+
+    box: Box
+    area: int
+    peak: float
+    kind: RegionKind = "changed"
+    contour: tuple[tuple[int, int], ...] = ()
+    moved: tuple[int, int] | None = None
+    element: Element | None = None
+
+
+def regions_of_boxes(boxes: Iterable[tuple[int, int, int, int, int, int]], min_area: int) -> tuple[Region, ...]:
+    """Return regions of ``uint8`` heat: largest area first, then from the top, then from the left.
+
+    Args:
+        boxes: left, top, right, bottom, area and largest heat of each; right and bottom lie outside.
+        min_area: as in `RegionSettings`.
+    """
+    found = sorted((box for box in boxes if box[4] >= min_area), key=lambda box: (-box[4], box[1], box[0]))
+    return tuple(
+        Region(Box(left, top, right - left, bottom - top), area, peak / 255)
+        for left, top, right, bottom, area, peak in found
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One of several frames or pages that were compared, without its pixels.
+
+    Attributes:
+        index: of the frame, from 0.
+        verdict: of the frame.
+        passed: whether that is good enough under the policy.
+        expected, actual: what is known of the frame on either side.
+        reason: one line, for every verdict but ``match`` and ``different``.
+        compared: width and height in which the two were compared; None where they were not.
+        scores: one for each rule, in the policy's order, then one for each metric that is measured only.
+        mask_metric: the metric whose heat became the difference mask.
+        regions: the largest ones, largest first.
+        region_count: how many regions there are.
+        ignored: share of the frame that was not looked at, 0..1.
+        differing_pixels: as in `Comparison`.
+        pictures: the pictures of this frame that were kept, by name, and the path of each below the report's folder.
+        fingerprint: what the difference looks like, as `pytest_imgdiff.comparison.fingerprint` makes it.
+        alignment: as in `Comparison`.
+    """
+
+    index: int
+    verdict: Verdict
+    passed: bool
+    expected: ImageInfo
+    actual: ImageInfo
+    reason: str | None = None
+    compared: tuple[int, int] | None = None
+    scores: tuple[Score, ...] = ()
+    mask_metric: str | None = None
+    regions: tuple[Region, ...] = ()
+    region_count: int = 0
+    ignored: float = 0.0
+    differing_pixels: int | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+    alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Comparison:
+    """Everything known about one pair.
+
+    Attributes:
+        name: of the pair, unique in its run.
+        verdict: what became of it.
+        passed: whether that is good enough under its policy.
+        reason: one line, for every verdict but ``match``, and ``different`` where the scores say it.
+        equal: ``bytes`` or ``pixels`` where the pair was settled before any metric ran.
+        expected, actual: the images as they were read, where they could be.
+        compared: the two images as the metrics saw them (size and ignore areas applied).
+        policy: what it was judged by.
+        scores: one for each rule, in the policy's order, then one for each metric that is measured only.
+        mask: where they differ; None where nothing does, or no metric could say.
+        mask_metric: the metric whose heat became the mask.
+        results: the metrics' own results by name (heat and drawings for artefacts).
+        regions: of the mask, largest first; those that were deleted are boxes of the expected picture.
+        alignment: what was inserted, deleted and moved, where that explains a failing pair clearly better than that it
+            differs in place. ``compared`` then has the expected picture laid out as the actual one.
+        ignored: share of the picture that was not looked at, 0..1.
+        differing_pixels: how many pixels are not equal in every channel, however little they differ, outside of the
+            ignore areas; None where nothing was compared.
+        warnings: what a person should look at although it passed, such as colour profiles that differ.
+        notes: what a reader should know besides.
+        seconds: what reading and judging took.
+        frame_count: how many frames or pages were compared. Where it is more than one, the above is of the worst of
+            them, but for the notes, warnings and number of differing pixels, which are those of all.
+        frames: those of several frames that fail or pass with a warning, in their order.
+        capture: how the actual image was captured; None where an image was given.
+        redrawn: of one that fails: nearly all that is drawn differs and the plain ground does not, as where another
+            font renderer drew the same page.
+    """
+
+    name: str
+    verdict: Verdict
+    passed: bool
+    policy: Policy
+    reason: str | None = None
+    equal: Literal["bytes", "pixels"] | None = None
+    expected: Image | None = None
+    actual: Image | None = None
+    compared: tuple[Image, Image] | None = None
+    scores: tuple[Score, ...] = ()
+    mask: Mask | None = None
+    mask_metric: str | None = None
+    results: Mapping[str, MetricResult] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+    ignored: float = 0.0
+    differing_pixels: int | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    frame_count: int = 1
+    frames: tuple[Frame, ...] = ()
+    alignment: Alignment | None = None
+    capture: CaptureInfo | None = None
+    redrawn: bool = False
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{score.metric} {score.value}" for score in self.scores)
+        return f"<Comparison {self.name}: {self.verdict.value} ({self.reason or scores})>"
+
+    def __bool__(self) -> bool:
+        """Refuse to be true or false: ``assert compare(...)`` would always hold."""
+        msg = "a comparison is neither true nor false: ask its .passed"
+        raise TypeError(msg)

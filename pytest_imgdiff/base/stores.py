@@ -1,0 +1,418 @@
+"""Pictures in object storage and behind URLs: whatever fsspec opens, listed, read and checked.
+
+A `StoreFolder` and a `StoredFile` stand where a folder and a file have a `Path`. What they need is imported when the
+first one is opened.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import url2pathname
+
+from pytest_imgdiff.base.errors import BrokenImageError, ConfigError, ImgdiffError
+from pytest_imgdiff.base.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
+
+TIMEOUT_VARIABLE = "IMGDIFF_STORE_TIMEOUT"
+DEFAULT_TIMEOUT = 60.0
+"""Seconds that reading one object may take, all tries together."""
+MOST_BYTES = 512 * 1024 * 1024
+"""Larger objects are not read: the limit of files, `images.files.MAX_ENCODED_BYTES`."""
+_LISTING = 20
+"""How many times the time limit of an object a listing may take."""
+_TRIES = 4
+_FIRST_WAIT = 0.2
+"""Seconds before the second try; each further wait is twice as long."""
+_LONGEST_MESSAGE = 300
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?=::|://)")
+_SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|\?[^\s'\"]*")
+_PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
+_PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
+_ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+"""Stores that list everything below a prefix, page by page; others are asked folder by folder."""
+_RETRY_THEMSELVES = {"s3", "s3a", "gs", "gcs"}
+"""Their packages ask again, with pauses, where the store fails for a moment."""
+_TAGS = ("ETag", "etag", "md5Hash", "CRC", "LastModified", "last_modified", "mtime", "created")
+"""What tells two states of an object apart; the first that the store gives counts."""
+_MD5 = 16
+_TRANSIENT_CODES = (408, 429, 500, 502, 503, 504)
+_TRANSIENT_NAMES = {
+    *("ClientPayloadError", "ServerDisconnectedError", "ClientConnectorError", "ClientOSError", "IncompleteRead"),
+    *("EndpointConnectionError", "ConnectionClosedError", "HTTPClientError", "ResponseStreamingError"),
+    *("ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError", "IncompleteReadError"),
+}
+_CUT_OFF = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError", "ResponseStreamingError"}
+_REFUSED_CODES = (401, 403)
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
+_MISSING_CODE = 404
+
+
+def is_url(text: str) -> bool:
+    """Return whether this names something that fsspec opens, and no path."""
+    return _URL.match(text) is not None
+
+
+def location(text: str, folder: Path) -> Path | StoreFolder:
+    """Return the folder that a path or URL names.
+
+    Args:
+        text: as it was typed. ``file://`` is a path.
+        folder: what relative paths start from.
+    """
+    if text.startswith("file://"):
+        return Path(url2pathname(text.removeprefix("file://")))
+    return StoreFolder(text) if is_url(text) else folder / text
+
+
+def redacted(text: str) -> str:
+    """Return the text without user names, passwords and queries of URLs: these may be credentials."""
+    return printable(_SECRETS.sub(lambda found: "?..." if found[0].startswith("?") else "", text))
+
+
+class Listed(NamedTuple):
+    """What a store says of an object.
+
+    Attributes:
+        size: in bytes; None where the store does not say.
+        tag: what tells this state of it from others; None where the store says nothing of the kind.
+    """
+
+    size: int | None
+    tag: str | None
+
+
+@dataclass(eq=False)
+class StoreFolder:
+    """All objects below a URL."""
+
+    url: str
+    _found: dict[str, Listed] | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What messages and records call it, without credentials."""
+        return redacted(self.url).rstrip("/")
+
+    def __str__(self) -> str:
+        return self.label
+
+    def __reduce__(self) -> tuple[type[StoreFolder], tuple[str]]:
+        """Let settings travel to other processes without all that was listed."""
+        return type(self), (self.url,)
+
+    def __truediv__(self, key: str) -> StoredFile:
+        return StoredFile(self.url, key, (self._found or {}).get(key))
+
+    def keys(self) -> list[str]:
+        """List the objects below the URL by their names there, and keep what the store says of each.
+
+        Raises:
+            ConfigError: it cannot be listed, there is nothing below it, or a name cannot be that of a file.
+        """
+        if "?" in self.url:
+            raise ConfigError(f"{self.label}: a URL with a query names one object, not a folder")
+        try:
+            found = dict(_listing(self.url))
+        except ImgdiffError:
+            raise
+        except Exception as error:  # noqa: BLE001 - stores raise whatever they like
+            raise ConfigError(f"{self.label}: the folder cannot be listed: {_cause(error)[1]}") from None
+        if not found:
+            raise ConfigError(f"{self.label}: there is nothing there, or no such bucket or folder")
+        for key in found:
+            if key.startswith("/") or any(part in ("", ".", "..") for part in key.split("/")) or "\\" in key:
+                raise ConfigError(f"{self.label}: the object {printable(key)!r} has no name that a file can have")
+        self._found = found
+        return list(found)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFile:
+    """One object.
+
+    Attributes:
+        url: of the folder that it stands in, or its own.
+        key: its name below the URL; None where the URL is its own.
+        listed: what the store said of it when it was listed.
+    """
+
+    url: str
+    key: str | None = None
+    listed: Listed | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages and records call it, without credentials."""
+        return redacted(self.url).rstrip("/") + ("" if self.key is None else f"/{printable(self.key)}")
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def suffix(self) -> str:
+        """The extension of its name."""
+        return PurePosixPath(self.key or self.url.partition("?")[0]).suffix
+
+    def size(self) -> int:
+        """Return its size in bytes as it was listed; 0 where that is unknown."""
+        return 0 if self.listed is None else self.listed.size or 0
+
+    def holds(self, data: bytes) -> bool:
+        """Return whether the store says that these are its bytes: by their number and MD5.
+
+        It is so only where the store's tag is the MD5 of the content, which the caller's data prove: the tag of an
+        upload in parts, or of an object encrypted by a key service, is another one, and the answer is False.
+        """
+        return self.listed is not None and self.listed.size == len(data) and _is_md5(self.listed.tag, data)
+
+    def head(self, count: int) -> bytes:
+        """Return its first bytes.
+
+        Raises:
+            BrokenImageError: it cannot be read.
+        """
+        return b"" if self.size() == 0 else self._fetched(min(count, self.size()))
+
+    def read(self) -> bytes:
+        """Return its bytes, whole and as they were listed.
+
+        Raises:
+            BrokenImageError: it cannot be read, is too large, came truncated, or changed after it was listed.
+        """
+        if self.size() > MOST_BYTES:
+            raise BrokenImageError(
+                self.label, "object", f"it holds {self.size():,} bytes; at most {MOST_BYTES:,} are read"
+            )
+        if self.listed is None or self.listed.size is None:
+            return self._fetched(None)
+        data = b"" if self.listed.size == 0 else self._fetched(self.listed.size)
+        if not self.holds(data):
+            self._require_unchanged(len(data))
+        return data
+
+    def _require_unchanged(self, count: int) -> None:
+        """Ask the store what it has now: it gave another content than the listing promised, or no hash of it."""
+        before = self.listed
+
+        def ask(fs: Any, path: str, limit: float) -> Listed:
+            return _listed(fs.info(path, **({"timeout": limit} if fs.async_impl else {})))
+
+        now = self._tried(ask)
+        if before is None or (now.size is not None and now != before):
+            raise BrokenImageError(self.label, "object", "it changed after it was listed; run again when it is whole")
+        if count != before.size:
+            cause = f"truncated: the store has {before.size:,} bytes of it and sent {count:,}"
+            raise BrokenImageError(self.label, "object", cause)
+
+    def _fetched(self, size: int | None) -> bytes:
+        """Return so many of its first bytes; all where it is unknown how many there are."""
+
+        def fetch(fs: Any, path: str, limit: float) -> bytes:
+            if size is None:
+                return _all(fs, path, self.label)
+            if not fs.async_impl:
+                with fs.open(path, "rb") as file:
+                    return bytes(file.read(size))
+            # A range bounds what comes, also where the object has grown since.
+            return bytes(fs.cat_file(path, start=0, end=size, timeout=limit)[:size])
+
+        data: bytes = self._tried(fetch)
+        return data
+
+    def _tried(self, ask: Callable[[Any, str, float], Any]) -> Any:
+        """Ask the store, again after a pause where it fails for a moment, within the time limit."""
+        end = time.monotonic() + time_limit()
+        wait = _FIRST_WAIT
+        for number in range(1, _TRIES + 1):
+            tries = _TRIES
+            try:
+                fs, root = opened(self.url)
+                tries = 1 if protocols(fs) & _RETRY_THEMSELVES else _TRIES
+                path = root if self.key is None else f"{root.rstrip('/')}/{self.key}"
+                return ask(fs, path, max(end - time.monotonic(), 0.01))
+            except ConfigError as error:
+                raise BrokenImageError(self.label, "object", str(error)) from None
+            except BrokenImageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - stores raise whatever they like
+                if not _is_transient(error) or number >= tries or time.monotonic() + wait > end:
+                    kind, cause = _cause(error)
+                    raise BrokenImageError(self.label, kind, cause) from None
+            time.sleep(wait)
+            wait *= 2
+        raise AssertionError(self.label)
+
+
+def time_limit() -> float:
+    """Return how many seconds reading an object may take.
+
+    Raises:
+        ConfigError: the variable holds no number above 0.
+    """
+    text = os.environ.get(TIMEOUT_VARIABLE, "")
+    try:
+        limit = float(text) if text else DEFAULT_TIMEOUT
+    except ValueError:
+        limit = math.nan
+    if not 0 < limit < math.inf:
+        raise ConfigError(f"{TIMEOUT_VARIABLE}={printable(text)}: expected seconds, a number above 0")
+    return limit
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system and the path in it that the URL names. fsspec keeps both for each thread.
+
+    Raises:
+        ConfigError: fsspec, or the package of this store, is not installed, or nothing knows such URLs.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise ConfigError(
+            f"{redacted(url)}: URLs need the package fsspec: pip install 'pytest-imgdiff[remote]'"
+        ) from None
+    try:
+        fs, path = url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        _refuse_without_package(url, error)
+    except ValueError as error:
+        raise ConfigError(f"{redacted(url)}: {_shortened(str(error))}") from None
+    except Exception as error:
+        if _is_transient(error):
+            raise
+        raise ConfigError(f"{redacted(url)}: the store cannot be opened: {_cause(error)[1]}") from None
+    return fs, str(path)
+
+
+def protocols(fs: Any) -> set[str]:
+    """Return the names that a file system goes by in URLs."""
+    return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+
+
+def _refuse_without_package(url: str, error: ImportError) -> NoReturn:
+    names = [found[0] for found in _URL.finditer(url)]
+    name = next((name for name in reversed(names) if name in _PACKAGES), names[0])
+    package = _PACKAGES.get(name)
+    what = f"pip install {package}" if package else _shortened(str(error))
+    needs = f"the package {package}" if package else "a package that is not installed"
+    raise ConfigError(f"{redacted(url)}: {name}:// needs {needs}: {what}") from None
+
+
+def _listing(url: str) -> Iterator[tuple[str, Listed]]:
+    fs, root = opened(url)
+    # Names of objects are unlike paths: nothing but what stands before them is cut off.
+    start = root.rstrip("/") + "/" if root.strip("/") else root
+    limit = _LISTING * time_limit()
+    if protocols(fs) & _ONE_LISTING:
+        for path, about in fs.find(root, detail=True, timeout=limit).items():
+            if about["type"] != "directory" and not path.endswith("/"):
+                yield path.removeprefix(start), _listed(about)
+        return
+    for _, _, files in fs.walk(root, detail=True, on_error="raise"):
+        for about in files.values():
+            yield about["name"].removeprefix(start).lstrip("/"), _listed(about)
+
+
+def _listed(about: dict[str, Any]) -> Listed:
+    content = about.get("content_settings")
+    md5 = content.get("content_md5") if isinstance(content, dict) else getattr(content, "content_md5", None)
+    tag = bytes(md5).hex() if md5 else next((str(about[name]) for name in _TAGS if about.get(name)), None)
+    size = about.get("size")
+    return Listed(None if size is None else int(size), None if tag is None else tag.strip('"'))
+
+
+def _is_md5(tag: str | None, data: bytes) -> bool:
+    if tag is None:
+        return False
+    try:
+        expected = bytes.fromhex(tag)
+    except ValueError:
+        try:
+            expected = base64.b64decode(tag, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+    return len(expected) == _MD5 and hashlib.md5(data, usedforsecurity=False).digest() == expected
+
+
+def _all(fs: Any, path: str, label: str) -> bytes:
+    # Of an HTTP server that names no size, only a stream is bounded.
+    with fs.open(path, "rb", **({"block_size": 0} if path.startswith("http") else {})) as file:
+        pieces: list[bytes] = []
+        left = MOST_BYTES + 1
+        while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            pieces.append(piece)
+            left -= len(piece)
+    if left <= 0:
+        raise BrokenImageError(label, "object", f"it holds more than {MOST_BYTES:,} bytes, which are not read")
+    return b"".join(pieces)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return any(
+        isinstance(one, ConnectionError) or type(one).__name__ in _TRANSIENT_NAMES or _status(one) in _TRANSIENT_CODES
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the status code of the answer that an error of botocore, aiohttp or gcsfs stands for."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        code = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        code = getattr(error, "status", None) or getattr(error, "code", None)
+    return code if isinstance(code, int) else None
+
+
+def _code(error: BaseException) -> str | None:
+    """Return the word by which S3 calls an error."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return str(code) if code else None
+
+
+def _cause(error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - a line for each accident
+    """Return what kind of accident an error is, and what to tell of it: never a URL's credentials."""
+    chain = list(_chain(error))
+    statuses = {status for one in chain if (status := _status(one))}
+    code = next((code for one in chain if (code := _code(one))), None)
+    said = f" ({printable(code)})" if code and not code.isdecimal() else ""
+    names = {type(one).__name__ for one in chain}
+    if code and "Expired" in code:
+        return "no permission", f"the credentials have expired{said}; renew them"
+    if names & set(_NO_CREDENTIALS):
+        return "no permission", "no credentials for this store were found"
+    if any(isinstance(one, PermissionError) for one in chain) or statuses & set(_REFUSED_CODES):
+        return "no permission", f"the store refuses it{said}; check the credentials and what they allow"
+    if any(isinstance(one, FileNotFoundError) for one in chain) or _MISSING_CODE in statuses:
+        return "missing", f"there is no such object or bucket{said}"
+    if any(isinstance(one, TimeoutError) for one in chain) or "FSTimeoutError" in names:
+        return "time limit", f"the store did not send it within {time_limit():g} seconds ({TIMEOUT_VARIABLE})"
+    if names & _CUT_OFF:
+        return "object", "truncated: the store has more bytes of it than it sent"
+    answer = f"status {min(statuses)}, " if statuses else ""
+    return "object", f"it cannot be read: {answer}{type(error).__name__}: {_shortened(str(error))}"
+
+
+def _shortened(message: str) -> str:
+    text = redacted(" ".join(message.split()))
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."

@@ -1,0 +1,190 @@
+"""``pytest-imgdiff accept``: a manifest's decisions, or pictures of a report by their names, become baselines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO, get_args
+
+from pytest_imgdiff.base.environment import in_ci
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.project import label_of, project_folders
+from pytest_imgdiff.base.text import counted, shortened, thousands, visible
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.config import find_config, load_settings, name_matches
+from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report.results_json import RESULTS_FILE
+from pytest_imgdiff.run.accepting import Decision, Result, carry_out, read_manifest, root_of_baselines
+from pytest_imgdiff.run.renames import RenameError, rename_baseline
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pytest_imgdiff.base.record import ComparisonRecord, RenameRecord, RunRecord
+    from pytest_imgdiff.run.accepting import Carried
+
+_DONE, _REFUSED = 0, 2
+_NAMED = 3
+"""How many pictures a line names that have one cause."""
+_LONGEST_NAME = 200
+
+
+def run_accept(options: argparse.Namespace) -> int:
+    """Carry out the decisions that the command line names and print the result.
+
+    Returns:
+        0: everything is as decided, or there is nothing to accept. 2: something was refused or could not be written; a
+        line on standard error says why.
+
+    Raises:
+        ImgdiffError: the command cannot be followed; nothing was written.
+    """
+    if not options.dry_run and not options.in_ci and in_ci(os.environ):
+        raise ConfigError(
+            "baselines are not changed in CI (the environment variable CI is set): run this on your machine and commit "
+            "the result, or add --in-ci"
+        )
+    here = Path.cwd()
+    if options.renames:
+        return _rename(options, here)
+    decisions, report = _decided(options, Path(options.target), Path(options.root or here))
+    if decisions is None:
+        return _DONE
+    if options.root is not None:
+        root = Path(options.root)
+    else:
+        root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
+    carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
+    _tell(carried, dry_run=options.dry_run)
+    return _DONE if all(one.is_done for one in carried) else _REFUSED
+
+
+def _rename(options: argparse.Namespace, here: Path) -> int:
+    """Rename the baselines that a report offers to rename."""
+    target = Path(options.target)
+    if options.alternative or options.report is not None or not (target.is_dir() or target.name == RESULTS_FILE):
+        raise ConfigError("--renames takes the folder of a report, and --only, --root and --dry-run")
+    report = target if target.is_dir() else target.parent
+    run = read_results(report / RESULTS_FILE)
+    root = Path(options.root) if options.root is not None else root_of_baselines(report, run, here)
+    chosen = [one for one in run.renames if not options.only or any(_is_meant(glob, one.name) for glob in options.only)]
+    if not chosen:
+        raise ConfigError(f"--renames: {label_of(report)} offers no such baseline to rename")
+    done = [_is_renamed(rename, run, root, dry_run=options.dry_run) for rename in chosen]
+    return _DONE if all(done) else _REFUSED
+
+
+def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bool) -> bool:
+    try:
+        rename_baseline(rename, run, root, dry_run=dry_run)
+    except RenameError as error:
+        _say(f"pytest-imgdiff: refused: {visible(rename.name)}: {visible(str(error))}", sys.stderr)
+        return False
+    done = "would be renamed" if dry_run else "renamed"
+    _say(f"{done}: {visible(rename.old)} -> {visible(rename.new)}", sys.stdout)
+    return True
+
+
+def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision] | None, Path]:
+    """Return the decisions, and the folder of the report that they were made on.
+
+    The decisions are None where every comparison that is meant passed; a line has said so.
+    """
+    if not target.is_dir() and target.name != RESULTS_FILE:
+        if options.alternative:
+            raise ConfigError("--alternative is for --only: a manifest says of each picture what was decided")
+        if options.only:
+            raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is no folder")
+        return read_manifest(target), _report_of(target, options.report, root)
+    if options.report is not None:
+        raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")
+    report = target if target.is_dir() else target.parent
+    run = read_results(report / RESULTS_FILE)
+    if not options.only:
+        if run.comparisons and run.complete and all(record.passed for record in run.comparisons):
+            _say_nothing_to_accept(run.comparisons)
+            return None, report
+        raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
+    decision: Literal["accept", "alternative"] = "alternative" if options.alternative else "accept"
+    meant = _meant(run.comparisons, options.only)
+    failed = [record for record in meant if not record.passed]
+    if not failed:
+        _say_nothing_to_accept(meant)
+        return None, report
+    return [Decision(record.name, record.column, decision, "", record.accepts) for record in failed], report
+
+
+def _say_nothing_to_accept(passed: Sequence[ComparisonRecord]) -> None:
+    only = "the comparison passed" if len(passed) == 1 else f"all {counted(len(passed), 'comparison')} passed"
+    _say(f"nothing to accept: {only}", sys.stdout)
+
+
+def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
+    """Return the report's folder: the one named, else that of the manifest, else the configuration's."""
+    if named is not None:
+        return Path(named)
+    if (manifest.parent / RESULTS_FILE).is_file():
+        return manifest.parent
+    configured = load_settings(find_config(root), Registry(), folder=root).report.folder
+    above = [folder / configured.name for folder in project_folders(root)]
+    for folder in (manifest.parent / configured.name, configured, *above):
+        if (folder / RESULTS_FILE).is_file():
+            return folder
+    raise ConfigError(
+        f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "
+        f"{label_of(configured)}: name its folder with --report DIR"
+    )
+
+
+def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[ComparisonRecord]:
+    """Return the comparisons whose names are, or match, one of the globs, in the order of the globs.
+
+    Raises:
+        ConfigError: a glob matches no comparison.
+    """
+    meant: dict[tuple[str, str | None], ComparisonRecord] = {}
+    for glob in globs:
+        named = [record for record in records if _is_meant(glob, record.name)]
+        if not named:
+            example = f"; a name is, say, {visible(records[0].name)}" if records else ""
+            raise ConfigError(f"--only {visible(glob)}: matches none of {counted(len(records), 'comparison')}{example}")
+        meant |= {(record.name, record.column): record for record in named}
+    return list(meant.values())
+
+
+def _is_meant(glob: str, name: str) -> bool:
+    """Return whether the name matches, or is, the glob: names of tests have brackets in them and are pasted."""
+    if glob in {name, visible(name)}:
+        return True
+    try:
+        return name_matches(glob, name)
+    except ConfigError as error:
+        raise ConfigError(f"--only: {error}") from error
+
+
+def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
+    causes = Counter(one.cause for one in carried if one.cause)
+    shared = [cause for cause, count in causes.items() if count > 1]
+    for cause in shared:
+        names = [visible(shortened(one.decision.name, _LONGEST_NAME)) for one in carried if one.cause == cause]
+        more = f" and {thousands(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
+        which = f"{counted(len(names), 'picture')} ({', '.join(names[:_NAMED])}{more})"
+        _say(f"pytest-imgdiff: refused: {which}: {visible(cause)}", sys.stderr)
+    for one in carried:
+        if one.cause in shared:
+            continue
+        if not one.is_done:
+            _say(f"pytest-imgdiff: {one.line}", sys.stderr)
+        elif one.result != "left" or one.decision.comment.strip():
+            _say(one.line, sys.stdout)
+    counts = Counter(one.result for one in carried)
+    told = [f"{counts[result]} {result}" for result in get_args(Result) if counts[result] and result != "left"]
+    total = ", ".join(told) or "nothing was decided"
+    _say(f"{total}; nothing was written (--dry-run)" if dry_run else total, sys.stdout)
+
+
+def _say(line: str, stream: TextIO) -> None:
+    print(line, file=stream)

@@ -1,0 +1,1394 @@
+"""``pytest-imgdiff import``: stored pictures of other tools become baselines of ours."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import itertools
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from pytest_imgdiff import images
+from pytest_imgdiff.base.environment import in_ci
+from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigError, UnreadableError
+from pytest_imgdiff.base.opening import open_regular, read_regular
+from pytest_imgdiff.base.project import label_of, relative
+from pytest_imgdiff.base.text import counted, visible
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.config import find_config, load_settings
+from pytest_imgdiff.images.sniff import sniff
+from pytest_imgdiff.plugin.invocation import rootdir_from
+from pytest_imgdiff.run.baselines import (
+    ALTERNATIVE,
+    ANY,
+    PICTURE_SUFFIXES,
+    SETTING,
+    BaselineKey,
+    Baselines,
+    place_to_write,
+    stored_for,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pytest_imgdiff.base.image import Image
+
+_DONE, _NOT_ALL, _REFUSED = 0, 1, 2
+
+_PLATFORMS = "linux|darwin|win32|cygwin|freebsd[0-9]*|aix"
+_BROWSERS = ("chromium", "firefox", "webkit")
+_OF_A_BROWSER = {"page", "browser", "context", "browser_name", "browser_type", "new_context"}
+"""Fixtures of pytest-playwright: which browser a test of theirs has, its source does not tell."""
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
+_VECTORS = {".svg", ".pdf", ".eps"}
+_RAW = ".raw"
+"""What syrupy's SingleFileSnapshotExtension calls its files; they may hold pictures."""
+_FIRST_BYTES = 256
+"""In which the signature of every format lies."""
+_LARGEST_LIBRARY = 1 << 24
+"""Bytes of a JSON file that is looked at as a hash library."""
+
+
+def run_import(options: argparse.Namespace) -> int:
+    """Copy the baselines of other tools to the places of ours, and print the result.
+
+    Returns:
+        0: all that was found is a baseline now, or was one before. 1: for some pictures no place is known; a line says
+        why. 2: something was refused or could not be written; a line on standard error says why.
+
+    Raises:
+        ImgdiffError: the command cannot be followed; nothing was written.
+    """
+    if not options.dry_run and not options.in_ci and in_ci(os.environ):
+        raise ConfigError(
+            "import: baselines are not changed in CI (the environment variable CI is set): run this on your machine "
+            "and commit the result, or add --in-ci"
+        )
+    tool, paths = _tool_and_paths(options.what)
+    project = _Project.of(options, paths, is_tool_named=tool is not None)
+    found = _found(project, [tool] if tool is not None else list(_TOOLS), paths)
+    for line in project.unlisted:
+        _say(f"pytest-imgdiff: {visible(line)}", sys.stderr)
+    if not found.pictures and not found.notes:
+        where = ", ".join(map(label_of, paths)) or label_of(project.root)
+        known = tool or f"any of {', '.join(_TOOLS)}"
+        raise ConfigError(
+            f"import: there are no baselines of {known} below {where}; name the tool and its folder: "
+            "pytest-imgdiff import TOOL FOLDER"
+        )
+    plan = _Plan(project, options)
+    planned = plan.planned(found.pictures)
+    done = planned if options.dry_run else [plan.carried_out(line) for line in planned]
+    _tell(done, found.notes, project, dry_run=options.dry_run)
+    results = {one.result for one in done}
+    if results & {"refused", "not written"} or project.unlisted:
+        return _REFUSED
+    return _NOT_ALL if "not mapped" in results else _DONE
+
+
+def _tool_and_paths(words: Sequence[str]) -> tuple[str | None, list[Path]]:
+    """Return the tool that the first word names, if it names one, and the paths.
+
+    Raises:
+        ConfigError: a path does not exist.
+    """
+    tool = words[0] if words and words[0] in _TOOLS else None
+    paths = [Path(word) for word in (words if tool is None else words[1:])]
+    for path in paths:
+        if not path.exists():
+            tools = f"; the tools are {', '.join(_TOOLS)}" if tool is None and path == paths[0] else ""
+            raise ConfigError(f"import: there is no file or folder {label_of(path)}{tools}")
+    return tool, paths
+
+
+# ---- The project: its folders, and what its tests say
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A test function in the source.
+
+    Attributes:
+        module: its file.
+        classes: those that it is in, the outermost first.
+        node: its definition.
+        ids: of its parameters, as pytest writes them between brackets; empty where it has none, None where the source
+            does not tell.
+    """
+
+    module: _Module
+    classes: tuple[str, ...]
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+    ids: tuple[str, ...] | None
+
+    @property
+    def function(self) -> str:
+        return self.node.name
+
+    @property
+    def qualified(self) -> str:
+        """Return the node id after the file as names of baselines have it, without parameters."""
+        return ".".join((*self.classes, self.function))
+
+    @property
+    def browser(self) -> str | None:
+        """Return `ANY` where the test has none; None where the source does not tell which one."""
+        arguments = self.node.args
+        names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        return None if names & _OF_A_BROWSER else ANY
+
+    def variants(self) -> Iterator[tuple[str, str | None]]:
+        """Yield what follows the function in the node id, and the browser in it.
+
+        pytest-playwright adds the browser as the first parameter, which the source does not show.
+        """
+        for one in (self.ids or ("",)) if self.ids is not None else ():
+            yield (f"[{one}]" if self.ids else ""), self.browser
+            for browser in _BROWSERS:
+                yield (f"[{browser}-{one}]" if self.ids else f"[{browser}]"), browser
+
+
+@dataclass
+class _Module:
+    """A Python file with tests.
+
+    Attributes:
+        path: of the file.
+        place: the file relative to the root folder, without its suffix, with forward slashes.
+        text, tree: its source.
+    """
+
+    path: Path
+    place: str
+    text: str
+    tree: ast.Module
+
+    @cached_property
+    def constants(self) -> dict[str, ast.expr]:
+        """Return what is assigned to the names of the module."""
+        return _assignments(self.tree.body)
+
+    @cached_property
+    def tests(self) -> list[_Test]:
+        """Return the test functions, also those that a class of the file inherits from another one."""
+        classes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        is_open = any(
+            "parametrize" in ast.unparse(value) for name, value in self.constants.items() if name == "pytestmark"
+        )
+        found = list(self._tests_in(self.tree.body, (), (), classes))
+        return [replace(test, ids=None) for test in found] if is_open else found
+
+    def _tests_in(
+        self,
+        body: Iterable[ast.stmt],
+        outer: tuple[str, ...],
+        marks: tuple[ast.expr, ...],
+        classes: Mapping[str, ast.ClassDef],
+    ) -> Iterator[_Test]:
+        for node in body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test"):
+                nearest_first = (*reversed(node.decorator_list), *marks)
+                yield _Test(self, outer, node, _parameter_ids(nearest_first, self.constants))
+            elif isinstance(node, ast.ClassDef):
+                inner = (*reversed(node.decorator_list), *marks)
+                own = {child.name for child in node.body if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))}
+                yield from self._tests_in(node.body, (*outer, node.name), inner, classes)
+                bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+                for base in bases:
+                    inherited = self._tests_in(base.body, (*outer, node.name), inner, classes)
+                    yield from (test for test in inherited if test.function not in own)
+
+
+@dataclass
+class _Project:
+    """Where the tests are, and what pytest's ini file says.
+
+    Attributes:
+        root: the folder that the modules of baselines are relative to.
+        here: the folder that the user is in.
+        settings_baselines: folder and layout of our baselines.
+        max_pixels: of the largest picture that is read.
+        ini: keys of pytest's ini file, and the options in its addopts.
+        paths: folders that the user names; they are searched also where the search would leave them out.
+        named: what the user says is the tool's.
+        unread: a line for each test file that cannot be read.
+        unlisted: a line for each folder that cannot be looked at.
+    """
+
+    root: Path
+    here: Path
+    settings_baselines: Baselines
+    max_pixels: int
+    ini: dict[str, str]
+    paths: tuple[Path, ...] = ()
+    named: tuple[Path, ...] = ()
+    unread: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    _with: dict[str, list[_Module]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, paths: Sequence[Path], *, is_tool_named: bool) -> _Project:
+        """Return the project of the current folder.
+
+        Args:
+            options: of the command.
+            paths: that the command line names.
+            is_tool_named: whether they are those of one tool.
+
+        Raises:
+            ConfigError: its imgdiff.yaml cannot be followed, or there is no folder ``--root``.
+        """
+        here = Path.cwd()
+        root, ini = rootdir_from(here)
+        in_ini = {key: root / ini[key] for key in ("imgdiff_config", "imgdiff_baselines") if ini.get(key)}
+        named = Path(options.config) if options.config else in_ini.get("imgdiff_config")
+        config = named or find_config(here)
+        if options.root is not None:
+            root = Path(os.path.abspath(options.root))  # noqa: PTH100 - links stay, as in pytest's rootdir
+            if not root.is_dir():
+                raise ConfigError(f"--root {options.root}: there is no such folder")
+        elif config is not None and named is None and not config.parent.is_relative_to(root):
+            root = config.parent
+        settings = load_settings(config, Registry(), folder=root)
+        folder = in_ini.get("imgdiff_baselines", settings.baselines.folder)
+        absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the root is
+        return cls(
+            root=root,
+            here=here,
+            settings_baselines=Baselines(folder, settings.baselines.layout),
+            max_pixels=settings.defaults.max_pixels,
+            ini=ini,
+            paths=tuple(path for path in absolute if path.is_dir()),
+            named=tuple(absolute) if is_tool_named else (),
+        )
+
+    @cached_property
+    def files(self) -> dict[Path, list[Path]]:
+        """Return each folder with its files; environments, caches and hidden folders are left out."""
+        found: dict[Path, list[Path]] = {}
+        for start in (self.root, *self.paths):
+            for name, folders, files in os.walk(start, onerror=self._unlisted):
+                folder = Path(name)
+                if folder in found or ("pyvenv.cfg" in files and folder != start):
+                    folders.clear()
+                    continue
+                folders[:] = sorted(
+                    each for each in folders if not each.startswith(".") and each not in _SKIPPED_FOLDERS
+                )
+                found[folder] = [folder / each for each in sorted(files)]
+        return found
+
+    def _unlisted(self, error: OSError) -> None:
+        self.unlisted.append(f"{label_of(Path(str(error.filename)))}: not looked at: {error.strerror or error}")
+
+    @cached_property
+    def modules(self) -> list[_Module]:
+        """Return the Python files that define tests."""
+        found = []
+        for path in (file for files in self.files.values() for file in files if file.suffix == ".py"):
+            try:
+                source = read_regular(path)
+                text = source.decode("utf-8", "replace")
+                if re.search(r"\bdef test", text) is None:
+                    continue
+                tree = ast.parse(source, path.name)
+            except (OSError, ValueError, SyntaxError, RecursionError) as error:
+                self.unread.append(f"{label_of(path)}: not read, so its tests are not known: {error}")
+                continue
+            place = PurePosixPath(relative(path, self.root)).with_suffix("").as_posix()
+            found.append(_Module(path, place, text, tree))
+        return found
+
+    def modules_with(self, word: str) -> list[_Module]:
+        """Return the modules whose source has this word."""
+        if word not in self._with:
+            self._with[word] = [module for module in self.modules if re.search(rf"\b{word}\b", module.text)]
+        return self._with[word]
+
+    def folders(self, matches: Callable[[str], object]) -> list[Path]:
+        """Return the folders whose names match; of the named ones those below them, or else themselves."""
+        found = [folder for folder in self.files if matches(folder.name)]
+        below: list[Path] = []
+        for named in self.named:
+            inside = [folder for folder in found if folder == named or folder.is_relative_to(named)]
+            inside += [folder for folder in found if named.is_relative_to(folder) and folder not in inside]
+            below += inside or ([named] if named.is_dir() else [])
+        return list(dict.fromkeys(below if self.named else found))
+
+    def pictures(self, base: Path, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> list[Path]:
+        """Return the pictures in a folder and those below it."""
+        below = f"{base}{os.sep}"
+        return [
+            file
+            for folder, files in self._by_prefix
+            if folder.startswith(below)
+            for file in files
+            if file.suffix.lower() in suffixes
+        ]
+
+    @cached_property
+    def _by_prefix(self) -> list[tuple[str, list[Path]]]:
+        return [(f"{folder}{os.sep}", files) for folder, files in self.files.items() if files]
+
+    def ini_folder(self, key: str) -> list[Path]:
+        """Return the folder that a key of the ini file names, if it does; it starts from the root."""
+        return [self.root / self.ini[key]] if self.ini.get(key) else []
+
+
+def _assignments(body: Iterable[ast.stmt]) -> dict[str, ast.expr]:
+    found: dict[str, ast.expr] = {}
+    for node in body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        value = getattr(node, "value", None)
+        found |= {
+            target.id: value for target in targets if isinstance(target, ast.Name) and isinstance(value, ast.expr)
+        }
+    return found
+
+
+def _parameter_ids(decorators: Iterable[ast.expr], constants: Mapping[str, ast.expr]) -> tuple[str, ...] | None:
+    """Return the ids that pytest gives a test's parameters.
+
+    Args:
+        decorators: the marks of the test, the nearest to the function first: pytest writes the ids in this order.
+        constants: what the names of the module stand for.
+
+    Returns:
+        The ids; none where the test has no parameters. None where the source does not tell them.
+    """
+    groups = []
+    for decorator in decorators:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("mark.parametrize"):
+            ids = _ids_of_mark(decorator, constants)
+            if ids is None or len(set(ids)) < len(ids):  # pytest numbers ids that are equal
+                return None
+            groups.append(ids)
+    return tuple("-".join(ids) for ids in itertools.product(*groups)) if groups else ()
+
+
+def _ids_of_mark(mark: ast.Call, constants: Mapping[str, ast.expr]) -> list[str] | None:
+    def argument(index: int, name: str) -> ast.expr | None:
+        given: ast.expr | None = mark.args[index] if len(mark.args) > index else None
+        given = next((keyword.value for keyword in mark.keywords if keyword.arg == name), given)
+        return constants.get(given.id, given) if isinstance(given, ast.Name) else given
+
+    try:
+        names = ast.literal_eval(argument(0, "argnames") or ast.Constant(None))
+    except ValueError:
+        return None
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+    values, given = argument(1, "argvalues"), argument(3, "ids")
+    if not isinstance(names, (list, tuple)) or not isinstance(values, (ast.List, ast.Tuple)):
+        return None
+    if given is not None and not isinstance(given, (ast.List, ast.Tuple)):
+        return None
+    found = []
+    for index, value in enumerate(values.elts):
+        named = given.elts[index] if given is not None and index < len(given.elts) else None
+        one = _id_of_value(value, named, list(names), index)
+        if one is None:
+            return None
+        found.append(one)
+    return found
+
+
+def _id_of_value(value: ast.expr, given: ast.expr | None, names: list[str], index: int) -> str | None:
+    """Return the id of one set of parameters; None where the source does not tell it."""
+    if isinstance(value, ast.Call):
+        if not ast.unparse(value.func).endswith("param"):
+            return None
+        given = next((keyword.value for keyword in value.keywords if keyword.arg == "id"), given)
+        parts = value.args
+    elif len(names) > 1:
+        if not isinstance(value, (ast.Tuple, ast.List)):
+            return None
+        parts = value.elts
+    else:
+        parts = [value]
+    if given is not None and not (isinstance(given, ast.Constant) and given.value is None):
+        return _id_of_part(given, "", 0) if isinstance(given, ast.Constant) else None
+    ids = [_id_of_part(part, name, index) for part, name in zip(parts, names, strict=False)]
+    return None if None in ids or len(ids) != len(names) else "-".join(part for part in ids if part is not None)
+
+
+def _id_of_part(value: ast.expr, name: str, index: int) -> str | None:
+    if isinstance(value, (ast.List, ast.Tuple, ast.Dict, ast.Set)):
+        return f"{name}{index}"
+    try:
+        constant = ast.literal_eval(value)
+    except ValueError:
+        return None
+    if isinstance(constant, str):
+        return constant.encode("unicode_escape").decode("ascii")
+    return None if isinstance(constant, bytes) else str(constant)
+
+
+# ---- What was found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a baseline of ours is named by.
+
+    Attributes:
+        module: the test's file relative to the root, without its suffix.
+        test: what follows the file in the node id, or the name that the call gives.
+        call: which unnamed comparison of the test it is, from 1.
+        owner: of a name, the test that gives it, as `request.node.name` has it; None where the name is the test's own.
+        browser: None where the tool's file name does not tell it.
+        platform: likewise.
+    """
+
+    module: str
+    test: str
+    call: int = 1
+    owner: str | None = None
+    browser: str | None = None
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture of another tool: the places that it is for; none, and why, where these are not known."""
+
+    tool: str
+    source: Path
+    places: tuple[_Place, ...] = ()
+    why: str = ""
+
+
+@dataclass
+class _Found:
+    pictures: list[_Picture] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _Found:
+    """Return the pictures of these tools below the paths, or in the whole project where there are none."""
+    scope = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the project's folders are
+    by_source: defaultdict[Path, list[_Picture]] = defaultdict(list)
+    for tool in tools:
+        for picture in _TOOLS[tool](project, tool):
+            if not scope or any(picture.source.is_relative_to(path) for path in scope):
+                by_source[picture.source].append(picture)
+    found = _Found()
+    for source in sorted(by_source):
+        mapped = [picture for picture in by_source[source] if picture.places]
+        found.pictures += mapped or by_source[source][:1]
+    if "pytest-mpl" in tools:
+        found.notes += _hash_libraries(project, scope)
+    found.notes += project.unread
+    return found
+
+
+def _numbers(indices: Iterable[int], named: int) -> dict[int, int] | None:
+    """Return which unnamed comparison of its test each picture is.
+
+    The tools number all calls of a test, ours numbers those without a name.
+
+    Args:
+        indices: the numbers of the unnamed pictures, from 0.
+        named: how many pictures with a name the test has.
+
+    Returns:
+        Number to call. None where more numbers are missing than there are names: a picture is gone, or two calls have
+        one name, and the rest cannot be counted.
+    """
+    known = sorted(set(indices))
+    if known and known[-1] + 1 - len(known) > named:
+        return None
+    return {index: rank for rank, index in enumerate(known, 1)}
+
+
+# ---- pytest-playwright-visual-snapshot and its relatives
+
+
+def _visual_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``__snapshots__/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM]_N.png`` below the rootdir."""
+    bases = project.ini_folder("playwright_visual_snapshots_path")
+    bases += project.folders(lambda name: name == "__snapshots__")
+    modules = defaultdict(list)
+    for module in project.modules:
+        modules[module.path.stem].append(module)
+    for base in dict.fromkeys(bases):
+        yield from _by_function(project, tool, base, modules)
+
+
+def _visual(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``snapshots/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM].png`` beside the test's file."""
+    for base in project.folders(lambda name: name == "snapshots"):
+        modules = defaultdict(list)
+        for module in project.modules:
+            if module.path.parent == base.parent or base in project.named:
+                modules[module.path.name.strip(".py")].append(module)
+        yield from _by_function(project, tool, base, modules)
+
+
+def _by_function(
+    project: _Project, tool: str, base: Path, modules: Mapping[str, Sequence[_Module]]
+) -> Iterator[_Picture]:
+    """Map pictures that have a folder for each test function.
+
+    Args:
+        project: where the pictures are.
+        tool: whose they are.
+        base: the folder of all.
+        modules: the name of a module's folder to the modules that have it.
+    """
+    groups: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+    for file in project.pictures(base):
+        parts = file.relative_to(base).parts
+        if len(parts) == len(("FILE", "FUNCTION", "NAME")) and not _is_browser_folder(parts):
+            groups[parts[0], parts[1]].append(file)
+    for (stem, function), files in groups.items():
+        tests = [test for module in modules.get(stem, ()) for test in module.tests if test.function == function]
+        own = re.compile(
+            rf"{re.escape(function)}(?P<parameters>\[.*\])?\[(?P<platform>{_PLATFORMS})\](?:_(?P<index>\d+))?"
+        )
+        matches = {file: own.fullmatch(file.stem) for file in files}
+        named = sum(match is None for match in matches.values())
+        indices: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for found in filter(None, matches.values()):
+            indices[found["parameters"] or "", found["platform"]].append(int(found["index"] or 0))
+        for file, match in matches.items():
+            if not tests:
+                yield _Picture(tool, file, why=f"there is no test {function} in a file {stem}.py")
+            elif match is None:
+                places = [_Place(test.module.place, file.stem, owner=function) for test in tests]
+                yield _Picture(tool, file, tuple(dict.fromkeys(places)))
+            else:
+                parameters, platform = match["parameters"] or "", match["platform"]
+                numbers = _numbers(indices[parameters, platform], named)
+                yield _unnamed(tool, file, tests, parameters, platform, numbers, int(match["index"] or 0))
+
+
+def _unnamed(
+    tool: str,
+    file: Path,
+    tests: Sequence[_Test],
+    parameters: str,
+    platform: str,
+    numbers: Mapping[int, int] | None,
+    index: int,
+) -> _Picture:
+    if numbers is None:
+        return _Picture(tool, file, why="pictures with a smaller number are missing, so its call is not known")
+    browser = _browser_in(parameters)
+    places = [
+        _Place(test.module.place, test.qualified + parameters, numbers[index], browser=browser, platform=platform)
+        for test in tests
+    ]
+    return _Picture(tool, file, tuple(dict.fromkeys(places)))
+
+
+def _browser_in(parameters: str) -> str | None:
+    words = re.split(r"[-\[\]]", parameters)
+    return next((browser for browser in _BROWSERS if browser in words), None)
+
+
+def _is_browser_folder(parts: Sequence[str]) -> bool:
+    """Return whether this is a place of pytest-playwright-snapshot."""
+    return (
+        len(parts) > len(("BROWSER", "PLATFORM")) and parts[0] in _BROWSERS and bool(re.fullmatch(_PLATFORMS, parts[1]))
+    )
+
+
+def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``__snapshots__/BROWSER/PLATFORM/NAME`` beside the test's file; the call gives the name."""
+    for base in project.folders(lambda name: name == "__snapshots__"):
+        beside = [
+            module
+            for module in project.modules_with("assert_snapshot")
+            if module.path.parent == base.parent or base in project.named
+        ]
+        for file in project.pictures(base):
+            parts = file.relative_to(base).parts
+            if not _is_browser_folder(parts):
+                continue
+            name = "/".join(parts[2:])
+            users = [test for module in beside for test in module.tests if _gives(test, "assert_snapshot", 1, name)]
+            if not users and len(beside) == 1:  # its name is computed; there is one file it can come from
+                places = [_Place(beside[0].place, _stem(name), owner="", browser=parts[0], platform=parts[1])]
+            else:
+                places = [
+                    _Place(test.module.place, _stem(name), owner=test.function, browser=parts[0], platform=parts[1])
+                    for test in users
+                ]
+            why = "" if places else f"no assert_snapshot call in {label_of(base.parent)} has the name {name!r}"
+            yield _Picture(tool, file, tuple(dict.fromkeys(places)), why)
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[/\\]", "-", name.rpartition(".")[0] or name)
+
+
+def _gives(test: _Test, function: str, index: int, name: str) -> bool:
+    """Return whether a test calls a function with this name as the argument ``name``, or as the one of this index."""
+    return any(
+        isinstance(value, ast.Constant) and value.value == name
+        for call in _calls(test.node, function)
+        for value in _arguments(call, index, "name")
+    )
+
+
+def _calls(node: ast.AST, function: str) -> Iterator[ast.Call]:
+    """Yield the calls of a function, or of a method, of this name."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call):
+            called = inner.func
+            if (isinstance(called, ast.Name) and called.id == function) or (
+                isinstance(called, ast.Attribute) and called.attr == function
+            ):
+                yield inner
+
+
+def _arguments(call: ast.Call, index: int | None, name: str) -> list[ast.expr]:
+    found = [keyword.value for keyword in call.keywords if keyword.arg == name]
+    if not found and index is not None and len(call.args) > index:
+        found = [call.args[index]]
+    return found
+
+
+# ---- syrupy
+
+
+def _syrupy(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``__snapshots__/FILE/CLASS.FUNCTION[PARAMETERS].N.png``, or ``[NAME]`` in place of ``.N``, beside the file."""
+    own = Path(project.ini.get("snapshot-dirname", "__snapshots__")).name
+    by_stem = defaultdict(list)
+    for module in project.modules:
+        by_stem[module.path.stem].append(module)
+    for base in project.folders(lambda name: name == own):
+        groups: defaultdict[str, list[Path]] = defaultdict(list)
+        for file in project.pictures(base, PICTURE_SUFFIXES | {_RAW, ".svg"}):
+            parts = file.relative_to(base).parts
+            if len(parts) == len(("FILE", "NAME")):
+                groups[parts[0]].append(file)
+        for stem, files in groups.items():
+            modules = [module for module in by_stem[stem] if module.path.parent == base.parent or base in project.named]
+            yield from _syrupy_pictures(tool, files, modules, f"{stem}.py")
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A file name of syrupy, taken apart."""
+
+    test: _Test
+    parameters: str
+    browser: str | None
+    index: int
+    name: str | None
+
+
+def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module], what: str) -> Iterator[_Picture]:
+    tests = [test for module in modules for test in module.tests]
+    taken = {file: _taken_apart(file.stem, tests) for file in files}
+    indices: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    named: Counter[tuple[str, str]] = Counter()
+    for known in filter(None, taken.values()):
+        whose = known.test.qualified, known.parameters
+        if known.name is None:
+            indices[whose].append(known.index)
+        else:
+            named[whose] += 1
+    for file, snapshot in taken.items():
+        if file.suffix == ".svg":
+            yield _Picture(tool, file, why="an SVG is not a picture of pixels; draw it as PNG in the test")
+        elif file.suffix == _RAW and not _holds_picture(file):
+            continue
+        elif snapshot is None:
+            yield _Picture(tool, file, why=f"no test in {what} has this name")
+        elif snapshot.name is not None:
+            owner = snapshot.test.function + snapshot.parameters
+            place = _Place(snapshot.test.module.place, snapshot.name, owner=owner, browser=snapshot.browser)
+            yield _Picture(tool, file, (place,))
+        else:
+            whose = snapshot.test.qualified, snapshot.parameters
+            numbers = _numbers(indices[whose], named[whose])
+            if numbers is None:
+                yield _Picture(tool, file, why="pictures with a smaller number are missing, so its call is not known")
+                continue
+            test = snapshot.test.qualified + snapshot.parameters
+            place = _Place(snapshot.test.module.place, test, numbers[snapshot.index], browser=snapshot.browser)
+            yield _Picture(tool, file, (place,))
+
+
+def _holds_picture(file: Path) -> bool:
+    """Return whether a file begins as a picture does, or cannot be opened: what is wrong with it is told later."""
+    try:
+        with open_regular(file) as stream:
+            sniff(stream.read(_FIRST_BYTES))
+    except UnreadableError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _syrupy_text(text: str) -> str:
+    """Return the text without what syrupy leaves out of file names."""
+    return "".join(
+        character for character in text if character not in '\\/?*:|"<>' and unicodedata.category(character)[0] != "C"
+    )
+
+
+def _taken_apart(stem: str, tests: Sequence[_Test]) -> _Snapshot | None:
+    """Return the test and the call that a file name stands for."""
+    for test in sorted(tests, key=lambda test: -len(test.qualified)):
+        rest = stem.removeprefix(_syrupy_text(test.qualified))
+        if rest == stem or (rest and rest[0] not in "[."):
+            continue
+        for parameters, browser in sorted(_written_parameters(test, rest), key=lambda pair: -len(pair[0])):
+            left = rest.removeprefix(_syrupy_text(parameters))
+            if left == rest and parameters:
+                continue
+            call = re.fullmatch(r"(?:\.(?P<index>[1-9]\d*)|\[(?P<name>.+)\])?", left)
+            if call is not None:
+                return _Snapshot(test, parameters, browser, int(call["index"] or 0), call["name"])
+    return None
+
+
+def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str | None]]:
+    """Yield what the parameters in a file name may be, where the source does not tell them as the name has them."""
+    names = any(
+        keyword.arg == "name" for node in ast.walk(test.node) if isinstance(node, ast.Call) for keyword in node.keywords
+    )
+    if test.ids is not None and (test.ids or names):
+        yield from test.variants()
+        return
+    if not test.ids:
+        yield from test.variants()
+    if found := re.match(r"\[.*\](?=\[)|\[.*\]" if names else r"\[.*\]", rest):
+        yield found.group(), _browser_in(found.group()) or test.browser
+
+
+# ---- pytest-mpl
+
+
+def _mpl(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``baseline/FUNCTION_PARAMETERS.png`` beside the test's file, or in the folder that the ini file names."""
+    given = [*project.named, *project.ini_folder("mpl-baseline-path")]
+    places: defaultdict[Path, list[_Place]] = defaultdict(list)
+    bases: dict[Path, list[_Test]] = {base: [] for base in given}
+    for module in project.modules_with("mpl_image_compare"):
+        for test in module.tests:
+            marker = _mpl_marker(test)
+            own = marker.get("baseline_dir")
+            base = Path(os.path.normpath(module.path.parent / own)) if own else None
+            for folder in [base] if base else given or [module.path.parent / "baseline"]:
+                bases.setdefault(folder, []).append(test)
+                for name, place in _mpl_names(test, marker):
+                    places[folder / name].append(place)
+    for base, tests in bases.items():
+        for file in project.pictures(base, PICTURE_SUFFIXES | _VECTORS):
+            if file.suffix in _VECTORS:
+                yield _Picture(tool, file, why=f"{file.suffix} is not a picture of pixels; save the figure as PNG")
+            elif file in places:
+                yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
+            else:
+                yield _Picture(tool, file, why=_why_no_test(file.stem, tests))
+
+
+def _mpl_marker(test: _Test) -> dict[str, str]:
+    """Return the texts that the mark gives as ``baseline_dir`` and ``filename``."""
+    found: dict[str, str] = {}
+    for decorator in test.node.decorator_list:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("mpl_image_compare"):
+            for keyword in decorator.keywords:
+                value = keyword.value
+                if isinstance(value, ast.Name):
+                    value = test.module.constants.get(value.id, value)
+                if keyword.arg and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    found[keyword.arg] = value.value
+    return found
+
+
+def _mpl_names(test: _Test, marker: Mapping[str, str]) -> Iterator[tuple[str, _Place]]:
+    """Yield the file names that pytest-mpl gives the test's figures, and what they are for."""
+    parts = test.module.place.split("/")
+    modules = [".".join(parts[start:]) for start in range(len(parts))]  # as the test's folder is imported
+    for parameters, browser in test.variants():
+        place = _Place(test.module.place, test.qualified + parameters, browser=browser)
+        if "filename" not in marker:
+            yield f"{_mpl_text(test.function + parameters)}.png", place
+        elif browser not in _BROWSERS:
+            yield marker["filename"], place
+        for module in modules:
+            yield f"{_mpl_text(f'{module}.{test.qualified}{parameters}')}.png", place
+
+
+def _mpl_text(name: str) -> str:
+    return re.sub(r"[\[\]/]", "_", name).removesuffix("_")
+
+
+def _why_no_test(stem: str, tests: Sequence[_Test]) -> str:
+    """Return why no test is known for a picture."""
+    word = re.sub(r"\W", "_", stem)
+    for test in tests:
+        if test.ids is None and f"{test.function}_" in word:
+            where = f"{test.module.place}.py"
+            return f"the parameters of {test.function} in {where} are not literals, so its test is not known"
+    return "no test has this name"
+
+
+def _hash_libraries(project: _Project, scope: Sequence[Path]) -> list[str]:
+    """Return a line for each hash library of pytest-mpl: it has no pictures."""
+    if not project.modules_with("mpl_image_compare"):
+        return []
+    found = []
+    for file in (file for files in project.files.values() for file in files if file.suffix == ".json"):
+        if (scope and not any(file.is_relative_to(path) for path in scope)) or not (count := _hashes_in(file)):
+            continue
+        found.append(
+            f"{label_of(file)}: {count} of pytest-mpl, which have no pictures: nothing to import; a test without a "
+            "picture gets its baseline by pytest --imgdiff-update=missing"
+        )
+    return found
+
+
+def _hashes_in(file: Path) -> str | None:
+    try:
+        if file.stat().st_size > _LARGEST_LIBRARY:
+            return None
+        data = json.loads(read_regular(file))
+    except (OSError, ValueError):
+        return None
+    is_library = isinstance(data, dict) and all(
+        isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) for value in data.values()
+    )
+    if not is_library or not data:
+        return None
+    return "1 hash" if len(data) == 1 else f"{len(data)} hashes"
+
+
+# ---- pytest-regressions
+
+
+def _regressions(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``FILE/CLASS_FUNCTION_PARAMETERS.png`` beside the test's file; what is no word character is ``_``."""
+    for module in project.modules_with("image_regression"):
+        folder = module.path.with_suffix("")
+        places: defaultdict[str, list[_Place]] = defaultdict(list)
+        for test in module.tests:
+            for parameters, browser in test.variants():
+                place = _Place(module.place, test.qualified + parameters, browser=browser)
+                name = test.function + parameters
+                for one in (name, *(f"{outer}_{name}" for outer in test.classes[-1:])):
+                    places[re.sub(r"\W", "_", one)].append(place)
+        for file in project.pictures(folder, frozenset({".png"})):
+            if file.parent != folder:
+                continue
+            given = [
+                _Place(module.place, file.stem, owner=test.function, browser=test.browser)
+                for test in module.tests
+                for call in _calls(test.node, "check")
+                for value in _arguments(call, None, "basename")
+                if (pattern := _pattern(value, module, test.node)) and re.fullmatch(pattern, file.stem)
+            ]
+            found = given or places.get(file.stem, [])
+            yield _Picture(
+                tool, file, tuple(dict.fromkeys(found)), "" if found else _why_no_test(file.stem, module.tests)
+            )
+
+
+# ---- pytest-image-snapshot
+
+
+_UNKNOWN = "\0"
+"""What stands for an unknown part of a path."""
+
+
+def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+    """Paths that the calls give, from the folder where pytest is started."""
+    modules = project.modules_with("image_snapshot")
+    places: defaultdict[Path, list[_Place]] = defaultdict(list)
+    pictures = [file for files in project.files.values() for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+    for module in modules:
+        for test, pattern in _image_paths(module, project.root):
+            for file in pictures:
+                if re.fullmatch(pattern, file.as_posix()):
+                    place = _Place(module.place, file.stem, owner=test.function, browser=test.browser)
+                    places[file].append(place)
+    for file in pictures:
+        if file.stem.endswith((".diff", ".new")):
+            continue  # what --image-snapshot-save-diff writes beside a picture that differs
+        if file in places:
+            yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
+        elif any(file.is_relative_to(folder) for folder in project.named):
+            only = [_Place(module.place, file.stem, owner="") for module in modules]
+            why = "no image_snapshot call has a path that the source tells as this one"
+            yield _Picture(tool, file, tuple(only), "") if len(only) == 1 else _Picture(tool, file, why=why)
+
+
+def _image_paths(module: _Module, root: Path) -> Iterator[tuple[_Test, str]]:
+    """Yield the tests that call image_snapshot, and what the path of each call matches."""
+    for test in module.tests:
+        for call in _calls(test.node, "image_snapshot"):
+            for value in _arguments(call, 1, "img_path"):
+                if pattern := _pattern(value, module, test.node, root):
+                    yield test, pattern
+
+
+def _pattern(value: ast.expr, module: _Module, function: ast.AST, root: Path | None = None) -> str | None:
+    """Return a regular expression for what a text or path may be; None where nothing of it is known.
+
+    Args:
+        value: the expression.
+        module: where it stands.
+        function: the function that it stands in, for the names of its variables.
+        root: what a relative path starts from; None for a text.
+    """
+    names = {**module.constants, **_assignments(getattr(function, "body", []))}
+    text = _text(value, module, names, 0)
+    if not text.strip(f"{_UNKNOWN}/"):
+        return None
+    if root is not None and not text.startswith(("/", _UNKNOWN)):
+        text = f"{root.as_posix()}/{text}"
+    text = os.path.normpath(text).replace(os.sep, "/") if root is not None else text
+    return re.sub(rf"{_UNKNOWN}+", ".+", re.escape(text).replace("\\" + _UNKNOWN, _UNKNOWN))
+
+
+_DEEPEST = 20
+"""How many steps a variable is followed back."""
+
+
+def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth: int) -> str:  # noqa: C901, PLR0911 - a form of expression a line
+    """Return the text of a path, with `_UNKNOWN` for the parts that only a run knows."""
+
+    def text(inner: ast.expr) -> str:
+        return _text(inner, module, names, depth + 1) if depth < _DEEPEST else _UNKNOWN
+
+    match value:
+        case ast.Constant(value=str(written)):
+            return written
+        case ast.JoinedStr(values=parts):
+            return "".join(text(part) for part in parts)
+        case ast.Name(id="__file__"):
+            return module.path.as_posix()
+        case ast.Name(id=name) if name in names:
+            return text(names[name])
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return f"{text(left)}/{text(right)}"
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return text(left) + text(right)
+        case ast.Attribute(value=inner, attr="parent"):
+            return text(inner).rpartition("/")[0] or _UNKNOWN
+        case ast.Call(func=ast.Attribute(value=inner, attr="resolve" | "absolute"), args=[]):
+            return text(inner)
+        case ast.Call(func=ast.Name(id="str" | "Path" | "fspath"), args=[inner]):
+            return text(inner)
+        case ast.Call(func=ast.Attribute(attr="Path" | "fspath" | "abspath" | "realpath"), args=[inner]):
+            return text(inner)
+        case ast.Call(func=ast.Attribute(attr="dirname"), args=[inner]):
+            return text(inner).rpartition("/")[0] or _UNKNOWN
+        case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="path"), attr="join"), args=parts):
+            return "/".join(text(part) for part in parts)
+    return _UNKNOWN
+
+
+# ---- Playwright for Node
+
+
+_NODE_TEST = r"[cm]?[jt]sx?"
+"""What test files of Playwright for Node end in."""
+
+
+def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
+    """``FILE.spec.ts-snapshots/NAME-PROJECT-PLATFORM.png``, or the snapshotPathTemplate of Playwright's settings.
+
+    The tests are TypeScript or JavaScript; ours are new.
+    """
+    folder_name = re.compile(rf"(?P<file>.+\.(?:{_NODE_TEST}|py))-snapshots")
+    configs = [
+        (file.parent, read_regular(file).decode("utf-8", "replace"))
+        for files in project.files.values()
+        for file in files
+        if re.fullmatch(r"playwright\.config\.[cm]?[jt]s", file.name)
+    ]
+    names = {name for _, text in configs for name in _quoted("name", text)}
+    projects = sorted(
+        {*_BROWSERS, *(re.sub(r"\W+", "-", name, flags=re.ASCII) for name in names)}, key=len, reverse=True
+    )
+    for base in project.folders(folder_name.fullmatch):
+        match = folder_name.fullmatch(base.name)
+        for file in project.pictures(base) if match is not None else ():
+            name = file.relative_to(base).with_suffix("").as_posix()
+            found = re.fullmatch(rf"(?P<name>.+?)-(?P<platform>{_PLATFORMS})", name)
+            name, platform = (found["name"], found["platform"]) if found else (name, None)
+            ending = next((one for one in projects if name.endswith(f"-{one}")), None)
+            name = name.removesuffix(f"-{ending}")
+            module = _module_for(base.parent, match["file"] if match else "", project)
+            yield _Picture(tool, file, (_of_playwright(module, name, ending, platform),))
+    for folder, text in configs:
+        test_folder = folder / next(iter(_quoted("testDir", text)), "")
+        for template in _quoted("(?:snapshotP|p)athTemplate", text):
+            pattern = _template(template, folder, test_folder, next(iter(_quoted("snapshotDir", text)), None), projects)
+            for file in project.pictures(folder):
+                if (found := re.fullmatch(pattern, file.as_posix())) is None:
+                    continue
+                parts = found.groupdict()
+                path = parts.get("testFilePath") or f"{parts.get('testFileDir') or ''}{parts.get('testFileName') or ''}"
+                if not path:
+                    yield _Picture(tool, file, why="the snapshotPathTemplate names no test file")
+                    continue
+                module = _module_for((test_folder / path).parent, PurePosixPath(path).name, project)
+                platform = parts.get("platform") or parts.get("snapshotSuffix")
+                yield _Picture(tool, file, (_of_playwright(module, found["arg"], parts.get("projectName"), platform),))
+
+
+def _of_playwright(module: str, name: str, project: str | None, platform: str | None) -> _Place:
+    """Return the place of a picture; a project that is not called after a browser stays in the name."""
+    name = name.replace("/", "-")
+    if project is not None and project not in _BROWSERS:
+        name = f"{name}-{project}"
+    browser = None if project is None else _browser_of(project)
+    return _Place(module, name, owner="", browser=browser, platform=platform)
+
+
+def _quoted(key: str, text: str) -> list[str]:
+    """Return the texts that a key has in a file of settings in TypeScript or JavaScript."""
+    found = re.findall(rf"""\b{key}['"]?\s*:\s*(['"`])(.+?)\1""", text)
+    return [value for _, value in found if "${" not in value]
+
+
+def _template(template: str, folder: Path, tests: Path, snapshots: str | None, projects: Sequence[str]) -> str:
+    """Return what the paths of pictures of a snapshotPathTemplate match, with a group for each of its words."""
+    words = {
+        "testDir": re.escape(Path(os.path.normpath(tests)).as_posix()),
+        "snapshotDir": re.escape(Path(os.path.normpath(tests if snapshots is None else folder / snapshots)).as_posix()),
+        "testFileDir": r"(?:[^/]+/)*",
+        "testFileName": rf"[^/]+\.{_NODE_TEST}",
+        "testFilePath": rf".+?\.{_NODE_TEST}",
+        "arg": r".+?",
+        "ext": r"\.\w+",
+        "projectName": "|".join(map(re.escape, projects)),
+        "platform": _PLATFORMS,
+        "snapshotSuffix": _PLATFORMS,
+        "testName": r"[^/]+",
+    }
+    pattern, end, seen = "", 0, set()
+    text = template.replace("{testFileDir}/", "{testFileDir}").removeprefix("./")
+    for found in re.finditer(r"\{(?P<before>\W)?(?P<word>\w+)\}", text):
+        before, word = found["before"] or "", found["word"]
+        if word not in words:
+            return r"(?!)"
+        group = f"(?P={word})" if word in seen else f"(?P<{word}>{words[word]})"
+        seen.add(word)
+        pattern += re.escape(text[end : found.start()]) + (f"(?:{re.escape(before)}{group})?" if before else group)
+        end = found.end()
+    pattern += re.escape(text[end:])
+    is_rooted = text.startswith(("{testDir}", "{snapshotDir}", "/"))
+    return pattern if is_rooted else re.escape(f"{folder.as_posix()}/") + pattern
+
+
+def _browser_of(name: str) -> str | None:
+    words = {
+        "chromium": r"chrom|edge|pixel|galaxy",
+        "firefox": "firefox",
+        "webkit": "webkit|safari|iphone|ipad",
+    }
+    return next((browser for browser, word in words.items() if re.search(word, name, re.IGNORECASE)), None)
+
+
+def _module_for(folder: Path, file: str, project: _Project) -> str:
+    """Return the Python test module that takes the place of a test file of Playwright's: ``test_NAME.py``."""
+    if file.endswith(".py"):
+        path = folder / file
+    else:
+        name = "test_" + re.sub(r"\W+", "_", re.sub(r"(\.(spec|test))?\.[cm]?[jt]sx?$", "", file))
+        written = [module.path for module in project.modules if module.path.stem == name]
+        path = written[0] if len(written) == 1 else folder / f"{name}.py"
+    return PurePosixPath(relative(path, project.root)).with_suffix("").as_posix()
+
+
+_TOOLS: dict[str, Callable[[_Project, str], Iterator[_Picture]]] = {
+    "pytest-playwright-visual-snapshot": _visual_snapshot,
+    "pytest-playwright-visual": _visual,
+    "pytest-playwright-snapshot": _playwright_snapshot,
+    "pytest-image-snapshot": _image_snapshot,
+    "pytest-mpl": _mpl,
+    "pytest-regressions": _regressions,
+    "syrupy": _syrupy,
+    "playwright": _playwright,
+}
+"""What a tool is called on the command line, and what finds its pictures."""
+
+
+# ---- What is written
+
+_Result = Literal[
+    "imported", "replaced", "would be imported", "would be replaced", "already there", "not mapped", "refused",
+    "not written",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One picture and one place, and the result.
+
+    Attributes:
+        picture: theirs.
+        result: what holds of it.
+        ours: the path of the baseline, where it is known.
+        name: what the call has to give as ``name``; None where it gives none.
+        why: of what is not mapped, refused or not written.
+        place: what the baseline is named by.
+        digest: the SHA-256 of the picture, where it is to be written.
+    """
+
+    picture: _Picture
+    result: _Result
+    ours: Path | None = None
+    name: str | None = None
+    why: str = ""
+    place: _Place | None = None
+    digest: str = ""
+
+
+class _Plan:
+    """Decides for every picture where it goes, before anything is written."""
+
+    def __init__(self, project: _Project, options: argparse.Namespace) -> None:
+        self._project = project
+        self._options = options
+        self._baselines = project.settings_baselines
+
+    def planned(self, pictures: Sequence[_Picture]) -> list[_Line]:
+        """Return what is to be done with each picture, in their order."""
+        owners: defaultdict[tuple[str, str, str], set[tuple[str, Path | None]]] = defaultdict(set)
+        for picture in pictures:
+            for place in picture.places:
+                if place.owner is not None:
+                    owners[_name_key(place)].add((place.owner, None if place.owner else picture.source))
+        shared = {key for key, users in owners.items() if len(users) > 1}
+        lines = [line for picture in pictures for line in self._lines_of(picture, shared)]
+        return self._without_rivals(lines)
+
+    def _lines_of(self, picture: _Picture, shared: set[tuple[str, str, str]]) -> Iterator[_Line]:
+        if not picture.places:
+            yield _Line(picture, "not mapped", why=picture.why)
+            return
+        try:
+            image, data = _read(picture.source, self._project)
+        except BrokenImageError as error:
+            yield _Line(picture, "refused", why=str(error))
+            return
+        for place in picture.places:
+            if _name_key(place) in shared and place.owner:
+                place = replace(place, test=f"{place.owner}-{place.test}")  # noqa: PLW2901 - a name that two tests give
+            yield self._line(picture, place, image, data)
+
+    def _line(self, picture: _Picture, place: _Place, image: Image, data: bytes) -> _Line:
+        name = None if place.owner is None else place.test
+        target = self._target(place)
+        if isinstance(target, str):
+            return _Line(picture, "not mapped", why=target)
+        target = self._baselines.target(target, image)
+        digest = hashlib.sha256(data).hexdigest()
+        line = _Line(picture, "would be imported", target, name, place=place, digest=digest)
+        try:
+            place_to_write(target)
+            stored = [file for file in stored_for(target) if file.stem == target.stem]
+        except BaselineError as error:
+            return replace(line, result="refused", why=str(error))
+        if stored and _bytes_of(stored[0]) == data:
+            return replace(line, result="already there", ours=stored[0])
+        if stored and not self._options.replace:
+            why = f"the baseline {label_of(stored[0])} is another picture; add --replace to put this one in its place"
+            return replace(line, result="refused", why=why)
+        return replace(line, result="would be replaced") if stored else line
+
+    def _target(self, place: _Place) -> Path | str:
+        """Return where the baseline belongs, or why that is not known."""
+        if ALTERNATIVE.search(place.test):
+            return "a name that ends in .alt and digits is that of an alternative baseline"
+        values = {"platform": place.platform, **dict.fromkeys(SETTING, place.browser if place.browser == ANY else None)}
+        values["browser"] = place.browser
+        for word, told in values.items():
+            given = getattr(self._options, word)
+            values[word] = given if told in {None, ANY} and given is not None else told
+            if f"{{{word}}}" in self._baselines.layout and values[word] is None:
+                option = word.replace("_", "-")
+                return f"the layout names {{{word}}}, and this name does not tell it: add --{option} VALUE"
+        platform = values.pop("platform")
+        key = BaselineKey(
+            place.module, place.test, place.call, **{word: value or ANY for word, value in values.items()}
+        )
+        filled = self._baselines.layout.replace("{platform}", platform or "")
+        return self._baselines.folder / replace(self._baselines, layout=filled).place(key)
+
+    def carried_out(self, line: _Line) -> _Line:
+        """Write the baseline of a line that is to be written, if picture and baseline still are those of the plan."""
+        if line.result not in {"would be imported", "would be replaced"} or line.ours is None or line.place is None:
+            return line
+        try:
+            image, data = _read(line.picture.source, self._project)
+            again = self._line(line.picture, line.place, image, data)
+            if again.result == "already there":  # another picture with the same bytes was for this place
+                return again
+            if again != line:
+                return replace(line, result="refused", why="it or its baseline has changed meanwhile; import it again")
+            self._baselines.accept(line.ours, image, data)
+        except (BrokenImageError, BaselineError) as error:
+            return replace(line, result="not written", why=str(error))
+        except OSError as error:
+            return replace(line, result="not written", why=f"{label_of(line.ours)}: {error.strerror or error}")
+        return replace(line, result="imported" if line.result == "would be imported" else "replaced")
+
+    def _without_rivals(self, lines: list[_Line]) -> list[_Line]:
+        """Refuse different pictures for one place, by name."""
+        rivals: defaultdict[str, dict[str, _Line]] = defaultdict(dict)
+        for line in lines:
+            if line.ours is not None:
+                rivals[_claim(line.ours)].setdefault(line.digest, line)
+        return [self._unless_rivalled(line, rivals) for line in lines]
+
+    def _unless_rivalled(self, line: _Line, rivals: Mapping[str, Mapping[str, _Line]]) -> _Line:
+        if line.ours is None:
+            return line
+        others = [other for digest, other in rivals[_claim(line.ours)].items() if digest != line.digest]
+        if not others:
+            return line
+        lacking = [
+            word
+            for word in ("platform", "browser")
+            if f"{{{word}}}" not in self._baselines.layout
+            and len({getattr(one.place, word) for one in (line, *others)}) > 1
+        ]
+        layout = "/".join([*(f"{{{word}}}" for word in lacking), self._baselines.layout])
+        advice = f'set a layout that tells them apart: "{layout}"' if lacking else "rename one of the two"
+        why = f"{label_of(others[0].picture.source)} would have the same baseline {label_of(line.ours)}; {advice}"
+        return replace(line, result="refused", why=why)
+
+
+def _name_key(place: _Place) -> tuple[str, str, str]:
+    return place.module, place.test, f"{place.browser} {place.platform}"
+
+
+def _claim(path: Path) -> str:
+    """Return what paths share that are one file on some disks."""
+    return unicodedata.normalize("NFC", str(path.with_suffix(""))).casefold()
+
+
+def _bytes_of(file: Path) -> bytes | None:
+    try:
+        return read_regular(file)
+    except OSError:  # a link that leads nowhere, or what is no file: it is not this picture
+        return None
+
+
+def _read(source: Path, project: _Project) -> tuple[Image, bytes]:
+    """Return the picture, of which every frame was checked, and its bytes.
+
+    Raises:
+        BrokenImageError: it is not one whole, readable picture.
+    """
+    found = images.read(source, root=project.here)
+    first = None
+    for frame in images.check(found, frames="all", max_pixels=project.max_pixels):
+        first = frame if first is None else first
+    if found.data is None or first is None:
+        raise AssertionError(source)
+    return first, found.data
+
+
+# ---- What is printed
+
+
+def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dry_run: bool) -> None:
+    by_tool: defaultdict[str, list[_Line]] = defaultdict(list)
+    for line in lines:
+        by_tool[line.picture.tool].append(line)
+    for tool, of_tool in by_tool.items():
+        _say(f"{tool}: {counted(len({line.picture.source for line in of_tool}), 'picture')}", sys.stdout)
+        for line in of_tool:
+            if line.result in {"refused", "not written"}:
+                _say(f"pytest-imgdiff: {_words(line)}", sys.stderr)
+            elif line.result != "already there" or dry_run:
+                _say(f"  {_words(line)}", sys.stdout)
+        if len(by_tool) == 1 and (stay := _staying(of_tool, project)):
+            _say(f"  or leave them where they are, with this in imgdiff.yaml:\n    {stay}", sys.stdout)
+    for note in notes:
+        _say(visible(note), sys.stdout)
+    counts = Counter(line.result for line in lines)
+    total = ", ".join(f"{number} {result}" for result, number in counts.items()) or "nothing to import"
+    if counts.keys() == {"already there"}:
+        total = f"nothing to import: all {counted(len(lines), 'baseline')} are there already"
+    _say(f"{total}; nothing was written (--dry-run)" if dry_run else total, sys.stdout)
+
+
+def _say(line: str, stream: TextIO) -> None:
+    print(line, file=stream)
+
+
+def _words(line: _Line) -> str:
+    theirs = label_of(line.picture.source)
+    if line.ours is None or line.why:
+        return visible(
+            f"{line.result}: {line.why}"
+            if line.why.startswith(f"{theirs}:")
+            else f"{line.result}: {theirs}: {line.why}"
+        )
+    call = f'; call it with name="{line.name}"' if line.name is not None else ""
+    return visible(f"{line.result}: {theirs} -> {label_of(line.ours)}{call}")
+
+
+_LAYOUTS = (
+    "{module}/{test}.png",
+    "{browser}/{platform}/{test}.png",
+    "{test}-{browser}-{platform}.png",
+    "{test}-{platform}.png",
+    "{test}.png",
+)
+"""Layouts that pictures of other tools may have already; one that tells more comes first."""
+
+
+def _staying(lines: Sequence[_Line], project: _Project) -> str | None:
+    """Return a ``baselines`` line with which the pictures can stay where they are, if there is one for all."""
+    mapped = [line for line in lines if line.place is not None]
+    if not mapped or any(line.result == "already there" for line in mapped):
+        return None
+    sources = [line.picture.source for line in mapped]
+    if len(set(sources)) < len(sources):  # one picture of theirs for two tests of ours
+        return None
+    common = Path(os.path.commonpath([source.parent for source in sources]))
+    folders = [folder for folder in (common, *common.parents) if project.root in folder.parents]
+    for layout, folder in itertools.product(_LAYOUTS, folders):
+        baselines = Baselines(folder, layout)
+        if baselines != project.settings_baselines and all(_stays(line, baselines) for line in mapped):
+            name = relative(folder, _settings_folder(project))
+            return f'baselines: {{folder: {json.dumps(name)}, layout: "{layout}"}}'
+    return None
+
+
+def _stays(line: _Line, baselines: Baselines) -> bool:
+    place = line.place
+    if place is None or place.call > 1:
+        return False
+    if ("{platform}" in baselines.layout and not place.platform) or (
+        "{browser}" in baselines.layout and not place.browser
+    ):
+        return False
+    filled = baselines.layout.replace("{platform}", place.platform or "")
+    key = BaselineKey(place.module, place.test, place.call, place.browser or ANY)
+    wanted = baselines.folder / replace(baselines, layout=filled).place(key)
+    return (
+        wanted.with_suffix("") == line.picture.source.with_suffix("") and line.picture.source.suffix in PICTURE_SUFFIXES
+    )
+
+
+def _settings_folder(project: _Project) -> Path:
+    config = find_config(project.here)
+    return project.root if config is None else config.parent

@@ -1,0 +1,147 @@
+"""``pytest-imgdiff models``: fetch, list, verify, export."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ModelError
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.networks import ModelSettings, fetch, locate
+from pytest_imgdiff.networks.locating import fetch_labels, keep_export, stored_models
+from pytest_imgdiff.networks.settings import CLASSIFICATION, FEATURE_VECTOR, LABELS
+from pytest_imgdiff.networks.store import cache_folder
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+
+_DONE, _FAILED = 0, 2
+_DIGITS = 12
+"""How many of a digest's 64 are shown."""
+
+
+def run_models(options: argparse.Namespace) -> int:
+    """Do what the command line says.
+
+    Returns:
+        0: done. 2: not, or not for all models; a line on standard error says why.
+    """
+    verbs = {"fetch": _fetch, "list": _list, "verify": _verify, "export": _export}
+    return verbs[options.verb](options)
+
+
+def _settings(options: argparse.Namespace) -> ModelSettings:
+    """Return the settings with what was given on the command line, for no model yet."""
+    names = ("cache", "timeout", "connect_timeout", "max_megabytes")
+    given = {name: getattr(options, name, None) for name in names}
+    return ModelSettings("", **{name: value for name, value in given.items() if value is not None})
+
+
+def _for_each(handles: Iterable[str], act: Callable[[str], str]) -> int:
+    """Print what was done with each model; one that fails keeps none of the others from its turn."""
+    return max((_attempt(act, handle) for handle in handles), default=_DONE)
+
+
+def _attempt(act: Callable[[str], str], handle: str) -> int:
+    try:
+        _print(act(handle))
+    except ImgdiffError as error:
+        print(f"pytest-imgdiff: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        return _FAILED
+    return _DONE
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+
+    def act(handle: str) -> str:
+        model = replace(settings, model=handle)
+        verb = "fetched" if fetch(model) else "there already"
+        located = locate(model)
+        return f"{verb}: {handle} ({_short(located.digest)}) in {printable(str(located.saved_model))}"
+
+    code = _for_each(options.handles or [FEATURE_VECTOR, CLASSIFICATION], act)
+    labels = options.labels or (None if options.handles else LABELS)
+    if labels is None:
+        return code
+    return max(code, _attempt(lambda address: f"fetched: {printable(str(fetch_labels(settings, address)))}", labels))
+
+
+def _list(options: argparse.Namespace) -> int:
+    models = stored_models(options.cache)
+    folder = printable(str(cache_folder(options.cache)))
+    if not models:
+        _print(f"no models in {folder}; to download the default ones: pytest-imgdiff models fetch")
+        return _DONE
+    rows = [("HANDLE", "MB", "SHA-256", "ONNX", "FOLDER")]
+    rows += [
+        (
+            printable(model.handle or "(not known)"),
+            f"{model.size / 1e6:.1f}",
+            "DAMAGED" if model.digest is None else _short(model.digest),
+            "yes" if model.is_exported else "no",
+            printable(str(model.folder)),
+        )
+        for model in models
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return _DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if options.handles:
+        return _for_each(options.handles, lambda handle: _verified(replace(settings, model=handle)))
+    models = {printable(str(model.folder)): model for model in stored_models(options.cache, thorough=True)}
+    if not models:
+        _print(f"no models in {printable(str(cache_folder(options.cache)))}")
+
+    def act(folder: str) -> str:
+        model = models[folder]
+        handle = printable(model.handle or folder)
+        if model.digest is None:
+            raise ModelError(f"model {handle}: {model.damage}")
+        return f"intact: {handle} ({_short(model.digest)})"
+
+    return _for_each(models, act)
+
+
+def _verified(settings: ModelSettings) -> str:
+    located = locate(settings, thorough=True)
+    return f"intact: {printable(settings.model)} ({_short(located.digest)})"
+
+
+def _export(options: argparse.Namespace) -> int:
+    handles = options.handles or [FEATURE_VECTOR, CLASSIFICATION]
+    if options.output is not None and len(handles) != 1:
+        raise ConfigError("--output takes one model: name it")
+    settings = _settings(options)
+    return _for_each(handles, lambda handle: _exported(replace(settings, model=handle), options.output))
+
+
+def _exported(settings: ModelSettings, output: str | None) -> str:
+    located = locate(settings, exported=False)  # a damaged export is replaced
+    shown = printable(settings.model)
+    if located.saved_model is None:
+        raise ConfigError(f"model {shown} is ONNX already")
+    from pytest_imgdiff.networks.export import export_onnx  # heavy, and for nothing where there is no model
+
+    if output is None:
+        target = keep_export(settings, located.saved_model, located.digest, export_onnx)
+    else:
+        target = Path(output)
+        export_onnx(located.saved_model, target)
+    return f"exported: {shown} to {printable(str(target))} ({target.stat().st_size / 1e6:.1f} MB)"
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:_DIGITS]}..."
+
+
+def _print(line: str) -> None:
+    print(line)  # noqa: T201 - a command's own output

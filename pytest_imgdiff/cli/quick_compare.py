@@ -1,0 +1,162 @@
+"""``pytest-imgdiff compare`` of two PNG files that pass, by the compiled core alone: NumPy and OpenCV are not imported.
+
+The words and the exit code are those of `compare.py`. What fails goes there, where its regions are found
+and named; so does every file that is not plain or not sound, and every setting that asks for more than a verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff._core import CORE
+from pytest_imgdiff.base.errors import ImgdiffError
+from pytest_imgdiff.base.image import Image
+from pytest_imgdiff.base.model import AUTO, DEFAULT_RULES, Comparison, Policy, Rule, Verdict, regions_of_boxes
+from pytest_imgdiff.base.project import refuse_other_settings
+from pytest_imgdiff.base.record import RunRecord, ToolRecord, record_of
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.comparison.scoring import score
+from pytest_imgdiff.config import find_config, load_settings
+from pytest_imgdiff.config.policy import could_fail
+from pytest_imgdiff.config.settings import assigned, merged_rules, merges_metrics
+from pytest_imgdiff.images.png_pair import PngPair, read_png_pair
+from pytest_imgdiff.report.words import named_line, summary_line
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import NoReturn
+
+    from pytest_imgdiff.base.model import MetricResult, Score
+
+METRICS = frozenset({"perceptual", "pixel_match", "diffimg", "mse"})
+"""Those with a method ``measure_files``."""
+_DEPTH = "uint8"
+_MASK = "perceptual"
+"""It says where pictures differ unless the settings name another metric."""
+_BYTES = 128
+"""For each pixel: no pair takes more."""
+
+_HEEDED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "cluster_timeout"))
+"""The options that are heeded here; `compare.py` serves all others."""
+
+
+def passes_at_once(options: argparse.Namespace) -> bool:
+    """Return whether two files pass, and this was printed; False says nothing."""
+    asked = [value for name, value in vars(options).items() if name not in _HEEDED]
+    if CORE is None or any(value is not None and value is not False and value != [] for value in asked):
+        return False
+    if not (options.expected and options.actual):
+        return False
+    try:
+        comparison = _compared(options)
+    except ImgdiffError:  # the long way raises it again
+        return False
+    if comparison is None:
+        return False
+    record = record_of(comparison)
+    run = RunRecord(ToolRecord("", "", {}), complete=True, unrecorded=[], comparisons=[record])
+    lines = [] if options.quiet else [named_line(record)]
+    print(*lines, summary_line(run), sep="\n")  # noqa: T201 - the command's own output
+    return True
+
+
+def _compared(options: argparse.Namespace) -> Comparison | None:
+    name = Path(options.actual).as_posix()
+    registry = Registry()
+    if registry.extended:  # a plugin may have a say in everything
+        return None
+    policy = _policy(options, name, registry)
+    rules = () if policy is None or policy.rules == DEFAULT_RULES else policy.rules
+    if policy is None or not {rule.metric for rule in rules} <= METRICS:
+        return None
+    if policy.ignore or policy.measure or policy.frames != "refuse":
+        return None
+    pair = read_png_pair(options.expected, options.actual, min(policy.max_pixels, policy.memory // _BYTES))
+    if pair is None:
+        return None
+    images = [Image(_no_pixels, info, b"") for info in pair.infos]  # nobody reads the digest of their bytes
+    comparison = Comparison(
+        name=name,
+        verdict=Verdict.MATCH,
+        passed=True,
+        policy=policy,
+        expected=images[0],
+        actual=images[1],
+        compared=(images[0], images[1]),
+        differing_pixels=0,
+    )
+    if pair.equal_bytes or not pair.windows:
+        return replace(comparison, equal="bytes" if pair.equal_bytes else "pixels")
+    return _judged(comparison, rules, pair, registry)
+
+
+def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Policy | None:
+    """Return what holds for this picture, of settings whose metrics need no NumPy."""
+    command_line = assigned(options.set, "--set")
+    if "measure" in command_line:
+        return None
+    config = Path(options.config) if options.config else find_config(Path.cwd())
+    if not options.config:
+        refuse_other_settings(config, [options.expected, options.actual])
+    settings = load_settings(config, registry, folder=Path.cwd())
+    rules = settings.policy_for(name).rules
+    if merges_metrics(options.set):
+        if not {rule.metric for rule in rules} <= METRICS:
+            return None
+        command_line["metrics"] = merged_rules(rules, command_line["metrics"])
+    return settings.policy_for(name, command_line=command_line)
+
+
+def _judged(comparison: Comparison, rules: tuple[Rule, ...], pair: PngPair, registry: Registry) -> Comparison | None:
+    """Return a comparison that passes all of its rules without a warning."""
+    policy = comparison.policy
+    if CORE is None or not rules or policy.mask not in (AUTO, _MASK):
+        return None
+    heat = memoryview(bytearray(pair.pixels))
+    mask = next((rule for rule in rules if rule.metric == _MASK), Rule(_MASK))
+    try:
+        results = {
+            rule: registry.metric(rule.metric, rule.options).measure_files(pair, heat if rule is mask else None)  # type: ignore[attr-defined]  # those of METRICS have it
+            for rule in dict.fromkeys((*rules, mask))
+        }
+        scores = [_passed(rule, results[rule], pair, heat, registry) for rule in rules]
+        boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge_distance)
+    except MemoryError:
+        return None
+    passed = [found for found in scores if found is not None]
+    if len(passed) < len(rules) or boxes is None:
+        return None
+    differing = sum(CORE.beyond_tolerance(one, two, count, 0, None) for one, two, count in pair.differing())
+    regions = regions_of_boxes(boxes, policy.regions.min_area)
+    return replace(
+        comparison,
+        scores=tuple(passed),
+        differing_pixels=differing,
+        regions=regions,
+        mask_metric=_MASK if boxes else None,
+    )
+
+
+def _passed(
+    rule: Rule, result: MetricResult | None, pair: PngPair, heat: memoryview, registry: Registry
+) -> Score | None:
+    """Return the score of a rule that passes without a warning, and could have failed."""
+    metric = registry.metric(rule.metric, rule.options)
+    size = pair.width, pair.height
+    if CORE is None or result is None or not could_fail(rule, metric, (_DEPTH,), pair.pixels, size):
+        return None
+    most = None
+    if rule.max_in_window is not None:
+        if rule.metric != _MASK:
+            return None
+        most = CORE.most_in_window(heat, *size, rule.max_in_window.size)
+        if most is None:
+            return None
+    found = score(rule, metric, result, most)
+    return found if found.passed and not found.warned else None
+
+
+def _no_pixels() -> NoReturn:
+    raise AssertionError("a pair that passes is told without its pixels")

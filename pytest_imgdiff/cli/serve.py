@@ -1,0 +1,134 @@
+"""``pytest-imgdiff serve``, from its options to the last request."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_imgdiff.base.errors import ConfigError, ReportError
+from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.config import find_config, load_settings
+from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report.results_json import RESULTS_FILE
+from pytest_imgdiff.report.templates import Templates
+from pytest_imgdiff.run.accepting import root_of_baselines
+from pytest_imgdiff.server.limits import MEGA, Limits
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import NoReturn
+
+DONE = 0
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C.
+
+    Returns:
+        0, when it was ended.
+
+    Raises:
+        ImgdiffError: Flask is not installed, there is no such report, or the address cannot be bound.
+    """
+    if importlib.util.find_spec("flask") is None:
+        raise ConfigError("serve needs Flask, which is not installed: pip install 'pytest-imgdiff[serve]'")
+    from pytest_imgdiff.server.app import application
+    from pytest_imgdiff.server.http import Server
+    from pytest_imgdiff.server.jobs import Jobs, judged
+    from pytest_imgdiff.server.security import Gate, is_loopback
+    from pytest_imgdiff.server.service import Service
+
+    here = Path(options.root or "").resolve()
+    if not here.is_dir():
+        raise ConfigError(f"--root {visible(options.root)}: there is no such folder; baselines are written below it")
+    report = _report(options.report)
+    root = here
+    if options.root is None and report is not None:
+        root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
+    registry = Registry()
+    settings = load_settings(Path(options.config) if options.config else find_config(here), registry, folder=root)
+    templates = Templates(settings.report.templates)
+    limits = replace(Limits(), upload_bytes=round(options.upload_limit * MEGA), silence=options.timeout)
+    with _ended_by_signals(), _private_folder() as folder:
+        server = Server(options.host, options.port, limits)
+        gate = Gate(options.host, server.port, options.allow_host)
+        jobs = Jobs(folder, partial(judged, settings=settings, registry=registry, limits=limits), limits)
+        try:
+            service = Service(report, root, settings, registry, templates, gate, jobs, limits)
+            server.app = application(service)
+            _announce(options.host, server.port, report, warned=not is_loopback(options.host))
+            server.serve_forever(poll_interval=0.2)
+        finally:
+            server.server_close()
+            jobs.close()
+    return DONE
+
+
+def _report(named: str | None) -> Path | None:
+    """Return the folder of the report that is to be served.
+
+    Raises:
+        ReportError: it holds none, or one that cannot be read.
+    """
+    if named is None:
+        return None
+    folder = Path(named)
+    folder = folder if folder.is_dir() else folder.parent
+    if not (folder / "index.html").is_file():
+        raise ReportError(f"{visible(named)}: no report: there is no index.html; name the folder of one, or none")
+    read_results(folder / RESULTS_FILE)
+    return folder.resolve()
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Have a folder that nobody else can look into, and leave nothing of it behind."""
+    folder = Path(tempfile.mkdtemp(prefix="imgdiff-serve-")).resolve()  # mode 0700
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have Ctrl-C and a request to terminate end what is inside in order, with everything put away."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        for name in handlers:
+            signal.signal(name, signal.SIG_IGN)  # once is enough; the second would interrupt the tidying up
+        raise KeyboardInterrupt
+
+    handlers = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+
+
+def _announce(host: str, port: int, report: Path | None, *, warned: bool) -> None:
+    from pytest_imgdiff.server.security import bracketed
+
+    address = f"http://{bracketed(host)}:{port}"
+    if warned:
+        print(  # noqa: T201 - a command's own output
+            f"pytest-imgdiff: warning: --host {host} is reached from other machines; whoever reaches it sees the "
+            "pictures and can accept them",
+            file=sys.stderr,
+        )
+    if report is not None:
+        print(f"report: {address}/")  # noqa: T201 - a command's own output
+    print(f"compare pictures: {address}/upload", "Ctrl-C ends it", sep="\n", flush=True)  # noqa: T201 - the same

@@ -1,0 +1,1 @@
+"""Two images judged: scores, masks, regions, kinds and alignment."""

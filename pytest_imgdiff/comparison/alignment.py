@@ -1,0 +1,1198 @@
+"""Alignment of two pictures: what was inserted, deleted and moved, and the expected picture laid out as the actual one.
+
+Rows first: lines that are equal to the byte vote for offsets between the two pictures, and a dynamic programme chooses
+for each line the offset that leaves the least to explain. What stands side by side is cut at quiet gutters and aligned
+on its own, then columns, then strips of columns that have no gutter between them. What is gone from one place is
+searched for at every other place that differs. Everything here proposes an explanation; only pixels decide: whatever
+an alignment leaves unequal is still judged.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, cast
+from zlib import crc32
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.base.derived import eight_bit, pixel_words
+from pytest_imgdiff.base.geometry import (
+    Alignment,
+    Axis,
+    Band,
+    Kept,
+    Move,
+    Placed,
+    Rect,
+    corners,
+    extent,
+    joined_parts,
+    overlapping,
+    slices_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.base.image import Pixels
+
+    Words = NDArray[np.uint32]
+    """(height, width): RGBA of 8 bits a channel, one word a pixel."""
+    Numbers = NDArray[np.intp]
+    Costs = NDArray[np.float64]
+
+
+_NOISE = 16
+"""Levels of 255 by which two pixels differ that still count as the same when lines are aligned."""
+_MOST_OFFSETS = 8
+_MOST_GUESSED = 4
+"""Offsets that are guessed by correlation where few lines are equal to the byte."""
+_SAMPLES = 256
+"""Pixels of a line, evenly spread, by which two lines are compared; full lines only where digests are made."""
+_PROFILE = 32
+"""Numbers that describe a line where offsets are guessed."""
+_CHANGE = 3.0
+"""A change of offset has to save so many lines that differ all over. Below, lines that repeat by chance are moves."""
+_SKIPPED = 0.5
+"""An inserted or deleted line with content, in lines that differ all over: two are no better than a changed one."""
+_NEARLY = 0.02
+"""A line that is equal within `_NOISE`: worse than one that is equal to the byte, better than any other."""
+_DRIFTED = 0.1
+"""A line that has the same ink at other columns, or is equal to its neighbour: a line that drifts by part of a pixel
+or sideways is the same line."""
+_TONE = 25.0
+"""How strictly: ink that differs by a twentieth is other ink. That of a line which drifts stays within a hundredth."""
+_FEW_EQUAL = 0.5
+"""Share of lines with content below which equal lines alone do not tell the offsets."""
+_LEAST_INK = 1 / 64
+"""Share of a line that its ink counts as at the least."""
+_CLEAR = 0.2
+"""An alignment of lines that leaves at most this share of the cost of "changed in place" needs no rival."""
+_ACCEPTED = 0.6
+"""An alignment is believed where it leaves at most this share of the cost of "changed in place"."""
+_GUTTER = 8
+"""Quiet columns that part what stands side by side."""
+_QUIET = 8
+"""Levels of 255 by which the pixels of a quiet column differ at most."""
+_PARTED = 12
+"""Equal lines that part two changes."""
+_THIN = 3
+"""Rows or columns by which spacing may become larger or smaller where a length is rounded to whole pixels: one pixel of
+CSS at a device scale of 3."""
+_STRIP = 64
+"""Columns of the strips that are aligned on their own where there is no gutter."""
+_MOST_LOOKED = 3
+"""How many times the size of two images is aligned at most, over all rectangles within rectangles."""
+_LARGE = 1 << 23
+"""Pixels above which only rows, and parts with a gutter between them, are aligned: columns and strips of a tall page
+take seconds, and explain nothing where rows do not."""
+_MOST_SHIFTED = 256
+"""Lines by which a band is shifted to where content begins."""
+_TILE = 8
+"""Rows and columns of the tiles by which a block is found at another place."""
+_FAIR_TILES = 3
+"""Tiles that have to agree on how far a block moved."""
+_MOST_ALIKE = 4
+"""Places that a tile may be found at: one that is found at more, such as a piece of a border, tells nothing."""
+_MOST_TILES = 4096
+_MOST_SEARCHED = 1 << 22
+"""Pixels of all places that are searched, of both pictures together; where there are more, no block is searched."""
+_MOST_BLOCKS = 32
+_RIM = 2
+"""Pixels around what differs, which tell the background there."""
+_LEAST_BLOCK = 2048
+"""Pixels of a block that moved between two places neither of which is a band: less is changed text."""
+_MOST_OF_IT = 0.5
+"""Share of what stands at one of the two places that a moved block is. Less of it, such as a button that an item shares
+with another, is no move."""
+_DEPTH = 8
+_LEAST = 3
+"""Lines below which there is nothing to align."""
+_ROUNDING = 1e-9
+
+
+def align(expected: Pixels, actual: Pixels) -> Alignment | None:
+    """Find what was inserted, deleted and moved.
+
+    Args:
+        expected: (height, width, 4) RGBA of any depth.
+        actual: likewise, of the same depth; the sizes may differ.
+
+    Returns:
+        None where nothing explains clearly more than that the pictures differ in place, from the top left.
+    """
+    aligner = _Aligner(_words(expected), _words(actual))
+    height, width = aligner.one.shape
+    other_height, other_width = aligner.two.shape
+    explained = aligner.explain(Rect(0, 0, width, height), Rect(0, 0, other_width, other_height), 0)
+    aligner.search()
+    aligner.settle()
+    if not aligner.is_explained and not aligner.moves:
+        return None
+    bands = sorted(aligner.bands, key=lambda band: (band.box.y, band.box.x, band.kind))
+    plane = _Plane(aligner.two)
+    plane.place(explained, 0, 0)
+    return Alignment(
+        (other_width, other_height), tuple(aligner.kept), tuple(bands), tuple(aligner.moves), joined_parts(plane.layout)
+    )
+
+
+def _words(pixels: Pixels) -> Words:
+    words = pixel_words(np.ascontiguousarray(eight_bit(pixels)))
+    if words is None:
+        raise AssertionError(pixels.dtype)
+    return words
+
+
+class _Segment(NamedTuple):
+    """So many lines from ``one`` on in the expected picture are those from ``two`` on in the actual one."""
+
+    one: int
+    two: int
+    length: int
+
+
+class _Map(NamedTuple):
+    """Which lines are which: segments that rise in both pictures, and what they leave unexplained.
+
+    The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
+    of the pictures as they lie.
+    """
+
+    segments: list[_Segment]
+    cost: float
+    in_place: float
+
+    def is_believed(self, share: float) -> bool:
+        return self.in_place > 0 and self.cost <= share * self.in_place
+
+
+class _Stack(NamedTuple):
+    """Parts one below the other (rows) or side by side (columns)."""
+
+    axis: Axis
+    parts: list[_Part]
+
+
+_Part = Kept | Band | _Stack
+
+
+class _Plane:
+    """Places parts so that each is below, or to the right of, the ones before it in both pictures."""
+
+    def __init__(self, actual: Words) -> None:
+        self.actual = actual
+        self.layout: list[Placed] = []
+
+    def place(self, part: _Part, x: int, y: int) -> tuple[int, int]:
+        """Place a part with its corner there, and return the width and height that it takes."""
+        if not isinstance(part, _Stack):
+            self.layout.append(Placed(part.expected, part.actual, x, y))
+            box = extent(self.layout[-1])
+            return box.width, box.height
+        if part.axis == "columns":
+            return self._side_by_side(part, x, y)
+        width = height = 0
+        for one in part.parts:
+            across, down = self.place(one, x, y + height)
+            width, height = max(width, across), height + down
+        return width, height
+
+    def _side_by_side(self, part: _Stack, x: int, y: int) -> tuple[int, int]:
+        sizes = [_size(one) for one in part.parts]
+        height = max((down for _, down in sizes), default=0)
+        width = 0
+        for one, (across, down) in zip(part.parts, sizes, strict=True):
+            if isinstance(one, Kept) and down < height:
+                self._stretched(one, x + width, y, height - down)
+            else:
+                self.place(one, x + width, y)
+            width += across
+        return width, height
+
+    def _stretched(self, kept: Kept, x: int, y: int, spare: int) -> None:
+        """Place what takes less room than its neighbour with the spare room in its last row of one colour.
+
+        So no line of text is cut where the rows below that both pictures have begin.
+        """
+        one, two = kept.expected, kept.actual
+        words = self.actual[slices_of(two)]
+        quiet = np.flatnonzero((words == words[:, :1]).all(axis=1))
+        above = int(quiet[-1]) if quiet.size else one.height
+        for start, stop, down in ((0, above, 0), (above, one.height, spare)):
+            if stop > start:
+                first, second = (replace(box, y=box.y + start, height=stop - start) for box in (one, two))
+                self.layout.append(Placed(first, second, x, y + start + down))
+
+
+def _size(part: _Part) -> tuple[int, int]:
+    """Return the width and height that a part takes on the plane."""
+    if not isinstance(part, _Stack):
+        box = extent(part)
+        return box.width, box.height
+    widths, heights = zip(*(_size(one) for one in part.parts), strict=True) if part.parts else ((0,), (0,))
+    return (max(widths), sum(heights)) if part.axis == "rows" else (sum(widths), max(heights))
+
+
+class _Aligner:
+    """Explains two pictures rectangle by rectangle."""
+
+    def __init__(self, one: Words, two: Words) -> None:
+        self.one = one
+        self.two = two
+        self.kept: list[Kept] = []
+        self.bands: list[Band] = []
+        self.moves: list[Move] = []
+        self._left = _MOST_LOOKED * max(one.size, two.size)
+        self.is_explained = False
+        """Whether anything was found but that the pictures differ in place."""
+
+    def explain(self, first: Rect, second: Rect, depth: int, axis: Axis | None = None) -> _Part:
+        """Explain how a rectangle of the expected picture became one of the actual picture.
+
+        Args:
+            first: of the expected picture.
+            second: of the actual picture.
+            depth: how many rectangles are around this one.
+            axis: along which the lines are aligned already.
+        """
+        if first.is_empty or second.is_empty:
+            return self._only_one(first, second, "rows" if first.width == second.width else "columns")
+        a, b = first.of(self.one), second.of(self.two)
+        if a.shape == b.shape and np.array_equal(a, b):
+            return self._keep(first, second, equal=True)
+        if (trimmed := self._trimmed(first, second, depth, axis)) is not None:
+            return trimmed
+        if depth >= _DEPTH or min(*a.shape, *b.shape) < _LEAST:
+            return self._in_place(first, second)
+        return self._parted(first, second, depth, axis) or self._changed(first, second, depth, axis)
+
+    def _changed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
+        """Explain what differs from its first row to its last."""
+        a, b = first.of(self.one), second.of(self.two)
+        self._left -= a.size
+        if self._left < 0:
+            return self._in_place(first, second)
+        lines = _line_map(a, b) if axis != "rows" else None
+        if lines is not None and lines.is_believed(_CLEAR):
+            return self._along("rows", first, second, lines, depth)
+        if (cuts := _gutters(a, b)) and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * a.shape[1]:
+            return self._side_by_side(first, second, cuts, depth)
+        if lines is not None and lines.is_believed(_ACCEPTED):
+            return self._along("rows", first, second, lines, depth)
+        return self._columns(first, second, depth, axis)
+
+    def search(self) -> None:
+        """Note the blocks that were deleted at one place and inserted at another.
+
+        Each of the two places is a band or another place that differs.
+        """
+        bands = [band for band in self.bands if not band.plain]
+        gone = [Rect(*corners(band.expected)) for band in bands if band.kind == "deleted"]
+        come = [Rect(*corners(band.actual)) for band in bands if band.kind == "inserted"]
+        numbers = len(gone), len(come)
+        for first, second in self._differing():
+            gone.append(first)
+            come.append(second)
+        if not gone or not come or sum(rect.width * rect.height for rect in (*gone, *come)) > _MOST_SEARCHED:
+            return
+        found = _Search(self.one, self.two, gone, come, numbers).blocks()
+        self.moves += [Move(rect.box, dx, dy) for rect, dx, dy in found]
+        for place, band in enumerate(self.bands):
+            words = self.one if band.kind == "deleted" else self.two
+            moved = [
+                rect if band.kind == "deleted" else rect._replace(x=rect.x + dx, y=rect.y + dy)
+                for rect, dx, dy in found
+            ]
+            if not band.plain and _holds_only(words, Rect(*corners(band.box)), moved):
+                self.bands[place] = replace(band, moved=True)
+
+    def settle(self) -> None:
+        """Take for space what made room for other content, or took its room, though borders run through it.
+
+        An item that is inserted into a column takes its room from the end of it.
+        """
+        stretched = {
+            place
+            for place, band in enumerate(self.bands)
+            if not (band.plain or band.moved)
+            and _is_stretched(self.one if band.kind == "deleted" else self.two, Rect(*corners(band.box)), band.axis)
+        }
+        for place in stretched:
+            band = self.bands[place]
+            if any(
+                other.kind != band.kind
+                and number not in stretched
+                and not other.plain
+                and _across(other) == _across(band)
+                and abs(other.lines - band.lines) <= _THIN
+                for number, other in enumerate(self.bands)
+            ):
+                self.bands[place] = replace(band, plain=True)
+
+    def _differing(self) -> list[tuple[Rect, Rect]]:
+        """Return the rectangles in which what is kept differs, of both pictures."""
+        found = []
+        for kept in self.kept:
+            if kept.equal:
+                continue
+            first, second = Rect(*corners(kept.expected)), Rect(*corners(kept.actual))
+            differs = first.of(self.one) != second.of(self.two)
+            for top, bottom in _runs(differs.any(axis=1), _TILE):
+                for left, right in _runs(differs[top:bottom].any(axis=0), _TILE):
+                    one, two = (side.rows(top, bottom).columns(left, right) for side in (first, second))
+                    found.append((_with_rim(one, self.one), _with_rim(two, self.two)))
+        return found
+
+    def _keep(self, first: Rect, second: Rect, *, equal: bool) -> Kept:
+        self.kept.append(Kept(first.box, second.box, equal=equal))
+        return self.kept[-1]
+
+    def _side_by_side(self, first: Rect, second: Rect, cuts: Sequence[tuple[int, int]], depth: int) -> _Stack:
+        """Explain each of the parts that stand side by side on its own."""
+        return _Stack(
+            "columns",
+            [self.explain(first.columns(left, right), second.columns(left, right), depth + 1) for left, right in cuts],
+        )
+
+    def _columns(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
+        """Explain what rows do not: by columns, then by strips of columns, or not at all."""
+        a, b = first.of(self.one), second.of(self.two)
+        if a.size > _LARGE:
+            return self._in_place(first, second)
+        if axis != "columns":
+            columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
+            is_tall = a.shape != b.shape or len(a) >= _STRIP
+            if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a, b, columns.segments)):
+                return self._along("columns", first, second, columns, depth)
+        if a.shape == b.shape and axis is None and (cuts := _strips(a, b)):
+            return self._side_by_side(first, second, cuts, depth)
+        return self._in_place(first, second)
+
+    def _trimmed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
+        """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it.
+
+        None where there are no such rows.
+        """
+        if first.width != second.width:
+            return None
+        a, b = first.of(self.one), second.of(self.two)
+        top, bottom = _equal_ends(a, b)
+        top = _quiet_place(a, top)
+        if not top and not bottom:
+            return None
+        above = [self._keep(first.rows(0, top), second.rows(0, top), equal=True)] if top else []
+        rest = first.rows(len(a) - bottom, len(a)), second.rows(len(b) - bottom, len(b))
+        below = [self._keep(*rest, equal=True)] if bottom else []
+        self.is_explained |= len(a) != len(b) and top + bottom > 0
+        between = self.explain(first.rows(top, len(a) - bottom), second.rows(top, len(b) - bottom), depth, axis)
+        return _Stack("rows", [*above, between, *below])
+
+    def _parted(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
+        """Take changes that equal rows part one by one, once the rows are aligned; None where there is one change."""
+        if first[2:] != second[2:] or axis is None:
+            return None
+        differs = (first.of(self.one) != second.of(self.two)).any(axis=1)
+        runs = _runs(differs, _PARTED)
+        if len(runs) < 2:  # noqa: PLR2004 - one change
+            return None
+        parts: list[_Part] = []
+        below = 0
+        for start, stop in runs:
+            if start > below:
+                parts.append(self._keep(first.rows(below, start), second.rows(below, start), equal=True))
+            parts.append(self.explain(first.rows(start, stop), second.rows(start, stop), depth + 1))
+            below = stop
+        return _Stack("rows", parts)
+
+    def _along(self, axis: Axis, first: Rect, second: Rect, lines: _Map, depth: int) -> _Stack:
+        """Explain segment by segment; what lies between them was deleted or inserted."""
+        self.is_explained = True
+        a, b = first.of(self.one), second.of(self.two)
+        segments = _at_quiet_lines(lines.segments, *((a, b) if axis == "rows" else (a.T, b.T)))
+        self._note_move(axis, first, second, segments)
+        ends = (first.height, second.height) if axis == "rows" else (first.width, second.width)
+        parts: list[_Part] = []
+        one = two = 0
+        for start, other, count in [*segments, _Segment(*ends, 0)]:
+            if start > one:
+                parts.append(self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis))
+            if other > two:
+                parts.append(self._only_one(first.lines(axis, start, start), second.lines(axis, two, other), axis))
+            if count:
+                here, there = first.lines(axis, start, start + count), second.lines(axis, other, other + count)
+                parts.append(self.explain(here, there, depth + 1, axis))
+            one, two = start + count, other + count
+        return _Stack(axis, parts)
+
+    def _note_move(self, axis: Axis, first: Rect, second: Rect, segments: Sequence[_Segment]) -> None:
+        """Note the one segment that moved within plain space, where the space does not span the picture.
+
+        Of space that does, all that follows moved: there the band tells more.
+        """
+        moved = [segment for segment in segments if segment.one != segment.two]
+        spans = first.width == self.one.shape[1] if axis == "rows" else first.height == self.one.shape[0]
+        if spans or first[2:] != second[2:] or len(moved) != 1:
+            return
+        start, other, count = moved[0]
+        shift = other - start
+        if shift > 0:
+            left, fresh = (start + count, other + count), (start, other)
+        else:
+            left, fresh = (other, start), (other + count, start + count)
+        before, after = first.lines(axis, *left), second.lines(axis, *fresh)
+        if not _is_plain(before.of(self.one)) or not _is_plain(after.of(self.two)):
+            return
+        rect = _trimmed_to_content(self.one, first.lines(axis, start, start + count))
+        dx, dy = (0, shift) if axis == "rows" else (shift, 0)
+        self.moves.append(Move(rect.box, dx + second.x - first.x, dy + second.y - first.y))
+
+    def _only_one(self, first: Rect, second: Rect, axis: Axis) -> _Part:
+        """Note a band; at least one of the rectangles is empty."""
+        if first.is_empty and second.is_empty:
+            return _Stack(axis, [])
+        if second.is_empty:
+            band = Band("deleted", axis, first.box, second.box, _is_space(self.one, first, axis))
+        else:
+            band = Band("inserted", axis, first.box, second.box, _is_space(self.two, second, axis))
+        self.bands.append(band)
+        return band
+
+    def _in_place(self, first: Rect, second: Rect) -> _Part:
+        """Leave what differs as it lies; of unequal sizes the rest, below and to the right, was inserted or deleted."""
+        width, height = min(first.width, second.width), min(first.height, second.height)
+        common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
+        equal = np.array_equal(common[0].of(self.one), common[1].of(self.two))
+        self.is_explained |= equal
+        across: list[_Part] = [self._keep(*common, equal=equal)]
+        down: list[_Part] = [_Stack("columns", across)]
+        for side, other in ((first, second), (second, first)):
+            right = side.rows(0, height).columns(width, side.width)
+            below = side.rows(height, side.height)
+            rests: tuple[tuple[Axis, Rect], ...] = ("columns", right), ("rows", below)
+            for axis, rest in rests:
+                if rest.is_empty:
+                    continue
+                place = other.lines(axis, width, width) if axis == "columns" else other.lines(axis, height, height)
+                band = self._only_one(rest, place, axis) if side is first else self._only_one(place, rest, axis)
+                (across if axis == "columns" else down).append(band)
+        return _Stack("rows", down)
+
+
+def _at_quiet_lines(segments: Sequence[_Segment], a: Words, b: Words) -> list[_Segment]:
+    """Return the segments with the bands between them shifted to where content begins, as far as lines are equal.
+
+    Where an item was deleted, its last line and the one before the item may be equal: then the band can be shifted by
+    a line. Of such bands the one is told that begins after the most lines of one colour, not one that begins within
+    the item and ends within the next one.
+    """
+    found = list(segments)
+    for number in range(1, len(found)):
+        before, after = found[number - 1], found[number]
+        is_deleted = after.two == before.two + before.length
+        if not is_deleted and after.one != before.one + before.length:
+            continue
+        up = _equal_lines(a, b, after.one, after.two, -1, min(before.length - 1, _MOST_SHIFTED))
+        end = before.one + before.length, before.two + before.length
+        down = _equal_lines(a, b, *end, 1, min(after.length - 1, _MOST_SHIFTED))
+        lines, edge = (a, end[0]) if is_deleted else (b, end[1])
+        quiet = [
+            _is_plain(lines[edge + place : edge + place + 1]) for place in range(-up - 1, down)
+        ]  # the line before each place
+        runs = [0]
+        for is_quiet in quiet:
+            runs.append(runs[-1] + 1 if is_quiet else 0)
+        best = max(range(-up, down + 1), key=lambda place: (runs[place + up + 1], -abs(place)))
+        if runs[best + up + 1] > runs[up + 1]:
+            found[number - 1] = before._replace(length=before.length + best)
+            found[number] = _Segment(after.one + best, after.two + best, after.length - best)
+    return found
+
+
+def _equal_lines(a: Words, b: Words, one: int, two: int, step: int, most: int) -> int:
+    """Return how many lines are equal from there on, downwards (1) or upwards (-1)."""
+    for count in range(most):
+        place = count if step > 0 else -count - 1
+        if not np.array_equal(a[one + place], b[two + place]):
+            return count
+    return max(0, most)
+
+
+def _across(band: Band) -> tuple[Axis, int, int]:
+    """Return the axis of a band and its extent across it."""
+    box = band.box
+    return (band.axis, box.x, box.width) if band.axis == "rows" else (band.axis, box.y, box.height)
+
+
+_Block = tuple[Rect, int, int]
+"""A rectangle of the expected picture, and how far it moved to the right and down."""
+
+
+class _Search:
+    """Looks for what is gone from some rectangles of the expected picture in rectangles of the actual one.
+
+    Tiles are found by their hashes and vote for how far they moved; then the pixels decide.
+    """
+
+    def __init__(
+        self, one: Words, two: Words, gone: Sequence[Rect], come: Sequence[Rect], bands: tuple[int, int]
+    ) -> None:
+        """Set up the search.
+
+        Args:
+            one: the expected picture.
+            two: the actual picture.
+            gone: where to take blocks from, in the expected picture.
+            come: where to look for them, in the actual picture.
+            bands: how many of each, from the first on, are bands; between other places only large blocks move.
+        """
+        self.one = one
+        self.two = two
+        self.gone = gone
+        self.come = come
+        self.bands = bands
+
+    def blocks(self) -> list[_Block]:
+        """Return the blocks that moved, none of which overlap, those that most tiles voted for first."""
+        found: list[_Block] = []
+        for (source, target, dx, dy), tiles in self._votes():
+            block = self._block(self.gone[source], self.come[target], dx, dy, tiles)
+            if block is None or len(found) == _MOST_BLOCKS:
+                continue
+            is_of_band = source < self.bands[0] or target < self.bands[1]
+            if not is_of_band and block.width * block.height < _LEAST_BLOCK:
+                continue
+            there = block._replace(x=block.x + dx, y=block.y + dy)
+            if any(
+                overlapping(block, rect) or overlapping(there, rect._replace(x=rect.x + right, y=rect.y + down))
+                for rect, right, down in found
+            ):
+                continue
+            shares = (
+                _share_of_content(self.one, self.gone[source], block),
+                _share_of_content(self.two, self.come[target], there),
+            )
+            if max(shares) >= _MOST_OF_IT:
+                found.append((block, dx, dy))
+        return self._joined(found)
+
+    def _joined(self, blocks: Sequence[_Block]) -> list[_Block]:
+        """Return the blocks with those joined that moved alike where all between them did so, too."""
+        found: list[_Block] = []
+        for rect, dx, dy in sorted(blocks, key=lambda block: (block[1:], block[0].y, block[0].x)):
+            last = found[-1] if found else None
+            if last is not None and last[1:] == (dx, dy):
+                both = _around(last[0], rect)
+                if np.array_equal(both.of(self.one), both._replace(x=both.x + dx, y=both.y + dy).of(self.two)):
+                    found[-1] = (both, dx, dy)
+                    continue
+            found.append((rect, dx, dy))
+        return found
+
+    def _votes(self) -> list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]]:
+        """Return for rectangles of both pictures and a shift the tiles, (x, y), that are found there; most first."""
+        tiles: dict[int, list[tuple[int, int, int]]] = {}
+        for source, rect in enumerate(self.gone):
+            for x, y, digest in _tiles(self.one, rect):
+                tiles.setdefault(digest, []).append((source, x, y))
+        known = {digest: places for digest, places in tiles.items() if len(places) <= _MOST_ALIKE}
+        votes: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
+        for digest, places in self._places(known).items():
+            for source, x, y in known[digest]:
+                for target, across, down in places:
+                    votes.setdefault((source, target, across - x, down - y), []).append((x, y))
+        fair = [(key, found) for key, found in votes.items() if len(found) >= _FAIR_TILES]
+        return sorted(fair, key=lambda vote: (-len(vote[1]), vote[0]))
+
+    def _places(self, known: Mapping[int, object]) -> dict[int, list[tuple[int, int, int]]]:
+        """Return where in the actual picture tiles are, by hash: the rectangle, x and y; not of frequent ones."""
+        digests = np.array(sorted(known), np.uint32)
+        is_known = np.zeros(1 << 16, np.bool_)  # half a hash rules most tiles out
+        is_known[digests >> 16] = True
+        found: dict[int, list[tuple[int, int, int]]] = {}
+        for target, rect in enumerate(self.come):
+            hashes = _tile_hashes(rect.of(self.two))
+            places = np.flatnonzero(is_known[hashes >> 16])
+            places = places[np.isin(hashes.flat[places], digests)]
+            _, which, counts = np.unique(hashes.flat[places], return_inverse=True, return_counts=True)
+            for place in places[counts[which.reshape(-1)] <= _MOST_ALIKE].tolist():
+                down, across = divmod(place, hashes.shape[1])
+                found.setdefault(int(hashes.flat[place]), []).append((target, rect.x + across, rect.y + down))
+        return {digest: each for digest, each in found.items() if len(each) <= _MOST_ALIKE}
+
+    def _block(self, source: Rect, target: Rect, dx: int, dy: int, tiles: list[tuple[int, int]]) -> Rect | None:
+        """Return the rectangle around the tiles, as large as it is equal, without the space around what it shows."""
+        x, y = max(source.x, target.x - dx), max(source.y, target.y - dy)
+        right = min(source.x + source.width, target.x - dx + target.width)
+        bottom = min(source.y + source.height, target.y - dy + target.height)
+        common = Rect(x, y, right - x, bottom - y)
+        equal = common.of(self.one) == common._replace(x=x + dx, y=y + dy).of(self.two)
+        grown = _grown(equal, [(across - x, down - y) for across, down in tiles])
+        if grown is None:
+            return None
+        left, top, width, height = grown
+        content = _content(self.one, source)
+        return _bounds(
+            Rect(x + left, y + top, width, height),
+            content[y + top - source.y :, x + left - source.x :][:height, :width],
+        )
+
+
+def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> Rect | None:
+    """Return the rectangle around tiles, (x, y), grown on all sides while all of it is equal; None where it is not."""
+    left, top = min(x for x, _ in tiles), min(y for _, y in tiles)
+    right, bottom = max(x for x, _ in tiles) + _TILE, max(y for _, y in tiles) + _TILE
+    if not equal[top:bottom, left:right].all():
+        return None
+    height, width = equal.shape
+    grows = True
+    while grows:
+        grows = False
+        if top > 0 and equal[top - 1, left:right].all():
+            top, grows = top - 1, True
+        if bottom < height and equal[bottom, left:right].all():
+            bottom, grows = bottom + 1, True
+        if left > 0 and equal[top:bottom, left - 1].all():
+            left, grows = left - 1, True
+        if right < width and equal[top:bottom, right].all():
+            right, grows = right + 1, True
+    return Rect(left, top, right - left, bottom - top)
+
+
+def _with_rim(rect: Rect, words: Words) -> Rect:
+    """Return a rectangle with `_RIM` pixels around it, as far as the picture has them."""
+    left, top = max(0, rect.x - _RIM), max(0, rect.y - _RIM)
+    right, bottom = min(words.shape[1], rect.x + rect.width + _RIM), min(len(words), rect.y + rect.height + _RIM)
+    return Rect(left, top, right - left, bottom - top)
+
+
+def _around(one: Rect, other: Rect) -> Rect:
+    """Return the smallest rectangle that holds both."""
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    right, bottom = max(one.x + one.width, other.x + other.width), max(one.y + one.height, other.y + other.height)
+    return Rect(x, y, right - x, bottom - y)
+
+
+def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
+    """Yield x, y and the hash of tiles that lie side by side, from where content begins, and are not of one colour."""
+    rect = _bounds(rect, _content(words, rect))
+    down, across = rect.height // _TILE, rect.width // _TILE
+    if not down or not across:
+        return
+    part = rect.of(words)
+    pixels = part[: down * _TILE, : across * _TILE].reshape(down, _TILE, across, _TILE)
+    has_content = (pixels != pixels[:, :1, :, :1]).any(axis=(1, 3))
+    hashes = _tile_hashes(part)[::_TILE, ::_TILE]
+    places = np.argwhere(has_content)
+    for row, column in places[:: 1 + len(places) // _MOST_TILES].tolist():
+        yield rect.x + column * _TILE, rect.y + row * _TILE, int(hashes[row, column])
+
+
+def _tile_hashes(words: Words) -> Words:
+    """Return a hash of the tile below and to the right of each pixel, of those that lie inside."""
+    height, width = (max(0, length - _TILE + 1) for length in words.shape)
+    mixed: Words = words * np.uint32(0x9E3779B1)
+    mixed ^= mixed >> np.uint32(15)
+    for axis, factor in ((1, 0x85EBCA6B), (0, 0xC2B2AE35)):
+        size = (len(mixed), width) if axis == 1 else (height, width)
+        hashes: Words = np.zeros(size, np.uint32)
+        for place in range(_TILE):
+            hashes *= np.uint32(factor)
+            hashes += mixed[:, place : place + width] if axis == 1 else mixed[place : place + height]
+        hashes ^= hashes >> np.uint32(13)
+        mixed = hashes
+    return mixed
+
+
+def _content(words: Words, rect: Rect) -> NDArray[np.bool_]:
+    """Return what is off the commonest colour at the rectangle's edges."""
+    part = rect.of(words)
+    edges = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
+    colours, counts = np.unique(edges, return_counts=True)
+    return np.asarray(part != colours[counts.argmax()], np.bool_)
+
+
+def _share_of_content(words: Words, rect: Rect, part: Rect) -> float:
+    """Return the share of what stands in a rectangle that stands in a part of it."""
+    content = _content(words, rect)
+    inside = part._replace(x=part.x - rect.x, y=part.y - rect.y).of(cast("Words", content))
+    return int(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(content)))
+
+
+def _holds_only(words: Words, rect: Rect, parts: Sequence[Rect]) -> bool:
+    """Whether nothing stands in a rectangle but these parts."""
+    if not any(overlapping(rect, part) for part in parts):
+        return False
+    content = _content(words, rect)
+    for x, y, width, height in parts:
+        left, top = max(0, x - rect.x), max(0, y - rect.y)
+        content[top : max(0, y - rect.y + height), left : max(0, x - rect.x + width)] = False
+    return not content.any()
+
+
+def _trimmed_to_content(words: Words, rect: Rect) -> Rect:
+    """Return the rectangle without the lines at its edges that have the colour of its first pixel."""
+    return _bounds(rect, np.asarray(rect.of(words) != rect.of(words)[0, 0], np.bool_))
+
+
+def _bounds(rect: Rect, marked: NDArray[np.bool_]) -> Rect:
+    """Return the smallest rectangle that holds what is marked in one; all of it where nothing is."""
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if not rows.size:
+        return rect
+    return rect.rows(int(rows[0]), int(rows[-1]) + 1).columns(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _skips_space_alone(a: Words, b: Words, segments: Sequence[_Segment]) -> bool:
+    """Whether all columns that are not in a segment are of one colour each: columns that drift, not another text."""
+    kept, others = np.zeros(a.shape[1], np.bool_), np.zeros(b.shape[1], np.bool_)
+    for start, other, count in segments:
+        kept[start : start + count] = True
+        others[other : other + count] = True
+    return all((part == part[:1]).all() for part in (a[:, ~kept], b[:, ~others]))
+
+
+def _is_space(words: Words, rect: Rect, axis: Axis) -> bool:
+    """Whether a band is space: of one colour, and so is the line before it or behind it.
+
+    A thin one is also where each of its lines is equal to one of those: spacing that was rounded to another number of
+    pixels may have borders on its sides.
+    """
+    if not _is_plain(rect.of(words)):
+        lines = rect.height if axis == "rows" else rect.width
+        return lines <= _THIN and _is_stretched(words, rect, axis)
+    start, stop, end = (
+        (rect.y, rect.y + rect.height, len(words)) if axis == "rows" else (rect.x, rect.x + rect.width, words.shape[1])
+    )
+    size = stop - start
+    beside = ([rect.lines(axis, -1, size)] if start else []) + ([rect.lines(axis, 0, size + 1)] if stop < end else [])
+    return any(_is_plain(larger.of(words)) for larger in beside)
+
+
+def _is_stretched(words: Words, rect: Rect, axis: Axis) -> bool:
+    """Whether each line of a band is equal to the line before it or behind it."""
+    size = rect.height if axis == "rows" else rect.width
+    start = rect.y if axis == "rows" else rect.x
+    band = rect.of(words)
+    beside = [rect.lines(axis, -1, 0)] if start else []
+    if start + size < words.shape[0 if axis == "rows" else 1]:
+        beside.append(rect.lines(axis, size, size + 1))
+    return any(bool((band == line.of(words)).all()) for line in beside)
+
+
+def _is_plain(words: Words) -> bool:
+    return bool((words == words[0, 0]).all())
+
+
+def _equal_ends(a: Words, b: Words) -> tuple[int, int]:
+    """Return how many rows are equal at the top, and how many of the others at the bottom."""
+    least = min(len(a), len(b))
+    top = _equal_start(a[:least], b[:least])
+    rest = least - top
+    return top, _equal_start(a[::-1][:rest], b[::-1][:rest])
+
+
+def _quiet_place(words: Words, top: int) -> int:
+    """Return the row at or above this one that follows a row of one colour; this one where there is none nearby.
+
+    The first row that differs may be within an item, whose first rows are those of another item as well.
+    """
+    for place in range(top, max(0, top - _MOST_SHIFTED), -1):
+        if _is_plain(words[place - 1 : place]):
+            return place
+    return top if top > _MOST_SHIFTED else 0
+
+
+def _equal_start(a: Words, b: Words) -> int:
+    step = max(1, (1 << 20) // max(1, a.shape[1]))
+    for start in range(0, len(a), step):
+        unequal = a[start : start + step] != b[start : start + step]
+        if unequal.any():
+            return start + int(unequal.any(axis=1).argmax())
+    return len(a)
+
+
+def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
+    """Return where lines are marked, from and to; runs with fewer than ``least`` lines between them are one."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    runs: list[tuple[int, int]] = []
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and start - runs[-1][1] < least:
+            runs[-1] = runs[-1][0], stop
+        else:
+            runs.append((start, stop))
+    return runs
+
+
+class _Lines:
+    """What is known of the lines of one picture: samples, ink and digests."""
+
+    def __init__(self, words: Words, width: int) -> None:
+        self.count = len(words)
+        step = -(-width // _SAMPLES)
+        sampled = np.ascontiguousarray(words[:, :width:step])
+        self.samples: NDArray[np.uint8] = sampled.view(np.uint8).reshape(self.count, -1)
+        self.width = sampled.shape[1]
+        self._words = words[:, :width]
+        shifted = cv2.absdiff(self.samples[:, 4:], self.samples[:, :-4]) if self.width > 1 else self.samples[:, :0]
+        self.ink: Costs = _marked(np.asarray(shifted, np.uint8), self.count).astype(np.float64)
+        """How many samples differ from the one before them: 0 of lines of one colour."""
+        self.content = self.ink > 0
+        is_new = np.ones(self.count, np.bool_)
+        is_new[1:] = (self.samples[1:] != self.samples[:-1]).any(axis=1)
+        self.content_before: Costs = np.concatenate([[0.0], np.cumsum(self.content & is_new)])
+        """How many lines with content are before each line, those left out that repeat the one before: borders that
+        run through them, the inside of a box."""
+
+    def digests(self) -> NDArray[np.uint32]:
+        """Return a number for each line, equal for equal lines and seldom otherwise."""
+        return np.fromiter((crc32(row) for row in np.ascontiguousarray(self._words)), np.uint32, self.count)
+
+    def profile(self) -> NDArray[np.float32]:
+        """Return (lines, `_PROFILE`): how bright each line is, column by column, less the line before it."""
+        gray = cv2.cvtColor(self.samples.reshape(self.count, -1, 4), cv2.COLOR_RGBA2GRAY)
+        size = min(_PROFILE, self.width), self.count
+        small = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.float32).reshape(self.count, -1)
+        return np.diff(small, axis=0, prepend=small[:1])
+
+    def tone(self) -> Costs:
+        """Return (lines, 4): the sum of each line's pixels less its typical colour, channel by channel.
+
+        It is the line's ink to the level, wherever in the line the ink stands.
+        """
+        pixels = np.ascontiguousarray(self._words).view(np.uint8).reshape(self.count, -1, 4)
+        sums = np.asarray(cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F), np.float64).reshape(-1, 4)
+        few = self.samples.reshape(self.count, -1, 4)[:, :: -(-self.width // _PROFILE)]
+        ink: Costs = sums - pixels.shape[1] * np.median(few, axis=1).astype(np.float64)
+        return ink
+
+
+def _marked(differences: NDArray[np.uint8], count: int) -> Numbers:
+    """Return for each line how many of its samples differ by more than `_NOISE` in any channel."""
+    if not differences.size:
+        return np.zeros(count, np.intp)
+    _, marked = cv2.threshold(differences, _NOISE, 255, cv2.THRESH_BINARY)
+    counts: Numbers = np.count_nonzero(np.ascontiguousarray(marked).reshape(count, -1).view(np.uint32), axis=1)
+    return counts
+
+
+def _line_map(a: Words, b: Words) -> _Map:
+    """Return which rows of the one are which of the other; of unequal widths the common columns count."""
+    width = min(a.shape[1], b.shape[1])
+    one, two = _Lines(a, width), _Lines(b, width)
+    digests = one.digests(), two.digests()
+    offsets, is_noisy = _offsets(one, two, *digests)
+    tones = (one.tone(), two.tone()) if is_noisy else None
+    costs = np.stack([_line_costs(one, two, *digests, offset, tones) for offset in offsets])
+    return _cheapest(one, two, offsets, costs)
+
+
+def _offsets(one: _Lines, two: _Lines, first: NDArray[np.uint32], second: NDArray[np.uint32]) -> tuple[list[int], bool]:
+    """Return the offsets worth a try, ascending, and whether lines are seldom equal to the byte."""
+    n, m = one.count, two.count
+    values, starts, counts = np.unique(first, return_index=True, return_counts=True)
+    others, other_starts, other_counts = np.unique(second, return_index=True, return_counts=True)
+    _, mine, theirs = np.intersect1d(
+        values[counts == 1], others[other_counts == 1], assume_unique=True, return_indices=True
+    )
+    here, there = starts[counts == 1][mine], other_starts[other_counts == 1][theirs]
+    telling = one.content[here]
+    votes = np.bincount((there - here)[telling] + n, minlength=n + m + 1).astype(np.float64)
+    equal = float(np.isin(first[one.content], second).sum())
+    fair = 2  # votes: one line may be equal by chance
+    chosen = [
+        offset - n for offset in np.argsort(-votes, kind="stable")[:_MOST_OFFSETS].tolist() if votes[offset] >= fair
+    ]
+    is_noisy = equal < _FEW_EQUAL * max(1.0, float(one.content.sum()))
+    if len(chosen) < 2 or is_noisy:  # noqa: PLR2004 - one offset moves nothing
+        chosen += _guessed(one, two)
+    return sorted({*chosen, 0, m - n}), is_noisy
+
+
+def _guessed(one: _Lines, two: _Lines) -> list[int]:
+    """Return the offsets at which the profiles of the lines correlate best (by the Fourier transform)."""
+    n, m = one.count, two.count
+    size = cv2.getOptimalDFTSize(n + m)
+    spectra = [np.fft.rfft(lines.profile(), size, axis=0) for lines in (one, two)]
+    correlation = np.fft.irfft((np.conj(spectra[0]) * spectra[1]).sum(axis=1), size)
+    found = []
+    for _ in range(_MOST_GUESSED):
+        place = int(correlation.argmax())
+        if correlation[place] <= 0:
+            break
+        offset = place if place < m else place - size
+        if -n < offset < m:
+            found.append(offset)
+        correlation[max(0, place - 1) : place + 2] = 0
+    return found
+
+
+def _line_costs(
+    one: _Lines,
+    two: _Lines,
+    first: NDArray[np.uint32],
+    second: NDArray[np.uint32],
+    offset: int,
+    tones: tuple[Costs, Costs] | None,
+) -> Costs:
+    """Return what each line of the one costs beside its counterpart, 0 where equal to 1 where different all over.
+
+    Where there is no counterpart it is more than 1. Where lines are seldom equal to the byte, their tones tell which
+    of them drifted.
+    """
+    costs = np.full(one.count, 1.5)
+    start, stop = max(0, -offset), min(one.count, two.count - offset)
+    if stop <= start:
+        return costs
+    here, there = slice(start, stop), slice(start + offset, stop + offset)
+    found = _mismatch(one, two, here, there)
+    if tones is not None:  # a page that drifts by a fraction of a pixel is the same page
+        for drift in (-1, 1):
+            low, high = max(start, -offset - drift), min(stop, two.count - offset - drift)
+            if high > low:
+                beside = _mismatch(one, two, slice(low, high), slice(low + offset + drift, high + offset + drift))
+                part = found[low - start : high - start]
+                np.minimum(part, _DRIFTED + beside, out=part)
+        np.minimum(found, _drifted_sideways(tones[0][here], tones[1][there]), out=found)
+    np.maximum(found, _NEARLY, out=found)
+    found[first[here] == second[there]] = 0
+    costs[here] = found
+    return costs
+
+
+def _mismatch(one: _Lines, two: _Lines, here: slice, there: slice) -> Costs:
+    difference = np.asarray(cv2.absdiff(one.samples[here], two.samples[there]), np.uint8)
+    differing = _marked(difference, here.stop - here.start)
+    ink = np.maximum(np.maximum(one.ink[here], two.ink[there]), one.width * _LEAST_INK)
+    costs: Costs = np.minimum(1.0, differing / ink)
+    return costs
+
+
+def _drifted_sideways(mine: Costs, theirs: Costs) -> Costs:
+    """Return what lines cost that may have the same ink at other columns, as in a table whose columns became wider."""
+    ink = np.maximum(np.abs(mine), np.abs(theirs)).sum(axis=1)
+    apart = np.abs(mine - theirs).sum(axis=1) / np.maximum(ink, 255)
+    costs: Costs = np.minimum(1.0, _DRIFTED + _TONE * apart)
+    return costs
+
+
+def _cheapest(one: _Lines, two: _Lines, offsets: list[int], costs: Costs) -> _Map:
+    """Choose an offset for each line, so that lines and changes of offset together cost the least.
+
+    Dynamic programming: ``best[k, i]`` is the least cost of the first ``i`` lines with the last of them at offset
+    ``k``. Each round allows one change of offset more, for all lines at once: what a change costs is known where it
+    happens, and what follows up to any line is a running minimum.
+    """
+    n, m = one.count, two.count
+    before = np.concatenate([np.zeros((len(offsets), 1)), np.cumsum(costs, axis=1)], axis=1)
+    best = np.full((len(offsets), n + 1), np.inf)
+    for number, offset in enumerate(offsets):
+        start, skipped = max(0, -offset), _skipped(one, two, 0, max(0, -offset), 0, max(0, offset))
+        if start <= n and offset <= m:
+            best[number, start:] = before[number, start:] - before[number, start] + (_CHANGE if offset else 0) + skipped
+    steps: list[tuple[Numbers, Numbers]] = []
+    while len(steps) < n:
+        better, origin, place = _one_change_more(one, two, offsets, before, best)
+        improved = better < best - _ROUNDING
+        if not improved.any():
+            break
+        steps.append((np.where(improved, origin, -1), place))
+        best = np.where(improved, better, best)
+    ends = [_end_cost(one, two, best[number], offset) for number, offset in enumerate(offsets)]
+    last = int(np.argmin(ends))
+    in_place = before[offsets.index(0), min(n, m)] + (
+        _CHANGE + _skipped(one, two, min(n, m), n, min(n, m), m) if n != m else 0.0
+    )
+    demanded = _CHANGE + _SKIPPED * abs(one.content_before[-1] - two.content_before[-1]) if n != m else 0.0
+    return _Map(_traced(steps, offsets, last, n, m), float(ends[last] - demanded), float(in_place - demanded))
+
+
+def _skipped(one: _Lines, two: _Lines, start: int, stop: int, other: int, other_stop: int) -> float:
+    """Return what it costs to delete lines of the one and to insert lines of the other."""
+    deleted = one.content_before[min(stop, one.count)] - one.content_before[min(start, one.count)]
+    inserted = two.content_before[min(other_stop, two.count)] - two.content_before[min(other, two.count)]
+    return float(_SKIPPED * (deleted + inserted))
+
+
+def _one_change_more(
+    one: _Lines, two: _Lines, offsets: list[int], before: Costs, best: Costs
+) -> tuple[Costs, Numbers, Numbers]:
+    """Return the least costs with a change of offset as the last event, from which offset, and before which line."""
+    n, m = one.count, two.count
+    lines = np.arange(n + 1)
+    better = np.full(best.shape, np.inf)
+    origin = np.zeros(best.shape, np.intp)
+    place = np.zeros(best.shape, np.intp)
+    for number, offset in enumerate(offsets):
+        arrived = np.full(best.shape, np.inf)
+        for source, old in enumerate(offsets):
+            if old == offset:
+                continue
+            if offset > old:  # lines of the other are inserted
+                stop = min(n, m - offset)
+                if stop < 0:
+                    continue
+                start = max(0, -old)
+                there = lines[start : stop + 1]
+                inserted = two.content_before[there + offset] - two.content_before[there + old]
+                arrived[source, start : stop + 1] = best[source, start : stop + 1] + _CHANGE + _SKIPPED * inserted
+            else:  # lines of the one are deleted
+                count = old - offset
+                start = max(0, -offset)
+                stop = min(n, m - offset)
+                start = max(start, count)
+                if stop < start:
+                    continue
+                deleted = one.content_before[start : stop + 1] - one.content_before[start - count : stop + 1 - count]
+                arrived[source, start : stop + 1] = (
+                    best[source, start - count : stop + 1 - count] + _CHANGE + _SKIPPED * deleted
+                )
+        from_which = arrived.argmin(axis=0)
+        ahead = arrived[from_which, lines] - before[number]
+        least = np.minimum.accumulate(ahead)
+        at = np.maximum.accumulate(np.where(ahead <= least + _ROUNDING, lines, 0))
+        better[number] = least + before[number]
+        origin[number] = from_which[at]
+        place[number] = at
+    return better, origin, place
+
+
+def _end_cost(one: _Lines, two: _Lines, best: Costs, offset: int) -> float:
+    """Return the cost of ending at an offset: the lines that are left were deleted or inserted."""
+    n, m = one.count, two.count
+    end = min(n, m - offset)
+    if end < max(0, -offset):
+        return float("inf")
+    rest = _skipped(one, two, end, n, end + offset, m)
+    return float(best[end]) + (_CHANGE + rest if end < n or end + offset < m else 0.0)
+
+
+def _traced(steps: Sequence[tuple[Numbers, Numbers]], offsets: list[int], last: int, n: int, m: int) -> list[_Segment]:
+    """Return the segments, from the last change of offset back to the first."""
+    segments: list[_Segment] = []
+    number, end = last, min(n, m - offsets[last])
+    for origins, places in reversed(steps):
+        source = int(origins[number, end])
+        if source < 0:
+            continue
+        start = int(places[number, end])
+        segments.append(_Segment(start, start + offsets[number], end - start))
+        end = start - max(0, offsets[source] - offsets[number])
+        number = source
+    start = max(0, -offsets[number])
+    segments.append(_Segment(start, start + offsets[number], end - start))
+    return [segment for segment in reversed(segments) if segment.length > 0]
+
+
+def _cost(lines: _Map | None, a: Words, b: Words) -> float:
+    """Return what is left unexplained, in lines, by the map or, without one, by the pictures as they lie."""
+    if lines is not None:
+        return min(lines.cost, lines.in_place)
+    return _line_map(a, b).in_place
+
+
+def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
+    """Return the parts of both that stand side by side; none where there is no quiet gutter between them.
+
+    A quiet column is of one colour from top to bottom, the same in both.
+    """
+    if a.shape[1] != b.shape[1]:
+        return []
+    low, high = _extremes(a)
+    other_low, other_high = _extremes(b)
+    quiet = cast(
+        "NDArray[np.bool_]",
+        (np.maximum(high, other_high).astype(np.int16) - np.minimum(low, other_low) <= _QUIET).all(axis=1),
+    )
+    runs = _runs(~quiet, _GUTTER)
+    if len(runs) < 2:  # noqa: PLR2004 - nothing stands side by side
+        return []
+    cuts = [0, *((left[1] + right[0]) // 2 for left, right in itertools.pairwise(runs)), a.shape[1]]
+    return list(itertools.pairwise(cuts))
+
+
+def _extremes(words: Words) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    channels = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), -1)
+    found = [
+        np.asarray(cv2.reduce(channels, 0, how), np.uint8).reshape(-1, 4) for how in (cv2.REDUCE_MIN, cv2.REDUCE_MAX)
+    ]
+    return found[0], found[1]
+
+
+def _cost_of_parts(a: Words, b: Words, cuts: Sequence[tuple[int, int]]) -> float:
+    """Return what is left unexplained where each part is aligned on its own, in pixels."""
+    cost = 0.0
+    for left, right in cuts:
+        one, two = a[:, left:right], b[:, left:right]
+        if one.shape == two.shape and np.array_equal(one, two):
+            continue
+        lines = _line_map(one, two)
+        cost += (right - left) * min(lines.cost, lines.in_place)
+    return cost
+
+
+def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
+    """Return parts that moved on their own with no gutter between them; none where there are no such parts.
+
+    Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
+    the columns themselves tell which of the two they follow.
+    """
+    height, width = a.shape
+    if width < 2 * _STRIP or height < _STRIP:
+        return []
+    still = [_Segment(0, 0, height)]
+
+    @functools.cache
+    def aligned(left: int, right: int) -> list[_Segment]:
+        one, two = a[:, left:right], b[:, left:right]
+        lines = None if np.array_equal(one, two) else _line_map(one, two)
+        return lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
+
+    strips = list(itertools.pairwise([*range(0, width - _STRIP // 2, _STRIP), width]))
+    parts: list[tuple[int, int, list[_Segment]]] = []
+    for left, right in strips:
+        segments = aligned(left, right)
+        if parts and _moves_alike(parts[-1][2], segments):
+            parts[-1] = parts[-1][0], right, parts[-1][2]
+        else:
+            parts.append((left, right, segments))
+    parts = _without_slivers(parts)
+    if len(parts) < 2:  # noqa: PLR2004 - all moved alike
+        return []
+    cuts = [0]
+    for (left, _, mine), (middle, right, theirs) in itertools.pairwise(parts):
+        low, high = max(left + 1, middle - _STRIP), min(right - 1, middle + _STRIP)
+        own, other = (_unequal_columns(a[:, low:high], b[:, low:high], segments) for segments in (mine, theirs))
+        costs = np.concatenate([[0], np.cumsum(own)]) + np.concatenate([np.cumsum(other[::-1])[::-1], [0]])
+        cuts.append(max(cuts[-1] + 1, low + int(costs.argmin())))
+    cuts.append(width)
+    return list(itertools.pairwise(cuts))
+
+
+def _moves_alike(one: Sequence[_Segment], other: Sequence[_Segment]) -> bool:
+    return {line.two - line.one for line in one} == {line.two - line.one for line in other}
+
+
+def _without_slivers(parts: list[tuple[int, int, list[_Segment]]]) -> list[tuple[int, int, list[_Segment]]]:
+    """Return the parts without single strips between like ones, whose content belongs to both sides."""
+    joined: list[tuple[int, int, list[_Segment]]] = []
+    for number, (left, right, segments) in enumerate(parts):
+        is_sliver = 0 < number < len(parts) - 1 and right - left <= _STRIP
+        if joined and (is_sliver or _moves_alike(joined[-1][2], segments)):
+            joined[-1] = joined[-1][0], right, joined[-1][2]
+        else:
+            joined.append((left, right, segments))
+    return joined
+
+
+def _unequal_columns(a: Words, b: Words, segments: Sequence[_Segment]) -> Numbers:
+    """Return how many pixels of each column differ where its rows are mapped so."""
+    unequal = np.zeros(a.shape[1], np.intp)
+    for start, other, count in segments:
+        unequal += np.count_nonzero(a[start : start + count] != b[other : other + count], axis=0)
+    return unequal

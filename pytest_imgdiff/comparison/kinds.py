@@ -1,0 +1,689 @@
+"""The kind of each region of a difference: added, removed, moved, recoloured, text, content or rendering only."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+from pytest_imgdiff.base.derived import full_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.base.geometry import Mask
+    from pytest_imgdiff.base.image import Image
+    from pytest_imgdiff.base.model import Region
+
+    Colours = NDArray[np.float32]
+    """(height, width, 4): luma, two chromas and opacity, scaled so that distances are shares of black to white."""
+    Numbers = NDArray[np.float32]
+    """(height, width)."""
+
+MOST_CLASSIFIED = 200
+"""So many regions, the largest, are classified: as many as a record lists."""
+MOST_PIXELS = 1 << 16
+"""Of a larger region only every second, third, ... pixel of every such row is looked at."""
+MOST_PIXELS_IN_ALL = 1 << 21
+"""Of all regions of a pair together: beyond that, pixels are skipped in more of them."""
+
+RING = 4
+"""The background of a region is looked for so many pixels around its box."""
+MARGIN = 14
+"""So far around a box lies the text that a changed letter belongs to."""
+
+SEEN = 0.02
+"""A pixel that differs by less, as a share of black to white, is not looked at: about 5 of 255 levels of gray."""
+NEAR = 0.05
+"""Two pixels that differ by less are the same content."""
+OFF_BACKGROUND = 0.06
+ABSENT, PRESENT = 0.08, 0.5
+"""At most this share of the changed pixels off the background: nothing stands there. At least that share: something."""
+EXPLAINED = 0.88
+"""A move explains at least this share of the changed pixels exactly; the rest lies within a pixel of it."""
+UNMAPPED, MAPPED, COLOURS = 0.12, 0.6, 0.35
+"""Of a recoloured region: the share of its variance that a rule from colour to colour leaves at the most, the share of
+the difference that the rule explains at least, and the number of colours as a share of its pixels at the most."""
+KEPT = 0.6
+"""And the share, on average, of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
+LINE, OUTLINE = 3, 0.3
+"""A line is at most so many pixels thick; of a box with an outline or with letters less than this share differs."""
+STEPS_OF_COLOUR = 40
+"""Colours that differ by less than one of so many steps between black and white count as one."""
+
+TEXTURED = 0.02
+"""At least this share of a box is off its background where shapes are in it."""
+MOST_ASKED = 4000
+"""So many pixels, evenly spread, tell whether shapes are in a box."""
+STROKE, STROKE_DOWN, HEADING_STROKE = 7, 14, 12
+"""Ink of text is on average at most so many pixels across and down; that of a heading is wider."""
+LINE_HEIGHT, LETTER_WIDTH = 40, 60
+"""A box that is larger is no letter of a line of text."""
+WORD = 160
+"""Letters that hang together are at most so many pixels wide."""
+INSIDE, FRAMED = 0.15, 0.1
+"""Text differs inside of a box, this share of its sides away from the edge, too: not only in less than that share."""
+SHIFTS = sorted(itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2), key=lambda shift: abs(shift[0]) + abs(shift[1]))
+"""Across and down, in pixels; the nearest first, as nearly always one of them is enough."""
+RIM = 6
+"""The energy of a pixel is that of so many pixels around it."""
+TINT, TINT_OF_FLAT, FLAT = 0.016, 0.0085, 1e-4
+"""The low-passed colours of what is drawn a little differently are at most so far apart; less where both pictures are
+flat, which is where their energy is less than the last number: there no edge can have moved."""
+FEW_REGIONS = 16
+"""Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
+
+BLOCK = 8
+"""Drawn again or not is told in squares of so many pixels."""
+INK, GROUND = 0.16, 0.02
+"""Colours within a square that holds something drawn are at least so far apart, as a share of black to white; a
+difference is more than the latter."""
+REDRAWN, GROUND_TOUCHED, LEAST_GROUND = 0.4, 0.05, 0.3
+"""Drawn again: at least this share of the squares with something drawn differs (borders, rules and pictures stay as
+they are), at most that share of the plain ones, which are at least so many of all."""
+MOST_COUNTED = 1 << 19
+"""So many pixels, in evenly spread rows of squares, tell whether all of a picture was drawn again."""
+
+_WEIGHTS = np.sqrt(np.array([0.5053, 0.299, 0.1957])) * (255 / math.sqrt(35215))
+_YIQ = np.array(
+    [
+        [0.29889531, 0.58662247, 0.11448223],
+        [0.59597799, -0.27417610, -0.32180189],
+        [0.21147017, -0.52261711, 0.31114694],
+    ]
+)
+"""Y. Kotsarenko and F. Ramos, "Measuring perceived color difference using YIQ NTSC transmission color space in mobile
+applications", 2010, with the weights of their distance."""
+_OF_PREMULTIPLIED = np.zeros((4, 4), np.float32)
+_OF_PREMULTIPLIED[:3, :3] = _YIQ * _WEIGHTS[:, np.newaxis]
+_OF_PREMULTIPLIED[3, 3] = _WEIGHTS[0]
+"""From premultiplied RGBA. Over black a colour is its premultiplied one, over white that and 1 less its opacity:
+a difference that shows over either of them is in these four planes."""
+
+_BESIDE = np.ones((3, 3), np.uint8)
+
+
+class _Box(NamedTuple):
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(eq=False)
+class _Patch:
+    """A region of both pictures with what is around it.
+
+    Attributes:
+        expected, actual: the colours, `MARGIN` pixels around the box included where there are as many.
+        box: the region's within the patch.
+        step: only every so manieth pixel and row of the pictures is in the patch.
+        changed: (height, width) of the box, which pixels differ.
+    """
+
+    expected: Colours
+    actual: Colours
+    box: _Box
+    step: int
+    changed: Mask
+
+    def inside(self) -> tuple[Colours, Colours]:
+        left, top, right, bottom = self.box
+        return self.expected[top:bottom, left:right], self.actual[top:bottom, left:right]
+
+    def reversed(self) -> _Patch:
+        return replace(self, expected=self.actual, actual=self.expected)
+
+
+def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Return the regions, each with the kind of its difference.
+
+    Regions that have a kind already keep it, and so do those beyond the `MOST_CLASSIFIED` largest. What is not opaque
+    is looked at over black and over white. Exchanging the two images exchanges ``added`` and ``removed`` and turns the
+    direction of what moved.
+
+    Args:
+        expected: as it was compared, with ignore areas painted.
+        actual: likewise, of the same size and depth.
+        mask: (height, width), where the two differ.
+        regions: of the mask, the largest first.
+    """
+    found = list(regions)
+    gone: dict[int, _Patch] = {}
+    come: dict[int, _Patch] = {}
+    numbers = [number for number, region in enumerate(found[:MOST_CLASSIFIED]) if region.kind == "changed"]
+    areas = [found[number].box.width * found[number].box.height for number in numbers]
+    share = min(1.0, MOST_PIXELS_IN_ALL / max(1, sum(min(area, MOST_PIXELS) for area in areas)))
+    few = len(regions) <= FEW_REGIONS
+    for number in numbers:
+        patch = _patch(expected, actual, mask, found[number], int(MOST_PIXELS * share))
+        found[number] = _classified(found[number], patch, few=few)
+        if found[number].kind in ("removed", "added"):
+            (gone if found[number].kind == "removed" else come)[number] = patch
+    for number, other, shift in _pairs(gone, come, found):
+        for each in (number, other):
+            found[each] = replace(found[each], kind="moved", moved=shift)
+    return tuple(found)
+
+
+def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> bool:
+    """Return whether nearly all that is drawn differs, while the plain ground between does not.
+
+    So it is where another font renderer or other fonts drew the same page: every letter has other edges. A part that
+    changed leaves the rest equal; another colour or a move says so by the kinds of its regions.
+
+    Args:
+        expected: as it was compared.
+        actual: likewise, of the same size and depth.
+        regions: where they differ, with their kinds.
+    """
+    shapes = sum(region.area for region in regions if region.kind in ("text", "content", "rendering"))
+    width, height = (side // BLOCK for side in expected.size)
+    if 2 * shapes <= sum(region.area for region in regions) or not width * height:
+        return False
+    step = max(1, math.ceil(width * height * BLOCK**2 / MOST_COUNTED))
+    full = full_value(expected.dtype)
+    drawn, differs = [], []
+    for top in range(0, height * BLOCK, step * BLOCK):
+        sides = [image.rows(top, top + BLOCK)[:, : width * BLOCK] for image in (expected, actual)]
+        squares = [side.reshape(BLOCK, width, BLOCK, 4).astype(np.float32) / full for side in sides]
+        spread = [np.ptp(side, axis=(0, 2)).max(axis=1) for side in squares]
+        drawn.append(np.maximum(*spread) > INK)
+        differs.append(np.abs(squares[0] - squares[1]).max(axis=(0, 2, 3)) > GROUND)
+    ink, changed = np.concatenate(drawn), np.concatenate(differs)
+    if not ink.any() or ink.mean() > 1 - LEAST_GROUND:
+        return False
+    return bool(changed[ink].mean() >= REDRAWN and changed[~ink].mean() <= GROUND_TOUCHED)
+
+
+def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int) -> _Patch:
+    box = region.box
+    step = max(1, math.ceil(math.sqrt(box.width * box.height / most)))
+    width, height = expected.size
+    # On one grid, so that both pictures and the mask are looked at in the same places.
+    left, top = (min(start // step, MARGIN) for start in (box.x, box.y))
+    columns = slice(box.x - left * step, min(width, box.x + box.width + MARGIN * step), step)
+    first, last = box.y - top * step, min(height, box.y + box.height + MARGIN * step)
+    colours = [_colours(image.rows(first, last)[::step, columns]) for image in (expected, actual)]
+    across, down = -(-box.width // step), -(-box.height // step)
+    inside = _Box(left, top, left + across, top + down)
+    marked = mask[box.y : box.y + box.height : step, box.x : box.x + box.width : step]
+    patch = _Patch(colours[0], colours[1], inside, step, marked)
+    one, two = patch.inside()
+    patch.changed = marked | (_apart(one, two) > SEEN)
+    return patch
+
+
+def _colours(pixels: NDArray[Any]) -> Colours:
+    values = pixels.astype(np.float32)
+    values *= np.float32(1 / full_value(pixels.dtype))
+    if values[..., 3].min() < 1:
+        values[..., :3] *= values[..., 3:]
+    return np.asarray(cv2.transform(values, _OF_PREMULTIPLIED), np.float32)
+
+
+def _apart(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
+    """Return how far colours are apart."""
+    difference = one - two
+    distance: NDArray[np.float32] = np.sqrt(np.einsum("...c,...c->...", difference, difference))
+    return distance
+
+
+def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
+    if _is_rendering(patch, few=few):
+        return replace(region, kind="rendering")
+    textured = min(_texture(side) for side in patch.inside()) > TEXTURED
+    drawn_over = _is_drawn_over(patch)
+    if textured and not drawn_over and _is_recoloured(patch):
+        return replace(region, kind="recoloured")
+    backgrounds = []
+    for background in _off_backgrounds(patch):
+        kind = _on_one_side(patch, background)
+        if kind is not None:
+            return replace(region, kind=kind)
+        backgrounds.append(background)
+    if textured and drawn_over and _is_recoloured(patch):
+        return replace(region, kind="recoloured")
+    shift = _shift(patch, backgrounds[0].fill) if backgrounds else None
+    if shift is not None:
+        return replace(region, kind="moved", moved=shift)
+    in_place = not textured and _is_recoloured(patch)
+    return replace(region, kind="recoloured" if in_place else _in_place(patch, backgrounds))
+
+
+def _is_drawn_over(patch: _Patch) -> bool:
+    """Whether little of a box differs: an outline or a line around or over what stays, as well as letters."""
+    return min(patch.changed.shape) <= LINE or float(patch.changed.mean()) < OUTLINE
+
+
+def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "added", "removed"] | None:
+    """Return the kind where one picture has the background alone; None where both have something else."""
+    if background.expected < ABSENT and background.actual > PRESENT:
+        return "text" if _is_part_of_text(patch, patch.actual, background) else "added"
+    if background.actual < ABSENT and background.expected > PRESENT:
+        return "text" if _is_part_of_text(patch, patch.expected, background) else "removed"
+    return None
+
+
+def _in_place(patch: _Patch, backgrounds: Sequence[_Background]) -> Literal["recoloured", "text", "content"]:
+    if backgrounds and (_is_text(patch, backgrounds[0]) or _is_letter(patch, backgrounds[0])):
+        return "text"
+    return "recoloured" if _is_shaded(patch) else "content"
+
+
+class _Background(NamedTuple):
+    """What a box would hold if nothing stood there, and the shares of the changed pixels that are off it."""
+
+    fill: Colours
+    expected: float
+    actual: float
+
+
+def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
+    """Yield the backgrounds that both pictures may share: one colour; then what goes on across, and down."""
+    sides = patch.inside()
+    typical = float(np.median(_apart(*sides)[patch.changed]))
+    limit = min(OFF_BACKGROUND, max(SEEN, 0.35 * typical))
+    for fill in (_surrounding_colour(patch), _continued(patch, across=True), _continued(patch, across=False)):
+        if fill is not None:
+            off = [float((_apart(side, fill)[patch.changed] > limit).mean()) for side in sides]
+            yield _Background(fill, off[0], off[1])
+
+
+def _surrounding_colour(patch: _Patch) -> Colours | None:
+    """Return the commonest colour around the box; None where the two pictures have different ones."""
+    around = _Box(
+        max(0, patch.box.left - RING), max(0, patch.box.top - RING), patch.box.right + RING, patch.box.bottom + RING
+    )
+    colours = []
+    for side in (patch.expected, patch.actual):
+        ring = np.concatenate(
+            [
+                side[around.top : patch.box.top, around.left : around.right].reshape(-1, 4),
+                side[patch.box.bottom : around.bottom, around.left : around.right].reshape(-1, 4),
+                side[patch.box.top : patch.box.bottom, around.left : patch.box.left].reshape(-1, 4),
+                side[patch.box.top : patch.box.bottom, patch.box.right : around.right].reshape(-1, 4),
+            ]
+        )
+        colours.append(_commonest(ring if len(ring) else side.reshape(-1, 4)))
+    if _apart(*colours) > SEEN:
+        return None
+    return np.asarray((colours[0] + colours[1]) / 2, np.float32).reshape(1, 1, 4)
+
+
+def _commonest(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the commonest of (n, 4) colours, those that are near counted together."""
+    steps = np.rint(colours * 64).astype(np.int64)
+    keys, counts = np.unique(_key(steps), return_counts=True)
+    commonest = steps[_key(steps) == keys[counts.argmax()]][0]
+    near = colours[(np.abs(steps - commonest) <= 1).all(axis=1)]
+    middle: NDArray[np.float32] = np.median(near, axis=0)
+    return middle
+
+
+def _key(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each colour of whole steps."""
+    shifted = steps + 512
+    key: NDArray[np.int64] = ((shifted[..., 0] * 1024 + shifted[..., 1]) * 1024 + shifted[..., 2]) * 1024
+    return key + shifted[..., 3]
+
+
+def _continued(patch: _Patch, *, across: bool) -> Colours | None:
+    """Return the box filled between the pixels on either side of it, across or down; None where these differ."""
+    left, top, right, bottom = patch.box
+    edges = []
+    for side in (patch.expected, patch.actual):
+        rows = side if across else side.transpose(1, 0, 2)
+        low, high = (top, bottom) if across else (left, right)
+        before, after = (left, right) if across else (top, bottom)
+        ends = [rows[low:high, place] for place in (before - 2, after + 1) if 0 <= place < rows.shape[1]]
+        if not ends:
+            return None
+        edges.append(np.stack([ends[0], ends[-1]]))
+    if float(_apart(edges[0], edges[1]).mean()) > SEEN:
+        return None
+    first, last = (edges[0] + edges[1]) / 2
+    length = right - left if across else bottom - top
+    part = np.linspace(0, 1, length, dtype=np.float32)[np.newaxis, :, np.newaxis]
+    fill = first[:, np.newaxis] * (1 - part) + last[:, np.newaxis] * part
+    return np.asarray(fill if across else fill.transpose(1, 0, 2), np.float32)
+
+
+def _texture(side: Colours) -> float:
+    """Return the share of a box that is off its commonest colour."""
+    colours = side.reshape(-1, 4)
+    colours = colours[:: 1 + len(colours) // MOST_ASKED]
+    return float((_apart(colours, _commonest(colours)) > OFF_BACKGROUND).mean())
+
+
+def _is_recoloured(patch: _Patch) -> bool:
+    """Whether a rule from colour to colour turns either picture into the other."""
+    one, two = (side.reshape(-1, 4) for side in patch.inside())
+    changed = patch.changed.ravel()
+    return all(_maps(first, second, changed) for first, second in ((one, two), (two, one)))
+
+
+def _maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArray[np.bool_]) -> bool:
+    _, colours = np.unique(_key(np.rint(first * STEPS_OF_COLOUR).astype(np.int64)), return_inverse=True)
+    colours = colours.reshape(-1)
+    number, pixels = int(colours.max()) + 1, len(colours)
+    if number > COLOURS * pixels:
+        return False
+    of_colour = np.bincount(colours[changed], minlength=number) / np.bincount(colours, minlength=number)
+    if float(of_colour[colours[changed]].mean()) < KEPT:
+        return False
+    _, spread = cv2.meanStdDev(second.reshape(-1, 1, 4))
+    variance = float(np.square(spread).sum())
+    left = _unexplained(colours, second) / max(1, pixels - number)
+    if variance > 1e-5 and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:  # noqa: PLR2004 - not flat
+        return False
+    _, few = np.unique(colours[changed], return_inverse=True)
+    difference = (second - first)[changed]
+    freedom = len(difference) / max(1, len(difference) - int(few.max()))
+    return 1 - _unexplained(few.reshape(-1), difference) / (float((difference**2).sum()) + 1e-9) * freedom > MAPPED
+
+
+def _unexplained(groups: NDArray[np.intp], values: NDArray[np.float32]) -> float:
+    """Return the sum of the squares of what is left of (n, 4) values less the mean of their group."""
+    counts = np.bincount(groups)
+    left = 0.0
+    for plane in values.T:
+        sums = np.bincount(groups, plane)
+        left += float(np.square(plane - (sums / counts)[groups]).sum())
+    return left
+
+
+def _is_shaded(patch: _Patch) -> bool:
+    """Whether all of it became lighter, darker or another hue by about as much, with the edges where they were."""
+    one, two = patch.inside()
+    edges = [cv2.Laplacian(np.ascontiguousarray(side[..., 0]), cv2.CV_32F)[patch.changed] for side in (one, two)]
+    if min(float(edge.std()) for edge in edges) < 1e-3:  # noqa: PLR2004 - flat
+        return False
+    apart = _apart(one, two)[patch.changed]
+    alike = float(np.corrcoef(edges[0], edges[1])[0, 1])
+    return alike > 0.9 and float(apart.std()) < 0.5 * float(apart.mean())  # noqa: PLR2004 - fitted
+
+
+def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> bool:
+    """Whether what stands on one side only has the ink of unchanged text beside it, on the same line."""
+    left, top, right, bottom = patch.box
+    if bottom - top > LINE_HEIGHT or right - left > LETTER_WIDTH or patch.step > 1 or background.fill.size > 4:  # noqa: PLR2004 - one colour
+        return False
+    colour = background.fill.reshape(4)
+    rows = slice(max(0, top - 12), bottom + 4)
+    around, other = side[rows], (patch.actual if side is patch.expected else patch.expected)[rows]
+    unchanged = (_apart(around, other) < SEEN) & (_apart(around, colour) > 0.15)  # noqa: PLR2004 - ink
+    new = side[top:bottom, left:right][patch.changed]
+    if np.count_nonzero(unchanged) < 8 or _runs(unchanged).mean > HEADING_STROKE:  # noqa: PLR2004 - one letter has more
+        return False
+    beside: NDArray[np.float32] = (around[unchanged] + other[unchanged]) * np.float32(0.5)
+    directions = [_ink(colours, colour) for colours in (new, beside)]
+    lengths = [float(np.linalg.norm(direction)) for direction in directions]
+    if min(lengths) <= 0:
+        return False
+    return float(directions[0] @ directions[1]) / (lengths[0] * lengths[1]) > 0.97  # noqa: PLR2004 - fitted
+
+
+def _is_letter(patch: _Patch, background: _Background) -> bool:
+    """Whether a small change is one of a letter beside unchanged ones: what differs has their ink in both pictures."""
+    sides = patch.expected, patch.actual
+    if not all(_is_part_of_text(patch, side, background) for side in sides):
+        return False
+    return not any(_goes_on(patch, side, background.fill) for side in sides)
+
+
+def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return in which direction from the background the strongest of (n, 4) colours lie."""
+    distances = _apart(colours, background)
+    strongest = colours[distances >= np.percentile(distances, 70)]
+    direction: NDArray[np.float32] = np.median(strongest, axis=0) - background
+    return direction
+
+
+def _is_text(patch: _Patch, background: _Background) -> bool:
+    """Whether thin strokes stand on one background in both pictures, and are no frame or line of a drawing."""
+    if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
+        return False
+    if not all(_has_strokes(side, background.fill) for side in patch.inside()):
+        return False
+    return not any(_goes_on(patch, side, background.fill) for side in (patch.expected, patch.actual))
+
+
+def _is_frame(changed: Mask) -> bool:
+    """Whether a box that is larger than a line of text differs at its edge alone."""
+    height, width = changed.shape
+    if min(height, width) <= LINE_HEIGHT:
+        return False
+    down, across = int(height * INSIDE), int(width * INSIDE)
+    inside = np.count_nonzero(changed[down : height - down, across : width - across])
+    return bool(inside < FRAMED * np.count_nonzero(changed))
+
+
+def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
+    """Whether ink that changed goes on beyond the box on opposite sides or is longer than a word: the line of a chart.
+
+    Lines that are straight, across or down, do not count: text is underlined, and stands in tables.
+    """
+    if fill.size > 4:  # noqa: PLR2004 - not one colour
+        return False
+    strength = _apart(side, fill)
+    ink = strength > float(np.percentile(strength, 99.5)) / 2
+    ink[ink.all(axis=1)] = False
+    ink[:, ink.all(axis=0)] = False
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
+    left, top, right, bottom = patch.box
+    changed = np.zeros(count, np.bool_)
+    changed[labels[top:bottom, left:right][patch.changed]] = True
+    changed[0] = False
+    ends = np.zeros((4, count), np.bool_)
+    for at, end in enumerate((labels[:, 0], labels[:, -1], labels[0], labels[-1])):
+        ends[at, end] = True
+    beyond = left > 0 and right < ink.shape[1], top > 0 and bottom < ink.shape[0]
+    through = (ends[0] & ends[1] & beyond[0]) | (ends[2] & ends[3] & beyond[1])
+    is_long = statistics[:, cv2.CC_STAT_WIDTH] * patch.step > WORD
+    return bool((changed & (through | is_long)).any())
+
+
+def _has_strokes(side: Colours, fill: Colours) -> bool:
+    strength = _apart(side, fill)
+    strongest = float(np.percentile(strength, 99.5))
+    if strongest < 0.08:  # noqa: PLR2004 - fainter than any ink
+        return False
+    ink = strength > strongest / 2
+    across, down = _runs(ink), _runs(ink.T)
+    cover = float(ink.mean())
+    several = bool(across.number >= 1.5 * np.count_nonzero(ink.any(axis=1)) or len(ink) <= 20)  # noqa: PLR2004 - in one line
+    return across.mean <= STROKE and down.mean <= STROKE_DOWN and 0.03 < cover < 0.6 and several  # noqa: PLR2004 - fitted
+
+
+class _Runs(NamedTuple):
+    number: int
+    mean: float
+
+
+def _runs(ink: Mask) -> _Runs:
+    """Return how many runs of ink the rows have, and how long these are on average."""
+    starts = np.count_nonzero(ink[:, 1:] & ~ink[:, :-1]) + np.count_nonzero(ink[:, 0])
+    return _Runs(starts, np.count_nonzero(ink) / max(1, starts))
+
+
+def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
+    """Return by how much what stands on the background moved to the right and down; None where it did not just move."""
+    sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside())]
+    largest = max(float(np.abs(total).sum()) for total in sums)
+    if float(np.abs(sums[0] - sums[1]).sum()) > 0.1 * largest:
+        return None
+    back = patch.reversed()
+    candidates = set(_candidates(patch, fill))
+    candidates |= {(-across, -down) for across, down in _candidates(back, fill)}
+    candidates.discard((0, 0))
+    scores = {}
+    for across, down in candidates:
+        score = min(_explained(patch, fill, across, down), _explained(back, fill, -across, -down))
+        if score >= EXPLAINED:
+            scores[across, down] = score
+    if not scores:
+        return None
+    best = max(scores.values())
+    nearest = min(abs(across) + abs(down) for (across, down), score in scores.items() if score == best)
+    found = [shift for shift, score in scores.items() if score == best and sum(map(abs, shift)) == nearest]
+    if len(found) > 1:  # it could have moved either way
+        return None
+    return found[0][0] * patch.step, found[0][1] * patch.step
+
+
+def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
+    """Yield where the object that stands on the background of the one picture is found best in the other."""
+    one, two = patch.inside()
+    present = _apart(one, fill) > NEAR
+    x, y, width, height = cv2.boundingRect(present.view(np.uint8))
+    if np.count_nonzero(present) < 8:  # noqa: PLR2004 - too little to be found again
+        return
+    middle_x, middle_y = x + width // 2, y + height // 2
+    half_width, half_height = max(4, width // 4), max(4, height // 4)
+    parts = [
+        (x, y, x + width, y + height),
+        (
+            max(0, middle_x - half_width),
+            max(0, middle_y - half_height),
+            min(one.shape[1], middle_x + half_width),
+            min(one.shape[0], middle_y + half_height),
+        ),
+    ]
+    for left, top, right, bottom in parts:
+        part = one[top:bottom, left:right]
+        if part.shape[0] < two.shape[0] or part.shape[1] < two.shape[1]:
+            unlike = cv2.matchTemplate(np.ascontiguousarray(two), np.ascontiguousarray(part), cv2.TM_SQDIFF)
+            _, _, place, _ = cv2.minMaxLoc(unlike)
+            yield place[0] - left, place[1] - top
+
+
+def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
+    """Return the share of the changed pixels that one picture has where the other's object is painted elsewhere.
+
+    0 where some of the others differ from whatever is beside them: then something besides has changed.
+    """
+    one, two = patch.inside()
+    height, width = one.shape[:2]
+    painted = np.broadcast_to(fill, one.shape).copy()
+    target = np.s_[max(0, down) : height + min(0, down), max(0, across) : width + min(0, across)]
+    source = np.s_[max(0, -down) : height + min(0, -down), max(0, -across) : width + min(0, -across)]
+    if painted[target].size == 0:
+        return 0.0
+    present = _apart(one[source], fill if fill.size == 4 else fill[source]) > SEEN  # noqa: PLR2004 - one colour
+    painted[target][present] = one[source][present]
+    unlike = _apart(painted, two) > NEAR
+    share = 1 - float(unlike[patch.changed | unlike].mean())
+    if share < EXPLAINED or not unlike.any():
+        return share if share >= EXPLAINED else 0.0
+    beyond = np.maximum(two - cv2.dilate(painted, _BESIDE), cv2.erode(painted, _BESIDE) - two).max(axis=2)
+    return share if float(beyond.max()) < 2 * NEAR else 0.0
+
+
+def _pairs(
+    gone: dict[int, _Patch], come: dict[int, _Patch], regions: Sequence[Region]
+) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Yield what is gone in one place and has come in another: the numbers of both regions, and from where to where."""
+    found = []
+    for number, patch in gone.items():
+        for other, at in come.items():
+            sizes = [(regions[each].box.width, regions[each].box.height) for each in (number, other)]
+            if sizes[0] != sizes[1] or patch.step != at.step:
+                continue
+            before, after = patch.inside()[0], at.inside()[1]
+            flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle tells nothing
+            if before.shape == after.shape and not flat and float((_apart(before, after) < NEAR).mean()) > 0.98:  # noqa: PLR2004 - all
+                one, two = regions[number].box, regions[other].box
+                shift = two.x - one.x, two.y - one.y
+                found.append((abs(shift[0]) + abs(shift[1]), min(number, other), max(number, other), shift))
+    used: set[int] = set()
+    for _, one_number, other_number, shift in sorted(found):
+        if not used & {one_number, other_number}:
+            used |= {one_number, other_number}
+            yield one_number, other_number, shift
+
+
+def _is_rendering(patch: _Patch, *, few: bool) -> bool:
+    """Whether the pictures differ no more than smoothing, hinting, half pixels or encoding make them differ.
+
+    Told by the local energy that no shift of at most one pixel explains, and by the low-passed colour. A region that is
+    too large to look at every pixel is never only rendering.
+    """
+    if patch.step > 1:
+        return False
+    left, top, right, bottom = patch.box
+    rim = np.s_[max(0, top - RIM) : bottom + RIM, max(0, left - RIM) : right + RIM]
+    own = np.s_[min(top, RIM) : min(top, RIM) + bottom - top, min(left, RIM) : min(left, RIM) + right - left]
+    one, two = _softened(patch.expected[rim]), _softened(patch.actual[rim])
+    for first, second in ((one, two), (two, one)):  # most regions end here
+        if float((_beyond(first, second)[own][patch.changed] > 0.3).mean()) > 0.1:  # noqa: PLR2004 - fitted
+            return False
+    apart = _apart(*patch.inside())
+    tint = _tint(patch.expected, patch.actual)
+    if float(tint[top:bottom, left:right].max()) > TINT:
+        return False
+    flat = np.maximum(*(_variance(side) for side in (patch.expected, patch.actual))) < FLAT
+    if (flat & (tint > TINT_OF_FLAT))[top:bottom, left:right].any():
+        return False
+    seen = apart > SEEN
+    alone = few and int(np.count_nonzero(seen)) <= 256  # noqa: PLR2004 - fitted
+    return any(not _is_seen(evidence[own], apart, seen, alone=alone) for evidence in _energies_unexplained(one, two))
+
+
+def _is_seen(evidence: Numbers, apart: Numbers, seen: Mask, *, alone: bool) -> bool:
+    """Whether several pixels are unexplained, or few and strong; of a small change that is alone, a single one."""
+    over = seen & (evidence > 0.4)  # noqa: PLR2004 - fitted
+    if np.count_nonzero(over & (apart > 0.045)) >= 3 or np.count_nonzero(over) >= 100:  # noqa: PLR2004 - fitted
+        return True
+    if (seen & (evidence > 0.6) & (apart > 0.3)).any():  # noqa: PLR2004 - fitted
+        return True
+    return alone and bool((seen & (evidence > 0.13) & (apart > 0.1)).any())  # noqa: PLR2004 - as `visible`
+
+
+def _softened(colours: Colours) -> Colours:
+    """Return colours with their chroma blurred along the rows: the fringes of sub-pixel smoothing cancel out."""
+    soft: Colours = colours.copy()
+    soft[..., 1:3] = cv2.GaussianBlur(colours[..., 1:3], (7, 1), 1)
+    return soft
+
+
+def _beyond(one: Colours, two: Colours) -> Numbers:
+    """Return how far the second picture is outside of what the first has within a pixel."""
+    outside = np.maximum(two - cv2.dilate(one, _BESIDE), cv2.erode(one, _BESIDE) - two)
+    return np.asarray(functools.reduce(np.maximum, cv2.split(outside)), np.float32)
+
+
+def _tint(one: Colours, two: Colours) -> Numbers:
+    """Return by how much the low-passed colours differ, where the differences go in one direction."""
+    difference = one - two
+    low = cv2.GaussianBlur(difference, (0, 0), 5)
+    strength = np.sqrt(np.square(low).sum(axis=2))
+    whole = cv2.GaussianBlur(_apart(one, two), (0, 0), 5)
+    return np.asarray(np.where(strength > 0.7 * (whole + 1e-6), strength, 0), np.float32)
+
+
+def _energies_unexplained(one: Colours, two: Colours) -> Iterator[Numbers]:
+    """Yield, for each pixel, the share of the local energy that no shift of either picture so far explains."""
+    spread = [_variance(side) for side in (one, two)]
+    least = np.full(one.shape[:2], np.inf, np.float32)
+    for across, down in SHIFTS:
+        for number, (side, other) in enumerate(((one, two), (two, one))):
+            at = np.array([[1, 0, across], [0, 1, down]], np.float32)
+            moved = np.asarray(cv2.warpAffine(side, at, side.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), np.float32)
+            difference = moved - other
+            energy = cv2.GaussianBlur(np.einsum("ijc,ijc->ij", difference, difference), (0, 0), 1.5)
+            least = np.minimum(least, energy / (_variance(moved) + spread[1 - number] + SEEN**2))
+        yield least
+
+
+def _variance(colours: Colours) -> Numbers:
+    mean = cv2.GaussianBlur(colours, (0, 0), 1.5)
+    square = cv2.GaussianBlur(np.square(colours), (0, 0), 1.5)
+    return np.asarray(np.maximum(square - np.square(mean), 0).sum(axis=2), np.float32)

@@ -1,0 +1,210 @@
+"""Name to metric, through pluggy: the built-in ones, those of installed packages, those of conftest.py files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+import pluggy
+
+from pytest_imgdiff.base import hookspecs
+from pytest_imgdiff.base.errors import CaptureError, ImgdiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_imgdiff.base.model import Capturer, CaptureSettings, Metric, Policy
+    from pytest_imgdiff.base.record import RunRecord
+
+
+METRICS: Mapping[str, str] = {
+    "ahash": "pytest_imgdiff.metrics.hashes:AHash",
+    "ciede2000": "pytest_imgdiff.metrics.ciede2000:Ciede2000",
+    "classification": "pytest_imgdiff.metrics.category:Classification",
+    "dhash": "pytest_imgdiff.metrics.hashes:DHash",
+    "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
+    "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
+    "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
+    "flip": "pytest_imgdiff.metrics.flip:Flip",
+    "mae": "pytest_imgdiff.metrics.intensity:Mae",
+    "mse": "pytest_imgdiff.metrics.intensity:Mse",
+    "nmi": "pytest_imgdiff.metrics.mutual_information:NormalizedMutualInformation",
+    "nrmse": "pytest_imgdiff.metrics.intensity:Nrmse",
+    "orb": "pytest_imgdiff.metrics.orb:Orb",
+    "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
+    "phash": "pytest_imgdiff.metrics.hashes:PHash",
+    "pixel_match": "pytest_imgdiff.metrics.pixel_match:PixelMatch",
+    "psnr": "pytest_imgdiff.metrics.intensity:Psnr",
+    "shift": "pytest_imgdiff.metrics.shift:Shift",
+    "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
+    "ssimulacra2": "pytest_imgdiff.metrics.ssimulacra2:Ssimulacra2",
+    "visible": "pytest_imgdiff.metrics.visible:Visible",
+    "whash": "pytest_imgdiff.metrics.hashes:WHash",
+}
+
+GLANCE = ("pixel_match", "ssim", "orb", "embedding_cosine", "embedding_euclidean", "classification")
+"""What two pictures are measured by to see at a glance how alike they are."""
+
+
+ENTRY_POINT_GROUP = "imgdiff"
+METRIC_ATTRIBUTES = ("name", "direction", "perfect", "bounds", "counts_pixels", "unit", "heat_threshold", "measure")
+CAPTURER_ATTRIBUTES = ("target", "live", "follows", "capture")
+
+
+class _HookManager(pluggy.PluginManager):
+    """Takes a function for a hook by its name, so that a conftest.py need not import a marker."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        marked = super().parse_hookimpl_opts(plugin, name)
+        if marked is None and name in hookspecs.HOOKS and callable(getattr(plugin, name, None)):
+            return cast("pluggy.HookimplOpts", {})
+        return marked
+
+
+class Registry:
+    """The metrics and loaders that this run knows.
+
+    Args:
+        plugins: modules or objects with ``imgdiff_*`` functions, beside those of installed packages.
+
+    Raises:
+        ImgdiffError: two plugins give a metric of the same name, or an installed one cannot be loaded.
+    """
+
+    def __init__(self, plugins: Iterable[object] = ()) -> None:
+        self._hooks = _HookManager("imgdiff")
+        self._hooks.add_hookspecs(hookspecs)
+        try:
+            self._hooks.load_setuptools_entrypoints(ENTRY_POINT_GROUP)
+        except Exception as error:
+            msg = f"a plugin of the entry-point group {ENTRY_POINT_GROUP!r} cannot be loaded: {error}"
+            raise ImgdiffError(msg) from error
+        for plugin in plugins:
+            if not self._hooks.is_registered(plugin):
+                self._register(plugin)
+        self._classes = self._collect()
+        self._made: dict[tuple[str, str], Metric] = {}
+        self.followed: Policy | None = None
+        """The policy that was last found to be one that can be followed with these metrics."""
+
+    def _register(self, plugin: object) -> None:
+        try:
+            self._hooks.register(plugin)
+        except Exception as error:
+            msg = f"the hooks imgdiff_* of {plugin!r} cannot be followed: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
+
+    def _collect(self) -> dict[str, Any]:
+        classes: dict[str, Any] = dict(METRICS)
+        try:
+            found = [dict(provided) for provided in self._hooks.hook.imgdiff_metrics()]
+        except Exception as error:
+            msg = f"a hook imgdiff_metrics failed or returned no mapping: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
+        for provided in found:
+            for name, target in provided.items():
+                if name in classes:
+                    msg = f"two metrics are named {name!r}: {_called(classes[name])} and {_called(target)}"
+                    raise ImgdiffError(msg)
+                classes[name] = target
+        return classes
+
+    @property
+    def extended(self) -> bool:
+        """Whether any plugin has a say beside the built-in metrics."""
+        return bool(self._hooks.get_plugins())
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics, sorted."""
+        return sorted(self._classes)
+
+    def metric_class(self, name: str) -> type[Metric]:
+        """Return the class of a metric.
+
+        Raises:
+            ImgdiffError: there is none of that name, or what it needs is not installed.
+        """
+        if name not in self._classes:
+            raise ImgdiffError(self._unknown(name))
+        target = self._classes[name]
+        if isinstance(target, str):
+            target = _imported(name, target)
+            self._classes[name] = target
+        lacking = [attribute for attribute in METRIC_ATTRIBUTES if not hasattr(target, attribute)]
+        if lacking:
+            raise ImgdiffError(f"metric {name!r} ({_called(target)}) lacks {', '.join(lacking)}")
+        if target.name != name:
+            raise ImgdiffError(f"metric {name!r} ({_called(target)}) calls itself {target.name!r}; give it one name")
+        return cast("type[Metric]", target)
+
+    def metric(self, name: str, options: tuple[tuple[str, Any], ...] = ()) -> Metric:
+        """Return the metric made with these options, the same object for the same options."""
+        key = (name, repr(options))  # an option may be a list
+        if key not in self._made:
+            metric_class = self.metric_class(name)
+            try:
+                self._made[key] = metric_class(**dict(options))
+            except Exception as error:  # it may be anybody's code
+                msg = f"metric {name!r} ({_called(metric_class)}) cannot be made: {_in_words(error)}"
+                raise ImgdiffError(msg) from error
+        return self._made[key]
+
+    def load(self, source: object) -> object | None:
+        """Ask the plugins' ``imgdiff_load`` hooks what this value stands for."""
+        loaded: object | None = self._hooks.hook.imgdiff_load(source=source)
+        return loaded
+
+    def capturer(self, target: object, settings: CaptureSettings) -> Capturer | None:
+        """Ask the plugins' ``imgdiff_capture`` hooks for what captures this target.
+
+        Raises:
+            CaptureError: a hook failed, or returned something that does not capture.
+        """
+        try:
+            found: Capturer | None = self._hooks.hook.imgdiff_capture(target=target, settings=settings)
+        except ImgdiffError:
+            raise
+        except Exception as error:
+            msg = f"a hook imgdiff_capture failed: {_in_words(error)}"
+            raise CaptureError(msg) from error
+        lacking = [name for name in CAPTURER_ATTRIBUTES if not hasattr(found, name)]
+        if found is not None and lacking:
+            raise CaptureError(
+                f"the capturer {_called(type(found))} of a hook imgdiff_capture lacks {', '.join(lacking)}"
+            )
+        return found
+
+    def reported(self, run: RunRecord, directory: Path) -> None:
+        """Tell the plugins that a report was written.
+
+        Raises:
+            ImgdiffError: one of them failed.
+        """
+        try:
+            self._hooks.hook.imgdiff_report(run=run, directory=directory)
+        except Exception as error:
+            msg = f"a hook imgdiff_report failed: {_in_words(error)}"
+            raise ImgdiffError(msg) from error
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._classes, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown metric {name!r}{hint} (known: {', '.join(self.names())})"
+
+
+def _imported(name: str, target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ImgdiffError(f"metric {name!r} cannot be loaded from {target}: {error}") from error
+
+
+def _called(target: Any) -> str:
+    return f"{target.__module__}:{target.__qualname__}" if isinstance(target, type) else repr(target)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,743 @@
+"""One layer of settings (the file's defaults, an override, the command line, a call) and what it makes of a policy."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import typing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, structs
+
+from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, MetricError
+from pytest_imgdiff.base.model import (
+    AUTO,
+    CaptureSettings,
+    Clip,
+    IgnoreArea,
+    Length,
+    MaskArea,
+    MaskedElements,
+    OnUnavailable,
+    Policy,
+    PolygonArea,
+    RectangleArea,
+    RegionSettings,
+    Rule,
+    SizePolicy,
+    When,
+    WindowLimit,
+)
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.config.fields import PolicyFields
+from pytest_imgdiff.config.validation import CallOrigin, convert, number, plain, quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import DTypeLike
+
+    from pytest_imgdiff.config.fields import AreaFields, CaptureFields
+    from pytest_imgdiff.config.validation import KeyPath, Origin
+
+
+DEPTHS = ("uint8", "uint16", "float32", "float64")
+"""All that `pytest_imgdiff.base.image.Image` has."""
+
+
+def worst_value(metric: Any, depth: DTypeLike) -> float:
+    """Return the worst value that the metric, with its options, has for any two pictures of this depth.
+
+    That is what its method ``worst`` returns or, where it has none, the far end of its ``bounds``.
+
+    Args:
+        metric: a `pytest_imgdiff.base.model.Metric`, made with its options.
+        depth: dtype of the pixels.
+
+    Raises:
+        MetricError: ``worst`` fails, or returns no number.
+    """
+    if not hasattr(metric, "worst"):
+        low, high = metric.bounds
+        return float(high if metric.direction == "distance" else low)
+    try:
+        worst = float(metric.worst(depth))
+    except Exception as error:  # a metric may be anybody's code
+        msg = f"the metric {metric.name} failed to return its worst value: {type(error).__name__}: {error}"
+        raise MetricError(msg) from error
+    if math.isnan(worst):
+        msg = f"the metric {metric.name} failed to return its worst value: it is no number"
+        raise MetricError(msg)
+    return worst
+
+
+def could_fail(
+    rule: Rule,
+    metric: Any,
+    depths: Iterable[DTypeLike] = DEPTHS,
+    compared_pixels: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> bool:
+    """Return whether some two pictures exceed one of the rule's limits, ``warn`` included.
+
+    A rule without any limit only measures; that is no mistake, and counts as one that could.
+
+    Args:
+        rule: what is asked.
+        metric: the rule's metric, made with its options.
+        depths: dtypes that the pictures may have.
+        compared_pixels: how many pixels of them are looked at; any number where omitted.
+        size: their width and height; any where omitted.
+    """
+    limits = [limit for limit in (rule.max, rule.min, rule.warn) if limit is not None]
+    counts = [] if rule.max_pixels is None else [(rule.max_pixels, compared_pixels)]
+    if rule.max_in_window is not None:
+        counts.append((rule.max_in_window.pixels, rule.max_in_window.room(size)))
+    if not limits and not counts:
+        return True
+    distance = metric.direction == "distance"
+    for depth in depths:
+        worst = worst_value(metric, depth)
+        if any(worst > limit if distance else worst < limit for limit in limits):
+            return True
+        if worst != metric.perfect and any(room is None or room > most for most, room in counts):
+            return True
+    return False
+
+
+LIMITS = ("max", "min", "max_pixels", "max_in_window", "warn")
+_LIKELY = ("visible", "perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
+CHOICES = ("when", "on_unavailable")
+"""What a rule may say beside its limits and its metric's options."""
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `max_in_window` says."""
+
+    size: Annotated[int, Meta(ge=1, description="of the window, in pixels a side")] = 32
+    pixels: Annotated[int, Meta(ge=0, description="the largest count of differing pixels in any window that passes")]
+
+
+class MetricLookup(Protocol):
+    """What knows the metrics: the registry."""
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics, also of those whose packages are not installed."""
+        ...
+
+    def metric_class(self, name: str) -> type:
+        """Return the class of a metric, a `pytest_imgdiff.base.model.Metric`.
+
+        Raises:
+            ImgdiffError: there is no such metric, or what it needs is not installed.
+        """
+        ...
+
+
+def rules_from(
+    named: Mapping[str, Any], metrics: MetricLookup, origin: Origin, path: KeyPath = ("metrics",)
+) -> tuple[Rule, ...]:
+    """Return the rules that a mapping of metrics to limits and options stands for.
+
+    Raises:
+        ConfigError: a metric is unknown or cannot be imported, a limit is of the wrong kind or cannot hold,
+            an option is unknown or wrong.
+    """
+    return tuple(_rule(name, given, metrics, origin, (*path, name)) for name, given in named.items())
+
+
+def measured_from(
+    named: Sequence[str | Mapping[str, Any]], metrics: MetricLookup, origin: Origin, path: KeyPath = ("measure",)
+) -> tuple[Rule, ...]:
+    """Return the metrics to measure without a limit, as rules that hold none.
+
+    Raises:
+        ConfigError: a metric is unknown, cannot be imported or is named twice, or an option is unknown or wrong.
+    """
+    rules: list[Rule] = []
+    for index, entry in enumerate(named):
+        where = (*path, index)
+        ((name, given),) = [(entry, {})] if isinstance(entry, str) else entry.items()
+        if any(rule.metric == name for rule in rules):
+            raise origin.error(where, f"{name} is listed twice; list it once")
+        rules.append(_measured(name, {} if given is None else given, metrics, origin, where))
+    return tuple(rules)
+
+
+def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
+    try:
+        metric: Any = metrics.metric_class(name)
+        wanted = rule_type(name, metric)
+    except ImgdiffError as error:
+        raise origin.error(path, printable(str(error))) from error
+    if not isinstance(given, dict):
+        raise origin.error((*path, name), f"expected the options of {name} as a mapping, not {shown(given)}")
+    if taken := [key for key in given if key in (*LIMITS, *CHOICES)]:
+        what = f"what is measured has no limit: give {taken[0]} to the rule of {name} below `metrics`"
+        raise origin.error((*path, name, taken[0]), what, at_key=True)
+    made = convert(given, wanted, origin, (*path, name))
+    options = tuple((option.name, getattr(made, option.name)) for option in _options(metric) if option.name in given)
+    try:
+        hash(options)
+        metric(**dict(options))
+    except Exception as error:  # a metric may be anybody's code
+        raise origin.error(path, f"{printable(str(error))}; change the options") from error
+    return Rule(name, options, on_unavailable="skip")
+
+
+@functools.lru_cache
+def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
+    """Return the type of a rule of this metric: the limits that suit it, and its options.
+
+    Args:
+        name: the metric's key in imgdiff.yaml.
+        metric: its class.
+
+    Raises:
+        ImgdiffError: the class's bounds or options cannot be used.
+    """
+    options = _options(metric)
+    if taken := [option.name for option in options if option.name in (*LIMITS, *CHOICES)]:
+        raise ImgdiffError(f'the metric {name} has an option "{taken[0]}", which every rule has already; rename it')
+    try:
+        hints = typing.get_type_hints(metric, include_extras=True)
+        fields = [
+            *_limits(name, metric),
+            *_choices(metric),
+            *((option.name, hints[option.name], _default(option)) for option in options),
+        ]
+        rule = msgspec.defstruct("Rule", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
+        msgspec.json.Decoder(rule)  # looks at the types, which convert() would do when it is too late
+    except (NameError, TypeError, ValueError) as error:
+        raise ImgdiffError(
+            f"the metric {name} cannot be used: {error}; mend its bounds or its options' types"
+        ) from error
+    return rule
+
+
+def limit_of(metric: Any) -> Literal["max", "min"]:
+    """Return the limit that a metric's direction calls for."""
+    return "max" if metric.direction == "distance" else "min"
+
+
+def counts_pixels(metric: type) -> bool:
+    """Return whether the metric counts differing pixels, so that ``max_pixels`` can limit them."""
+    return bool(getattr(metric, "counts_pixels", False))
+
+
+def marks_pixels(metric: type) -> bool:
+    """Return whether the metric marks the pixels that it counts, so that ``max_in_window`` can limit them."""
+    return counts_pixels(metric) and bool(getattr(metric, "marks_pixels", False))
+
+
+def count_limits(metric: type) -> list[str]:
+    """Return the limits on counts that a rule of this metric may name."""
+    return ["max_pixels"] * counts_pixels(metric) + ["max_in_window"] * marks_pixels(metric)
+
+
+def written_limits(rule: Rule) -> dict[str, Any]:
+    """Return the limits of a rule as imgdiff.yaml has them."""
+    limits = {name: value for name in LIMITS if (value := getattr(rule, name)) is not None}
+    if isinstance(rule.max_in_window, WindowLimit):
+        limits["max_in_window"] = dataclasses.asdict(rule.max_in_window)
+    return limits
+
+
+def place_of(key: str, value: Any, metrics: MetricLookup) -> tuple[str, KeyPath, dict[str, Any]] | None:
+    """Return where a setting belongs that stands beside ``metrics`` and is a metric, or belongs to one.
+
+    Args:
+        key: its name.
+        value: what it was given.
+        metrics: what knows the metrics.
+
+    Returns:
+        What the key is, the path of the rule that it belongs to, and what the rule would say, the setting first; None
+        where it is nothing of a metric's.
+    """
+    if key in metrics.names():
+        return "a metric", ("metrics", key), value if isinstance(value, dict) else {_class_limit(key, metrics): value}
+    name = next((name for name in _likely_first(metrics) if key in _keys(name, metrics)), None)
+    if name is None:
+        return None
+    rule = {key: value}
+    if key not in LIMITS:
+        metric: Any = metrics.metric_class(name)
+        rule[limit_of(metric)] = metric.perfect
+    what = "a limit" if key in LIMITS else "an option" if key not in CHOICES else "a choice"
+    return f"{what} of a metric, such as {name}", ("metrics", name), rule
+
+
+def _class_limit(name: str, metrics: MetricLookup) -> str:
+    try:
+        return limit_of(metrics.metric_class(name))
+    except ImgdiffError:
+        return "max"
+
+
+def _likely_first(metrics: MetricLookup) -> list[str]:
+    """Return the metrics' names, those first that need no model and that most rules name."""
+    first = [name for name in _LIKELY if name in metrics.names()]
+    return first + [name for name in metrics.names() if name not in first]
+
+
+def _keys(name: str, metrics: MetricLookup) -> set[str]:
+    try:
+        metric = metrics.metric_class(name)
+        limits = {limit_of(metric), "warn", *count_limits(metric)}
+        return {*limits, *CHOICES, *(option.name for option in _options(metric))}
+    except ImgdiffError:  # its package is not installed
+        return set()
+
+
+def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
+    try:
+        metric: Any = metrics.metric_class(name)
+        wanted = rule_type(name, metric)
+    except ImgdiffError as error:
+        raise origin.error(path, printable(str(error)), at_key=True) from error
+    if not isinstance(given, dict):
+        form = f"{name}: {{{limit_of(metric)}: {number(metric.perfect)}}}"
+        raise origin.error(path, f"expected limits and options such as {form}, not {shown(given)}")
+    _refuse_other_limits(name, given, metric, origin, path)
+    rule = convert(given, wanted, origin, path)
+    _require_limit(name, given, metric, origin, path)
+    limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
+    if isinstance(window := limits.get("max_in_window"), Window):
+        limits["max_in_window"] = WindowLimit(window.size, window.pixels)
+        _check_room(limits["max_in_window"], origin, path)
+    choices = {choice: getattr(rule, choice) for choice in CHOICES if choice in given}
+    _check_warn(limits, limit_of(metric), origin, path)
+    options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
+    try:
+        hash(tuple(options.items()))  # rules and metrics are told apart by their options
+        made = metric(**options)
+        checked = Rule(name, tuple(options.items()), **limits, **choices)
+        fails = could_fail(checked, made)
+    except Exception as error:  # a metric may be anybody's code
+        raise origin.error(path, f"{printable(str(error))}; change the options", at_key=True) from error
+    if not fails:
+        raise _unfailing(checked, made, origin, path)
+    return checked
+
+
+def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
+    limit = limit_of(metric)
+    other = "min" if limit == "max" else "max"
+    alike = "small" if limit == "max" else "large"
+    if other in given:
+        what = f"{name} is a {metric.direction} ({alike} is alike): its limit is {limit}, not {other}"
+        raise origin.error((*path, other), what, at_key=True)
+    if "max_pixels" in given and not counts_pixels(metric):
+        raise origin.error((*path, "max_pixels"), f"{name} counts no pixels: its limit is {limit}", at_key=True)
+    if "max_in_window" in given and not marks_pixels(metric):
+        raise origin.error((*path, "max_in_window"), f"{name} marks no pixels: its limit is {limit}", at_key=True)
+
+
+def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
+    limit, counts = limit_of(metric), count_limits(metric)
+    if limit not in given and not any(count in given for count in counts):
+        wanted = f"{limit} (or {' or '.join(counts)})" if counts else limit
+        what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
+        raise origin.error(path, what, at_key=True)
+
+
+def _check_room(window: WindowLimit, origin: Origin, path: KeyPath) -> None:
+    if window.pixels >= window.room():
+        size = f"{window.size}x{window.size}"
+        what = f"could never fail, as a window of {size} has only {window.room()} pixels; name fewer pixels"
+        raise origin.error((*path, "max_in_window", "pixels"), what)
+
+
+def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> ConfigError:
+    """Return the error of a rule that any two pictures hold: ``max: 1`` of a share, meant as one percent."""
+    limit = limit_of(metric)
+    values = [worst_value(metric, depth) for depth in DEPTHS]
+    worst = max(values) if limit == "max" else min(values)
+    if worst == metric.perfect:
+        options = ", ".join(f"{name}: {shown(value)}" for name, value in rule.options) or "its own options"
+        at = (*path, rule.options[0][0]) if len(rule.options) == 1 else path
+        what = f"could never fail, as {rule.metric} sees no difference between any two pictures with {options}"
+        return origin.error(at, f"{what}; change the options", at_key=at == path)
+    way = "smaller" if limit == "max" else "larger"
+    what = (
+        f"could never fail, as {rule.metric} is {number(worst)} at the worst; name a {way} {limit}, or a `warn` beside "
+        "it for a rule that only warns"
+    )
+    return origin.error((*path, limit), what)
+
+
+def _check_warn(limits: dict[str, Any], limit: str, origin: Origin, path: KeyPath) -> None:
+    if "warn" not in limits or limit not in limits:
+        return
+    warn, bound = limits["warn"], limits[limit]
+    stricter = warn < bound if limit == "max" else warn > bound
+    if not stricter:
+        side = "below" if limit == "max" else "above"
+        what = f"a warning comes before the limit: {number(warn)} is not {side} {limit}: {number(bound)}"
+        raise origin.error((*path, "warn"), what)
+
+
+def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
+    low, high = _range(metric)
+    bound = Meta(
+        ge=low if math.isfinite(low) else None,
+        le=high if math.isfinite(high) else None,
+        extra={"expects": _range_of(name, metric)},
+    )
+    limit = limit_of(metric)
+    what = {"max": "the largest value that passes", "min": "the smallest value that passes"}[limit]
+    unit = str(metric.unit)
+    fields: list[tuple[str, Any, Any]] = [
+        (limit, Annotated[float, bound, Meta(description=f"{what}, in {unit}")] | UnsetType, UNSET),
+        (
+            "warn",
+            Annotated[float, bound, Meta(description="a stricter limit: reported, not failed")] | UnsetType,
+            UNSET,
+        ),
+    ]
+    if counts_pixels(metric):
+        count = Meta(ge=0, description="the largest count of differing pixels that passes")
+        fields.append(("max_pixels", Annotated[int, count] | UnsetType, UNSET))
+    if marks_pixels(metric):
+        window = Meta(description="how many pixels may differ in any window of the picture")
+        fields.append(("max_in_window", Annotated[Window, window] | UnsetType, UNSET))
+    return fields
+
+
+def _choices(metric: Any) -> list[tuple[str, Any, Any]]:
+    when = Annotated[When, Meta(description="undecided: measured only where the other rules hold")]
+    fields: list[tuple[str, Any, Any]] = [("when", when, "always")]
+    if hasattr(metric, "prepare"):
+        skip = "skip: left out, and told, where the model is not on this machine"
+        fields.append(("on_unavailable", Annotated[OnUnavailable, Meta(description=skip)], "fail"))
+    return fields
+
+
+def _range(metric: Any) -> tuple[float, float]:
+    """Return the limits that can hold for equal pictures and that some pictures can fail."""
+    low, high = (float(bound) for bound in metric.bounds)
+    perfect = float(metric.perfect)
+    return (max(low, perfect), high) if limit_of(metric) == "max" else (low, min(high, perfect))
+
+
+def _range_of(name: str, metric: type) -> str:
+    low, high = _range(metric)
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a number from {number(low)} to {number(high)}, as {name} has no other values"
+    if math.isfinite(low):
+        return f"a number of at least {number(low)}, as no value of {name} is below"
+    if math.isfinite(high):
+        return f"a number of at most {number(high)}, as no value of {name} is above"
+    return "a number"
+
+
+def _options(metric: Any) -> list[dataclasses.Field[Any]]:
+    return [option for option in dataclasses.fields(metric) if option.init] if dataclasses.is_dataclass(metric) else []
+
+
+def _default(option: dataclasses.Field[Any]) -> Any:
+    if option.default_factory is not dataclasses.MISSING:
+        return msgspec.field(default_factory=option.default_factory)
+    return msgspec.NODEFAULT if option.default is dataclasses.MISSING else option.default
+
+
+_AS_THEY_ARE = ("frames", "missing", "moved", "unmatched")
+_RECTANGLE = ("x", "y", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one layer changes.
+
+    Attributes:
+        policy: fields of `Policy` and their new values, replaced whole.
+        regions: fields of `RegionSettings` and their new values; the others stay.
+        capture: fields of `CaptureSettings` and their new values; the others stay.
+    """
+
+    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    regions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    capture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def over(self, policy: Policy) -> Policy:
+        """Return the policy with this layer laid over it."""
+        return replace(
+            policy,
+            **self.policy,
+            regions=replace(policy.regions, **self.regions),
+            capture=replace(policy.capture, **self.capture),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReader:
+    """Makes layers of validated fields.
+
+    Attributes:
+        metrics: the known metrics.
+        origin: what the settings come from.
+        folder: what relative paths start from.
+    """
+
+    metrics: MetricLookup
+    origin: Origin
+    folder: Path
+
+    def layer(self, fields: PolicyFields, path: KeyPath = ()) -> Layer:
+        """Return the layer.
+
+        Args:
+            fields: the settings that were named.
+            path: where they stand.
+
+        Raises:
+            ConfigError: a rule, an ignore area or the mask's metric cannot be followed.
+        """
+        policy: dict[str, Any] = {name: value for name in _AS_THEY_ARE if (value := getattr(fields, name)) is not UNSET}
+        if fields.metrics is not UNSET:
+            rules = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
+            policy["rules"] = tuple(self._with_places(rule) for rule in rules)
+        if fields.measure is not UNSET:
+            measured = measured_from(fields.measure, self.metrics, self.origin, (*path, "measure"))
+            policy["measure"] = tuple(self._with_places(rule) for rule in measured)
+        if fields.ignore is not UNSET:
+            policy["ignore"] = tuple(
+                self._area(area, (*path, "ignore", index)) for index, area in enumerate(fields.ignore)
+            )
+        if fields.size is not UNSET:
+            policy["size"] = SizePolicy(fields.size)
+        if fields.kinds is not UNSET:
+            chosen = structs.asdict(fields.kinds)
+            policy["kinds"] = tuple((kind, choice) for kind, choice in chosen.items() if choice != "fail")
+        if fields.mask is not UNSET:
+            policy["mask"] = mask_metric(fields.mask, self.metrics, self.origin, (*path, "mask"))
+        if fields.limits is not UNSET and fields.limits.megapixels is not UNSET:
+            policy["max_pixels"] = max(1, round(fields.limits.megapixels * 1_000_000))
+        regions = {}
+        if fields.regions is not UNSET:
+            named = {"merge_distance": fields.regions.merge, "min_area": fields.regions.min_area}
+            regions = {name: value for name, value in named.items() if value is not UNSET}
+        capture = {} if fields.capture is UNSET else self._capture(fields.capture, (*path, "capture"))
+        return Layer(policy, regions, capture)
+
+    def _capture(self, fields: CaptureFields, path: KeyPath) -> dict[str, Any]:
+        named = {name: value for name, value in structs.asdict(fields).items() if value is not UNSET}
+        if named.get("clip") is not None:
+            named["clip"] = Clip(**structs.asdict(named["clip"]))
+        if "style" in named:
+            named["style"] = self._style(named["style"], (*path, "style"))
+        if "mask" in named:
+            named["mask"] = tuple(
+                MaskedElements(item) if isinstance(item, str) else MaskedElements(item.selector, item.what)
+                for item in named["mask"]
+            )
+        return named
+
+    def _style(self, given: str, path: KeyPath) -> str:
+        """Return the CSS itself: a text without a rule that ends with .css is the path of a file."""
+        if "{" in given or not given.strip().lower().endswith(".css"):
+            return given
+        file = self.folder / given.strip()
+        try:
+            return read_regular(file).decode("utf-8-sig")
+        except (OSError, ValueError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise self.origin.error(
+                path, f"{quoted(given)} cannot be read: {cause}; relative paths start from {label_of(self.folder)}"
+            ) from error
+
+    def _with_places(self, rule: Rule) -> Rule:
+        """Return the rule with its relative paths starting from the folder, as all others of the file do."""
+        paths = getattr(self.metrics.metric_class(rule.metric), "path_options", ())
+        options = ((name, self._place(value) if name in paths else value) for name, value in rule.options)
+        return replace(rule, options=tuple(options))
+
+    def _place(self, value: object) -> object:
+        if not isinstance(value, str) or "://" in value or value.startswith("~"):
+            return value
+        from pytest_imgdiff.networks.settings import is_of_kaggle  # needed where a rule names a model
+
+        place = self.folder / value
+        return value if is_of_kaggle(value) and not place.exists() else str(place)
+
+    def _area(self, area: AreaFields, path: KeyPath) -> IgnoreArea:
+        named = [name for name in (*_RECTANGLE, "polygon", "mask") if getattr(area, name) is not UNSET]
+        if area.polygon is not UNSET and named == ["polygon"]:
+            return PolygonArea(tuple((_length(x), _length(y)) for x, y in area.polygon))
+        if area.mask is not UNSET and named == ["mask"]:
+            return self._mask_picture(area.mask, (*path, "mask"))
+        if len(named) > 1 and {"polygon", "mask"} & set(named):
+            raise self.origin.error(path, f"one area has one shape, not {' and '.join(named)}; write several areas")
+        if lacking := [name for name in _RECTANGLE if name not in named]:
+            raise self.origin.error(
+                path, f"a rectangle needs x, y, width and height; add {', '.join(lacking)} (or give polygon, or mask)"
+            )
+        return RectangleArea(*(_length(getattr(area, name)) for name in _RECTANGLE))
+
+    def _mask_picture(self, given: str, path: KeyPath) -> MaskArea:
+        file = self.folder / given
+        if not file.is_file():
+            raise self.origin.error(
+                path, f"there is no file {quoted(given)}; relative paths start from {label_of(self.folder)}"
+            )
+        return MaskArea(str(file))
+
+
+def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
+    """Return the name of the metric that is to say where pictures differ, or `AUTO`.
+
+    Raises:
+        ConfigError: it is unknown, or paints no heat.
+    """
+    if name == AUTO:
+        return name
+    try:
+        metric: Any = metrics.metric_class(name)
+    except ImgdiffError as error:
+        what = f"{printable(str(error))}; areas not to look at belong to ignore"
+        raise origin.error(path, what) from error
+    if metric.heat_threshold == "none":
+        raise origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
+    return name
+
+
+def _length(given: float | str) -> Length:
+    return Length(float(given.rstrip("%\n")), percent=True) if isinstance(given, str) else Length(given)
+
+
+ORIGIN = CallOrigin("policy")
+FEWEST_CORNERS = 3
+
+
+def check_policy(policy: object, metrics: MetricLookup) -> None:
+    """Refuse a policy that cannot be followed: its types, its rules as in imgdiff.yaml, its ignore areas.
+
+    Args:
+        policy: what a caller gave for a `Policy`; dataclasses check nothing of what they are made of.
+        metrics: what knows the metrics.
+
+    Raises:
+        ConfigError: ``policy: KEY: what is wrong; what to do``.
+    """
+    if not isinstance(policy, Policy):
+        raise ConfigError(
+            f"policy: expected a pytest_imgdiff.Policy such as Policy(size=SizePolicy.PAD), not {shown(policy)}"
+        )
+    _check_type(policy.size, SizePolicy, ("size",), "such as SizePolicy.PAD")
+    _check_type(policy.regions, RegionSettings, ("regions",))
+    _check_type(policy.capture, CaptureSettings, ("capture",))
+    _check_least(policy.max_pixels, 1, ("max_pixels",))
+    _check_least(policy.memory, 1, ("memory",))
+    _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))
+    _check_least(policy.regions.min_area, 1, ("regions", "min_area"))
+    names = "frames", "mask", "missing", "moved", "unmatched"
+    given: dict[str, Any] = {name: getattr(policy, name) for name in names}
+    given["kinds"] = _kinds(policy.kinds)
+    convert(plain(given, ORIGIN), PolicyFields, ORIGIN, ())
+    mask_metric(policy.mask, metrics, ORIGIN, ("mask",))
+    _check_rules(policy.rules, metrics)
+    _check_measured(policy.measure, metrics)
+    for index, area in enumerate(_listed(policy.ignore, ("ignore",))):
+        _check_area(area, ("ignore", index))
+
+
+def _kinds(kinds: object) -> dict[Any, Any]:
+    """Return what imgdiff.yaml would say for the kinds."""
+    pairs = _listed(kinds, ("kinds",))
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - kind and choice
+        raise ORIGIN.error(("kinds",), f'expected pairs such as ("moved", "warn"), not {shown(kinds)}')
+    return dict(pairs)
+
+
+def _check_rules(rules: object, metrics: MetricLookup) -> None:
+    named: dict[str, Any] = {}
+    for index, rule in enumerate(_listed(rules, ("rules",))):
+        where = ("rules", index)
+        _check_type(rule, Rule, where, 'such as Rule("ssim", min=0.99)')
+        _check_type(rule.metric, str, (*where, "metric"))
+        if rule.metric in named:
+            raise ORIGIN.error(where, f"a second rule for {quoted(rule.metric)}; give one, with all its limits")
+        if rule.on_unavailable not in get_args(OnUnavailable):
+            raise ORIGIN.error((*where, "on_unavailable"), f"expected fail or skip, not {shown(rule.on_unavailable)}")
+        named[rule.metric] = _as_written(rule, where)
+    if not named:
+        raise ORIGIN.error(
+            ("rules",), 'no rule, so that nothing could fail; name at least one, such as Rule("ssim", min=1)'
+        )
+    rules_from(plain(named, ORIGIN, ("rules",)), metrics, ORIGIN, ("rules",))
+
+
+def _check_measured(measure: object, metrics: MetricLookup) -> None:
+    written = []
+    for index, rule in enumerate(_listed(measure, ("measure",))):
+        where = ("measure", index)
+        _check_type(rule, Rule, where, 'such as Rule("ssim")')
+        _check_type(rule.metric, str, (*where, "metric"))
+        given = _as_written(rule, where)
+        del given["when"]
+        written.append({rule.metric: given})
+    measured_from(plain(written, ORIGIN, ("measure",)), metrics, ORIGIN)
+
+
+def _as_written(rule: Rule, where: KeyPath) -> dict[str, Any]:
+    """Return what imgdiff.yaml would say for the rule."""
+    try:
+        options = dict(rule.options)
+    except (TypeError, ValueError):
+        form = 'expected pairs of a name and a value, such as (("threshold", 0.1),)'
+        raise ORIGIN.error((*where, "options"), f"{form}, not {shown(rule.options)}") from None
+    if taken := [name for name in options if name in (*LIMITS, *CHOICES)]:
+        raise ORIGIN.error((*where, "options"), f"{quoted(taken[0])} is no option: give it to Rule itself")
+    return {**options, **written_limits(rule), "when": rule.when}
+
+
+def _check_area(area: object, where: KeyPath) -> None:
+    if isinstance(area, RectangleArea):
+        for name in ("x", "y", "width", "height"):
+            _check_length(getattr(area, name), (*where, name))
+    elif isinstance(area, PolygonArea):
+        corners = _listed(area.points, (*where, "points"))
+        if len(corners) < FEWEST_CORNERS:
+            raise ORIGIN.error((*where, "points"), f"a polygon has at least {FEWEST_CORNERS} corners")
+        for index, corner in enumerate(corners):
+            pair = _listed(corner, (*where, "points", index))
+            if len(pair) != 2:  # noqa: PLR2004 - x and y
+                raise ORIGIN.error((*where, "points", index), f"a corner is (x, y), not {shown(list(pair))}")
+            for length in pair:
+                _check_length(length, (*where, "points", index))
+    elif isinstance(area, MaskArea):
+        _check_type(area.path, str, (*where, "path"))
+    else:
+        what = f"expected a RectangleArea, PolygonArea or MaskArea of pytest_imgdiff.base.model, not {shown(area)}"
+        raise ORIGIN.error(where, what)
+
+
+def _check_length(length: object, where: KeyPath) -> None:
+    if not isinstance(length, Length):
+        raise ORIGIN.error(where, f"expected a Length, such as Length(200), not {shown(length)}")
+    value: object = length.value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ORIGIN.error(where, f"a Length is a finite number, not {shown(value)}")
+
+
+def _check_least(value: object, least: int, where: KeyPath) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ORIGIN.error(where, f"expected a whole number of at least {least}, not {shown(value)}")
+
+
+def _check_type(value: object, kind: type, where: KeyPath, form: str = "") -> None:
+    if not isinstance(value, kind):
+        raise ORIGIN.error(where, f"expected a {kind.__name__}{form and f' {form}'}, not {shown(value)}")
+
+
+def _listed(value: object, where: KeyPath) -> tuple[Any, ...]:
+    if not isinstance(value, (tuple, list)):
+        raise ORIGIN.error(where, f"expected a tuple, not {shown(value)}")
+    return tuple(value)

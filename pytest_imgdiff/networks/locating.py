@@ -1,0 +1,356 @@
+"""A handle to the model on this machine, made sure of; the network is asked only where the settings say so."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from pytest_imgdiff.base.errors import ConfigError, ModelError, ModelUnavailableError
+from pytest_imgdiff.base.files import write_atomically
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.networks.download import unpack
+from pytest_imgdiff.networks.kaggle import download_from_kaggle, entry_of_kagglehub
+from pytest_imgdiff.networks.settings import LocatedModel, is_of_kaggle, kind_of
+from pytest_imgdiff.networks.store import (
+    Entry,
+    building,
+    cache_folder,
+    check_content,
+    check_saved_model,
+    checked_digest,
+    digest_of,
+    entries,
+    entry_of_address,
+    entry_of_export,
+    in_one_line,
+    install,
+    labels_file,
+    read_only_caches,
+    read_record,
+    stamp_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_imgdiff.networks.settings import ModelSettings
+
+
+_FEWEST_LABELS = 2
+
+
+def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
+    """Download a model of TensorFlow Hub or Kaggle into the cache, unless it is there already.
+
+    Of several processes that do so at once, one downloads and the others wait for it.
+
+    Args:
+        settings: the handle, the cache, and the limits of the download.
+        mend: download also what is there and damaged or changed, in place of it.
+
+    Returns:
+        Whether it was downloaded.
+
+    Raises:
+        ConfigError: the handle names something on this machine.
+        ModelError: it could not be had; the cache is as it was.
+    """
+    handle = settings.model
+    kind = kind_of(handle)
+    if kind not in ("address", "kaggle"):
+        raise ConfigError(f"model {printable(handle)} is on this machine: there is nothing to fetch")
+    cache = cache_folder(settings.cache)
+    entry = entry_of_address(cache, handle)
+    with in_one_line(settings, cache):
+        if any(_is_there(place, mend=mend) for place in places_of(handle, cache)):
+            return False
+        with building(entry, settings.timeout) as work:
+            if _is_there(entry, mend=mend):  # another process was faster
+                return False
+            if kind == "kaggle":
+                folder = download_from_kaggle(settings, work)
+                check_saved_model(folder)
+                install(entry, folder, work, handle)
+            else:
+                archive = work / "archive"
+                _download(settings, archive)
+                _unpack_into(entry, archive, work, settings)
+    return True
+
+
+def fetch_labels(settings: ModelSettings, address: str) -> Path:
+    """Download the names of the classes of ImageNet into the cache, in place of those that are there.
+
+    Args:
+        settings: the cache, and the limits of the download.
+        address: of a UTF-8 text with one name a line.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the address is not one that is downloaded from.
+        ModelError: it could not be had, or is no such text; the cache is as it was.
+    """
+    if not address.startswith(("https://", "http://")) or kind_of(address) != "address":
+        raise ConfigError(f"labels {printable(address)}: expected an address that begins with https://")
+    target = labels_file(settings.cache)
+    content = io.BytesIO()
+    with in_one_line(replace(settings, model=address), target.parent):
+        _download_to(content, replace(settings, model=address))
+        try:
+            names = content.getvalue().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ModelError(f"what came is no UTF-8 text: {error.reason}") from error
+        if len(names) < _FEWEST_LABELS or not all(name.strip() for name in names):
+            raise ModelError(f"what came is no list of labels: it has {len(names)} lines, or empty ones")
+        write_atomically(target, content.getvalue())
+    return target
+
+
+def places_of(handle: str, cache: Path) -> list[Entry]:
+    """Return where a downloaded model may be: in our cache, TensorFlow Hub's or, of a model of Kaggle, kagglehub's."""
+    places = [entry_of_address(folder, handle) for folder in (cache, *read_only_caches())]
+    theirs = entry_of_kagglehub(handle) if is_of_kaggle(handle) else None
+    return places if theirs is None else [*places, theirs]
+
+
+def _download(settings: ModelSettings, archive: Path) -> None:
+    with archive.open("wb") as target:
+        _download_to(target, settings)
+
+
+def _download_to(target: IO[bytes], settings: ModelSettings) -> None:
+    from pytest_imgdiff.networks.download import download  # a test run that downloads nothing need not know the network
+
+    download(
+        settings.model,
+        target,
+        connect_timeout=settings.connect_timeout,
+        timeout=settings.timeout,
+        max_bytes=_max_bytes(settings),
+    )
+
+
+def unpacked(settings: ModelSettings) -> Entry:
+    """Return the cache's entry of a local archive, unpacked there when it is first asked for.
+
+    The entry is called after the archive's content: another archive under the same name is another entry.
+
+    Raises:
+        ModelError: it cannot be unpacked; the cache is as it was.
+        OSError: the archive cannot be read.
+    """
+    archive = Path(settings.model)
+    entry = Entry(cache_folder(settings.cache), digest_of(archive))
+    if not entry.is_here():
+        with in_one_line(settings, entry.cache), building(entry, settings.timeout) as work:
+            if not entry.is_here():  # else another process was faster
+                _unpack_into(entry, archive, work, settings)
+    return entry
+
+
+def _is_there(entry: Entry, *, mend: bool) -> bool:
+    if not entry.is_here():
+        return False
+    try:
+        if mend:
+            check_saved_model(entry.content)
+            checked_digest(entry)
+    except ModelError:
+        return False
+    return True
+
+
+def _unpack_into(entry: Entry, archive: Path, work: Path, settings: ModelSettings) -> None:
+    folder = work / "model"
+    unpack(archive, folder, _max_bytes(settings))
+    check_saved_model(folder)
+    install(entry, folder, work, settings.model)
+
+
+def _max_bytes(settings: ModelSettings) -> int:
+    return int(settings.max_megabytes * 1e6)
+
+
+def locate(settings: ModelSettings, *, thorough: bool = False, exported: bool = True) -> LocatedModel:
+    """Find a model, and make sure that it is the one that was fetched.
+
+    Args:
+        settings: its handle, the cache, and whether it may be downloaded.
+        thorough: read every byte of a cached model; else only where sizes or times of its files changed.
+        exported: look for what it was exported to.
+
+    Raises:
+        ModelUnavailableError: it is not on this machine and was not to be downloaded, or could not be; the line names
+            handle, cause and command.
+        ModelError: it is there and is no model, or not the one that was fetched; or the cache is not to be trusted.
+    """
+    kind = kind_of(settings.model)
+    with _readable(settings.model):
+        if kind == "onnx":
+            path = Path(settings.model)
+            _check(settings.model, path)
+            return LocatedModel(settings.model, None, path, digest_of(path))
+        if kind == "folder":
+            folder = Path(settings.model)
+            _check(settings.model, folder)
+            digest = digest_of(folder)
+        else:
+            entry = unpacked(settings) if kind == "archive" else _downloaded(settings)
+            folder = entry.content
+            digest = _intact(entry, settings, thorough=thorough)
+        onnx = _exported(settings, digest, thorough=thorough) if exported else None
+        return LocatedModel(settings.model, folder, onnx, digest)
+
+
+def command(verb: str, settings: ModelSettings) -> str:
+    """Return the command that does something about a model, for people to copy."""
+    cache = [] if settings.cache is None else ["--cache", settings.cache]
+    return printable(shlex.join(["pytest-imgdiff", "models", verb, settings.model, *cache]))
+
+
+def _downloaded(settings: ModelSettings) -> Entry:
+    """Return the entry of a hub's model, in our cache or in one of TensorFlow Hub or kagglehub."""
+    places = places_of(settings.model, cache_folder(settings.cache))
+    if settings.download:
+        try:
+            fetch(settings, mend=False)
+        except ModelError as error:
+            raise ModelUnavailableError(f"{error} (to try again: {command('fetch', settings)})") from error
+    for entry in places:
+        if entry.is_here():
+            return entry
+    looked = " and ".join(printable(str(entry.cache)) for entry in places)
+    remedy = f"to download it: {command('fetch', settings)}"
+    raise ModelUnavailableError(f"model {settings.model} is not on this machine (looked in {looked}); {remedy}")
+
+
+def _intact(entry: Entry, settings: ModelSettings, *, thorough: bool) -> str:
+    """Return the digest of a cached SavedModel that is whole and as it came."""
+    try:
+        check_saved_model(entry.content)
+        return checked_digest(entry, thorough=thorough)
+    except ModelError as error:
+        remedy = f"delete {printable(str(entry.content))}"
+        if kind_of(settings.model) in ("address", "kaggle"):
+            remedy = f"to download it anew: {command('fetch', settings)}"
+        raise ModelError(f"model {printable(settings.model)}: {error}; {remedy}") from error
+
+
+def _exported(settings: ModelSettings, digest: str, *, thorough: bool) -> Path | None:
+    """Return the ONNX file to which the SavedModel of this digest was exported, if it was."""
+    entry = entry_of_export(cache_folder(settings.cache), digest)
+    if not entry.is_here():
+        return None
+    try:
+        checked_digest(entry, thorough=thorough)
+    except ModelError as error:
+        again = command("export", settings)
+        raise ModelError(f"model {printable(settings.model)}: {error}; to export it anew: {again}") from error
+    return entry.content
+
+
+def _check(handle: str, path: Path) -> None:
+    try:
+        (check_saved_model if path.is_dir() else check_content)(path)
+    except ModelError as error:
+        raise ModelError(f"model {printable(handle)}: {error}") from error
+
+
+@contextmanager
+def _readable(handle: str) -> Iterator[None]:
+    """Name the model, and the file, of what cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        file = f"{printable(str(error.filename))}: " if error.filename else ""
+        raise ModelError(f"model {printable(handle)} cannot be read: {file}{error.strerror or error}") from error
+
+
+def keep_export(settings: ModelSettings, saved_model: Path, digest: str, convert: Callable[[Path, Path], None]) -> Path:
+    """Export a SavedModel into the cache, in place of an earlier export; return the ONNX file.
+
+    Args:
+        settings: the handle, for messages, and the cache.
+        saved_model: the SavedModel's folder.
+        digest: its digest.
+        convert: writes the ONNX form of a SavedModel folder to a file.
+
+    Raises:
+        ModelUnavailableError: what converts it is not on this machine.
+        ModelError: it cannot be converted, or the cache not be written.
+    """
+    cache = cache_folder(settings.cache)
+    entry = entry_of_export(cache, digest)
+    with in_one_line(settings, cache), building(entry, settings.timeout) as work:
+        target = work / entry.name
+        convert(saved_model, target)
+        install(entry, target, work, settings.model)
+    return entry.content
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model in a cache.
+
+    Attributes:
+        handle: what it was fetched as; None: nobody wrote that down.
+        folder: its SavedModel folder.
+        size: of its files, in bytes.
+        digest: SHA-256 over its files; None: it is not whole, or not what was fetched.
+        is_exported: whether its ONNX form is in the cache.
+        damage: why there is no digest.
+    """
+
+    handle: str | None
+    folder: Path
+    size: int
+    digest: str | None
+    is_exported: bool
+    damage: str | None
+
+
+def stored_models(configured: str | None, *, thorough: bool = False) -> list[StoredModel]:
+    """Return the models in the cache, and in that of TensorFlow Hub in the temporary folder.
+
+    Args:
+        configured: the cache; None: as `cache_folder` has it.
+        thorough: read every byte to make sure that it is what was fetched.
+
+    Raises:
+        ModelError: the cache is not to be trusted or cannot be read.
+    """
+    own = cache_folder(configured)
+    try:
+        return [_stored(entry, own, thorough) for cache in (own, *read_only_caches()) for entry in entries(cache)]
+    except OSError as error:
+        raise ModelError(f"the cache {printable(str(own))} cannot be read: {error.strerror}") from error
+
+
+def _stored(entry: Entry, own: Path, thorough: bool) -> StoredModel:  # noqa: FBT001 - private, called once, above
+    digest = damage = None
+    try:
+        check_saved_model(entry.content)
+        digest = checked_digest(entry, thorough=thorough)
+    except ModelError as error:
+        damage = str(error)
+    size = sum(size for size, _ in stamp_of(entry.content).values())
+    is_exported = digest is not None and entry_of_export(own, digest).is_here()
+    return StoredModel(_handle(entry), entry.content, size, digest, is_exported, damage)
+
+
+def _handle(entry: Entry) -> str | None:
+    """Return the handle from our record, or from the text that TensorFlow Hub writes: ``Module: HANDLE`` first."""
+    try:
+        if (record := read_record(entry)) is not None:
+            return record.handle
+        first = read_regular(entry.descriptor).decode("utf-8", errors="replace").partition("\n")[0]
+    except (ModelError, FileNotFoundError):
+        return None
+    return first.removeprefix("Module: ") if first.startswith("Module: ") else None

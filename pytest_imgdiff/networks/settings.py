@@ -1,0 +1,148 @@
+"""Which model is asked, and how: what imgdiff.yaml says of it, as data."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.base.text import printable
+
+FEATURE_VECTOR = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4"
+CLASSIFICATION = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/classification/4"
+LABELS = "https://storage.googleapis.com/download.tensorflow.org/data/ImageNetLabels.txt"
+"""The names of the 1001 classes that TensorFlow's models of ImageNet tell apart, one a line."""
+
+Backend = Literal["auto", "tensorflow", "onnx"]
+Resampling = Literal["bilinear", "nearest", "bicubic", "area", "lanczos"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """A model and how it is found and run; hashable, so that metrics with equal settings share one.
+
+    Attributes:
+        model: a handle of TensorFlow Hub (https) or Kaggle, a SavedModel folder, a ``.tar.gz`` of one, or an ``.onnx``
+            file.
+        input_size: width and height in pixels that pictures are resampled to.
+        value_range: what black and white are to the model.
+        resampling: how pictures are resampled; another method alone moves every distance.
+        backend: what runs it; ``auto``: ONNX Runtime where the model is exported and onnxruntime installed, else
+            TensorFlow.
+        device: ``auto``, ``cpu`` or ``gpu:N``.
+        threads: how many the backend may use; 0: its own choice.
+        batch_size: how many pictures at once; 0: chosen for the device.
+        cache: the folder of downloaded models; None: the user's own cache folder.
+        download: whether a test run may download the model.
+        connect_timeout: seconds that the server may keep silent: while it is connected to, and at any time afterwards.
+        timeout: seconds for the whole download, and to wait for another process that downloads the same model.
+        max_megabytes: the largest download and the largest unpacked model; a megabyte is 1,000,000 bytes.
+    """
+
+    model: str
+    input_size: int = 224
+    value_range: tuple[float, float] = (0.0, 1.0)
+    resampling: Resampling = "bilinear"
+    backend: Backend = "auto"
+    device: str = "auto"
+    threads: int = 0
+    batch_size: int = 0
+    cache: str | None = None
+    download: bool = False
+    connect_timeout: float = 10.0
+    timeout: float = 300.0
+    max_megabytes: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedModel:
+    """A model on this machine.
+
+    Attributes:
+        handle: what the settings call it.
+        saved_model: its SavedModel folder, where there is one.
+        onnx: its ONNX file, where it was exported or is nothing else.
+        digest: SHA-256 over the SavedModel's files (or the ONNX file where there is no other): what results depend on.
+    """
+
+    handle: str
+    saved_model: Path | None
+    onnx: Path | None
+    digest: str
+
+
+Kind = Literal["address", "kaggle", "folder", "archive", "onnx"]
+
+_KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorflow[12]/[\w.-]+(/[0-9]+)?", re.ASCII | re.IGNORECASE)
+"""Owner, model, framework, variation and version. SavedModels are of no other frameworks."""
+
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+
+
+def kind_of(handle: str) -> Kind:
+    """Return what the handle names.
+
+    Raises:
+        ModelError: it is none of these kinds.
+        ModelUnavailableError: it names a file or folder, and there is none.
+    """
+    if "://" in handle:
+        check_address(handle)
+        return "address"
+    path = Path(handle)
+    if handle and path.is_dir():
+        return "folder"
+    if is_of_kaggle(handle):
+        return "kaggle"
+    if not handle or not path.exists():
+        raise ModelUnavailableError(
+            f"model {printable(handle)!r}: there is no such file or folder; give its path, the https:// address of "
+            "a model of TensorFlow Hub, or OWNER/MODEL/tensorFlow2/VARIATION/VERSION of Kaggle"
+        )
+    if path.is_file() and handle.lower().endswith(ARCHIVE_SUFFIXES):
+        return "archive"
+    if path.is_file() and handle.lower().endswith(".onnx"):
+        return "onnx"
+    raise ModelError(
+        f"model {printable(handle)}: neither a SavedModel folder nor a file called .tar.gz, .tgz, .tar or .onnx"
+    )
+
+
+def is_of_kaggle(handle: str) -> bool:
+    """Whether the handle has the form of a TensorFlow model of Kaggle; a folder of that name on this machine wins."""
+    return _KAGGLE.fullmatch(handle) is not None
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no https address; http serves the loopback interface alone, where nobody is in between.
+
+    Raises:
+        ModelError: it is no such address.
+    """
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise ModelError(f"model {printable(address)}: an address holds neither spaces nor other than ASCII characters")
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ModelError(f"model {address}: no address: {error}") from error
+    if "@" in parts.netloc:
+        raise ModelError(f"model {parts.scheme}://...@{host}: an address with a user name or password is not followed")
+    if not host:
+        raise ModelError(f"model {address}: the address names no server")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ModelError(f"model {address}: only https:// addresses are followed")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by its name or number."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

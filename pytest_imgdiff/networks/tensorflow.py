@@ -1,0 +1,249 @@
+"""SavedModels run by TensorFlow. No other file imports it: that costs seconds and half a gigabyte of memory.
+
+Models of TensorFlow Hub's first format are loaded by ``tensorflow_hub.load``. Of all others it does the same as
+``tf.saved_model.load``, which is called directly: importing tensorflow-hub brings in tf-keras, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.networks.backends import in_one_line, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CPU_BATCH = 8
+GPU_BATCH = 64
+
+_SIGNATURE = "serving_default"
+_HUB_SIGNATURE = "default"
+_HUB_FORMAT = "tfhub_module.pb"
+"""The file that marks a model of TensorFlow Hub's first format, for TensorFlow 1."""
+_IMAGE_AXES = 4
+
+
+class TensorFlowBackend:
+    """A SavedModel in TensorFlow; see `pytest_imgdiff.networks.backends.Backend`.
+
+    Args:
+        saved_model: its folder.
+        device: ``auto`` (the first GPU where there is one), ``cpu`` or ``gpu:N``. A GPU's memory is taken as it is
+            needed, where nobody used TensorFlow before in this process.
+        threads: how many one operation may use; 0: TensorFlow's choice.
+
+    Raises:
+        ModelUnavailableError: TensorFlow cannot be imported.
+        ModelError: the folder holds no SavedModel that takes pictures.
+    """
+
+    def __init__(self, saved_model: Path, device: str = "auto", threads: int = 0) -> None:
+        self._tensorflow = _imported()
+        notices = [_with_threads(self._tensorflow, threads)]
+        self._gpu, notice = _gpu(self._tensorflow, device)
+        self.notice = "; ".join(filter(None, [*notices, notice])) or None
+        with quiet(), self._placed():
+            self._function = image_function(saved_model)
+        self._model = printable(str(saved_model))
+
+    @property
+    def device(self) -> str:
+        """What the model runs on, in words."""
+        if self._gpu is None:
+            return "CPU"
+        details = self._tensorflow.config.experimental.get_device_details(self._gpus()[self._gpu])
+        return f"GPU {self._gpu} ({details.get('device_name', 'of unknown name')})"
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures at once suit the device."""
+        return CPU_BATCH if self._gpu is None else GPU_BATCH
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the model's output for (n, height, width, 3) pictures.
+
+        Raises:
+            ModelError: TensorFlow cannot run it, for the batch's shape or the device's memory, say.
+        """
+        tf = self._tensorflow
+        try:
+            with self._placed(), _full_precision(tf, needed=self._gpu is not None):
+                return np.asarray(self._function(tf.constant(batch)).numpy())
+        except Exception as error:  # TensorFlow's errors have no common class
+            raise ModelError(f"{self._model}: TensorFlow cannot run it: {in_one_line(error)}") from error
+
+    def _gpus(self) -> list[Any]:
+        return list(self._tensorflow.config.list_physical_devices("GPU"))
+
+    def _placed(self) -> AbstractContextManager[Any]:
+        place: AbstractContextManager[Any] = self._tensorflow.device(
+            "/CPU:0" if self._gpu is None else f"/GPU:{self._gpu}"
+        )
+        return place
+
+
+def image_function(saved_model: Path) -> Any:
+    """Return a SavedModel as a ``tf.function`` from one batch of pictures to one output.
+
+    It is the loaded object itself where that can be called, as TF Hub's models can, else its signature
+    ``serving_default``, or ``default`` in TensorFlow Hub's first format. The input's height and width are the model's
+    own; the batch may have any size.
+
+    Raises:
+        ModelUnavailableError: TensorFlow cannot be imported.
+        ModelError: there is no SavedModel, or it does not take one batch of RGB floats and give one output.
+    """
+    tf = _imported()
+    name = printable(str(saved_model))
+    load = _hub_loader(name) if (saved_model / _HUB_FORMAT).is_file() else tf.saved_model.load
+    with quiet():
+        try:
+            model = load(os.fspath(saved_model))
+        except Exception as error:  # a damaged one fails in many ways
+            raise ModelError(f"{name}: this is no SavedModel that can be loaded: {in_one_line(error)}") from error
+        call = _call(model, name)
+        spec = _image_spec(tf, model, name)
+
+        @tf.function(input_signature=[spec], autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow ships no types
+        def images_to_output(images: Any) -> Any:
+            return _only_output(call(images), name)
+
+        images_to_output.saved_model = model  # its variables live as long as it does
+        try:
+            images_to_output.get_concrete_function()
+        except ModelError:
+            raise
+        except Exception as error:  # a model may fail in any way on what it was not made for
+            raise ModelError(f"{name}: the model does not take a batch of pictures: {in_one_line(error)}") from error
+    return images_to_output
+
+
+def _imported() -> Any:
+    # The level has to be set before the library is loaded; a user's own choice stands.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet():
+        try:
+            import tensorflow as tf
+        except ModuleNotFoundError as error:
+            raise ModelUnavailableError(
+                f"TensorFlow is not installed ({error}); pip install 'pytest-imgdiff[tensorflow]'"
+            ) from error
+        except Exception as error:  # a build for another processor or NumPy fails in many ways
+            raise ModelUnavailableError(
+                f"TensorFlow is installed and cannot be imported: {in_one_line(error)}"
+            ) from error
+    return tf
+
+
+def _hub_loader(name: str) -> Any:
+    with quiet():
+        try:
+            import tensorflow_hub
+        except ImportError as error:  # it also imports tf-keras, and pkg_resources of setuptools before 82
+            raise ModelUnavailableError(
+                f"{name}: this is a model of TensorFlow Hub's first format, and tensorflow-hub cannot be imported "
+                f"({in_one_line(error)}); pip install 'pytest-imgdiff[tensorflow]'"
+            ) from error
+    return tensorflow_hub.load
+
+
+def _with_threads(tf: Any, threads: int) -> str | None:
+    if not threads:
+        return None
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+            return "TensorFlow was running before `threads` could be set"
+    return None
+
+
+def _gpu(tf: Any, device: str) -> tuple[int | None, str | None]:
+    """Return the index of the GPU to use, or None for the CPU, and a notice where that is not as asked."""
+    if device == "cpu":
+        return None, None
+    with quiet():
+        gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with suppress(RuntimeError):  # whoever used TensorFlow before in this process has decided
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
+    wanted = 0 if device == "auto" else int(device.removeprefix("gpu:"))
+    if wanted < len(gpus):
+        return wanted, None
+    return None, None if device == "auto" else f"TensorFlow sees no {device} here: it runs on the CPU"
+
+
+@contextmanager
+def _full_precision(tf: Any, *, needed: bool) -> Iterator[None]:
+    """Compute in float32, not in TF32, whose 10 bits move a distance by more than backends may differ."""
+    precision = tf.config.experimental
+    before = precision.tensor_float_32_execution_enabled()
+    if needed:
+        precision.enable_tensor_float_32_execution(enabled=False)
+    try:
+        yield
+    finally:
+        precision.enable_tensor_float_32_execution(enabled=before)
+
+
+def _call(model: Any, name: str) -> Any:
+    if callable(model):
+        return model
+    signature = _signature(model)
+    if signature is None:
+        there = ", ".join(sorted(model.signatures)) or "none"
+        raise ModelError(
+            f"{name}: the SavedModel can neither be called nor has a signature {_SIGNATURE} (has: {there})"
+        )
+    inputs = list(signature.structured_input_signature[1])
+    if len(inputs) != 1:
+        raise ModelError(f"{name}: its signature takes {', '.join(inputs) or 'nothing'}, not one batch")
+    return lambda images: signature(**{inputs[0]: images})
+
+
+def _signature(model: Any) -> Any:
+    signatures = getattr(model, "signatures", {})
+    return next((signatures[name] for name in (_SIGNATURE, _HUB_SIGNATURE) if name in signatures), None)
+
+
+def _image_spec(tf: Any, model: Any, name: str) -> Any:
+    """Return what the model takes: its own input with any batch size."""
+    given = [spec for spec in _inputs(model) if isinstance(spec, tf.TensorSpec)]
+    if not given:
+        return tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
+    spec = given[0]
+    if spec.dtype != tf.float32:
+        raise ModelError(f"{name}: the model takes {spec.dtype.name}; pictures are given to it as float32 only")
+    shape = [None] * _IMAGE_AXES if spec.shape.rank is None else spec.shape.as_list()
+    if len(shape) != _IMAGE_AXES or shape[3] not in (3, None):
+        raise ModelError(f"{name}: the model takes {spec.shape}, not a batch of pictures (n, height, width, 3)")
+    return tf.TensorSpec([None, *shape[1:3], 3], tf.float32, name="images")
+
+
+def _inputs(model: Any) -> list[Any]:
+    functions = list(getattr(getattr(model, "__call__", None), "concrete_functions", []))  # noqa: B004 - an attribute
+    signature = _signature(model)
+    functions += [] if signature is None else [signature]
+    if not functions:
+        return []
+    positional, named = functions[0].structured_input_signature
+    return [*positional, *named.values()]
+
+
+def _only_output(output: Any, name: str) -> Any:
+    if not isinstance(output, dict):
+        return output
+    if len(output) != 1:
+        raise ModelError(f"{name}: the model gives {', '.join(sorted(output)) or 'nothing'}, and one output is needed")
+    return next(iter(output.values()))

@@ -1,0 +1,704 @@
+"""What the image comparisons of one pytest run share, from the first use of it to the report."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from pytest_imgdiff.base.errors import BaselineError, ConfigError, ImageAssertionError, ImgdiffError
+from pytest_imgdiff.base.hookspecs import HOOKS
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.model import Verdict
+from pytest_imgdiff.base.parallel import RunAhead, StoppedProcessError
+from pytest_imgdiff.base.project import label_of, relative
+from pytest_imgdiff.base.stores import StoredFile, location, redacted
+from pytest_imgdiff.base.text import counted, printable
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.config import ScanSettings, load_settings
+from pytest_imgdiff.config.settings import assigned, measure_list, merges_metrics
+from pytest_imgdiff.plugin.attachments import RECORDS
+from pytest_imgdiff.plugin.fixture import TestIdentity
+from pytest_imgdiff.plugin.invocation import (
+    chosen_path,
+    project_root,
+    refuse_other_settings,
+    repeated_options,
+    scan_options,
+    scans,
+    settings_file,
+    settings_files,
+    typed_command,
+)
+from pytest_imgdiff.report import failure_summary, load_page, properties
+from pytest_imgdiff.report.parquet import require_parquet
+from pytest_imgdiff.run.baselines import ANY, BaselineKey, Baselines, store
+from pytest_imgdiff.run.finish import Outcome, finish_run
+from pytest_imgdiff.run.journal import (
+    Again,
+    Collected,
+    Finished,
+    NotCompared,
+    Problem,
+    Red,
+    ResultsFolder,
+    Sharded,
+    Unclean,
+)
+from pytest_imgdiff.run.pairing import called, prefixes, scan_folders, unique
+from pytest_imgdiff.run.session import Workspace, stored_form
+from pytest_imgdiff.run.sharding import Shard, parsed_shard, shard_of_tests, split, split_size, told_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_imgdiff.base.model import Comparison
+    from pytest_imgdiff.base.record import ComparisonRecord, ShardRecord
+    from pytest_imgdiff.plugin.fixture import ImageAssertion
+    from pytest_imgdiff.plugin.invocation import SettingsFile
+    from pytest_imgdiff.run.pairing import FoundPair, Pair
+
+
+class PairItem(pytest.Item):
+    """One picture of a scan."""
+
+    is_imgdiff_pair = True
+
+    def __init__(self, *, pair: Pair | FoundPair, run: ImageRun, workspace: Workspace, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.pair = pair
+        self.run = run
+        self.workspace = workspace
+        self.seconds: float | None = None
+        """What the comparison took where it was made ahead of this item, which then only fetches it."""
+
+    def compared(self) -> ComparisonRecord:
+        """Compare the pair and return its record, not yet appended to the results."""
+        workspace, pair = self.workspace, self.pair
+        with workspace.compared(pair, self.nodeid) as judged:
+            comparison, written = judged, None
+            if workspace.may_write(comparison) and comparison.actual is not None:
+                try:
+                    if isinstance(pair.expected_place, StoredFile):
+                        raise BaselineError(  # noqa: TRY301 - told like any other that cannot be written
+                            f"{pair.expected_place}: a scan writes nothing into a store; copy the picture there"
+                        )
+                    store(pair.expected_place, stored_form(comparison.actual))
+                    written = workspace.named(pair.expected_place)
+                except BaselineError as error:
+                    comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
+            update = f"--imgdiff-update={_update_for(comparison)}"
+            only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+            accept = shlex.join(
+                [*workspace.command, *map(redacted, self._selection()), *workspace.options, only, update]
+            )
+            return workspace.record(
+                comparison,
+                test=self.nodeid,
+                accept=None if isinstance(pair.expected_place, StoredFile) else accept,
+                written=written,
+                baseline=_file(pair.expected_place),
+                key=pair.key,
+            )
+
+    def not_compared(self, reason: str) -> ComparisonRecord:
+        """Return the record of the pair where it could not be compared."""
+        comparison = self.workspace.not_compared(self.pair, self.nodeid, reason)
+        return self.workspace.record(comparison, test=self.nodeid, key=self.pair.key)
+
+    def _selection(self) -> list[str]:
+        if isinstance(self.parent, ScanFile):
+            return [relative(self.parent.path, self.config.invocation_params.dir)]
+        return scan_options(self.config)
+
+    def runtest(self) -> None:
+        """Fail where the pair does."""
+        run = self.run
+        record = run.compared(self)
+        run.results.hold(record)
+        self.stash[RECORDS] = [record]
+        self.user_properties.extend(properties(record))
+        if not record.passed:
+            text = run.workspace.failure_text(record)
+            raise ImageAssertionError(text, failure_summary(record))
+
+    def expect_failure(self) -> None:
+        """Record that the pair is expected to fail (xfail): then it fails no run."""
+        for record in self.stash.get(RECORDS, []):
+            note = "the test is expected to fail (xfail)"
+            self.run.results.append(msgspec.structs.replace(record, asserted=False, notes=[*record.notes, note]))
+
+    def forget(self) -> None:
+        """Let go of what only other plugins' reports of this item needed: a run may have a hundred thousand items."""
+        if RECORDS in self.stash:
+            del self.stash[RECORDS]
+        self.user_properties.clear()  # the reports have them
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show the failure in words; a traceback only for a fault of ours."""
+        if isinstance(excinfo.value, (ImageAssertionError, ImgdiffError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return what the item is called where pytest names it."""
+        return self.path, 0, self.name
+
+
+def _file(place: Path | StoredFile) -> Path | None:
+    return place if isinstance(place, Path) else None
+
+
+def _update_for(comparison: Comparison) -> str:
+    return "missing" if comparison.expected is None else "failed"
+
+
+class ScanFile(pytest.File):
+    """An imgdiff.yaml whose ``scans`` were asked for."""
+
+    def __init__(self, *, run: ImageRun, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.run = run
+
+    def collect(self) -> Iterator[PairItem]:
+        """Collect the pairs of all its scans."""
+        try:
+            workspace = self.run.workspace_of(self.path)
+        except pytest.UsageError as error:
+            raise self.CollectError(str(error)) from None
+        settings = workspace.settings
+        if not settings.scans:
+            raise self.CollectError(f"{self.nodeid}: names no scans: add `scans: [{{expected: ..., actual: ...}}]`")
+        yield from _items(self, settings.scans, workspace, self.path.parent)
+
+
+class ScanNode(pytest.Collector):
+    """A folder that ``--imgdiff-scan`` named as EXPECTED, with each ACTUAL that was named with it."""
+
+    def __init__(self, *, run: ImageRun, scans: list[ScanSettings], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.run = run
+        self.scans = scans
+
+    def collect(self) -> Iterator[PairItem]:
+        """Collect the pairs of all scans of this folder."""
+        yield from _items(self, self.scans, self.run.workspace, self.run.workspace.root)
+
+
+def _items(
+    parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
+) -> Iterator[PairItem]:
+    if workspace.update == "alternative":
+        raise parent.CollectError("--imgdiff-update=alternative is for baselines of tests: a scan has no alternatives")
+    skip = parent.run.results.reports()
+    found: list[Pair | FoundPair] = []
+    try:
+        for scan, prefix in zip(scans, prefixes(scans, root), strict=True):
+            scanned = scan_folders(
+                scan.expected,
+                scan.actual,
+                include=scan.include,
+                exclude=scan.exclude,
+                others=scan.others,
+                skip=skip,
+                prefix=prefix,
+                shown=workspace.shown,
+            )
+            found += scanned.pairs
+            parent.run.not_compared += scanned.not_compared
+    except ImgdiffError as error:
+        raise parent.CollectError(str(error)) from error
+    for name, pair in zip(unique([pair.name for pair in found]), found, strict=True):
+        if parent.run.asks_for(name):
+            yield PairItem.from_parent(parent, name=name, pair=pair, run=parent.run, workspace=workspace)
+
+
+def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
+    """Return the items of all ``--imgdiff-scan``.
+
+    They hang below the session, not below their folders: a folder that holds tests as well stays one of tests.
+    """
+    config = session.config
+    here = config.invocation_params.dir
+    folders: dict[Path | str, list[ScanSettings]] = {}
+    for expected, actual in scans(config):
+        scan = ScanSettings(location(expected, here), location(actual, here))
+        key = scan.expected if isinstance(scan.expected, Path) else expected
+        folders.setdefault(key, []).append(scan)
+    items: list[pytest.Item] = []
+    for named in folders.values():
+        folder = named[0].expected
+        name = run.workspace.named(folder) if isinstance(folder, Path) else called(folder)
+        node = ScanNode.from_parent(session, name=name, nodeid=name, run=run, scans=named)
+        items += session.genitems(node)
+    return items
+
+
+def choose_scans(config: pytest.Config) -> None:
+    """Let the scans stand for the whole run where no test was named beside them.
+
+    A node id of a scan, such as ``expected::page.png``, is taken for the name of a picture: pytest itself would look
+    for a file.
+
+    Raises:
+        pytest.UsageError: a folder of expected pictures does not exist, or one of the two options that name a pair
+            of folders was given more often than the other.
+    """
+    expected, actual = config.option.imgdiff_expected or (), config.option.imgdiff_actual or ()
+    if len(expected) != len(actual):
+        raise pytest.UsageError(
+            f"--imgdiff-expected was given {len(expected)} times and --imgdiff-actual {len(actual)} times: "
+            "a scan needs both"
+        )
+    places = (location(folder, config.invocation_params.dir) for folder, _ in scans(config))
+    folders = [place for place in places if isinstance(place, Path)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise pytest.UsageError(f"--imgdiff-scan: {label_of(folder)}: there is no such folder of expected pictures")
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args.clear()
+    chosen = [arg for arg in config.args if "::" in arg and _names(arg.partition("::")[0], folders, config)]
+    config.args[:] = [arg for arg in config.args if arg not in chosen]
+    config.option.imgdiff_only = [*(config.option.imgdiff_only or ()), *(arg.partition("::")[2] for arg in chosen)]
+
+
+def _names(argument: str, folders: Sequence[Path], config: pytest.Config) -> bool:
+    places = (base / argument for base in (config.invocation_params.dir, config.rootpath))
+    return any(place.is_dir() and place.samefile(folder) for place in places for folder in folders)
+
+
+class ImageRun:
+    """One process's share of a run.
+
+    Args:
+        config: pytest's.
+        run_id: the same in all processes of the run.
+
+    Raises:
+        pytest.UsageError: the settings cannot be followed.
+    """
+
+    def __init__(self, config: pytest.Config, run_id: str) -> None:
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        try:
+            self._settings_file = settings_file(config)
+            here = config.invocation_params.dir
+            folders = [(folder, here / folder) for scan in scans(config) for folder in scan]
+            refuse_other_settings(config, folders, self._settings_file)
+            self.workspace = _workspace(config, run_id, self._settings_file)
+            self.results.check()
+            self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
+        except ImgdiffError as error:
+            raise pytest.UsageError(f"imgdiff: {error}") from error
+        self._ahead: RunAhead[PairItem, ComparisonRecord] | None = None
+        self._fetched: set[PairItem] = set()
+        self._expected: set[str] = set()
+        self._found: set[str] = set()
+        self._problems: dict[str, None] = {}
+        self._outcome = Outcome()
+        self._shard: ShardRecord | None = None
+        self.unclean: set[str] = set()
+        """Image tests that did not pass: they may not have come to all of their baselines."""
+        self.red: set[str] = set()
+        """Image tests that failed, in the last of their runs."""
+        self.assertions: dict[str, ImageAssertion] = {}
+        """The fixtures of tests that are under way, by node id."""
+        self._tried: set[str] = set()
+        self.not_compared: list[str] = []
+        """What its scans leave out, in lines; nothing where single pictures of them are asked for."""
+
+    @property
+    def results(self) -> ResultsFolder:
+        """The results of the run."""
+        if self.workspace.results is None:
+            raise AssertionError(self)
+        return self.workspace.results
+
+    def workspace_of(self, path: Path) -> Workspace:
+        """Return the run's workspace with the settings of this imgdiff.yaml.
+
+        Raises:
+            pytest.UsageError: they cannot be followed.
+        """
+        settings = self.workspace.settings
+        if settings.path is not None and path.samefile(settings.path):
+            return self.workspace
+        try:
+            return replace(self.workspace, settings=load_settings(path, self.workspace.registry))
+        except ImgdiffError as error:
+            raise pytest.UsageError(f"imgdiff: {error}") from error
+
+    def begin(self, items: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> None:
+        """Say which image tests are to run, and plan the scans' comparisons.
+
+        Args:
+            items: all that is to run.
+            before: the image tests that there were before any was deselected.
+        """
+        chosen = set(items)
+        todo = [item for item in before if item in chosen]
+        tests = [item for item in before if not isinstance(item, PairItem)]
+        left_out = {self._module(item) for item in tests if item not in chosen} | self._partly_named()
+        whole = {self._module(item) for item in tests} - left_out
+        if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
+            whole = set()
+        names = {self._policy_name(item) for item in todo}
+        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem)) or self._unsplit(tests)
+        if not self.is_worker:  # which cannot stop the run: the process that started it has looked already
+            if misplaced:
+                raise pytest.UsageError(misplaced)
+            self._refuse_unknown_names()
+            self.prepare(names)
+        self._expected = {item.nodeid for item in todo}
+        try:
+            titles = [self._title(item.nodeid) for item in todo]
+            modules = sorted({self._module(item) for item in tests if item in chosen})
+            is_all = whole == {self._module(item) for item in tests} and self._runs_whole_suite()
+            self.results.append(Collected(titles, sorted(whole), modules, is_all))
+            if (shard := self._shard_of(todo, before)) is not None:
+                self.results.append(Sharded(shard))
+            if self.not_compared and not self.config.option.imgdiff_only:
+                self.results.append(NotCompared(self.not_compared))
+        except ImgdiffError as error:
+            raise pytest.UsageError(f"imgdiff: {error}") from error
+        if self.is_worker and (unknown := self._unknown_names()):
+            self.results.append(Problem(unknown))
+        if misplaced:
+            self.results.append(Problem(misplaced, is_usage_error=True))
+        jobs = [item for item in todo if isinstance(item, PairItem)]
+        # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
+        # writes is done when its turn comes, not ahead: the run may stop before.
+        if jobs and not self.is_worker and self.workspace.update == "none":
+            self.workspace.allowance.side_by_side = len(jobs) > 1
+            apart = self.workspace.may_run_apart(len(jobs), names)
+            threads = self.workspace.threads(names)
+            self._ahead = RunAhead(
+                PairItem.compared,
+                jobs,
+                threads,
+                apart=apart,
+                meanwhile=load_page,
+                on_loss=self.workspace.allowance.unshare,
+            )
+
+    def keep_shard(self, items: list[pytest.Item]) -> None:
+        """Leave those pairs of the scans that are in the shard of ``--imgdiff-shard``."""
+        pairs = [item for item in items if isinstance(item, PairItem)]
+        if not pairs:
+            return
+        names = told_apart([item.pair.name for item in pairs], [item.nodeid for item in pairs])
+        shard = parsed_shard(self.config.option.imgdiff_shard, "--imgdiff-shard")
+        kept, self._shard = split(pairs, names, [split_size(item.pair) for item in pairs], shard)
+        chosen = set(kept)
+        left_out = [item for item in pairs if item not in chosen]
+        items[:] = [item for item in items if not isinstance(item, PairItem) or item in chosen]
+        if left_out:
+            self.config.hook.pytest_deselected(items=left_out)
+
+    def _unsplit(self, tests: Sequence[pytest.Item]) -> str | None:
+        """Return what is wrong where ``--imgdiff-shard`` has no pairs, or tests that every shard would run."""
+        if self.config.option.imgdiff_shard is None:
+            return None
+        if tests:
+            return (
+                f"--imgdiff-shard splits scans, and {counted(len(tests), 'image test')} would run in every shard: run "
+                "the scans alone, and split tests with pytest-split"
+            )
+        return "--imgdiff-shard splits scans, and this run has none" if self._shard is None else None
+
+    def _shard_of(self, todo: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> ShardRecord | None:
+        """Return which shard this run is, by ``--imgdiff-shard`` or by the groups of pytest-split."""
+        if self._shard is not None:
+            return self._shard
+        option = self.config.option
+        count, number = getattr(option, "splits", None), getattr(option, "group", None)
+        if not self.config.pluginmanager.hasplugin("pytestsplitplugin") or not count or not number:
+            return None
+        names = ("keyword", "markexpr", "deselect", "lf", "imgdiff_only")
+        is_chosen = any(getattr(option, name, None) for name in names)
+        ids = [item.nodeid for item in before]
+        return shard_of_tests(Shard(number, count), len(todo), ids, is_chosen=is_chosen)
+
+    def _policy_name(self, item: pytest.Item) -> str:
+        """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
+        if isinstance(item, PairItem):
+            return item.pair.key
+        key = BaselineKey(self._module(item), item.nodeid.partition("::")[2].replace("::", "."))
+        return self.workspace.baselines.place(key)
+
+    def prepare(self, names: Iterable[str] | None = None) -> None:
+        """Refuse to begin where a model is not on this machine.
+
+        Args:
+            names: of the pictures that will be judged; any model that the settings name where they are not known.
+
+        Raises:
+            pytest.UsageError: it is not, or cannot be used.
+        """
+        try:
+            if names is None:
+                self.workspace.prepare_all()
+            else:
+                self.workspace.prepare(names)
+        except ImgdiffError as error:
+            raise pytest.UsageError(f"imgdiff: {error}") from error
+
+    def _partly_named(self) -> set[str]:
+        """Return the modules of which single tests were named on the command line."""
+        named = (argument.partition("::") for argument in self.config.args)
+        paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
+        return {_module_of(path, self.workspace.root) for path in paths}
+
+    def _runs_whole_suite(self) -> bool:
+        """Return whether every test file below the rootdir was to be collected."""
+        option, root = self.config.option, self.config.rootpath
+        if any(getattr(option, name, None) for name in ("lf", "ignore", "ignore_glob", "deselect")):
+            return False
+        if self.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            return True
+        here = self.config.invocation_params.dir
+        return any((here / argument).resolve() == root.resolve() for argument in self.config.args)
+
+    def _module(self, item: pytest.Item) -> str:
+        return _module_of(item.path, self.workspace.root)
+
+    def _misplaced(self, items: Iterable[pytest.Item]) -> str | None:
+        """Return what is wrong where a test lies nearer to another imgdiff.yaml than to the one in force."""
+        folders = {item.path.parent: relative(item.path, self.config.invocation_params.dir) for item in items}
+        try:
+            refuse_other_settings(
+                self.config, ((what, folder) for folder, what in folders.items()), self._settings_file
+            )
+        except (pytest.UsageError, ConfigError) as error:
+            return str(error)
+        return None
+
+    def expect(self, item: pytest.Item) -> None:
+        """Take note of a test that asks for the fixture while it runs, so that it is missed if it never ends.
+
+        The test fails where it lies nearer to another imgdiff.yaml.
+        """
+        if misplaced := self._misplaced([item]):
+            pytest.fail(misplaced, pytrace=False)
+        node_id = item.nodeid
+        if node_id not in self._expected:
+            self._expected.add(node_id)
+            self.results.append(Collected([self._title(node_id)]))
+        if node_id in self._tried:
+            self.results.append(Again(self._title(node_id)))
+        self._tried.add(node_id)
+
+    def _title(self, node_id: str) -> str:
+        """Return what reports call a test: each worker of ``--dist=each`` runs all of them."""
+        worker: dict[str, Any] = getattr(self.config, "workerinput", {})
+        return printable(f"{node_id} [{worker['workerid']}]" if worker.get("imgdiff_each") else node_id)
+
+    def note_outcome(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Take note of how a phase of an image test ended."""
+        if report.when == "setup":
+            self.red.discard(item.nodeid)
+        if report.failed:
+            self.red.add(item.nodeid)
+        if report.outcome != "passed":
+            self.unclean.add(item.nodeid)
+        if not (report.skipped and hasattr(report, "wasxfail")):
+            return
+        assertion = self.assertions.get(item.nodeid)
+        if assertion is not None:
+            assertion.expect_failure()
+        elif isinstance(item, PairItem):
+            item.expect_failure()
+
+    def asks_for(self, name: str) -> bool:
+        """Return whether the picture of a scan is to be compared, as ``--imgdiff-only`` says."""
+        only = self.config.option.imgdiff_only
+        if not only:
+            return True
+        self._found.add(name)
+        return name in only
+
+    def _refuse_unknown_names(self) -> None:
+        if unknown := self._unknown_names():
+            raise pytest.UsageError(unknown)
+
+    def _unknown_names(self) -> str | None:
+        unknown = set(self.config.option.imgdiff_only or ()) - self._found
+        named = ", ".join(sorted(map(printable, unknown)))
+        return f"--imgdiff-only: no scan has a picture of this name: {named}" if unknown else None
+
+    def compared(self, item: PairItem) -> ComparisonRecord:
+        """Return the comparison of a scan's item, from the threads that run ahead where there are some."""
+        if self._ahead is None or item in self._fetched:
+            item.seconds = None
+            return item.compared()  # alone, or once more (a rerun)
+        self._fetched.add(item)
+        try:
+            record = self._ahead.result(item)
+        except StoppedProcessError as error:
+            record = item.not_compared(str(error))
+        item.seconds = record.seconds
+        return record
+
+    def finished(self, item: pytest.Item) -> None:
+        """Say that an image test ran to its end."""
+        try:
+            if item.nodeid in self.unclean and not isinstance(item, PairItem):
+                self.results.append(Unclean(self._module(item), self._title(item.nodeid)))
+            if item.nodeid in self.red:
+                self.results.append(Red(self._title(item.nodeid)))
+            self.results.append(Finished(self._title(item.nodeid)))
+            self.assertions.pop(item.nodeid, None)
+        except ImgdiffError as error:
+            self._problems[str(error)] = None
+        if isinstance(item, PairItem):
+            item.forget()
+            self._forget_phases(item)
+
+    def _forget_phases(self, item: PairItem) -> None:
+        """Drop the reports of a pair's setup and teardown, in which nothing happens.
+
+        pytest keeps them to look through all of them for each test that failed: 20 million looks in a run of ten
+        thousand pairs of which a thousand fail.
+        """
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        phases = [] if reporter is None else reporter.stats.get("", [])
+        while phases and getattr(phases[-1], "nodeid", None) == item.nodeid:
+            phases.pop()
+
+    def identity(self, request: pytest.FixtureRequest) -> TestIdentity:
+        """Return by what name the test of this request asks for its baselines."""
+        node = request.node
+        browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else ANY
+        path, colons, test = node.nodeid.partition("::")
+        module = self._module(node)
+        # Outside of the root folder pytest gives files of equal names equal node ids.
+        inside = node.path.is_relative_to(self.config.rootpath)
+        node_id = node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}"
+        return TestIdentity(
+            node_id=node_id,
+            title=self._title(node_id),
+            selection=f"{relative(node.path, self.config.invocation_params.dir)}{colons}{test}",
+            module=module,
+            test=(test or path).replace("::", "."),
+            browser=str(browser),
+            properties=node.user_properties,
+            attachments=_of_playwright(request),
+        )
+
+    def finish(self, session: pytest.Session) -> None:
+        """End this process's share; in the process that the user started, merge all and write the report."""
+        self.workspace.ended = True
+        if self._ahead is not None:
+            self._ahead.close()
+        self.results.close()
+        if self.results.lost:
+            self._problems[f"{label_of(self.results.directory)}: the results were removed while the tests ran"] = None
+            self._outcome = Outcome(list(self._problems), must_fail=True)
+        elif self.is_worker or not self.results.begun:
+            return
+        else:
+            self.results.join()
+            self._outcome = finish_run(
+                self.workspace,
+                prune=self.prune,
+                prune_orphans=bool(self.config.option.imgdiff_prune_orphans),
+                problems=list(self._problems),
+                verbose=getattr(self.config.option, "verbose", 0) > 0,
+            )
+            self.results.release()
+        if self._outcome.is_usage_error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._outcome.must_fail and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self._outcome.is_empty_shard and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+    @property
+    def prune(self) -> bool:
+        """Whether unused baselines are to be deleted."""
+        return bool(self.config.option.imgdiff_prune or self.config.option.imgdiff_prune_orphans)
+
+    def print_summary(self, terminal: pytest.TerminalReporter) -> None:
+        """Print what became of the images, what was written, and where the report is."""
+        if self._outcome.lines:
+            terminal.section("imgdiff", sep="-")
+            for line in self._outcome.lines:
+                terminal.line(line)
+
+
+def _module_of(path: Path, root: Path) -> str:
+    """Return a test file relative to the root folder, without its suffix, with forward slashes."""
+    return PurePosixPath(relative(path, root)).with_suffix("").as_posix()
+
+
+def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Workspace:
+    root = project_root(config, in_force)
+    registry = Registry(_plugins(config))
+    settings = load_settings(in_force.path, registry, folder=root)
+    report = chosen_path(config, "imgdiff_report") or settings.report.folder
+    baselines = chosen_path(config, "imgdiff_baselines") or settings.baselines.folder
+    _keep_apart(report, baselines)
+    if settings.report.parquet:
+        require_parquet()
+    process = getattr(config, "workerinput", {}).get("workerid", "main")
+    return Workspace(
+        root=root,
+        settings=settings,
+        registry=registry,
+        baselines=Baselines(baselines, settings.baselines.layout),
+        results=ResultsFolder(report, run_id, process),
+        update=config.option.imgdiff_update,
+        command_line=_command_line(config.option),
+        merges_metrics=merges_metrics(config.option.imgdiff_set or ()),
+        command=typed_command(config),
+        options=repeated_options(config),
+        allowance=Allowance(settings.memory),
+        self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,
+        here=config.invocation_params.dir,
+        settings_files=tuple(settings_files(config)),
+    )
+
+
+def _command_line(option: Any) -> dict[str, Any]:
+    """Return the policy settings that options set."""
+    settings = assigned(option.imgdiff_set or (), "--imgdiff-set")
+    if option.imgdiff_measure is not None:
+        if "measure" in settings:
+            raise ConfigError("--imgdiff-measure and --imgdiff-set measure=... are one setting: give one of them")
+        settings["measure"] = measure_list(option.imgdiff_measure, "--imgdiff-measure")
+    return settings
+
+
+def _keep_apart(report: Path, baselines: Path) -> None:
+    """Refuse folders of which one holds the other: a report's folder is emptied by every run."""
+    one, other = report.resolve(), baselines.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ConfigError(
+            f"the report's folder {label_of(report)} and the baselines' {label_of(baselines)} must not hold one another"
+        )
+
+
+def _of_playwright(request: pytest.FixtureRequest) -> tuple[tuple[str, Path], ...]:
+    """Return where pytest-playwright puts the trace and the video of this test, by its options, once it has ended.
+
+    Its names are those of a test with one page. It keeps neither of a test that passes, unless the option says ``on``.
+    """
+    names = {"trace": ("--tracing", "trace.zip"), "video": ("--video", "video.webm")}
+    kept = {what: file for what, (option, file) in names.items() if request.config.getoption(option, "off") != "off"}
+    if not kept:
+        return ()
+    try:
+        folder = request.getfixturevalue("output_path")
+    except pytest.FixtureLookupError:  # an old version, or another plugin's options of these names
+        return ()
+    return tuple((what, request.config.invocation_params.dir / str(folder) / file) for what, file in kept.items())
+
+
+def _plugins(config: pytest.Config) -> list[object]:
+    """Return what pytest has registered, conftest.py files above all, that gives an imgdiff hook."""
+    return [plugin for plugin in config.pluginmanager.get_plugins() if any(hasattr(plugin, hook) for hook in HOOKS)]

@@ -1,0 +1,243 @@
+"""Several runs made into one: a column for each, or shards of one run put together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.record import RunRecord, ToolRecord
+from pytest_imgdiff.base.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_imgdiff.base.record import ComparisonRecord, ShardRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run of those that are merged.
+
+    Attributes:
+        run: its results.
+        source: what errors call it: the path of its results.
+        column: the column that it becomes; None where its comparisons stand beside those of the other parts (shards).
+    """
+
+    run: RunRecord
+    source: str
+    column: str | None = None
+
+
+def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool = False) -> RunRecord:
+    """Return one run that holds the comparisons of all parts, in their order.
+
+    It is complete where every part is. A stored baseline is unused where a shard says so; among columns only where
+    every one says so, for what one platform leaves another may ask for.
+
+    The same picture has two names where one part is a scan under pytest (``shots/expected::page.png``, a node id) and
+    another is a comparison by the command (``page.png``). Among columns both get the plain name.
+
+    Shards that know their number must be those of one set, each given once. Where some are missing the run is
+    incomplete, and `RunRecord.unrecorded` names them.
+
+    Args:
+        parts: at least one.
+        title: of the merged run; that of the first where omitted.
+        keeps_shard: the only part stays the shard that it is.
+
+    Raises:
+        ReportError: shards are of different sets, or one is given twice; two comparisons have the same name in the same
+            column, or two columns the same label; the message names both sources.
+    """
+    columns = _columns(parts)
+    missing = [] if keeps_shard else missing_shards(parts)
+    names = _plain_names(parts)
+    comparisons = [
+        _in_column(record, part, names.get(record.name) if record.test == record.name else None)
+        for part in parts
+        for record in part.run.comparisons
+    ]
+    _refuse_twins(comparisons, [part.source for part in parts for _ in part.run.comparisons])
+    return RunRecord(
+        tool=_tool([part.run.tool for part in parts]),
+        complete=all(part.run.complete for part in parts) and not missing,
+        unrecorded=[*missing, *(_placed(name, part) for part in parts for name in part.run.unrecorded)],
+        comparisons=comparisons,
+        unused_baselines=_unused(parts),
+        renames=[
+            msgspec.structs.replace(rename, name=_placed(rename.name, part))
+            for part in parts
+            for rename in part.run.renames
+            if part.column is None
+        ],
+        not_compared=list(dict.fromkeys(_placed(line, part) for part in parts for line in part.run.not_compared)),
+        settings=list(dict.fromkeys(name for part in parts for name in part.run.settings)),
+        title=parts[0].run.title if title is None else title,
+        run=_run_id([part.run.run for part in parts]),
+        columns=columns,
+        shard=parts[0].run.shard if keeps_shard else None,
+    )
+
+
+def missing_shards(parts: Sequence[Part]) -> list[str]:
+    """Return a line for each shard that is not among the parts.
+
+    Raises:
+        ReportError: they are shards of different sets, one is given twice, or only some are numbered.
+    """
+    shards = {part.source: part.run.shard for part in parts}
+    numbered = {source: shard for source, shard in shards.items() if shard is not None}
+    if not numbered:
+        return []
+    first, shard = next(iter(numbered.items()))
+    for source, other in shards.items():
+        if other is None:
+            raise ReportError(
+                f"{visible(source)}: is a whole run, and {visible(first)} is shard {shard.number}/{shard.count}: "
+                "join the shards first, then give the joined report"
+            )
+        if (other.count, other.digest, other.whole) != (shard.count, shard.digest, shard.whole):
+            raise ReportError(
+                f"{visible(first)} (shard {shard.number}/{shard.count} of {_sized(shard)}) and {visible(source)} "
+                f"(shard {other.number}/{other.count} of {_sized(other)}): not shards of one set: all must see the "
+                "same pictures and tests"
+            )
+    sources: dict[int, str] = {}
+    for source, other in numbered.items():
+        if other.number in sources:
+            raise ReportError(
+                f"{visible(sources[other.number])} and {visible(source)}: both are shard {other.number}/{other.count}: "
+                "give each shard once"
+            )
+        sources[other.number] = source
+    lost = [number for number in range(1, shard.count + 1) if number not in sources]
+    here = sum(other.here for other in numbered.values())
+    if shard.whole is not None and (here > shard.whole or (here < shard.whole and not lost)):
+        raise ReportError(
+            f"the shards have {here} pairs or tests together, and the set that was split has {shard.whole}: some are "
+            "in no shard, or in two; with pytest-split, give all groups the same file of durations"
+        )
+    return [f"shard {number}/{shard.count}: no results of it were given" for number in lost]
+
+
+def _sized(shard: ShardRecord) -> str:
+    return "a set" if shard.whole is None else f"{shard.whole} pairs or tests"
+
+
+def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
+    """Return the names of pairs of pytest's scans that the command has compared, too, and what it calls them."""
+    by_command = {
+        record.name
+        for part in parts
+        if part.column is not None
+        for record in part.run.comparisons
+        if record.test is None
+    }
+    plain: dict[str, str] = {}
+    doubtful: set[str] = set()  # several scans of one run may have pictures of one name
+    for part in parts:
+        taken: dict[str, str] = {}
+        for record in part.run.comparisons:
+            name = record.name.partition("::")[2]
+            if record.test == record.name and name in by_command and part.column is not None:
+                plain[record.name] = name
+                if taken.setdefault(f"{record.column}\0{name}", record.name) != record.name:
+                    doubtful.add(name)
+    return {name: short for name, short in plain.items() if short not in doubtful}
+
+
+def _in_column(record: ComparisonRecord, part: Part, name: str | None) -> ComparisonRecord:
+    if part.column is None:
+        return record
+    return msgspec.structs.replace(record, name=name or record.name, column=_column(part, record.column))
+
+
+def _column(part: Part, inner: str | None) -> str | None:
+    """Return the label of a column; a run that was merged before has columns of its own."""
+    return part.column if inner is None or part.column is None else f"{part.column}: {inner}"
+
+
+def _columns(parts: Sequence[Part]) -> list[str]:
+    sources: dict[str, str] = {}
+    for part in parts:
+        if part.column is None:
+            sources.update(dict.fromkeys(part.run.columns, part.source))
+            continue
+        inner: Sequence[str | None] = part.run.columns or [None]
+        for label in [_column(part, name) or "" for name in inner]:
+            if label in sources:
+                raise ReportError(
+                    f"{visible(sources[label])} and {visible(part.source)}: both would be the column "
+                    f"{visible(label)!r}: give each a label of its own (--name LABEL, once for each --from)"
+                )
+            sources[label] = part.source
+    return list(sources)
+
+
+def _refuse_twins(comparisons: Iterable[ComparisonRecord], sources: Iterable[str]) -> None:
+    seen: dict[tuple[str, str | None], str] = {}
+    for record, source in zip(comparisons, sources, strict=True):
+        key = record.name, record.column
+        if key not in seen:
+            seen[key] = source
+            continue
+        what = f"the comparison {visible(record.name)}"
+        if record.column is not None:
+            what += f" in the column {visible(record.column)!r}"
+        if seen[key] == source:
+            raise ReportError(f"{visible(source)}: holds {what} twice: make these results anew")
+        raise ReportError(
+            f"{visible(seen[key])} and {visible(source)}: both hold {what}: shards of one run have no name in common; "
+            "runs of the same tests become columns (without --shards)"
+        )
+
+
+def _placed(name: str, part: Part) -> str:
+    return name if part.column is None else f"{part.column}: {name}"
+
+
+def _unused(parts: Sequence[Part]) -> list[str]:
+    named = list(dict.fromkeys(name for part in parts for name in part.run.unused_baselines))
+    if parts[0].column is None:
+        return named
+    return [name for name in named if all(name in part.run.unused_baselines for part in parts)]
+
+
+def _tool(tools: Sequence[ToolRecord]) -> ToolRecord:
+    """Return the versions that were at work; where they differ, all of them."""
+    names = dict.fromkeys(name for tool in tools for name in tool.packages)
+    packages = {name: [tool.packages[name] for tool in tools if name in tool.packages] for name in names}
+    return ToolRecord(
+        name=_all_of([tool.name for tool in tools]),
+        version=_all_of([tool.version for tool in tools]),
+        packages={name: _all_of(versions) for name, versions in packages.items()},
+    )
+
+
+def _all_of(texts: Iterable[str]) -> str:
+    return " / ".join(dict.fromkeys(texts))
+
+
+def _run_id(ids: Sequence[str]) -> str:
+    """Return what tells the merged run from others: the same for the same parts."""
+    return ids[0] if len(ids) == 1 else hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]
+
+
+def unique_labels(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a short label for each path, given by its parts: what it ends in, without what all of them end in.
+
+    ``chromium/imgdiff-report`` and ``firefox/imgdiff-report`` are ``chromium`` and ``firefox``. The same path given
+    twice has the same label twice.
+    """
+    while len({path[-1:] for path in paths}) == 1 and len(paths) > 1 and all(len(path) > 1 for path in paths):
+        paths = [path[:-1] for path in paths]
+    for depth in range(1, max(map(len, paths), default=1) + 1):
+        labels = ["/".join(path[-depth:]) for path in paths]
+        if len(set(labels)) == len(labels):
+            return labels
+    return ["/".join(path) for path in paths]

@@ -1,0 +1,92 @@
+"""``results.json``: a whole run, written at once and read back strictly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.record import VERSION, RunRecord
+from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.report.files import replace_file, strictly_encoded
+from pytest_imgdiff.report.records import StoredRecords, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RESULTS_FILE = "results.json"
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Versioned(msgspec.Struct):
+    """Whatever JSON object names a version: read first, so that other versions are told by number."""
+
+    version: int
+
+
+def write_results(directory: Path, run: RunRecord) -> Path:
+    """Write the run as ``results.json`` into the directory, atomically.
+
+    The bytes depend on the run alone: UTF-8, fields in the order of the schema, keys of free-form objects
+    sorted, a final newline.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ReportError: the file cannot be written, or the run holds what JSON cannot (NaN, a lone surrogate).
+    """
+    return replace_file(directory / RESULTS_FILE, encoded(run))
+
+
+def read_results(path: Path) -> RunRecord:
+    """Read a ``results.json``.
+
+    Raises:
+        ReportError: the file is missing, is no JSON, is of another version, or has an unknown, missing or
+            mistyped field; the message names the field.
+    """
+    shown = visible(label_of(path))
+    try:
+        content = read_regular(path)
+    except FileNotFoundError as error:
+        raise ReportError(f"{shown}: no such file: give the {RESULTS_FILE} that a run has written") from error
+    except OSError as error:
+        raise ReportError(f"{shown}: cannot be read: {error.strerror or error}") from error
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != VERSION:
+            raise ReportError(
+                f"{shown}: results of version {version}; this pytest-imgdiff reads version {VERSION}: "
+                "read it with the release that wrote it, or run the comparison again"
+            )
+        return msgspec.json.decode(content, type=RunRecord)
+    except msgspec.ValidationError as error:
+        raise ReportError(f"{shown}: not the results of pytest-imgdiff: {visible(str(error))}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ReportError(f"{shown}: not JSON: {visible(str(error))}") from error
+
+
+def results_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``results.json``, made from the records themselves."""
+    return {"$schema": SCHEMA_DIALECT, **msgspec.json.schema(RunRecord)}
+
+
+def encoded(run: RunRecord) -> Iterator[bytes]:
+    """Yield the run as JSON, a comparison to a line: of a hundred thousand no more than one stands in memory twice.
+
+    Raises:
+        ReportError: as `write_results`: NaN would silently become null, and a tuple a list.
+    """
+    around = strictly_encoded(msgspec.structs.replace(run, comparisons=[]), "the run, outside of its comparisons")
+    before, empty, after = around.partition(b'"comparisons":[]')
+    yield before + empty[:-1]
+    records = run.comparisons
+    lines = records.lines if isinstance(records, StoredRecords) else map(line_of, records)
+    for index, line in enumerate(lines):
+        yield (b",\n" if index else b"\n") + line
+    yield b"\n]" + after + b"\n"

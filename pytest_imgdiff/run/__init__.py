@@ -1,0 +1,1 @@
+"""One run: its pairs, its baselines, its journal and its end."""

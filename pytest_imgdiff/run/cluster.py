@@ -1,0 +1,648 @@
+"""Pairs compared by the workers of a Dask cluster: batches of pairs go out, records come back in order.
+
+The comparison is that of a local run. A batch holds pairs of so many bytes; workers read their own pictures. Each
+answers with records as JSON, and with the pictures that a report wants. Only a few batches for each worker are under
+way at any time, so neither the scheduler nor this process grows with the number of pairs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import logging
+import os
+import pickle
+import platform
+import signal
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from collections import deque
+from concurrent import futures
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib import metadata
+from itertools import chain, count
+from multiprocessing import resource_tracker
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, overload
+
+import cv2
+import msgspec
+
+from pytest_imgdiff import __version__
+from pytest_imgdiff.base.environment import installed, versions
+from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ReportError
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.parallel import cores
+from pytest_imgdiff.base.record import ComparisonRecord
+from pytest_imgdiff.base.stores import StoredFile
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.comparison.registry import ENTRY_POINT_GROUP, Registry
+from pytest_imgdiff.report.files import replace_derived
+from pytest_imgdiff.report.records import line_of
+from pytest_imgdiff.run.baselines import Baselines
+from pytest_imgdiff.run.journal import ResultsFolder
+from pytest_imgdiff.run.pairing import FoundPair, Pair
+from pytest_imgdiff.run.pictures import FOLDER
+from pytest_imgdiff.run.session import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from distributed.scheduler import KilledWorker
+    from typing_extensions import Self
+
+
+_BATCH_BYTES = 8 << 20
+_PAIR_BYTES = 32 << 10
+"""Of a batch, and what a pair counts beside its files: to judge the smallest takes as long as these bytes."""
+_SHARES = 4
+"""So many batches at least for each thread of the cluster, so that all end at about the same time."""
+_AHEAD = 2
+"""Batches under way for each thread of the cluster."""
+_LOOK_EVERY = 0.5
+_NO_PROGRESS = 10
+"""Seconds between two looks at the cluster; how many times the time limit it may work without any result."""
+_ALLOWED_FAILURES = 1
+"""How many workers a batch may lose before `local` gives it up; another scheduler has a setting of its own."""
+_RECONNECTS = 3
+_LOCAL = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "2s",
+}
+"""What Dask would measure of `local`, which nobody looks at: it takes a good part of the time of small pairs."""
+
+_CODECS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
+"""Of Pillow."""
+_READERS = ("deflate", "flip-evaluator", "msgspec", "pypdfium2", "ssimulacra2", "zlib-ng")
+_ENGINE = ("dask", "distributed")
+_RECORD = msgspec.json.Decoder(ComparisonRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a worker needs to judge as this process would.
+
+    Attributes:
+        about: the versions that it must have.
+        wants_pictures: whether there is a report, which needs the pictures of failures.
+        space: a workspace's arguments, without what cannot travel.
+    """
+
+    about: dict[str, str]
+    wants_pictures: bool
+    space: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Answer:
+    """Of a batch: the lines of its records, in order, and the files of their pictures by their path in the report."""
+
+    lines: list[bytes]
+    pictures: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Some pairs that are compared by one task.
+
+    Attributes:
+        is_alone: whether it is the one pair of a batch that lost its workers: then the pair is to blame.
+    """
+
+    pairs: list[Pair | FoundPair]
+    is_alone: bool = False
+    future: Any = None
+
+
+class WorkerMismatchError(ImgdiffError):
+    """A worker that would not judge as this process does."""
+
+
+class _ClusterLostError(Exception):
+    """No worker, no scheduler, or no result within the time limit; the message says which."""
+
+
+class Cluster:
+    """A Dask cluster that compares pairs.
+
+    Args:
+        named: ``local``: processes of this machine; the address of a scheduler; or ``module:factory``, a function
+            without arguments that returns a cluster, a client or an address.
+        workers: how many processes ``local`` starts; as many as there are cores where omitted.
+        patience: seconds to wait for the scheduler, and for a worker where there is none.
+
+    Raises:
+        ConfigError: distributed is not installed, the name cannot be followed, or the scheduler cannot be reached.
+    """
+
+    def __init__(self, named: str, workers: int | None, patience: float) -> None:
+        self._named = named
+        self.patience = patience
+        self._own: Any = None
+        self._client: Any = None
+        self._is_own_client = True
+        _import_distributed()
+        try:
+            with _deaf_children():
+                self._target = self._found(workers)
+            self._connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def _found(self, workers: int | None) -> Any:
+        if self._named == "local":
+            self._own = _local_cluster(workers or cores())
+            return self._own
+        if "://" in self._named:
+            return self._named
+        return _made(self._named)
+
+    def _connect(self) -> None:
+        import distributed
+
+        client: Any = distributed.Client
+
+        if isinstance(self._target, client):
+            self._client, self._is_own_client = self._target, False
+            return
+        try:
+            with warnings.catch_warnings():  # of versions, which are checked and told in one line
+                warnings.simplefilter("ignore")
+                self._client = client(self._target, timeout=self.patience, set_as_default=False)
+        except (OSError, TimeoutError, ValueError, TypeError, ImportError) as error:
+            raise ConfigError(
+                f"--cluster {printable(self._named)}: no scheduler answers there within {self.patience:g} seconds "
+                f"({_in_words(error)})"
+            ) from error
+
+    @property
+    def client(self) -> Any:
+        """The connection to the scheduler."""
+        if self._client is None:
+            raise AssertionError(self)
+        return self._client
+
+    def check(self) -> None:
+        """Look, before any picture is read, whether scheduler and workers have the versions of this process.
+
+        Raises:
+            ConfigError: there is no worker within the time limit.
+            WorkerMismatchError: one has another version, or no pytest-imgdiff at all.
+        """
+        end = time.monotonic() + self.patience
+        while not self.threads():
+            if time.monotonic() > end:
+                raise ConfigError(
+                    f"--cluster {printable(self._named)}: no worker has come within {self.patience:g} seconds"
+                )
+            time.sleep(min(_LOOK_EVERY, self.patience / 4))
+        ours = installed(_ENGINE)
+        theirs = self._told_versions()
+        _refuse_others("the scheduler", ours, {name: theirs.get(name) or "nothing" for name in ours})
+        for worker, about in self.client.run(about_worker, on_error="return").items():
+            if isinstance(about, BaseException):
+                raise WorkerMismatchError(
+                    f"the worker {worker} cannot load pytest-imgdiff {__version__} ({_in_words(about)}): install the "
+                    "version of this machine there"
+                )
+            _refuse_others(f"the worker {worker}", about_this_process(), about)
+
+    def _told_versions(self) -> dict[str, str]:
+        try:
+            packages: dict[str, str] = self.client.get_versions()["scheduler"]["packages"]
+        except Exception as error:
+            raise ConfigError(
+                f"--cluster {printable(self._named)}: the scheduler does not say its versions ({_in_words(error)})"
+            ) from error
+        return packages
+
+    def threads(self) -> int:
+        """Return how many threads all workers have together; 0 where there is no worker or no scheduler."""
+        try:
+            return sum(self.client.nthreads().values())
+        except Exception:  # noqa: BLE001 - the connection is lost, in one of many ways
+            return 0
+
+    def reconnect(self) -> None:
+        """Connect again to a scheduler that was lost.
+
+        Raises:
+            ImgdiffError: it does not come back within the time limit, or not with the same versions.
+        """
+        with suppress(Exception):
+            if self._is_own_client:
+                self.client.close(timeout=2)
+        self._connect()
+        self.check()
+
+    def close(self) -> None:
+        """Let go of the connection, and end the processes of ``local``."""
+        with suppress(Exception):
+            if self._client is not None and self._is_own_client:
+                self._client.close(timeout=2)
+        with suppress(Exception):
+            if self._own is not None:
+                self._own.close(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Workspace) -> Iterator[ComparisonRecord]:
+    """Compare the pairs on the cluster and yield their records, in order.
+
+    A pair that lost its workers again when it was compared alone is broken; so is each that is left where the cluster
+    is lost.
+
+    Args:
+        cluster: one that was checked.
+        todo: the pairs.
+        workspace: of this process: its settings, and where pictures of the report go.
+
+    Raises:
+        ImgdiffError: a worker cannot follow the settings, or has other versions; a picture cannot be written.
+    """
+    run = _Run(cluster, workspace)
+    left = _batches(todo, max(1, cluster.threads()))
+    try:
+        while batch := run.next(left):
+            yield from run.answered(batch)
+    except _ClusterLostError as error:
+        for batch in chain(run.under_way, left):
+            for pair in batch.pairs:
+                yield workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
+    finally:
+        run.cancel()
+
+
+class _Run:
+    """What is under way on a cluster."""
+
+    def __init__(self, cluster: Cluster, workspace: Workspace) -> None:
+        self.under_way: deque[_Batch] = deque()
+        """Pairs whose records were not yet asked for; the oldest first."""
+        self._cluster = cluster
+        self._workspace = workspace
+        self._plan = _plan(workspace)
+        self._name = uuid.uuid4().hex[:12]
+        self._numbers = count()
+        self._reconnects = 0
+        self._threads = max(1, cluster.threads())
+        self._looked = self._heard = time.monotonic()
+        self._empty_since: float | None = None
+
+    def next(self, left: Iterator[_Batch]) -> _Batch | None:
+        """Send out what there is room for, and return the oldest batch under way; None where all were answered."""
+        while len(self.under_way) < _AHEAD * self._threads and (batch := next(left, None)) is not None:
+            self.under_way.append(batch)
+            self._submit(batch)
+        return self.under_way[0] if self.under_way else None
+
+    def _submit(self, batch: _Batch) -> None:
+        key = f"imgdiff-{self._name}-{next(self._numbers)}"
+        batch.future = self._cluster.client.submit(compare_batch, self._plan, batch.pairs, key=key, pure=False)
+
+    def answered(self, batch: _Batch) -> Iterator[ComparisonRecord]:
+        """Yield the records of the oldest batch."""
+        from distributed.scheduler import KilledWorker
+
+        try:
+            answer = self._awaited(batch)
+        except KilledWorker as error:
+            if batch.is_alone:
+                yield self._lost(batch, error)
+                return
+            self.under_way.popleft()
+            self.under_way.extendleft(_Batch([pair], is_alone=True) for pair in reversed(batch.pairs))
+            for _ in batch.pairs:  # one at a time: nothing else can have killed its worker
+                self._submit(self.under_way[0])
+                yield from self.answered(self.under_way[0])
+            return
+        self._write(answer.pictures)
+        self.under_way.popleft()
+        yield from map(_RECORD.decode, answer.lines)
+
+    def _lost(self, batch: _Batch, error: KilledWorker) -> ComparisonRecord:
+        self.under_way.popleft()
+        (pair,) = batch.pairs
+        reason = (
+            f"the workers that compared this pair died, the last at {error.last_worker.address}: killed, perhaps for "
+            "want of memory, or crashed"
+        )
+        return self._workspace.record(self._workspace.not_compared(pair, pair.name, reason), key=pair.key)
+
+    def _awaited(self, batch: _Batch) -> _Answer:
+        from distributed import TimeoutError as NotYetError
+
+        while True:
+            if batch.future is None:
+                raise AssertionError(batch)
+            try:
+                answer: _Answer = batch.future.result(timeout=_LOOK_EVERY)
+            except NotYetError:
+                self._look()
+            except (asyncio.CancelledError, futures.CancelledError):
+                self._reconnect()
+            except ImgdiffError:
+                raise
+            except Exception as error:
+                if type(error).__name__ == "KilledWorker":
+                    raise
+                raise ImgdiffError(f"a worker of the cluster cannot compare: {_in_words(error)}") from error
+            else:
+                self._heard = time.monotonic()
+                self._empty_since = None
+                if self._heard - self._looked > _LOOK_EVERY:
+                    self._look()
+                return answer
+
+    def _look(self) -> None:
+        """See whether there are workers, and whether there was a result in a long time.
+
+        Raises:
+            _ClusterLostError: neither.
+        """
+        now = self._looked = time.monotonic()
+        patience = self._cluster.patience
+        threads = self._cluster.threads()
+        if threads:
+            self._threads = threads
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
+        elif now - self._empty_since > patience:
+            raise _ClusterLostError(f"not compared: the cluster has had no worker for {patience:g} seconds")
+        if now - self._heard > _NO_PROGRESS * patience:
+            raise _ClusterLostError(
+                f"not compared: the cluster has given no result for {_NO_PROGRESS * patience:g} seconds"
+            )
+
+    def _reconnect(self) -> None:
+        """Send out again what was under way when the scheduler was lost."""
+        self._reconnects += 1
+        if self._reconnects > _RECONNECTS:
+            raise _ClusterLostError(f"not compared: the scheduler was lost {self._reconnects} times")
+        try:
+            self._cluster.reconnect()
+        except ImgdiffError as error:
+            raise _ClusterLostError(f"not compared: the scheduler was lost ({error})") from error
+        for batch in self.under_way:
+            if batch.future is not None:
+                self._submit(batch)
+
+    def _write(self, pictures: dict[str, bytes]) -> None:
+        results = self._workspace.results
+        if results is None or not pictures:
+            return
+        results.begin()
+        for path, data in pictures.items():
+            if len(PurePosixPath(path).parts) != 2 or not path.startswith(f"{FOLDER}/") or ".." in path:  # noqa: PLR2004
+                raise ReportError(f"a worker of the cluster gave a picture with the path {printable(path)!r}")
+            replace_derived(results.directory / path, data)
+
+    def cancel(self) -> None:
+        """Let go of what is under way: it is not begun any more."""
+        waiting = [batch.future for batch in self.under_way if batch.future is not None]
+        with suppress(Exception):
+            if waiting:
+                self._cluster.client.cancel(waiting, force=True)
+
+
+def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
+    """Yield the pairs in batches of about equal bytes; their paths are absolute, as workers stand in other folders."""
+    most = -(-len(todo) // (_SHARES * threads))
+    absolute: dict[tuple[Path, ...], tuple[Path, Path]] = {}
+    pairs: list[Pair | FoundPair] = []
+    size = 0
+    for found in todo:
+        pair: Pair | FoundPair
+        folders = (
+            tuple(folder for folder in found.folders if isinstance(folder, Path))
+            if isinstance(found, FoundPair)
+            else ()
+        )
+        if isinstance(found, FoundPair) and len(folders) == len(found.folders):
+            # One pair of folders for all of a batch travels once. What a store listed must not travel with each.
+            if folders not in absolute:
+                absolute[folders] = (_absolute(folders[0]), _absolute(folders[1]))
+            pair = replace(found, folders=absolute[folders])
+        else:
+            place = _absolute(found.expected_place)
+            pair = Pair(found.name, found.key, _absolute(found.expected), _absolute(found.actual), place)
+        pairs.append(pair)
+        size += _PAIR_BYTES + _size(pair.expected) + _size(pair.actual)
+        if size >= _BATCH_BYTES or len(pairs) >= most:
+            yield _Batch(pairs)
+            pairs, size = [], 0
+    if pairs:
+        yield _Batch(pairs)
+
+
+@overload
+def _absolute(path: Path) -> Path: ...
+
+
+@overload
+def _absolute(path: StoredFile) -> StoredFile: ...
+
+
+@overload
+def _absolute(path: Path | StoredFile) -> Path | StoredFile: ...
+
+
+@overload
+def _absolute(path: Path | StoredFile | None) -> Path | StoredFile | None: ...
+
+
+def _absolute(path: Path | StoredFile | None) -> Path | StoredFile | None:
+    return path if path is None or isinstance(path, StoredFile) else Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+
+
+def _size(path: Path | StoredFile | None) -> int:
+    if isinstance(path, StoredFile):
+        return path.size()
+    try:
+        return 0 if path is None else path.stat().st_size
+    except OSError:  # what is wrong with it is for its reader to say
+        return 0
+
+
+def _plan(workspace: Workspace) -> bytes:
+    settings = replace(workspace.settings, metrics=None)  # type: ignore[arg-type]  # each process has its own
+    space = {
+        "root": Path(os.path.abspath(workspace.root)),  # noqa: PTH100 - links stay
+        "settings": settings,
+        "command_line": dict(workspace.command_line),
+        "merges_metrics": workspace.merges_metrics,
+        "glance": workspace.glance,
+    }
+    return pickle.dumps(_Plan(about_this_process(), workspace.results is not None, space))
+
+
+@functools.lru_cache(maxsize=2)
+def _planned(plan: bytes) -> tuple[Workspace, bool]:
+    """Return, in a worker, the workspace of a plan, and whether pictures are wanted."""
+    found: _Plan = pickle.loads(plan)  # noqa: S301 - a cluster runs whatever its clients send
+    _refuse_others(f"the worker {_own_address()}", found.about, about_this_process())
+    cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
+    registry = Registry()
+    settings = replace(found.space["settings"], metrics=registry)
+    allowance = Allowance(settings.memory)
+    allowance.side_by_side = True
+    space = Workspace(
+        **{**found.space, "settings": settings},
+        registry=registry,
+        baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
+        allowance=allowance,
+    )
+    return space, found.wants_pictures
+
+
+def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
+    """Compare some pairs, in a worker.
+
+    Args:
+        plan: what `_plan` made.
+        pairs: with absolute paths.
+
+    Raises:
+        ImgdiffError: the worker has other versions, or the settings cannot be followed here.
+    """
+    space, wants_pictures = _planned(plan)
+    if not wants_pictures:
+        return _Answer([_line(space, pair) for pair in pairs], {})
+    with tempfile.TemporaryDirectory(prefix="imgdiff-") as scratch:
+        results = ResultsFolder(Path(scratch) / "report", uuid.uuid4().hex)
+        own = replace(space, results=results)
+        lines = [_line(own, pair) for pair in pairs]
+        results.release()
+        files = sorted((results.directory / FOLDER).glob("*"))
+        return _Answer(lines, {f"{FOLDER}/{file.name}": file.read_bytes() for file in files})
+
+
+def _line(space: Workspace, pair: Pair | FoundPair) -> bytes:
+    try:
+        return line_of(space.judged(pair))
+    except (MemoryError, OSError, ReportError) as error:  # of this machine, and of this pair
+        reason = f"the worker {_own_address()} could not compare this pair: {_in_words(error)}"
+        space = replace(space, results=None)
+        return line_of(space.record(space.not_compared(pair, pair.name, reason), key=pair.key))
+
+
+def _own_address() -> str:
+    from distributed import get_worker
+
+    return str(get_worker().address)
+
+
+@functools.cache
+def about_this_process() -> dict[str, str]:
+    """Return the versions of all that can change a result: packages, codecs and plugins."""
+    from PIL import features
+
+    codecs = {f"Pillow's {name}": str(features.version(name) or "none") for name in _CODECS}
+    plugins = {
+        f"the plugin {point.name}": "?" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+        for point in metadata.entry_points(group=ENTRY_POINT_GROUP)
+    }
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"pytest-imgdiff": __version__, "Python": python, **versions(), **installed(_READERS), **codecs, **plugins}
+
+
+def about_worker() -> dict[str, str]:
+    """Return `about_this_process` of a worker."""
+    return about_this_process()
+
+
+def _refuse_others(who: str, ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
+    for name in dict.fromkeys([*ours, *theirs]):
+        here, there = ours.get(name, "nothing"), theirs.get(name, "nothing")
+        if here != there:
+            raise WorkerMismatchError(
+                f"{who} has {there} of {name}, and this machine has {here}: install the same on both, or the verdicts "
+                "could differ"
+            )
+
+
+def _import_distributed() -> None:
+    try:
+        import distributed  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise ConfigError(
+            f"--cluster needs the package distributed ({error}): pip install 'pytest-imgdiff[cluster]'"
+        ) from error
+    for name in ["distributed", *logging.root.manager.loggerDict]:
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens to the cluster is told in one line
+
+
+def _local_cluster(workers: int) -> Any:
+    import dask
+    import distributed
+
+    cluster: Any = distributed.LocalCluster
+    try:
+        with dask.config.set(_LOCAL), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
+                scheduler_kwargs={"allowed_failures": _ALLOWED_FAILURES},
+            )
+    except (OSError, RuntimeError, ImportError) as error:
+        raise ConfigError(f"--cluster local: the processes do not start: {_in_words(error)}") from error
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let the processes that are started here, and by the threads that are, not hear Ctrl-C: this one ends them.
+
+    It hears of a Ctrl-C itself when they have started.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its own start would let the signal through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _made(named: str) -> Any:
+    """Return what the function of ``module:factory`` makes.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    module, colon, factory = named.partition(":")
+    if not colon or not module or not factory:
+        raise ConfigError(
+            f"--cluster {printable(named)}: expected local, the address of a scheduler (tcp://HOST:PORT), or "
+            "MODULE:FACTORY"
+        )
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return getattr(importlib.import_module(module), factory)()
+    except Exception as error:
+        raise ConfigError(f"--cluster {printable(named)}: the factory failed: {_in_words(error)}") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _in_words(error: BaseException) -> str:
+    return printable(" ".join(f"{type(error).__name__}: {error}".split()))

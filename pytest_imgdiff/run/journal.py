@@ -1,0 +1,511 @@
+"""The results of a run while it runs: one JSON line each, appended whole by the process that made it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import weakref
+from array import array
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count, islice, pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_imgdiff.base.errors import ReportError
+from pytest_imgdiff.base.files import TEMPORARY, write_atomically
+from pytest_imgdiff.base.lines import Lines
+from pytest_imgdiff.base.lock import hold, is_held, locked
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.record import ComparisonRecord, ShardRecord
+from pytest_imgdiff.report.records import Chosen, Overview, StoredRecords, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARKER = ".gitignore"
+MARK = "# written by pytest-imgdiff: this folder is replaced by every run\n*\n"
+LINES = "records"
+LOCK = ".lock"
+MOST_WAIT = 60
+"""Seconds that one run waits for others which begin at the same time."""
+_NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
+"""What file systems say that have no locks."""
+
+
+class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
+    """The image tests or pairs that are to be run; every process of a run says the same."""
+
+    ids: list[str]
+    whole: list[str] = []
+    """Modules all of whose tests are to be run: only these can tell that a baseline is unused."""
+    modules: list[str] = []
+    """Modules of the tests among them."""
+    is_whole_suite: bool = False
+    """Whether no part of the suite was chosen, by path, name or mark."""
+
+
+class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
+    """One of them ran to its end, whatever came of it."""
+
+    id: str
+
+
+class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
+    """A module of which a test did not pass: it may not have come to all of its baselines."""
+
+    module: str
+    test: str = ""
+
+
+class Red(msgspec.Struct, frozen=True, tag_field="type", tag="red"):
+    """An image test that failed, in any of its phases: pytest shows it as such."""
+
+    id: str
+
+
+class Again(msgspec.Struct, frozen=True, tag_field="type", tag="again"):
+    """An image test that is run again: what it compared before counts no longer."""
+
+    id: str
+
+
+class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
+    """What went wrong in a process that cannot stop the run: the run is no success."""
+
+    text: str
+    is_usage_error: bool = False
+    """Whether the process that starts the run would have refused it with pytest's exit code 4."""
+
+
+class NotCompared(msgspec.Struct, frozen=True, tag_field="type", tag="not compared"):
+    """What scans leave out, in lines."""
+
+    lines: list[str]
+
+
+class Sharded(msgspec.Struct, frozen=True, tag_field="type", tag="sharded"):
+    """Which shard the run is; every process of a run says the same."""
+
+    shard: ShardRecord
+
+
+class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
+    """A place for a baseline, and the comparison that has it for its own."""
+
+    place: str
+    owner: str
+
+
+class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
+    """A stored baseline that a test asked for, relative to the baselines folder."""
+
+    baseline: str
+
+
+Line = (
+    ComparisonRecord | Collected | Finished | Unclean | Red | Again | Problem | NotCompared | Sharded | Claimed | Used
+)
+
+
+@dataclass
+class Merged:
+    """What all processes of a run wrote."""
+
+    records: StoredRecords = field(default_factory=lambda: StoredRecords(Lines(), Overview()))
+    """The comparisons; of a test that was run again, the last."""
+    lines: Lines = field(default_factory=Lines)
+    """Of all comparisons, those of tests that were run again, too."""
+    overview: Overview = field(default_factory=Overview)
+    hashes: array[int] = field(default_factory=lambda: array("q"))
+    """Of their names."""
+    tests: array[int] = field(default_factory=lambda: array("q"))
+    """Hashes of the names of the tests that made `records`, in their order."""
+    void: dict[int, str] = field(default_factory=dict)
+    """The numbers of comparisons whose test, which is named, was run again."""
+    red: set[str] = field(default_factory=set)
+    """Tests that failed."""
+    collected: dict[str, None] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    """Those of which every test was to run."""
+    collected_modules: set[str] = field(default_factory=set)
+    is_whole_suite: bool = False
+    written: dict[str, None] = field(default_factory=dict)
+    """Baselines that any attempt of any test wrote."""
+    owners: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
+    problems: dict[str, None] = field(default_factory=dict)
+    not_compared: dict[str, None] = field(default_factory=dict)
+    """What scans left out, in lines; every process of a run says the same."""
+    shard: ShardRecord | None = None
+    is_usage_error: bool = False
+    unclean: dict[str, set[str]] = field(default_factory=dict)
+    """Modules of which a test did not pass, and these tests."""
+    torn: int = 0
+    """Lines that are not whole: their process died while it wrote."""
+
+    def unheard(self) -> list[ComparisonRecord]:
+        """Return the comparisons that failed and were asserted, and whose test ran to its end and did not fail."""
+        red = {hash(test) for test in self.red}
+        doubtful = [number for number in self.records.overview.failures() if self.tests[number] not in red]
+        found = [self.records[number] for number in doubtful]
+        return [record for record in found if record.test in self.finished]
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """What was collected and did not finish, in the order of collection."""
+        return [item for item in self.collected if item not in self.finished]
+
+
+class ResultsFolder:
+    """The report's folder, and in it the lines of one run.
+
+    Each process of a run holds a lock in the folder while it runs. A run that finds another one at work in the folder
+    takes the folder of the same name and the next number: ``imgdiff-report-2``. The system ends the locks of a process
+    that is killed.
+
+    Args:
+        directory: the report's folder.
+        run: an identifier of the run, the same in all its processes.
+        process: an identifier of this process in the run.
+    """
+
+    def __init__(self, directory: Path, run: str, process: str = "main") -> None:
+        self.asked = directory
+        """The folder that was asked for."""
+        self.run = run
+        self._process = process
+        self._begun_here = False
+        self._handle: int | None = None
+        self._lock: weakref.finalize[..., ResultsFolder] | None = None
+        self._is_locked = False
+        self._held = b""
+        self._use(directory)
+
+    def _use(self, directory: Path) -> None:
+        self.directory = directory
+        self._lines = directory / LINES / self.run
+        self._file = self._lines / f"{self._process}-{os.getpid()}.jsonl"
+
+    @property
+    def begun(self) -> bool:
+        """Whether any process of this run has begun to write."""
+        if not self._begun_here and (found := self._ours()) is not None:
+            self._use(found)
+        return self._lines.is_dir()
+
+    @property
+    def lost(self) -> bool:
+        """Whether what this process wrote is gone: the folder was removed, or another run took it over."""
+        return self._begun_here and not self.begun
+
+    def reports(self) -> list[Path]:
+        """Return the folders that are reports of this name: the one asked for, and those with a number."""
+        numbered = takewhile(Path.exists, islice(self._candidates(), 1, None))
+        return [self.asked, *(folder for folder in numbered if (folder / MARKER).is_file())]
+
+    def check(self) -> None:
+        """Refuse a folder that is in use for something else, before anything is run.
+
+        Raises:
+            ReportError: it is no folder, or holds what is not an earlier report's.
+        """
+        try:
+            _refuse_foreign(self.asked)
+        except OSError as error:
+            raise ReportError(_cannot_write(self.asked, error)) from error
+
+    def begin(self) -> None:
+        """Make the folder and, as the first process of the run to come here, empty it of the run before.
+
+        Raises:
+            ReportError: the folder is in use for something else, was lost in mid-run, or cannot be written.
+        """
+        if self.lost:
+            msg = (
+                f"{label_of(self.directory)}: the results of this run were removed while it ran; give each run a "
+                "report folder of its own"
+            )
+            raise ReportError(msg)
+        if self._begun_here:
+            return
+        try:
+            _refuse_foreign(self.asked)
+            self.asked.mkdir(parents=True, exist_ok=True)
+            self._choose_alone()
+            self._begun_here = True
+            self.join()
+        except OSError as error:
+            raise ReportError(_cannot_write(self.directory, error)) from error
+
+    def _choose_alone(self) -> None:
+        try:
+            with locked(self.asked / f"{TEMPORARY}begin.lock", wait=MOST_WAIT):
+                self._choose()
+        except TimeoutError:
+            raise ReportError(
+                f"{label_of(self.asked)}: another run has been starting in it for {MOST_WAIT} seconds"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            self._choose()
+
+    def _choose(self) -> None:
+        """Find the folder that another process of this run has chosen, or take the first that no live run is in."""
+        found = self._ours()
+        if found is None:
+            found = next(folder for folder in self._candidates() if self._is_free(folder))
+            self._use(found)
+            self._claim()
+            try:
+                self._lines.mkdir(parents=True)
+            except FileExistsError:  # without locks, another process of this run can be as fast
+                return
+            self._remove_other_runs()
+            self.join()
+        self._use(found)
+
+    def _candidates(self) -> Iterator[Path]:
+        yield self.asked
+        for number in count(2):
+            yield self.asked.with_name(f"{self.asked.name}-{number}")
+
+    def _ours(self) -> Path | None:
+        folders = takewhile(Path.exists, self._candidates())
+        return next((folder for folder in folders if (folder / LINES / self.run).is_dir()), None)
+
+    def _is_free(self, folder: Path) -> bool:
+        if folder != self.asked:
+            try:
+                _refuse_foreign(folder)
+            except ReportError:
+                return False
+        return not any(is_held(lock) for lock in folder.glob(f"{LINES}/*/*{LOCK}"))
+
+    def join(self) -> None:
+        """Hold a lock, so that no other run takes the folder of a run that some process of it has begun."""
+        if self._is_locked or not self.begun:
+            return
+        try:
+            handle = hold(self._file.with_suffix(LOCK))
+        except OSError:  # without locks, a second run in the folder fails the first
+            return
+        self._is_locked = True
+        if self._process == "main":  # a worker's lasts until its process ends: the run does not end before
+            self._lock = weakref.finalize(self, os.close, handle)
+
+    def release(self) -> None:
+        """Let other runs have the folder: the report is written."""
+        if self._lock is not None:
+            self._lock()
+            self._lock, self._is_locked = None, False
+            for lock in self._lines.glob(f"*{LOCK}"):
+                with suppress(OSError):  # of a worker that has not ended yet, where open files cannot be deleted
+                    lock.unlink()
+
+    def _claim(self) -> None:
+        marker = self.directory / MARKER
+        if not marker.is_file():
+            write_atomically(marker, MARK.encode())
+
+    def _remove_other_runs(self) -> None:
+        for name in (
+            "index.html",
+            "plain.html",
+            "report.html",
+            "results.json",
+            "results.parquet",
+            "results.sarif",
+            "summary.md",
+        ):
+            (self.directory / name).unlink(missing_ok=True)
+        for name in ("assets", "data", "pictures"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+        for other in (self.directory / LINES).iterdir():
+            if other != self._lines:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def hold(self, line: Line) -> None:
+        """Keep a line until the next one is appended, which is to come soon: both are written at once.
+
+        Raises:
+            ReportError: it is a comparison, and holds what JSON cannot.
+        """
+        encoded = line_of(line) if isinstance(line, ComparisonRecord) else msgspec.json.encode(line)
+        self._held += encoded + b"\n"
+
+    def append(self, line: Line) -> None:
+        """Append one line, whole, and before it what is held.
+
+        Raises:
+            ReportError: it cannot be written (the disk is full, say).
+        """
+        self.hold(line)
+        self._write_held()
+
+    def _write_held(self) -> None:
+        data, self._held = self._held, b""
+        try:
+            written = os.write(self._opened(), data)
+        except OSError as error:
+            raise ReportError(_cannot_write(self._file, error)) from error
+        if written != len(data):
+            raise ReportError(_cannot_write(self._file, OSError("the disk is full")))
+
+    def _opened(self) -> int:
+        """Return the handle of this process's file: opened once, as a run may have a hundred thousand lines."""
+        if self._handle is None or not os.fstat(self._handle).st_nlink:  # where the file is gone, begin() says why
+            self.begin()
+            self.close()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._handle = os.open(self._file, flags, 0o666)
+        return self._handle
+
+    def close(self) -> None:
+        """Close this process's file; the next line opens it again."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def merge(self) -> Merged:
+        """Read what all processes of the run wrote; the comparisons are read again when they are asked for.
+
+        Their files stay open until the lines of what is returned are closed.
+
+        Raises:
+            ReportError: a file of theirs cannot be read, or what is held not written.
+        """
+        if self._held:
+            self._write_held()
+        self.close()
+        merged = Merged()
+        try:
+            for path in sorted(self._lines.glob("*.jsonl")):
+                merged.lines.files.append(path.open("rb"))
+                _take(merged)
+            merged.records = _without_older(merged)
+        except ReportError:
+            merged.lines.close()
+            raise
+        except OSError as error:
+            merged.lines.close()
+            msg = f"{label_of(self._lines)}: cannot be read: {error.strerror}"
+            raise ReportError(msg) from error
+        return merged
+
+
+def _refuse_foreign(directory: Path) -> None:
+    marker = directory / MARKER
+    if marker.is_file() and read_regular(marker).startswith(MARK[:30].encode()):
+        return
+    if not directory.exists():
+        return
+    # What another process of this run is writing at this very moment is not foreign.
+    if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in directory.iterdir()):
+        return
+    msg = (
+        f"{label_of(directory)}: holds files that are not an earlier report's; empty it, or name another folder for "
+        "the report"
+    )
+    raise ReportError(msg)
+
+
+def _take(merged: Merged) -> None:
+    """Read the last file."""
+    decoder = msgspec.json.Decoder(Line)
+    number = len(merged.lines.files) - 1
+    end = 0
+    for whole in merged.lines.files[number]:
+        start, end = end, end + len(whole)
+        line = whole.strip()
+        if not line:
+            continue
+        try:
+            value = decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            merged.torn += 1
+            continue
+        if isinstance(value, ComparisonRecord):
+            merged.lines.note(number, start, len(line))
+        _add(value, merged)
+
+
+def _add(line: Line, merged: Merged) -> None:
+    if isinstance(line, ComparisonRecord):
+        merged.overview.add(line)
+        merged.hashes.append(hash(line.name))
+        merged.tests.append(hash(line.test))
+        if line.written is not None:
+            merged.written[line.written] = None
+    elif isinstance(line, Collected):
+        merged.collected.update(dict.fromkeys(map(sys.intern, line.ids)))
+        merged.modules.update(line.whole)
+        merged.collected_modules.update(line.modules)
+        merged.is_whole_suite |= line.is_whole_suite
+    elif isinstance(line, Claimed):
+        merged.owners.setdefault(line.place, {})[line.owner] = None
+    elif isinstance(line, Problem):
+        merged.problems[line.text] = None
+        merged.is_usage_error |= line.is_usage_error
+    elif isinstance(line, NotCompared):
+        merged.not_compared.update(dict.fromkeys(line.lines))
+    elif isinstance(line, Sharded):
+        if merged.shard not in (None, line.shard):
+            merged.problems["the processes of this run split its pairs or tests in different ways"] = None
+        merged.shard = line.shard
+    elif isinstance(line, Used):
+        merged.used.add(line.baseline)
+    else:
+        _add_outcome(line, merged)
+
+
+def _add_outcome(line: Finished | Unclean | Red | Again, merged: Merged) -> None:
+    if isinstance(line, Finished):
+        merged.finished.add(sys.intern(line.id))
+    elif isinstance(line, Unclean):
+        merged.unclean.setdefault(line.module, set()).add(line.test)
+    elif isinstance(line, Red):
+        merged.red.add(sys.intern(line.id))
+    else:
+        merged.red.discard(line.id)
+        test = hash(line.id)
+        merged.void.update((number, line.id) for number, other in enumerate(merged.tests) if other == test)
+
+
+def _without_older(merged: Merged) -> StoredRecords:
+    """Return the comparisons; of one that was made again (its test was run once more) the last, in the first's place.
+
+    Names are read again only where the hashes of two are equal.
+    """
+    hashes = merged.hashes
+    records = StoredRecords(merged.lines, merged.overview)
+    by_hash = sorted(range(len(hashes)), key=hashes.__getitem__)
+    doubtful = {number for two in pairwise(by_hash) if hashes[two[0]] == hashes[two[1]] for number in two}
+    void = {number for number, test in merged.void.items() if records[number].test == test}
+    doubtful -= void
+    if not doubtful and not void:
+        return records
+    first: dict[str, int] = {}
+    last: dict[int, int] = {}
+    for number in sorted(doubtful):
+        last[first.setdefault(records[number].name, number)] = number
+    kept = [
+        last.get(number, number)
+        for number in range(len(hashes))
+        if number not in void and (number in last or number not in doubtful)
+    ]
+    merged.tests = array("q", (merged.tests[number] for number in kept))
+    chosen = Chosen(records, kept)
+    return StoredRecords(merged.lines.chosen(kept), Overview(chosen))
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"{label_of(path)}: the results cannot be written: {error.strerror or error}"

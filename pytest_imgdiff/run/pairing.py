@@ -1,0 +1,288 @@
+"""Two trees of pictures, paired by name."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.stores import StoredFile, StoreFolder
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.config import glob_matches
+from pytest_imgdiff.images import is_picture_file
+from pytest_imgdiff.images.sniff import EXTENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pytest_imgdiff.config import ScanSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """Two pictures to compare.
+
+    Attributes:
+        name: what it is called; printable.
+        key: the name as the file system has it, for globs.
+        expected, actual: the files; None where there is none.
+        expected_place: where the expected picture stands, or would.
+    """
+
+    name: str
+    key: str
+    expected: Path | StoredFile | None
+    actual: Path | StoredFile | None
+    expected_place: Path | StoredFile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundPair:
+    """A `Pair` of two folders, or what stands alone in one of them; a hundred thousand of them take little memory.
+
+    Attributes:
+        name: the path below both folders, with forward slashes, printable.
+        key: the same as the file system has it, for globs.
+        folders: that of expected pictures and that of actual ones.
+        is_expected, is_actual: whether it stands there.
+    """
+
+    name: str
+    key: str
+    folders: tuple[Path | StoreFolder, Path | StoreFolder]
+    is_expected: bool
+    is_actual: bool
+
+    @property
+    def expected(self) -> Path | StoredFile | None:
+        """The expected picture."""
+        return self.expected_place if self.is_expected else None
+
+    @property
+    def actual(self) -> Path | StoredFile | None:
+        """The actual picture."""
+        return self.folders[1] / self.key if self.is_actual else None
+
+    @property
+    def expected_place(self) -> Path | StoredFile:
+        """Where the expected picture stands, or would."""
+        return self.folders[0] / self.key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanned:
+    """What was found in two folders.
+
+    Attributes:
+        pairs: what is to be compared, sorted by name.
+        not_compared: a line for what is not: files of other kinds, counted by extension; and each two files, one in
+            either folder, whose names are the same but for extension or case.
+    """
+
+    pairs: Sequence[Pair | FoundPair]
+    not_compared: tuple[str, ...] = ()
+
+
+def scan_folders(
+    expected: Path | StoreFolder,
+    actual: Path | StoreFolder,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    others: Literal["tell", "fail", "ignore"] = "tell",
+    skip: Iterable[Path] = (),
+    prefix: str = "",
+    shown: Callable[[Path | StoreFolder], str] = str,
+) -> Scanned:
+    """Return the union of both trees.
+
+    Folders that are symbolic links are followed, and left out where they lead back to one that they stand in.
+
+    Args:
+        expected: the folder of expected pictures.
+        actual: the folder of actual ones.
+        include: globs; where none are given, every file with a picture's extension, and those without any that hold
+            a picture on either side.
+        exclude: globs of what to leave out.
+        others: what to do with files of other kinds, where ``include`` names none: ``tell`` them, ``fail`` (they become
+            pairs, which cannot be read), or ``ignore`` them. Names that begin with a dot are always left out.
+        skip: folders that are not descended into (the report's own, say).
+        prefix: put before each name, to tell several scans apart.
+        shown: how a line calls a folder.
+
+    Raises:
+        ConfigError: a folder is missing or cannot be listed, both are the same, no picture is found in either, or
+            both sides of a pair are one file by symbolic links. Hard links are honest: equal bytes, twice.
+    """
+    for side, folder in (("expected", expected), ("actual", actual)):
+        if isinstance(folder, Path) and not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise ConfigError(f"{label_of(folder)}: the folder of {side} pictures {what}")
+    if _is_one_folder(expected, actual):
+        raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same one")
+    skipped = {folder.resolve() for folder in skip}
+    ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
+    folders = expected, actual
+    wanted = {key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs))}
+    other = set() if include else {key for key in {*ours, *theirs} - wanted if not _is_hidden(key)}
+    if others == "fail":
+        wanted, other = wanted | other, set()
+    told = () if others == "ignore" else tuple(_not_compared(wanted, other, (ours, theirs), [*map(shown, folders)]))
+    keys = sorted(wanted)
+    if not keys:
+        patterns = f" that match {', '.join(include)}" if include else ""
+        where = f"in {called(expected)} nor in {called(actual)}"
+        left_out = f" with {', '.join(exclude)} left out" if exclude else ""
+        found = f"; {told[0]}" if told else ""
+        raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing{found}")
+    for key in keys:
+        # A link is on the way to it.
+        if (ours.get(key) or theirs.get(key)) and isinstance(expected, Path) and isinstance(actual, Path):
+            _refuse_one_file(expected / key, actual / key)
+    names = unique([prefix + printable(key) for key in keys])
+    found_pairs = [
+        FoundPair(name, key, folders, key in ours, key in theirs) for name, key in zip(names, keys, strict=True)
+    ]
+    return Scanned(found_pairs, told)
+
+
+def _not_compared(
+    wanted: set[str], other: set[str], found: tuple[dict[str, bool], dict[str, bool]], folders: Sequence[str]
+) -> Iterator[str]:
+    """Yield the lines of `Scanned.not_compared`."""
+    kinds = Counter(_kind(key) for files in found for key in files if key in other)
+    if kinds:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        places = [folder for folder, files in zip(folders, found, strict=True) if not other.isdisjoint(files)]
+        yield f"not compared: {counts}; in {' and '.join(places)}"
+    sides: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
+    for side, files, partner in zip(sides, found, found[::-1], strict=True):
+        for key in files.keys() - partner.keys():
+            if key in wanted or key in other:
+                side.setdefault(key[: len(key) - len(_extension(key))].casefold(), []).append(key)
+    for stem in sorted(sides[0].keys() & sides[1].keys()):
+        keys = [*sides[0][stem], *sides[1][stem]]
+        if len(keys) == 2 and not wanted.isdisjoint(keys):  # noqa: PLR2004 - one on either side
+            named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, keys, strict=True))
+            yield f"not paired: {named}: their names differ in extension or case only; give both the same name"
+
+
+def _kind(key: str) -> str:
+    return printable(_extension(key)).lower() or "without extension"
+
+
+def _extension(key: str) -> str:
+    """Return what a name ends with: ``.svg``, or both of ``.png.bak``."""
+    path = PurePosixPath(key)
+    inner = PurePosixPath(path.stem).suffix
+    return inner + path.suffix if inner.lower() in EXTENSIONS else path.suffix
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") for part in key.split("/"))
+
+
+def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:
+    """Return what tells the names of several scans apart: the actual folder of each, relative to ``root``."""
+    if len(scans) == 1:
+        return [""]
+    return unique([f"{_relative(scan.actual, root)}/" for scan in scans])
+
+
+def _relative(path: Path | StoreFolder, root: Path) -> str:
+    if isinstance(path, StoreFolder):
+        return path.label
+    return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix())
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return the names, with ``(2)``, ``(3)``, ... before those that stood there already: none may hide another."""
+    seen: dict[str, int] = {}
+    told_apart = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told_apart.append(name if seen[name] == 1 else f"({seen[name]}) {name}")
+    return told_apart
+
+
+def called(folder: Path | StoreFolder) -> str:
+    """Return a folder as messages show it."""
+    return label_of(folder) if isinstance(folder, Path) else folder.label
+
+
+def _is_one_folder(expected: Path | StoreFolder, actual: Path | StoreFolder) -> bool:
+    if isinstance(expected, Path) and isinstance(actual, Path):
+        return expected.samefile(actual)
+    urls = [folder.url.rstrip("/") for folder in (expected, actual) if isinstance(folder, StoreFolder)]
+    return len(urls) > len(set(urls))
+
+
+def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
+    """Return the files below the folder that are not excluded, by their keys, and whether a link leads to each."""
+    if isinstance(folder, StoreFolder):
+        return {key: False for key in folder.keys() if not any(glob_matches(glob, key) for glob in exclude)}  # noqa: SIM118 - no mapping
+    found = {}
+    # A folder's path and key, whether a link leads to it, and the folders that it stands in, itself too.
+    todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
+    while todo:
+        path, prefix, linked, around = todo.pop()
+        for entry in _entries(path):
+            key = prefix + entry.name
+            is_linked = linked or entry.is_symlink()
+            if not _is_folder(entry):
+                if not any(glob_matches(glob, key) for glob in exclude):
+                    found[key] = is_linked
+            elif Path(entry.path).resolve() not in skipped and (identity := _identity(Path(entry.path))) not in around:
+                todo.append((entry.path, f"{key}/", is_linked, around | {identity}))
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself: what is wrong with it is for its reader to say
+        return False
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        _cannot_list(error)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        _cannot_list(error)
+    return status.st_dev, status.st_ino
+
+
+def _is_wanted(
+    key: str,
+    include: Sequence[str],
+    folders: tuple[Path | StoreFolder, Path | StoreFolder],
+    found: tuple[dict[str, bool], dict[str, bool]],
+) -> bool:
+    if include:
+        return any(glob_matches(glob, key) for glob in include)
+    return any(key in files and is_picture_file(folder / key) for folder, files in zip(folders, found, strict=True))
+
+
+def _refuse_one_file(expected: Path, actual: Path) -> None:
+    real = os.path.realpath(expected)
+    if real == os.path.realpath(actual) and os.path.exists(real):  # noqa: PTH110 - realpath takes links that lead nowhere
+        raise ConfigError(
+            f"{label_of(expected)} and {label_of(actual)} are the same file by a symbolic link: nothing "
+            "could differ; put a copy in its place, or exclude it"
+        )
+
+
+def _cannot_list(error: OSError) -> NoReturn:
+    raise ConfigError(f"{label_of(Path(error.filename))}: the folder cannot be listed: {error.strerror}")
