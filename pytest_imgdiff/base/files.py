@@ -1,4 +1,4 @@
-"""Files written so that a reader, a crash or a full disk never meets half of one."""
+"""Files written whole or not at all, and paths that must stay inside a folder."""
 
 from __future__ import annotations
 

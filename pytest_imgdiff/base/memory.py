@@ -1,4 +1,4 @@
-"""How much memory the pairs under way may take together."""
+"""How much memory the pairs under way may take together, and memory that is given back or kept."""
 
 from __future__ import annotations
 

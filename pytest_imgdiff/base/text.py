@@ -1,4 +1,4 @@
-"""File names and texts that may hold anything, made fit to be shown."""
+"""Text made fit to be shown: printable names, counts, and the fixed names of settings files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name to metric, through pluggy: the built-in ones, those of installed packages, those of conftest.py files."""
+"""Name to metric, through pluggy: the table of built-in ones, those of packages, those of conftest.py files."""
 
 from __future__ import annotations
 

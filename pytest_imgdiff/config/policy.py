@@ -1,4 +1,4 @@
-"""One layer of settings (the file's defaults, an override, the command line, a call) and what it makes of a policy."""
+"""Settings become a policy, layer by layer: rules, ignore areas and limits, and whether a rule could fail at all."""
 
 from __future__ import annotations
 

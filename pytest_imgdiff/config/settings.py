@@ -1,4 +1,4 @@
-"""imgdiff.yaml, loaded: what holds for each picture, and where everything is."""
+"""imgdiff.yaml, loaded: settings of the project, the layout of baselines, and `--set` assignments."""
 
 from __future__ import annotations
 

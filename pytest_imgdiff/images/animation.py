@@ -1,4 +1,4 @@
-"""The frames of an animation laid over one another, for the formats whose frames are patches."""
+"""The frames of an animation: laid over one another where they are patches, or as Pillow gives them."""
 
 from __future__ import annotations
 

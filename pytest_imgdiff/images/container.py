@@ -1,4 +1,4 @@
-"""What every format says of its file before a pixel is decoded."""
+"""What every format says of its file before a pixel is decoded, and the orientation that it asks for."""
 
 from __future__ import annotations
 

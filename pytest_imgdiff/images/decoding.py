@@ -1,4 +1,4 @@
-"""From a source to images in the normal form."""
+"""From a source, or the two sources of a pair, to images in the normal form; how much memory that takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From whatever the user gives to something that can be decoded."""
+"""From whatever a caller passes (a path, bytes, an array, a figure) to something that can be decoded."""
 
 from __future__ import annotations
 

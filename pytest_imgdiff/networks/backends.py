@@ -1,4 +1,4 @@
-"""What runs a model, as the rest of the package sees it, and which one that is."""
+"""What runs a model, as the rest of the package sees it, which one that is, and how it is kept quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model is asked, and how: what imgdiff.yaml says of it, as data."""
+"""Which model is asked, and how: settings as data, and the handles that name models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of downloaded models: where it is, who may write there, and how its entries are called.
+"""The folder of downloaded models: its place, its entries, their records and digests, and what failed before.
 
 The layout is TensorFlow Hub's own, so that each finds what the other fetched: a SavedModel folder is called after the
 SHA-1 of its handle. Ours stand beside it: ``NAME.imgdiff.json`` says what was fetched, ``DIGEST.onnx`` is what the

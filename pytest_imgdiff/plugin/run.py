@@ -1,4 +1,4 @@
-"""What the image comparisons of one pytest run share, from the first use of it to the report."""
+"""The image comparisons of one pytest run, from their first use to the report, and the items of its scans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report files replaced as a whole: a reader never sees half of one."""
+"""Report files replaced as a whole, and JSON written strictly."""
 
 from __future__ import annotations
 

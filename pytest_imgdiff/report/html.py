@@ -1,4 +1,4 @@
-"""The HTML report: a page, its scripts and styles, and the data that they show."""
+"""The HTML report: the page, the plain page without scripts, and what their templates draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside the page for its scripts: `reports/types/imgdiff.d.ts`, as Python writes it."""
+"""The data beside the page for its scripts (`reports/types/imgdiff.d.ts`): rows, details, pictures, changes."""
 
 from __future__ import annotations
 

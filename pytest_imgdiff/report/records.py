@@ -1,4 +1,4 @@
-"""Comparisons that lie on disk: a run may have more of them than memory should be taken for."""
+"""Comparisons that lie on disk, and the little of each that stays in memory: outcome, order and counts."""
 
 from __future__ import annotations
 

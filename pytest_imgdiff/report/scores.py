@@ -1,4 +1,4 @@
-"""One rule and its result, in words."""
+"""One rule and its result, in words and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures of a comparison: drawn and written only where a report or a failure asks for them."""
+"""The pictures of a comparison and thumbnails: drawn only where a report or a failure asks for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an upload can be judged by: the metrics of this machine, each with a limit to start from."""
+"""What an upload can be judged by, and what its request asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages: the served report, the one on which pictures are dropped, and the reports of what was dropped."""
+"""The pages: the served report, the one on which pictures are dropped, and the folders and drawings behind them."""
 
 from __future__ import annotations
 
