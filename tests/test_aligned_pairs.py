@@ -312,6 +312,13 @@ def test_an_ignore_mask_of_one_of_two_sizes(tmp_path: Path) -> None:
     assert any("applied to one picture at the most" in note for note in judged.notes)
 
 
+def test_a_sidebar_that_stays_while_the_page_moves_did_not_move(root: Path) -> None:
+    guide = [root / "examples" / side / "pages" / "guide_full.png" for side in ("expected", "actual")]
+    regions = compare(*guide).regions
+    assert "inserted" in {region.kind for region in regions}
+    assert (0, 0) not in {region.moved for region in regions}
+
+
 @pytest.mark.parametrize("kind", [0, 2])
 def test_how_files_store_rows_changes_nothing(kind: int) -> None:
     """Rows whose stored form differs and whose pixels do not are no evidence of anything."""

@@ -66,7 +66,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A block that stands at another place.
+    """A block that stands at another place, or stays where it is while all around it moves, as a fixed sidebar does.
 
     Attributes:
         box: in the expected picture.
@@ -146,6 +146,11 @@ class Alignment:
         with_content = tuple(band for band in self.bands if not (band.plain or band.moved))
         return with_content if with_content or self.moves else self.bands
 
+    @property
+    def moved(self) -> tuple[Move, ...]:
+        """The blocks that do not stay where they are."""
+        return tuple(move for move in self.moves if move.dx or move.dy)
+
     def new(self) -> Mask:
         """Return (height, width) of the actual picture, true in moved blocks and in shown inserted bands."""
         import numpy as np
@@ -155,7 +160,7 @@ class Alignment:
             if band.kind == "inserted":
                 mask[slices_of(band.actual)] = True
         for move in self.moves:
-            mask[slices_of(move.actual)] = True
+            mask[slices_of(move.actual)] = bool(move.dx or move.dy)
         return mask
 
     def covered(self, expected: Mask, actual: Mask) -> Mask:

@@ -498,7 +498,7 @@ def _alignment(alignment: Alignment | None) -> AlignmentRecord | None:
             BandRecord(band.kind, band.axis, _corners(band.expected), _corners(band.actual), band.plain, band.moved)
             for band in bands
         ],
-        [MoveRecord(*_corners(move.box), move.dx, move.dy) for move in alignment.moves[:MOST_REGIONS]],
+        [MoveRecord(*_corners(move.box), move.dx, move.dy) for move in alignment.moved[:MOST_REGIONS]],
         [PlacedRecord(part.x, part.y, _corners(part.expected), _corners(part.actual)) for part in layout],
     )
 

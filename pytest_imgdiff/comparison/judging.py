@@ -586,7 +586,7 @@ def _by_alignment(
         mask &= ~ignore
     masks = {"inserted": ignore, "deleted": None if ignored is None else ignored[0]}
     regions = [_told(band.kind, band.box, masks[band.kind]) for band in alignment.shown]
-    regions += [replace(_told("moved", move.actual, ignore), moved=(move.dx, move.dy)) for move in alignment.moves]
+    regions += [replace(_told("moved", move.actual, ignore), moved=(move.dx, move.dy)) for move in alignment.moved]
     regions = [region for region in regions if region.area]
     left, metric = _left_over(comparison, laid, actual, alignment, replace(bench, ignore=ignore))
     for region, part in left:
