@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,16 @@ def test_what_workers_cannot_do_is_told_before_they_start():
     assert "--cluster: a rule of these pictures asks a model" in run.stderr
 
 
+def left_of(group: int) -> list[str]:
+    """Return the states of the processes of a group that are not dead."""
+    states = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _, its_group, *_ = path.read_text().rpartition(")")[2].split()
+            states += [state] if int(its_group) == group and state != "Z" else []
+    return states
+
+
 @pytest.mark.usefixtures("folders")
 def test_ctrl_c_ends_the_run_and_its_workers():
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "-v", "--cluster", "local"]
@@ -263,5 +274,7 @@ def test_ctrl_c_ends_the_run_and_its_workers():
         _, told = run.communicate(timeout=60)
     assert run.returncode == 2
     assert told == "pytest-imgdiff: interrupted; not all was judged\n"
-    states = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
-    assert [state for state, _, group, *_ in states if int(group) == run.pid and state != "Z"] == []
+    deadline = time.monotonic() + 20  # a worker may be on its way out
+    while left_of(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left_of(run.pid) == []

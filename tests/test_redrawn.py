@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,9 +44,14 @@ FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontcon
 def rendered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rendered")
     (folder / "fonts.conf").write_text(FONTS, encoding="utf-8")
-    render(folder / "expected")
-    render(folder / "changed", change=CHANGE)
-    render(folder / "other", environ={"FONTCONFIG_FILE": str(folder / "fonts.conf")}, hinting="full")
+    other = {"FONTCONFIG_FILE": str(folder / "fonts.conf")}
+    with ThreadPoolExecutor(1) as apart:  # the browser of other tests has the event loop of this thread
+        for drawn in (
+            apart.submit(render, folder / "expected"),
+            apart.submit(render, folder / "changed", change=CHANGE),
+            apart.submit(render, folder / "other", environ=other, hinting="full"),
+        ):
+            drawn.result()
     return folder
 
 
