@@ -61,7 +61,7 @@ def main() -> int:
 
 def _fuzz(folder: Path, seconds: float, seed: int, found: Path) -> int:
     sys.path.insert(0, str(folder))
-    import native  # type: ignore[import-not-found]
+    import native  # type: ignore[import-not-found]  # compiled into this folder just now
 
     rng, counts = random.Random(seed), Counter[str]()  # noqa: S311 - not for secrets
     end = time.monotonic() + seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,8 +45,8 @@ def built() -> ModuleType:
         file = Path(folder) / "native.abi3.so"
         try:
             compile_core(SOURCES, file, "-DCORE_FAULTS", "-O1")
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"the core cannot be compiled here: {getattr(error, 'stderr', None) or error}")
+        except OSError as error:  # no compiler; one that refuses the sources fails the test
+            pytest.skip(f"there is no C compiler: {error}")
         spec = importlib.util.spec_from_file_location("native", file)
         assert spec
         assert spec.loader

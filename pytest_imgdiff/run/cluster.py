@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import chain, count
 from multiprocessing import resource_tracker
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import cv2
@@ -406,7 +406,8 @@ class _Run:
             return
         results.begin()
         for path, data in pictures.items():
-            if len(PurePosixPath(path).parts) != 2 or not path.startswith(f"{FOLDER}/") or ".." in path:  # noqa: PLR2004
+            folder, _, name = path.partition("/")
+            if folder != FOLDER or name in {"", ".", ".."} or "/" in name or "\\" in name:
                 raise ReportError(f"a worker of the cluster gave a picture with the path {printable(path)!r}")
             replace_derived(results.directory / path, data)
 
