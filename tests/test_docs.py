@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import pytest_imgdiff
+from pytest_imgdiff.base.hookspecs import HOOKS
 from pytest_imgdiff.base.model import Verdict
 from pytest_imgdiff.comparison.registry import METRICS, Registry
 from pytest_imgdiff.config import load_settings
@@ -53,6 +56,20 @@ def test_every_link_leads_somewhere(document):
 def test_every_document_is_linked_from_the_readme():
     linked = {name for name, _ in links(ROOT / "README.md")}
     assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
+def test_every_document_is_in_the_navigation_of_the_site():
+    navigation = ast.parse(text_of("conf.py"))
+    pages = {node.value for node in ast.walk(navigation) if isinstance(node, ast.Constant)}
+    assert {f"docs/{path.stem}" for path in (ROOT / "docs").glob("*.md")} <= pages
+
+
+def test_every_public_name_and_hook_is_in_the_api_reference_and_has_a_docstring():
+    for name in pytest_imgdiff.__all__:
+        assert f":: pytest_imgdiff.{name}\n" in text_of("api.md").replace("()\n", "\n"), name
+        assert inspect.getdoc(getattr(pytest_imgdiff, name)), name
+    for name in HOOKS:
+        assert f":: pytest_imgdiff.base.hookspecs.{name}\n" in text_of("api.md")
 
 
 def test_every_option_of_pytest_is_documented():

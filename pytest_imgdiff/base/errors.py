@@ -18,7 +18,7 @@ class ImageAssertionError(AssertionError):
 
     def __init__(self, message: str, summary: str | None = None) -> None:
         super().__init__(message)
-        self.summary = message.partition("\n")[0] if summary is None else summary
+        self.summary: str = message.partition("\n")[0] if summary is None else summary
 
     def __reduce__(self) -> tuple[type[ImageAssertionError], tuple[str, str]]:
         """Let the error travel between processes."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 HOOKS = ("imgdiff_metrics", "imgdiff_load", "imgdiff_capture", "imgdiff_report")
 
-hookspec = pluggy.HookspecMarker("imgdiff")
-hookimpl = pluggy.HookimplMarker("imgdiff")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("imgdiff")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("imgdiff")
 
 
 @hookspec

@@ -115,9 +115,9 @@ class Image:
         else:
             self._pixels = pixels
         self._derived: dict[Callable[[Image], Any], Any] = {}
-        self.info = info
-        self.encoded = encoded
-        self.opaque = opaque
+        self.info: ImageInfo = info
+        self.encoded: bytes | None = encoded
+        self.opaque: bool = opaque
 
     @property
     def pixels(self) -> Pixels:

@@ -39,7 +39,7 @@ class AltairCapturer:
 
     target = "Altair chart"
     live = False
-    follows = frozenset({"dpi"})
+    follows: frozenset[str] = frozenset({"dpi"})
 
     def __init__(self, chart: Any, settings: CaptureSettings) -> None:
         self._chart = chart

@@ -35,7 +35,7 @@ class BokehCapturer:
 
     target = "Bokeh plot"
     live = False
-    follows = frozenset({"timeout"})
+    follows: frozenset[str] = frozenset({"timeout"})
 
     def __init__(self, model: Any, settings: CaptureSettings) -> None:
         self._model = model

@@ -36,7 +36,7 @@ class MatplotlibCapturer:
 
     target = "Matplotlib figure"
     live = False
-    follows = frozenset({"dpi", "transparent"})
+    follows: frozenset[str] = frozenset({"dpi", "transparent"})
 
     def __init__(self, figure: Any, settings: CaptureSettings) -> None:
         self._figure = figure

@@ -29,7 +29,7 @@ class PdfDocumentCapturer:
 
     target = "PDF document"
     live = False
-    follows = frozenset({"dpi"})
+    follows: frozenset[str] = frozenset({"dpi"})
 
     def __init__(self, document: Any) -> None:
         self._document = document
@@ -60,7 +60,7 @@ class PdfPageCapturer:
 
     target = "PDF page"
     live = False
-    follows = frozenset({"dpi"})
+    follows: frozenset[str] = frozenset({"dpi"})
 
     def __init__(self, page: Any, settings: CaptureSettings) -> None:
         self._page = page

@@ -57,9 +57,9 @@ class PlaywrightCapturer:
         kind = next(owner.__name__ for owner in type(target).__mro__ if owner.__name__ in _NAMES)
         if kind == "Frame" and target.parent_frame is None:
             target, kind = target.page, "Page"
-        self.target = f"Playwright {_NAMES[kind]}"
-        self.awaits = type(target).__module__.startswith("playwright.async_api")
-        self.follows = _OF_A_PAGE if kind == "Page" else _OF_AN_ELEMENT
+        self.target: str = f"Playwright {_NAMES[kind]}"
+        self.awaits: bool = type(target).__module__.startswith("playwright.async_api")
+        self.follows: frozenset[str] = _OF_A_PAGE if kind == "Page" else _OF_AN_ELEMENT
         self._target = target
         self._kind = kind
         self._settings = settings

@@ -26,7 +26,7 @@ class PyVistaCapturer:
 
     target = "PyVista plotter"
     live = False
-    follows = frozenset({"transparent"})
+    follows: frozenset[str] = frozenset({"transparent"})
 
     def __init__(self, plotter: Any, settings: CaptureSettings) -> None:
         self._plotter = plotter

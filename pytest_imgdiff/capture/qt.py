@@ -31,7 +31,7 @@ class QtCapturer:
 
     target = "Qt widget"
     live = True
-    follows = frozenset({"timeout", "scale"})
+    follows: frozenset[str] = frozenset({"timeout", "scale"})
 
     def __init__(self, widget: Any, settings: CaptureSettings) -> None:
         self._widget = widget

@@ -70,7 +70,7 @@ class SeleniumCapturer:
         self._settings = settings
         self._found: dict[str, Any] = {}
         self.target = "Selenium page" if self._element is None else "Selenium element"
-        self.follows = _OF_A_PAGE if self._element is None else _OF_AN_ELEMENT
+        self.follows: frozenset[str] = _OF_A_PAGE if self._element is None else _OF_AN_ELEMENT
 
     def capture(self) -> Shot:
         """Capture the target as it is now: a `Shot` with PNG bytes.

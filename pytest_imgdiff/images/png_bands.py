@@ -65,7 +65,7 @@ class BandedRows:
         self._beside: tuple[weakref.ref[BandedRows], Truths] | None = None
         self.most_kept: int | None = None
         """Bytes of both pictures' rows that may be kept when they are read together; any number where None."""
-        self.sound = False
+        self.sound: bool = False
         """Whether all rows were read once, and none is missing or damaged."""
         self._taking = threading.RLock()
 

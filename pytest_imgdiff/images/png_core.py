@@ -51,11 +51,11 @@ class CoreRows:
         sound: whether all rows were read once, and none is missing or damaged.
     """
 
-    dtype = np.dtype(np.uint8)
+    dtype: np.dtype[np.uint8] = np.dtype(np.uint8)
 
     def __init__(self, file: bytes, layout: Layout, reference: Callable[[], Rows]) -> None:
         self.most_kept: int | None = None
-        self.sound = False
+        self.sound: bool = False
         self.file = file
         self._layout = layout
         self._reference = reference

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ class StoredRows:
         layout: how they are stored.
     """
 
-    dtype = np.dtype(np.uint8)
+    dtype: np.dtype[np.uint8] = np.dtype(np.uint8)
     sound = True
 
     def __init__(self, rows: FilteredRows, layout: Layout) -> None:
@@ -125,7 +125,7 @@ class RasterRows:
 
     def __init__(self, raster: Raster) -> None:
         self._raster = raster
-        self.dtype = raster.dtype
+        self.dtype: np.dtype[Any] = raster.dtype
 
     def check(self) -> None:
         """Do nothing: there could be no pixels of what is damaged."""

@@ -47,7 +47,9 @@ class OnnxBackend:
         # A provider that cannot be loaded is dropped silently: what is left says what it runs on.
         self._gpu = wanted if _CUDA in self._session.get_providers() else None
         asked = device not in ("auto", "cpu")
-        self.notice = f"ONNX Runtime sees no {device} here: it runs on the CPU" if asked and self._gpu is None else None
+        self.notice: str | None = (
+            f"ONNX Runtime sees no {device} here: it runs on the CPU" if asked and self._gpu is None else None
+        )
         self._input = self._only_input()
 
     @property

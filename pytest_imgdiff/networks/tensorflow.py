@@ -51,7 +51,7 @@ class TensorFlowBackend:
         self._tensorflow = _imported()
         notices = [_with_threads(self._tensorflow, threads)]
         self._gpu, notice = _gpu(self._tensorflow, device)
-        self.notice = "; ".join(filter(None, [*notices, notice])) or None
+        self.notice: str | None = "; ".join(filter(None, [*notices, notice])) or None
         with quiet(), self._placed():
             self._function = image_function(saved_model)
         self._model = printable(str(saved_model))

@@ -284,13 +284,13 @@ class ImageRun:
 
     def __init__(self, config: pytest.Config, run_id: str) -> None:
         self.config = config
-        self.is_worker = hasattr(config, "workerinput")
+        self.is_worker: bool = hasattr(config, "workerinput")
         try:
             self._settings_file = settings_file(config)
             here = config.invocation_params.dir
             folders = [(folder, here / folder) for scan in scans(config) for folder in scan]
             refuse_other_settings(config, folders, self._settings_file)
-            self.workspace = _workspace(config, run_id, self._settings_file)
+            self.workspace: Workspace = _workspace(config, run_id, self._settings_file)
             self.results.check()
             self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
         except ImgdiffError as error:

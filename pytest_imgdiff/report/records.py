@@ -89,7 +89,7 @@ class Overview:
         self.redrawn = 0
         self.unmeasured: dict[str, dict[str, None]] = {}
         self.models: set[str] = set()
-        self.marked = array("I")
+        self.marked: array[int] = array("I")
         self._places = bytearray()
         self._departures = array("d")
         for record in records:

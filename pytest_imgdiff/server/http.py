@@ -55,7 +55,7 @@ class Server(ThreadedWSGIServer):
         self._free = threading.BoundedSemaphore(limits.connections)
         with _bound(host, port) as listening:  # werkzeug itself prints and exits where that fails
             super().__init__(host, port, NotFound(), _Handler, fd=listening.fileno())
-        self.port = self.socket.getsockname()[1]
+        self.port: int = self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, where one is free."""

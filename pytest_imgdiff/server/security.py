@@ -32,7 +32,7 @@ class Gate:
     """
 
     def __init__(self, host: str, port: int, names: Iterable[str] = ()) -> None:
-        self.token = secrets.token_urlsafe(32)
+        self.token: str = secrets.token_urlsafe(32)
         self._port = port
         self._any_address = _is_any(host)
         own = {bracketed(host)} if not is_loopback(host) else {bracketed(host), "localhost", "127.0.0.1", "[::1]"}
