@@ -174,10 +174,10 @@ EDITS = ("comma", "digit", "pixel", "panel", "line")
 
 @given(
     places=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from(EDITS)), min_size=1, max_size=6),
-    noise=st.sampled_from(["none", "jpeg"]),
+    quality=st.sampled_from([None, 95, 90]),
 )
 @settings(max_examples=25, deadline=None)
-def test_more_change_never_passes_where_less_fails(places, noise):
+def test_more_change_never_passes_where_less_fails(places, quality):
     sheet = np.tile(page(), (3, 4, 1))
     tiles = {
         "comma": changed("318.40", "318,40"),
@@ -189,10 +189,7 @@ def test_more_change_never_passes_where_less_fails(places, noise):
     actual, values = sheet.copy(), []
     for row, column, edit in places:
         actual[row * 180 : (row + 1) * 180, column * 300 : (column + 1) * 300] = tiles[edit]
-        if noise == "jpeg":  # beside the edits, nothing that anybody sees
-            spared = slice(0, 180), slice(900, 1200)
-            actual[spared] = as_jpeg(actual, 95)[spared]
-        values.append(measure(sheet, actual).value)
+        values.append(measure(sheet, actual if quality is None else as_jpeg(actual, quality)).value)
     assert all(value > 1 for value in values)
 
 

@@ -75,6 +75,8 @@ _STILL = 0.25
 """Fonts that are rendered another way change more than this share of the cells with texture around each change."""
 _CONTEXT = 88
 """Rows beyond those that differ that may be looked at: surroundings, and what filters see beyond them."""
+_DRIFT = 0.25
+"""Share of a change's own contrast below which its surroundings stand still: noise of a codec stays far below it."""
 _SPECK = 25
 """Most pixels of a cluster that is too small to be text."""
 _MOST_ASKED = 1000
@@ -400,7 +402,11 @@ class _Structure:
                 self.strengths[number] = lone[number]
 
     def _stands_still(self, number: int, row: int, column: int) -> bool:
-        """Whether little of what has texture around a pixel differs; a speck itself is no texture."""
+        """Whether little of the texture around a pixel differs nearly as much as its cluster does.
+
+        A speck itself is no texture. Another font rendering changes everything nearby by about as much; the noise of a
+        codec does not, so an edit that was encoded again stands out.
+        """
         height, width = self.contrast.shape
         top, left = (max(0, place - _AROUND) // _CELL * _CELL for place in (row, column))
         bottom, right = min(height, row + _AROUND + _CELL), min(width, column + _AROUND + _CELL)
@@ -410,7 +416,9 @@ class _Structure:
         own = self.labels[place] == number
         if np.count_nonzero(own) <= _SPECK:
             textured &= _cells(own.view(np.uint8), np.maximum) == 0
-        differs = _cells((self.contrast[place] > evidence.SEEN).view(np.uint8), np.maximum) > 0
+        contrast = self.contrast[place]
+        least = max(evidence.SEEN, _DRIFT * float(contrast[own].max()))
+        differs = _cells((contrast > least).view(np.uint8), np.maximum) > 0
         drifting, all_textured = (int(np.count_nonzero(cells)) for cells in (textured & differs, textured))
         return drifting < _STILL * max(1, all_textured)
 
