@@ -1,10 +1,13 @@
-"""Feeds damaged and odd PNG files to the compiled core, built with AddressSanitizer and UBSan.
+"""Feeds damaged and odd input to every function of the compiled core, built with AddressSanitizer and UBSan.
 
     python -m benchmarks.fuzz --seconds 120 --seed 1
+    python -m benchmarks.fuzz --seed 1 --round 371 --seconds 0     one round again
+    python -m benchmarks.fuzz --seconds 120 --threads              threads in all functions, under ThreadSanitizer
 
-An overrun ends the process with the sanitizer's report. A file that the core accepts is decoded by the reference as
+An overrun ends the process with the sanitizer's report. A PNG file that the core accepts is decoded by the reference as
 well, which has to find the same pixels; one that differs, or that the reference refuses, is written to the folder
-that ``--found`` names, and the exit code is 1. Needs GCC with its sanitizers, and the extra test.
+that ``--found`` names. The functions that work on pixels are in `benchmarks.fuzz_kernels`. The exit code is 1 where
+anything was found. Needs GCC with its sanitizers, and the extra test.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +31,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1")
+THREAD_SANITIZER = ("-fsanitize=thread", "-fno-omit-frame-pointer", "-g", "-O1")
+THREADS = 4
 _FOLDER = "IMGDIFF_FUZZED"
+_ROUND = "round"
+"""The file, beside the compiled core, that holds the number of the round under way: a crash leaves nothing else."""
 _SIZES = ((1, 1), (1, 300), (300, 1), (7, 9), (33, 40), (200, 60), (3, 900), (17, 17), (64, 64), (2000, 8))
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LAST_FILTER, _PALETTE = 4, 3
@@ -38,54 +46,154 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--round", type=int, default=0, metavar="N", help="begin with this round of the seed")
+    parser.add_argument("--threads", action="store_true", help="under ThreadSanitizer, without faults")
     parser.add_argument("--found", type=Path, default=Path("fuzzed"), help="where files are written that say something")
     options = parser.parse_args()
     if folder := os.environ.get(_FOLDER):
-        return _fuzz(Path(folder), options.seconds, options.seed, options.found)
+        return _run_threads(Path(folder), options) if options.threads else _fuzz(Path(folder), options)
     from hatch_build import compile_core
 
+    sanitizers = THREAD_SANITIZER if options.threads else (*SANITIZERS, "-DCORE_FAULTS")
     with tempfile.TemporaryDirectory() as scratch:
-        compile_core(ROOT / "pytest_imgdiff" / "_core", Path(scratch) / "native.abi3.so", *SANITIZERS, "-DCORE_FAULTS")
-        library = subprocess.run(
-            ["gcc", "-print-file-name=libasan.so"],  # noqa: S607 - the compiler on the PATH
+        compile_core(ROOT / "pytest_imgdiff" / "_core", Path(scratch) / "native.abi3.so", *sanitizers)
+        library = subprocess.run(  # noqa: S603 - the compiler
+            ["gcc", f"-print-file-name=lib{'tsan' if options.threads else 'asan'}.so"],  # noqa: S607 - on the PATH
             check=True,
             capture_output=True,
             text=True,
         ).stdout.strip()
-        # Python itself leaks, and libraries without the sanitizer allocate before it is there.
-        settings = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
+        # Python itself leaks, and libraries without the sanitizer allocate before it is there. Who asks for very much
+        # memory gets none.
+        settings = {
+            "LD_PRELOAD": library,
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512",
+            "TSAN_OPTIONS": "exitcode=66",
+            "PYTHONMALLOC": "malloc",
+        }
         command = [sys.executable, "-m", "benchmarks.fuzz", *sys.argv[1:]]
         environment = os.environ | settings | {_FOLDER: scratch, "IMGDIFF_CORE": "python"}
-        return subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode  # noqa: S603 - this file
+        code = subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode  # noqa: S603 - this file
+        place = Path(scratch, _ROUND)
+        if code and place.is_file():
+            print(
+                f"round {place.read_text(encoding='utf-8')}: --seed {options.seed} --round N --seconds 0 runs it again"
+            )
+        return code
 
 
-def _fuzz(folder: Path, seconds: float, seed: int, found: Path) -> int:
+def _core_in(folder: Path) -> Any:
     sys.path.insert(0, str(folder))
     import native  # type: ignore[import-not-found]  # compiled into this folder just now
 
-    rng, counts = random.Random(seed), Counter[str]()  # noqa: S311 - not for secrets
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        stream, file_of = _picture(rng)
-        whole = file_of(stream)
-        other_stream, other_of = _picture(rng) if rng.random() < 1 / 2 else (stream, file_of)
-        other = other_of(other_stream)
-        counts["whole"] += 1
-        if not _agrees(native, whole):
-            return _told(found, whole, "a whole file is not decoded as the reference decodes it")
-        for _ in range(4):
-            damaged = _damaged(rng, stream, file_of)
-            counts["damaged"] += 1
-            native.fail_after(rng.choice([-1, -1, -1, rng.randrange(20)]))
-            for pair in ((damaged, other), (other, damaged), (damaged, damaged)):
-                native.compare(*pair, rng.randrange(-1, 6), rng.choice([2**62, rng.randrange(10**5)]))
-            native.fail_after(-1)
-            if native.check(damaged) is not None:
-                counts["damaged and accepted"] += 1
-                if not _agrees(native, damaged):
-                    return _told(found, damaged, "a damaged file is accepted, and the reference says otherwise")
-    print(f"{seconds:g} s, seed {seed}: {dict(counts)}")
+    return native
+
+
+def _fuzz(folder: Path, options: argparse.Namespace) -> int:
+    from benchmarks.fuzz_kernels import FoundError, Kernels
+
+    native, counts = _core_in(folder), Counter[str]()
+    kernels = Kernels(native, counts)
+    end = time.monotonic() + options.seconds
+    for number in itertools.count(options.round):
+        (folder / _ROUND).write_text(str(number), encoding="utf-8")
+        rng = random.Random(f"{options.seed}/{number}")  # noqa: S311 - not for secrets
+        found = _files(native, rng, counts, options.found)
+        for trial in kernels.trials:
+            try:
+                trial(rng)
+            except FoundError as error:  # noqa: PERF203 - beside a trial, nothing
+                print(f"{trial.__name__}: {error}")
+                found = True
+        if found:
+            return 1
+        if time.monotonic() >= end:
+            break
+    print(f"{options.seconds:g} s, seed {options.seed}, {number + 1 - options.round} rounds, nothing found:")
+    print("\n".join(f"{count:9} {what}" for what, count in sorted(counts.items())))
     return 0
+
+
+def _files(native: Any, rng: random.Random, counts: Counter[str], found: Path) -> bool:
+    """Feed a few PNG files to the core; return whether one says something, which is then written."""
+    stream, file_of = _picture(rng)
+    whole = file_of(stream)
+    other_stream, other_of = _picture(rng) if rng.random() < 1 / 2 else (stream, file_of)
+    other = other_of(other_stream)
+    counts["PNG files, whole"] += 1
+    if not _agrees(native, whole):
+        return _told(found, whole, "a whole file is not decoded as the reference decodes it")
+    for _ in range(4):
+        damaged = _damaged(rng, stream, file_of)
+        counts["PNG files, damaged"] += 1
+        native.fail_after(rng.choice([-1, -1, -1, rng.randrange(20)]))
+        for pair in ((damaged, other), (other, damaged), (damaged, damaged)):
+            native.compare(*pair, rng.randrange(-1, 6), rng.choice([2**62, rng.randrange(10**5)]))
+        native.fail_after(-1)
+        if native.check(damaged) is not None:
+            counts["PNG files, damaged and accepted"] += 1
+            if not _agrees(native, damaged):
+                return _told(found, damaged, "a damaged file is accepted, and the reference says otherwise")
+    return False
+
+
+def _run_threads(folder: Path, options: argparse.Namespace) -> int:
+    """Have several threads call every function at once, on the same input; each has to find what one alone finds."""
+    native = _core_in(folder)
+    rng, rounds = random.Random(options.seed), 0  # noqa: S311 - not for secrets
+    end = time.monotonic() + options.seconds
+    with ThreadPoolExecutor(THREADS) as pool:
+        while rounds == 0 or time.monotonic() < end:
+            calls = _calls(native, rng)
+            alone = [call() for call in calls]
+            orders = [rng.sample(range(len(calls)), len(calls)) for _ in range(THREADS)]
+            together = [[pool.submit(calls[place]) for place in order] for order in orders]
+            found = [[call.result() for call in calls_of_one] for calls_of_one in together]
+            if found != [[alone[place] for place in order] for order in orders]:
+                print("a thread found something else than one alone")
+                return 1
+            rounds += 1
+    print(
+        f"{options.seconds:g} s, seed {options.seed}: {rounds} rounds of {THREADS} threads in {len(calls)} calls each"
+    )
+    return 0
+
+
+def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
+    """Return one call of every function of the core; what they write into is their own."""
+    width, height = rng.choice(((64, 60), (300, 9), (130, 131)))
+    size = width * height
+    pixels = [bytes(rng.choices((0, 1, 90, 255), k=4 * size)) for _ in range(2)]
+    heat = bytes(rng.choices((0, 0, 0, 9), k=size))
+    stream, file_of = _picture(rng)
+    file = file_of(stream)
+    labels = b"".join(label.to_bytes(4, "little") for label in rng.choices(range(5), k=size))
+    halves = b"".join(half.to_bytes(2, "little") for half in rng.choices(range(0x3C01), k=size))
+
+    def heated(name: str, *arguments: Any) -> Callable[[], Any]:
+        def call() -> Any:
+            written = bytearray(size)
+            return getattr(native, name)(*pixels, *arguments, written), written
+
+        return call
+
+    return [
+        lambda: native.check(file),
+        lambda: native.decode(file),
+        lambda: native.compare(file, file, 1, 2**62)[:3],
+        *(
+            heated("perceptual", width, height, 0, height, 0.1, oklab, opaque, 1)
+            for oklab in (0, 1)
+            for opaque in (0, 1)
+        ),
+        heated("beyond_tolerance", size, 2),
+        lambda: native.sums(*pixels, size),
+        lambda: native.opaque(pixels[0]),
+        lambda: native.most_in_window(heat, width, height, 8),
+        lambda: native.regions(heat, width, height, 3),
+        lambda: native.look(*pixels, height, width, 4, 1, 0, height, 0, width, 1),
+        lambda: native.weigh(labels, halves, halves, 5),
+    ]
 
 
 def _agrees(native: Any, file: bytes) -> bool:
@@ -101,12 +209,12 @@ def _agrees(native: Any, file: bytes) -> bool:
     return decoded is not None and native.check(file) == decoded[:2] and image.pixels.tobytes() == bytes(decoded[2])
 
 
-def _told(folder: Path, file: bytes, what: str) -> int:
+def _told(folder: Path, file: bytes, what: str) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / f"{zlib.crc32(file):08x}.png"
     place.write_bytes(file)
     print(f"{place}: {what}")
-    return 1
+    return True
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -168,9 +168,9 @@ def test_verdicts_scores_regions_and_masks_are_the_same_with_and_without_the_cor
 def test_nothing_that_does_not_fit_is_read_or_written(native):
     pixels, heat = np.zeros((2, 3, 4), np.uint8), np.zeros((2, 3), np.uint8)
     options = 0.1, True, True, True
-    with pytest.raises(ValueError, match="20 bytes, not 24"):
+    with pytest.raises(ValueError, match="20 bytes, not 6 times 4"):
         native.perceptual(pixels, pixels.reshape(-1)[:20], 3, 2, 0, 2, *options, heat)
-    with pytest.raises(ValueError, match="5 bytes, not 6"):
+    with pytest.raises(ValueError, match="5 bytes, not 6 times 1"):
         native.perceptual(pixels, pixels, 3, 2, 0, 2, *options, np.zeros(5, np.uint8))
     with pytest.raises(ValueError, match="outside"):
         native.perceptual(pixels, pixels, 3, 2, 0, 3, *options, heat)
@@ -178,8 +178,15 @@ def test_nothing_that_does_not_fit_is_read_or_written(native):
         native.perceptual(pixels, pixels, 3, 2, 0, 2, float("nan"), *options[1:], heat)
     with pytest.raises(TypeError, match="writable"):
         native.beyond_tolerance(pixels, pixels, 6, 0, bytes(6))  # it cannot be written to
-    with pytest.raises(ValueError, match="24 bytes, not 28"):
+    with pytest.raises(ValueError, match="24 bytes, not 7 times 4"):
         native.sums(pixels, pixels, 7)
+    for many in (2**62, 2**63):  # four times as many do not fit a word
+        with pytest.raises(ValueError, match="0 bytes, not"):
+            native.sums(b"", b"", many)
+        with pytest.raises(ValueError, match="0 bytes, not"):
+            native.beyond_tolerance(b"", b"", many, 0, None)
+    with pytest.raises(ValueError, match="0 bytes, not"):
+        native.perceptual(b"", b"", 2**31, 2**31, 0, 2, *options, None)
     with pytest.raises(ValueError, match="empty"):
         native.most_in_window(b"", 0, 0, 1)
     with pytest.raises(ValueError, match="multiples"):

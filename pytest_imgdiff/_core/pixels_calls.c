@@ -9,10 +9,11 @@ PyAPI_FUNC(int) PyObject_AsWriteBuffer(PyObject *, void **, Py_ssize_t *);
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-/* Whether an object has the bytes that are needed; sets an exception where it has not. */
-static bool has_size(Py_ssize_t size, size_t needed) {
-    if ((size_t)size == needed) return true;
-    PyErr_Format(PyExc_ValueError, "there are %zd bytes, not %zu", size, needed);
+/* Whether so many bytes are `count` items of one size; sets an exception where they are not. The product of a count that
+   is wrong may not fit a word. */
+static bool has_items(Py_ssize_t size, size_t count, size_t item) {
+    if (count <= PY_SSIZE_T_MAX / item && (size_t)size == count * item) return true;
+    PyErr_Format(PyExc_ValueError, "there are %zd bytes, not %zu times %zu", size, count, item);
     return false;
 }
 
@@ -21,7 +22,7 @@ static bool both_pictures(PyObject *const objects[2], size_t count, const uint32
     for (int i = 0; i < 2; i++) {
         const void *found;
         Py_ssize_t size;
-        if (PyObject_AsReadBuffer(objects[i], &found, &size) || !has_size(size, count * sizeof(uint32_t))) return false;
+        if (PyObject_AsReadBuffer(objects[i], &found, &size) || !has_items(size, count, sizeof(uint32_t))) return false;
         if ((uintptr_t)found % sizeof(uint32_t)) {
             PyErr_SetString(PyExc_ValueError, "pixels have to lie at multiples of four bytes");
             return false;
@@ -37,7 +38,7 @@ static bool writable_heat(PyObject *object, size_t count, uint8_t **heat) {
     Py_ssize_t size;
     *heat = NULL;
     if (object == Py_None) return true;
-    if (PyObject_AsWriteBuffer(object, &found, &size) || !has_size(size, count)) return false;
+    if (PyObject_AsWriteBuffer(object, &found, &size) || !has_items(size, count, 1)) return false;
     *heat = found;
     return true;
 }
@@ -125,7 +126,7 @@ static PyObject *core_most_in_window(PyObject *module, PyObject *args) {
     unsigned int width, height, side;
     int64_t most;
     if (!PyArg_ParseTuple(args, "OIII:most_in_window", &object, &width, &height, &side)) return NULL;
-    if (PyObject_AsReadBuffer(object, &heat, &size) || !has_size(size, (size_t)width * height)) return NULL;
+    if (PyObject_AsReadBuffer(object, &heat, &size) || !has_items(size, (size_t)width * height, 1)) return NULL;
     if (!width || !height || !side) {
         PyErr_SetString(PyExc_ValueError, "neither the heat nor the window may be empty");
         return NULL;
@@ -145,7 +146,7 @@ static PyObject *core_regions(PyObject *module, PyObject *args) {
     RegionBox *boxes = NULL;
     int64_t count;
     if (!PyArg_ParseTuple(args, "OIII:regions", &object, &width, &height, &distance)) return NULL;
-    if (PyObject_AsReadBuffer(object, &heat, &size) || !has_size(size, (size_t)width * height)) return NULL;
+    if (PyObject_AsReadBuffer(object, &heat, &size) || !has_items(size, (size_t)width * height, 1)) return NULL;
     if (!width || !height || width > INT32_MAX || height > INT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "the heat has a size that no picture has");
         return NULL;

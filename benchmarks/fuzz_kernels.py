@@ -1,0 +1,389 @@
+"""Trials of the kernels that work on pixels, each against the reference in Python. `benchmarks.fuzz` runs them.
+
+A trial draws its own input, calls a kernel and compares the result with the reference, bit for bit. It calls the kernel
+again with each of its allocations failing once, and with arguments that do not fit: buffers of wrong lengths, wrong
+types, numbers out of range.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import random
+    from collections import Counter
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Call = tuple[str, tuple[Any, ...]]
+    Failure = tuple[Callable[[int], Any], Callable[[], Any], str, tuple[type[Exception], ...]]
+
+MOST_ALLOCATIONS = 64
+"""No call of the core makes as many."""
+MISUSES = 6
+_OPAQUE = 255
+REFUSALS = (TypeError, ValueError, OverflowError, BufferError, MemoryError)
+NUMBERS = (
+    -1,
+    0,
+    1,
+    2,
+    3,
+    7,
+    255,
+    2**15,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**62,
+    2**63,
+    2**64,
+    -(2**63),
+    0.5,
+    "4",
+    None,
+)
+DEPTHS = (np.uint8, np.uint16, np.float32, np.float64)
+
+
+class FoundError(Exception):
+    """The core and the reference disagree, or the core did what it never may; the message says which."""
+
+
+class Kernels:
+    """The kernels under test.
+
+    Args:
+        native: the compiled core, with `fail_after`.
+        counts: of what was tried, by name; the trials add to it.
+    """
+
+    def __init__(self, native: Any, counts: Counter[str]) -> None:
+        self._native = native
+        self._counts = counts
+        self._python_memory: Any = None
+        with contextlib.suppress(ImportError):  # a Python without the modules of its own tests
+            self._python_memory = importlib.import_module("_testcapi")
+        self.trials: tuple[Callable[[random.Random], None], ...] = (
+            self.perceptual,
+            self.other_metrics,
+            self.windows_and_regions,
+            self.look,
+            self.weigh,
+        )
+
+    def perceptual(self, rng: random.Random) -> None:
+        """Count perceptible differences, with heat, in all rows and in some of them."""
+        from pytest_imgdiff.metrics.pixelmatch import find_differences
+
+        pair, opaque = _pair(rng)
+        height, width = pair[0].shape[:2]
+        threshold = rng.choice((0.0, 0.01, 0.05, 0.1, 0.5, 1.0, rng.random()))
+        oklab, ignore = rng.random() < 1 / 2, rng.random() < 2 / 3
+        wanted = find_differences(
+            *pair,
+            threshold,
+            opaque=opaque,
+            antialiasing="ignore" if ignore else "count",
+            difference="oklab" if oklab else "yiq",
+        )
+        first, last = sorted((rng.randint(0, height), rng.randint(0, height)))
+        heat = np.zeros((height, width), np.uint8)
+        heat[first:last] = wanted.heat[first:last]
+        options = threshold, oklab, opaque, ignore
+
+        def whole() -> tuple[Call, Pixels]:
+            written = np.zeros((height, width), np.uint8)
+            return ("perceptual", (*pair, width, height, 0, height, *options, written)), written
+
+        def part() -> tuple[Call, Pixels]:
+            written = np.zeros((height, width), np.uint8)
+            return ("perceptual", (*pair, width, height, first, last, *options, written)), written
+
+        def told(result: Any, written: Pixels) -> Any:
+            return result, written.tobytes()
+
+        self._holds(whole, told, ((wanted.pixels, wanted.antialiased), wanted.heat.tobytes()))
+        found = self._native.perceptual(*whole()[0][1][:-1], None)
+        if found != (wanted.pixels, wanted.antialiased):
+            raise FoundError("perceptual counts otherwise without heat")
+        (_, arguments), written = part()
+        if self._native.perceptual(*arguments)[0] != np.count_nonzero(heat) or not np.array_equal(written, heat):
+            raise FoundError("perceptual judges some rows otherwise than all of them")
+        self._misused(rng, *whole()[0])
+        # Rows that are said to be opaque and are not: any result, no crash.
+        self._native.perceptual(*pair, width, height, first, last, threshold, oklab, 1, ignore, None)
+
+    def other_metrics(self, rng: random.Random) -> None:
+        """Sum differences, and count those beyond a tolerance."""
+        from pytest_imgdiff.metrics.intensity import DiffImg, Mse
+        from pytest_imgdiff.metrics.pixel_match import PixelMatch
+
+        pair, _ = _pair(rng)
+        count = pair[0].shape[0] * pair[0].shape[1]
+        images = [_image(side) for side in pair]
+        steps = np.abs(np.subtract(*pair, dtype=np.int64)).reshape(-1, 4)
+        sums = (*(int(channel) for channel in steps.sum(axis=0)), int((steps**2).sum()))
+        self._holds(lambda: (("sums", (*pair, count)), None), lambda result, _: result, sums)
+        opaque = all((side[..., 3] == _OPAQUE).all() for side in pair)
+        channels = 3 if opaque else 4
+        if Mse().measure(images[0], images[1], None).value != sums[4] / (channels * count):
+            raise FoundError("mse is not the mean of the core's sum")
+        mean = sum(sums[:channels]) / (channels * count * 255)
+        score = DiffImg(ignore_alpha=opaque).measure(images[0], images[1], None).value
+        if not math.isclose(score, mean, abs_tol=0.01):
+            raise FoundError("diffimg is far from the mean of the core's sums")
+        tolerance = rng.choice((0, 1, 2, 60, 254, 255, rng.randrange(256)))
+        wanted = PixelMatch(float(tolerance)).measure(images[0], images[1], None)
+        if wanted.heat is None:
+            raise FoundError("pixel_match has no heat")
+
+        def beyond() -> tuple[Call, Pixels]:
+            written = np.zeros(pair[0].shape[:2], np.uint8)
+            return ("beyond_tolerance", (*pair, count, tolerance, written)), written
+
+        right = wanted.details["pixels"], wanted.heat.tobytes()
+        self._holds(beyond, lambda result, written: (result, written.tobytes()), right)
+        if self._native.beyond_tolerance(*pair, count, tolerance, None) != right[0]:
+            raise FoundError("pixels beyond a tolerance are counted otherwise without heat")
+        first_is = bool((pair[0][..., 3] == _OPAQUE).all())
+        self._holds(lambda: (("opaque", (pair[0],)), None), lambda result, _: result, first_is)
+        self._misused(rng, "opaque", (pair[0],))
+        self._misused(rng, "sums", (*pair, count))
+        self._misused(rng, *beyond()[0])
+
+    def windows_and_regions(self, rng: random.Random) -> None:
+        """Count in windows, and find regions."""
+        from pytest_imgdiff.base.model import RegionSettings
+        from pytest_imgdiff.comparison.regions import find_regions, most_in_window
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        shape = rng.choice(((1, 1), (1, 300), (300, 1), (rng.randint(1, 90), rng.randint(1, 90)), (130, 257)))
+        heat = (numbers.random(shape) < rng.choice((0.0, 0.001, 0.01, 0.1, 0.9, 1.0))).astype(np.uint8)
+        if rng.random() < 1 / 2:
+            heat[numbers.random(shape) < 1 / 2] = 0
+            heat[rng.randrange(shape[0]) :, rng.randrange(shape[1]) :] = 0
+        heat *= numbers.integers(1, 256, shape, np.uint8)
+        height, width = shape
+        side, distance = rng.choice((1, 2, 8, 32, 1000)), rng.choice((0, 1, 2, 5, 6, 8, 30))
+        most = most_in_window(heat, side)
+        self._holds(lambda: (("most_in_window", (heat, width, height, side)), None), lambda result, _: result, most)
+        self._misused(rng, "most_in_window", (heat, width, height, side))
+        regions = find_regions(heat > 0, heat, RegionSettings(merge_distance=distance, min_area=1))
+        boxes = sorted((*_corners(region.box), region.area, round(region.peak * 255)) for region in regions)
+        self._holds(
+            lambda: (("regions", (heat, width, height, distance)), None), lambda result, _: sorted(result), boxes
+        )
+        self._misused(rng, "regions", (heat, width, height, distance))
+
+    def look(self, rng: random.Random) -> None:
+        """Look for evidence in a block, at every depth."""
+        from pytest_imgdiff.metrics import evidence
+
+        depth = rng.choice(DEPTHS)
+        pair, _ = _pair(rng, most=100)
+        channels = rng.choice((3, 4))
+        scaled = [np.ascontiguousarray(side[..., :channels]) for side in pair]
+        scaled = [side if depth is np.uint8 else _at_depth(side, depth) for side in scaled]
+        height, width = pair[0].shape[:2]
+        top, left = (2 * rng.randrange((size + 1) // 2) if rng.random() < 1 / 2 else 0 for size in (height, width))
+        bottom, right = rng.randint(top + 1, height), rng.randint(left + 1, width)
+        shifts = rng.random() < 2 / 3
+        wanted = evidence.look(scaled[0], scaled[1], slice(top, bottom), slice(left, right), shifts=shifts)
+        planes = [plane.tobytes() for plane in (wanted.contrast, wanted.unexplained, wanted.colour)]
+        place = height, width, channels, scaled[0].itemsize, top, bottom, left, right, shifts
+        self._holds(
+            lambda: (("look", (*scaled, *place)), None),
+            lambda result, _: [_zeros(part) for part in result],
+            [_zeros(plane) for plane in planes],
+        )
+        self._misused(rng, "look", (*scaled, *place))
+
+    def weigh(self, rng: random.Random) -> None:
+        """Weigh the evidence of clusters."""
+        from pytest_imgdiff.metrics.visible import weighed
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        shape = rng.choice(((1, 1), (1, 200), (rng.randint(1, 60), rng.randint(1, 60))))
+        count, steps = rng.randint(1, 9), rng.choice((3, 11, 2**20))
+        labels = numbers.integers(0, count, shape, np.int32)
+        share, contrast = ((numbers.integers(0, steps, shape) / steps).astype(np.float16) for _ in range(2))
+        wanted = [plane.tobytes() for plane in weighed(labels, share, contrast, count)]
+        self._holds(
+            lambda: (("weigh", (labels, share, contrast, count)), None),
+            lambda result, _: [bytes(part) for part in result],
+            wanted,
+        )
+        wild = numbers.integers(-2, count + 2, shape, np.int32)
+        self._native.weigh(wild, share, contrast, count)
+        self._native.weigh(labels, _any_halves(numbers, shape), _any_halves(numbers, shape), count)
+        self._misused(rng, "weigh", (labels, share, contrast, count))
+
+    def _holds(self, prepare: Callable[[], tuple[Call, Any]], told: Callable[[Any, Any], Any], wanted: Any) -> None:
+        """Hold a call to the reference: as it is, and with each of its allocations failing once.
+
+        Args:
+            prepare: returns the call, and what it writes into.
+            told: returns what is compared, of the result and of what was written.
+            wanted: what the reference says.
+        """
+        (name, arguments), written = prepare()
+        self._counts[name] += 1
+        function = getattr(self._native, name)
+        result = function(*arguments)
+        if result is None or told(result, written) != wanted:
+            raise FoundError(f"{name} is not what the reference says")
+        for fail, restore, kind, refusals in self._failures():
+            for number in range(MOST_ALLOCATIONS):
+                (_, arguments), written = prepare()
+                before = None if written is None else written.tobytes()
+                fail(number)
+                try:
+                    result = function(*arguments)
+                except refusals:
+                    result = None
+                finally:
+                    restore()
+                if result is None:
+                    self._counts[f"{name}, {kind}"] += 1
+                    if before is not None and not refusals and written.tobytes() != before:
+                        raise FoundError(f"{name} declined, and had written")
+                elif told(result, written) != wanted:
+                    raise FoundError(f"{name} says something else when an allocation failed")
+                else:
+                    break
+
+    def _failures(self) -> list[Failure]:
+        """Return how to have one allocation fail, how to end that, what it is called, and what may then be raised."""
+        ways: list[Failure] = [
+            (self._native.fail_after, functools.partial(self._native.fail_after, -1), "its memory refused", ())
+        ]
+        memory = self._python_memory
+        if memory is not None:
+
+            def one(number: int) -> None:
+                memory.set_nomemory(number, number + 1)
+
+            # Python itself says of an array that there is no memory to look into that it is no array.
+            ways.append((one, memory.remove_mem_hooks, "Python's memory refused", (MemoryError, TypeError)))
+        return ways
+
+    def _misused(self, rng: random.Random, name: str, arguments: tuple[Any, ...]) -> None:
+        """Call it with arguments that do not fit: it has to refuse them, or to answer; not to crash."""
+        for _ in range(MISUSES):
+            wrong = [side.copy() if isinstance(side, np.ndarray) else side for side in arguments]
+            if rng.random() < 1 / 4:
+                wrong = [_overflowing(rng, argument) for argument in wrong]
+            else:
+                for _ in range(rng.choice((1, 1, 2))):
+                    place = rng.randrange(len(wrong))
+                    wrong[place] = _wrong(rng, wrong[place])
+            try:
+                getattr(self._native, name)(*wrong)
+            except REFUSALS:
+                self._counts[f"{name}, misuse refused"] += 1
+            else:
+                self._counts[f"{name}, misuse answered"] += 1
+
+
+def _wrong(rng: random.Random, argument: Any) -> Any:
+    """Return something else than this argument; often something near to it."""
+    if isinstance(argument, np.ndarray):
+        data = argument.tobytes()
+        spaced = np.zeros((argument.size, 2), argument.dtype)[:, 0]
+        odd = np.frombuffer(b"\0" + data, np.uint8)[1:]
+        choices: list[Any] = [
+            data[:-1],
+            data + b"\0",
+            data[: rng.randrange(len(data) + 1)],
+            b"",
+            data,
+            spaced,
+            odd,
+            "text",
+            None,
+            7,
+            [],
+        ]
+        return rng.choice(choices)
+    if isinstance(argument, bool):
+        return rng.choice((not argument, 2, None, "yes"))
+    if isinstance(argument, float):
+        return rng.choice((math.nan, math.inf, -math.inf, -1e-9, 1.1, 1e300, "0.1", None))
+    if isinstance(argument, int) and rng.random() < 1 / 2:
+        return argument + rng.choice((-2, -1, 1, 2))
+    return rng.choice(NUMBERS)
+
+
+def _overflowing(rng: random.Random, argument: Any) -> Any:
+    """Return nothing in place of an array, and a number whose products may not fit a word."""
+    if isinstance(argument, np.ndarray):
+        return rng.choice((b"", b"", b"", None))
+    if isinstance(argument, int) and not isinstance(argument, bool):
+        return rng.choice((2**16, 2**24, 2**31, 2**31, 2**62, 2**62, 2**63, argument))
+    return argument
+
+
+def _pair(rng: random.Random, most: int = 600) -> tuple[tuple[Pixels, Pixels], bool]:
+    """Return two RGBA pictures of one size in the normal form, and whether they are opaque."""
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    shape = rng.choice(
+        (
+            (1, 1),
+            (1, rng.randint(1, most)),
+            (rng.randint(1, most), 1),
+            (rng.randint(1, 4), rng.randint(1, most)),
+            (rng.randint(1, 40), rng.randint(1, 70)),
+        )
+    )
+    opaque = rng.random() < 1 / 2
+    colours = numbers.integers(0, 256, (rng.randint(1, 6), 4))
+    if rng.random() < 1 / 2:
+        colours = numbers.choice([0, 1, 60, 128, 254, 255], colours.shape)
+    if opaque:
+        colours[:, 3] = 255
+    first, second = (colours[numbers.integers(0, len(colours), shape)] for _ in range(2))
+    if rng.random() < 1 / 2:
+        first[..., :3] = numbers.integers(0, 256, (*shape, 3))
+        reach = rng.choice((3, 20, 80))
+        second[..., :3] = (first[..., :3] + numbers.integers(-reach, reach + 1, (*shape, 3))).clip(0, 255)
+    alike = numbers.random(shape) >= rng.choice((0.01, 0.3, 1.0))
+    second[alike] = first[alike]
+    pair = np.ascontiguousarray(first, np.uint8), np.ascontiguousarray(second, np.uint8)
+    for side in pair:
+        side[side[..., 3] == 0] = 0
+    return pair, opaque
+
+
+def _at_depth(pixels: Pixels, depth: Any) -> NDArray[Any]:
+    return pixels.astype(np.uint16) * 257 if depth is np.uint16 else pixels.astype(depth) / depth(255)
+
+
+def _any_halves(numbers: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    """Return half floats of any bits: infinite ones, negative ones, none at all."""
+    return numbers.integers(0, 2**16, shape, np.uint16).view(np.float16)
+
+
+def _image(pixels: Pixels) -> Any:
+    from pytest_imgdiff.base.image import Image, ImageInfo
+
+    return Image(pixels, ImageInfo("array", "array", pixels.shape[1], pixels.shape[0], "RGBA"))
+
+
+def _corners(box: Any) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+def _zeros(plane: bytes) -> bytes:
+    """Return floats with one kind of zero: 0 and -0 are equal."""
+    floats: NDArray[np.float32] = np.frombuffer(plane, np.float32) + np.float32(0)
+    return floats.tobytes()
