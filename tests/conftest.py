@@ -6,14 +6,15 @@ import importlib.util
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import warm
 from tests.chromium import browser
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 __all__ = ["browser"]
 
@@ -46,9 +47,27 @@ def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # Without bytecode every process that a test starts compiles the whole package again.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     # The plugins that a user of the fixture has. To import all that are installed takes longer than most of these runs.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_imgdiff.plugin,xdist.plugin,pytest_rerunfailures")
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """The project that a test runs; its processes begin with everything imported where they can."""
+    with_interpreter = pytester.popen
+
+    def popen(command: Sequence[str], *, stdout: Any, stderr: Any, stdin: Any) -> Any:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+        process = None
+        if stdin is pytester.CLOSE_STDIN and "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
+            process = warm.start(command, stdout=stdout.fileno(), stderr=stderr.fileno(), environment=environment)
+        return process or with_interpreter(command, stdout=stdout, stderr=stderr, stdin=stdin)
+
+    monkeypatch.setattr(pytester, "popen", popen)
+    return pytester
 
 
 def pytest_configure() -> None:

@@ -1,0 +1,185 @@
+"""Processes that begin with everything imported.
+
+Hundreds of tests start pytest or `pytest-imgdiff` in a process of its own, and such a process spends most of its time on
+imports. Here one process imports everything once; each run is a fork of it, with its own arguments, environment, folder
+and output, and ends as any interpreter does. What a run imports, and when, is not tested this way: use `subprocess`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from _pytest.config import default_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MODULES = ("pytest", "pytest_imgdiff")
+"""What can be run, as `python -m` runs it."""
+# Not pytest_imgdiff.plugin, nor other plugins that runs name: pytest warns about a plugin that it comes too late to rewrite.
+IMPORTED = (
+    *(f"_pytest.{name}" for name in default_plugins),
+    "cv2",
+    "email.message",
+    "execnet",
+    "jinja2",
+    "msgspec",
+    "numpy.ma",
+    "packaging.version",
+    "pdb",
+    "secrets",
+    "yaml",
+    "pytest_imgdiff.capture.steady",
+    "pytest_imgdiff.cli.parser",
+    "pytest_imgdiff.cli.report",
+    "pytest_imgdiff.comparison.engine",
+    "pytest_imgdiff.config",
+    "pytest_imgdiff.images.decoding",
+    "pytest_imgdiff.images.png",
+    "pytest_imgdiff.metrics.visible",
+    "pytest_imgdiff.report.html",
+    "pytest_imgdiff.report.html_single_file",
+    "pytest_imgdiff.report.junit",
+    "pytest_imgdiff.report.templates",
+    "pytest_imgdiff.run.finish",
+    "pytest_imgdiff.run.pairing",
+    "pytest_imgdiff.run.session",
+    "pytest_imgdiff.run.sharding",
+)
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "IMGDIFF_CORE", "OMP_", "OPENCV_", "OPENBLAS_")
+"""How variables begin that interpreters and libraries read when they start; PYTHONPATH is heeded."""
+_NUMBER = struct.Struct("i")
+"""The process's number, and then its exit code."""
+
+
+def _read_at_start(environment: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in environment.items() if k.startswith(_READ_AT_START) and k != "PYTHONPATH"}
+
+
+class Run:
+    """A run under way: what `pytester` uses of `subprocess.Popen`."""
+
+    stdin = None
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._pid = self._number()
+
+    def _number(self) -> int:
+        return _NUMBER.unpack(self._connection.recv(_NUMBER.size, socket.MSG_WAITALL))[0]
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code, as `Popen.wait` does."""
+        self._connection.settimeout(timeout)
+        try:
+            code = self._number()
+        except TimeoutError as error:
+            raise subprocess.TimeoutExpired(str(self._pid), timeout or 0) from error
+        self._connection.close()
+        return code
+
+    def kill(self) -> None:
+        """Kill the process."""
+        os.kill(self._pid, signal.SIGKILL)
+
+
+@functools.cache
+def _server() -> tuple[socket.socket, dict[str, str]]:
+    """Start the process that imports everything, once; return how to reach it, and what it started with."""
+    ours, theirs = socket.socketpair()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__)), str(theirs.fileno())],
+        env=environment,
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours, _read_at_start(environment)
+
+
+def start(command: Sequence[str], *, stdout: int, stderr: int, environment: dict[str, str]) -> Run | None:
+    """Start this command in the current folder, with nothing to read; None where it takes a process of its own."""
+    words = [*command]
+    if len(words) > 1 and words[1].startswith("-m") and words[1] != "-m":
+        words[1:2] = ["-m", words[1][2:]]
+    if sys.platform != "linux" or words[:2] != [sys.executable, "-m"] or words[2] not in MODULES:
+        return None
+    server, started_with = _server()
+    if _read_at_start(environment) != started_with:
+        return None
+    ours, theirs = socket.socketpair()
+    with theirs:
+        request = {"module": words[2], "arguments": words[3:], "folder": str(Path.cwd()), "environment": environment}
+        with ours.makefile("wb") as out:
+            socket.send_fds(server, [b"."], [theirs.fileno(), stdout, stderr])
+            out.write(json.dumps(request).encode() + b"\n")
+    return Run(ours)
+
+
+def _serve(server: socket.socket) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when the socket closes
+    del sys.path[0]  # this file's folder
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # pytest collects garbage five times at its end: not among all of this
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(server, 1, 3)
+        if not descriptors:
+            return
+        connection = socket.socket(fileno=descriptors[0])
+        with connection.makefile("rb") as lines:
+            request = json.loads(lines.readline())
+        pid = os.fork()
+        if pid == 0:
+            server.close()
+            connection.close()
+            _run(request, *descriptors[1:])
+            return
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        with connection:
+            connection.sendall(_NUMBER.pack(pid))
+            _, status = os.waitpid(pid, 0)
+            connection.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
+
+
+def _run(request: dict[str, Any], stdout: int, stderr: int) -> None:
+    """Be the process that was asked for; its end is that of this one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, number in ((nothing, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:0] = list(dict.fromkeys([request["folder"], *paths]))
+    sys.argv[:] = [request["module"], *request["arguments"]]
+    importlib.invalidate_caches()
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))
