@@ -29,7 +29,7 @@ NAVIGATION = {
     ],
     "Reports": ["docs/reports", "docs/results", "docs/serve"],
     "CI": ["docs/ci"],
-    "Scale": ["docs/scale", "docs/performance"],
+    "Scale": ["docs/scale", "docs/baselines", "docs/performance"],
     "Extending": ["docs/extending", "docs/architecture", "CONTRIBUTING"],
     "Reference": ["docs/config", "docs/api", "docs/errors", "CHANGELOG", "SECURITY"],
 }

@@ -126,6 +126,7 @@ def test_no_document_names_a_place_on_somebodys_machine(document):
 
 
 ROOMS = (
+    "run/baseline_store",
     "run/baselines",
     "plugin/run",
     "cli/compare",

@@ -1,8 +1,11 @@
-"""What surrounds a run and can change its results: installed versions, and whether this is CI."""
+"""What surrounds a run: installed versions, the user's cache, and whether this is CI."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +49,19 @@ def opencv_warning() -> str | None:
 def in_ci(environ: Mapping[str, str]) -> bool:
     """Whether the environment is that of a CI service: ``CI`` is set, and not to something that says no."""
     return environ.get("CI", "").strip().lower() not in {"", "0", "false", "n", "no", "off"}
+
+
+def users_cache() -> Path:
+    """Return the folder of this package's caches in the user's own cache folder; it need not exist yet.
+
+    Raises:
+        RuntimeError: this user has no home folder.
+    """
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Caches"
+    else:
+        named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        folder = named if named.is_absolute() else Path.home() / ".cache"  # as the XDG specification has it
+    return folder / "pytest-imgdiff"

@@ -13,12 +13,17 @@ import math
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import url2pathname
 
-from pytest_imgdiff.base.errors import BrokenImageError, ConfigError, ImgdiffError
+from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigError, ImgdiffError
+from pytest_imgdiff.base.files import TEMPORARY, write_atomically
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
@@ -47,6 +52,8 @@ _RETRY_THEMSELVES = {"s3", "s3a", "gs", "gcs"}
 """Their packages ask again, with pauses, where the store fails for a moment."""
 _TAGS = ("ETag", "etag", "md5Hash", "CRC", "LastModified", "last_modified", "mtime", "created")
 """What tells two states of an object apart; the first that the store gives counts."""
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+"""By which names stores say when an object was written; the first that the store gives counts."""
 _MD5 = 16
 _TRANSIENT_CODES = (408, 429, 500, 502, 503, 504)
 _TRANSIENT_NAMES = {
@@ -55,6 +62,7 @@ _TRANSIENT_NAMES = {
     *("ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError", "IncompleteReadError"),
 }
 _CUT_OFF = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError", "ResponseStreamingError"}
+_READ, _WRITTEN, _REMOVED = "read", "written", "removed"
 _REFUSED_CODES = (401, 403)
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
 _MISSING_CODE = 404
@@ -125,7 +133,7 @@ class StoreFolder:
         if "?" in self.url:
             raise ConfigError(f"{self.label}: a URL with a query names one object, not a folder")
         try:
-            found = dict(_listing(self.url))
+            found = {name: _listed(about) for name, about in _listing(self.url)}
         except ImgdiffError:
             raise
         except Exception as error:  # noqa: BLE001 - stores raise whatever they like
@@ -186,6 +194,39 @@ class StoredFile:
         """
         return b"" if self.size() == 0 else self._fetched(min(count, self.size()))
 
+    def fetch(self, most: int) -> bytes:
+        """Return its bytes, at most so many of them.
+
+        Raises:
+            BrokenImageError: it cannot be read.
+        """
+        return self._fetched(most)
+
+    def write(self, data: bytes) -> None:
+        """Write it, over what is there.
+
+        Raises:
+            BrokenImageError: it cannot be written.
+        """
+
+        def put(fs: Any, path: str, limit: float) -> None:
+            fs.pipe_file(path, data, **({"timeout": limit} if fs.async_impl else {}))
+
+        self._tried(put, _WRITTEN)
+
+    def remove(self) -> None:
+        """Remove it; one that is gone already is no mistake.
+
+        Raises:
+            BrokenImageError: it cannot be removed.
+        """
+
+        def remove(fs: Any, path: str, limit: float) -> None:
+            with suppress(FileNotFoundError):
+                fs.rm_file(path, **({"timeout": limit} if fs.async_impl else {}))
+
+        self._tried(remove, _REMOVED)
+
     def read(self) -> bytes:
         """Return its bytes, whole and as they were listed.
 
@@ -232,7 +273,7 @@ class StoredFile:
         data: bytes = self._tried(fetch)
         return data
 
-    def _tried(self, ask: Callable[[Any, str, float], Any]) -> Any:
+    def _tried(self, ask: Callable[[Any, str, float], Any], act: str = _READ) -> Any:
         """Ask the store, again after a pause where it fails for a moment, within the time limit."""
         end = time.monotonic() + time_limit()
         wait = _FIRST_WAIT
@@ -249,11 +290,124 @@ class StoredFile:
                 raise
             except Exception as error:  # noqa: BLE001 - stores raise whatever they like
                 if not _is_transient(error) or number >= tries or time.monotonic() + wait > end:
-                    kind, cause = _cause(error)
+                    kind, cause = _cause(error, act)
                     raise BrokenImageError(self.label, kind, cause) from None
             time.sleep(wait)
             wait *= 2
         raise AssertionError(self.label)
+
+
+class Kept(NamedTuple):
+    """What an object store says of an object.
+
+    Attributes:
+        size: in bytes; None where the store does not say.
+        written: when, in seconds since 1970; None where the store does not say.
+    """
+
+    size: int | None
+    written: float | None
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A folder of this machine or of a store, in which objects are kept by their names."""
+
+    place: Path | StoreFolder
+
+    @property
+    def label(self) -> str:
+        """What messages call it, without credentials."""
+        return label_of(self.place) if isinstance(self.place, Path) else self.place.label
+
+    def objects(self, below: str) -> dict[str, Kept]:
+        """List the objects of a folder by their names in the store, the folder's own included; none where it is empty.
+
+        Raises:
+            BaselineError: they cannot be listed.
+        """
+        try:
+            if isinstance(self.place, Path):
+                return dict(self._files(self.place, below))
+            return {name: Kept(_listed(about).size, _written(about)) for name, about in _listing(self.place.url, below)}
+        except FileNotFoundError:
+            return {}
+        except ConfigError as error:
+            raise BaselineError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - stores raise whatever they like
+            raise BaselineError(f"{self.label}: the store cannot be listed: {_cause(error)[1]}") from None
+
+    def _files(self, place: Path, below: str) -> Iterator[tuple[str, Kept]]:
+        def refuse(error: OSError) -> NoReturn:
+            raise error
+
+        for folder, _, names in os.walk(place / below, onerror=refuse):
+            for name in names:
+                if not name.startswith(TEMPORARY):
+                    file = Path(folder, name)
+                    about = file.stat()
+                    yield file.relative_to(place).as_posix(), Kept(about.st_size, about.st_mtime)
+
+    def read(self, name: str, most: int) -> bytes:
+        """Return what an object holds, at most so many bytes.
+
+        Raises:
+            BaselineError: it cannot be read.
+        """
+        try:
+            if isinstance(self.place, Path):
+                return read_regular(self.place / name, most)
+            return StoredFile(self.place.url, name).fetch(most)
+        except OSError as error:
+            raise BaselineError(f"{label_of(Path(str(self.place), name))}: {error.strerror or error}") from None
+        except BrokenImageError as error:
+            raise BaselineError(str(error)) from None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write an object whole, over what is there.
+
+        Raises:
+            BaselineError: it cannot be written.
+        """
+        try:
+            if isinstance(self.place, Path):
+                write_atomically(self.place / name, data)
+            else:
+                StoredFile(self.place.url, name).write(data)
+        except OSError as error:
+            where = label_of(Path(str(self.place), name))
+            raise BaselineError(f"{where}: it cannot be written: {error.strerror or error}") from None
+        except BrokenImageError as error:
+            raise BaselineError(str(error)) from None
+
+    def remove(self, name: str) -> None:
+        """Remove an object; one that is gone already is no mistake.
+
+        Raises:
+            BaselineError: it cannot be removed.
+        """
+        try:
+            if isinstance(self.place, Path):
+                (self.place / name).unlink(missing_ok=True)
+            else:
+                StoredFile(self.place.url, name).remove()
+        except OSError as error:
+            where = label_of(Path(str(self.place), name))
+            raise BaselineError(f"{where}: it cannot be removed: {error.strerror or error}") from None
+        except BrokenImageError as error:
+            raise BaselineError(str(error)) from None
+
+
+def _written(about: dict[str, Any]) -> float | None:
+    value = next((about[name] for name in _TIMES if about.get(name)), None)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def time_limit() -> float:
@@ -311,19 +465,21 @@ def _refuse_without_package(url: str, error: ImportError) -> NoReturn:
     raise ConfigError(f"{redacted(url)}: {name}:// needs {needs}: {what}") from None
 
 
-def _listing(url: str) -> Iterator[tuple[str, Listed]]:
+def _listing(url: str, below: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects below a folder of the URL, with what the store says of each. Names start from the URL."""
     fs, root = opened(url)
     # Names of objects are unlike paths: nothing but what stands before them is cut off.
     start = root.rstrip("/") + "/" if root.strip("/") else root
     limit = _LISTING * time_limit()
+    folder = f"{start}{below}" if below else root
     if protocols(fs) & _ONE_LISTING:
-        for path, about in fs.find(root, detail=True, timeout=limit).items():
+        for path, about in fs.find(folder, detail=True, timeout=limit).items():
             if about["type"] != "directory" and not path.endswith("/"):
-                yield path.removeprefix(start), _listed(about)
+                yield path.removeprefix(start), about
         return
-    for _, _, files in fs.walk(root, detail=True, on_error="raise"):
+    for _, _, files in fs.walk(folder, detail=True, on_error="raise"):
         for about in files.values():
-            yield about["name"].removeprefix(start).lstrip("/"), _listed(about)
+            yield about["name"].removeprefix(start).lstrip("/"), about
 
 
 def _listed(about: dict[str, Any]) -> Listed:
@@ -390,8 +546,13 @@ def _code(error: BaseException) -> str | None:
     return str(code) if code else None
 
 
-def _cause(error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - a line for each accident
-    """Return what kind of accident an error is, and what to tell of it: never a URL's credentials."""
+def _cause(error: BaseException, act: str = _READ) -> tuple[str, str]:  # noqa: PLR0911 - a line for each accident
+    """Return what kind of accident an error is, and what to tell of it: never a URL's credentials.
+
+    Args:
+        error: what the store raised.
+        act: what was to be done with the object: `_READ`, `_WRITTEN` or `_REMOVED`.
+    """
     chain = list(_chain(error))
     statuses = {status for one in chain if (status := _status(one))}
     code = next((code for one in chain if (code := _code(one))), None)
@@ -406,11 +567,12 @@ def _cause(error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - a line f
     if any(isinstance(one, FileNotFoundError) for one in chain) or _MISSING_CODE in statuses:
         return "missing", f"there is no such object or bucket{said}"
     if any(isinstance(one, TimeoutError) for one in chain) or "FSTimeoutError" in names:
-        return "time limit", f"the store did not send it within {time_limit():g} seconds ({TIMEOUT_VARIABLE})"
+        answered = "send it" if act == _READ else "answer"
+        return "time limit", f"the store did not {answered} within {time_limit():g} seconds ({TIMEOUT_VARIABLE})"
     if names & _CUT_OFF:
         return "object", "truncated: the store has more bytes of it than it sent"
     answer = f"status {min(statuses)}, " if statuses else ""
-    return "object", f"it cannot be read: {answer}{type(error).__name__}: {_shortened(str(error))}"
+    return "object", f"it cannot be {act}: {answer}{type(error).__name__}: {_shortened(str(error))}"
 
 
 def _shortened(message: str) -> str:

@@ -161,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument("--results", action="store_true", help="print the schema of results.json instead")
     schema.set_defaults(run=_schema)
     _add_accept(commands)
+    _add_baselines(commands)
     _add_calibrate(commands)
     _add_flaky(commands)
     _add_import(commands)
@@ -209,6 +210,50 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     accept.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
     accept.set_defaults(run=_accept)
+
+
+def _add_baselines(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    baselines = commands.add_parser(
+        "baselines",
+        help="pull, push, status and gc of baselines in a store (baselines.store in imgdiff.yaml)",
+        description="Keep baselines in a store such as S3, by commit, and not in Git. Exit code 0: done, 1: status "
+        "found a difference, 2: not done, or a push found another one for the same commit.",
+    )
+    baselines.set_defaults(run=_baselines)
+    verbs = baselines.add_subparsers(required=True, metavar="VERB", dest="verb")
+    pull = verbs.add_parser("pull", help="bring the baselines folder to the baselines of the commit")
+    push = verbs.add_parser("push", help="store the baselines folder as the baselines of the commit")
+    status = verbs.add_parser("status", help="tell how folder, commit and store differ")
+    gc = verbs.add_parser("gc", help="remove what no kept commit needs; without --delete, tell only")
+    for verb in (pull, push, status, gc):
+        verb.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
+        verb.add_argument("--json", metavar="FILE", help="write the result as JSON (- for standard output)")
+    for verb in (pull, push, status):
+        verb.add_argument("--commit", metavar="COMMIT", help="a branch, tag or hash (default: HEAD)")
+    for verb in (pull, push):
+        verb.add_argument("--dry-run", action="store_true", help="tell only; write nothing")
+    pull.add_argument(
+        "--manifest", metavar="SHA256", help="where a commit has several: how the one begins that is meant"
+    )
+    pull.add_argument(
+        "--force", action="store_true", help="overwrite what was changed here and not pushed, restore what was removed"
+    )
+    push.add_argument(
+        "--force", action="store_true", help="push although the store has baselines that were not pulled here"
+    )
+    push.add_argument(
+        "--allow-dirty", action="store_true", help="push although tracked files have changes that are not committed"
+    )
+    gc.add_argument(
+        "--keep-days",
+        type=_above_zero,
+        default=30.0,
+        metavar="DAYS",
+        help="keep younger manifests of commits that are not known here (default: 30)",
+    )
+    removing = gc.add_mutually_exclusive_group()
+    removing.add_argument("--delete", action="store_true", help="remove it")
+    removing.add_argument("--dry-run", action="store_true", help="tell only; this is the default")
 
 
 def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -486,6 +531,12 @@ def _accept(options: argparse.Namespace) -> int:
     from pytest_imgdiff.cli.accept import run_accept
 
     return run_accept(options)
+
+
+def _baselines(options: argparse.Namespace) -> int:
+    from pytest_imgdiff.cli.baselines import run_baselines
+
+    return run_baselines(options)
 
 
 def _calibrate(options: argparse.Namespace) -> int:

@@ -404,6 +404,17 @@ class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             extra={"expects": 'a path such as "{module}/{test}.png"'},
         ),
     ] = "{module}/{test}.png"
+    store: (
+        Annotated[
+            PathText,
+            Meta(
+                description="where `pytest-imgdiff baselines push` keeps the baselines of each commit: a URL such as "
+                "s3://bucket/baselines, or a folder; default none: they stand in Git",
+                extra={"expects": "a URL such as s3://bucket/baselines, or a path"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -94,10 +94,12 @@ class BaselineSettings:
     Attributes:
         folder: absolute.
         layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.settings.PLACEHOLDERS`.
+        store: where each commit's baselines are kept for all checkouts; None where they are in Git alone.
     """
 
     folder: Path
     layout: str
+    store: Path | StoreFolder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +373,14 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
 def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> BaselineSettings:
     if wrong := layout_mistake(fields.layout):
         raise origin.error(("baselines", "layout"), wrong)
-    return BaselineSettings(folder / fields.folder, fields.layout)
+    place = folder / fields.folder
+    store = None if fields.store is UNSET else location(fields.store, folder)
+    if isinstance(store, Path):
+        one, other = store.resolve(), place.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
+            what = f"the store and the baselines' folder {label_of(place)} must not hold one another"
+            raise origin.error(("baselines", "store"), what)
+    return BaselineSettings(place, fields.layout, store)
 
 
 def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:

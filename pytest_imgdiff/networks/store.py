@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_imgdiff.base.environment import users_cache
 from pytest_imgdiff.base.errors import ModelError
 from pytest_imgdiff.base.files import sync_folder, write_atomically
 from pytest_imgdiff.base.lock import locked
@@ -105,18 +106,9 @@ def _configured_folder(configured: str | None) -> Path:
         if "://" in hub:
             raise ModelError(f"TFHUB_CACHE_DIR is {printable(hub)}, no folder of this machine: name one with --cache")
         return Path(hub)
-    return _users_cache() / "pytest-imgdiff" / "models"
-
-
-def _users_cache() -> Path:
     try:
-        if sys.platform == "win32":
-            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches"
-        named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        return named if named.is_absolute() else Path.home() / ".cache"  # as the XDG specification has it
-    except RuntimeError as error:  # Path.home() knows no home
+        return users_cache() / "models"
+    except RuntimeError as error:
         raise ModelError("this user has no home folder for models: name one with --cache or TFHUB_CACHE_DIR") from error
 
 

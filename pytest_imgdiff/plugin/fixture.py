@@ -404,7 +404,13 @@ class ImageAssertion:
     def _no_baseline(self, place: Path, actual: Image | None) -> str:
         if actual is None:
             return f"there is no baseline {self._workspace.shown(place)} yet"
-        words = f"there is no baseline {self._workspace.shown(self._workspace.baselines.target(place, actual))} yet"
+        target = self._workspace.baselines.target(place, actual)
+        words = f"there is no baseline {self._workspace.shown(target)} yet"
+        if self._workspace.has_store:
+            from pytest_imgdiff.run.baseline_store import pull_advice  # few projects keep baselines in a store
+
+            if advice := pull_advice(self._workspace.baselines.folder, self._workspace.baselines.relative(target)):
+                words += f"; {advice}"
         if is_storable(actual):
             return words
         if not actual.info.alone:

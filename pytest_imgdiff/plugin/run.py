@@ -645,6 +645,10 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
     _keep_apart(report, baselines)
     if settings.report.parquet:
         require_parquet()
+    if settings.baselines.store is not None and baselines == settings.baselines.folder:
+        from pytest_imgdiff.run.baseline_store import require_whole  # few projects keep baselines in a store
+
+        require_whole(baselines)
     process = getattr(config, "workerinput", {}).get("workerid", "main")
     return Workspace(
         root=root,

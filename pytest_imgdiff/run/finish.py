@@ -118,6 +118,11 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     ]
     problems = [*problems, *shared, *unheard, *nothing_compared(run)]
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
+    if workspace.has_store and merged.owners:
+        from pytest_imgdiff.run.baseline_store import stale_line  # few projects keep baselines in a store
+
+        if line := stale_line(workspace.baselines.folder, workspace.settings.folder):
+            outcome.lines.append(line)
     if line := redrawn_line(run):
         outcome.lines.append(line)
     outcome.lines += shard_lines(run)

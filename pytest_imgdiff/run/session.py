@@ -90,6 +90,11 @@ class Workspace:
     glance: bool = False
     ended: bool = False
 
+    @property
+    def has_store(self) -> bool:
+        """Whether the folder of the baselines is pulled from a store: one that was named for this run alone is not."""
+        return self.settings.baselines.store is not None and self.baselines.folder == self.settings.baselines.folder
+
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
         """Return what holds for the picture of this name.
 

@@ -1,0 +1,1113 @@
+"""Baselines in a store that all checkouts share: pictures named by their content, and a manifest for each commit.
+
+The store holds ``objects/ab/cdef...``, named by the SHA-256 of their content, and
+``manifests/<commit>/<tree>.<sha256>.json``, named by the commit, its tree and the manifest's own SHA-256. Nothing is
+written over: two pushes for one commit make two manifests. The later one names those that it supersedes, and where
+neither names the other, there is a conflict, which is reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from pytest_imgdiff.base.environment import users_cache
+from pytest_imgdiff.base.errors import BaselineError, UnreadableError
+from pytest_imgdiff.base.files import OutsideError, path_below, write_atomically
+from pytest_imgdiff.base.git import Commit, Git, GitError, is_hash
+from pytest_imgdiff.base.lock import locked
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.project import label_of
+from pytest_imgdiff.base.stores import MOST_BYTES, ObjectStore
+from pytest_imgdiff.base.text import counted, printable
+from pytest_imgdiff.images.sniff import sniff
+from pytest_imgdiff.run.baselines import PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+CACHE_VARIABLE = "IMGDIFF_CACHE"
+STATE_FILE = ".imgdiff-store.json"
+"""In the baselines folder: what the last pull or push left there."""
+STAGE = ".imgdiff-pull"
+"""In the baselines folder, while a pull runs: what it is about to put in place."""
+PULL = "pytest-imgdiff baselines pull"
+VERSION = 1
+_DAY = 24 * 3600.0
+GRACE = _DAY
+"""Seconds for which an object without a manifest stays: its push may still be running."""
+_PLAN = "plan.json"
+_MOST_MANIFEST = 256 * 1024 * 1024
+_AT_ONCE = 8
+"""Objects that are sent or fetched at the same time."""
+_MOST_NAMED = 5
+_SHORT = 8
+"""Digits of a hash that messages show."""
+_LOCK_WAIT = 30.0
+_MANIFEST_NAME = re.compile(r"manifests/([0-9a-f]{40,64})/([0-9a-f]{40,64})\.([0-9a-f]{64})\.json")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a baseline."""
+
+    sha256: str
+    size: int
+
+    @property
+    def object(self) -> str:
+        """The name of its object in the store."""
+        return f"objects/{self.sha256[:2]}/{self.sha256[2:]}"
+
+
+Files = dict[str, Entry]
+"""Baselines by their paths below the baselines folder, with forward slashes."""
+
+
+class StoreManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The baselines of a commit, as a push wrote them."""
+
+    imgdiff: Literal["baselines"] = "baselines"
+    version: int = VERSION
+    commit: str
+    tree: str
+    supersedes: list[str]
+    """SHA-256 of the manifests of this commit in whose place this one stands."""
+    files: Files
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the last pull or push left in the baselines folder."""
+
+    imgdiff: Literal["pulled baselines"] = "pulled baselines"
+    version: int = VERSION
+    head: str
+    """The commit that they were pulled or pushed for."""
+    manifests: dict[str, str]
+    """SHA-256 of the manifests that they are from, and the commit of each."""
+    files: Files
+
+
+class _Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that a pull puts in place, or deletes."""
+
+    name: str
+    before: str | None
+    """SHA-256 of what stood there; None where nothing did."""
+    staged: str | None
+    """The name of the new file in the stage; None where the baseline is deleted."""
+
+
+class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a pull does once everything is on this machine; the next pull carries out what is left of it."""
+
+    version: int
+    moves: list[_Move]
+    state: State
+
+
+class _Marked(msgspec.Struct):
+    imgdiff: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A commit whose baselines are used.
+
+    Attributes:
+        commit: in the history of the commit that baselines are wanted for.
+        pushed_for: the commit of its manifest: itself, or another one with the same files.
+        manifests: by their SHA-256; more than one where several have the same baselines.
+    """
+
+    commit: str
+    pushed_for: str
+    manifests: Mapping[str, StoreManifest]
+
+    @property
+    def files(self) -> Files:
+        """The baselines."""
+        return next(iter(self.manifests.values())).files
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The baselines that belong to a commit.
+
+    Attributes:
+        commit: that they are wanted for.
+        sources: the nearest commits with baselines in its history; several where branches were merged since.
+        files: the baselines, joined where there are several sources.
+    """
+
+    commit: str
+    sources: tuple[Source, ...]
+    files: Files
+
+    @property
+    def manifests(self) -> dict[str, str]:
+        """SHA-256 of the manifests that they are from, and the commit of each."""
+        return {
+            digest: manifest.commit for source in self.sources for digest, manifest in sorted(source.manifests.items())
+        }
+
+
+class ConflictError(BaselineError):
+    """Two manifests that are equally near have different pictures for one baseline.
+
+    Attributes:
+        manifests: SHA-256 of all of them.
+    """
+
+    def __init__(self, message: str, manifests: Iterable[str]) -> None:
+        super().__init__(message)
+        self.manifests = frozenset(manifests)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How the baselines folder differs from what was pulled.
+
+    Attributes:
+        new, changed, removed: names of baselines.
+    """
+
+    new: list[str]
+    changed: list[str]
+    removed: list[str]
+
+    @classmethod
+    def between(cls, base: Files, ours: Files) -> Changes:
+        """Compare what was pulled with what is there."""
+        return cls(
+            sorted(ours.keys() - base.keys()),
+            sorted(name for name in ours.keys() & base.keys() if ours[name] != base[name]),
+            sorted(base.keys() - ours.keys()),
+        )
+
+    def any(self) -> bool:
+        """Return whether there is a difference."""
+        return bool(self.new or self.changed or self.removed)
+
+
+@dataclass
+class Pulled:
+    """What a pull did, or would do.
+
+    Attributes:
+        resolved: where the baselines are from.
+        written, deleted: names of baselines.
+        here: what differed from the store before, and was not overwritten.
+        fetched, cached: how many objects came from the store and from the cache.
+    """
+
+    resolved: Resolved
+    written: list[str]
+    deleted: list[str]
+    here: Changes
+    fetched: int = 0
+    cached: int = 0
+
+
+@dataclass
+class Pushed:
+    """What a push did, or would do.
+
+    Attributes:
+        commit: that it was for.
+        files: how many baselines it has.
+        manifest: its SHA-256.
+        is_there: whether the store had these very baselines for this commit already.
+        uploaded: names of the baselines whose objects were sent.
+        rivals: SHA-256 of manifests that another push wrote for this commit at the same time.
+    """
+
+    commit: str
+    files: int
+    manifest: str
+    is_there: bool
+    uploaded: list[str]
+    rivals: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Collected:
+    """What a garbage collection removed, or would remove.
+
+    Attributes:
+        manifests: their names in the store.
+        objects: names, with sizes in bytes.
+        kept_manifests, kept_objects: how many stay.
+    """
+
+    manifests: list[str]
+    objects: dict[str, int]
+    kept_manifests: int
+    kept_objects: int
+
+
+@dataclass
+class Status:
+    """How folder and store stand to each other.
+
+    Attributes:
+        commit: the one that is asked about.
+        resolved: the baselines that belong to it; None where the store has none.
+        conflict: why it is not known which they are; empty otherwise.
+        state: what was pulled; None where nothing was.
+        here: what differs in the folder from what was pulled.
+        missing: baselines whose objects are not in the store, or have another size there.
+    """
+
+    commit: str
+    resolved: Resolved | None
+    conflict: str
+    state: State | None
+    here: Changes
+    missing: list[str]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what was pulled is what belongs to the commit."""
+        have = {} if self.state is None else self.state.manifests
+        return not self.conflict and have == ({} if self.resolved is None else self.resolved.manifests)
+
+    @property
+    def in_step(self) -> bool:
+        """Whether there is nothing to pull and nothing to push."""
+        return self.is_current and not self.here.any() and not self.missing
+
+
+class _Index(NamedTuple):
+    """Which manifests a store has.
+
+    Attributes:
+        names: of their objects, by commit and SHA-256.
+        trees: commits by their tree.
+    """
+
+    names: dict[str, dict[str, str]]
+    trees: dict[str, set[str]]
+
+
+def merge(base: Files, sides: Sequence[Files]) -> tuple[Files, list[str]]:
+    """Return what several sides made of one state, and the names that they changed in different ways."""
+    files: Files = {}
+    conflicts = []
+    for name in sorted({*base, *(name for side in sides for name in side)}):
+        before = base.get(name)
+        changed = [value for value in (side.get(name) for side in sides) if value != before]
+        if any(value != changed[0] for value in changed):
+            conflicts.append(name)
+            continue
+        entry = changed[0] if changed else before
+        if entry is not None:
+            files[name] = entry
+    return files, conflicts
+
+
+def read_state(folder: Path) -> State | None:
+    """Return what the last pull or push left in a baselines folder; None where there was none.
+
+    Raises:
+        BaselineError: the file is damaged or of another version.
+    """
+    path = folder / STATE_FILE
+    try:
+        data = read_regular(path, _MOST_MANIFEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BaselineError(f"{label_of(path)}: {error.strerror or error}") from None
+    return _decoded(data, State, "pulled baselines", label_of(path), "; delete it and pull again")
+
+
+def is_cut_off(folder: Path) -> bool:
+    """Return whether a pull was killed while it put baselines in place, so that old and new ones are mixed."""
+    return (folder / STAGE / _PLAN).is_file()
+
+
+def refuse_cut_off(folder: Path) -> None:
+    """Refuse to go on with a folder in which old and new baselines are mixed.
+
+    Raises:
+        BaselineError: they are.
+    """
+    if is_cut_off(folder):
+        raise BaselineError(
+            f"{label_of(folder)}: a pull was interrupted while it replaced baselines, so old and new ones are mixed; "
+            f"run `{PULL}` to finish it"
+        )
+
+
+def require_whole(folder: Path) -> None:
+    """Refuse a baselines folder that a pull left half way, or whose record of the last pull cannot be read.
+
+    Raises:
+        BaselineError: it is one; the message says what to do.
+    """
+    refuse_cut_off(folder)
+    read_state(folder)
+
+
+def pull_advice(folder: Path, name: str) -> str | None:
+    """Return what to do about a baseline that is not there, in a project whose baselines are in a store.
+
+    Args:
+        folder: of the baselines.
+        name: of the baseline below it.
+    """
+    state = read_state(folder)
+    if state is None:
+        return f"nothing was pulled from the store yet; run `{PULL}`"
+    if name in state.files:
+        return f"it was removed after the last pull; restore it: `{PULL} --force`"
+    return None
+
+
+def stale_line(folder: Path, project: Path) -> str | None:
+    """Return a line where the baselines were not pulled for the commit that is checked out; the store is not asked.
+
+    Args:
+        folder: of the baselines.
+        project: a folder of the repository.
+    """
+    state = read_state(folder)
+    if state is None:
+        return f"the baselines are in a store, and nothing was pulled yet; run `{PULL}`"
+    git = Git(project)
+    try:
+        head = git.commit("HEAD").hash
+        if head == state.head:
+            return None
+        if not git.is_ancestor(state.head, head):
+            return (
+                f"the baselines may be out of date: they were pulled for {state.head[:_SHORT]}, which is not in the "
+                f"history of HEAD ({head[:_SHORT]}); run `{PULL}`"
+            )
+        newer = counted(git.count(state.head, head), "commit")
+    except GitError:
+        return None  # without Git a commit is named by hand, and nothing tells which one this is
+    return (
+        f"the baselines may be out of date: they were pulled for {state.head[:_SHORT]}, and HEAD is {newer} later; "
+        f"run `{PULL}`"
+    )
+
+
+@dataclass
+class BaselineStore:
+    """A project's baselines folder, and the store that it is pulled from and pushed to.
+
+    Args:
+        store: where objects and manifests are.
+        folder: of the baselines.
+        git: of the project.
+    """
+
+    store: ObjectStore
+    folder: Path
+    git: Git
+    _manifests: dict[str, StoreManifest] = field(default_factory=dict)
+
+    # ---- Which baselines belong to a commit
+
+    def start(self, name: str | None) -> Commit:
+        """Return the commit of a name; of None, HEAD.
+
+        A whole hash serves where there is no repository, as in an image that was built without one.
+
+        Raises:
+            BaselineError: this is no repository.
+            GitError: there is no such commit, or Git refuses.
+        """
+        try:
+            is_repository = self.git.is_repository()
+        except GitError:
+            if name is None or not is_hash(name):
+                raise
+            is_repository = False
+        if is_repository:
+            return self.git.commit(name or "HEAD")
+        if name is None or not is_hash(name):
+            raise BaselineError(
+                f"{label_of(self.git.folder)}: not in a Git repository, so the commit is unknown; pass its full hash "
+                "with --commit"
+            )
+        return Commit(name, "", ())
+
+    def index(self) -> _Index:
+        """List the manifests of the store."""
+        index = _Index(defaultdict(dict), defaultdict(set))
+        for name in self.store.objects("manifests"):
+            if found := _MANIFEST_NAME.fullmatch(name):
+                commit, tree, digest = found.groups()
+                index.names[commit][digest] = name
+                index.trees[tree].add(commit)
+        return index
+
+    def resolve(self, start: Commit, index: _Index) -> Resolved | None:
+        """Return the baselines that belong to a commit: its own, else those of the nearest ones in its history.
+
+        A commit without a manifest takes that of one with the same files: a branch that was squashed has other
+        commits. Where several are nearest, because branches were merged since, their baselines are joined: each
+        baseline as the side has it that changed it.
+
+        Raises:
+            ConflictError: one commit has several manifests, or two sides changed one baseline.
+            BaselineError: the clone is shallow and its history ends before a manifest; a manifest is damaged.
+        """
+        sources = tuple(self._source(commit, index) for commit in self._nearest(start, index))
+        if len(sources) < 2:  # noqa: PLR2004 - nothing to join
+            return Resolved(start.hash, sources, sources[0].files) if sources else None
+        fork = self.git.merge_base([source.commit for source in sources])
+        before = None if fork is None else self.resolve(self.git.commit(fork), index)
+        files, conflicts = merge({} if before is None else before.files, [source.files for source in sources])
+        if conflicts:
+            sides = " and ".join(source.commit[:_SHORT] for source in sources)
+            raise ConflictError(
+                f"{sides} were merged, and both changed {_named(conflicts)}; pull one of them with --commit, accept "
+                "what is right and run `pytest-imgdiff baselines push --force`",
+                (digest for source in sources for digest in source.manifests),
+            )
+        return Resolved(start.hash, sources, files)
+
+    def _nearest(self, start: Commit, index: _Index) -> list[Commit]:
+        """Return the commits with manifests in a history that have no descendant with one there."""
+        if not start.tree:
+            return [start] if start.hash in index.names else []
+        ends = self.git.ends_of_shallow_history()
+        left, behind, found = {start.hash}, set[str](), list[Commit]()
+        with closing(self.git.history(start.hash)) as history:
+            for commit in history:
+                left.discard(commit.hash)
+                if commit.hash in behind:
+                    behind.update(commit.parents)
+                elif commit.hash in index.names or commit.tree in index.trees:
+                    found.append(commit)
+                    behind.update(commit.parents)
+                elif commit.hash in ends:
+                    raise BaselineError(
+                        "this clone is shallow, and its history ends before a commit with baselines; run `git fetch "
+                        "--unshallow`, or set `fetch-depth: 0` for actions/checkout"
+                    )
+                else:
+                    left.update(parent for parent in commit.parents if parent not in behind)
+                left -= behind
+                if not left:
+                    break
+        return found
+
+    def _source(self, commit: Commit, index: _Index) -> Source:
+        heads: dict[str, StoreManifest] = {}
+        for pushed_for in [commit.hash] if commit.hash in index.names else sorted(index.trees[commit.tree]):
+            heads |= self.heads(pushed_for, index)
+        manifests = list(heads.values())
+        if differing := sorted(
+            {name for one in manifests for name in _differing(one.files, manifests[0].files)},
+        ):
+            named = " and ".join(digest[:_SHORT] for digest in heads)
+            raise ConflictError(
+                f"commit {commit.hash[:_SHORT]} has {len(heads)} sets of baselines, {named}, pushed "
+                f"independently and differ in {_named(differing)}: choose one with "
+                f"`{PULL} --manifest {next(iter(heads))[:_SHORT]}`, and push it",
+                heads,
+            )
+        return Source(commit.hash, manifests[0].commit, heads)
+
+    def heads(self, commit: str, index: _Index) -> dict[str, StoreManifest]:
+        """Return the manifests of a commit that no other one supersedes, by their SHA-256."""
+        names = index.names.get(commit, {})
+        found = {digest: self.manifest(name) for digest, name in sorted(names.items())}
+        superseded = {digest for manifest in found.values() for digest in manifest.supersedes}
+        return {digest: manifest for digest, manifest in found.items() if digest not in superseded}
+
+    def manifest(self, name: str) -> StoreManifest:
+        """Return a manifest of the store, checked.
+
+        Raises:
+            BaselineError: it cannot be read, or is not what its name says.
+        """
+        if name not in self._manifests:
+            found = _MANIFEST_NAME.fullmatch(name)
+            data = self.store.read(name, _MOST_MANIFEST)
+            label = f"{self.store.label}/{name}"
+            if found is None or hashlib.sha256(data).hexdigest() != found[3]:
+                raise BaselineError(
+                    f"{label}: the content does not match the SHA-256 in its name: truncated, damaged or forged; "
+                    "delete this object and push the baselines of the commit again"
+                )
+            manifest = _decoded(data, StoreManifest, "baselines", label)
+            for path, entry in manifest.files.items():
+                _require_name(path, self.folder, label)
+                if not re.fullmatch("[0-9a-f]{64}", entry.sha256) or not 0 < entry.size <= MOST_BYTES:
+                    raise BaselineError(f"{label}: {printable(path)}: invalid SHA-256 or size")
+            self._manifests[name] = manifest
+        return self._manifests[name]
+
+    # ---- What is here
+
+    def local(self, *, checked: bool = False) -> Files:
+        """Return the baselines of the folder by their content.
+
+        Args:
+            checked: refuse what is no picture.
+
+        Raises:
+            BaselineError: one cannot be read.
+        """
+        names = list(_pictures_in(self.folder))
+        look = self._checked if checked else self._read
+        return dict(zip(names, _each(lambda name: _entry(look(name)), names), strict=True))
+
+    def _read(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            return read_regular(path, MOST_BYTES + 1)
+        except OSError as error:
+            raise BaselineError(f"{label_of(path)}: cannot be read: {error.strerror or error}") from None
+
+    def _checked(self, name: str) -> bytes:
+        """Return the content of a baseline that is to be pushed.
+
+        Raises:
+            BaselineError: it is no picture (a pointer of Git LFS, say), or too large.
+        """
+        label = label_of(self.folder / name)
+        _require_name(name, self.folder, label)
+        data = self._read(name)
+        if len(data) > MOST_BYTES:
+            raise BaselineError(f"{label}: larger than {MOST_BYTES:,} bytes, the limit for one image")
+        try:
+            sniff(data)
+        except UnreadableError as error:
+            kind = "" if error.kind is None else f"{error.kind}: "
+            raise BaselineError(f"{label}: {kind}{error.cause}; nothing was pushed") from None
+        return data
+
+    # ---- Pull
+
+    def pull(
+        self, name: str | None, *, manifest: str | None = None, force: bool = False, dry_run: bool = False
+    ) -> Pulled:
+        """Bring the folder to the baselines that belong to a commit.
+
+        All of them are on this machine, and verified, before the first file of the folder changes.
+
+        Args:
+            name: of the commit; None for HEAD.
+            manifest: how the SHA-256 of the manifest begins that is meant where a commit has several.
+            force: overwrite what was changed here and not pushed, and bring back what was removed here.
+            dry_run: tell only.
+
+        Raises:
+            BaselineError: something of it is not possible; the folder is as it was.
+        """
+        with self._alone():
+            if not dry_run:
+                self._finish()
+            refuse_cut_off(self.folder)
+            start = self.start(name)
+            index = self.index()
+            resolved = self._chosen(start, manifest, index) if manifest else self.resolve(start, index)
+            if resolved is None:
+                raise BaselineError(
+                    f"{self.store.label}: no baselines for commit {start.hash[:_SHORT]} or an ancestor; push them "
+                    "first: `pytest-imgdiff baselines push`"
+                )
+            state, ours = read_state(self.folder), self.local()
+            base = {} if state is None else state.files
+            wanted, conflicts = merge(base, [ours, resolved.files])
+            if force:
+                wanted = resolved.files | {
+                    name: entry for name, entry in ours.items() if name not in base and name not in resolved.files
+                }
+            elif conflicts:
+                raise BaselineError(
+                    f"{label_of(self.folder)}: {_named(conflicts)} changed both here and in the store; nothing was "
+                    "written: keep a copy of yours, overwrite them with --force, and accept again"
+                )
+            done = Pulled(
+                resolved,
+                sorted(name for name, entry in wanted.items() if ours.get(name) != entry),
+                sorted(ours.keys() - wanted.keys()),
+                Changes.between(resolved.files, wanted),
+            )
+            if not dry_run:
+                self._require_free(done.written)
+                seen = resolved.manifests
+                if manifest:  # whoever chose one of several has seen them all, and may push in their place
+                    rivals = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
+                    seen |= {digest: commit for commit in rivals for digest in self.heads(commit, index)}
+                self._put(done, wanted, ours, State(head=start.hash, manifests=seen, files=resolved.files))
+            return done
+
+    def _chosen(self, start: Commit, digest: str, index: _Index) -> Resolved:
+        """Return the baselines of the one manifest whose SHA-256 begins like this."""
+        found = {
+            each: name for names in index.names.values() for each, name in names.items() if each.startswith(digest)
+        }
+        if len(found) != 1:
+            raise BaselineError(
+                f"--manifest {printable(digest)}: {counted(len(found), 'manifest')} in the store start with this; pass "
+                "more digits, as the message about the conflict shows them"
+            )
+        each, name = next(iter(found.items()))
+        manifest = self.manifest(name)
+        return Resolved(start.hash, (Source(start.hash, manifest.commit, {each: manifest}),), manifest.files)
+
+    @staticmethod
+    def _twins(commit: str, index: _Index) -> set[str]:
+        """Return the commits with manifests that have the same files as this one, itself included."""
+        return {commit}.union(*(commits for commits in index.trees.values() if commit in commits))
+
+    def _require_free(self, names: Iterable[str]) -> None:
+        """Refuse places where a file cannot be put, before anything changes."""
+        for name in names:
+            path = _place(self.folder, name)
+            wrong = next((each for each in path.parents if each.exists() and not each.is_dir()), None)
+            if path.is_dir() and not path.is_symlink():
+                wrong = path
+            if wrong is not None:
+                raise BaselineError(f"{label_of(wrong)}: in the way of the baseline {name}; move it")
+
+    def _put(self, done: Pulled, wanted: Files, ours: Files, state: State) -> None:
+        """Fetch what is needed beside the baselines, and then put it in place."""
+        stage = self.folder / STAGE
+        cache = _Cache.of_user()
+        moves = [_Move(name, ours[name].sha256, None) for name in done.deleted]
+        try:
+            stage.mkdir(parents=True, exist_ok=True)
+            names: defaultdict[Entry, list[str]] = defaultdict(list)
+            for name in done.written:
+                names[wanted[name]].append(name)
+
+            def bring(entry: Entry) -> bool:
+                data = cache.get(entry)
+                fetched = data is None
+                if data is None:
+                    data = self._fetched(entry, names[entry][0])
+                    cache.put(entry, data)
+                for name in names[entry]:
+                    (stage / staged[name]).write_bytes(data)
+                return fetched
+
+            staged = {name: str(number) for number, name in enumerate(done.written)}
+            came = _each(bring, list(names))
+            done.fetched, done.cached = sum(came), len(came) - sum(came)
+            moves += [_Move(name, ours[name].sha256 if name in ours else None, staged[name]) for name in done.written]
+            plan = _Plan(VERSION, moves, state)
+            write_atomically(stage / _PLAN, msgspec.json.encode(plan))
+        except OSError as error:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise BaselineError(
+                f"{label_of(self.folder)}: the baselines cannot be written: {error.strerror or error}; nothing was "
+                "changed"
+            ) from None
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        self._carry_out(plan)
+
+    def _fetched(self, entry: Entry, name: str) -> bytes:
+        label = f"{self.store.label}/{entry.object}"
+        try:
+            data = self.store.read(entry.object, entry.size + 1)
+        except BaselineError as error:
+            raise BaselineError(f"{name}: {error}; nothing was changed") from None
+        if len(data) < entry.size:
+            raise BaselineError(
+                f"{name}: {label}: truncated: it has {len(data):,} of {entry.size:,} bytes; nothing was changed"
+            )
+        if _entry(data) != entry:
+            raise BaselineError(
+                f"{name}: {label}: the content does not match the SHA-256 in its name: damaged or forged; delete this "
+                "object and push again from a checkout that has the baseline; nothing was changed"
+            )
+        return data
+
+    def _finish(self) -> None:
+        """Carry out the rest of a pull that was cut off, or remove what it had fetched."""
+        stage = self.folder / STAGE
+        if is_cut_off(self.folder):
+            data = read_regular(stage / _PLAN)
+            try:
+                plan = msgspec.json.decode(data, type=_Plan)
+            except msgspec.DecodeError as error:
+                raise BaselineError(f"{label_of(stage / _PLAN)}: {error}; delete {STAGE} and pull again") from None
+            self._carry_out(plan)
+        elif stage.exists():
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def _carry_out(self, plan: _Plan) -> None:
+        stage = self.folder / STAGE
+        try:
+            for move in plan.moves:
+                place = _place(self.folder, move.name)
+                if move.staged is None:
+                    if _digest(place) == move.before:
+                        place.unlink()
+                    _remove_empty(place.parent, self.folder)
+                elif (stage / move.staged).exists() and _digest(place) == move.before:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    (stage / move.staged).replace(place)
+            write_atomically(self.folder / STATE_FILE, msgspec.json.encode(plan.state))
+        except OSError as error:
+            raise BaselineError(
+                f"{label_of(Path(error.filename or self.folder))}: {error.strerror or error}; the pull is not "
+                f"finished; fix the cause and run `{PULL}` again"
+            ) from None
+        (stage / _PLAN).unlink()
+        shutil.rmtree(stage, ignore_errors=True)
+
+    # ---- Push
+
+    def push(
+        self, name: str | None, *, force: bool = False, allow_dirty: bool = False, dry_run: bool = False
+    ) -> Pushed:
+        """Store the baselines of the folder for a commit: first the objects that are missing, then the manifest.
+
+        Args:
+            name: of the commit; None for HEAD.
+            force: also where the store has baselines for this commit that were not pulled here.
+            allow_dirty: also where tracked files differ from HEAD.
+            dry_run: tell only.
+
+        Raises:
+            BaselineError: it must not be, or something was not written. A manifest is written last, so that what was
+                sent before counts for nothing.
+        """
+        with self._alone():
+            refuse_cut_off(self.folder)
+            commit = self.start(name)
+            if not commit.tree:
+                raise BaselineError(f"{label_of(self.git.folder)}: not in a Git repository; push from a checkout")
+            if name is None and not allow_dirty:
+                self._require_clean()
+            files = self.local(checked=True)
+            if not files:
+                raise BaselineError(f"{label_of(self.folder)}: no baselines to push")
+            index = self.index()
+            heads = self.heads(commit.hash, index)
+            if len(heads) == 1 and next(iter(heads.values())).files == files:
+                digest, missing = next(iter(heads)), self._missing(files)
+                if not dry_run:
+                    self._upload(missing)
+                    self._write_state(commit.hash, {digest: commit.hash}, files)
+                return Pushed(commit.hash, len(files), digest, is_there=True, uploaded=sorted(missing))
+            if not force:
+                self._require_pulled(commit, heads, index)
+            manifest = StoreManifest(commit=commit.hash, tree=commit.tree, supersedes=sorted(heads), files=files)
+            data = msgspec.json.encode(manifest, order="deterministic")
+            digest = hashlib.sha256(data).hexdigest()
+            needed = self._needed(files, {entry for head in heads.values() for entry in head.files.values()})
+            done = Pushed(commit.hash, len(files), digest, is_there=False, uploaded=sorted(needed))
+            if dry_run:
+                return done
+            self._upload({name: files[name] for name in needed})
+            self.store.write(f"manifests/{commit.hash}/{commit.tree}.{digest}.json", data)
+            # A garbage collection may have removed an object that was there when this push began.
+            self._upload(self._missing(files))
+            self._write_state(commit.hash, {digest: commit.hash}, files)
+            done.rivals = sorted(self.heads(commit.hash, self.index()).keys() - {digest})
+            return done
+
+    def _require_clean(self) -> None:
+        if changed := self.git.uncommitted(self.folder):
+            raise BaselineError(
+                f"{_named(changed)} uncommitted, and baselines belong to a commit; commit first, or add --allow-dirty"
+            )
+
+    def _require_pulled(self, commit: Commit, heads: Mapping[str, StoreManifest], index: _Index) -> None:
+        """Refuse to push what would undo baselines of others: those of the commit were not pulled here."""
+        state = read_state(self.folder)
+        seen = set[str]() if state is None else state.manifests.keys()
+        where = {commit.hash[:_SHORT]}
+        theirs = set(heads)
+        if not heads:
+            try:
+                resolved = self.resolve(commit, index)
+            except ConflictError as error:
+                if error.manifests <= seen:
+                    return
+                raise
+            if resolved is None:
+                return
+            theirs = set(resolved.manifests)
+            where = {source.commit[:_SHORT] for source in resolved.sources}
+        if not theirs <= seen:
+            raise BaselineError(
+                f"{self.store.label}: it has baselines of {' and '.join(sorted(where))} that were not pulled here, and "
+                f"this push would undo them; run `{PULL}` first (it keeps your changes), or add --force"
+            )
+
+    def _needed(self, files: Files, in_use: set[Entry]) -> set[str]:
+        """Return one name for each object that has to be sent.
+
+        An object that is there, old, and in no manifest of this commit is sent again: it may be of no manifest at all,
+        and a garbage collection that is running would remove it.
+        """
+        kept = self.store.objects("objects")
+        needed: dict[Entry, str] = {}
+        for name, entry in files.items():
+            there = kept.get(entry.object)
+            is_whole = there is not None and there.size in {None, entry.size}
+            is_old = there is not None and there.written is not None and time.time() - there.written > GRACE / 2
+            if not is_whole or (is_old and entry not in in_use and not self._is_pulled(entry)):
+                needed.setdefault(entry, name)
+        return set(needed.values())
+
+    def _is_pulled(self, entry: Entry) -> bool:
+        state = read_state(self.folder)
+        return state is not None and entry in state.files.values()
+
+    def _missing(self, files: Files) -> Files:
+        kept = self.store.objects("objects")
+        return {
+            name: entry
+            for name, entry in files.items()
+            if (there := kept.get(entry.object)) is None or there.size not in {None, entry.size}
+        }
+
+    def _upload(self, files: Files) -> None:
+        def send(name: str) -> None:
+            data = self._checked(name)
+            if _entry(data) != files[name]:
+                raise BaselineError(f"{label_of(self.folder / name)}: changed during the push; push again")
+            self.store.write(files[name].object, data)
+
+        _each(send, sorted(files))
+
+    def _write_state(self, head: str, manifests: dict[str, str], files: Files) -> None:
+        path = self.folder / STATE_FILE
+        try:
+            write_atomically(path, msgspec.json.encode(State(head=head, manifests=manifests, files=files)))
+        except OSError as error:
+            raise BaselineError(f"{label_of(path)}: cannot be written: {error.strerror or error}") from None
+
+    # ---- Status
+
+    def status(self, name: str | None) -> Status:
+        """Compare commit, folder and store.
+
+        Raises:
+            BaselineError: something cannot be read.
+        """
+        refuse_cut_off(self.folder)
+        start, index = self.start(name), self.index()
+        resolved, conflict = None, ""
+        try:
+            resolved = self.resolve(start, index)
+        except ConflictError as error:
+            conflict = str(error)
+        state = read_state(self.folder)
+        here = Changes.between({} if state is None else state.files, self.local())
+        missing = [] if resolved is None else sorted(self._missing(resolved.files))
+        return Status(start.hash, resolved, conflict, state, here, missing)
+
+    # ---- Garbage collection
+
+    def collect(self, keep_days: float, *, delete: bool) -> Collected:
+        """Remove manifests of commits that are gone and old, and objects that no manifest names.
+
+        Args:
+            keep_days: younger manifests stay, whether their commit is known here or not.
+            delete: remove them; tell only otherwise.
+
+        Raises:
+            BaselineError: it is not known what is needed: the clone is shallow, a manifest is damaged, the store does
+                not answer.
+        """
+        if not self.git.is_repository():
+            raise BaselineError(f"{label_of(self.git.folder)}: not in a Git repository; run gc in a checkout")
+        if self.git.ends_of_shallow_history():
+            raise BaselineError(
+                "this clone is shallow, so it is unknown which commits are needed; run `git fetch --unshallow`, or "
+                "set `fetch-depth: 0` for actions/checkout"
+            )
+        known = self.git.all_commits()
+        hashes, trees = {commit.hash for commit in known}, {commit.tree for commit in known}
+        now = time.time()
+        objects = self.store.objects("objects")  # before the manifests: what comes between them is young
+        doomed, needed, kept = [], set[str](), 0
+        for name, about in self.store.objects("manifests").items():
+            found = _MANIFEST_NAME.fullmatch(name)
+            if found is None:
+                continue
+            is_old = about.written is not None and now - about.written > keep_days * _DAY
+            if is_old and found[1] not in hashes and found[2] not in trees:
+                doomed.append(name)
+                continue
+            kept += 1
+            needed |= self._objects_of(name)
+        unused = {
+            name: about.size or 0
+            for name, about in objects.items()
+            if name not in needed and about.written is not None and now - about.written > GRACE
+        }
+        if delete:
+            _each(self.store.remove, sorted(doomed))
+            for name in self.store.objects("manifests").keys() - set(doomed):  # a push may have ended meanwhile
+                if _MANIFEST_NAME.fullmatch(name):
+                    for each in self._objects_of(name):
+                        unused.pop(each, None)
+            _each(self._remove_if_old, sorted(unused))
+        return Collected(sorted(doomed), unused, kept, len(objects) - len(unused))
+
+    def _objects_of(self, manifest: str) -> set[str]:
+        return {entry.object for entry in self.manifest(manifest).files.values()}
+
+    def _remove_if_old(self, name: str) -> None:
+        """Remove an object that a push has not sent again meanwhile."""
+        about = self.store.objects(name.rpartition("/")[0]).get(name)
+        if about is not None and about.written is not None and time.time() - about.written > GRACE:
+            self.store.remove(name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have the baselines folder for oneself."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder / ".imgdiff-lock", _LOCK_WAIT):
+                yield
+        except TimeoutError:
+            raise BaselineError(
+                f"{label_of(self.folder)}: another pull or push is running; run this again when it has ended"
+            ) from None
+        except OSError as error:
+            raise BaselineError(f"{label_of(self.folder)}: {error.strerror or error}") from None
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Objects that were fetched before, on this machine. Nothing in it is trusted, and nothing depends on it.
+
+    Args:
+        folder: None where this user has none.
+    """
+
+    folder: Path | None
+
+    @classmethod
+    def of_user(cls) -> _Cache:
+        if named := os.environ.get(CACHE_VARIABLE):
+            return cls(Path(named) / "baselines")
+        try:
+            return cls(users_cache() / "baselines")
+        except RuntimeError:  # no home
+            return cls(None)
+
+    def get(self, entry: Entry) -> bytes | None:
+        if self.folder is None:
+            return None
+        try:
+            data = read_regular(self.folder / entry.object, entry.size + 1)
+        except OSError:
+            return None
+        return data if _entry(data) == entry else None
+
+    def put(self, entry: Entry, data: bytes) -> None:
+        if self.folder is not None:
+            with suppress(OSError):  # a full disk, a home that cannot be written: the store has it
+                write_atomically(self.folder / entry.object, data)
+
+
+def _each(act: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """Return what came of each, several at once; the first error ends it."""
+    if len(items) < 2:  # noqa: PLR2004 - no threads for one
+        return [act(item) for item in items]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(items))) as pool:
+        futures = [pool.submit(act, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _pictures_in(folder: Path) -> Iterator[str]:
+    """Yield the names of the baselines below a folder, sorted."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each != STAGE]
+        start = Path(parent).relative_to(folder)
+        found += [(start / name).as_posix() for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES]
+    yield from sorted(found)
+
+
+def _entry(data: bytes) -> Entry:
+    return Entry(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None where there is none."""
+    try:
+        return hashlib.sha256(read_regular(path)).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _place(folder: Path, name: str) -> Path:
+    try:
+        return path_below(folder, name)
+    except OutsideError as error:
+        raise BaselineError(f"{printable(name)}: {error}; such a path is rejected") from None
+
+
+def _require_name(name: str, folder: Path, label: str) -> None:
+    """Refuse a name that is not that of a picture below the baselines folder."""
+    _place(folder, name)
+    if Path(name).suffix.lower() not in PICTURE_SUFFIXES or STAGE in name.split("/"):
+        raise BaselineError(f"{label}: {printable(name)}: not the name of an image")
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder, and those above it, that hold nothing any more."""
+    real = Path(os.path.realpath(root))
+    with suppress(OSError):
+        while folder != real and folder.is_relative_to(real):
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _differing(one: Files, other: Files) -> list[str]:
+    return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+_Kind = TypeVar("_Kind", StoreManifest, State)
+
+
+def _decoded(data: bytes, kind: type[_Kind], word: str, label: str, advice: str = "") -> _Kind:
+    """Return the content of one of this module's JSON files.
+
+    Raises:
+        BaselineError: it is invalid, or has another version.
+    """
+    try:
+        marked = msgspec.json.decode(data, type=_Marked)
+        if marked.imgdiff == word and marked.version != VERSION:
+            raise BaselineError(
+                f"{label}: unsupported version {marked.version} of the format, this release reads {VERSION}; use the "
+                "same release everywhere"
+            )
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise BaselineError(f"{label}: invalid content: {printable(str(error))}{advice}") from None
