@@ -14,7 +14,7 @@ import pytest
 from hatch_build import compile_core
 from pytest_imgdiff.cli import quick_compare
 from pytest_imgdiff.comparison import regions
-from pytest_imgdiff.images import png_core, png_pair, png_structure
+from pytest_imgdiff.images import differing, png_core, png_pair, png_structure
 from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, visible
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 USERS: tuple[Any, ...] = (
+    differing,
     png_core,
     png_pair,
     png_structure,

@@ -221,15 +221,6 @@ def test_an_installed_package_that_cannot_be_imported(suite, installed, pytester
             "self.unit)", "self.unit, np.ones((3, 3), np.float32))", "returned a heat that is not", id="heat-size"
         ),
         pytest.param("self.unit)", "self.unit, np.ones((20, 20), int))", "returned a heat that is not", id="heat-type"),
-        *(
-            pytest.param(
-                "self.unit)",
-                f"self.unit, np.ones((20, 20), np.uint8), heated={bands})",
-                "returned bands of heat that are no slices of its rows",
-                id=f"heated-{bands}",
-            )
-            for bands in ("3", "(3, 5)", "(slice(0, 21),)", "(slice(5, 9), slice(0, 3))", "(slice(-3, 5),)")
-        ),
         pytest.param("value = ", "expected.pixels[:] = 0 #", "read-only", id="paints-in-our-picture"),
     ],
 )

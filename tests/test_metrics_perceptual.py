@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 
 import cv2
 import numpy as np
@@ -17,14 +18,11 @@ from pytest_imgdiff import Policy, Registry, Rule, Verdict, compare
 from pytest_imgdiff.base.model import WindowLimit
 from pytest_imgdiff.comparison.regions import most_in_window
 from pytest_imgdiff.config import load_settings
-from pytest_imgdiff.metrics import oklab as oklab_differences
+from pytest_imgdiff.metrics import pixelmatch as pixelmatch_rule
 from pytest_imgdiff.metrics.antialiasing import smoothed as smoothed_pixels
-from pytest_imgdiff.metrics.flat_rows import FlatRows
-from pytest_imgdiff.metrics.opaque_smoothing import brightness_order, smoothed_inside
 from pytest_imgdiff.metrics.perceptual import Perceptual
 from pytest_imgdiff.metrics.pixelmatch import find_differences
-from pytest_imgdiff.metrics.raster import Raster
-from tests.cores import built, core
+from tests.cores import SOURCES, built, core
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 
@@ -318,10 +316,10 @@ def test_counts_what_pixelmatch_8_counts_on_a_full_page(shared_fixtures):
     assert Perceptual().measure(*pair, None).details["pixels"] == 929_103
 
 
-@given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@given(pair=pairs(opaque=True), threshold=thresholds)
 @settings(max_examples=200, deadline=None)
-def test_opaque_pixels_differ_exactly_where_pixelmatch_8_says(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes)
+def test_opaque_pixels_differ_exactly_where_pixelmatch_8_says(pair, threshold):
+    found = find_differences(*pair, threshold, opaque=True)
     differing, smoothed = pixelmatch_8(*pair, threshold)
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -358,24 +356,23 @@ def test_dark_colours_that_are_few_levels_apart_differ_exactly_where_pixelmatch_
     assert np.array_equal(found.heat > 0, differing | smoothed)
 
 
-@pytest.mark.parametrize("threshold", [0.04, 0.05, 0.068, 0.0948, 0.1, 0.11, 0.13])
-def test_steps_that_are_not_measured_are_the_largest_that_cannot_differ(threshold):
-    """Dark colours differ most, and about most at the corners of the cube of steps."""
+@pytest.mark.parametrize("step", range(1, 18))
+def test_steps_that_are_too_small_to_be_measured_are_not_seen_by_the_reference(step):
+    """Dark colours differ most, and about most at the corners of the cube of steps; the core leaves small steps out."""
     levels = np.array(list(itertools.product(range(20), repeat=3)), np.int64)
-
-    def farthest(step):
+    signs = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+    others = levels + step * signs[:, None]
+    kept = ((others >= 0) & (others <= 255)).all(axis=2)
+    pair = [
+        image_of(side[kept][None].astype(np.uint8)).pixels for side in (np.broadcast_to(levels, others.shape), others)
+    ]
+    for threshold in (0.04, 0.05, 0.068, 0.0948, 0.1, 0.11, 0.13):
         found = []
-        for signs in itertools.product((-1, 0, 1), repeat=3):
-            others = levels + step * np.array(signs)
-            kept = (others >= 0).all(axis=1)
-            pair = [image_of(side[kept][None].astype(np.uint8)).pixels for side in (levels, others)]
-            rasters = [Raster.of(pixels, opaque=True) for pixels in pair]
-            found.append(oklab_differences.measured(*rasters, np.arange(kept.sum()), threshold)[0].max())
-        return max(found)
-
-    raster = Raster.of(np.full((1, 1, 4), 255, np.uint8), opaque=True)
-    step = int(oklab_differences.largest_harmless_step(threshold, raster))
-    assert farthest(step) < threshold < farthest(step + 1) + 0.003
+        for module in (built(), None):
+            with core(module):
+                found.append(find_differences(*pair, threshold, opaque=True, antialiasing="count"))
+        assert found[0].pixels == found[1].pixels
+        assert np.array_equal(found[0].heat, found[1].heat)
 
 
 def test_the_heat_is_the_distance_also_of_the_darkest_colours():
@@ -403,19 +400,19 @@ def test_dark_green_that_turns_gray_is_seen_by_oklab_and_not_by_yiq():
     assert Perceptual(difference="yiq").measure(*pair, None).details["pixels"] == 0
 
 
-@given(pair=pairs(opaque=True), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@given(pair=pairs(opaque=True), threshold=thresholds)
 @settings(max_examples=300, deadline=None)
-def test_opaque_pixels_differ_exactly_where_pixelmatch_7_says(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=True, strip_bytes=strip_bytes, difference="yiq")
+def test_opaque_pixels_differ_exactly_where_pixelmatch_7_says(pair, threshold):
+    found = find_differences(*pair, threshold, opaque=True, difference="yiq")
     differing, smoothed = pixelmatch(*pair, threshold)
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
 
 
-@given(pair=pairs(opaque=False), threshold=thresholds, strip_bytes=st.sampled_from((1, 40, 100, 1 << 17)))
+@given(pair=pairs(opaque=False), threshold=thresholds)
 @settings(max_examples=300, deadline=None)
-def test_translucent_pixels_differ_where_pixelmatch_7_black_or_white_shows_it(pair, threshold, strip_bytes):
-    found = find_differences(*pair, threshold, opaque=False, strip_bytes=strip_bytes, difference="yiq")
+def test_translucent_pixels_differ_where_pixelmatch_7_black_or_white_shows_it(pair, threshold):
+    found = find_differences(*pair, threshold, opaque=False, difference="yiq")
     differing, smoothed = pixelmatch(*pair, threshold, (PATTERN, BLACK, WHITE))
     assert np.array_equal(found.heat > 0, differing)
     assert (found.pixels, found.antialiased) == (differing.sum(), smoothed.sum())
@@ -432,13 +429,14 @@ def test_yiq_finds_the_same_pixels_at_another_depth(pair, threshold, depth):
     assert np.array_equal(shallow.heat > 0, deep.heat > 0)
 
 
-@pytest.mark.parametrize("antialiasing", ["ignore", "count"])
-def test_a_large_picture_is_judged_as_its_smallest_strips_are(antialiasing):
+def test_a_picture_that_is_judged_in_parts_is_judged_as_if_it_were_not(monkeypatch):
     expected = photograph("astronaut", 300, 400)
     pair = [image_of(picture).pixels for picture in (expected, as_jpeg(expected, 60))]
-    whole = find_differences(*pair, 0.02, opaque=True, antialiasing=antialiasing)
-    strips = find_differences(*pair, 0.02, opaque=True, antialiasing=antialiasing, strip_bytes=1)
-    assert np.array_equal(whole.heat, strips.heat)
+    whole = find_differences(*pair, 0.02, opaque=True)
+    monkeypatch.setattr(pixelmatch_rule, "_AT_ONCE", 777)
+    parts = find_differences(*pair, 0.02, opaque=True)
+    assert np.array_equal(whole.heat, parts.heat)
+    assert whole[1:] == parts[1:]
     assert whole.pixels > 1000
 
 
@@ -505,11 +503,12 @@ def test_half_an_alpha_channel_is_judged_with_its_opaque_half():
 
 
 def test_colours_are_ordered_in_integers_as_the_doubles_of_pixelmatch_order_them():
-    """For every difference of red and green the differences of blue at which the sign changes decide it for all."""
+    """The core orders them so. For all differences of red and green, those of blue where the sign changes decide it."""
     step = np.arange(-255, 256, dtype=np.int64)
     red, green = (grid.reshape(-1) for grid in np.meshgrid(step, step))
     exact = (29889531, 58662247, 11448223)  # pixelmatch's weights, times 10^8
-    ours = [int(brightness_order(np.array([1 << bits], np.uint32))[0]) for bits in (0, 8, 16)]
+    source = (SOURCES / "pixels.c").read_text(encoding="utf-8")
+    ours = [int(weight) for weight in re.findall(r"\* (\d+)u", source[source.index("brightness_order(") :])[:3]]
     crossing = np.floor_divide(-(red * exact[0] + green * exact[1]), exact[2])
     for blue in (crossing - 1, crossing, crossing + 1, np.full_like(red, -255), np.full_like(red, 255)):
         inside = abs(blue) <= 255
@@ -544,8 +543,7 @@ def test_what_is_decided_in_integers_is_what_is_decided_in_doubles(data):
 @given(pair=pairs(opaque=True), start=st.integers(0, 3), step=st.integers(20, 40))
 @settings(deadline=None, max_examples=100)
 def test_whether_a_pixel_is_smoothed_hangs_on_no_other_that_is_asked_about(pair, start, step):
-    """Where few are asked about each is looked at by itself; where many are, their rows are looked at first."""
-    rasters = [Raster.of(picture, opaque=True) for picture in pair]
+    rule = {"opaque": True, "difference": "yiq"}
     first, second = ([[tuple(map(int, pixel)) for pixel in row] for row in picture] for picture in pair)
     smoothed = np.array(
         [
@@ -555,26 +553,8 @@ def test_whether_a_pixel_is_smoothed_hangs_on_no_other_that_is_asked_about(pair,
         ]
     )
     indices = np.arange(smoothed.size)
-    assert (smoothed_pixels(*rasters, indices) == smoothed).all()
-    assert (smoothed_pixels(*rasters, indices[start::step]) == smoothed[start::step]).all()
-
-
-@given(
-    seed=st.integers(0, 999), rows=st.sets(st.integers(0, 39), min_size=3), block=st.sampled_from([1, 20, 50, 1 << 16])
-)
-@settings(deadline=None, max_examples=200)
-def test_what_is_known_of_rows_is_so_whichever_others_are_asked_about(seed, rows, block):
-    """Blocks of rows that nobody asks about are left out."""
-    chance = np.random.default_rng(seed)
-    pair = chance.integers(0, 2, (2, 40, 9, 4)).astype(np.uint8) * 255
-    pair[..., 3] = 255
-    rasters = [Raster.of(picture, opaque=True) for picture in pair]
-    indices = np.flatnonzero(np.isin(np.arange(40 * 9) // 9, sorted(rows)))
-    known = FlatRows.about(*rasters, indices, block)
-    inside = indices[(indices % 9 >= 2) & (indices % 9 < 7) & (indices >= 2 * 9) & (indices < 38 * 9)]
-    alone = smoothed_inside(*rasters, inside)
-    assert (smoothed_inside(*rasters, inside, known) == alone).all()
-    assert not alone[~known.may_be_smoothed(inside)].any()
+    assert (smoothed_pixels(*pair, indices, **rule) == smoothed).all()
+    assert (smoothed_pixels(*pair, indices[start::step], **rule) == smoothed[start::step]).all()
 
 
 @pytest.mark.parametrize("difference", ["yiq", "oklab"])

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
 
 from pytest_imgdiff import images
-from pytest_imgdiff.base.derived import differing_pixels
+from pytest_imgdiff.images.differing import differing_pixels
 from pytest_imgdiff.metrics.visible import LARGEST, Visible
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 

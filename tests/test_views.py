@@ -12,7 +12,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pytest_imgdiff.base.derived import (
     common_depth,
     eight_bit,
-    equal_pixels,
     full_value,
     gray_on_black,
     gray_on_white,
@@ -23,6 +22,7 @@ from pytest_imgdiff.base.derived import (
     strips,
 )
 from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.images.differing import equal_pixels
 from tests.metric_pictures import DEPTHS, at_depth, image_of, photograph, with_alpha
 
 pixels = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9).map(lambda shape: (*shape, 4)))

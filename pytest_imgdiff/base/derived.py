@@ -17,7 +17,7 @@ import numpy as np
 from pytest_imgdiff.base.image import Image, ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -28,23 +28,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STRIP_BYTES = 1 << 17
-"""Two strips of this size and what is computed from them stay in a core's own cache."""
-
-WORTH_A_THREAD = 1 << 21
-"""Bytes of a picture from which on a thread for half of it pays, where OpenCV does the work."""
-
+"""Most of what is computed of so many bytes of pixels stays in a core's own cache."""
 NEAR = 2
-"""How many rows beyond one that differs a metric may look at that judges by rows."""
-_FAR_APART = 1 << 18
-"""So many bytes of pixels that are alike part two bands of rows that are not."""
-_ROUNDED_BYTES = 1 << 20
-_SEARCHED_BYTES = 1 << 20
-"""Pixels that are held against each other at once."""
+"""Rows beside one that differs that the rule of anti-aliasing looks at; see `pytest_imgdiff.images.png_pair`."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
 
-_WORDS = {np.dtype(np.uint8): np.uint32, np.dtype(np.uint16): np.uint64}
 _WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
 _COLOUR = ImageInfo("colour", "array", 3, 3, "RGBA")
 _DEPTHS = tuple(np.dtype(depth) for depth in (np.uint8, np.uint16, np.float32, np.float64))
@@ -61,25 +51,21 @@ def eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     rounded = np.empty(values.shape, np.uint8)
-    for rows in strips(values, _ROUNDED_BYTES):  # the floats of a whole large picture would be several times its size
+    for rows in strips(values):
         rounded[rows] = np.rint(values[rows] * (255 / full_value(values.dtype))).clip(0, 255)
     return rounded
 
 
 def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[slice]:
-    """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row."""
+    """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row.
+
+    For what takes several times the memory of the pixels that it is computed of: a comparison keeps to
+    `pytest_imgdiff.base.model.Policy.memory`, however large a picture is.
+    """
     height = pixels.shape[0]
     rows = max(1, strip_bytes * height // max(1, pixels.nbytes))
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
-
-
-def on_idle_cores(work: Callable[[slice], T], pixels: NDArray[Any]) -> list[T]:
-    """Do some work on the rows of a picture; on those of a large one in two parts at once."""
-    height = pixels.shape[0]
-    if pixels.nbytes < WORTH_A_THREAD or not is_core_idle():
-        return [work(slice(0, height))]
-    return list(side_by_side(lambda: work(slice(0, height // 2)), lambda: work(slice(height // 2, height))))
 
 
 def is_core_idle() -> bool:
@@ -128,133 +114,6 @@ def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
     yield from itertools.combinations(corners, 2)
 
 
-def pixel_words(pixels: NDArray[Any]) -> NDArray[Any] | None:
-    """Return (..., 4) integer channels as (...) words, one for each pixel; None for floats.
-
-    A word says no more than whether two pixels are equal; that it says at the price of one comparison.
-    """
-    word = _WORDS.get(pixels.dtype)
-    return None if word is None else pixels.view(word)[..., 0]
-
-
-def equal_pixels(first: Image, second: Image) -> bool:
-    """Whether two images of equal size and depth are equal in every channel of every pixel."""
-    return not differing_rows(first, second)
-
-
-def differing_rows(first: Image, second: Image) -> tuple[slice, ...]:
-    """Return bands of rows, from the top, beyond which two images of equal size and depth have equal pixels.
-
-    There is no band where all pixels are equal. Found at most once for a pair. Only rows that may differ are decoded,
-    and `NEAR` ones on either side of them.
-    """
-    return first.derived(_DifferingFrom(second))
-
-
-def differing_pixels(first: Image, second: Image) -> int:
-    """Return how many pixels of two images of equal size and depth are not equal in every channel."""
-    count = 0
-    for band in differing_rows(first, second):
-        one, two = (image.rows(band.start, band.stop) for image in (first, second))
-        for strip in strips(one):
-            words = pixel_words(one[strip]), pixel_words(two[strip])
-            if words[0] is None or words[1] is None:
-                count += int(np.count_nonzero((one[strip] != two[strip]).any(axis=2)))
-            else:
-                count += int(np.count_nonzero(words[0] != words[1]))
-    return count
-
-
-def differing_span(first: Image, second: Image) -> slice:
-    """Return the rows from the first to the last that differ, of two images of equal size and depth that do.
-
-    Unlike `differing_rows` it does not depend on how files store rows.
-    """
-    found: list[int] = []
-    for band in differing_rows(first, second):
-        one, two = (image.rows(band.start, band.stop) for image in (first, second))
-        for strip in strips(one):
-            differs = np.flatnonzero((one[strip] != two[strip]).any(axis=(1, 2))) + band.start + strip.start
-            found += differs[[0, -1]].tolist() if differs.size else []
-    return slice(found[0], found[-1] + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _DifferingFrom:
-    other: Image
-
-    def __call__(self, image: Image) -> tuple[slice, ...]:
-        suspects = _suspects(image, self.other)
-        decode_both(image, self.other, suspects)
-        for suspect in suspects:
-            one, two = (side.rows(suspect.start, suspect.stop) for side in (image, self.other))
-            if _differ(one, two):
-                return tuple(suspects)
-        return ()
-
-
-def _differ(one: Pixels, two: Pixels) -> bool:
-    """Whether any value differs; most pairs that differ do so in their first rows."""
-    first = next(strips(one))
-    return largest_difference(one[first], two[first]) > 0 or any(
-        largest_difference(one[strip], two[strip]) for strip in strips(one, _SEARCHED_BYTES)
-    )
-
-
-def largest_difference(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Return by how much any two values of two arrays of equal shape and dtype differ at most."""
-    # As one row: of a picture of one column OpenCV takes each row for itself, which takes twenty times as long.
-    return cv2.norm(first.reshape(1, -1), second.reshape(1, -1), cv2.NORM_INF)
-
-
-def _suspects(first: Image, second: Image) -> list[slice]:
-    """Return the bands of rows that may differ: all, where the files tell nothing of their rows."""
-    width, height = first.size
-    unlike = None if first.stored is None else first.stored.unlike(second.stored)
-    if unlike is None:
-        return [slice(0, height)]
-    rows = np.flatnonzero(unlike)
-    if not rows.size:
-        return []
-    far_apart = max(2 * NEAR, _FAR_APART // (4 * width))
-    breaks = np.flatnonzero(np.diff(rows) > far_apart)
-    ends = zip(rows[[0, *(breaks + 1)]].tolist(), rows[[*breaks, -1]].tolist(), strict=True)
-    return [slice(first_row, last_row + 1) for first_row, last_row in ends]
-
-
-def suspected_rows(first: Image, second: Image) -> int:
-    """Return how many rows of two images of equal size may differ, as far as their files tell, without decoding any."""
-    return sum(band.stop - band.start for band in _suspects(first, second))
-
-
-def decode_both(first: Image, second: Image, bands: Sequence[slice] | None = None) -> None:
-    """Have two images decoded, each on a core of its own where one is idle.
-
-    Args:
-        first: one image.
-        second: the other.
-        bands: which rows of them, and `NEAR` ones on either side; all where omitted.
-    """
-    width, height = first.size
-    wanted = [slice(0, height)] if bands is None else [grown(band, height) for band in bands]
-
-    def decode(image: Image) -> None:
-        for rows in wanted:
-            image.rows(rows.start, rows.stop)
-
-    size = 4 * width * sum(rows.stop - rows.start for rows in wanted)
-    if first.stored is None or second.stored is None or size < WORTH_A_THREAD // 8 or not is_core_idle():
-        decode(first)
-        decode(second)
-        return
-    side_by_side(lambda: decode(first), lambda: decode(second))
-
-
-def grown(band: slice, height: int) -> slice:
-    """Return the band with `NEAR` rows more on either side, as far as there are any."""
-    return slice(max(0, band.start - NEAR), min(height, band.stop + NEAR))
-
-
 def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
     """Return the pair at the deeper of its two depths; nothing is rounded away.
 
@@ -287,11 +146,7 @@ def has_alpha(image: Image) -> bool:
 
 def are_opaque(pixels: Pixels) -> bool:
     """Whether every one of these pixels is fully opaque."""
-    words = pixel_words(pixels)
-    if words is None:
-        return bool(pixels[..., 3].min() >= 1)
-    opaque = np.array([0, 0, 0, full_value(pixels.dtype)], pixels.dtype).view(words.dtype)[0]
-    return bool(np.bitwise_and.reduce(words, axis=None) & opaque == opaque)
+    return bool(cv2.extractChannel(pixels, 3).min() >= full_value(pixels.dtype))
 
 
 def halvings(size: tuple[int, int], side: int) -> int:
@@ -370,7 +225,7 @@ def rgb8_on(image: Image, backdrop: Literal["black", "white"]) -> NDArray[np.uin
     pixels = image.pixels
     is_opaque = not image.derived(has_alpha)
     colours = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for rows in strips(pixels, _ROUNDED_BYTES):
+    for rows in strips(pixels):
         strip = pixels[rows]
         laid = without_alpha(strip) if is_opaque else _composited(strip, 1 if backdrop == "white" else 0)
         colours[rows] = eight_bit(laid)

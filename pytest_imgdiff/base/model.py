@@ -402,7 +402,6 @@ class MetricResult:
             its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
             where the rule has the limit ``max_in_window``.
         drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
-        heated: bands of rows, from the top, beyond which the heat is 0; None where it may be anywhere.
     """
 
     value: float
@@ -410,7 +409,6 @@ class MetricResult:
     heat: Heat | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     drawings: Mapping[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
-    heated: tuple[slice, ...] | None = None
 
 
 class Metric(Protocol):
@@ -428,10 +426,8 @@ class Metric(Protocol):
         heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
             (Otsu's threshold), or ``none`` (the metric paints no heat).
 
-    One that has ``by_rows = True`` as well asks for no rows but those that `derived.differing_rows` tells,
-    and `derived.NEAR` ones beside them; others are not decoded for it. One whose worst value depends on
-    its options or on the depth of the pictures has a method ``worst(depth)``, which returns it; see
-    `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that
+    One whose worst value depends on its options or on the depth of the pictures has a method ``worst(depth)``, which
+    returns it; see `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that
     ``details["pixels"]`` counts has ``marks_pixels = True``, so that the limit ``max_in_window`` applies.
     """
 

@@ -12,15 +12,7 @@ import cv2
 import numpy as np
 
 from pytest_imgdiff import images
-from pytest_imgdiff.base.derived import (
-    common_depth,
-    compared_pixels,
-    decode_both,
-    differing_pixels,
-    differing_span,
-    equal_pixels,
-    suspected_rows,
-)
+from pytest_imgdiff.base.derived import common_depth, compared_pixels
 from pytest_imgdiff.base.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.base.model import AUTO, DEFAULT_RULES, Comparison, MetricResult, Region, Score, SizePolicy, Verdict
 from pytest_imgdiff.comparison.alignment import align
@@ -30,6 +22,7 @@ from pytest_imgdiff.comparison.regions import contour_mask, contour_regions, dif
 from pytest_imgdiff.comparison.scoring import score
 from pytest_imgdiff.comparison.sizes import same_size, with_pixels
 from pytest_imgdiff.config.policy import could_fail, worst_value
+from pytest_imgdiff.images.differing import decoded_share, differing_pixels, differing_rows, equal_pixels, windows
 from pytest_imgdiff.networks.backends import nothing_installed
 
 if TYPE_CHECKING:
@@ -146,8 +139,8 @@ def _beyond_memory(expected: Image, actual: Image, policy: Policy, registry: Reg
     metrics = [registry.metric(name, rules.get(name, ())) for name in dict.fromkeys([*rules, mask])]
     is_alike = expected.size == actual.size and expected.dtype == actual.dtype
     share = 1.0
-    if all(getattr(metric, "by_rows", False) for metric in metrics) and not policy.ignore and is_alike:
-        share = suspected_rows(expected, actual) / height
+    if all(hasattr(metric, "_margin") for metric in metrics) and not policy.ignore and is_alike:
+        share = decoded_share(expected, actual)
     # The pixels, and while rows become pixels the same rows as they are stored, and a few planes of marks.
     pixels = sum(4 * image.dtype.itemsize * math.prod(image.size) * share for image in sides)
     read = plane * MARKS + sum(
@@ -378,8 +371,6 @@ class _Bench:
         """Return the metric's result; whatever goes wrong in it is a `MetricError`."""
         if metric.name not in self.results:
             try:
-                if not getattr(metric, "by_rows", False):
-                    decode_both(self.expected, self.actual)
                 result = metric.measure(self.expected, self.actual, self.ignore)
             except (MetricError, ModelUnavailableError):
                 raise
@@ -415,9 +406,6 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     if result.heat is not None and not _is_heat(result.heat, image):
         msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"
         raise MetricError(msg)
-    if result.heated is not None and not _are_bands(result.heated, image.size[1]):
-        msg = f"the metric {metric.name} returned bands of heat that are no slices of its rows, from the top"
-        raise MetricError(msg)
     return replace(result, value=value, unit=str(result.unit), details=dict(result.details))
 
 
@@ -431,14 +419,6 @@ def _number(value: object) -> float:
 def _is_heat(heat: object, image: Image) -> bool:
     shape = image.size[::-1]
     return isinstance(heat, np.ndarray) and heat.shape == shape and heat.dtype in (np.uint8, np.float32)
-
-
-def _are_bands(bands: object, height: int) -> bool:
-    if not isinstance(bands, (tuple, list)) or not all(isinstance(band, slice) for band in bands):
-        return False
-    ends = [end for band in bands for end in (band.start, band.stop)]
-    whole = all(isinstance(end, (int, np.integer)) for end in ends) and all(band.step is None for band in bands)
-    return whole and ends == sorted(ends) and all(0 <= end <= height for end in ends)
 
 
 def _unmeasured(rule: Rule, metric: Metric, reason: str) -> Score:
@@ -469,13 +449,15 @@ def _with_mask(comparison: Comparison, bench: _Bench) -> Comparison:
         if result.heat is None:
             continue
         by_contours = metric.heat_threshold == "otsu"
-        mask = contour_mask(result.heat) if by_contours else difference_mask(result.heat, "zero", result.heated)
+        margin = getattr(metric, "_margin", None)
+        rows = None if margin is None else windows(bench.expected, bench.actual, margin)
+        mask = contour_mask(result.heat) if by_contours else difference_mask(result.heat, "zero", rows)
         if mask.any():
             settings = comparison.policy.regions
             if by_contours:
                 regions = contour_regions(mask, result.heat, settings.min_area)
             else:
-                regions = find_regions(mask, result.heat, settings, result.heated)
+                regions = find_regions(mask, result.heat, settings, rows)
             comparison = replace(
                 comparison,
                 mask=mask,
@@ -494,10 +476,9 @@ def _aligned(comparison: Comparison, bench: _Bench) -> Comparison:
         return comparison
     if np.count_nonzero(in_place.any(axis=1)) < ALIGNED_ROWS:
         return comparison
-    span = differing_span(*pair)
-    rows = slice(max(0, span.start - CONTEXT), min(bench.expected.size[1], span.stop + CONTEXT))
-    top = rows.start
-    alignment = align(*(image.rows(top, rows.stop) for image in pair))
+    differing = np.flatnonzero(differing_rows(*pair))
+    top, bottom = max(0, int(differing[0]) - CONTEXT), min(bench.expected.size[1], int(differing[-1]) + 1 + CONTEXT)
+    alignment = align(*(image.rows(top, bottom) for image in pair))
     if alignment is None:
         return comparison
     moved = [region.kind == "moved" for region in comparison.regions]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.derived import full_value, pixel_words
+from pytest_imgdiff.base.derived import full_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +67,6 @@ _CHROMA = _gaussian(1.0, 3)
 """Of chroma along a row: the fringes of LCD text cancel there."""
 _LOW = _gaussian(2.5, 8)
 """Of colour, in half the resolution."""
-_STRIP = 1 << 14
-"""Pixels that are blurred at once: they stay in a core's cache."""
 _SHIFTS = (-1, -0.5, 0, 0.5, 1)
 _COHERENT = 0.7
 """Share of the low-passed absolute difference that keeps its sign: noise of a codec does not."""
@@ -76,7 +74,7 @@ _EDGES_NEAR = 13
 """Side of the square, in pixels of half the resolution, in which moved edges may have changed a colour."""
 
 BLOCK = 384
-"""Side of the blocks that are looked at one by one: what is computed of one stays in a core's cache."""
+"""Side of the blocks that are looked at one by one. Where the largest value is reached, the rest is not looked at."""
 MARGIN = 24
 TILE = 64
 """Side of the tiles that are looked at under all shifts."""
@@ -142,18 +140,6 @@ def _any_in_tiles(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _cost(box: Sequence[int]) -> int:
     """Return how many pixels are looked at for a box of tiles: x, y, width and height."""
     return (box[2] * TILE + 2 * MARGIN) * (box[3] * TILE + 2 * MARGIN)
-
-
-def differing(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (height, width), 1 where pixels of equal shape and depth are not equal."""
-    channels = first.shape[2]
-    words = (pixel_words(first), pixel_words(second)) if channels == len("RGBA") else (None, None)
-    if words[0] is None or words[1] is None:
-        unlike = np.logical_or.reduce([first[..., channel] != second[..., channel] for channel in range(channels)])
-    else:
-        unlike = words[0] != words[1]
-    differs: NDArray[np.uint8] = unlike.view(np.uint8)
-    return differs
 
 
 def channel_contrast(first: NDArray[Any], second: NDArray[Any]) -> Plane:
@@ -278,30 +264,21 @@ def _positive(plane: Plane) -> Plane:
 
 def _blurred(plane: Plane, weights: Weights) -> Plane:
     """Blur down and then across; the plane becomes smaller by the reach of the weights on each side."""
-    reach, width = len(weights) - 1, plane.shape[1]
-    height = plane.shape[0] - 2 * reach
-    flat, found = np.ascontiguousarray(plane).reshape(-1), np.empty((height, width - 2 * reach), np.float32)
-    strip = max(1, _STRIP // width)
-    for top in range(0, height, strip):
-        bottom = min(top + strip, height)
-        down = _along(flat[top * width : (bottom + 2 * reach) * width], weights, width)
-        across = np.empty(down.size, np.float32)
-        across[reach : down.size - reach] = _along(down, weights, 1)  # from row to row, too: that is left out
-        found[top:bottom] = across.reshape(-1, width)[:, reach : width - reach]
-    return found
+    return _along(_along(plane, weights, 0), weights, 1)
 
 
-def _along(values: NDArray[np.float32], weights: Weights, step: int) -> NDArray[np.float32]:
-    """Return the weighted sum of each value and those so many steps before and behind it, from the middle outwards."""
-    reach = (len(weights) - 1) * step
-    size = values.size - 2 * reach
-    total = values[reach : reach + size] * weights[0]
-    both = np.empty_like(total)
-    for number, weight in enumerate(weights[1:], start=1):
-        far = number * step
-        np.add(values[reach - far : reach - far + size], values[reach + far : reach + far + size], out=both)
-        np.multiply(both, weight, out=both)
-        np.add(total, both, out=total)
+def _along(plane: Plane, weights: Weights, axis: int) -> Plane:
+    """Return the weighted sum of each value and its neighbours down (0) or across (1), from the middle outwards."""
+    reach = len(weights) - 1
+    size = plane.shape[axis] - 2 * reach
+
+    def shifted(step: int) -> Plane:
+        part = slice(reach + step, reach + step + size)
+        return plane[part] if axis == 0 else plane[:, part]
+
+    total: Plane = shifted(0) * weights[0]
+    for step, weight in enumerate(weights[1:], start=1):
+        total += (shifted(-step) + shifted(step)) * weight
     return total
 
 
@@ -320,14 +297,7 @@ def _softened(colours: Planes) -> Planes:
     """Return what structure is looked for in, with `_TILE_MARGIN` pixels around the block."""
     reach = len(_CHROMA) - 1
     luma, *chroma = _within(colours, MARGIN - _TILE_MARGIN, MARGIN - _TILE_MARGIN - reach)
-    height, width = luma.shape
-    soft = np.empty((3, height, width - 2 * reach), np.float32)
-    soft[0] = luma[:, reach : width - reach]
-    for number, plane in enumerate(chroma, start=1):
-        across = np.empty(plane.size, np.float32)
-        across[reach : plane.size - reach] = _along(np.ascontiguousarray(plane).reshape(-1), _CHROMA, 1)
-        soft[number] = across.reshape(height, width)[:, reach : width - reach]
-    return soft
+    return np.stack([luma[:, reach:-reach], *(_along(plane, _CHROMA, 1) for plane in chroma)])
 
 
 def _unexplained_in_place(one: Planes, two: Planes) -> Plane:

@@ -15,40 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_imgdiff.metrics.raster import BLACK, WHITE
+from pytest_imgdiff.base.derived import full_value
+from pytest_imgdiff.metrics.yiq import BLACK, WHITE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.metrics.raster import Colour, Indices, Raster, Values
+    from pytest_imgdiff.metrics.yiq import Colour, Indices, Samples
 
     Floats = NDArray[Any]
     """(n,) of one float type."""
 
-_ROUNDING = 1e-3
-"""A distance in single precision is off by less than a third of this: of all colours, the tables' steps included."""
-_FARTHEST = (
-    *(
-        0.0,
-        0.044664,
-        0.057533,
-        0.067011,
-        0.075191,
-        0.082367,
-        0.088847,
-        0.094806,
-        0.100326,
-        0.105571,
-        0.110498,
-        0.115267,
-    ),
-    *(0.120137, 0.125065, 0.130041, 0.135010, 0.140046),
-)
-"""For each step of 0 to 16 levels, the largest distance of two 8-bit colours whose channels are at most so far apart.
-
-Found by comparing each of the 2^24 colours with all others so near to it. Dark colours decide it: of those with a
-channel of at least 64, steps twice as large are as near.
-"""
 _LMS = (
     (0.4122214708, 0.5363325363, 0.0514459929),
     (0.2119034982, 0.6806995451, 0.1073969566),
@@ -62,8 +39,6 @@ _K3 = (1 + _K1) / (1 + _K2)
 _ROOTS = 4096
 """Steps of pixelmatch's table of cube roots; it interpolates between them, and computes those below `_EXACT` steps."""
 _EXACT = 8
-_BLOCK = 1 << 14
-"""Pairs of pixels that are measured at once: all that is computed of them stays in a core's own cache."""
 _HASH = np.uint32(0x9E3779B1)
 _LEAST_LIGHT = np.float32(1e-18)
 """Less is no different from none, and its cube in single precision would be."""
@@ -76,6 +51,18 @@ def _linear(level: int) -> float:
     return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - the standard's
 
 
+def _roots(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return cube roots. Those of NumPy are not the same on every machine, nor those of the compiled core's library."""
+    first = values.view(np.uint64) // np.uint64(3) + np.uint64(0x2A9F789300000000)  # a third of the exponent
+    return np.where(values < _LEAST_DOUBLE, np.cbrt(values), _halley(values, first.view(np.float64), 3))
+
+
+def _roots_in_single_precision(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    values = np.maximum(values, _LEAST_LIGHT)
+    first = values.view(np.uint32) // np.uint32(3) + np.uint32(709_921_077)
+    return _halley(values, first.view(np.float32), 2)
+
+
 def _halley(values: Floats, roots: Floats, rounds: int) -> Floats:
     """Bring cube roots closer, by Halley's method. Each operation is rounded on its own, on every machine alike."""
     for _ in range(rounds):
@@ -84,94 +71,64 @@ def _halley(values: Floats, roots: Floats, rounds: int) -> Floats:
     return roots
 
 
-def _rounded_roots(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return cube roots in single precision."""
-    values = np.maximum(values, _LEAST_LIGHT)
-    first = values.view(np.uint32) // np.uint32(3) + np.uint32(709_921_077)  # a third of the exponent
-    return _halley(values, first.view(np.float32), 2)
-
-
-def _roots(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return cube roots. Those of NumPy are not the same on every machine, nor those of the compiled core's library."""
-    first = values.view(np.uint64) // np.uint64(3) + np.uint64(0x2A9F789300000000)
-    return np.where(values < _LEAST_DOUBLE, np.cbrt(values), _halley(values, first.view(np.float64), 3))
-
-
 _LIGHT = np.array([_linear(min(level, 255)) for level in range(257)])
 _CUBE_ROOTS = _roots(np.arange(_ROOTS + 2) / _ROOTS)
-_LIGHT_OF_LEVELS = _LIGHT[:256].astype(np.float32)
+
+
+def measured(
+    one: Samples, two: Samples, indices: Indices, threshold: float, *, opaque: bool
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Measure (n, 4) pixels.
+
+    Args:
+        one: pixels of one picture.
+        two: the same pixels of the other.
+        indices: where they are in the picture.
+        threshold: the largest distance that does not count.
+        opaque: whether all of both pictures is opaque.
+
+    Returns:
+        The distances, where 1 is that of black and white and a few saturated pairs lie a little further apart; and
+        whether each is beyond the threshold.
+    """
+    backdrops = (None,) if opaque else (_hashed(indices), BLACK, WHITE)
+    found = [_distances(_Colours.of(one, behind), _Colours.of(two, behind), threshold) for behind in backdrops]
+    distance = np.maximum.reduce([distance for distance, _ in found])
+    if opaque and one.dtype == np.uint8:  # as the compiled core has it, which decides in double precision only
+        distance = _distances_in_single_precision(one, two)
+    return distance, np.logical_or.reduce([beyond for _, beyond in found])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Colours:
-    """Colours, ready to be compared: toe-corrected lightness, and the cube roots of the cones' responses."""
+    """(n,) colours, ready to be compared: toe-corrected lightness, and the cube roots of the cones' responses."""
 
     lightness: Floats
     cones: tuple[Floats, Floats, Floats]
 
     @classmethod
-    def of_light(cls, red: Floats, green: Floats, blue: Floats) -> _Colours:
-        """Return the colours of linear light, 0..1."""
+    def of(cls, pixels: Samples, backdrop: Colour | None) -> _Colours:
+        """Return the colours of (n, 4) RGBA pixels, on the backdrop if there is one."""
+        *colour, alpha = pixels.T.astype(np.float64) / (full_value(pixels.dtype) / 255)
+        if backdrop is not None:
+            colour = [
+                (side * alpha + behind * (255 - alpha)) / 255 for side, behind in zip(colour, backdrop, strict=True)
+            ]
+        red, green, blue = (_interpolated(_LIGHT, side) for side in colour)
         long, medium, short = (_cube_root(red * r + green * g + blue * b) for r, g, b in _LMS)
         lightness = long * _LIGHTNESS[0] + medium * _LIGHTNESS[1] + short * _LIGHTNESS[2]
         return cls(_toed(lightness), (long, medium, short))
 
 
-def largest_harmless_step(threshold: float, raster: Raster) -> float:
-    """Return the largest channel difference, in the depth's own unit, that cannot make a distance beyond the threshold.
-
-    It is known of opaque 8-bit pictures, and 0 for all others.
-    """
-    if not raster.opaque or raster.dtype != np.uint8:
-        return 0.0
-    return float(max(0, np.searchsorted(_FARTHEST, threshold - _ROUNDING, side="right") - 1))
+def _interpolated(table: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    below = places.astype(np.intp)
+    found: NDArray[np.float64] = table[below] + (table[below + 1] - table[below]) * (places - below)
+    return found
 
 
-def measured(first: Raster, second: Raster, indices: Indices, threshold: float) -> tuple[Floats, Indices]:
-    """Measure some pixels.
-
-    Returns:
-        The distances, (n,), where 1 is that of black and white and a few saturated pairs lie a little further apart;
-        and which are larger than the threshold, as indices into these n.
-    """
-    gathered, others = first.values.take(indices, axis=0), second.values.take(indices, axis=0)
-    if first.opaque and first.dtype == np.uint8:
-        distances = _rounded_distances(gathered, others)
-        beyond = distances > np.float32(threshold)
-        near = np.flatnonzero(np.abs(distances - np.float32(threshold)) <= _ROUNDING)
-        one, two = (_of_levels(first.channels(words.take(near))) for words in (gathered, others))
-        _, beyond[near] = _distances(one, two, threshold)
-        return distances, np.flatnonzero(beyond)
-    pixels, other_pixels, unit = first.channels(gathered), second.channels(others), first.unit
-    if first.opaque:
-        distances, beyond = _distances(_between_levels(pixels, unit), _between_levels(other_pixels, unit), threshold)
-        return distances, np.flatnonzero(beyond)
-    backdrops = (_hashed(indices), BLACK, WHITE)
-    found = [
-        _distances(_laid_on(pixels, backdrop, unit), _laid_on(other_pixels, backdrop, unit), threshold)
-        for backdrop in backdrops
-    ]
-    beyond = np.logical_or.reduce([beyond for _, beyond in found])
-    return np.maximum.reduce([distance for distance, _ in found]), np.flatnonzero(beyond)
-
-
-def _rounded_distances(one: Values, two: Values) -> NDArray[np.float32]:
-    """Return the (n,) distances of opaque 8-bit pixels in single precision, good to `_ROUNDING`."""
-    distances = np.empty(one.size, np.float32)
-    for start in range(0, one.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        lightness, a, b = (first - second for first, second in zip(*map(_rounded, (one[part], two[part])), strict=True))
-        distances[part] = np.sqrt(a * a + b * b) + np.abs(lightness)
-    return distances
-
-
-def _rounded(pixels: Values) -> tuple[Floats, Floats, Floats]:
-    """Return toe-corrected lightness, a and b of opaque 8-bit pixels, each (n,) in single precision."""
-    levels = np.ascontiguousarray(pixels.view(np.uint8).reshape(-1, 4)[:, :3].T)
-    red, green, blue = _LIGHT_OF_LEVELS.take(levels)
-    cones = [_rounded_roots(red * r + green * g + blue * b) for r, g, b in _LMS]
-    lightness, a, b = (cones[0] * x + cones[1] * y + cones[2] * z for x, y, z in (_LIGHTNESS, _A, _B))
-    return _toed(lightness), a, b
+def _cube_root(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    steps = values * _ROOTS
+    return np.where(steps < _EXACT, _roots(values), _interpolated(_CUBE_ROOTS, steps))
 
 
 def _toed(lightness: Floats) -> Floats:
@@ -192,34 +149,17 @@ def _distances(one: _Colours, two: _Colours, threshold: float) -> tuple[Floats, 
     return lightness + np.sqrt(colour), ~within
 
 
-def _of_levels(pixels: NDArray[np.uint8]) -> _Colours:
-    """Return the colours of opaque (n, 4) pixels."""
-    return _Colours.of_light(*(_LIGHT.take(pixels[:, channel]) for channel in range(3)))
-
-
-def _between_levels(pixels: NDArray[Any], unit: float) -> _Colours:
-    """Return the colours of opaque (n, 4) pixels of any depth."""
-    return _of_fractions(*(pixels[:, channel].astype(np.float64) / unit for channel in range(3)))
-
-
-def _laid_on(pixels: NDArray[Any], backdrop: Colour, unit: float) -> _Colours:
-    """Return the colours of (n, 4) pixels that lie on a backdrop."""
-    values = pixels.astype(np.float64) / unit
-    alpha = values[:, 3]
-    blended = ((values[:, channel] * alpha + behind * (255 - alpha)) / 255 for channel, behind in enumerate(backdrop))
-    return _of_fractions(*blended)
-
-
-def _of_fractions(*levels: Floats) -> _Colours:
-    """Return the colours of red, green and blue levels of 0..255 that need not be whole."""
-    return _Colours.of_light(*map(_interpolated, levels))
-
-
-def _interpolated(levels: Floats) -> Floats:
-    below = levels.astype(np.intp)
-    light = _LIGHT.take(below)
-    light += (_LIGHT.take(below + 1) - light) * (levels - below)
-    return light
+def _distances_in_single_precision(one: Samples, two: Samples) -> NDArray[np.float32]:
+    """Return the (n,) distances of opaque 8-bit pixels."""
+    light = _LIGHT.astype(np.float32)
+    found = []
+    for pixels in (one, two):
+        red, green, blue = light[pixels.T[:3]]
+        cones = [_roots_in_single_precision(red * r + green * g + blue * b) for r, g, b in _LMS]
+        lightness, a, b = (cones[0] * x + cones[1] * y + cones[2] * z for x, y, z in (_LIGHTNESS, _A, _B))
+        found.append((_toed(lightness), a, b))
+    lightness, a, b = (first - second for first, second in zip(*found, strict=True))
+    return np.asarray(np.sqrt(a * a + b * b) + np.abs(lightness))
 
 
 def _hashed(indices: Indices) -> Colour:
@@ -227,13 +167,3 @@ def _hashed(indices: Indices) -> Colour:
     hashed = indices.astype(np.uint32) * _HASH  # modulo 2 ** 32
     red, green, blue = (48.0 + 159.0 * ((hashed >> np.uint32(bit)) & np.uint32(1)) for bit in (31, 30, 29))
     return red, green, blue
-
-
-def _cube_root(values: Floats) -> Floats:
-    steps = values * _ROOTS
-    below = steps.astype(np.intp)
-    roots: Floats = _CUBE_ROOTS.take(below)
-    roots += (_CUBE_ROOTS.take(below + 1) - roots) * (steps - below)
-    dark = np.flatnonzero(below < _EXACT)
-    roots[dark] = _roots(values[dark])
-    return roots

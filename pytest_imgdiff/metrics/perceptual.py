@@ -59,8 +59,8 @@ class Perceptual:
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
     plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
-    by_rows: ClassVar[bool] = True
-    """It asks for rows that differ and `pytest_imgdiff.base.derived.NEAR` ones beside them, and for no others."""
+    _margin: ClassVar[int] = 2
+    """Rows beside one that differs that the rule of anti-aliasing looks at; see `pytest_imgdiff.images.differing`."""
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 0 where none of them differ by more than the threshold."""
@@ -78,15 +78,36 @@ class Perceptual:
             Heat: (height, width) ``uint8``, 0 where a pixel is not counted, else 1..255 by its difference: the
             root of its delta, or its distance.
         """
-        from pytest_imgdiff.base.derived import compared_pixels
-        from pytest_imgdiff.metrics.pixelmatch import find_differences_in_rows
+        import numpy as np
 
-        found = find_differences_in_rows(
-            expected, actual, self.threshold, antialiasing=self.antialiasing, difference=self.difference
+        from pytest_imgdiff.base.derived import are_opaque, compared_pixels
+        from pytest_imgdiff.images.differing import windows
+        from pytest_imgdiff.metrics.pixelmatch import find_differences
+
+        width, height = expected.size
+        parts = windows(expected, actual, self._margin)
+        opaque = all(
+            image.opaque or all(are_opaque(image.rows(part.start, part.stop)) for part in parts)
+            for image in (expected, actual)
         )
-        value = found.pixels / compared_pixels(expected, ignore)
-        details = {"pixels": found.pixels, "antialiased": found.antialiased}
-        return MetricResult(value, self.unit, heat=found.heat, details=details, heated=found.heated)
+        if not opaque:  # what lies behind a pixel depends on its place in the whole picture
+            parts = (slice(0, height),)
+        heat = np.zeros((height, width), np.uint8)
+        pixels = antialiased = 0
+        for part in parts:
+            found = find_differences(
+                expected.rows(part.start, part.stop),
+                actual.rows(part.start, part.stop),
+                self.threshold,
+                opaque=opaque,
+                antialiasing=self.antialiasing,
+                difference=self.difference,
+                heat=heat[part],
+            )
+            pixels += found.pixels
+            antialiased += found.antialiased
+        details = {"pixels": pixels, "antialiased": antialiased}
+        return MetricResult(pixels / compared_pixels(expected, ignore), self.unit, heat=heat, details=details)
 
     def measure_files(self, pair: PngPair, heat: memoryview | None) -> MetricResult:
         """Return what `measure` does, without NumPy; the heat is written to ``heat``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -43,6 +43,7 @@ class PixelMatch:
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
     plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
+    _margin: ClassVar[int] = 0  # rows beside one that differs that it looks at: see `pytest_imgdiff.images.differing`
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
@@ -59,9 +60,16 @@ class PixelMatch:
             Details: ``pixels``, how many differ, and ``compared_pixels``.
             Heat: (height, width) ``uint8``, 0 where equal, else the largest channel difference, scaled to 1..255.
         """
-        from pytest_imgdiff.base.derived import compared_pixels
+        import numpy as np
 
-        heat, differing = self._heat(expected.pixels, actual.pixels)
+        from pytest_imgdiff.base.derived import compared_pixels
+        from pytest_imgdiff.images.differing import windows
+
+        heat = np.zeros(expected.size[::-1], np.uint8)
+        differing = 0
+        for part in windows(expected, actual, self._margin):
+            one, two = (image.rows(part.start, part.stop) for image in (expected, actual))
+            differing += self._count(one, two, heat[part])
         compared = compared_pixels(expected, ignore)
         details = {"pixels": differing, "compared_pixels": compared}
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
@@ -81,28 +89,19 @@ class PixelMatch:
         details = {"pixels": differing, "compared_pixels": pair.pixels}
         return MetricResult((pair.pixels - differing) / pair.pixels, self.unit, details=details)
 
-    def _heat(self, expected: Pixels, actual: Pixels) -> tuple[NDArray[np.uint8], int]:
-        """Return the heat, and how many pixels differ."""
+    def _count(self, expected: Pixels, actual: Pixels, heat: NDArray[np.uint8]) -> int:
+        """Write the heat of (height, width, 4) pixels into zeros, and return how many differ."""
         import cv2
         import numpy as np
 
-        from pytest_imgdiff.base.derived import full_value, largest_difference, strips
+        from pytest_imgdiff.base.derived import full_value, strips
 
         level = full_value(expected.dtype) / 255
         limit = self.tolerance * level * (1 + _ROUNDING if expected.dtype.kind == "f" else 1)
-        heat = np.zeros(expected.shape[:2], np.uint8)
         if CORE is not None and expected.dtype == np.uint8:
-            return heat, CORE.beyond_tolerance(expected, actual, heat.size, int(limit), heat)
+            return int(CORE.beyond_tolerance(expected, actual, heat.size, int(limit), heat))
         for rows in strips(expected):
-            if largest_difference(expected[rows], actual[rows]) > limit:
-                peak = _largest_channel(cv2.absdiff(expected[rows], actual[rows]))
-                scaled = peak if peak.dtype == np.uint8 else np.ceil(peak / level).clip(0, 255).astype(np.uint8)
-                heat[rows] = np.where(peak > limit, scaled, np.uint8(0))
-        return heat, int(np.count_nonzero(heat))
-
-
-def _largest_channel(difference: NDArray[Any]) -> NDArray[Any]:
-    import cv2
-
-    red, green, blue, alpha = cv2.split(difference)
-    return cv2.max(cv2.max(red, green), cv2.max(blue, alpha))
+            largest = cv2.absdiff(expected[rows], actual[rows]).max(axis=2)
+            scaled = np.ceil(largest / level).clip(0, 255).astype(np.uint8)
+            heat[rows] = np.where(largest > limit, scaled, np.uint8(0))
+        return int(np.count_nonzero(heat))

@@ -10,7 +10,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.base.derived import full_value, on_idle_cores, on_worse_backdrop, strips
+from pytest_imgdiff.base.derived import full_value, on_worse_backdrop, strips
 from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.base.model import MetricResult
 
@@ -254,7 +254,7 @@ def _loss(first: Plane, second: Plane, window: _Window, counted: _Counted) -> _L
                 np.minimum(found, 1, out=heat[rows, left:right])
         return total
 
-    return _Loss(heat, sum(on_idle_cores(fill, first)))
+    return _Loss(heat, fill(slice(0, height)))
 
 
 def _runs(differ: Mask, margin: int) -> Iterator[tuple[int, int]]:

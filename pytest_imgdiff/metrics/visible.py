@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import cv2
@@ -12,18 +11,9 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.derived import (
-    are_opaque,
-    compared_pixels,
-    decode_both,
-    differing_pixels,
-    differing_rows,
-    full_value,
-    is_core_idle,
-    on_worse_backdrop,
-    side_by_side,
-)
+from pytest_imgdiff.base.derived import are_opaque, compared_pixels, full_value, on_worse_backdrop
 from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.images.differing import differing_pixels, unequal, windows
 from pytest_imgdiff.metrics import evidence
 
 if TYPE_CHECKING:
@@ -137,7 +127,7 @@ class Visible:
     unit: ClassVar[str] = ""
     heat_threshold: ClassVar[Literal["zero"]] = "zero"
     plane_bytes: ClassVar[tuple[int, int]] = (24, 0)
-    by_rows: ClassVar[bool] = True
+    _margin: ClassVar[int] = _CONTEXT  # see `pytest_imgdiff.images.differing`
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the strongest evidence that the pictures differ visibly.
@@ -149,15 +139,15 @@ class Visible:
             (x, y, width, height) and its contrast in ``levels`` (0..255); ``caret``, the box of a text cursor that was
             not counted. Heat: (height, width) ``uint8``, 0 where a pixel is no evidence, else 1..255 by its contrast.
         """
-        bands = _bands(expected, actual, self.scale)
-        decode_both(expected, actual, bands)
+        # Blocks are those of the picture, whichever rows are looked at.
+        bands = windows(expected, actual, self._margin * self.scale, evidence.BLOCK * self.scale)
         rows = [tuple(image.rows(band.start, band.stop) for image in (expected, actual)) for band in bands]
         size = expected.size[::-1]
         if self.level == "exact" or (
             self.level != "layout" and all(are_opaque(part) for pair in rows for part in pair)
         ):
             found = _Found.of_parts(self, size, [(band.start, *pair) for band, pair in zip(bands, rows, strict=True)])
-            result = replace(found.result(self), heated=tuple(bands))
+            result = found.result(self)
         else:
             result = on_worse_backdrop(
                 expected,
@@ -168,19 +158,6 @@ class Visible:
         below = max(0, differing_pixels(expected, actual) - result.details["pixels"])
         counts = {"below": below, "compared_pixels": compared_pixels(expected, ignore)}
         return replace(result, details={**result.details, **counts})
-
-
-def _bands(expected: Image, actual: Image, scale: int) -> list[slice]:
-    """Return the rows that differ and their surroundings; where they begin does not depend on how files store rows."""
-    height = expected.size[1]
-    step, context = evidence.BLOCK * scale, _CONTEXT * scale
-    bands: list[slice] = []
-    for band in differing_rows(expected, actual):
-        start, stop = max(0, band.start - context) // step * step, min(height, band.stop + context)
-        if bands and start <= bands[-1].stop:
-            start = bands.pop().start
-        bands.append(slice(start, stop))
-    return bands
 
 
 @dataclass(eq=False)
@@ -207,7 +184,7 @@ class _Found:
         found = cls(np.zeros(size, np.uint8))
         structures: list[_Structure] = []
         for top, one, two in parts:
-            differs = evidence.differing(one, two)
+            differs = unequal(one, two)
             first, second = _in_order(one, two, differs)
             if metric.level == "exact":
                 found.add_pixels(top, first, second)
@@ -216,7 +193,7 @@ class _Found:
             else:
                 reduced = _reduced(first, metric.scale), _reduced(second, metric.scale)
                 if metric.scale > 1:
-                    differs = evidence.differing(*reduced)
+                    differs = unequal(*reduced)
                 if (place := _surrounded(differs, top // metric.scale)) is None:
                     continue
                 sides = [np.ascontiguousarray(side[place]) for side in (*reduced, differs)]
@@ -341,24 +318,15 @@ class _Structure:
     def _search(self, *, shifts: bool) -> None:
         tinted = np.zeros(self.contrast.shape, np.bool_)
 
-        def look(place: Place) -> evidence.Block:
-            return evidence.look(self.first, self.second, *place, shifts=shifts)
-
-        ahead: evidence.Block | None = None
         places = [(place, number == 0) for places in self.blocks for number, place in enumerate(places)]
-        for number, (place, begins) in enumerate(places):
+        for place, begins in places:
             self.searched += begins
             if self.certain and self.searched > _ENOUGH:
                 contrast = evidence.channel_contrast(self.first[place], self.second[place])
                 self.rest[place] = contrast > _SEVERAL[1]
                 self.contrast[place] = contrast
                 continue
-            if ahead is not None:
-                block, ahead = ahead, None
-            elif number + 1 < len(places) and (not self.certain or self.searched < _ENOUGH) and is_core_idle():
-                block, ahead = side_by_side(partial(look, place), partial(look, places[number + 1][0]))
-            else:
-                block = look(place)
+            block = evidence.look(self.first, self.second, *place, shifts=shifts)
             self.looked_at.append(place)
             self.contrast[place], self.unexplained[place] = block.contrast, block.unexplained
             self.coloured[place] |= block.colour > 1
@@ -548,7 +516,7 @@ def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
 def _in_order(one: NDArray[Any], two: NDArray[Any], differs: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return two pictures in an order that does not depend on which is which: so no rounding does, either."""
     first = _place(differs)[0].start
-    column = int(differs[first].argmax())
+    column = int((differs[first] > 0).argmax())
     return (one, two) if one[first, column].tolist() <= two[first, column].tolist() else (two, one)
 
 
