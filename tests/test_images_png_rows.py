@@ -5,16 +5,14 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.base.derived import differing_rows, equal_pixels
 from pytest_imgdiff.images import decode, read
-from pytest_imgdiff.metrics.pixelmatch import find_differences, find_differences_in_rows
+from pytest_imgdiff.metrics.pixelmatch import find_differences
 from tests.cores import core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, png, png_header
 from tests.test_images_png_fast import CHANNELS, as_rgba, filtered
@@ -72,111 +70,10 @@ def test_any_rows_in_any_order_are_those_of_the_picture(picture, data):
     assert (image.pixels == pixels).all()
 
 
-@given(st.data())
-@settings(deadline=None, max_examples=200)
-def test_no_row_that_differs_is_taken_for_equal(data):
-    height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(90, 110))  # rows long enough to be looked at
-    colour = data.draw(st.sampled_from(COLOURS))
-    samples, kinds, _ = data.draw(stored(height, width, colour))
-    changed, others = samples.copy(), list(kinds)
-    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=3)):
-        changed[row, data.draw(st.integers(0, width - 1))] ^= 255
-    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=3)):
-        others[row] = data.draw(st.integers(0, 4))  # the same pixels, written otherwise
-    first, second = image_of(samples, kinds, colour), image_of(changed, others, colour)
-    bands = differing_rows(first, second)
-    seen = np.zeros(height, np.bool_)
-    for band in bands:
-        seen[band] = True
-    differ = (normal(samples, colour) != normal(changed, colour)).any(axis=(1, 2))
-    assert not (differ & ~seen).any()
-    assert equal_pixels(image_of(samples, kinds, colour), image_of(changed, others, colour)) == (not differ.any())
-
-
-@given(st.data())
-@settings(deadline=None, max_examples=200)
-def test_equal_bytes_below_a_row_that_differs_are_not_taken_for_equal_pixels(data):
-    height, width, colour = data.draw(st.integers(1, 40)), data.draw(st.integers(90, 110)), 2
-    samples, kinds, _ = data.draw(stored(height, width, colour))
-    rows = filtered(samples.reshape(height, -1), kinds, 3)
-    changed = bytearray(rows)
-    for row in data.draw(st.lists(st.integers(0, height - 1), max_size=2)):
-        changed[row * (3 * width + 1) + data.draw(st.integers(1, 3 * width))] ^= 128
-    first, second = (decode(read(png((width, height), 8, colour, written)))[0] for written in (rows, bytes(changed)))
-    bands = differing_rows(first, second)
-    seen = np.zeros(height, np.bool_)
-    for band in bands:
-        seen[band] = True
-    differ = (first.pixels != second.pixels).any(axis=(1, 2))
-    assert not (differ & ~seen).any()
-
-
-@given(st.data())
-@settings(deadline=None, max_examples=100)
-def test_what_differs_perceptibly_is_the_same_whether_rows_were_left_out_or_not(data):
-    height, width, colour = data.draw(st.integers(1, 30)), data.draw(st.integers(90, 100)), 2
-    levels = data.draw(st.sampled_from([2, 3, 256]))  # few levels make flat areas and slopes
-    chance = np.random.default_rng(data.draw(st.integers(0, 99)))
-    samples = (chance.integers(0, levels, (height, width, 3)) * (255 // (levels - 1))).astype(np.uint8)
-    kinds = [data.draw(st.sampled_from([0, 1, 4]))] * height
-    changed = samples.copy()
-    top = data.draw(st.integers(0, height - 1))
-    part = changed[top : data.draw(st.integers(top + 1, height))]
-    part[...] = (chance.integers(0, levels, part.shape) * (255 // (levels - 1))).astype(np.uint8)
-    for antialiasing in ("ignore", "count"):
-        first, second = image_of(samples, kinds, colour), image_of(changed, kinds, colour)
-        found = find_differences_in_rows(first, second, 0.1, antialiasing=antialiasing)
-        plain = find_differences(as_rgba(samples, 2), as_rgba(changed, 2), 0.1, opaque=True, antialiasing=antialiasing)
-        assert (found.pixels, found.antialiased) == (plain.pixels, plain.antialiased)
-        assert (found.heat == plain.heat).all()
-
-
-def test_bands_that_are_far_apart_are_judged_each_by_itself():
-    samples = noise(1000, 400, 3)
-    changed = samples.copy()
-    changed[[5, 990]] ^= 255
-    kinds = [1] * 1000
-    first, second = image_of(samples, kinds, 2), image_of(changed, kinds, 2)
-    assert [(band.start, band.stop) for band in differing_rows(first, second)] == [(5, 6), (990, 991)]
-    found = find_differences_in_rows(first, second, 0.1, antialiasing="count")
-    plain = find_differences(as_rgba(samples, 2), as_rgba(changed, 2), 0.1, opaque=True, antialiasing="count")
-    assert (found.heat == plain.heat).all()
-
-
-def unfiltered(samples):
-    height, width, _ = samples.shape
-    [image] = decode(read(png((width, height), 8, 2, np.insert(samples.reshape(height, -1), 0, 0, axis=1).tobytes())))
-    return image
-
-
 def of_few_colours(height, width):
     """Flat areas, slopes and edges, so that much of what differs is anti-aliased."""
     levels = np.random.default_rng(7).integers(0, 3, (height // 2, width // 2, 3)) * 127
     return levels.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
-
-
-@pytest.mark.parametrize("antialiasing", ["ignore", "count"])
-def test_a_large_picture_is_judged_in_two_parts_at_once_as_it_is_in_one(antialiasing):
-    samples = of_few_colours(6000, 1000)
-    changed = samples.copy()
-    for band in (slice(3, 1001), slice(2000, 5900), slice(5990, 5997)):  # the second is cut
-        changed[band] = np.roll(samples[band], 3, axis=1)
-
-    def found():
-        return find_differences_in_rows(unfiltered(samples), unfiltered(changed), 0.1, antialiasing=antialiasing)
-
-    threads = cv2.getNumThreads()
-    try:
-        cv2.setNumThreads(2)
-        at_once = found()
-        cv2.setNumThreads(1)
-        one_by_one = found()
-    finally:
-        cv2.setNumThreads(threads)
-    assert len(at_once.heated) == 3
-    assert (at_once.pixels, at_once.antialiased) == (one_by_one.pixels, one_by_one.antialiased)
-    assert at_once.pixels == np.count_nonzero(at_once.heat) > 100_000
-    assert (at_once.heat == one_by_one.heat).all()
 
 
 def test_rows_between_that_are_alike_change_nothing_about_what_is_smoothed():
@@ -191,21 +88,6 @@ def test_rows_between_that_are_alike_change_nothing_about_what_is_smoothed():
     assert found.antialiased > 100
     assert (found.pixels, found.antialiased) == (plain.pixels, plain.antialiased)
     assert ((found.heat > 0) == (plain.heat > 0)).all()
-
-
-@pytest.mark.parametrize("row", [5, 500, 995])
-@pytest.mark.parametrize("alpha", [0, 128])
-def test_transparency_among_rows_that_differ_is_judged_on_its_place_in_the_picture(row, alpha):
-    samples = noise(1000, 400, 4)
-    samples[..., 3] = 255
-    samples[row - 3 : row + 4, ::3, 3] = alpha
-    changed = samples.copy()
-    changed[row, :, :3] ^= 255
-    kinds = [1] * 1000
-    found = find_differences_in_rows(image_of(samples, kinds, 6), image_of(changed, kinds, 6), 0.1)
-    plain = find_differences(normal(samples, 6), normal(changed, 6), 0.1, opaque=False)
-    assert found.pixels == plain.pixels > 0
-    assert (found.heat == plain.heat).all()
 
 
 def test_rows_written_with_another_compression_are_equal_pixels():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_imgdiff import BrokenImageError, Image, MetricError, Policy, Registry, Rule, compare
-from pytest_imgdiff.base.derived import decode_both
 from pytest_imgdiff.images import decode, decode_pair, read
+from pytest_imgdiff.images.differing import differing_rows
 from pytest_imgdiff.run.pictures import one_bit_png
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def number(expected: str, actual: str, name: str) -> Callable[[], Any]:
     def from_disk() -> float:
         sides = decode_pair(read(Path(expected)), read(Path(actual)))
         [one], [other] = (_unbroken(side) for side in sides)
-        decode_both(one, other)
+        differing_rows(one, other)
         return float(measured.measure(one, other, None).value)
 
     return from_disk

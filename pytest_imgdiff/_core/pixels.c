@@ -116,7 +116,7 @@ static const Colour BLACK = {0, 0, 0}, WHITE = {255, 255, 255};
 
 ALWAYS_INLINE double channel(uint32_t pixel, int number) { return (double)(pixel >> 8 * number & 255); }
 
-/* raster.py, pattern: on what pixelmatch 7.2 lays pixels. */
+/* yiq.py, pattern: on what pixelmatch 7.2 lays pixels. */
 static Colour pattern(uint64_t index) {
     double position = (double)(index * 4);
     return (Colour){
@@ -132,7 +132,7 @@ static Colour hashed(uint64_t index) {
     return (Colour){48.0 + 159.0 * (hash >> 31 & 1), 48.0 + 159.0 * (hash >> 30 & 1), 48.0 + 159.0 * (hash >> 29 & 1)};
 }
 
-/* raster.py, difference: of opaque pixels, and of pixels that lie on a backdrop. */
+/* yiq.py, colour_difference: of opaque pixels, and of pixels that lie on a backdrop. */
 static Colour plain_difference(uint32_t one, uint32_t two) {
     return (Colour){channel(one, 0) - channel(two, 0), channel(one, 1) - channel(two, 1), channel(one, 2) - channel(two, 2)};
 }
@@ -331,7 +331,7 @@ static double brighter(const Perceptual *job, uint32_t pixel, uint32_t neighbour
     return found == 0 ? (channel(pixel, 3) - channel(neighbour, 3)) / 2 : found;
 }
 
-/* opaque_smoothing.py: numbers that are ordered as the colours' brightness is. */
+/* Numbers that are ordered as the colours' brightness is. */
 static uint32_t brightness_order(uint32_t pixel) {
     return (pixel & 255) * 5033289u + (pixel >> 8 & 255) * 9878512u + (pixel >> 16 & 255) * 1927840u;
 }

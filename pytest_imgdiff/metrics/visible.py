@@ -227,7 +227,9 @@ class _Found:
         if share.any():
             self.heat[top : top + len(share)] = np.where(share > 0, (share * 255).clip(1, 255), 0).astype(np.uint8)
             largest = float(share.max())
-            self._seen(1 + largest * (LARGEST - 1), "pixels", _box(share > 0, top), largest)
+            box = _around(_box(share > 0, top), self.box)
+            self._seen(1 + largest * (LARGEST - 1), "pixels", box, largest)
+            self.box = box
 
     def add_layout(self, top: int, first: Floats, second: Floats, scale: int) -> None:
         """Measure how far edges, and lines of text, are from the nearest ones of the other picture."""
@@ -638,6 +640,15 @@ def _cells(plane: NDArray[Any], best: np.ufunc) -> NDArray[Any]:
 def _box(mask: NDArray[np.bool_], top: int = 0, scale: int = 1) -> Corners:
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return x * scale, (y + top) * scale, width * scale, height * scale
+
+
+def _around(box: Corners, other: Corners | None) -> Corners:
+    """Return the smallest box that holds both."""
+    if other is None:
+        return box
+    x, y = min(box[0], other[0]), min(box[1], other[1])
+    right, bottom = max(box[0] + box[2], other[0] + other[2]), max(box[1] + box[3], other[1] + other[3])
+    return x, y, right - x, bottom - y
 
 
 def _layout(picture: Floats) -> NDArray[np.uint8]:
