@@ -30,7 +30,7 @@ NAVIGATION = {
     "Reports": ["docs/reports", "docs/results", "docs/serve"],
     "CI": ["docs/ci"],
     "Scale": ["docs/scale", "docs/baselines", "docs/performance"],
-    "Extending": ["docs/extending", "docs/architecture", "CONTRIBUTING"],
+    "Extending": ["docs/extending", "docs/architecture", "docs/dependencies", "CONTRIBUTING"],
     "Reference": ["docs/config", "docs/api", "docs/errors", "CHANGELOG", "SECURITY"],
 }
 """The pages of each group in the sidebar."""
