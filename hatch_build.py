@@ -20,7 +20,9 @@ from packaging.tags import sys_tags
 
 PACKAGE = "pytest_imgdiff/_core"
 OLDEST = (3, 10)
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi")
+WINDOWS = sys.platform == "win32"
+MODULE = "native.pyd" if WINDOWS else "native.abi3.so"
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Wno-psabi", *(() if WINDOWS else ("-fPIC", "-fvisibility=hidden")))
 FLOATS = ("-ffp-contract=off", "-fno-math-errno")
 """Each operation on floats is rounded, as in NumPy; and square roots are vectors."""
 LIMITED_API = f"-DPy_LIMITED_API=0x{OLDEST[0]:02X}{OLDEST[1]:02X}0000"
@@ -38,11 +40,11 @@ class CoreHook(BuildHookInterface[Any]):
         sources = Path(self.root) / PACKAGE
         editable = version == "editable"
         if editable:  # else a core of older sources would go on
-            (sources / "native.abi3.so").unlink(missing_ok=True)
+            (sources / MODULE).unlink(missing_ok=True)
         if wanted == "python":
             return
         self._folder = tempfile.TemporaryDirectory()
-        module = (sources if editable else Path(self._folder.name)) / "native.abi3.so"
+        module = (sources if editable else Path(self._folder.name)) / MODULE
         try:
             compile_core(sources, module)
         except (OSError, subprocess.SubprocessError) as error:
@@ -64,6 +66,8 @@ class CoreHook(BuildHookInterface[Any]):
 def compile_core(sources: Path, module: Path, *extra: str) -> None:
     """Compile the core with the compiler that ``CC`` names, or the one that Python was built with, and ``CFLAGS``.
 
+    On Windows that is Clang: the core is C11 with the vectors of GCC and Clang.
+
     Args:
         sources: the folder of the C files.
         module: what is written; an older one is replaced, and not changed while a process uses it.
@@ -72,19 +76,22 @@ def compile_core(sources: Path, module: Path, *extra: str) -> None:
     Raises:
         OSError, subprocess.SubprocessError: there is no compiler, or it fails.
     """
-    if sys.platform == "win32" or sysconfig.get_config_var("Py_GIL_DISABLED"):
-        msg = "there is none yet for Windows and for free-threaded Python"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        msg = "free-threaded Python has no stable ABI"
         raise OSError(msg)
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or ("clang" if WINDOWS else "cc"))
+    shared = {
+        "darwin": ["-bundle", "-undefined", "dynamic_lookup", "-lm"],
+        "win32": ["-shared", f"-L{Path(sys.base_prefix) / 'libs'}", "-lpython3"],
+    }.get(sys.platform, ["-shared", "-lm"])
     asked = (word for name in ("CFLAGS", "ARCHFLAGS") for word in shlex.split(os.environ.get(name, "")))
-    words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *asked, *shared]
+    words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *asked]
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
     files = sorted(map(str, sources.glob("*.c")))
     new = module.with_name(f".{module.name}.{os.getpid()}")
     try:
         subprocess.run(  # noqa: S603 - the compiler that the environment names
-            [*words, *(f"-I{folder}" for folder in includes), *files, "-lm", "-o", str(new)],
+            [*words, *(f"-I{folder}" for folder in includes), *files, *shared, "-o", str(new)],
             check=True,
             capture_output=True,
             text=True,
@@ -110,4 +117,4 @@ def _platform() -> str:
 if __name__ == "__main__":
     # `python hatch_build.py` compiles the core anew beside its sources; more words go to the compiler.
     _folder = Path(__file__).parent / PACKAGE
-    compile_core(_folder, _folder / "native.abi3.so", *sys.argv[1:])
+    compile_core(_folder, _folder / MODULE, *sys.argv[1:])

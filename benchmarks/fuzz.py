@@ -52,11 +52,11 @@ def main() -> int:
     options = parser.parse_args()
     if folder := os.environ.get(_FOLDER):
         return _run_threads(Path(folder), options) if options.threads else _fuzz(Path(folder), options)
-    from hatch_build import compile_core
+    from hatch_build import MODULE, compile_core
 
     sanitizers = THREAD_SANITIZER if options.threads else (*SANITIZERS, "-DCORE_FAULTS")
     with tempfile.TemporaryDirectory() as scratch:
-        compile_core(ROOT / "pytest_imgdiff" / "_core", Path(scratch) / "native.abi3.so", *sanitizers)
+        compile_core(ROOT / "pytest_imgdiff" / "_core", Path(scratch) / MODULE, *sanitizers)
         library = subprocess.run(  # noqa: S603 - the compiler
             ["gcc", f"-print-file-name=lib{'tsan' if options.threads else 'asan'}.so"],  # noqa: S607 - on the PATH
             check=True,

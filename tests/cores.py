@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hatch_build import compile_core
+from hatch_build import MODULE, compile_core
 from pytest_imgdiff.cli import quick_compare
 from pytest_imgdiff.comparison import regions
 from pytest_imgdiff.images import differing, png_core, png_pair, png_structure
@@ -43,7 +43,7 @@ SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
 def built() -> ModuleType:
     """Return the core compiled from the sources as they are; its allocations fail where a test asks for it."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "native.abi3.so"
+        file = Path(folder) / MODULE
         try:
             compile_core(SOURCES, file, "-DCORE_FAULTS", "-O1")
         except OSError as error:  # no compiler; one that refuses the sources fails the test

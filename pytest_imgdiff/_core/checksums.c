@@ -2,6 +2,7 @@
 #include "core.h"
 
 #if HAVE_AVX2
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -10,10 +11,23 @@ static bool has_avx2;
 
 bool core_has_avx2(void) { return has_avx2; }
 
+#if HAVE_AVX2
+/* Intel SDM, volume 1, section 14.7.1: the processor has AVX2, and the system saves its registers. Not
+   __builtin_cpu_supports: for Windows, Clang leaves its symbols undefined. */
+static bool machine_has_avx2(void) {
+    unsigned int a, b, c, d, enabled, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+    const unsigned int wanted = bit_OSXSAVE | bit_AVX | bit_PCLMUL;
+    if ((c & wanted) != wanted) return false;
+    __asm__("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
+    if ((enabled & 6) != 6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    return (b & bit_AVX2) && (b & bit_BMI) && (b & bit_BMI2);
+}
+#endif
+
 void checksums_set_up(void) {
 #if HAVE_AVX2
-    __builtin_cpu_init();
-    has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("pclmul");
+    has_avx2 = machine_has_avx2();
 #endif
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t crc = i;

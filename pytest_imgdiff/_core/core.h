@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if !defined(__GNUC__)
+#if !defined(__GNUC__) && !defined(__clang__)
 #error "the core needs GCC or Clang"
 #elif __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || SIZE_MAX < UINT64_MAX
 #error "the core needs a little-endian machine with 64 bits"
