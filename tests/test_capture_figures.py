@@ -105,27 +105,28 @@ def drawing(pytester, monkeypatch):
     return run
 
 
-def test_missing_written_passes_differs_accepted_passes(drawing, pytester, monkeypatch):
+def test_written_passes_differs_accepted(drawing, pytester, monkeypatch):
     count = len(TARGETS)
-    drawing(STORY, "-n", "2").assert_outcomes(failed=count)
-    assert {name: record["verdict"] for name, record in records(pytester).items()} == dict.fromkeys(TARGETS, "missing")
-    assert not (pytester.path / "baselines").exists()
-
-    drawing(STORY, "--imgdiff-update=missing").assert_outcomes(passed=count)
-    drawing(STORY, "-n", "2").assert_outcomes(passed=count)
+    drawing(STORY, "--imgdiff-update=missing", "-n", "2").assert_outcomes(passed=count)
+    drawing(STORY).assert_outcomes(passed=count)
     found = records(pytester)
     assert {name for name, record in found.items() if record["equal"]} == set(TARGETS)
     captured = {name: record["capture"]["target"] for name, record in found.items() if record.get("capture")}
     assert captured == {name: target for name, target in TARGETS.items() if target}
 
     monkeypatch.setenv("HIGH", "4")
-    differs = drawing(STORY)
-    differs.assert_outcomes(failed=count)
+    drawing(STORY, "-n", "2").assert_outcomes(failed=count)
     assert {name: record["verdict"] for name, record in records(pytester).items()} == dict.fromkeys(
         TARGETS, "different"
     )
-    drawing(STORY, "--imgdiff-update=failed", "-n", "2").assert_outcomes(passed=count)
-    drawing(STORY).assert_outcomes(passed=count)
+    drawing(STORY, "--imgdiff-update=failed").assert_outcomes(passed=count)
+    drawing(STORY, "-k", "matplotlib or altair or qt").assert_outcomes(passed=3, deselected=count - 3)
+
+
+def test_a_figure_without_a_baseline_fails_and_writes_none(drawing, pytester):
+    drawing(STORY, "-k", "matplotlib").assert_outcomes(failed=1, deselected=len(TARGETS) - 1)
+    assert [record["verdict"] for record in records(pytester).values()] == ["missing"]
+    assert not (pytester.path / "baselines").exists()
 
 
 def captured(target: object, **settings: object) -> tuple[int, int]:
@@ -254,36 +255,44 @@ def test_a_widget_is_captured_until_it_stands_still_and_one_that_cannot_be_says_
     assert not (pytester.path / "baselines").exists()
 
 
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        ("Figure(), capture={'full_page': True}", "a Matplotlib figure does not follow full_page; it follows: dpi, tr"),
-        ("picture, capture={'dpi': 200}", "nothing is captured, the image itself was given; leave capture out"),
-        ("Figure(), capture={'dpi': 5}", "dpi: *5*"),
-        ("Canvas()", "Canvas: this is no picture, and nothing captures it: pass a path, *imgdiff_capture or imgdiff_"),
-        ("Broken()", "Matplotlib figure: its savefig() failed: ZeroDivisionError: division by zero"),
-    ],
-)
-def test_what_cannot_be_followed_or_captured_is_told_in_one_line(drawing, pytester, call, told):
-    source = f"""
-    import numpy as np
-    from matplotlib.figure import Figure
+CALLS = {
+    "other_setting": (
+        "Figure(), capture={'full_page': True}",
+        "a Matplotlib figure does not follow full_page; it follows: dpi, tr",
+    ),
+    "not_captured": (
+        "picture, capture={'dpi': 200}",
+        "nothing is captured, the image itself was given; leave capture out",
+    ),
+    "dpi": ("Figure(), capture={'dpi': 5}", "dpi: *5*"),
+    "canvas": (
+        "Canvas()",
+        "Canvas: this is no picture, and nothing captures it: pass a path, *imgdiff_capture or imgdiff_",
+    ),
+    "broken": ("Broken()", "Matplotlib figure: its savefig() failed: ZeroDivisionError: division by zero"),
+}
 
-    picture = np.zeros((20, 30), np.uint8)
 
-    class Canvas:
-        pass
+def test_what_cannot_be_followed_or_captured_is_told_in_one_line(drawing, pytester):
+    source = """
+import numpy as np
+from matplotlib.figure import Figure
 
-    class Broken(Figure):
-        def draw(self, renderer):
-            1 / 0
+picture = np.zeros((20, 30), np.uint8)
 
-    def test_it(assert_images_similar):
-        assert_images_similar({call})
-    """
+class Canvas:
+    pass
+
+class Broken(Figure):
+    def draw(self, renderer):
+        1 / 0
+"""
+    for name, (call, _) in CALLS.items():
+        source += f"\ndef test_{name}(assert_images_similar):\n    assert_images_similar({call})\n"
     run = drawing(source)
-    run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines([f"*{told.replace('[', '[[]')}*"])
+    run.assert_outcomes(failed=len(CALLS))
+    for name, (_, told) in CALLS.items():
+        run.stdout.fnmatch_lines([f"_* test_{name} _*", f"*{told.replace('[', '[[]')}*"])
     assert "Traceback" not in run.stdout.str()
     assert not (pytester.path / "baselines").exists()
 
