@@ -8,13 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 import pytest_imgdiff
 from pytest_imgdiff.base.hookspecs import HOOKS
-from pytest_imgdiff.base.model import Verdict
+from pytest_imgdiff.base.model import MetricGroup, Verdict
 from pytest_imgdiff.comparison.registry import METRICS, Registry
 from pytest_imgdiff.config import load_settings
 
@@ -102,6 +103,27 @@ def test_every_metric_is_documented():
     rows = [line for line in text_of("metrics.md").splitlines() if line.startswith("| [`")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named == set(METRICS)
+
+
+def test_the_table_of_metrics_says_what_their_classes_say():
+    """One row a metric, or a row for a family: limits, the value of equal pictures, and whether it paints heat."""
+    for row in (line for line in text_of("metrics.md").splitlines() if line.startswith("| [`")):
+        names, _, _, limits, equal, _, paints = (cell.strip() for cell in row.strip("|").split("|"))
+        for name in re.findall(r"`(\w+)`", names):
+            metric = Registry().metric_class(name)
+            counts = ["max_pixels"] * metric.counts_pixels + ["max_in_window"] * getattr(metric, "marks_pixels", False)
+            assert re.findall(r"`(\w+)`", limits) == ["max" if metric.direction == "distance" else "min", *counts]
+            assert float(equal) == metric.perfect
+            assert (paints == "heat") == (metric.heat_threshold != "none")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_says_what_it_measures_and_where_to_start(name):
+    metric = Registry().metric_class(name)
+    low, high = metric.bounds
+    assert metric.summary
+    assert metric.group in get_args(MetricGroup)
+    assert low <= metric.usual_limit <= high
 
 
 def test_every_verdict_is_documented():

@@ -112,7 +112,6 @@ def test_a_difference_that_shows_on_one_backdrop_is_one(metric):
 )
 def test_without_its_extra_a_rule_names_it(tmp_path, monkeypatch, name, package, limit):
     monkeypatch.setitem(sys.modules, package.replace("-", "_"), None)
-    monkeypatch.delitem(sys.modules, f"pytest_imgdiff.metrics.{name}")
     file = tmp_path / "imgdiff.yaml"
     file.write_text(f"metrics: {{{name}: {{{limit}}}}}\n", encoding="utf-8")
     with pytest.raises(ConfigError) as refused:

@@ -18,7 +18,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from pytest_imgdiff import Registry
+from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import encode_png
+from pytest_imgdiff.server.metric_choices import offers
 from tests.decided_report import NEW, OLD, Project
 from tests.pictures import BLUE, RED, notes, square, trees, write
 from tests.server_process import Served, serving
@@ -342,6 +345,41 @@ def test_metrics_that_lack_their_model_say_what_to_do(bare):
     assert all(offers[name]["unavailable"] is None for name in ("perceptual", "ssim", "orb"))
     for name in ("embedding_cosine", "embedding_euclidean", "classification"):
         assert "pytest-imgdiff models fetch" in offers[name]["unavailable"]
+
+
+def test_a_metric_of_a_plugin_is_listed_as_its_class_says(tmp_path):
+    class Silent:
+        """How loud the difference is.
+
+        And more.
+        """
+
+        name, direction, perfect, bounds = "silent", "similarity", 1.0, (0.0, 1.0)
+        counts_pixels, unit, heat_threshold = False, "share", "none"
+
+        def measure(self, expected, actual, ignore):
+            raise NotImplementedError
+
+    class Talking(Silent):
+        name, summary, group, usual_limit = "talking", "what is said", "structure", 0.8
+
+    class Confusing(Silent):
+        name, summary, group, usual_limit = "confusing", 3, "loud", "much"
+
+    class Plugin:
+        def imgdiff_metrics(self):
+            return {"silent": Silent, "talking": Talking, "confusing": Confusing}
+
+    registry = Registry([Plugin()])
+    listed = {offer.name: offer for offer in offers(registry, load_settings(None, registry, folder=tmp_path))}
+    said = {name: (listed[name].group, listed[name].words, listed[name].value) for name in Plugin().imgdiff_metrics()}
+    assert said == {
+        "silent": ("From plugins", "How loud the difference is.", 1.0),
+        "talking": ("Structure", "what is said", 0.8),
+        "confusing": ("From plugins", "", 1.0),
+    }
+    assert next(iter(listed)) == "visible"
+    assert list(listed)[-2:] == ["silent", "confusing"]
 
 
 def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):

@@ -58,6 +58,8 @@ class SizePolicy(str, Enum):
 
 Direction = Literal["distance", "similarity"]
 """``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
+MetricGroup = Literal["pixels", "structure", "hashes", "content"]
+"""What metrics compare: single pixels, their structure, a hash of the whole picture, or what it shows."""
 FrameChoice = int | Literal["refuse", "all"]
 """Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
 When = Literal["always", "undecided"]
@@ -425,6 +427,12 @@ class Metric(Protocol):
         unit: as in `MetricResult`.
         heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
             (Otsu's threshold), or ``none`` (the metric paints no heat).
+
+    These may be left out; they are what the upload page of ``pytest-imgdiff serve`` shows:
+
+    - ``summary``: what is measured, in a few words; the first line of the docstring where it is left out.
+    - ``group``: a `MetricGroup`. Without it a metric is listed as one of a plugin.
+    - ``usual_limit``: the limit to start from; ``perfect`` where it is left out.
 
     One whose worst value depends on its options or on the depth of the pictures has a method ``worst(depth)``, which
     returns it; see `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that

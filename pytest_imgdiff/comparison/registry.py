@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
@@ -20,29 +21,30 @@ if TYPE_CHECKING:
 
 
 METRICS: Mapping[str, str] = {
-    "ahash": "pytest_imgdiff.metrics.hashes:AHash",
+    "visible": "pytest_imgdiff.metrics.visible:Visible",
+    "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
     "ciede2000": "pytest_imgdiff.metrics.ciede2000:Ciede2000",
-    "classification": "pytest_imgdiff.metrics.category:Classification",
-    "dhash": "pytest_imgdiff.metrics.hashes:DHash",
+    "pixel_match": "pytest_imgdiff.metrics.pixel_match:PixelMatch",
     "diffimg": "pytest_imgdiff.metrics.intensity:DiffImg",
-    "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
-    "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
-    "flip": "pytest_imgdiff.metrics.flip:Flip",
     "mae": "pytest_imgdiff.metrics.intensity:Mae",
     "mse": "pytest_imgdiff.metrics.intensity:Mse",
-    "nmi": "pytest_imgdiff.metrics.mutual_information:NormalizedMutualInformation",
     "nrmse": "pytest_imgdiff.metrics.intensity:Nrmse",
-    "orb": "pytest_imgdiff.metrics.orb:Orb",
-    "perceptual": "pytest_imgdiff.metrics.perceptual:Perceptual",
-    "phash": "pytest_imgdiff.metrics.hashes:PHash",
-    "pixel_match": "pytest_imgdiff.metrics.pixel_match:PixelMatch",
     "psnr": "pytest_imgdiff.metrics.intensity:Psnr",
-    "shift": "pytest_imgdiff.metrics.shift:Shift",
     "ssim": "pytest_imgdiff.metrics.ssim:Ssim",
+    "nmi": "pytest_imgdiff.metrics.mutual_information:NormalizedMutualInformation",
+    "flip": "pytest_imgdiff.metrics.flip:Flip",
     "ssimulacra2": "pytest_imgdiff.metrics.ssimulacra2:Ssimulacra2",
-    "visible": "pytest_imgdiff.metrics.visible:Visible",
+    "shift": "pytest_imgdiff.metrics.shift:Shift",
+    "orb": "pytest_imgdiff.metrics.orb:Orb",
+    "phash": "pytest_imgdiff.metrics.hashes:PHash",
+    "dhash": "pytest_imgdiff.metrics.hashes:DHash",
+    "ahash": "pytest_imgdiff.metrics.hashes:AHash",
     "whash": "pytest_imgdiff.metrics.hashes:WHash",
+    "embedding_cosine": "pytest_imgdiff.metrics.category:EmbeddingCosine",
+    "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
+    "classification": "pytest_imgdiff.metrics.category:Classification",
 }
+"""The built-in metrics, in the order in which they are listed to be chosen from."""
 
 GLANCE = ("pixel_match", "ssim", "orb", "embedding_cosine", "embedding_euclidean", "classification")
 """What two pictures are measured by to see at a glance how alike they are."""
@@ -126,6 +128,19 @@ class Registry:
         Raises:
             ImgdiffError: there is none of that name, or what it needs is not installed.
         """
+        target = self.described(name)
+        module, extra = getattr(target, "_extra", (None, None))
+        if module is not None and find_spec(module) is None:
+            cause = f"{module.replace('_', '-')} is not installed: pip install 'pytest-imgdiff[{extra}]'"
+            raise ImgdiffError(_not_loaded(name, f"{target.__module__}:{target.__qualname__}", cause))
+        return target
+
+    def described(self, name: str) -> type[Metric]:
+        """Return the class of a metric, though what it needs may not be installed: only its attributes are of use then.
+
+        Raises:
+            ImgdiffError: there is none of that name, it cannot be imported, or it is no metric.
+        """
         if name not in self._classes:
             raise ImgdiffError(self._unknown(name))
         target = self._classes[name]
@@ -199,7 +214,11 @@ def _imported(name: str, target: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ImgdiffError(f"metric {name!r} cannot be loaded from {target}: {error}") from error
+        raise ImgdiffError(_not_loaded(name, target, error)) from error
+
+
+def _not_loaded(name: str, target: str, cause: object) -> str:
+    return f"metric {name!r} cannot be loaded from {target}: {cause}"
 
 
 def _called(target: Any) -> str:

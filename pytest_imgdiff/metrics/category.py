@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff.base.derived import on_worse_backdrop
 from pytest_imgdiff.base.errors import MetricError, ModelError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.networks.service import service_for
@@ -169,6 +169,9 @@ class EmbeddingCosine(_EmbeddingDistance):
     """``1 - a . b / (|a| |b|)`` of the features ``a`` and ``b`` that the model finds in the two pictures."""
 
     name: ClassVar[str] = "embedding_cosine"
+    summary: ClassVar[str] = "angle between the features that a network finds"
+    group: ClassVar[MetricGroup] = "content"
+    usual_limit: ClassVar[float] = 0.1
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
 
     def _distance(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -192,6 +195,9 @@ class EmbeddingEuclidean(_EmbeddingDistance):
     """``|a - b|`` of the features ``a`` and ``b`` that the model finds in the two pictures."""
 
     name: ClassVar[str] = "embedding_euclidean"
+    summary: ClassVar[str] = "distance of the features that a network finds"
+    group: ClassVar[MetricGroup] = "content"
+    usual_limit: ClassVar[float] = 10.0
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
 
     def _distance(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -218,6 +224,9 @@ class Classification(_ModelMetric):
 
     path_options: ClassVar[tuple[str, ...]] = ("model", "cache", "labels")
     name: ClassVar[str] = "classification"
+    summary: ClassVar[str] = "whether a network sees the same class"
+    group: ClassVar[MetricGroup] = "content"
+    usual_limit: ClassVar[float] = 1.0
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff.base.derived import compared_pixels, full_value, on_worse_backdrop, strips
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class Ciede2000:
     threshold: DeltaE = 1.0
 
     name: ClassVar[str] = "ciede2000"
+    summary: ClassVar[str] = "pixels whose colour differs noticeably by CIEDE2000"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 0.0
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

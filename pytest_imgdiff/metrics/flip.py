@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
 
 from pytest_imgdiff.base.derived import full_value, on_worse_backdrop
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.derived import Backdrop
     from pytest_imgdiff.base.geometry import Mask
     from pytest_imgdiff.base.image import Image
-
-if find_spec("flip_evaluator") is None:
-    raise ImportError("flip-evaluator is not installed: pip install 'pytest-imgdiff[flip]'")
 
 PixelsPerDegree = Annotated[float, msgspec.Meta(ge=1, le=500)]
 
@@ -43,6 +39,10 @@ class Flip:
     ppd: PixelsPerDegree = 67.0206432765823
 
     name: ClassVar[str] = "flip"
+    summary: ClassVar[str] = "how visible the differences are when one flips between both, by NVIDIA's FLIP"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 0.01
+    _extra: ClassVar[tuple[str, str]] = ("flip_evaluator", "flip")  # the module, and the extra that brings it
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

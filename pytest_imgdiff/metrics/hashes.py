@@ -24,7 +24,7 @@ from pytest_imgdiff.base.derived import (
     rgb8_on,
     without_alpha,
 )
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -122,6 +122,9 @@ class PHash(_HashDistance):
     """Each bit: whether a low frequency of the picture's cosine transform is above their median."""
 
     name: ClassVar[str] = "phash"
+    summary: ClassVar[str] = "hash of the coarse frequencies"
+    group: ClassVar[MetricGroup] = "hashes"
+    usual_limit: ClassVar[float] = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ class DHash(_HashDistance):
     """Each bit: whether a cell of the shrunk picture is brighter than its left neighbour."""
 
     name: ClassVar[str] = "dhash"
+    summary: ClassVar[str] = "hash of the brightness' slope"
+    group: ClassVar[MetricGroup] = "hashes"
+    usual_limit: ClassVar[float] = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,9 @@ class AHash(_HashDistance):
     """Each bit: whether a cell of the shrunk picture is brighter than their mean."""
 
     name: ClassVar[str] = "ahash"
+    summary: ClassVar[str] = "hash of the brightness"
+    group: ClassVar[MetricGroup] = "hashes"
+    usual_limit: ClassVar[float] = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,9 @@ class WHash(_HashDistance):
     """
 
     name: ClassVar[str] = "whash"
+    summary: ClassVar[str] = "hash of the wavelets"
+    group: ClassVar[MetricGroup] = "hashes"
+    usual_limit: ClassVar[float] = 4.0
 
     def __post_init__(self) -> None:
         if self.hash_size & (self.hash_size - 1):

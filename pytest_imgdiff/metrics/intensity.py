@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,9 @@ class DiffImg:
     ignore_alpha: bool = False
 
     name: ClassVar[str] = "diffimg"
+    summary: ClassVar[str] = "mean difference of the channels, by the package diffimg"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 0.001
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -130,6 +133,9 @@ class Mae:
     ignore_alpha: bool = False
 
     name: ClassVar[str] = "mae"
+    summary: ClassVar[str] = "the same mean, faster and at every depth"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 0.001
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -166,6 +172,9 @@ class Mse:
     """
 
     name: ClassVar[str] = "mse"
+    summary: ClassVar[str] = "mean of the squared differences"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 10.0
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 65535.0**2)
@@ -207,6 +216,9 @@ class Nrmse:
     """
 
     name: ClassVar[str] = "nrmse"
+    summary: ClassVar[str] = "root mean squared error, relative to the brightness"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 0.05
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, math.sqrt(2))
@@ -253,6 +265,9 @@ class Psnr:
     """
 
     name: ClassVar[str] = "psnr"
+    summary: ClassVar[str] = "peak signal-to-noise ratio"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 40.0
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1000.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1000.0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_imgdiff.base.derived import on_worse_backdrop, strips
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +39,9 @@ class NormalizedMutualInformation:
     bins: Bins = 100
 
     name: ClassVar[str] = "nmi"
+    summary: ClassVar[str] = "information that the gray levels of both share"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 1.5
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 2.0
     bounds: ClassVar[tuple[float, float]] = (1.0, 2.0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff.base.derived import eight_bit, halved, halvings, on_worse_backdrop, rgb8_on
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +60,9 @@ class Orb:
     max_hamming: HammingBits = 64
 
     name: ClassVar[str] = "orb"
+    summary: ClassVar[str] = "keypoints found again, with the matches drawn"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 0.6
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.model import AntiAliasing, ColourDifference, MetricResult
+from pytest_imgdiff.base.model import AntiAliasing, ColourDifference, MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,9 @@ class Perceptual:
     difference: ColourDifference = "oklab"
 
     name: ClassVar[str] = "perceptual"
+    summary: ClassVar[str] = "pixels whose colour visibly differs"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 0.0
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import msgspec
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,9 @@ class PixelMatch:
     tolerance: Levels = 0.0
 
     name: ClassVar[str] = "pixel_match"
+    summary: ClassVar[str] = "pixels that are equal"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 1.0
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1.0
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

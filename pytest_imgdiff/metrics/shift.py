@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_imgdiff.base.derived import halved, on_worse_backdrop
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ class Shift:
     """
 
     name: ClassVar[str] = "shift"
+    summary: ClassVar[str] = "pixels by which the picture was moved"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 1.0
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff.base.derived import full_value, on_worse_backdrop, strips
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +67,9 @@ class Ssim:
     per_channel: bool = False
 
     name: ClassVar[str] = "ssim"
+    summary: ClassVar[str] = "structural similarity, with heat and contours"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 0.99
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 1.0
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)

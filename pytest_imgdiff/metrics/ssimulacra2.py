@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pytest_imgdiff.base.derived import eight_bit, on_worse_backdrop
 from pytest_imgdiff.base.errors import MetricError
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.derived import Backdrop
     from pytest_imgdiff.base.geometry import Mask
     from pytest_imgdiff.base.image import Image
-
-if find_spec("ssimulacra2") is None:
-    raise ImportError("ssimulacra2 is not installed: pip install 'pytest-imgdiff[ssimulacra2]'")
 
 _SMALLEST_SIDE = 8
 """The package measures nothing of smaller pictures, and calls them equal."""
@@ -36,6 +32,10 @@ class Ssimulacra2:
     """
 
     name: ClassVar[str] = "ssimulacra2"
+    summary: ClassVar[str] = "quality after compression, as people rate it; 90 is visually lossless"
+    group: ClassVar[MetricGroup] = "structure"
+    usual_limit: ClassVar[float] = 90.0
+    _extra: ClassVar[tuple[str, str]] = ("ssimulacra2", "ssimulacra2")  # the module, and the extra that brings it
     direction: ClassVar[Literal["similarity"]] = "similarity"
     perfect: ClassVar[float] = 100.0
     bounds: ClassVar[tuple[float, float]] = (_WORST, 100.0)

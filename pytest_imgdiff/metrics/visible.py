@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import are_opaque, compared_pixels, full_value, on_worse_backdrop
-from pytest_imgdiff.base.model import MetricResult
+from pytest_imgdiff.base.model import MetricGroup, MetricResult
 from pytest_imgdiff.images.differing import differing_pixels, unequal, windows
 from pytest_imgdiff.metrics import evidence
 
@@ -120,6 +120,9 @@ class Visible:
     scale: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
 
     name: ClassVar[str] = "visible"
+    summary: ClassVar[str] = "whether a person would see a difference: the strongest evidence, 1 is just visible"
+    group: ClassVar[MetricGroup] = "pixels"
+    usual_limit: ClassVar[float] = 1.0
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
     bounds: ClassVar[tuple[float, float]] = (0.0, LARGEST)

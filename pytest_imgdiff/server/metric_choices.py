@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from pytest_imgdiff.base.errors import ConfigError, ImgdiffError
 from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.comparison.registry import METRICS
 from pytest_imgdiff.config.policy import limit_of
 from pytest_imgdiff.run.accepting import Decision  # noqa: TC001 - msgspec reads the annotation
 
@@ -24,39 +25,13 @@ if TYPE_CHECKING:
 
 
 Options = tuple[tuple[str, Any], ...]
-_GROUPS: dict[str, dict[str, tuple[float, str]]] = {
-    "Pixels": {
-        "visible": (1, "whether a person would see a difference: the strongest evidence, 1 is just visible"),
-        "perceptual": (0, "pixels whose colour visibly differs"),
-        "ciede2000": (0, "pixels whose colour differs noticeably by CIEDE2000"),
-        "pixel_match": (1, "pixels that are equal"),
-        "diffimg": (0.001, "mean difference of the channels, by the package diffimg"),
-        "mae": (0.001, "the same mean, faster and at every depth"),
-        "mse": (10, "mean of the squared differences"),
-        "nrmse": (0.05, "root mean squared error, relative to the brightness"),
-        "psnr": (40, "peak signal-to-noise ratio"),
-    },
-    "Structure": {
-        "ssim": (0.99, "structural similarity, with heat and contours"),
-        "nmi": (1.5, "information that the gray levels of both share"),
-        "flip": (0.01, "how visible the differences are when one flips between both, by NVIDIA's FLIP"),
-        "ssimulacra2": (90, "quality after compression, as people rate it; 90 is visually lossless"),
-        "shift": (1, "pixels by which the picture was moved"),
-        "orb": (0.6, "keypoints found again, with the matches drawn"),
-    },
-    "Hashes": {
-        "phash": (4, "hash of the coarse frequencies"),
-        "dhash": (4, "hash of the brightness' slope"),
-        "ahash": (4, "hash of the brightness"),
-        "whash": (4, "hash of the wavelets"),
-    },
-    "What is in the picture": {
-        "embedding_cosine": (0.1, "angle between the features that a network finds"),
-        "embedding_euclidean": (10, "distance of the features that a network finds"),
-        "classification": (1, "whether a network sees the same class"),
-    },
+_HEADINGS: dict[str, str] = {
+    "pixels": "Pixels",
+    "structure": "Structure",
+    "hashes": "Hashes",
+    "content": "What is in the picture",
 }
-"""Our own metrics, each with a usual limit and what it measures. Those of plugins follow under a heading of theirs."""
+_OTHERS = "From plugins"
 _CHOSEN = ("visible", "perceptual", "ssim", "pixel_match", "diffimg", "phash")
 """Those that have a value for nearly any two pictures; ORB, say, has none where there are no corners."""
 
@@ -85,38 +60,29 @@ class Offer(msgspec.Struct, frozen=True):
 def offers(registry: Registry, settings: Settings) -> list[Offer]:
     """Return every metric, group by group. Models are looked for, none is loaded."""
     configured, options = _configured(settings), _options(settings)
-    grouped = {name: (group, *rest) for group, metrics in _GROUPS.items() for name, rest in metrics.items()}
-    others = {name: ("From plugins", None, "") for name in registry.names() if name not in grouped}
-    return [
-        _offer_or_why_not(name, group, usual, words, configured.get(name), options.get(name, ()), registry)
-        for name, (group, usual, words) in {**grouped, **others}.items()
-    ]
+    names = [*METRICS, *(name for name in registry.names() if name not in METRICS)]
+    listed = [_offer(name, configured.get(name), options.get(name, ()), registry) for name in names]
+    headings = [*_HEADINGS.values(), _OTHERS]
+    return sorted(listed, key=lambda offer: headings.index(offer.group))
 
 
-def _offer_or_why_not(
-    name: str, group: str, usual: float | None, words: str, rule: Rule | None, options: Options, registry: Registry
-) -> Offer:
+def _offer(name: str, rule: Rule | None, options: Options, registry: Registry) -> Offer:
     try:
-        return _offer(name, group, usual, words, rule, options, registry)
+        metric: Any = registry.described(name)
     except ImgdiffError as error:  # a plugin's metric that cannot be imported
         cause = printable(str(error))
-        return Offer(name, group, words, "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
-
-
-def _offer(
-    name: str, group: str, usual: float | None, words: str, rule: Rule | None, options: Options, registry: Registry
-) -> Offer:
-    metric: Any = registry.metric_class(name)
+        return Offer(name, _OTHERS, "", "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
     limit = limit_of(metric)
     start = None if rule is None else getattr(rule, limit)
+    usual = _stated(metric, "usual_limit", (int, float), metric.perfect)
     unavailable = _unavailable(name, options, registry)
     lowest, highest = (float(bound) for bound in metric.bounds)
     return Offer(
         name=name,
-        group=group,
-        words=words or (metric.__doc__ or "").strip().partition("\n")[0],
+        group=_HEADINGS.get(_stated(metric, "group", str), _OTHERS),
+        words=_stated(metric, "summary", str) or (metric.__doc__ or "").strip().partition("\n")[0],
         limit=limit,
-        value=float(metric.perfect if usual is None else usual) if start is None else float(start),
+        value=float(usual if start is None else start),
         lowest=lowest,
         highest=highest if math.isfinite(highest) else None,
         unit=str(metric.unit),
@@ -124,6 +90,12 @@ def _offer(
         paints=metric.heat_threshold != "none",
         unavailable=unavailable,
     )
+
+
+def _stated(metric: Any, attribute: str, kind: type | tuple[type, ...], otherwise: Any = None) -> Any:
+    """Return what a metric's class may state; an option of the same name is no statement."""
+    value = getattr(metric, attribute, None)
+    return value if isinstance(value, kind) else otherwise
 
 
 def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
