@@ -379,7 +379,7 @@ def test_a_metric_of_a_plugin_is_listed_as_its_class_says(tmp_path):
         "confusing": ("From plugins", "", 1.0),
     }
     assert next(iter(listed)) == "visible"
-    assert list(listed)[-2:] == ["silent", "confusing"]
+    assert list(listed)[-2:] == ["confusing", "silent"]
 
 
 def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from pytest_imgdiff.base.derived import full_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -192,15 +192,22 @@ def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> boo
     full = full_value(expected.dtype)
     drawn, differs = [], []
     for top in range(0, height * BLOCK, step * BLOCK):
-        sides = [image.rows(top, top + BLOCK)[:, : width * BLOCK] for image in (expected, actual)]
-        squares = [side.reshape(BLOCK, width, BLOCK, 4).astype(np.float32) / full for side in sides]
-        spread = [np.ptp(side, axis=(0, 2)).max(axis=1) for side in squares]
-        drawn.append(np.maximum(*spread) > INK)
-        differs.append(np.abs(squares[0] - squares[1]).max(axis=(0, 2, 3)) > GROUND)
+        one, two = (image.rows(top, top + BLOCK)[:, : width * BLOCK] for image in (expected, actual))
+        contrasts = [
+            (_of_blocks(side, np.max) / full - _of_blocks(side, np.min) / full).max(axis=1) for side in (one, two)
+        ]
+        drawn.append(np.maximum(*contrasts) > INK)
+        differs.append(_of_blocks(cv2.absdiff(one, two), np.max).max(axis=1) / full > GROUND)
     ink, changed = np.concatenate(drawn), np.concatenate(differs)
     if not ink.any() or ink.mean() > 1 - LEAST_GROUND:
         return False
     return bool(changed[ink].mean() >= REDRAWN and changed[~ink].mean() <= GROUND_TOUCHED)
+
+
+def _of_blocks(rows: NDArray[Any], best: Callable[..., NDArray[Any]]) -> NDArray[np.float32]:
+    """Return (width / BLOCK, 4), the largest or the smallest of each channel in each block of `BLOCK` rows."""
+    down = best(rows.reshape(BLOCK, -1), axis=0)
+    return best(down.reshape(-1, BLOCK, 4), axis=1).astype(np.float32)
 
 
 def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int) -> _Patch:
