@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - a dataclass names it
+from pathlib import Path
+from typing import ClassVar
 
+import fsspec
 import pytest
+import s3fs
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pytest_imgdiff.base.errors import BaselineError
+from pytest_imgdiff.base.git import Git
+from pytest_imgdiff.base.stores import ObjectStore
 from pytest_imgdiff.cli.parser import main
+from pytest_imgdiff.run.baseline_store import BaselineStore
+from tests import s3_server
 from tests.report_records import png
 
 RED, BLUE, GREEN = png(9, 9, (255, 0, 0)), png(9, 9, (0, 0, 255)), png(9, 9, (0, 255, 0))
@@ -317,3 +332,488 @@ def test_what_is_no_picture_is_refused_by_name(one, command, store, content, wor
     assert (code, err.count("\n"), store.exists()) == (2, 1, False)
     assert "baselines/b.png" in err
     assert words in err
+
+
+# ---- Two at once
+
+
+class Shared(MemoryFileSystem):
+    """A store of which a test decides what happens at each write; it has no conditional writes."""
+
+    protocol = "shared"
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
+
+    @staticmethod
+    def before_write(path):
+        """Do nothing, until a test has something done."""
+
+    def pipe_file(self, path, value, mode="overwrite", **options):
+        type(self).before_write(path)
+        super().pipe_file(path, value, mode=mode, **options)
+
+
+@pytest.fixture
+def shared():
+    fsspec.register_implementation("shared", Shared, clobber=True)
+    Shared.store.clear()
+    Shared.pseudo_dirs[:] = [""]
+    return Shared
+
+
+def once(monkeypatch, shared, part, act):
+    """Let something happen just before an object with this in its name is written."""
+    done = []
+
+    def before(path):
+        if part in path and not done:
+            done.append(path)
+            act()
+
+    monkeypatch.setattr(shared, "before_write", staticmethod(before))
+
+
+def test_two_pushes_at_once_lose_nothing_and_report_the_conflict(tmp_path, clone, command, told, shared, monkeypatch):
+    one = begun(tmp_path, "shared://shop/base")
+    two = clone(one, "two")
+    one.put(a=RED)
+    two.put(a=BLUE, b=BLUE)
+    once(monkeypatch, shared, "manifests/", lambda: main(["baselines", "push", "--config", f"{two.path}/imgdiff.yaml"]))
+    code, out, _ = command(one, "push")
+    assert code == 2
+    assert "both are kept" in out
+    three = clone(one, "three")
+    for verb in ("pull", "push"):
+        three.put(a=RED)
+        code, _, err = command(three, verb)
+        assert (code, err.count("\n")) == (2, 1)
+    manifests = [Path(path).stem.partition(".")[2] for path in shared.store if "/manifests/" in path]
+    assert len(manifests) == 2
+    assert all(digest[:8] in command(three, "pull")[2] for digest in manifests)
+    (three.path / "baselines" / "a.png").unlink()
+    kept = []
+    for digest in manifests:
+        told(three, "pull", "--force", "--manifest", digest[:12])
+        kept.append(three.pictures())
+    assert {"a": RED} in kept
+    assert {"a": BLUE, "b": BLUE} in kept
+    assert command(three, "push")[0] == 0  # who chose has seen both
+    assert command(two, "pull", "--force")[0] == 0
+    assert two.pictures() == three.pictures()
+
+
+def test_equal_pushes_at_once_are_one(tmp_path, clone, command, shared, monkeypatch):
+    one = begun(tmp_path, "shared://shop/base")
+    two = clone(one, "two")
+    one.put(a=RED)
+    two.put(a=RED)
+    once(monkeypatch, shared, "manifests/", lambda: main(["baselines", "push", "--config", f"{two.path}/imgdiff.yaml"]))
+    assert command(one, "push")[0] == 0
+    assert len([path for path in shared.store if "/manifests/" in path]) == 1
+
+
+def test_an_object_that_a_collection_removes_during_a_push_is_sent_again(tmp_path, clone, command, shared, monkeypatch):
+    one = begun(tmp_path, "shared://shop/base")
+    one.put(a=RED, b=BLUE)
+
+    def lose():
+        del shared.store[next(path for path in shared.store if "/objects/" in path)]
+
+    once(monkeypatch, shared, "manifests/", lose)
+    command(one, "push")
+    two = clone(one, "two")
+    assert command(two, "pull")[0] == 0
+    assert two.pictures() == {"a": RED, "b": BLUE}
+
+
+def test_a_store_that_fails_for_a_moment_is_asked_again(tmp_path, clone, command, shared, monkeypatch):
+    one = begun(tmp_path, "shared://shop/base")
+    one.put(a=RED)
+
+    def fail():
+        raise ConnectionResetError
+
+    once(monkeypatch, shared, "objects/", fail)
+    assert command(one, "push")[0] == 0
+    assert command(clone(one, "two"), "pull")[0] == 0
+
+
+def test_a_push_that_fails_half_way_counts_for_nothing(tmp_path, clone, command, shared, monkeypatch):
+    one = begun(tmp_path, "shared://shop/base")
+    one.put(a=RED)
+
+    def full(_path):
+        raise OSError(28, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shared, "before_write", full)
+        code, _, err = command(one, "push")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "it cannot be written" in err
+    assert command(clone(one, "two"), "pull")[0] == 2
+    assert command(one, "push")[0] == 0
+
+
+# ---- Pulls that end early, and stores that lie
+
+KILLED_AT = """
+import os, pathlib, signal, sys
+from pytest_imgdiff.cli.parser import main
+left = int(sys.argv[1])
+replace = pathlib.Path.replace
+def counted(self, target):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+pathlib.Path.replace = counted
+sys.exit(main(["baselines", "pull"]))
+"""
+
+
+@pytest.mark.parametrize("at", [2, 4, 5, 6, 8])  # the cache: 1 to 3; the plan: 4; the files: 5 to 7; what was pulled: 8
+def test_a_pull_that_is_killed_leaves_the_old_state_or_is_finished_by_the_next_one(one, clone, command, pytester, at):
+    one.put(a=RED, b=RED, c=RED)
+    command(one, "push")
+    two = clone(one, "two")
+    command(two, "pull")
+    one.put(a=png(8, 8, (1, 1, 1)), b=png(8, 8, (2, 2, 2)), c=png(8, 8, (3, 3, 3)))
+    command(one, "push")
+    old, new = two.pictures(), one.pictures()
+    done = subprocess.run([sys.executable, "-c", KILLED_AT, str(at)], cwd=two.path, check=False)
+    assert done.returncode == -9
+    if at <= 4:
+        assert two.pictures() == old
+        assert command(two, "status")[0] == 1
+    else:
+        assert at == 5 or two.pictures() != old
+        assert "interrupted" in command(two, "status")[2]
+        assert "interrupted" in command(two, "push")[2]
+        (two.path / "test_x.py").write_text("def test(assert_images_similar): assert_images_similar(b'')")
+        run = pytester.runpytest_subprocess("--rootdir", two.path, two.path, "-p", "no:cacheprovider")
+        assert run.ret == pytest.ExitCode.USAGE_ERROR
+        run.stderr.fnmatch_lines(["*a pull was interrupted*run `pytest-imgdiff baselines pull`*"])
+    assert command(two, "pull")[0] == 0
+    assert two.pictures() == new
+    assert command(two, "status")[0] == 0
+    assert not [path for path in (two.path / "baselines").iterdir() if path.name.startswith(".imgdiff-p")]
+
+
+def damaged(data):
+    return data[:-9], data[:-9] + bytes(9), data + b"more", b""
+
+
+@pytest.mark.parametrize("how", range(4), ids=["truncated", "forged", "longer", "empty"])
+@pytest.mark.parametrize("what", ["objects", "manifests"])
+def test_a_damaged_object_is_refused_by_name_and_nothing_changes(one, clone, command, store, what, how):
+    one.put(a=RED)
+    command(one, "push")
+    path = next(path for path in (store / what).rglob("*") if path.is_file())
+    path.write_bytes(damaged(path.read_bytes())[how])
+    two = clone(one, "two")
+    two.put(b=GREEN)
+    code, _, err = command(two, "pull")
+    assert (code, err.count("\n"), two.pictures()) == (2, 1, {"b": GREEN})
+    assert path.name[-20:] in err
+    assert not (two.path / "cache").exists()
+
+
+def test_a_damaged_object_of_the_cache_is_fetched_again(one, clone, told, tmp_path):
+    one.put(a=RED)
+    told(one, "push")
+    told(clone(one, "two"), "pull")
+    (cached,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    cached.write_bytes(BLUE)
+    three = clone(one, "three")
+    assert told(three, "pull")["fetched"] == 1
+    assert three.pictures() == {"a": RED}
+    assert cached.read_bytes() == RED
+
+
+@pytest.mark.parametrize("name", ["../../evil.png", "conftest.py", "/evil.png", ".imgdiff-pull/0.png"])
+def test_a_forged_manifest_writes_no_other_files(one, command, store, name):
+    one.put(a=RED)
+    command(one, "push")
+    (path,) = (path for path in (store / "manifests").rglob("*.json"))
+    data = path.read_bytes().replace(b'"a.png"', json.dumps(name).encode())
+    path.unlink()
+    path.with_name(f"{path.name.partition('.')[0]}.{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
+    code, _, err = command(one, "pull", "--force")
+    assert (code, err.count("\n"), one.pictures()) == (2, 1, {"a": RED})
+    assert not list(one.path.parent.rglob("evil.png"))
+
+
+def test_a_manifest_of_another_version_is_told(one, command, store):
+    one.put(a=RED)
+    command(one, "push")
+    (path,) = (path for path in (store / "manifests").rglob("*.json"))
+    data = path.read_bytes().replace(b'"version":1', b'"version":2,"more":1')
+    path.unlink()
+    path.with_name(f"{path.name.partition('.')[0]}.{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
+    assert "unsupported version 2 of the format" in command(one, "pull")[2]
+
+
+# ---- Garbage
+
+
+def test_gc_removes_what_nobody_needs_and_nothing_else(one, command, told, store):
+    one.put(a=RED)
+    told(one, "push")
+    one.git("checkout", "-q", "-b", "topic")
+    (one.path / "topic.txt").write_text("x")
+    one.git("add", "-A")
+    one.git("commit", "-qm", "topic")
+    one.put(a=BLUE)
+    told(one, "push")
+    one.git("checkout", "-q", "main")
+    one.git("branch", "-D", "topic")
+    (store / "objects" / "ab").mkdir(exist_ok=True)
+    (store / "objects" / "ab" / "orphan").write_bytes(b"of a push that ended early")
+    assert told(one, "gc")["objects"] == {}  # all is young
+    age(store, 2)
+    assert list(told(one, "gc")["objects"]) == ["objects/ab/orphan"]
+    age(store, 40)
+    found = told(one, "gc", "--dry-run")
+    assert (len(found["manifests"]), len(found["objects"])) == (1, 2)
+    assert len(objects(store)) == 3
+    told(one, "gc", "--delete")
+    assert [path.read_bytes() for path in objects(store)] == [RED]
+    command(one, "pull", "--force")
+    assert one.pictures() == {"a": RED}
+
+
+def test_gc_stops_where_it_is_not_known_what_is_needed(one, command, store):
+    one.put(a=RED)
+    command(one, "push")
+    age(store, 40)
+    (path,) = (path for path in (store / "manifests").rglob("*.json"))
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert command(one, "gc", "--delete")[0] == 2
+    path.unlink()
+    assert "would be removed" in command(one, "gc", "--delete")[2]
+    assert len(objects(store)) == 1
+
+
+PICTURES = [png(5, 5, (shade, 0, 0)) for shade in range(4)]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """A repository in which a branch was merged, and one commit is on no branch any more."""
+    checkout = Checkout(tmp_path_factory.mktemp("history"))
+    checkout.git("init", "-q", "-b", "main")
+    checkout.git("config", "user.name", "a")
+    checkout.git("config", "user.email", "a@example.org")
+    commits = [checkout.commit(f"main {number}") for number in range(3)]
+    checkout.git("checkout", "-q", "-b", "topic", commits[0])
+    (checkout.path / "topic.txt").write_text("x")
+    checkout.git("add", "-A")
+    checkout.git("commit", "-qm", "topic")
+    commits.append(checkout.git("rev-parse", "HEAD"))
+    checkout.git("checkout", "-q", "main")
+    checkout.git("merge", "-q", "--no-ff", "--no-edit", "topic")
+    commits.append(checkout.git("rev-parse", "HEAD"))
+    checkout.git("checkout", "-q", "--detach")
+    commits.append(checkout.commit("gone"))
+    checkout.git("checkout", "-q", "main")
+    return checkout.path, commits
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("push"), st.integers(0, 5), st.lists(st.integers(0, 3), min_size=1, max_size=3)),
+        st.tuples(st.just("pull"), st.integers(0, 5), st.none()),
+        st.tuples(st.just("gc"), st.none(), st.none()),
+        st.tuples(st.just("wait"), st.sampled_from([2, 40]), st.none()),
+    ),
+    min_size=3,
+    max_size=9,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_after_any_steps_each_manifest_that_is_kept_can_be_pulled_whole(history, tmp_path_factory, steps):
+    repository, commits = history
+    space = tmp_path_factory.mktemp("space")
+    folder = space / "baselines"
+    place = space / "store"
+    place.mkdir()
+    baselines = BaselineStore(ObjectStore(place), folder, Git(repository))
+    pushed = {}
+    for act, commit, pictures in [*steps, ("wait", 40, None), ("gc", None, None)]:
+        if act == "push":
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for number, which in enumerate(pictures):
+                (folder / f"{number}.png").write_bytes(PICTURES[which])
+            baselines.push(commits[commit], force=True)
+            pushed[commit] = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+        elif act == "pull":
+            with suppress(BaselineError):  # there is none yet, or the branches changed one picture
+                baselines.pull(commits[commit], force=True)
+        elif act == "gc":
+            with suppress(BaselineError):  # it would remove everything
+                baselines.collect(30, delete=True)
+        else:
+            age(place, commit)
+    for number, content in pushed.items():
+        if number == 5 and not list((place / "manifests" / commits[5]).glob("*")):
+            continue  # its commit is on no branch, so that its manifest was removed
+        whole = BaselineStore(ObjectStore(place), space / f"whole-{number}", Git(repository))
+        whole.pull(commits[number])
+        assert {path.name: path.read_bytes() for path in whole.folder.glob("*.png")} == content
+    for path in place.glob("manifests/*/*.json"):
+        for entry in json.loads(path.read_bytes())["files"].values():
+            data = (place / "objects" / entry["sha256"][:2] / entry["sha256"][2:]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+
+
+# ---- Under pytest, and in S3
+
+TEST = """
+import pathlib
+def test_shop(assert_images_similar):
+    assert_images_similar(pathlib.Path(__file__).with_name("shot.png"))
+"""
+
+
+def with_tests(checkout, shot=RED):
+    (checkout.path / "test_shop.py").write_text(TEST)
+    (checkout.path / "shot.png").write_bytes(shot)
+    (checkout.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    checkout.commit("tests")
+
+
+@pytest.fixture
+def tested(pytester, monkeypatch):
+    def run(checkout):
+        monkeypatch.chdir(checkout.path)
+        return pytester.runpytest_subprocess("--rootdir", checkout.path, "-p", "no:hypothesispytest")
+
+    return run
+
+
+def test_a_run_says_what_to_pull(one, clone, command, tested):
+    with_tests(one)
+    two = clone(one, "two")
+    run = tested(two)
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*nothing was pulled from the store yet; run `pytest-imgdiff baselines pull`*"])
+    one.put(shop=RED)
+    (one.path / "baselines" / "test_shop").mkdir()
+    (one.path / "baselines" / "shop.png").rename(one.path / "baselines" / "test_shop" / "test_shop.png")
+    command(one, "push")
+    command(two, "pull")
+    run = tested(two)
+    run.assert_outcomes(passed=1)
+    run.stdout.no_fnmatch_line("*out of date*")
+    two.commit()
+    run = tested(two)
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(
+        ["the baselines may be out of date: they were pulled for *, and HEAD is 1 commit later; *"]
+    )
+    two.git("reset", "-q", "--hard", "HEAD~2")
+    two.git("checkout", "-q", "--orphan", "other")
+    with_tests(two)
+    tested(two).stdout.fnmatch_lines(["the baselines may be out of date: *, which is not in the history of HEAD *"])
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server.running() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    server.faults.__init__()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    client = server.client()
+    if client.exists("shop"):
+        client.rm("shop", recursive=True)
+    server.put({"shop/readme.txt": b"a bucket"})
+    return server
+
+
+def test_the_story_from_the_first_run_to_another_checkout(tmp_path, clone, command, tested, bucket, monkeypatch):
+    one = begun(tmp_path, "s3://shop/base")
+    with_tests(one)
+    tested(one).assert_outcomes(failed=1)
+    monkeypatch.delenv("CI", raising=False)
+    assert main(["accept", "imgdiff-report", "--only", "**"]) == 0
+    tested(one).assert_outcomes(passed=1)
+    code, out, _ = command(one, "push")
+    assert (code, "1 object uploaded" in out) == (0, True)
+    (one.path / "shot.png").write_bytes(BLUE)
+    one.commit("a new look")
+    two = clone(one, "two")
+    command(two, "pull")
+    tested(two).assert_outcomes(failed=1)
+    assert main(["accept", "imgdiff-report", "--only", "**"]) == 0
+    assert command(two, "push")[0] == 0
+    assert command(one, "pull")[0] == 0
+    tested(one).assert_outcomes(passed=1)
+    assert command(one, "status")[0] == 0
+    assert command(one, "gc", "--delete")[0] == 0
+    names = bucket.client().find("shop/base")
+    assert len(names) == 4  # two pictures, two manifests
+
+
+def test_one_call_in_five_answered_with_503_loses_nothing(tmp_path, clone, command, bucket):
+    one = begun(tmp_path, "s3://shop/base")
+    one.put(**{f"n{number}": png(9, 9, (number, 0, 0)) for number in range(6)})
+    bucket.faults.every = 5
+    assert command(one, "push")[0] == 0
+    two = clone(one, "two")
+    assert command(two, "pull")[0] == 0
+    assert two.pictures() == one.pictures()
+    assert bucket.faults.requests > 15
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"truncated": "objects"}, "truncated: the store has more bytes"),
+        ({"truncated": "manifests"}, "truncated: the store has more bytes"),
+        ({"refused": "AccessDenied"}, "no permission: the store refuses it (AccessDenied)"),
+        ({"refused": "ExpiredToken"}, "the credentials have expired (ExpiredToken); renew them"),
+        ({"slow": 3}, "time limit: the store did not send it within 1 seconds"),
+    ],
+    ids=["truncated object", "truncated manifest", "no permission", "expired token", "slow"],
+)
+def test_what_s3_does_wrong_is_one_line_without_credentials(
+    tmp_path, clone, command, bucket, faults, words, monkeypatch
+):
+    one = begun(tmp_path, "s3://shop/base")
+    one.put(a=RED)
+    assert command(one, "push")[0] == 0
+    two = clone(one, "two")
+    two.put(b=GREEN)
+    for name, value in faults.items():
+        setattr(bucket.faults, name, value)
+    monkeypatch.setenv("IMGDIFF_STORE_TIMEOUT", "1" if "slow" in faults else "30")
+    code, out, err = command(two, "pull")
+    assert (code, err.count("\n"), two.pictures()) == (2, 1, {"b": GREEN})
+    assert words in err
+    assert s3_server.SECRET not in out + err
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("user", ["", f"{s3_server.KEY}:{s3_server.SECRET}@"], ids=["wrong", "with credentials"])
+def test_a_wrong_bucket_is_one_line(tmp_path, command, user):
+    one = begun(tmp_path, f"s3://{user}no-such-bucket/base")
+    one.put(a=RED)
+    for verb in ("push", "pull", "status", "gc"):
+        code, out, err = command(one, verb)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("pytest-imgdiff: s3://no-such-bucket/base: ")
+        assert "there is no such object or bucket" in err or user
+        assert s3_server.SECRET not in out + err

@@ -43,7 +43,7 @@ _FIRST_WAIT = 0.2
 _LONGEST_MESSAGE = 300
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?=::|://)")
-_SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|\?[^\s'\"]*")
+_SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|[^\s/@:'\"]+:[^\s/@'\"]+@|\?[^\s'\"]*")
 _PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
 _ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
@@ -62,7 +62,7 @@ _TRANSIENT_NAMES = {
     *("ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError", "IncompleteReadError"),
 }
 _CUT_OFF = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError", "ResponseStreamingError"}
-_READ, _WRITTEN, _REMOVED = "read", "written", "removed"
+_READ, _WRITTEN, _REMOVED, _LISTED = "read", "written", "removed", "listed"
 _REFUSED_CODES = (401, 403)
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
 _MISSING_CODE = 404
@@ -212,7 +212,7 @@ class StoredFile:
         def put(fs: Any, path: str, limit: float) -> None:
             fs.pipe_file(path, data, **({"timeout": limit} if fs.async_impl else {}))
 
-        self._tried(put, _WRITTEN)
+        _tried(self, put, _WRITTEN)
 
     def remove(self) -> None:
         """Remove it; one that is gone already is no mistake.
@@ -225,7 +225,7 @@ class StoredFile:
             with suppress(FileNotFoundError):
                 fs.rm_file(path, **({"timeout": limit} if fs.async_impl else {}))
 
-        self._tried(remove, _REMOVED)
+        _tried(self, remove, _REMOVED)
 
     def read(self) -> bytes:
         """Return its bytes, whole and as they were listed.
@@ -251,7 +251,7 @@ class StoredFile:
         def ask(fs: Any, path: str, limit: float) -> Listed:
             return _listed(fs.info(path, **({"timeout": limit} if fs.async_impl else {})))
 
-        now = self._tried(ask)
+        now = _tried(self, ask, _READ)
         if before is None or (now.size is not None and now != before):
             raise BrokenImageError(self.label, "object", "it changed after it was listed; run again when it is whole")
         if count != before.size:
@@ -270,31 +270,42 @@ class StoredFile:
             # A range bounds what comes, also where the object has grown since.
             return bytes(fs.cat_file(path, start=0, end=size, timeout=limit)[:size])
 
-        data: bytes = self._tried(fetch)
+        data: bytes = _tried(self, fetch, _READ)
         return data
 
-    def _tried(self, ask: Callable[[Any, str, float], Any], act: str = _READ) -> Any:
-        """Ask the store, again after a pause where it fails for a moment, within the time limit."""
-        end = time.monotonic() + time_limit()
-        wait = _FIRST_WAIT
-        for number in range(1, _TRIES + 1):
-            tries = _TRIES
-            try:
-                fs, root = opened(self.url)
-                tries = 1 if protocols(fs) & _RETRY_THEMSELVES else _TRIES
-                path = root if self.key is None else f"{root.rstrip('/')}/{self.key}"
-                return ask(fs, path, max(end - time.monotonic(), 0.01))
-            except ConfigError as error:
-                raise BrokenImageError(self.label, "object", str(error)) from None
-            except BrokenImageError:
-                raise
-            except Exception as error:  # noqa: BLE001 - stores raise whatever they like
-                if not _is_transient(error) or number >= tries or time.monotonic() + wait > end:
-                    kind, cause = _cause(error, act)
-                    raise BrokenImageError(self.label, kind, cause) from None
-            time.sleep(wait)
-            wait *= 2
-        raise AssertionError(self.label)
+
+def _tried(file: StoredFile, ask: Callable[[Any, str, float], Any], act: str) -> Any:
+    """Ask the store, again after a pause where it fails for a moment, within the time limit.
+
+    Args:
+        file: the object, or the folder to list.
+        ask: takes the file system, the path in it, and how many seconds it may take.
+        act: what `ask` does: `_READ`, `_WRITTEN`, `_REMOVED` or `_LISTED`.
+
+    Raises:
+        BrokenImageError: it failed; the message says why.
+    """
+    limit = time_limit() * (_LISTING if act == _LISTED else 1)
+    end = time.monotonic() + limit
+    wait = _FIRST_WAIT
+    for number in range(1, _TRIES + 1):
+        tries = _TRIES
+        try:
+            fs, root = opened(file.url)
+            tries = 1 if protocols(fs) & _RETRY_THEMSELVES else _TRIES
+            path = root if file.key is None else f"{root.rstrip('/')}/{file.key}"
+            return ask(fs, path, max(end - time.monotonic(), 0.01))
+        except ConfigError as error:
+            raise BrokenImageError(file.label, "object", str(error)) from None
+        except BrokenImageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - stores raise whatever they like
+            if not _is_transient(error) or number >= tries or time.monotonic() + wait > end:
+                kind, cause = _cause(error, act)
+                raise BrokenImageError(file.label, kind, cause) from None
+        time.sleep(wait)
+        wait *= 2
+    raise AssertionError(file.label)
 
 
 class Kept(NamedTuple):
@@ -329,13 +340,27 @@ class ObjectStore:
         try:
             if isinstance(self.place, Path):
                 return dict(self._files(self.place, below))
-            return {name: Kept(_listed(about).size, _written(about)) for name, about in _listing(self.place.url, below)}
+            return self._remote(self.place.url, below)
         except FileNotFoundError:
             return {}
-        except ConfigError as error:
-            raise BaselineError(str(error)) from None
-        except Exception as error:  # noqa: BLE001 - stores raise whatever they like
-            raise BaselineError(f"{self.label}: the store cannot be listed: {_cause(error)[1]}") from None
+        except OSError as error:
+            raise BaselineError(f"{self.label}: it cannot be listed: {error.strerror or error}") from None
+        except BrokenImageError as error:
+            raise BaselineError(f"{self.label}: {error.cause}") from None
+
+    @staticmethod
+    def _remote(url: str, below: str) -> dict[str, Kept]:
+        def ask(fs: Any, _: str, __: float) -> dict[str, Kept]:
+            try:
+                found = list(_listing(url, below))
+            except FileNotFoundError:
+                if protocols(fs) & _ONE_LISTING:  # they have no folders: what is not there is the bucket
+                    raise
+                found = []
+            return {name: Kept(_listed(about).size, _written(about)) for name, about in found}
+
+        listed: dict[str, Kept] = _tried(StoredFile(url), ask, _LISTED)
+        return listed
 
     def _files(self, place: Path, below: str) -> Iterator[tuple[str, Kept]]:
         def refuse(error: OSError) -> NoReturn:
@@ -551,7 +576,7 @@ def _cause(error: BaseException, act: str = _READ) -> tuple[str, str]:  # noqa: 
 
     Args:
         error: what the store raised.
-        act: what was to be done with the object: `_READ`, `_WRITTEN` or `_REMOVED`.
+        act: as in `_tried`.
     """
     chain = list(_chain(error))
     statuses = {status for one in chain if (status := _status(one))}

@@ -452,8 +452,8 @@ class BaselineStore:
         """List the manifests of the store."""
         index = _Index(defaultdict(dict), defaultdict(set))
         for name in self.store.objects("manifests"):
-            if found := _MANIFEST_NAME.fullmatch(name):
-                commit, tree, digest = found.groups()
+            if parts := _parts(name):
+                commit, tree, digest = parts
                 index.names[commit][digest] = name
                 index.trees[tree].add(commit)
         return index
@@ -541,10 +541,9 @@ class BaselineStore:
             BaselineError: it cannot be read, or is not what its name says.
         """
         if name not in self._manifests:
-            found = _MANIFEST_NAME.fullmatch(name)
             data = self.store.read(name, _MOST_MANIFEST)
             label = f"{self.store.label}/{name}"
-            if found is None or hashlib.sha256(data).hexdigest() != found[3]:
+            if hashlib.sha256(data).hexdigest() not in _parts(name):
                 raise BaselineError(
                     f"{label}: the content does not match the SHA-256 in its name: truncated, damaged or forged; "
                     "delete this object and push the baselines of the commit again"
@@ -809,7 +808,8 @@ class BaselineStore:
                 return Pushed(commit.hash, len(files), digest, is_there=True, uploaded=sorted(missing))
             if not force:
                 self._require_pulled(commit, heads, index)
-            manifest = StoreManifest(commit=commit.hash, tree=commit.tree, supersedes=sorted(heads), files=files)
+            superseded = sorted(index.names.get(commit.hash, {}))
+            manifest = StoreManifest(commit=commit.hash, tree=commit.tree, supersedes=superseded, files=files)
             data = msgspec.json.encode(manifest, order="deterministic")
             digest = hashlib.sha256(data).hexdigest()
             needed = self._needed(files, {entry for head in heads.values() for entry in head.files.values()})
@@ -920,7 +920,7 @@ class BaselineStore:
     # ---- Garbage collection
 
     def collect(self, keep_days: float, *, delete: bool) -> Collected:
-        """Remove manifests of commits that are gone and old, and objects that no manifest names.
+        """Remove old manifests that are superseded or whose commits are gone, and objects that no manifest names.
 
         Args:
             keep_days: younger manifests stay, whether their commit is known here or not.
@@ -930,6 +930,39 @@ class BaselineStore:
             BaselineError: it is not known what is needed: the clone is shallow, a manifest is damaged, the store does
                 not answer.
         """
+        hashes, trees = self._known()
+        now = time.time()
+        objects = self.store.objects("objects")  # before the manifests: what comes between them is young
+        manifests = {name: about for name, about in self.store.objects("manifests").items() if _parts(name)}
+        superseded = {digest for name in manifests for digest in self.manifest(name).supersedes}
+        doomed, needed = [], set[str]()
+        for name, about in manifests.items():
+            commit, tree, digest = _parts(name)
+            is_old = about.written is not None and now - about.written > keep_days * _DAY
+            if is_old and ((commit not in hashes and tree not in trees) or digest in superseded):
+                doomed.append(name)
+            else:
+                needed |= self._objects_of(name)
+        unused = {
+            name: about.size or 0
+            for name, about in objects.items()
+            if name not in needed and about.written is not None and now - about.written > GRACE
+        }
+        if delete and unused and len(doomed) == len(manifests):
+            raise BaselineError(
+                f"{self.store.label}: no manifest is needed, so all {counted(len(objects), 'object')} would be removed"
+                "; check the URL and the repository, or delete the folder yourself"
+            )
+        if delete:
+            _each(self.store.remove, sorted(doomed))
+            for name in filter(_parts, self.store.objects("manifests").keys() - manifests.keys()):
+                for each in self._objects_of(name):  # a push has ended meanwhile
+                    unused.pop(each, None)
+            _each(self._remove_if_old, sorted(unused))
+        return Collected(sorted(doomed), unused, len(manifests) - len(doomed), len(objects) - len(unused))
+
+    def _known(self) -> tuple[set[str], set[str]]:
+        """Return the commits that a branch, a tag or HEAD reaches, and their trees."""
         if not self.git.is_repository():
             raise BaselineError(f"{label_of(self.git.folder)}: not in a Git repository; run gc in a checkout")
         if self.git.ends_of_shallow_history():
@@ -938,33 +971,7 @@ class BaselineStore:
                 "set `fetch-depth: 0` for actions/checkout"
             )
         known = self.git.all_commits()
-        hashes, trees = {commit.hash for commit in known}, {commit.tree for commit in known}
-        now = time.time()
-        objects = self.store.objects("objects")  # before the manifests: what comes between them is young
-        doomed, needed, kept = [], set[str](), 0
-        for name, about in self.store.objects("manifests").items():
-            found = _MANIFEST_NAME.fullmatch(name)
-            if found is None:
-                continue
-            is_old = about.written is not None and now - about.written > keep_days * _DAY
-            if is_old and found[1] not in hashes and found[2] not in trees:
-                doomed.append(name)
-                continue
-            kept += 1
-            needed |= self._objects_of(name)
-        unused = {
-            name: about.size or 0
-            for name, about in objects.items()
-            if name not in needed and about.written is not None and now - about.written > GRACE
-        }
-        if delete:
-            _each(self.store.remove, sorted(doomed))
-            for name in self.store.objects("manifests").keys() - set(doomed):  # a push may have ended meanwhile
-                if _MANIFEST_NAME.fullmatch(name):
-                    for each in self._objects_of(name):
-                        unused.pop(each, None)
-            _each(self._remove_if_old, sorted(unused))
-        return Collected(sorted(doomed), unused, kept, len(objects) - len(unused))
+        return {commit.hash for commit in known}, {commit.tree for commit in known}
 
     def _objects_of(self, manifest: str) -> set[str]:
         return {entry.object for entry in self.manifest(manifest).files.values()}
@@ -1045,6 +1052,12 @@ def _pictures_in(folder: Path) -> Iterator[str]:
         start = Path(parent).relative_to(folder)
         found += [(start / name).as_posix() for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES]
     yield from sorted(found)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return commit, tree and SHA-256 from the name of a manifest; nothing where it is another name."""
+    found = _MANIFEST_NAME.fullmatch(name)
+    return found.groups() if found else ()
 
 
 def _entry(data: bytes) -> Entry:
