@@ -14,6 +14,7 @@ import pytest
 from tests.report_records import png
 
 RED, GREEN, BLUE = (png(20, 10, colour) for colour in ((200, 0, 0), (0, 200, 0), (0, 0, 200)))
+OTHERS = [word for name in ("metadata", "html", "html_fixtures", "allure_pytest") for word in ("-p", name)]
 QUIET = ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]  # of the other plugins' own
 TEST = """
 def test_page(assert_images_similar):
@@ -27,21 +28,15 @@ def test_other():
 """
 
 
-@pytest.fixture(autouse=True)
-def _with_the_other_plugins(monkeypatch):
-    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    monkeypatch.delenv("PYTEST_PLUGINS")
-
-
 @pytest.fixture
 def suite(pytester):
     pytester.path.joinpath("expected.png").write_bytes(RED)
     pytester.path.joinpath("same.png").write_bytes(RED)
     pytester.path.joinpath("changed.png").write_bytes(BLUE)
 
-    def run(*options, actual="changed.png", other="False"):
+    def run(*options, actual="changed.png", other="False", others=OTHERS):
         pytester.makepyfile(TEST.format(actual=actual, other=other))
-        return pytester.runpytest_subprocess(*QUIET, *options)
+        return pytester.runpytest_subprocess(*others, *QUIET, *options)
 
     return run
 
@@ -85,7 +80,9 @@ def test_pytest_html_shows_nothing_of_what_passed(suite, pytester):
 def test_pictures_of_a_scan_are_attached(pytester):
     for folder, content in (("old", RED), ("new", BLUE)):
         pytester.mkdir(folder).joinpath("page.png").write_bytes(content)
-    pytester.runpytest_subprocess(*QUIET, "--imgdiff-scan", "old", "new", "--html=report.html", "--self-contained-html")
+    pytester.runpytest_subprocess(
+        *OTHERS, *QUIET, "--imgdiff-scan", "old", "new", "--html=report.html", "--self-contained-html"
+    )
     (shown,) = html_pictures(pytester.path / "report.html").values()
     assert [name.rpartition(": ")[2] for name in shown] == ["expected", "actual", "mask", "thumb"]
 
@@ -125,7 +122,7 @@ def test_of_a_test_that_is_run_again_each_run_shows_its_own(pytester):
             assert_images_similar(("first.png", "second.png")[len(runs) - 1], "expected.png")
         """
     )
-    pytester.runpytest_subprocess(*QUIET, "--reruns=1", "--alluredir=allure")
+    pytester.runpytest_subprocess(*OTHERS, *QUIET, "--reruns=1", "--alluredir=allure")
 
     results = [json.loads(path.read_bytes()) for path in pytester.path.glob("allure/*-result.json")]
     shown = [[one for one in result["attachments"] if one["type"].startswith("image/")] for result in results]
@@ -158,14 +155,14 @@ def test_a_picture_that_is_gone_costs_the_picture_only(pytester):
             assert False
         """
     )
-    done = pytester.runpytest_subprocess(*QUIET, "--alluredir=allure")
+    done = pytester.runpytest_subprocess(*OTHERS, *QUIET, "--alluredir=allure")
     done.assert_outcomes(failed=1)
     assert "INTERNALERROR" not in done.stdout.str()
     assert allure_pictures(pytester.path / "allure")["test_page"] == {}
 
 
 @pytest.mark.parametrize("missing", [("html", "allure_pytest"), ()], ids=["absent", "not asked for"])
-def test_plugins_that_make_no_report_are_not_imported(suite, pytester, missing):
+def test_plugins_that_make_no_report_are_not_imported(suite, pytester, monkeypatch, missing):
     pytester.makeconftest(
         """
         import sys
@@ -174,7 +171,10 @@ def test_plugins_that_make_no_report_are_not_imported(suite, pytester, missing):
             print("imported:", *sorted({"pytest_html.extras", "allure"} & set(sys.modules)), file=sys.stderr)
         """
     )
-    done = suite(*(word for name in missing for word in ("-p", f"no:{name}")))
+    if missing:  # then runs with every plugin that is installed but these
+        monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+        monkeypatch.delenv("PYTEST_PLUGINS")
+    done = suite(*(word for name in missing for word in ("-p", f"no:{name}")), others=() if missing else OTHERS)
     done.assert_outcomes(failed=2, passed=1)
     if missing:
         done.stderr.fnmatch_lines(["imported:"])

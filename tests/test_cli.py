@@ -19,6 +19,7 @@ import pytest
 
 from pytest_imgdiff.images.png_layout import chunk_bytes
 from pytest_imgdiff.report import read_results
+from tests import warm
 from tests.packages import install
 from tests.pictures import BLUE, RED, notes, square, trees, write
 
@@ -34,9 +35,12 @@ class Shell:
         self.folder = folder
 
     def __call__(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         command = [*COMMAND, *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.folder, encoding="utf-8", timeout=120, check=False, **options)
+        if options:
+            options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+            done = subprocess.run(command, cwd=self.folder, encoding="utf-8", timeout=120, check=False, **options)
+        else:
+            done = warm.run(command, cwd=self.folder)
         assert "Traceback" not in (done.stdout or "") + (done.stderr or "")
         return done
 

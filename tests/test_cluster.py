@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_imgdiff.report import read_results
+from tests import warm
 from tests.packages import install
 from tests.report_records import png
 
@@ -108,9 +109,7 @@ def folders(tmp_path, monkeypatch):
 
 def compare(*words, **environment):
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet", *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
-    )
+    return warm.run(command, env={**os.environ, **environment})
 
 
 def without_times(value):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.model_archives import FILES, contents, good, tar, write_model
 from tests.model_server import body, model, serving, silent
 
@@ -43,9 +44,7 @@ def models(tmp_path, environment):
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
-        )
+        done = warm.run(command, cwd=tmp_path, env=environment)
         assert "Traceback" not in done.stderr
         return done
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import pytest
 
 import pytest_imgdiff
 from pytest_imgdiff.base.opening import NotRegularError, open_regular, read_regular
+from tests import warm
 from tests.image_files import photograph, saved
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-
-WAITS = 60
-"""Seconds; more than any of these commands takes, and fewer than for ever."""
 
 
 @pytest.fixture
@@ -32,9 +29,7 @@ def here(tmp_path: Path) -> Path:
 
 
 def command(here: Path, *words: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=here, capture_output=True, text=True, timeout=WAITS, check=False
-    )
+    done = warm.run([sys.executable, "-m", *words], cwd=here)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -22,6 +22,7 @@ from pytest_imgdiff import Registry
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import encode_png
 from pytest_imgdiff.server.metric_choices import offers
+from tests import warm
 from tests.decided_report import NEW, OLD, Project
 from tests.pictures import BLUE, RED, notes, square, trees, write
 from tests.server_process import Served, serving
@@ -492,9 +493,7 @@ def test_results_are_kept_for_the_last_uploads_only(bare):
 
 def told_by(*arguments: object, folder: Path) -> str:
     """Return the one line that a refused command prints."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False
-    )
+    done = warm.run([*COMMAND, *arguments], cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     return line.removeprefix("pytest-imgdiff: ")

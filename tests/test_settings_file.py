@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
 import sys
 
 import pytest
 
+from tests import warm
 from tests.pictures import BLUE, RED, square, write
 
 STRICT = "metrics: {pixel_match: {min: 1}}\n"
@@ -60,7 +60,7 @@ def run(folder, *arguments):
 
 def paste(folder, *command):
     """Run a command in a folder as a shell would."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=folder)
     assert "Traceback" not in done.stdout + done.stderr
     return done.returncode, done.stdout + done.stderr
 
@@ -275,7 +275,7 @@ def test_the_command_repeats_the_rules_of_the_command_line(pytester):
 
 def compare(folder, *arguments):
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=folder)
     return done.returncode, done.stdout + done.stderr
 
 

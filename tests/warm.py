@@ -19,13 +19,14 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _pytest.config import default_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MODULES = ("pytest", "pytest_imgdiff")
 """What can be run, as `python -m` runs it."""
@@ -65,7 +66,7 @@ _NUMBER = struct.Struct("i")
 """The process's number, and then its exit code."""
 
 
-def _read_at_start(environment: dict[str, str]) -> dict[str, str]:
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if k.startswith(_READ_AT_START) and k != "PYTHONPATH"}
 
 
@@ -118,8 +119,10 @@ def _server() -> tuple[socket.socket, dict[str, str]]:
     return ours, _read_at_start(environment)
 
 
-def start(command: Sequence[str], *, stdout: int, stderr: int, environment: dict[str, str]) -> Run | None:
-    """Start this command in the current folder, with nothing to read; None where it takes a process of its own."""
+def start(
+    command: Sequence[str], *, stdout: int, stderr: int, environment: Mapping[str, str], folder: str | Path = "."
+) -> Run | None:
+    """Start this command in a folder, with nothing to read; None where it takes an interpreter of its own."""
     words = [*command]
     if len(words) > 1 and words[1].startswith("-m") and words[1] != "-m":
         words[1:2] = ["-m", words[1][2:]]
@@ -130,11 +133,37 @@ def start(command: Sequence[str], *, stdout: int, stderr: int, environment: dict
         return None
     ours, theirs = socket.socketpair()
     with theirs:
-        request = {"module": words[2], "arguments": words[3:], "folder": str(Path.cwd()), "environment": environment}
+        here = str(Path(folder).resolve())
+        request = {"module": words[2], "arguments": words[3:], "folder": here, "environment": dict(environment)}
         with ours.makefile("wb") as out:
             socket.send_fds(server, [b"."], [theirs.fileno(), stdout, stderr])
             out.write(json.dumps(request).encode() + b"\n")
     return Run(ours)
+
+
+def run(
+    command: Sequence[object], *, cwd: str | Path = ".", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Return what `subprocess.run` does for a command that captures its output as text."""
+    words, environment = [*map(str, command)], os.environ if env is None else env
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process: Run | subprocess.Popen[bytes] | None = start(
+            words, stdout=out.fileno(), stderr=err.fileno(), environment=environment, folder=cwd
+        )
+        if process is None:
+            process = subprocess.Popen(
+                words, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        try:
+            code = process.wait(120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        printed = []
+        for file in (out, err):
+            file.seek(0)
+            printed.append(file.read().decode())
+    return subprocess.CompletedProcess(words, code, *printed)
 
 
 def _serve(server: socket.socket) -> None:
@@ -176,6 +205,7 @@ def _run(request: dict[str, Any], stdout: int, stderr: int) -> None:
     os.chdir(request["folder"])
     paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:0] = list(dict.fromkeys([request["folder"], *paths]))
+    tempfile.tempdir = None
     sys.argv[:] = [request["module"], *request["arguments"]]
     importlib.invalidate_caches()
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
