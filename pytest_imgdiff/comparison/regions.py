@@ -30,22 +30,15 @@ _SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
 _WINDOW_ROWS = 256
 """Rows whose windows are counted at once; the sums of a whole large picture would be several times its size."""
-_FEW = 200
-"""Up to so many boxes are joined sooner one by one than all at once."""
-_FAR_APART = 32
-"""Numbers that are so far apart, on an average, are sooner put in order than found among all that there could be."""
 _SIDE_FOR_SIGMA = 250
 _LARGEST_SIGMA = 4.0
 """How far the heat of a structure is smoothed, in pixels: the picture's shorter side by the first, at most this."""
 _GRAIN = 49
 """Pixels of one window of SSIM: whatever changed, its heat spreads as far."""
 _MOST_CORNERS = 64
-_NARROW = 16
-"""Of pictures with fewer columns, and more rows, OpenCV takes longer to begin a row than to look at it:
-they are turned."""
 
 
-def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], heated: Sequence[slice] | None = None) -> Mask:
+def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Sequence[slice] | None = None) -> Mask:
     """Return (height, width), true where the pictures differ.
 
     Args:
@@ -53,24 +46,19 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], heated: Sequ
         threshold: ``zero``: whatever is above 0 differs. ``otsu``: whatever is above the threshold of Otsu, "A
             threshold selection method from gray-level histograms", 1979, differs; the heat is scaled so that its
             largest value is 255 first, and heat of one value only differs everywhere or nowhere.
-        heated: bands of rows beyond which the heat is 0; anywhere where omitted. No others are looked at.
+        windows: rows outside which the heat is 0; anywhere where omitted.
     """
     if threshold == "zero":
-        return heat > 0 if heated is None else _above_zero(heat, heated)
+        mask: Mask = np.zeros(heat.shape, np.bool_)  # which takes no memory where nothing is written
+        for rows in [slice(None)] if windows is None else windows:
+            mask[rows] = heat[rows] > 0
+        return mask
     largest = float(heat.max())
     if largest <= 0:
         return np.zeros(heat.shape, np.bool_)
     levels = np.rint(heat / np.float32(largest) * 255).astype(np.uint8)
     limit, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    mask: Mask = levels > min(limit, 254)
-    return mask
-
-
-def _above_zero(heat: Heat, heated: Sequence[slice]) -> Mask:
-    mask = np.zeros(heat.shape, np.bool_)  # no memory before it is written
-    for band in heated:
-        np.greater(heat[band], 0, out=mask[band])
-    return mask
+    return np.asarray(levels > min(limit, 254))
 
 
 def contour_mask(heat: Heat) -> Mask:
@@ -154,7 +142,7 @@ def most_in_window(heat: Heat, size: int) -> int:
 
 
 def find_regions(
-    mask: Mask, heat: Heat | None, settings: RegionSettings, heated: Sequence[slice] | None = None
+    mask: Mask, heat: Heat | None, settings: RegionSettings, windows: Sequence[slice] | None = None
 ) -> tuple[Region, ...]:
     """Return the regions of a difference mask: largest area first, then from the top, then from the left.
 
@@ -166,81 +154,41 @@ def find_regions(
         mask: (height, width).
         heat: as the mask; gives each region its peak, which is 1 without it.
         settings: the distance, and how small a region is left out.
-        heated: bands of rows, from the top, beyond which nothing is true; anywhere where omitted.
+        windows: rows outside which nothing is true; anywhere where omitted.
     """
-    height, width = mask.shape
+    rows = (
+        slice(0, len(mask)) if windows is None else slice(windows[0].start, windows[-1].stop) if windows else slice(0)
+    )
+    mask, heat = mask[rows], None if heat is None else heat[rows]
+    if not mask.any():
+        return ()
+    found = None
     if CORE is not None and heat is not None and heat.dtype == np.uint8 and heat.flags.c_contiguous:
-        found = _regions_by_core(mask, heat, settings, slice(0, height) if heated is None else _span(heated))
-        if found is not None:
-            return found
-    bands = [slice(0, height)] if heated is None else heated
-    if width < _NARROW < height:
-        boxes = _boxes(np.ascontiguousarray(mask.T), [slice(0, width)], settings.merge_distance)[:, [1, 0, 3, 2]]
-    else:
-        boxes = _boxes(mask, bands, settings.merge_distance)
-    return _filled(boxes, mask.view(np.uint8), heat, settings.min_area)
+        found = CORE.regions(heat, *mask.shape[::-1], settings.merge_distance)
+    if found is not None and sum(box[4] for box in found) == np.count_nonzero(mask):  # the mask is all that is hot
+        top = rows.start
+        lower = ((left, y + top, right, bottom + top, area, peak) for left, y, right, bottom, area, peak in found)
+        return regions_of_boxes(lower, settings.min_area)
+    boxes = _boxes(mask, settings.merge_distance)
+    return _filled(boxes, mask.view(np.uint8), heat, settings.min_area, rows.start)
 
 
-def _span(bands: Sequence[slice]) -> slice:
-    return slice(bands[0].start, bands[-1].stop) if bands else slice(0, 0)
+def _boxes(mask: Mask, distance: int) -> Boxes:
+    """Return the boxes of all regions.
 
-
-def _regions_by_core(mask: Mask, heat: Heat, settings: RegionSettings, rows: slice) -> tuple[Region, ...] | None:
-    """Return the regions that the compiled core finds; None where it declines, or the mask is not all that is hot."""
-    hot = heat[rows]
-    if CORE is None or not hot.size:
-        return None
-    boxes = CORE.regions(hot, hot.shape[1], hot.shape[0], settings.merge_distance)
-    if boxes is None or sum(box[4] for box in boxes) != np.count_nonzero(mask[rows]):
-        return None
-    top = rows.start
-    lower = ((left, y + top, right, bottom + top, area, peak) for left, y, right, bottom, area, peak in boxes)
-    return regions_of_boxes(lower, settings.min_area)
-
-
-def _boxes(mask: Mask, bands: Sequence[slice], distance: int) -> Boxes:
-    """Return the boxes of all regions."""
-    side = next(side for side in _SIDES if 2 * side - 2 <= distance)
-    found = [np.empty((0, 4), np.intp)]
-    for band in bands:
-        if band.stop > band.start:
-            found.append(_boxes_in(mask[band], side))
-            found[-1][:, [1, 3]] += band.start
-    return _joined(np.concatenate(found), distance)
-
-
-def _boxes_in(mask: Mask, side: int) -> Boxes:
-    """Return the boxes of sets of pixels that belong together in any case, found on squares of pixels.
-
-    Pixels of two squares that touch have at most ``2 * side - 2`` pixels between them. So have the boxes of two sets
-    whose boxes of squares touch, as a set has pixels in the outermost squares of its box on each side. Many are joined
-    for that; of few some may overlap, which are near.
+    They are found on squares of pixels first: pixels of two squares that touch have at most ``2 * side - 2`` pixels
+    between them. So have the boxes of two sets whose boxes of squares touch, as a set has pixels in the outermost
+    squares of its box on each side.
     """
-    reduced = _reduced(mask, side)
-    x, y, width, height = cv2.boundingRect(reduced)
-    if not width:
-        return np.empty((0, 4), np.intp)
-    _, _, statistics, _ = cv2.connectedComponentsWithStats(reduced[y : y + height, x : x + width], connectivity=8)
+    side = next(side for side in _SIDES if 2 * side - 2 <= distance)
+    height, width = mask.shape
+    levels = mask.view(np.uint8) * np.uint8(255)
+    whole = cv2.copyMakeBorder(levels, 0, -height % side, 0, -width % side, cv2.BORDER_CONSTANT)
+    means = cv2.resize(whole, (whole.shape[1] // side, whole.shape[0] // side), interpolation=cv2.INTER_AREA)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(means, connectivity=8)
     squares = statistics[1:, :4].astype(np.intp)  # left, top, width, height
-    squares[:, :2] += (x, y)
     squares[:, 2:] += squares[:, :2]
-    if len(squares) > _FEW:  # fewer are sooner shrunk
-        squares = _joined(squares, 0)
-    return _shrunk(squares * side, mask.view(np.uint8))
-
-
-def _reduced(mask: Mask, side: int) -> NDArray[np.uint8]:
-    """Return which squares of so many pixels a side hold any that is true; those at the edge may be smaller."""
-    pixels: NDArray[np.uint8] = mask.view(np.uint8)
-    if pixels.shape[1] % side:
-        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, 0, 0, -pixels.shape[1] % side, cv2.BORDER_CONSTANT))
-    words = pixels.view(f"u{side}")
-    reduced = words[::side].copy()
-    for row in range(1, side):
-        below = words[row::side]
-        reduced[: len(below)] |= below
-    true: NDArray[np.bool_] = reduced != 0
-    return true.view(np.uint8)
+    return _joined(_shrunk(_joined(squares, 0) * side, mask.view(np.uint8)), distance)
 
 
 def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
@@ -252,7 +200,9 @@ def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
     return np.array(shrunk, np.intp).reshape(-1, 4)
 
 
-def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: int) -> tuple[Region, ...]:
+def _filled(
+    boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: int, first_row: int
+) -> tuple[Region, ...]:
     """Return the regions of these boxes: as no two of them overlap, whatever is true in one belongs to it."""
     hottest = 1.0 if heat is None else full_value(heat.dtype)
     found = []
@@ -261,52 +211,22 @@ def _filled(boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: 
         area = cv2.countNonZero(part)
         if area >= min_area:
             peak = 1.0 if heat is None else cv2.norm(heat[top:bottom, left:right], cv2.NORM_INF, part) / hottest
-            found.append((-area, top, left, bottom, right, peak))
-    found.sort()
-    return tuple(
-        Region(Box(left, top, right - left, bottom - top), -area, peak)
-        for area, top, left, bottom, right, peak in found
-    )
+            found.append(Region(Box(left, top + first_row, right - left, bottom - top), area, peak))
+    return tuple(sorted(found, key=lambda region: (-region.area, region.box.y, region.box.x)))
 
 
 def _joined(boxes: Boxes, distance: int) -> Boxes:
     """Return the boxes, joined until none are near."""
-    if len(boxes) <= _FEW:
-        return _joined_one_by_one(boxes, distance)
-    groups = _groups(boxes, distance)
-    while groups.max() + 1 < len(boxes):  # a joined box may be near to what its parts were not
+    while len(boxes):
+        groups = _groups(boxes, distance)
         order = np.argsort(groups, kind="stable")
         starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        if starts.size == len(boxes):
+            break
+        # A joined box may be near to what its parts were not.
         corners = (np.minimum.reduceat(boxes[order, :2], starts), np.maximum.reduceat(boxes[order, 2:], starts))
         boxes = np.concatenate(corners, axis=1)
-        groups = _groups(boxes, distance)
     return boxes
-
-
-def _joined_one_by_one(boxes: Boxes, distance: int) -> Boxes:
-    joined: list[tuple[int, int, int, int]] = []  # none of them are near
-    for left, top, right, bottom in boxes.tolist():
-        while near := _near(joined, left - distance, top - distance, right + distance, bottom + distance):
-            for other in near:
-                joined.remove(other)
-            lefts, tops, rights, bottoms = zip((left, top, right, bottom), *near, strict=True)
-            left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)  # noqa: PLW2901 - it grows
-        joined.append((left, top, right, bottom))
-    return np.array(joined, np.intp).reshape(-1, 4)
-
-
-def _near(
-    boxes: list[tuple[int, int, int, int]], left: int, top: int, right: int, bottom: int
-) -> list[tuple[int, int, int, int]]:
-    """Return the boxes that touch or overlap this one."""
-    return [
-        box
-        for box in boxes
-        if box[3] >= top  # of most this tells, as boxes come from above
-        and box[1] <= bottom
-        and box[2] >= left
-        and box[0] <= right
-    ]
 
 
 def _groups(boxes: Boxes, distance: int) -> Numbers:
@@ -316,33 +236,18 @@ def _groups(boxes: Boxes, distance: int) -> Numbers:
     paint touches, so that the connected components of the paint are the groups. The canvas has only as many rows and
     columns as the boxes have edges.
     """
-    left, right = _compressed(boxes[:, 0], boxes[:, 2] + distance)
-    top, bottom = _compressed(boxes[:, 1], boxes[:, 3] + distance)
+    left, right = _ranks(boxes[:, 0], boxes[:, 2] + distance)
+    top, bottom = _ranks(boxes[:, 1], boxes[:, 3] + distance)
     paint = np.zeros((bottom.max() + 1, right.max() + 1), np.int32)
     for rows, columns, sign in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
         np.add.at(paint, (rows, columns), sign)
     np.cumsum(paint, axis=0, out=paint)
     np.cumsum(paint, axis=1, out=paint)
     _, labels = cv2.connectedComponents((paint > 0).view(np.uint8), connectivity=8)
-    return _ranks(labels[top, left])
+    return np.asarray(labels[top, left], np.intp)
 
 
-def _compressed(starts: Numbers, stops: Numbers) -> tuple[Numbers, Numbers]:
+def _ranks(starts: Numbers, stops: Numbers) -> tuple[Numbers, Numbers]:
     """Return the half-open intervals between the ranks of their ends: they overlap, touch or lie apart as before."""
-    ranks = _ranks(np.concatenate([starts, stops]))
+    _, ranks = np.unique(np.concatenate([starts, stops]), return_inverse=True)
     return ranks[: starts.size], ranks[starts.size :]
-
-
-def _ranks(values: NDArray[Any]) -> Numbers:
-    """Return the rank, from 0, that each of these numbers (none below 0) has among those that there are."""
-    largest = int(values.max())
-    ranks: Numbers
-    if largest <= _FAR_APART * values.size:
-        present = np.zeros(largest + 1, np.bool_)
-        present[values] = True
-        ranks = np.cumsum(present)[values] - 1
-    else:
-        order = np.argsort(values, kind="stable")
-        ranks = np.empty_like(values)
-        ranks[order] = np.cumsum(np.diff(values[order], prepend=values[order[0]]) > 0)
-    return ranks
