@@ -154,7 +154,7 @@ ROOMS = (
     "cli/compare",
     "comparison/engine",
     "plugin/invocation",
-    "comparison/judging",
+    "comparison/measuring",
     "plugin/__init__",
     "comparison/registry",
     "run/journal",

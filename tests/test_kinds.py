@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFilter, ImageFont
 
 from pytest_imgdiff import Policy, Rule, compare
 from pytest_imgdiff.base.model import Length, RectangleArea, RegionSettings, SizePolicy
-from pytest_imgdiff.comparison.judging import ALIGNED_ROWS
+from pytest_imgdiff.comparison.explaining import ALIGNED_ROWS
 
 FONT = ImageFont.load_default(14)
 EXACT = Policy((Rule("pixel_match", min=1.0),), mask="pixel_match")

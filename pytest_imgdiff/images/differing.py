@@ -87,7 +87,7 @@ def windows(first: Image, second: Image, margin: int = 0, step: int = 1) -> tupl
 
     This is how built-in metrics leave out what is equal. Such a metric looks at no rows of the pictures but these
     (`Image.rows` decodes no others), finds heat nowhere else, and says so by a private attribute ``_margin``, so that
-    `pytest_imgdiff.comparison.judging` looks for regions there only. Its result must be that of the whole pictures.
+    `pytest_imgdiff.comparison.explaining` looks for regions there only. Its result must be that of the whole pictures.
 
     Args:
         first: one image.
