@@ -28,6 +28,7 @@ from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.run.baseline_store import BaselineStore
 from tests import s3_server
 from tests.report_records import png
+from tests.test_stores import served
 
 RED, BLUE, GREEN = png(9, 9, (255, 0, 0)), png(9, 9, (0, 0, 255)), png(9, 9, (0, 255, 0))
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
@@ -332,6 +333,92 @@ def test_what_is_no_picture_is_refused_by_name(one, command, store, content, wor
     assert (code, err.count("\n"), store.exists()) == (2, 1, False)
     assert "baselines/b.png" in err
     assert words in err
+
+
+def test_a_half_written_object_is_sent_again(one, clone, command, store):
+    one.put(a=RED)
+    command(one, "push")
+    (path,) = objects(store)
+    path.write_bytes(RED[:20])
+    code, out, _ = command(one, "status")
+    assert (code, "missing in the store: a.png" in out) == (1, True)
+    assert command(one, "push")[0] == 0
+    assert command(clone(one, "two"), "pull")[0] == 0
+
+
+def test_a_folder_that_git_tracks_makes_no_push_dirty_and_is_told(one, command):
+    one.put(a=RED)
+    (one.path / ".gitignore").write_text("")
+    one.commit("tracked")
+    one.put(a=BLUE)
+    assert command(one, "push")[0] == 0
+    assert "add baselines/ to .gitignore" in command(one, "pull")[1]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda one, _: one.git("update-ref", "-d", "HEAD"), "there is no commit yet"),
+        (lambda one, _: shutil.rmtree(one.path / ".git"), "not in a Git repository"),
+        (lambda one, patch: patch.setenv("PATH", str(one.path)), "git is not installed"),
+        (lambda one, _: (one.path / ".git" / "HEAD").write_text("nonsense"), "not in a Git repository"),
+        (lambda one, _: (one.path / "imgdiff.yaml").write_text("{}"), "baselines.store is not set"),
+        (lambda one, _: (one.path / "baselines" / ".imgdiff-store.json").write_text("{"), "delete it and pull again"),
+    ],
+    ids=["no commit", "no repository", "no git", "damaged repository", "no store", "damaged record"],
+)
+def test_what_is_wrong_here_is_one_line(one, command, monkeypatch, break_it, words):
+    one.put(a=RED)
+    command(one, "push")
+    break_it(one, monkeypatch)
+    for verb in ("pull", "status"):
+        code, _, err = command(one, verb)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert words in err
+
+
+@pytest.mark.parametrize("commit", ["nowhere", "0" * 40, "--all", "HEAD~7", ""])
+def test_a_commit_that_is_not_there_is_one_line(one, command, commit):
+    one.put(a=RED)
+    for verb in ("pull", "push", "status"):
+        code, _, err = command(one, verb, f"--commit={commit}")
+        assert (code, err.count("\n")) == (2, 1), err
+
+
+def test_a_cache_that_cannot_be_written_is_no_hindrance(one, clone, command, tmp_path):
+    one.put(a=RED)
+    command(one, "push")
+    (tmp_path / "cache").write_text("a file")
+    two = clone(one, "two")
+    assert command(two, "pull")[0] == 0
+    assert two.pictures() == {"a": RED}
+
+
+def test_a_folder_in_the_way_is_refused_before_anything_changes(one, clone, command):
+    one.put(a=RED, b=BLUE)
+    command(one, "push")
+    two = clone(one, "two")
+    (two.path / "baselines" / "b.png").mkdir(parents=True)
+    code, _, err = command(two, "pull")
+    assert (code, err.count("\n"), (two.path / "baselines" / "a.png").exists()) == (2, 1, False)
+    assert "b.png: in the way of the baseline b.png" in err
+
+
+def test_a_store_that_is_only_served_can_be_pulled_from(one, clone, command, store, tmp_path):
+    one.put(a=RED, b=BLUE)
+    command(one, "push")
+    with served(store) as url:
+        web = clone(one, "web")
+        (web.path / "imgdiff.yaml").write_text(f"baselines: {{store: '{url}'}}\n")
+        assert command(web, "pull")[0] == 0
+        assert web.pictures() == {"a": RED, "b": BLUE}
+        web.put(a=GREEN)
+        code, _, err = command(web, "push", "--allow-dirty")
+        assert (code, err.count("\n")) == (2, 1)
+    archive = shutil.make_archive(str(tmp_path / "store"), "zip", store)
+    (web.path / "imgdiff.yaml").write_text(f"baselines: {{store: 'zip://::file://{archive}'}}\n")
+    web.put(a=RED)
+    assert command(web, "pull")[0] == 0
 
 
 # ---- Two at once
@@ -743,12 +830,15 @@ def bucket(server, monkeypatch):
     return server
 
 
-def test_the_story_from_the_first_run_to_another_checkout(tmp_path, clone, command, tested, bucket, monkeypatch):
+def test_the_story_from_the_first_run_to_another_checkout(
+    tmp_path, clone, command, tested, bucket, monkeypatch, capsys
+):
     one = begun(tmp_path, "s3://shop/base")
     with_tests(one)
     tested(one).assert_outcomes(failed=1)
     monkeypatch.delenv("CI", raising=False)
     assert main(["accept", "imgdiff-report", "--only", "**"]) == 0
+    assert "then run `pytest-imgdiff baselines push`" in capsys.readouterr().out
     tested(one).assert_outcomes(passed=1)
     code, out, _ = command(one, "push")
     assert (code, "1 object uploaded" in out) == (0, True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from pytest_imgdiff.cli.parser import main
@@ -141,6 +146,59 @@ def test_a_zip_file_against_a_folder(tmp_path, monkeypatch, capsys):
         archive.writestr("../x.png", RED)
     assert main(["compare", f"zip://::file://{tmp_path}/old.zip", "actual"]) == 2
     assert "has no name that a file can have" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["file://{}", "local://{}", "simplecache::file://{}", "zip://x.png::file://{}"])
+def test_a_named_pipe_behind_a_url_keeps_nobody_waiting(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.png").write_bytes(RED)
+    os.mkfifo(tmp_path / "pipe.png")
+    run = compared("x.png", url.format(tmp_path / "pipe.png"))
+    assert (run.returncode, list(verdicts().values())) == (2, ["broken"])
+    assert "only regular files are read" in run.stdout
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder over HTTP, with listings, as any static host does."""
+    handler = functools.partial(QuietHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_folders_behind_http_have_the_verdicts_of_local_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, data in {"a/same.png": RED, "b/same.png": RED, "a/x/other.png": RED, "b/x/other.png": BLUE}.items():
+        (tmp_path / "web" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "web" / name).write_bytes(data)
+    (tmp_path / "web" / "a" / "gone.png").write_bytes(RED)
+    (tmp_path / "web" / "b" / "broken.png").write_bytes(BROKEN)
+    (tmp_path / "web" / "a" / "broken.png").write_bytes(BROKEN)
+    with served(tmp_path / "web") as url:
+        run = compared(f"{url}/a/", f"{url}/b/")
+    assert run.returncode == 2, run.stderr
+    expected = {"same.png": "match", "x/other.png": "different", "gone.png": "unmatched", "broken.png": "broken"}
+    assert verdicts() == expected
+
+
+def test_pictures_in_memory(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/shots/a/x.png": RED, "/shots/b/x.png": BLUE, "/shots/c/x.png": RED})
+    try:
+        assert main(["compare", "memory://shots/a", "memory://shots/c"]) == 0
+        assert main(["compare", "memory://shots/a", "memory://shots/b"]) == 1
+        assert main(["compare", "memory://shots/a/x.png", "memory://shots/none.png"]) == 2
+        assert "memory://shots/none.png: missing" in capsys.readouterr().out
+    finally:
+        memory.rm("/shots", recursive=True)
 
 
 @pytest.mark.parametrize("url", ["https://me:pass-word@127.0.0.1:9/x.png", "https://127.0.0.1:9/x.png?X-Sig=pass-word"])

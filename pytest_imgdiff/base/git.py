@@ -68,8 +68,8 @@ class Git:
         Raises:
             GitError: there is no such commit here.
         """
-        if name.startswith("-"):
-            raise GitError(f"{printable(name)}: not the name of a commit")
+        if not name or name.startswith("-"):
+            raise GitError(f"invalid commit {printable(name)!r}: pass a branch, a tag or a hash")
         try:
             text = self._run("log", "-1", "--format=%H %T %P", f"{name}^{{commit}}", "--")
         except GitError as error:

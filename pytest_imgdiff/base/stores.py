@@ -22,7 +22,7 @@ from urllib.request import url2pathname
 
 from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigError, ImgdiffError
 from pytest_imgdiff.base.files import TEMPORARY, write_atomically
-from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.opening import NotRegularError, open_regular, read_regular
 from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.text import printable
 
@@ -43,6 +43,7 @@ _FIRST_WAIT = 0.2
 _LONGEST_MESSAGE = 300
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?=::|://)")
+_LOCAL = re.compile("(?:file|local)://")
 _SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|[^\s/@:'\"]+:[^\s/@'\"]+@|\?[^\s'\"]*")
 _PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
@@ -77,11 +78,11 @@ def location(text: str, folder: Path) -> Path | StoreFolder:
     """Return the folder that a path or URL names.
 
     Args:
-        text: as it was typed. ``file://`` is a path.
+        text: as it was typed. ``file://`` and ``local://`` are paths.
         folder: what relative paths start from.
     """
-    if text.startswith("file://"):
-        return Path(url2pathname(text.removeprefix("file://")))
+    if "::" not in text and (found := _LOCAL.match(text)):
+        return Path(url2pathname(text[found.end() :]))
     return StoreFolder(text) if is_url(text) else folder / text
 
 
@@ -296,7 +297,8 @@ def _tried(file: StoredFile, ask: Callable[[Any, str, float], Any], act: str) ->
             path = root if file.key is None else f"{root.rstrip('/')}/{file.key}"
             return ask(fs, path, max(end - time.monotonic(), 0.01))
         except ConfigError as error:
-            raise BrokenImageError(file.label, "object", str(error)) from None
+            cause = str(error).removeprefix(f"{redacted(file.url)}: ")
+            raise BrokenImageError(file.label, "object", cause) from None
         except BrokenImageError:
             raise
         except Exception as error:  # noqa: BLE001 - stores raise whatever they like
@@ -455,7 +457,8 @@ def opened(url: str) -> tuple[Any, str]:
     """Return fsspec's file system and the path in it that the URL names. fsspec keeps both for each thread.
 
     Raises:
-        ConfigError: fsspec, or the package of this store, is not installed, or nothing knows such URLs.
+        ConfigError: fsspec, or the package of this store, is not installed, nothing knows such URLs, or the file that
+            the URL starts from is a FIFO or a device.
     """
     try:
         from fsspec.core import url_to_fs
@@ -463,6 +466,7 @@ def opened(url: str) -> tuple[Any, str]:
         raise ConfigError(
             f"{redacted(url)}: URLs need the package fsspec: pip install 'pytest-imgdiff[remote]'"
         ) from None
+    _require_no_device(url)
     try:
         fs, path = url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
@@ -474,6 +478,21 @@ def opened(url: str) -> tuple[Any, str]:
             raise
         raise ConfigError(f"{redacted(url)}: the store cannot be opened: {_cause(error)[1]}") from None
     return fs, str(path)
+
+
+def _require_no_device(url: str) -> None:
+    """Refuse a URL whose last part is a FIFO or a device of this machine: fsspec would wait for a writer."""
+    inner = url.rpartition("::")[2]
+    path = inner[found.end() :] if (found := _LOCAL.match(inner)) else inner
+    if is_url(path):
+        return
+    try:
+        open_regular(path).close()
+    except NotRegularError as error:
+        if error.kind != "directory":
+            raise ConfigError(f"{redacted(url)}: {error.strerror}") from None
+    except (OSError, ValueError):  # what opens it says what is wrong
+        return
 
 
 def protocols(fs: Any) -> set[str]:
@@ -510,9 +529,14 @@ def _listing(url: str, below: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def _listed(about: dict[str, Any]) -> Listed:
     content = about.get("content_settings")
     md5 = content.get("content_md5") if isinstance(content, dict) else getattr(content, "content_md5", None)
-    tag = bytes(md5).hex() if md5 else next((str(about[name]) for name in _TAGS if about.get(name)), None)
+    tag = bytes(md5).hex() if md5 else next((_as_text(about[name]) for name in _TAGS if about.get(name)), None)
     size = about.get("size")
     return Listed(None if size is None else int(size), None if tag is None else tag.strip('"'))
+
+
+def _as_text(tag: Any) -> str:
+    """Return a tag as text. Some stores list a time in seconds and give a datetime for a single object."""
+    return str(tag.timestamp() if isinstance(tag, datetime) else tag)
 
 
 def _is_md5(tag: str | None, data: bytes) -> bool:

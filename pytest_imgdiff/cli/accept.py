@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, get_args
 
@@ -17,6 +18,7 @@ from pytest_imgdiff.config import find_config, load_settings, name_matches
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.run.accepting import Decision, Result, carry_out, read_manifest, root_of_baselines
+from pytest_imgdiff.run.baseline_store import PUSH_LINE
 from pytest_imgdiff.run.renames import RenameError, rename_baseline
 
 if TYPE_CHECKING:
@@ -59,7 +61,16 @@ def run_accept(options: argparse.Namespace) -> int:
         root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
     carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
     _tell(carried, dry_run=options.dry_run)
+    if any(one.result == "accepted" for one in carried) and _has_store(root):
+        _say(PUSH_LINE, sys.stdout)
     return _DONE if all(one.is_done for one in carried) else _REFUSED
+
+
+def _has_store(root: Path) -> bool:
+    """Return whether the project keeps its baselines in a store."""
+    with suppress(ConfigError):  # all is written, and what else needs the settings reports what is wrong with them
+        return load_settings(find_config(root), Registry(), folder=root).baselines.store is not None
+    return False
 
 
 def _rename(options: argparse.Namespace, here: Path) -> int:

@@ -43,6 +43,8 @@ STATE_FILE = ".imgdiff-store.json"
 STAGE = ".imgdiff-pull"
 """In the baselines folder, while a pull runs: what it is about to put in place."""
 PULL = "pytest-imgdiff baselines pull"
+PUSH_LINE = "the baselines are in a store: commit your change, then run `pytest-imgdiff baselines push`"
+"""What to do after baselines were accepted."""
 VERSION = 1
 _DAY = 24 * 3600.0
 GRACE = _DAY
@@ -440,7 +442,7 @@ class BaselineStore:
                 raise
             is_repository = False
         if is_repository:
-            return self.git.commit(name or "HEAD")
+            return self.git.commit("HEAD" if name is None else name)
         if name is None or not is_hash(name):
             raise BaselineError(
                 f"{label_of(self.git.folder)}: not in a Git repository, so the commit is unknown; pass its full hash "

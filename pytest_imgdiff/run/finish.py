@@ -135,6 +135,10 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
         outcome.lines += _named("passes, not equal", unsettled(run.comparisons))
     written = [workspace.shown(workspace.root / name) for name in merged.written]
     outcome.lines += _listed("baseline written", written)
+    if written and workspace.has_store:
+        from pytest_imgdiff.run.baseline_store import PUSH_LINE  # few projects keep baselines in a store
+
+        outcome.lines.append(PUSH_LINE)
     outcome.lines += model_lines(merged.records.overview)
     return outcome
 
