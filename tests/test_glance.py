@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import sys
@@ -47,16 +49,32 @@ def configuration(models):
 """
 
 
+def make_project(folder, models):
+    """Write two photographs, one of which has two wheels, and the settings that name the trained models."""
+    (folder / "imgdiff.yaml").write_text(configuration(models), encoding="utf-8")
+    expected, actual, _ = wheels("chelsea")
+    write(folder / "a.png", expected)
+    encoded = cv2.imencode(".jpg", actual[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    (folder / "b.jpg").write_bytes(encoded.tobytes())
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, shared_fixtures):
-    """A folder with two photographs, one of which has two wheels, and the settings that name the trained models."""
+    """The folder of a test that runs the comparison itself."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "imgdiff.yaml").write_text(configuration(shared_fixtures / "models"), encoding="utf-8")
-    expected, actual, _ = wheels("chelsea")
-    write(tmp_path / "a.png", expected)
-    encoded = cv2.imencode(".jpg", actual[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    (tmp_path / "b.jpg").write_bytes(encoded.tobytes())
+    make_project(tmp_path, shared_fixtures / "models")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, shared_fixtures):
+    """The folder with the report of both pictures, the exit code and what was printed."""
+    folder = tmp_path_factory.mktemp("compared")
+    make_project(folder, shared_fixtures / "models")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as output:
+        patch.chdir(folder)
+        code = main(["compare", "a.png", "b.jpg", "--glance"])
+    return folder, code, output.getvalue()
 
 
 def glanced(open_at, folder, **settings):
@@ -70,9 +88,9 @@ def texts(page, selector):
     return page.locator(selector).all_inner_texts()
 
 
-def test_all_of_it_is_above_the_fold(project, open_at, capsys):
-    assert main(["compare", "a.png", "b.jpg", "--glance"]) == 1
-    output = capsys.readouterr().out
+def test_all_of_it_is_above_the_fold(compared, open_at):
+    folder, code, output = compared
+    assert code == 1
     assert re.search(r"measured: +ssim: 0\.93", output)
     assert re.search(
         r"measured: +classification: the same class, expected Egyptian cat 80\.\d %, actual Egyptian cat \d\d\.\d %",
@@ -80,7 +98,7 @@ def test_all_of_it_is_above_the_fold(project, open_at, capsys):
     )
     assert "report: imgdiff-glance/index.html" in output
 
-    page = glanced(open_at, project)
+    page = glanced(open_at, folder)
     assert texts(page, ".glance-card dt") == CARDS
     assert page.evaluate(OUT_OF_SIGHT) == []
     labels = texts(page, ".glance-label")
@@ -92,9 +110,8 @@ def test_all_of_it_is_above_the_fold(project, open_at, capsys):
     assert page.evaluate("() => document.querySelector('.is-matches img').naturalWidth") == 2 * 451
 
 
-def test_the_contours_lie_on_the_wheels(project, open_at):
-    main(["compare", "a.png", "b.jpg", "--glance"])
-    page = glanced(open_at, project)
+def test_the_contours_lie_on_the_wheels(compared, open_at):
+    page = glanced(open_at, compared[0])
     boxes = page.evaluate("""() => {
         const image = document.querySelector('.is-actual img').getBoundingClientRect();
         const scale = image.width / 451;
@@ -108,9 +125,8 @@ def test_the_contours_lie_on_the_wheels(project, open_at):
     assert page.locator(".pane").first.locator(".outlines polygon.line").count() == 2
 
 
-def test_a_picture_leads_to_its_view_and_back(project, open_at):
-    main(["compare", "a.png", "b.jpg", "--glance"])
-    page = glanced(open_at, project)
+def test_a_picture_leads_to_its_view_and_back(compared, open_at):
+    page = glanced(open_at, compared[0])
     for place, view in ((".is-actual", "Side by side"), (".is-heat", "Heat"), (".is-matches", "ORB matches")):
         page.locator(f"{place} .glance-frame").click()
         expect(page.get_by_role("button", name=view)).to_have_attribute("aria-pressed", "true")
@@ -127,10 +143,9 @@ def test_a_picture_leads_to_its_view_and_back(project, open_at):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1440])
-def test_axe_finds_no_violation_and_nothing_scrolls_sideways(project, open_at, scheme, width):
-    main(["compare", "a.png", "b.jpg", "--glance"])
+def test_axe_finds_no_violation_and_nothing_scrolls_sideways(compared, open_at, scheme, width):
     size = {"width": width, "height": 900}
-    page = glanced(open_at, project, viewport=size, color_scheme=scheme, bypass_csp=True)
+    page = glanced(open_at, compared[0], viewport=size, color_scheme=scheme, bypass_csp=True)
     sideways = "() => ['html', '#viewer', '.glance'].filter((name) => { const one = document.querySelector(name); return one.scrollWidth > one.clientWidth; })"
     assert page.evaluate(sideways) == []
     page.evaluate(axe_script())
