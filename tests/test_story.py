@@ -261,8 +261,7 @@ def test_unused_baselines_are_told_after_a_whole_run_and_deleted_on_request(pyte
     assert Path(pytester.path / "baselines/test_page/test_square[0].png").exists()
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pytester, monkeypatch, workers):
+def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pytester, monkeypatch):
     pytester.makeini("[pytest]")
     for folder, colour in (("expected", RED), ("actual", BLUE)):
         write(pytester.path / "inner" / folder / "page.png", square(colour))
@@ -271,10 +270,14 @@ def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pyt
     (pytester.path / "inner/test_page.py").write_text(textwrap.dedent(SUITE), encoding="utf-8")
     monkeypatch.chdir(pytester.path / "inner")
     for arguments in (["test_page.py"], ["imgdiff.yaml"]):
-        pytester.runpytest_subprocess(*workers, *arguments, f"--imgdiff-report={pytester.path / 'imgdiff-report'}")
-        for record in results(pytester)["comparisons"]:
-            pytester.run(*shlex.split(record["accept"])).assert_outcomes(passed=1)
-        assert pytester.runpytest_subprocess(*workers, *arguments).ret == pytest.ExitCode.OK
+        commands = []
+        for workers in ([], ["-n", "2"]):
+            pytester.runpytest_subprocess(*workers, *arguments, f"--imgdiff-report={pytester.path / 'imgdiff-report'}")
+            commands.append(sorted(record["accept"] for record in results(pytester)["comparisons"]))
+        assert commands[0] == commands[1]
+        for command in commands[0]:
+            pytester.run(*shlex.split(command)).assert_outcomes(passed=1)
+        assert pytester.runpytest_subprocess(*arguments).ret == pytest.ExitCode.OK
 
 
 def test_a_first_run_names_the_file_that_will_be_written_and_what_cannot_be(pytester):

@@ -8,12 +8,14 @@ and output, and ends as any interpreter does. What a run imports, and when, is n
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
 import json
 import os
 import runpy
+import selectors
 import signal
 import socket
 import struct
@@ -23,6 +25,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import execnet.gateway_base
+import execnet.gateway_io
 from _pytest.config import default_plugins
 
 if TYPE_CHECKING:
@@ -35,7 +39,6 @@ IMPORTED = (
     *(f"_pytest.{name}" for name in default_plugins),
     "cv2",
     "email.message",
-    "execnet",
     "jinja2",
     "msgspec",
     "numpy.ma",
@@ -131,13 +134,17 @@ def start(
     server, started_with = _server()
     if _read_at_start(environment) != started_with:
         return None
+    here = str(Path(folder).resolve())
+    request = {"module": words[2], "arguments": words[3:], "folder": here, "environment": dict(environment)}
+    with Path(os.devnull).open("rb") as nothing:
+        return _ask(server, request, nothing.fileno(), stdout, stderr)
+
+
+def _ask(server: socket.socket, request: dict[str, Any], *standard: int) -> Run:
     ours, theirs = socket.socketpair()
-    with theirs:
-        here = str(Path(folder).resolve())
-        request = {"module": words[2], "arguments": words[3:], "folder": here, "environment": dict(environment)}
-        with ours.makefile("wb") as out:
-            socket.send_fds(server, [b"."], [theirs.fileno(), stdout, stderr])
-            out.write(json.dumps(request).encode() + b"\n")
+    with theirs, ours.makefile("wb") as out:
+        socket.send_fds(server, [b"."], [theirs.fileno(), *standard])
+        out.write(json.dumps(request).encode() + b"\n")
     return Run(ours)
 
 
@@ -172,34 +179,48 @@ def _serve(server: socket.socket) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # pytest collects garbage five times at its end: not among all of this
-    while True:
-        _, descriptors, _, _ = socket.recv_fds(server, 1, 3)
-        if not descriptors:
-            return
-        connection = socket.socket(fileno=descriptors[0])
-        with connection.makefile("rb") as lines:
-            request = json.loads(lines.readline())
-        pid = os.fork()
-        if pid == 0:
-            server.close()
-            connection.close()
-            _run(request, *descriptors[1:])
-            return
-        for descriptor in descriptors[1:]:
-            os.close(descriptor)
-        with connection:
-            connection.sendall(_NUMBER.pack(pid))
-            _, status = os.waitpid(pid, 0)
-            connection.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
+    request = _forked(server)
+    if request is not None:
+        _run(request)
 
 
-def _run(request: dict[str, Any], stdout: int, stderr: int) -> None:
+def _forked(server: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request, and return it in the fork, with its standard streams; None when nobody asks any more."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not server:
+                    pid, connection = key.data
+                    _, status = os.waitpid(pid, 0)
+                    with connection, contextlib.suppress(BrokenPipeError):
+                        connection.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    continue
+                _, descriptors, _, _ = socket.recv_fds(server, 1, 4)
+                if not descriptors:
+                    return None
+                connection = socket.socket(fileno=descriptors[0])
+                with connection.makefile("rb") as lines:
+                    request = json.loads(lines.readline())
+                pid = os.fork()
+                if pid == 0:
+                    server.close()
+                    connection.close()
+                    for number, descriptor in enumerate(descriptors[1:]):
+                        os.dup2(descriptor, number)
+                        os.close(descriptor)
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    return request
+                for descriptor in descriptors[1:]:
+                    os.close(descriptor)
+                connection.sendall(_NUMBER.pack(pid))
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+
+
+def _run(request: dict[str, Any]) -> None:
     """Be the process that was asked for; its end is that of this one."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, number in ((nothing, 0), (stdout, 1), (stderr, 2)):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
@@ -208,7 +229,36 @@ def _run(request: dict[str, Any], stdout: int, stderr: int) -> None:
     tempfile.tempdir = None
     sys.argv[:] = [request["module"], *request["arguments"]]
     importlib.invalidate_caches()
+    if any(word.startswith("-n") for word in request["arguments"]):
+        _start_workers_warm()
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+
+
+def _start_workers_warm() -> None:
+    """Have the workers of pytest-xdist begin as this process does, from another fork of it."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        request = _forked(theirs)
+        if request is None:
+            os._exit(0)
+        sys.argv[:] = ["-c"]
+        exec(request["code"], {"__name__": "__main__"})  # noqa: S102 - what execnet has a new interpreter do
+        sys.exit()
+    theirs.close()
+    atexit.register(lambda: (ours.close(), os.waitpid(pid, 0)))
+
+    class Master(execnet.gateway_io.Popen2IOMaster):
+        def __init__(self, args: list[str], execmodel: Any) -> None:
+            (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
+            self.popen = _ask(ours, {"code": args[-1]}, their_in, their_out, 2)
+            os.close(their_in)
+            os.close(their_out)
+            files = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
+            execnet.gateway_base.Popen2IO.__init__(self, *files, execmodel=execmodel)
+
+    execnet.gateway_io.Popen2IOMaster = Master
 
 
 if __name__ == "__main__":
