@@ -194,6 +194,54 @@ def test_a_squashed_branch_keeps_its_baselines(one, told, clone):
     assert two.pictures() == {"a": BLUE}
 
 
+def test_a_branch_that_was_squashed_onto_a_newer_main_is_joined_by_hand(one, told, command):
+    one.put(a=RED, b=RED)
+    told(one, "push")
+    one.git("checkout", "-q", "-b", "topic")
+    (one.path / "topic.txt").write_text("x")
+    one.git("add", "-A")
+    one.git("commit", "-qm", "topic")
+    one.put(a=BLUE, c=BLUE)
+    told(one, "push")
+    one.git("checkout", "-q", "main")
+    one.commit("main")
+    told(one, "pull")
+    one.put(b=GREEN)
+    told(one, "push")
+    one.git("merge", "-q", "--squash", "topic")
+    one.git("commit", "-qm", "squashed")
+    told(one, "pull")
+    assert one.pictures() == {"a": RED, "b": GREEN}
+    told(one, "pull", "--merge", "topic")
+    assert one.pictures() == {"a": BLUE, "b": GREEN, "c": BLUE}
+    assert told(one, "status")["local"] == {"new": ["c.png"], "changed": ["a.png"], "removed": []}
+    assert command(one, "push")[0] == 0
+    assert command(one, "status")[0] == 0
+
+
+def test_a_rebased_branch_is_told_how_to_keep_its_baselines(one, told, command):
+    one.put(a=RED, b=RED)
+    told(one, "push")
+    one.git("checkout", "-q", "-b", "topic")
+    (one.path / "topic.txt").write_text("x")
+    one.git("add", "-A")
+    one.git("commit", "-qm", "topic")
+    one.put(a=BLUE)
+    old = told(one, "push")["commit"]
+    one.git("checkout", "-q", "main")
+    one.commit("main")
+    assert "note: this branch" not in command(one, "pull")[1]  # another branch, not a rebased one
+    one.put(b=GREEN)
+    told(one, "push")
+    one.git("checkout", "-q", "topic")
+    told(one, "pull")
+    one.git("rebase", "-q", "main")
+    _, out, _ = command(one, "pull")
+    assert f"`pytest-imgdiff baselines pull --merge {old[:8]}` joins them" in out
+    told(one, "pull", "--merge", old[:8])
+    assert one.pictures() == {"a": BLUE, "b": GREEN}
+
+
 @pytest.fixture
 def merged(one, told):
     """Two branches with baselines of their own, merged as a CI service merges them: HEAD is detached."""
@@ -254,7 +302,7 @@ def test_a_shallow_clone_is_told_to_fetch_the_history(one, clone, command):
     assert command(clone(one, "three", "--depth", "1"), "pull")[0] == 0  # HEAD has its own
 
 
-def test_a_commit_by_its_whole_hash_needs_no_repository(one, command, tmp_path):
+def test_a_commit_by_its_whole_hash_needs_no_repository(one, command, tmp_path, monkeypatch):
     one.put(a=RED)
     command(one, "push")
     commit = one.git("rev-parse", "HEAD")
@@ -266,6 +314,8 @@ def test_a_commit_by_its_whole_hash_needs_no_repository(one, command, tmp_path):
     assert "not in a Git repository" in err
     assert command(bare, "pull", "--commit", commit)[0] == 0
     assert bare.pictures() == {"a": RED}
+    monkeypatch.setenv("PATH", str(bare.path))  # nor Git itself
+    assert command(bare, "pull", "--commit", commit)[0] == 0
 
 
 def test_what_was_changed_here_is_never_overwritten(one, clone, command):
@@ -903,7 +953,7 @@ def test_a_wrong_bucket_is_one_line(tmp_path, command, user):
     one.put(a=RED)
     for verb in ("push", "pull", "status", "gc"):
         code, out, err = command(one, verb)
-        assert (code, err.count("\n")) == (2, 1)
+        assert (code, err.count("\n")) == (2, 1), err
         assert err.startswith("pytest-imgdiff: s3://no-such-bucket/base: ")
         assert "there is no such object or bucket" in err or user
         assert s3_server.SECRET not in out + err

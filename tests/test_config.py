@@ -51,6 +51,7 @@ def test_without_a_file_the_defaults_hold_and_paths_start_from_the_folder(tmp_pa
     assert settings.scans == ()
     assert settings.baselines.folder == tmp_path / "baselines"
     assert settings.baselines.layout == "{module}/{test}.png"
+    assert settings.baselines.store is None
     assert settings.report.folder == tmp_path / "imgdiff-report"
     assert (settings.report.pictures, settings.report.templates) == ("failed", None)
 
@@ -310,3 +311,12 @@ def test_importing_the_configuration_brings_in_no_numpy_and_no_opencv(root):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_baselines_store_is_a_url_or_a_folder(load, tmp_path):
+    def store(text):
+        return load(f"baselines: {{store: '{text}'}}").baselines.store
+
+    assert str(store("s3://shop/base")) == "s3://shop/base"
+    assert store("shared/base") == tmp_path / "shared/base"
+    assert store(f"file://{tmp_path}/base") == tmp_path / "base"

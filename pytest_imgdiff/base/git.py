@@ -79,13 +79,13 @@ class Git:
             raise GitError(f"{what}; fetch it, or name another one with --commit") from None
         return _commit(text)
 
-    def history(self, start: str) -> Generator[Commit, None, None]:
-        """Yield a commit and all its ancestors, each after all of its descendants among them.
+    def history(self, starts: Sequence[str]) -> Generator[Commit, None, None]:
+        """Yield these commits and all their ancestors, each after all of its descendants among them.
 
         Raises:
             GitError: Git refuses.
         """
-        words = self._command("log", "--topo-order", "--format=%H %T %P", start, "--")
+        words = self._command("log", "--topo-order", "--format=%H %T %P", *starts, "--")
         with subprocess.Popen(  # noqa: S603 - no shell; what users name is one argument and no option
             words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment()
         ) as process:
@@ -95,7 +95,7 @@ class Git:
                 process.kill()
                 raise
         if process.returncode:
-            raise GitError(f"git log {start}: Git failed with code {process.returncode}")
+            raise GitError(f"git log: Git failed with code {process.returncode}")
 
     def all_commits(self) -> list[Commit]:
         """Return every commit that a branch, a tag, a remote's branch or HEAD leads to."""
@@ -116,6 +116,13 @@ class Git:
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Return whether one commit is in the history of the other, or is that commit; False where Git has it not."""
         return self._done("merge-base", "--is-ancestor", older, newer).returncode == 0
+
+    def was_at(self, commit: str) -> bool:
+        """Return whether the current branch was at this commit before, by its reflog."""
+        branch = self._done("symbolic-ref", "--quiet", "HEAD").stdout.strip()
+        if not branch:
+            return False
+        return commit in self._done("log", "--walk-reflogs", "--format=%H", branch, "--").stdout.split()
 
     def count(self, older: str, newer: str) -> int:
         """Return how many commits the newer one's history has beside the older one's."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.base.errors import ConfigError, ReportError
-from pytest_imgdiff.base.git import Git
+from pytest_imgdiff.base.git import Git, GitError
 from pytest_imgdiff.base.project import find_config, label_of
 from pytest_imgdiff.base.stores import ObjectStore
 from pytest_imgdiff.base.text import counted, visible
@@ -79,7 +79,13 @@ def _write_json(target: str, result: dict[str, Any]) -> None:
 
 
 def _pull(options: argparse.Namespace, store: BaselineStore) -> tuple[int, dict[str, Any], list[str]]:
-    done = store.pull(options.commit, manifest=options.manifest, force=options.force, dry_run=options.dry_run)
+    done = store.pull(
+        options.commit,
+        merge_with=options.merge,
+        manifest=options.manifest,
+        force=options.force,
+        dry_run=options.dry_run,
+    )
     lines = [_about(done.resolved, store)]
     if options.dry_run:
         lines += _each("would be written", done.written) + _each("would be deleted", done.deleted)
@@ -90,9 +96,22 @@ def _pull(options: argparse.Namespace, store: BaselineStore) -> tuple[int, dict[
     lines += [
         f"{line} (`{PULL} --force` restores it)" for line in _each("not restored, removed here", done.here.removed)
     ]
-    if not store.git.is_repository() or not store.git.ignores(store.folder / "x.png"):
+    if done.left_behind is not None:
+        lines.append(
+            f"note: this branch was at {done.left_behind[:_SHORT]}, whose baselines are no longer in its history "
+            f"(rebased or amended?); `{PULL} --merge {done.left_behind[:_SHORT]}` joins them"
+        )
+    if _is_tracked(store):
         lines.append(f"note: add {label_of(store.folder)}/ to .gitignore: the store has its files")
     return _DONE, _pull_json(done, dry_run=options.dry_run), lines
+
+
+def _is_tracked(store: BaselineStore) -> bool:
+    """Return whether Git would take the files of the baselines folder, so that they are in Git and in the store."""
+    try:
+        return store.git.is_repository() and not store.git.ignores(store.folder / "x.png")
+    except GitError:  # Git is not installed
+        return False
 
 
 def _pull_line(done: Pulled) -> str:
@@ -226,7 +245,7 @@ def _about(resolved: Resolved, store: BaselineStore) -> str:
             if source.pushed_for == source.commit
             else f", pushed for {source.pushed_for[:_SHORT]} with the same files"
         )
-        if source.commit == resolved.commit:
+        if source.commit == resolved.commit or not store.git.is_ancestor(source.commit, resolved.commit):
             named.append(f"{source.commit[:_SHORT]}{same}")
         else:
             before = counted(store.git.count(source.commit, resolved.commit), "commit")

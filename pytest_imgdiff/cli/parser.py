@@ -232,7 +232,13 @@ def _add_baselines(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         verb.add_argument("--commit", metavar="COMMIT", help="a branch, tag or hash (default: HEAD)")
     for verb in (pull, push):
         verb.add_argument("--dry-run", action="store_true", help="tell only; write nothing")
-    pull.add_argument(
+    source = pull.add_mutually_exclusive_group()
+    source.add_argument(
+        "--merge",
+        metavar="COMMIT",
+        help="join the baselines of this commit, as if it were merged: after its branch was squashed",
+    )
+    source.add_argument(
         "--manifest", metavar="SHA256", help="where a commit has several: how the one begins that is meant"
     )
     pull.add_argument(

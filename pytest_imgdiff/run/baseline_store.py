@@ -212,7 +212,9 @@ class Pulled:
     Attributes:
         resolved: where the baselines are from.
         written, deleted: names of baselines.
-        here: what differed from the store before, and was not overwritten.
+        here: how the folder still differs from these baselines: local changes that the pull kept.
+        left_behind: the commit whose baselines the folder had before, if this branch was at that commit and no longer
+            has it in its history: it was rebased or amended.
         fetched, cached: how many objects came from the store and from the cache.
     """
 
@@ -220,6 +222,7 @@ class Pulled:
     written: list[str]
     deleted: list[str]
     here: Changes
+    left_behind: str | None = None
     fetched: int = 0
     cached: int = 0
 
@@ -263,14 +266,15 @@ class Collected:
 
 @dataclass
 class Status:
-    """How folder and store stand to each other.
+    """How the folder and the store differ.
 
     Attributes:
         commit: the one that is asked about.
         resolved: the baselines that belong to it; None where the store has none.
         conflict: why it is not known which they are; empty otherwise.
         state: what was pulled; None where nothing was.
-        here: what differs in the folder from what was pulled.
+        is_current: whether what was pulled is what belongs to the commit.
+        here: how the folder differs from what belongs to the commit, or, if that was not pulled, from what was.
         missing: baselines whose objects are not in the store, or have another size there.
     """
 
@@ -278,14 +282,9 @@ class Status:
     resolved: Resolved | None
     conflict: str
     state: State | None
+    is_current: bool
     here: Changes
     missing: list[str]
-
-    @property
-    def is_current(self) -> bool:
-        """Whether what was pulled is what belongs to the commit."""
-        have = {} if self.state is None else self.state.manifests
-        return not self.conflict and have == ({} if self.resolved is None else self.resolved.manifests)
 
     @property
     def in_step(self) -> bool:
@@ -306,7 +305,7 @@ class _Index(NamedTuple):
 
 
 def merge(base: Files, sides: Sequence[Files]) -> tuple[Files, list[str]]:
-    """Return what several sides made of one state, and the names that they changed in different ways."""
+    """Merge the changes that several sides made to one base; also return the names with conflicting changes."""
     files: Files = {}
     conflicts = []
     for name in sorted({*base, *(name for side in sides for name in side)}):
@@ -343,10 +342,10 @@ def is_cut_off(folder: Path) -> bool:
 
 
 def refuse_cut_off(folder: Path) -> None:
-    """Refuse to go on with a folder in which old and new baselines are mixed.
+    """Raise an error if old and new baselines are mixed in a folder.
 
     Raises:
-        BaselineError: they are.
+        BaselineError: a pull was interrupted.
     """
     if is_cut_off(folder):
         raise BaselineError(
@@ -356,10 +355,10 @@ def refuse_cut_off(folder: Path) -> None:
 
 
 def require_whole(folder: Path) -> None:
-    """Refuse a baselines folder that a pull left half way, or whose record of the last pull cannot be read.
+    """Raise an error if a pull of this folder was interrupted, or if its record of the last pull is unreadable.
 
     Raises:
-        BaselineError: it is one; the message says what to do.
+        BaselineError: the message says what to do.
     """
     refuse_cut_off(folder)
     read_state(folder)
@@ -381,7 +380,7 @@ def pull_advice(folder: Path, name: str) -> str | None:
 
 
 def stale_line(folder: Path, project: Path) -> str | None:
-    """Return a line where the baselines were not pulled for the commit that is checked out; the store is not asked.
+    """Return a line if the baselines were not pulled for the commit that is checked out. It never asks the store.
 
     Args:
         folder: of the baselines.
@@ -402,7 +401,7 @@ def stale_line(folder: Path, project: Path) -> str | None:
             )
         newer = counted(git.count(state.head, head), "commit")
     except GitError:
-        return None  # without Git a commit is named by hand, and nothing tells which one this is
+        return None  # without Git the commit is unknown
     return (
         f"the baselines may be out of date: they were pulled for {state.head[:_SHORT]}, and HEAD is {newer} later; "
         f"run `{PULL}`"
@@ -460,18 +459,23 @@ class BaselineStore:
                 index.trees[tree].add(commit)
         return index
 
-    def resolve(self, start: Commit, index: _Index) -> Resolved | None:
+    def resolve(self, start: Commit, index: _Index, joined: Sequence[Commit] = ()) -> Resolved | None:
         """Return the baselines that belong to a commit: its own, else those of the nearest ones in its history.
 
         A commit without a manifest takes that of one with the same files: a branch that was squashed has other
         commits. Where several are nearest, because branches were merged since, their baselines are joined: each
         baseline as the side has it that changed it.
 
+        Args:
+            start: the commit.
+            index: of the store.
+            joined: commits that count as merged into it.
+
         Raises:
             ConflictError: one commit has several manifests, or two sides changed one baseline.
             BaselineError: the clone is shallow and its history ends before a manifest; a manifest is damaged.
         """
-        sources = tuple(self._source(commit, index) for commit in self._nearest(start, index))
+        sources = tuple(self._source(commit, index) for commit in self._nearest([start, *joined], index))
         if len(sources) < 2:  # noqa: PLR2004 - nothing to join
             return Resolved(start.hash, sources, sources[0].files) if sources else None
         fork = self.git.merge_base([source.commit for source in sources])
@@ -486,13 +490,13 @@ class BaselineStore:
             )
         return Resolved(start.hash, sources, files)
 
-    def _nearest(self, start: Commit, index: _Index) -> list[Commit]:
-        """Return the commits with manifests in a history that have no descendant with one there."""
-        if not start.tree:
-            return [start] if start.hash in index.names else []
+    def _nearest(self, starts: Sequence[Commit], index: _Index) -> list[Commit]:
+        """Return the commits with manifests in the history of these that have no descendant with one there."""
+        if not starts[0].tree:  # there is no repository
+            return [start for start in starts if start.hash in index.names]
         ends = self.git.ends_of_shallow_history()
-        left, behind, found = {start.hash}, set[str](), list[Commit]()
-        with closing(self.git.history(start.hash)) as history:
+        left, behind, found = {start.hash for start in starts}, set[str](), list[Commit]()
+        with closing(self.git.history([start.hash for start in starts])) as history:
             for commit in history:
                 left.discard(commit.hash)
                 if commit.hash in behind:
@@ -601,20 +605,28 @@ class BaselineStore:
     # ---- Pull
 
     def pull(
-        self, name: str | None, *, manifest: str | None = None, force: bool = False, dry_run: bool = False
+        self,
+        name: str | None,
+        *,
+        merge_with: str | None = None,
+        manifest: str | None = None,
+        force: bool = False,
+        dry_run: bool = False,
     ) -> Pulled:
-        """Bring the folder to the baselines that belong to a commit.
+        """Replace the folder's baselines with those that belong to a commit.
 
-        All of them are on this machine, and verified, before the first file of the folder changes.
+        All of them are fetched and verified before the first file of the folder changes.
 
         Args:
             name: of the commit; None for HEAD.
-            manifest: how the SHA-256 of the manifest begins that is meant where a commit has several.
-            force: overwrite what was changed here and not pushed, and bring back what was removed here.
-            dry_run: tell only.
+            merge_with: name of a commit whose baselines are joined with these, as if it were merged: a branch that
+                was squashed when the main branch had changed has no commit in its history.
+            manifest: the first digits of a manifest's SHA-256, to choose it if a commit has several.
+            force: overwrite local changes that were not pushed, and restore files that were removed.
+            dry_run: change nothing.
 
         Raises:
-            BaselineError: something of it is not possible; the folder is as it was.
+            BaselineError: a part of it is impossible; the folder is unchanged.
         """
         with self._alone():
             if not dry_run:
@@ -622,7 +634,8 @@ class BaselineStore:
             refuse_cut_off(self.folder)
             start = self.start(name)
             index = self.index()
-            resolved = self._chosen(start, manifest, index) if manifest else self.resolve(start, index)
+            joined = [] if merge_with is None else [self.start(merge_with)]
+            resolved = self._chosen(start, manifest, index) if manifest else self.resolve(start, index, joined)
             if resolved is None:
                 raise BaselineError(
                     f"{self.store.label}: no baselines for commit {start.hash[:_SHORT]} or an ancestor; push them "
@@ -645,15 +658,27 @@ class BaselineStore:
                 sorted(name for name, entry in wanted.items() if ours.get(name) != entry),
                 sorted(ours.keys() - wanted.keys()),
                 Changes.between(resolved.files, wanted),
+                self._left_behind(state, resolved) if start.tree else None,
             )
             if not dry_run:
                 self._require_free(done.written)
                 seen = resolved.manifests
-                if manifest:  # whoever chose one of several has seen them all, and may push in their place
+                if manifest:  # the user has seen all of them, and chose one: the next push supersedes them all
                     rivals = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
                     seen |= {digest: commit for commit in rivals for digest in self.heads(commit, index)}
                 self._put(done, wanted, ours, State(head=start.hash, manifests=seen, files=resolved.files))
             return done
+
+    def _left_behind(self, state: State | None, resolved: Resolved) -> str | None:
+        if (
+            state is None
+            or state.head not in state.manifests.values()
+            or state.manifests.keys() <= resolved.manifests.keys()
+        ):
+            return None
+        if self.git.is_ancestor(state.head, resolved.commit) or not self.git.was_at(state.head):
+            return None
+        return state.head
 
     def _chosen(self, start: Commit, digest: str, index: _Index) -> Resolved:
         """Return the baselines of the one manifest whose SHA-256 begins like this."""
@@ -685,7 +710,7 @@ class BaselineStore:
                 raise BaselineError(f"{label_of(wrong)}: in the way of the baseline {name}; move it")
 
     def _put(self, done: Pulled, wanted: Files, ours: Files, state: State) -> None:
-        """Fetch what is needed beside the baselines, and then put it in place."""
+        """Fetch and verify everything into the stage, then move it into place."""
         stage = self.folder / STAGE
         cache = _Cache.of_user()
         moves = [_Move(name, ours[name].sha256, None) for name in done.deleted]
@@ -712,13 +737,13 @@ class BaselineStore:
             plan = _Plan(VERSION, moves, state)
             write_atomically(stage / _PLAN, msgspec.json.encode(plan))
         except OSError as error:
-            shutil.rmtree(stage, ignore_errors=True)
+            self._clear_stage()
             raise BaselineError(
                 f"{label_of(self.folder)}: the baselines cannot be written: {error.strerror or error}; nothing was "
                 "changed"
             ) from None
         except BaseException:
-            shutil.rmtree(stage, ignore_errors=True)
+            self._clear_stage()
             raise
         self._carry_out(plan)
 
@@ -740,7 +765,7 @@ class BaselineStore:
         return data
 
     def _finish(self) -> None:
-        """Carry out the rest of a pull that was cut off, or remove what it had fetched."""
+        """Finish an interrupted pull, or remove what it had fetched."""
         stage = self.folder / STAGE
         if is_cut_off(self.folder):
             data = read_regular(stage / _PLAN)
@@ -749,8 +774,13 @@ class BaselineStore:
             except msgspec.DecodeError as error:
                 raise BaselineError(f"{label_of(stage / _PLAN)}: {error}; delete {STAGE} and pull again") from None
             self._carry_out(plan)
-        elif stage.exists():
-            shutil.rmtree(stage, ignore_errors=True)
+        else:
+            self._clear_stage()
+
+    def _clear_stage(self) -> None:
+        """Remove what a pull has fetched. The plan goes first: without its files it must not be carried out."""
+        (self.folder / STAGE / _PLAN).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / STAGE, ignore_errors=True)
 
     def _carry_out(self, plan: _Plan) -> None:
         stage = self.folder / STAGE
@@ -770,8 +800,7 @@ class BaselineStore:
                 f"{label_of(Path(error.filename or self.folder))}: {error.strerror or error}; the pull is not "
                 f"finished; fix the cause and run `{PULL}` again"
             ) from None
-        (stage / _PLAN).unlink()
-        shutil.rmtree(stage, ignore_errors=True)
+        self._clear_stage()
 
     # ---- Push
 
@@ -782,9 +811,9 @@ class BaselineStore:
 
         Args:
             name: of the commit; None for HEAD.
-            force: also where the store has baselines for this commit that were not pulled here.
-            allow_dirty: also where tracked files differ from HEAD.
-            dry_run: tell only.
+            force: push even if the store has baselines for this commit that were not pulled here.
+            allow_dirty: push even if tracked files differ from HEAD.
+            dry_run: upload nothing.
 
         Raises:
             BaselineError: it must not be, or something was not written. A manifest is written last, so that what was
@@ -915,9 +944,13 @@ class BaselineStore:
         except ConflictError as error:
             conflict = str(error)
         state = read_state(self.folder)
-        here = Changes.between({} if state is None else state.files, self.local())
+        wanted = {} if resolved is None else resolved.manifests
+        is_current = not conflict and wanted.keys() <= ({} if state is None else state.manifests).keys()
+        base = {} if state is None else state.files
+        if is_current and resolved is not None:
+            base = resolved.files
         missing = [] if resolved is None else sorted(self._missing(resolved.files))
-        return Status(start.hash, resolved, conflict, state, here, missing)
+        return Status(start.hash, resolved, conflict, state, is_current, Changes.between(base, self.local()), missing)
 
     # ---- Garbage collection
 
@@ -926,7 +959,7 @@ class BaselineStore:
 
         Args:
             keep_days: younger manifests stay, whether their commit is known here or not.
-            delete: remove them; tell only otherwise.
+            delete: remove them; otherwise change nothing.
 
         Raises:
             BaselineError: it is not known what is needed: the clone is shallow, a manifest is damaged, the store does
@@ -986,7 +1019,7 @@ class BaselineStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Have the baselines folder for oneself."""
+        """Hold the lock of the baselines folder."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with locked(self.folder / ".imgdiff-lock", _LOCK_WAIT):
@@ -1001,7 +1034,7 @@ class BaselineStore:
 
 @dataclass(frozen=True)
 class _Cache:
-    """Objects that were fetched before, on this machine. Nothing in it is trusted, and nothing depends on it.
+    """Objects that were fetched before, on this machine. Each one is verified when it is used.
 
     Args:
         folder: None where this user has none.
