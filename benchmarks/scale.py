@@ -78,10 +78,14 @@ def _with_comment(png: bytes, number: int) -> bytes:
 
 
 def measured(folder: Path, report: str, *words: str) -> Run:
-    """Compare the pairs in a process of its own, and look at it and its children while it runs."""
+    """Compare the pairs."""
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet"]
+    return watched([*command, "--report", report, *words], folder, report, ends_with=1)
+
+
+def watched(command: list[str], folder: Path, report: str, *, ends_with: int) -> Run:
+    """Run a command of ours in a process of its own, and look at it and its children while it runs."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    command += ["--report", report, *words]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
         peaks: dict[int, int] = {}
         while process.poll() is None:
@@ -91,8 +95,8 @@ def measured(folder: Path, report: str, *words: str) -> Run:
             time.sleep(LOOK_EVERY)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if process.returncode != 1:
-        raise SystemExit(f"the scan ended with code {process.returncode}")
+    if process.returncode != ends_with:
+        raise SystemExit(f"{command[3]} ended with code {process.returncode}")
     client = peaks.pop(process.pid, 0)
     size = sum(
         path.stat().st_size for path in (folder / report).rglob("*") if path.is_file() and "pictures" not in path.parts
@@ -126,6 +130,19 @@ def main() -> None:
                 memory = " | ".join(f"{size / MEBIBYTE:.0f}" for size in (run.client, run.worker, run.report))
                 each = f"{run.seconds:.1f} | {run.processor:.1f} | {1000 * run.processor / options.pairs:.2f}"
                 print(f"| {options.pairs} | {where} | {workers} | {each} | {memory} |", flush=True)
+        _print_later(folder, options.pairs)
+
+
+def _print_later(folder: Path, pairs: int) -> None:
+    """Print what is done with a finished report: drawn anew as another, and its failures accepted, for a look."""
+    words = {"report --from": ["report", "--from", "report", "--report", "again"]}
+    words["accept --dry-run"] = ["accept", "report", "--only", "**", "--dry-run"]
+    for name, each in words.items():
+        ends_with = 1 if each[0] == "report" else 0
+        run = watched([sys.executable, "-m", "pytest_imgdiff", *each], folder, "again", ends_with=ends_with)
+        memory = f"{run.client / MEBIBYTE:.0f} | | {run.report / MEBIBYTE:.0f}"
+        cost = f"{run.seconds:.1f} | {run.processor:.1f} | {1000 * run.processor / pairs:.2f}"
+        print(f"| {pairs} | {name} | 1 | {cost} | {memory} |", flush=True)
 
 
 if __name__ == "__main__":

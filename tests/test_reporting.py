@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.record import AcceptRecord
 from pytest_imgdiff.cli.parser import main
-from pytest_imgdiff.report import read_results, write_report
+from pytest_imgdiff.report import close_results, read_results, write_report
 from pytest_imgdiff.report.merge import Part, merged, unique_labels
 from tests.report_records import different, equal, png, run_of, uncompared
 
@@ -54,6 +54,14 @@ def all_pictures_of(folder):
 
 def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def merged_in_memory(parts):
+    run = merged(parts)
+    try:
+        return msgspec.structs.replace(run, comparisons=list(run.comparisons))
+    finally:
+        close_results(run)
 
 
 def test_a_report_is_drawn_again_in_its_own_folder(tmp_path, capsys):
@@ -144,12 +152,12 @@ def test_shards_become_one_run_without_columns(tmp_path):
 
 def test_merged_runs_can_be_merged_again():
     chrome, safari = (Part(run_of(equal("a")), name, name) for name in ("chrome", "safari"))
-    linux = merged([chrome, safari])
-    run = merged([Part(linux, "linux.json", "linux"), Part(run_of(equal("a")), "mac.json", "mac")])
+    linux = merged_in_memory([chrome, safari])
+    run = merged_in_memory([Part(linux, "linux.json", "linux"), Part(run_of(equal("a")), "mac.json", "mac")])
 
     assert run.columns == ["linux: chrome", "linux: safari", "mac"]
     assert [record.column for record in run.comparisons] == ["linux: chrome", "linux: safari", "mac"]
-    assert merged([Part(linux, "linux.json")]) == linux
+    assert merged_in_memory([Part(linux, "linux.json")]) == linux
 
 
 def test_a_name_that_two_shards_share_is_refused_naming_both(tmp_path, capsys):
@@ -166,7 +174,7 @@ def test_a_name_that_two_shards_share_is_refused_naming_both(tmp_path, capsys):
 
 def test_a_name_that_stands_twice_in_one_result_is_refused():
     with pytest.raises(ReportError, match=r"^one\.json: holds the comparison a twice"):
-        merged([Part(run_of(equal("a"), equal("a")), "one.json")])
+        merged_in_memory([Part(run_of(equal("a"), equal("a")), "one.json")])
 
 
 def test_two_columns_of_one_label_are_refused(tmp_path, capsys):
@@ -192,12 +200,12 @@ def test_an_incomplete_run_makes_the_merged_one_incomplete(tmp_path, shards):
 
 def test_a_baseline_that_one_platform_uses_is_not_unused():
     parts = [Part(run_of(equal("a"), unused_baselines=names), str(names), str(names)) for names in (["x", "y"], ["y"])]
-    assert merged(parts).unused_baselines == ["y"]
+    assert merged_in_memory(parts).unused_baselines == ["y"]
 
 
 def test_versions_that_differ_are_all_named():
     tools = [msgspec.structs.replace(run_of().tool, packages={"numpy": version}) for version in ("2.1", "2.2", "2.1")]
-    run = merged([Part(run_of(tool=tool), str(number), str(number)) for number, tool in enumerate(tools)])
+    run = merged_in_memory([Part(run_of(tool=tool), str(number), str(number)) for number, tool in enumerate(tools)])
     assert run.tool.packages == {"numpy": "2.1 / 2.2"}
     assert run.tool.version == tools[0].version
 
@@ -432,5 +440,7 @@ def test_a_scan_under_pytest_and_a_comparison_by_the_command_are_one_row(tmp_pat
 def test_two_scans_with_pictures_of_one_name_keep_their_names():
     names = ("old::a.png", "new::a.png")
     scans = run_of(*(different(name, test=name) for name in names))
-    run = merged([Part(scans, "scan", "scan"), Part(run_of(different("a.png", test=None)), "command", "command")])
+    run = merged_in_memory(
+        [Part(scans, "scan", "scan"), Part(run_of(different("a.png", test=None)), "command", "command")]
+    )
     assert [record.name for record in run.comparisons] == [*names, "a.png"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff.base.errors import ReportError
-from pytest_imgdiff.report import markdown, summary_line, write_report, write_results
+from pytest_imgdiff.cli.parser import main
+from pytest_imgdiff.report import (
+    close_results,
+    markdown,
+    open_results,
+    read_results,
+    summary_line,
+    write_report,
+    write_results,
+)
 from pytest_imgdiff.report.html_data import SHARD
-from pytest_imgdiff.report.records import RecordSpool
+from pytest_imgdiff.report.records import RecordSpool, StoredRecords
 from pytest_imgdiff.report.sarif import sarif
 from pytest_imgdiff.run.journal import Collected, Finished, ResultsFolder
 from tests.report_records import different, equal, perceptual, run_of, ssim, uncompared
@@ -81,19 +91,77 @@ def peak(tmp_path, count):
         tracemalloc.stop()
 
 
+def joined_peak(folder, count):
+    """Return the most memory, in bytes, that two joined shards of so many comparisons take, and then accepting them."""
+    for part in ("one", "two"):
+        records = (different(f"{part}/{n}") if n % 10 == 0 else equal(f"{part}/{n}") for n in range(count // 2))
+        write_report(folder / part, run_of(*records, run=part))
+    tracemalloc.start()
+    try:
+        sources = [str(folder / part) for part in ("one", "two")]
+        assert main(["report", "--from", *sources, "--shards", "--report", str(folder / "all")]) == 1
+        assert main(["accept", str(folder / "all"), "--only", "one/0", "--dry-run"]) == 2  # it has no picture
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_memory_does_not_grow_with_the_comparisons(tmp_path):
     # In a process of its own, where no thread that another test left behind takes memory meanwhile; the first report imports
     # and compiles what there is, and what is smaller than the others stays in memory.
-    code = "import pathlib; from tests.test_stored_records import peak\n"
-    code += "print(*[peak(pathlib.Path(str(count)).absolute(), count) for count in (20, 4000, 8000)])"
+    code = "import pathlib; from tests.test_stored_records import joined_peak, peak\n"
+    code += "print(*[peak(pathlib.Path(str(count)).absolute(), count) for count in (20, 4000, 8000)])\n"
+    code += "print(*[joined_peak(pathlib.Path(f'joined-{count}'), count) for count in (20, 1000, 3000)])"
     found = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, **found}, capture_output=True, text=True, check=True
     )
-    _, few, many = map(int, done.stdout.split())
+    peaks = [int(word) for word in done.stdout.split() if word.isdigit()]
+    (_, few, many), (_, few_joined, many_joined) = peaks[:3], peaks[-3:]
 
     assert (many - few) / 4000 < 100  # bytes for each; a record takes 3000
+    assert (many_joined - few_joined) / 2000 < 300
+
+
+def full_run():
+    return run_of(*(kind(f"{number}") for number, kind in enumerate(KINDS)), complete=False, unrecorded=["x"])
+
+
+@pytest.mark.parametrize("run", [full_run(), run_of(), run_of(equal())])
+@pytest.mark.parametrize("laid_out", [True, False])
+def test_results_that_stay_on_disk_are_those_that_are_read_as_a_whole(tmp_path, run, laid_out):
+    path = write_results(tmp_path, run)
+    if not laid_out:
+        path.write_text(json.dumps(json.loads(path.read_bytes()), indent=1))
+    opened = open_results(path)
+    try:
+        assert msgspec.structs.replace(opened, comparisons=list(opened.comparisons)) == run == read_results(path)
+        assert isinstance(opened.comparisons, StoredRecords) == laid_out
+    finally:
+        close_results(opened)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"verdict":"match"', b'"verdict":"fine"'),
+        (b",\n{", b"\n{"),
+        (b"}\n]", b"},\n]"),
+        (b"\n]", b"\n"),
+        (b'"version":1', b'"version":2'),
+        (b'"complete":', b'"whole":'),
+    ],
+)
+def test_results_that_stay_on_disk_are_read_as_strictly(tmp_path, old, new):
+    path = write_results(tmp_path, full_run())
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(ReportError) as whole:
+        read_results(path)
+    with pytest.raises(ReportError) as opened:
+        open_results(path)
+    assert str(opened.value) == str(whole.value)
 
 
 LINES = st.lists(st.tuples(st.sampled_from(["gw0", "gw1", "main"]), st.sampled_from("abcde"), st.integers(0, 9)))
@@ -177,7 +245,7 @@ def test_half_a_line_is_no_comparison(tmp_path):
 
 FULL_DISK = """
 import resource
-from pytest_imgdiff.report.records import RecordSpool
+from pytest_imgdiff.report.records import RecordSpool, StoredRecords
 from tests.report_records import different
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))

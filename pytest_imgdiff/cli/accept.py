@@ -15,7 +15,7 @@ from pytest_imgdiff.base.project import label_of, project_folders
 from pytest_imgdiff.base.text import counted, shortened, thousands, visible
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings, name_matches
-from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report import close_results, open_results, read_results
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.run.accepting import Decision, Result, carry_out, read_manifest, root_of_baselines
 from pytest_imgdiff.run.baseline_store import PUSH_LINE
@@ -58,7 +58,9 @@ def run_accept(options: argparse.Namespace) -> int:
     if options.root is not None:
         root = Path(options.root)
     else:
-        root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
+        run = open_results(report / RESULTS_FILE)
+        root = root_of_baselines(report, run, here)
+        close_results(run)
     carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
     _tell(carried, dry_run=options.dry_run)
     if any(one.result == "accepted" for one in carried) and _has_store(root):
@@ -113,23 +115,30 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
     if options.report is not None:
         raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")
     report = target if target.is_dir() else target.parent
-    run = read_results(report / RESULTS_FILE)
+    run = open_results(report / RESULTS_FILE)
+    try:
+        return _chosen(options, run), report
+    finally:
+        close_results(run)
+
+
+def _chosen(options: argparse.Namespace, run: RunRecord) -> list[Decision] | None:
+    """Return the decisions of ``--only``; None where every comparison that is meant passed."""
     if not options.only:
         if run.comparisons and run.complete and all(record.passed for record in run.comparisons):
-            _say_nothing_to_accept(run.comparisons)
-            return None, report
+            _say_nothing_to_accept(len(run.comparisons))
+            return None
         raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
     decision: Literal["accept", "alternative"] = "alternative" if options.alternative else "accept"
-    meant = _meant(run.comparisons, options.only)
-    failed = [record for record in meant if not record.passed]
+    failed, passed = _meant(run.comparisons, options.only)
     if not failed:
-        _say_nothing_to_accept(meant)
-        return None, report
-    return [Decision(record.name, record.column, decision, "", record.accepts) for record in failed], report
+        _say_nothing_to_accept(passed)
+        return None
+    return [Decision(record.name, record.column, decision, "", record.accepts) for record in failed]
 
 
-def _say_nothing_to_accept(passed: Sequence[ComparisonRecord]) -> None:
-    only = "the comparison passed" if len(passed) == 1 else f"all {counted(len(passed), 'comparison')} passed"
+def _say_nothing_to_accept(passed: int) -> None:
+    only = "the comparison passed" if passed == 1 else f"all {counted(passed, 'comparison')} passed"
     _say(f"nothing to accept: {only}", sys.stdout)
 
 
@@ -150,20 +159,30 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
     )
 
 
-def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> list[ComparisonRecord]:
-    """Return the comparisons whose names are, or match, one of the globs, in the order of the globs.
+def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> tuple[list[ComparisonRecord], int]:
+    """Return, of the comparisons whose names are or match one of the globs, those that failed and how many passed.
+
+    Those that failed are in the order of the globs.
 
     Raises:
         ConfigError: a glob matches no comparison.
     """
-    meant: dict[tuple[str, str | None], ComparisonRecord] = {}
+    failed: dict[tuple[str, str | None], ComparisonRecord] = {}
+    passed: set[int] = set()
     for glob in globs:
-        named = [record for record in records if _is_meant(glob, record.name)]
-        if not named:
+        found = False
+        for number, record in enumerate(records):
+            if not _is_meant(glob, record.name):
+                continue
+            found = True
+            if record.passed:
+                passed.add(number)
+            else:
+                failed[record.name, record.column] = record
+        if not found:
             example = f"; a name is, say, {visible(records[0].name)}" if records else ""
             raise ConfigError(f"--only {visible(glob)}: matches none of {counted(len(records), 'comparison')}{example}")
-        meant |= {(record.name, record.column): record for record in named}
-    return list(meant.values())
+    return list(failed.values()), len(passed)
 
 
 def _is_meant(glob: str, name: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -17,13 +18,20 @@ from pytest_imgdiff.base.files import OutsideError, path_below
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.text import counted, printable, safe_name
-from pytest_imgdiff.report import append_step_summary, markdown, read_results, summary_line, write_report
+from pytest_imgdiff.report import (
+    append_step_summary,
+    close_results,
+    markdown,
+    open_results,
+    summary_line,
+    write_report,
+)
 from pytest_imgdiff.report.files import replace_derived, replace_file
 from pytest_imgdiff.report.html import PAGE
 from pytest_imgdiff.report.html_data import media_type
 from pytest_imgdiff.report.merge import Part, merged, unique_labels
 from pytest_imgdiff.report.parquet import require_parquet, write_parquet
-from pytest_imgdiff.report.records import overview_of
+from pytest_imgdiff.report.records import RecordSpool, overview_of
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.run.finish import MOST_LISTED
@@ -52,14 +60,31 @@ def run_report(options: argparse.Namespace) -> int:
     _check(options)
     if options.parquet:
         require_parquet()
-    sources = _sources(options)
-    target = _target(options, sources)
-    copies = [] if target is None else [_Copies(source, alone=len(sources) == 1) for source in sources]
-    runs = [source.run for source in sources] if target is None else [copy.run() for copy in copies]
-    are_columns = _become_columns(options, sources)
-    columns = [source.label if are_columns else None for source in sources]
-    parts = [Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)]
-    run = merged(parts, options.title, keeps_shard=target is None or are_columns)
+    with ExitStack() as open_files:
+        sources = _sources(options, open_files)
+        target = _target(options, sources)
+        alone = len(sources) == 1
+        copies = [] if target is None else [_Copies(source, open_files, alone=alone) for source in sources]
+        runs = [source.run for source in sources] if target is None else [copy.run for copy in copies]
+        are_columns = _become_columns(options, sources)
+        columns = [source.label if are_columns else None for source in sources]
+        parts = [
+            Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)
+        ]
+        run = merged(parts, options.title, keeps_shard=target is None or are_columns)
+        open_files.pop_all().close()  # the report may take the place of the results that it is drawn from
+        open_files.callback(close_results, run)
+        return _drawn(run, sources, target, copies, options)
+
+
+def _drawn(
+    run: RunRecord,
+    sources: Sequence[_Source],
+    target: Path | None,
+    copies: Sequence[_Copies],
+    options: argparse.Namespace,
+) -> int:
+    """Draw the merged run and return the exit code."""
     folder = ResultsFolder(sources[0].folder if target is None else target, uuid.uuid4().hex)
     if target is not None:
         folder.begin()
@@ -134,9 +159,12 @@ class _Source:
         return self.results.parent
 
 
-def _sources(options: argparse.Namespace) -> list[_Source]:
+def _sources(options: argparse.Namespace, open_files: ExitStack) -> list[_Source]:
     paths = [_results_path(Path(name)) for name in options.sources]
-    runs = [read_results(path) for path in paths]
+    runs = []
+    for path in paths:
+        runs.append(open_results(path))
+        open_files.callback(close_results, runs[-1])
     real = [Path(os.path.realpath(path)) for path in paths]
     if len(set(real)) < len(real):
         twice = next(path for path, own in zip(paths, real, strict=True) if real.count(own) > 1)
@@ -187,29 +215,27 @@ class _Copies:
 
     Args:
         source: where they are.
+        open_files: closes the records that are put aside.
         alone: whether the report has no other source; then they need no folder of their own.
 
     Raises:
         ReportError: a path leads, or could lead, out of the source's folder.
     """
 
-    def __init__(self, source: _Source, *, alone: bool) -> None:
+    def __init__(self, source: _Source, open_files: ExitStack, *, alone: bool) -> None:
         self._source = source
         self._prefix = PICTURES if alone else f"{PICTURES}/{safe_name(source.label)}"
         self._files: dict[str, Path] = {}
-        self._records = [self._moved(record) for record in source.run.comparisons]
-
-    @property
-    def lost(self) -> int:
+        self.lost = 0
         """How many pictures the records name that are not there."""
-        return sum(
-            len(before.artefacts) - len(after.artefacts)
-            for before, after in zip(self._source.run.comparisons, self._records, strict=True)
-        )
-
-    def run(self) -> RunRecord:
-        """Return the source's run with the pictures' new paths; one that is not there is named no longer."""
-        return msgspec.structs.replace(self._source.run, comparisons=self._records)
+        records = RecordSpool()
+        open_files.callback(records.close)
+        for record in source.run.comparisons:
+            moved = self._moved(record)
+            self.lost += len(record.artefacts) - len(moved.artefacts)
+            records.append(moved)
+        self.run = msgspec.structs.replace(source.run, comparisons=records)
+        """The source's run with the pictures' new paths; one that is not there is named no longer."""
 
     def write(self, directory: Path) -> None:
         """Copy the files below the directory, each whole or not at all.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.report.junit import properties
-from pytest_imgdiff.report.results_json import encoded, read_results, results_schema, write_results
+from pytest_imgdiff.report.results_json import (
+    close_results,
+    encoded,
+    open_results,
+    read_results,
+    results_schema,
+    write_results,
+)
 from pytest_imgdiff.report.summary import append_step_summary, markdown
 from pytest_imgdiff.report.words import counts, failure_summary, failure_text, summary_line, verdict_line
 
@@ -16,12 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "append_step_summary",
+    "close_results",
     "counts",
     "encoded",
     "failure_summary",
     "failure_text",
     "load_page",
     "markdown",
+    "open_results",
     "properties",
     "read_results",
     "results_schema",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import msgspec
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.record import RunRecord, ToolRecord
 from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.report.records import RecordSpool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,8 +38,9 @@ class Part:
 def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool = False) -> RunRecord:
     """Return one run that holds the comparisons of all parts, in their order.
 
-    It is complete where every part is. A stored baseline is unused where a shard says so; among columns only where
-    every one says so, for what one platform leaves another may ask for.
+    The comparisons are put aside on disk (`RecordSpool`). The run is complete where every part is. A stored baseline is
+    unused where a shard says so; among columns only where every one says so, for what one platform leaves another may
+    ask for.
 
     The same picture has two names where one part is a scan under pytest (``shots/expected::page.png``, a node id) and
     another is a comparison by the command (``page.png``). Among columns both get the plain name.
@@ -57,12 +60,12 @@ def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool
     columns = _columns(parts)
     missing = [] if keeps_shard else missing_shards(parts)
     names = _plain_names(parts)
-    comparisons = [
-        _in_column(record, part, names.get(record.name) if record.test == record.name else None)
-        for part in parts
-        for record in part.run.comparisons
-    ]
-    _refuse_twins(comparisons, [part.source for part in parts for _ in part.run.comparisons])
+    comparisons = RecordSpool()
+    try:
+        _join(parts, names, comparisons)
+    except BaseException:
+        comparisons.close()
+        raise
     return RunRecord(
         tool=_tool([part.run.tool for part in parts]),
         complete=all(part.run.complete for part in parts) and not missing,
@@ -131,6 +134,8 @@ def _sized(shard: ShardRecord) -> str:
 
 def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
     """Return the names of pairs of pytest's scans that the command has compared, too, and what it calls them."""
+    if all(part.column is None for part in parts):
+        return {}
     by_command = {
         record.name
         for part in parts
@@ -179,9 +184,38 @@ def _columns(parts: Sequence[Part]) -> list[str]:
     return list(sources)
 
 
-def _refuse_twins(comparisons: Iterable[ComparisonRecord], sources: Iterable[str]) -> None:
+def _join(parts: Sequence[Part], names: dict[str, str], comparisons: RecordSpool) -> None:
+    """Put the comparisons of all parts aside, in their order; raises as `merged`."""
+    hashes = array("q")
+    ends: list[int] = []
+    for part in parts:
+        for record in part.run.comparisons:
+            placed = _in_column(record, part, names.get(record.name) if record.test == record.name else None)
+            comparisons.append(placed)
+            hashes.append(hash((placed.name, placed.column)))
+        ends.append(len(hashes))
+    _refuse_twins(comparisons, hashes, [(end, part.source) for end, part in zip(ends, parts, strict=True)])
+
+
+def _refuse_twins(comparisons: RecordSpool, hashes: array[int], ends: Sequence[tuple[int, str]]) -> None:
+    """Refuse two comparisons of one name in one column; only those of equal hashes are read again.
+
+    Args:
+        comparisons: of all parts.
+        hashes: of the name and column of each.
+        ends: of each part, the number of comparisons up to its end, and its source.
+    """
+    import numpy as np  # eight bytes a comparison: a set of Python integers takes ten times as much
+
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    doubtful = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    if not doubtful:
+        return
     seen: dict[tuple[str, str | None], str] = {}
-    for record, source in zip(comparisons, sources, strict=True):
+    for number, hashed in enumerate(hashes):
+        if hashed not in doubtful:
+            continue
+        record, source = comparisons[number], next(source for end, source in ends if number < end)
         key = record.name, record.column
         if key not in seen:
             seen[key] = source

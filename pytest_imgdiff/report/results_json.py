@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_imgdiff.base.errors import ReportError
-from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.lines import Lines
+from pytest_imgdiff.base.opening import open_regular, read_regular
 from pytest_imgdiff.base.project import label_of
-from pytest_imgdiff.base.record import VERSION, RunRecord
+from pytest_imgdiff.base.record import VERSION, ComparisonRecord, RunRecord
 from pytest_imgdiff.base.text import visible
 from pytest_imgdiff.report.files import replace_file, strictly_encoded
-from pytest_imgdiff.report.records import StoredRecords, line_of
+from pytest_imgdiff.report.records import Overview, StoredRecords, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 RESULTS_FILE = "results.json"
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -69,6 +72,67 @@ def read_results(path: Path) -> RunRecord:
         raise ReportError(f"{shown}: not the results of pytest-imgdiff: {visible(str(error))}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ReportError(f"{shown}: not JSON: {visible(str(error))}") from error
+
+
+_BUFFER = 1 << 20
+_LONGEST_START = 64 << 20
+"""Bytes of what stands before the comparisons; the names of tests that did not run are there."""
+_COMPARISONS = b'"comparisons":['
+_RECORD = msgspec.json.Decoder(ComparisonRecord)
+
+
+def open_results(path: Path) -> RunRecord:
+    """Read a ``results.json`` and leave its comparisons on disk: each is read again when it is asked for.
+
+    Every comparison is checked as `read_results` checks it. The file stays open until `close_results`. A file that does
+    not have one comparison on each line, because something else has written it, is read as a whole.
+
+    Raises:
+        ReportError: as `read_results` raises it.
+    """
+    try:
+        file = io.BufferedReader(open_regular(path), _BUFFER)  # type: ignore[type-var]  # a raw file, as it is unbuffered
+    except (OSError, ValueError):
+        return read_results(path)  # which says why
+    try:
+        run = _by_lines(file)
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+        run = None
+    if run is None:
+        file.close()
+        return read_results(path)
+    return run
+
+
+def close_results(run: RunRecord) -> None:
+    """Close the file that `open_results` left open."""
+    if isinstance(run.comparisons, StoredRecords):
+        run.comparisons.lines.close()
+
+
+def _by_lines(file: IO[bytes]) -> RunRecord | None:
+    """Return the run; None where the file is not laid out as `encoded` does."""
+    before = file.readline(_LONGEST_START)
+    if not before.endswith(_COMPARISONS + b"\n"):
+        return None
+    lines, overview = Lines(), Overview()
+    lines.files.append(file)
+    start, is_last = len(before), False
+    while not (whole := file.readline()).startswith(b"]"):
+        line = whole.removesuffix(b"\n")
+        if is_last or not line:
+            return None
+        is_last = not line.endswith(b",")
+        line = line.removesuffix(b",")
+        overview.add(_RECORD.decode(line))
+        lines.note(0, start, len(line))
+        start += len(whole)
+    if len(lines) and not is_last:
+        return None
+    run = msgspec.json.decode(before[:-1] + whole + file.read(), type=RunRecord)
+    if run.version != VERSION:
+        return None
+    return msgspec.structs.replace(run, comparisons=StoredRecords(lines, overview))
 
 
 def results_schema() -> dict[str, Any]:

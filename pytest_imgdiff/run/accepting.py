@@ -19,7 +19,7 @@ from pytest_imgdiff.base.opening import NotRegularError, open_regular, read_regu
 from pytest_imgdiff.base.project import label_of, project_folders, relative
 from pytest_imgdiff.base.record import AcceptRecord  # noqa: TC001 - msgspec reads the annotation
 from pytest_imgdiff.base.text import counted, shortened, visible
-from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report import close_results, open_results
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.words import replaced_frames
 from pytest_imgdiff.run.baselines import alternative_place, is_baseline_file, place_to_write, stored_for
@@ -135,7 +135,10 @@ def carry_out(
     if not root.is_dir():
         raise ConfigError(f"{label_of(root)}: there is no such folder; baselines are written below it")
     _require_root([one.accepts for one in decisions if one.decision in ACCEPTING and one.accepts is not None], root)
-    records = {_identity(record): record for record in read_results(report / RESULTS_FILE).comparisons}
+    decided = {_identity(decision) for decision in decisions}
+    run = open_results(report / RESULTS_FILE)
+    records = {_identity(record): record for record in run.comparisons if _identity(record) in decided}
+    close_results(run)
     grounds = _Grounds(records, report, root, here or root)
     verified = grounds.without_conflicts([grounds.verified(decision) for decision in decisions])
     if dry_run:
