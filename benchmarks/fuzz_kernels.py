@@ -79,6 +79,7 @@ class Kernels:
             self.windows_and_regions,
             self.look,
             self.weigh,
+            self.ssim,
         )
 
     def perceptual(self, rng: random.Random) -> None:
@@ -227,6 +228,48 @@ class Kernels:
         self._native.weigh(wild, share, contrast, count)
         self._native.weigh(labels, _any_halves(numbers, shape), _any_halves(numbers, shape), count)
         self._misused(rng, "weigh", (labels, share, contrast, count))
+
+    def ssim(self, rng: random.Random) -> None:
+        """Measure structural similarity, of gray and of opaque colours."""
+        import cv2
+
+        from pytest_imgdiff.metrics.ssim import UNITS, Ssim
+
+        side = rng.choice((3, 5, 7, 9, 11))
+        height, width = rng.randint(side, 40), rng.choice((rng.randint(side, 90), rng.randint(1010, 1050)))
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        first = numbers.integers(0, 256, (height, width, 4), np.uint8) // rng.choice((1, 1, 50)) * rng.choice((1, 7))
+        first[..., 3] = _OPAQUE
+        second = first.copy()
+        changed = numbers.random((height, width)) < rng.choice((0.001, 0.1, 1.0))
+        second[changed, :3] = numbers.integers(0, 256, (np.count_nonzero(changed), 3), np.uint8)
+        grays = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2GRAY)) for picture in (first, second)]
+        ignore = numbers.random((height, width)) < rng.choice((0.0, 0.2, 1.0))
+        margin = side // 2
+        losses = Ssim(window=side).window_losses(grays[0], grays[1])
+        counting = losses[margin : height - margin, margin : width - margin]
+        units = (counting * np.float32(UNITS)).astype(np.int64)
+        total = int(units[~ignore[margin : height - margin, margin : width - margin]].sum())
+        wanted = total, np.minimum(losses / 2, np.float32(1)).tobytes()
+
+        def measured(one: Pixels, other: Pixels, channels: int) -> tuple[Call, Any]:
+            heat = np.zeros((height, width), np.float32)
+            return ("ssim", (one, other, width, height, channels, side, 0, height, ignore, heat)), heat
+
+        def told(result: Any, written: Any) -> Any:
+            return result, written.tobytes()
+
+        self._holds(lambda: measured(first, second, 4), told, wanted)
+        self._holds(lambda: measured(grays[0], grays[1], 1), told, wanted)
+        middle = rng.randint(0, height)
+        options = width, height, 4, side
+        parts = [
+            self._native.ssim(first, second, *options, start, stop, ignore, None)
+            for start, stop in ((0, middle), (middle, height))
+        ]
+        if sum(parts) != total:
+            raise FoundError("ssim says something else of parts")
+        self._misused(rng, *measured(first, second, 4)[0])
 
     def _holds(self, prepare: Callable[[], tuple[Call, Any]], told: Callable[[Any, Any], Any], wanted: Any) -> None:
         """Hold a call to the reference: as it is, and with each of its allocations failing once.

@@ -15,7 +15,7 @@ from hatch_build import MODULE, compile_core
 from pytest_imgdiff.cli import quick_compare
 from pytest_imgdiff.comparison import regions
 from pytest_imgdiff.images import differing, png_core, png_pair, png_structure
-from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, visible
+from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, ssim, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ USERS: tuple[Any, ...] = (
     pixel_match,
     quick_compare,
     regions,
+    ssim,
     visible,
 )
 """Every module that asks the core."""

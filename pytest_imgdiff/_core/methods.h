@@ -22,6 +22,7 @@ uint8_t *bytes_of(PyObject *bytearray);
 /* Each ends with a row of NULL. */
 extern PyMethodDef PNG_METHODS[];     /* module.c */
 extern PyMethodDef PIXELS_METHODS[];  /* pixels_calls.c */
+extern PyMethodDef SSIM_METHODS[];    /* ssim.c */
 extern PyMethodDef VISIBLE_METHODS[]; /* visible.c */
 
 #endif

@@ -46,3 +46,16 @@ def regions(
 def weigh(
     labels: Buffer, unexplained: Buffer, contrast: Buffer, count: int, /
 ) -> tuple[bytearray, bytearray, bytearray] | None: ...
+def ssim(
+    expected: Buffer,
+    actual: Buffer,
+    width: int,
+    height: int,
+    channels: int,
+    side: int,
+    first: int,
+    last: int,
+    ignore: Buffer | None,
+    heat: Buffer | None,
+    /,
+) -> int | None: ...

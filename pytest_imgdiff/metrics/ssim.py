@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import cv2
 import msgspec
 import numpy as np
 
-from pytest_imgdiff.base.derived import full_value, on_worse_backdrop, strips
+from pytest_imgdiff._core import CORE
+from pytest_imgdiff.base.derived import full_value, has_alpha, is_core_idle, on_worse_backdrop, side_by_side
 from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import DTypeLike, NDArray
 
     from pytest_imgdiff.base.derived import Backdrop
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image
 
     Plane = NDArray[Any]
-    """(height, width) of one channel."""
+    """(height, width) of one channel; for the compiled core (height, width, 4) opaque RGBA as well."""
+    Counted = Mask
+    """(height, width), true where a window that is centred there counts."""
 
 WindowSide = Annotated[int, msgspec.Meta(ge=3)]
 
@@ -36,12 +37,13 @@ _SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
 _NEXT_TO_PERFECT = math.nextafter(1, 0)
 """A loss too small for the digits of 1 - loss is still one."""
-_FAR_APART = 64
-"""Columns that nothing changed in, from which on two runs of changed ones are worth two calls."""
-_STRIP_BYTES = 1 << 18
-"""So much of a gray picture is summed at once: few rows lie around a strip beside its own, and it stays in cache."""
-_LARGEST_INTEGER_WINDOW = 11
+_LARGEST_EXACT_WINDOW = 11
 """(2 * 255^2) * 11^4 still fits 32 bits."""
+UNITS = 2**29
+"""In parts of so many the losses of windows of integers are added up, each rounded down: less than 2e-9 is lost of the
+mean, and the sum does not depend on its order."""
+_STRIP = 128
+_WORTH_A_THREAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,196 +119,134 @@ class Ssim:
                 f"ssim needs at least {self.side}x{self.side} pixels and this pair has {width}x{height}; "
                 "name a smaller `window` (odd, at least 3) or another metric for pictures as small as this"
             )
-        counted = _Counted.of(ignore, (height, width), self.side // 2)
+        counted = np.ones((height, width), np.bool_) if ignore is None else ~ignore
+        if not counted[self._inner(counted)].any():
+            raise MetricError(
+                f"ssim has no window left: all that is not ignored lies within {self.side // 2} pixels of the edge; "
+                "name a smaller `window`, a smaller ignore area or another metric"
+            )
         return on_worse_backdrop(
             expected, actual, self.direction, lambda backdrop: self._on(backdrop, expected, actual, counted)
         )
 
-    def _on(self, backdrop: Backdrop, expected: Image, actual: Image, counted: _Counted) -> MetricResult:
-        window = _Window.of(self, expected.pixels.dtype)
-        if self.per_channel:
-            pairs = [
-                (cv2.extractChannel(backdrop.rgb(expected), channel), cv2.extractChannel(backdrop.rgb(actual), channel))
-                for channel in range(3)
-            ]
-        else:
-            pairs = [(expected.derived(backdrop.gray), actual.derived(backdrop.gray))]
-        losses = [_loss(first, second, window, counted) for first, second in pairs]
-        heats = [loss.heat for loss in losses]
+    def _on(self, backdrop: Backdrop, expected: Image, actual: Image, counted: Counted) -> MetricResult:
+        losses = [self._loss(first, second, counted) for first, second in self._planes(backdrop, expected, actual)]
+        heats = [heat for heat, _ in losses]
         heat = heats[0] if len(heats) == 1 else sum(heats[1:], heats[0]) / np.float32(len(heats))
-        mean = sum(loss.total for loss in losses) / (len(losses) * counted.count)
+        mean = sum(total for _, total in losses) / (len(losses) * np.count_nonzero(counted[self._inner(counted)]))
         value = min(1 - mean, _NEXT_TO_PERFECT) if mean else self.perfect
         return MetricResult(value, self.unit, heat=heat)
 
+    def _planes(self, backdrop: Backdrop, expected: Image, actual: Image) -> list[tuple[Plane, Plane]]:
+        """Return the pairs to measure; the compiled core itself makes opaque pictures of 8 bits gray."""
+        if self.per_channel:
+            colours = backdrop.rgb(expected), backdrop.rgb(actual)
+            channels = [[cv2.extractChannel(side, channel) for side in colours] for channel in range(3)]
+            return [(first, second) for first, second in channels]
+        is_opaque = not (expected.derived(has_alpha) or actual.derived(has_alpha))
+        if CORE is not None and self._is_exact(expected.pixels.dtype) and is_opaque:
+            return [(expected.pixels, actual.pixels)]
+        return [(expected.derived(backdrop.gray), actual.derived(backdrop.gray))]
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Counted:
-    """Where the windows whose index counts are centred.
+    def _is_exact(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether the sums over windows are integers of 32 bits, and losses are counted in `UNITS`."""
+        return dtype == np.uint8 and not self.gaussian and self.side <= _LARGEST_EXACT_WINDOW
 
-    Attributes:
-        inner: where windows lie in the picture.
-        among: which of these count, as ``uint8``; None where all do.
-        count: how many do.
-    """
+    def _inner(self, plane: NDArray[Any]) -> tuple[slice, slice]:
+        """Return the rows and columns that whole windows are centred in."""
+        height, width = plane.shape[:2]
+        margin = self.side // 2
+        return slice(margin, height - margin), slice(margin, width - margin)
 
-    inner: tuple[slice, slice]
-    among: NDArray[np.uint8] | None
-    count: int
+    def _loss(self, first: Plane, second: Plane, counted: Counted) -> tuple[NDArray[np.float32], float]:
+        """Return the heat, and the sum of ``1 - index`` over the windows that count."""
+        if CORE is not None and self._is_exact(first.dtype):
+            found = self._loss_by_core(first, second, counted)
+            if found is not None:
+                return found
+        if first.ndim > 2:  # noqa: PLR2004 - RGBA that the core declined
+            first, second = (np.asarray(cv2.cvtColor(side, cv2.COLOR_RGBA2GRAY)) for side in (first, second))
+        loss = self.window_losses(first, second)
+        inner = self._inner(loss)
+        counting = loss[inner][counted[inner]]
+        if self._is_exact(first.dtype):
+            total = int((counting * np.float32(UNITS)).astype(np.int64).sum()) / UNITS
+        else:
+            total = float(counting.sum(dtype=np.float64))
+        return np.minimum(loss * np.float32(0.5), np.float32(1)), total
 
-    @classmethod
-    def of(cls, ignore: Mask | None, shape: tuple[int, int], margin: int) -> _Counted:
-        """Return where those of a picture are.
+    def _loss_by_core(self, first: Plane, second: Plane, counted: Counted) -> tuple[NDArray[np.float32], float] | None:
+        height, width, *channels = first.shape
+        heat = np.zeros((height, width), np.float32)
+        planes = np.ascontiguousarray(first), np.ascontiguousarray(second)
+        ignore = None if counted.all() else ~counted
 
-        Raises:
-            MetricError: there are none.
-        """
-        inner = slice(margin, shape[0] - margin), slice(margin, shape[1] - margin)
-        among = None if ignore is None else np.ascontiguousarray(~ignore[inner]).view(np.uint8)
-        if among is not None and not among.any():
-            raise MetricError(
-                f"ssim has no window left: all that is not ignored lies within {margin} pixels of the edge; "
-                "name a smaller `window`, a smaller ignore area or another metric"
+        def of_rows(start: int, stop: int) -> int | None:
+            if CORE is None:
+                return None
+            found: int | None = CORE.ssim(
+                *planes, width, height, *(channels or [1]), self.side, start, stop, ignore, heat
             )
-        count = (inner[0].stop - margin) * (inner[1].stop - margin) if among is None else cv2.countNonZero(among)
-        return cls(inner, among, count)
+            return found
 
-    def total(self, loss: NDArray[np.float32], top: int, left: int) -> float:
-        """Return the sum over the windows that count of a part of the picture, in double precision."""
-        rows, columns = (
-            slice(max(first, span.start), max(first, span.start, min(first + size, span.stop)))
-            for first, size, span in zip((top, left), loss.shape, self.inner, strict=True)
+        middle = height // 2 if height * width >= _WORTH_A_THREAD and is_core_idle() else 0
+        parts = (
+            [of_rows(0, height)]
+            if not middle
+            else side_by_side(lambda: of_rows(0, middle), lambda: of_rows(middle, height))
         )
-        part = loss[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        if not part.size:
-            return 0.0
-        if self.among is None:
-            return float(cv2.sumElems(part)[0])
-        margin = self.inner[0].start
-        among = self.among[rows.start - margin : rows.stop - margin, columns.start - margin : columns.stop - margin]
-        return float(cv2.mean(part, among)[0]) * cv2.countNonZero(among)
+        totals = [part for part in parts if part is not None]
+        return (heat, sum(totals) / UNITS) if len(totals) == len(parts) else None
 
+    def window_losses(self, first: Plane, second: Plane) -> NDArray[np.float32]:
+        """Return ``1 - index`` of the window around each pixel of two planes: ``u + w - u w``, as above.
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Window:
-    """How the sums over a window are formed, and what scales them.
+        The picture is read in strips of rows, whose sums would otherwise take ten times the memory of the result.
+        """
+        margin = self.side // 2
+        height = len(first)
+        parts = []
+        for top in range(0, height, _STRIP):
+            begin, end = max(0, top - margin), min(height, top + _STRIP + margin)
+            losses = self._losses_of(first[begin:end], second[begin:end])
+            parts.append(losses[top - begin : min(height, top + _STRIP) - begin])
+        return np.concatenate(parts)
 
-    Attributes:
-        side: in pixels.
-        weighted_sum: (height, width) of any depth to the weighted sum around each pixel.
-        weight: the sum of all weights.
-        norm: by what ``weight * sum of squares - square of sum`` is a variance.
-        range: the data range.
-    """
+    def _losses_of(self, first: Plane, second: Plane) -> NDArray[np.float32]:
+        full, pixels = full_value(first.dtype), self.side**2
+        # In sums in place of means: of ``weight``, and of ``norm`` where they are variances.
+        weight, norm = (1, 1) if self.gaussian else (pixels, pixels * (pixels - 1))
+        exact = self._is_exact(first.dtype)
+        one: Plane = first.astype(np.int32 if exact else np.float64)
+        two: Plane = second.astype(one.dtype)
+        squares, products = self._sums((one - two) ** 2), self._sums(one * two)
+        sums = self._sums(one), self._sums(two)
+        apart = (sums[0] - sums[1]) ** 2
+        energy = sums[0] ** 2 + sums[1] ** 2
+        spread = weight * squares - apart
+        variance = weight * (squares + 2 * products) - energy  # of both: a^2 + b^2 = (a - b)^2 + 2 a b
+        u = _ratio(apart, energy, (_K1 * full * weight) ** 2)
+        w = _ratio(spread, variance, (_K2 * full) ** 2 * norm)
+        differs = cv2.dilate((first != second).view(np.uint8), np.ones((self.side, self.side), np.uint8))
+        losses: NDArray[np.float32] = (1 - u) * w + u
+        losses[differs == 0] = 0  # sums of floats keep a trace of what left the window
+        return losses
 
-    side: int
-    weighted_sum: Callable[[Plane], Plane]
-    weight: int
-    norm: int
-    range: float
-
-    @classmethod
-    def of(cls, metric: Ssim, dtype: np.dtype[Any]) -> _Window:
-        side, full = metric.side, full_value(dtype)
-        if metric.gaussian:
-            kernel: Plane = cv2.getGaussianKernel(side, _SIGMA, cv2.CV_64F)
-            return cls(side, lambda plane: _filtered(plane, kernel), 1, 1, full)
-        pixels = side * side
-        depth = cv2.CV_32S if dtype == np.uint8 and side <= _LARGEST_INTEGER_WINDOW else cv2.CV_64F
-        return cls(side, lambda plane: _boxed(plane, side, depth), pixels, pixels * (pixels - 1), full)
-
-
-def _filtered(plane: Plane, kernel: Plane) -> Plane:
-    return cv2.sepFilter2D(plane.astype(np.float64), cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
-
-
-def _boxed(plane: Plane, side: int, depth: int) -> Plane:
-    if depth == cv2.CV_64F:
-        plane = plane.astype(np.float64)
-    return cv2.boxFilter(plane, depth, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT)
-
-
-class _Loss(NamedTuple):
-    """What two planes have lost of their similarity.
-
-    Attributes:
-        heat: (height, width) ``(1 - index) / 2``, 0..1.
-        total: the sum of ``1 - index`` over the windows that count.
-    """
-
-    heat: NDArray[np.float32]
-    total: float
-
-
-def _loss(first: Plane, second: Plane, window: _Window, counted: _Counted) -> _Loss:
-    """Return what is lost; only windows that see a difference are computed, and nothing goes over the whole picture."""
-    height, width = first.shape
-    margin = window.side // 2
-    heat = np.zeros((height, width), np.float32)
-
-    def fill(part: slice) -> float:
-        total = 0.0
-        for strip in strips(first[part], _STRIP_BYTES):
-            rows = slice(part.start + strip.start, part.start + strip.stop)
-            top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
-            for left, right in _runs((first[top:bottom] != second[top:bottom]).any(axis=0), margin):
-                start, stop = max(0, left - margin), min(width, right + margin)
-                found = _window_loss(first[top:bottom, start:stop], second[top:bottom, start:stop], window)
-                found = found[rows.start - top : rows.stop - top, left - start : right - start]
-                total += counted.total(found, rows.start, left)
-                found *= np.float32(0.5)
-                np.minimum(found, 1, out=heat[rows, left:right])
-        return total
-
-    return _Loss(heat, fill(slice(0, height)))
-
-
-def _runs(differ: Mask, margin: int) -> Iterator[tuple[int, int]]:
-    """Yield the columns whose windows see a difference, in runs that are far enough apart to be worth it."""
-    columns = np.flatnonzero(differ)
-    if columns.size:
-        breaks = np.flatnonzero(np.diff(columns) > _FAR_APART + 2 * margin)
-        for first, last in zip([0, *(breaks + 1)], [*breaks, -1], strict=True):
-            yield max(0, int(columns[first]) - margin), min(differ.size, int(columns[last]) + margin + 1)
-
-
-def _window_loss(first: Plane, second: Plane, window: _Window) -> NDArray[np.float32]:
-    """Return ``1 - index`` of the window around each pixel: ``u + w - u w``, as in `Ssim`."""
-    difference = cv2.absdiff(first, second)
-    squares, products = _product(difference, difference), _product(first, second)
-    sums = window.weighted_sum(first), window.weighted_sum(second)
-    squares, products = window.weighted_sum(squares), window.weighted_sum(products)
-
-    apart = sums[0] - sums[1]
-    apart *= apart
-    variance = squares + products
-    variance += products
-    variance *= window.weight  # of both: a^2 + b^2 = (a - b)^2 + 2 a b
-    spread = np.multiply(squares, window.weight, out=squares)  # of the difference
-    spread -= apart
-    energy = np.multiply(sums[0], sums[0], out=sums[0])
-    energy += np.multiply(sums[1], sums[1], out=sums[1])
-    variance -= energy
-    u = _ratio(apart, energy, (_K1 * window.range * window.weight) ** 2)
-    w = _ratio(spread, variance, (_K2 * window.range) ** 2 * window.norm)
-    loss = 1 - u
-    loss *= w
-    loss += u
-    return loss
-
-
-def _product(one: Plane, two: Plane) -> Plane:
-    wide = np.uint16 if one.dtype == np.uint8 else np.float64
-    return np.multiply(one, two, dtype=wide)
+    def _sums(self, plane: Plane) -> Plane:
+        """Return the weighted sum of the window around each pixel."""
+        if self.gaussian:
+            kernel = cv2.getGaussianKernel(self.side, _SIGMA, cv2.CV_64F)
+            return cv2.sepFilter2D(plane, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+        size = self.side, self.side  # OpenCV filters no integers of 32 bits; as doubles they are as exact
+        sums = cv2.boxFilter(plane.astype(np.float64), cv2.CV_64F, size, normalize=False, borderType=cv2.BORDER_REFLECT)
+        return sums.astype(plane.dtype)
 
 
 def _ratio(part: Plane, whole: Plane, constant: float) -> NDArray[np.float32]:
     """Return ``part / (whole + constant)``; neither is negative, but for what rounding does to floats."""
-    if part.dtype == np.int32:  # exact
-        ratio = part.astype(np.float32)
-        denominator = whole.astype(np.float32)
+    ratio: NDArray[np.float32]
+    if part.dtype == np.int32:
+        ratio = part.astype(np.float32) / (whole.astype(np.float32) + np.float32(constant))
     else:
-        ratio = np.maximum(part, 0)
-        denominator = np.maximum(whole, 0)
-    denominator += constant
-    ratio /= denominator
-    return ratio.astype(np.float32, copy=False)
+        ratio = (np.maximum(part, 0) / (np.maximum(whole, 0) + constant)).astype(np.float32)
+    return ratio
