@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +109,7 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     if result.heat is not None and not _is_heat(result.heat, image):
         msg = f"the metric {metric.name} returned a heat that is not (height, width) of uint8 or float32"
         raise MetricError(msg)
-    return replace(result, value=value, unit=str(result.unit), details=dict(result.details))
+    return MetricResult(value, str(result.unit), result.heat, dict(result.details), result.drawings)
 
 
 def _number(value: object) -> float:

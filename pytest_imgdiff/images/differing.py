@@ -95,13 +95,23 @@ def windows(first: Image, second: Image, margin: int = 0, step: int = 1) -> tupl
         margin: rows beyond one that differs that the metric looks at.
         step: each window begins at a multiple of so many rows.
     """
-    width, height = first.size
-    rows = np.flatnonzero(differing_rows(first, second))
-    apart = np.flatnonzero(np.diff(rows) > max(_NEVER_APART, _FAR_APART // (4 * width)))
     found: list[slice] = []
-    for part in np.split(rows, apart + 1) if rows.size else ():
-        start = max(0, int(part[0]) - margin) // step * step
+    for first_row, behind in first.derived(_RunsOfDiffering(second)):
+        start = max(0, first_row - margin) // step * step
         if found and start <= found[-1].stop:
             start = found.pop().start
-        found.append(slice(start, min(height, int(part[-1]) + 1 + margin)))
+        found.append(slice(start, min(first.size[1], behind + margin)))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _RunsOfDiffering:
+    other: Image
+
+    def __call__(self, image: Image) -> list[tuple[int, int]]:
+        """Return from which up to which rows two images differ; between these runs lie enough rows that are equal."""
+        rows = np.flatnonzero(differing_rows(image, self.other))
+        if not rows.size:
+            return []
+        apart = np.flatnonzero(np.diff(rows) > max(_NEVER_APART, _FAR_APART // (4 * image.size[0])))
+        return list(zip(rows[[0, *(apart + 1)]].tolist(), (rows[[*apart, -1]] + 1).tolist(), strict=True))
