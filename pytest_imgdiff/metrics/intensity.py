@@ -294,24 +294,30 @@ class Psnr:
 def _mean_squared_error(expected: Image, actual: Image, ignore: Mask | None) -> float:
     from pytest_imgdiff.base.derived import compared_pixels
 
-    squares = _squared_differences(expected.pixels, actual.pixels)
+    squares = _squared_differences(expected, actual)
     return squares / (_channels(expected, actual) * compared_pixels(expected, ignore))
 
 
-def _squared_differences(first: Pixels, second: Pixels) -> float:
+def _squared_differences(first: Image, second: Image) -> float:
     """Return the sum of the squared differences of all values; of 8 bits it is exact, which that of OpenCV is not."""
     import cv2
     import numpy as np
 
     from pytest_imgdiff.base.derived import strips
+    from pytest_imgdiff.images.differing import windows
 
     if first.dtype != "uint8":
-        return cv2.norm(first, second, cv2.NORM_L2SQR)
-    if CORE is not None:
-        *_, squares = CORE.sums(first, second, first.shape[0] * first.shape[1])
-        return float(squares)
-    steps = (cv2.absdiff(first[rows], second[rows]) for rows in strips(first))
-    return float(sum(int(np.square(step, dtype=np.uint32).sum(dtype=np.uint64)) for step in steps))
+        return cv2.norm(first.pixels, second.pixels, cv2.NORM_L2SQR)
+    total = 0
+    for window in windows(first, second):
+        one, two = (image.rows(window.start, window.stop) for image in (first, second))
+        if CORE is not None:
+            *_, squares = CORE.sums(one, two, one.shape[0] * one.shape[1])
+            total += squares
+        else:
+            steps = (cv2.absdiff(one[rows], two[rows]) for rows in strips(one))
+            total += sum(int(np.square(step, dtype=np.uint32).sum(dtype=np.uint64)) for step in steps)
+    return float(total)
 
 
 def _channels(expected: Image, actual: Image) -> int:
