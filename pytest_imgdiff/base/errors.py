@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 class ImgdiffError(Exception):
-    """Any mistake or accident that is reported in one line, without a traceback."""
+    """The base class of all errors that are reported in one line, without a traceback."""
 
 
 class ImageAssertionError(AssertionError):
-    """What a failed ``assert_images_similar`` or a failed pair of a scan raises.
+    """Raised by a failed ``assert_images_similar`` or a failed pair of a scan.
 
-    The pictures differ, or the call cannot be followed. pytest shows the message without a traceback.
+    The images differ, or the call is invalid. pytest shows the message without a traceback.
 
     Attributes:
         summary: the failure in one line, for pytest's short summary: ``perceptual 223 px, 0.08 % > 0 %``.
@@ -26,12 +26,12 @@ class ImageAssertionError(AssertionError):
 
 
 class BrokenImageError(ImgdiffError):
-    """A source that is not one whole, readable picture.
+    """Raised for a source that is not one complete, readable image.
 
     Attributes:
-        label: how the source is called in messages: a path, or a word such as ``array``.
-        kind: what the source is (``PNG``, ``HTML``, ``directory``, ...).
-        cause: what is wrong with it and, where that helps, what to do.
+        label: the name of the source in messages: a path, or a word such as ``array``.
+        kind: the type of the source (``PNG``, ``HTML``, ``directory``, ...).
+        cause: what is wrong with it and, if that helps, what to do.
     """
 
     def __init__(self, label: str, kind: str, cause: str) -> None:
@@ -46,15 +46,15 @@ class BrokenImageError(ImgdiffError):
 
 
 class CaptureError(ImgdiffError):
-    """A page, an element or a figure that cannot be captured, or that never stood still."""
+    """Raised if a page, an element or a figure cannot be captured, or never becomes stable."""
 
 
 class MetricError(ImgdiffError):
-    """A metric that has no value for this pair (SSIM of a 3x3 picture, say)."""
+    """Raised by a metric that has no value for this pair, such as SSIM for 3x3 pixels."""
 
 
 class ConfigError(ImgdiffError):
-    """A configuration, option or argument that cannot be followed."""
+    """Raised for an invalid settings file, option or argument."""
 
 
 class BaselineError(ImgdiffError):

@@ -1,4 +1,4 @@
-"""The hooks by which other packages and conftest.py files extend imgdiff.
+"""The hooks with which other packages and conftest.py files extend imgdiff.
 
 An installed package names a module of such functions under the entry-point group ``imgdiff``; a conftest.py
 just defines them. Neither needs to import pluggy: `hookimpl` marks are optional in conftest.py.
@@ -60,9 +60,9 @@ def imgdiff_metrics() -> Mapping[str, Any]:  # type: ignore[empty-body]  # a hoo
 
 @hookspec(firstresult=True)
 def imgdiff_load(source: object) -> object | None:
-    """Turn a value of your own into one that imgdiff reads: a path, encoded bytes, an array, a PIL image.
+    """Convert a value of your own type into a source that imgdiff reads: a path, encoded bytes, an array, a PIL image.
 
-    Return None for whatever is not yours.
+    Return None for other types. The first hook that returns a value counts.
 
     Example::
 
@@ -82,10 +82,10 @@ def imgdiff_load(source: object) -> object | None:
 
 @hookspec(firstresult=True)
 def imgdiff_capture(target: object, settings: CaptureSettings) -> Capturer | None:
-    """Return what captures a target of your own: a terminal, a game window, a device's screen.
+    """Return a capturer for your own type of target: a terminal, a game window, a device's screen.
 
-    Return None for whatever is not yours. A capturer has three attributes and one method; ``capture`` returns a `Shot`
-    around whatever imgdiff reads. With ``live = True`` the target is captured again until two captures are equal.
+    Return None for other types. A capturer has three attributes and one method; ``capture`` returns a `Shot` with any
+    source that imgdiff reads. With ``live = True`` the target is captured again until two captures are equal.
 
     Example::
 
@@ -118,7 +118,7 @@ def imgdiff_capture(target: object, settings: CaptureSettings) -> Capturer | Non
 
 @hookspec
 def imgdiff_report(run: RunRecord, directory: Path) -> None:
-    r"""Be told that a report was written: ``directory`` holds ``results.json``, the page and its pictures.
+    r"""Run after a report was written: ``directory`` contains ``results.json``, the page and its images.
 
     Example::
 

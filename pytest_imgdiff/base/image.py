@@ -85,12 +85,12 @@ class ImageInfo:
 
 
 class Image:
-    """A picture in the one normal form; it is never changed.
+    """An image in the normal form, straight RGBA. It is immutable.
 
     Attributes:
-        info: where it came from and how it was stored.
-        encoded: the bytes it was decoded from, where there were any.
-        opaque: true where it is known, without a look at the pixels, that all of them are fully opaque.
+        info: the source and its stored format.
+        encoded: the bytes it was decoded from; None if it was never encoded.
+        opaque: true if all pixels are known to be fully opaque without reading them.
     """
 
     __slots__ = ("_decode", "_derived", "_pixels", "encoded", "info", "opaque", "stored")
@@ -124,21 +124,21 @@ class Image:
         """(height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
 
         ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` hold 0..1. Where alpha is 0 the
-        colour is 0 too: colour that nobody can see is no difference.
+        colour is 0 too: an invisible colour is no difference.
         """
         if self._pixels is None:
             self._pixels = self.rows(0, self.info.height) if self._decode is None else self._decode()
         return self._pixels
 
     def rows(self, top: int, bottom: int) -> Pixels:
-        """Return ``pixels[top:bottom]``, and decode no others where that can be avoided."""
+        """Return ``pixels[top:bottom]``, and decode only these rows if possible."""
         if self._pixels is None and self.stored is not None:
             return self.stored.take(top, bottom)
         return self.pixels[top:bottom]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the pixels."""
+        """The dtype of the pixels: ``uint8``, ``uint16``, ``float32`` or ``float64``."""
         return self.pixels.dtype if self.stored is None else self.stored.dtype
 
     @property

@@ -33,7 +33,12 @@ ColourDifference = Literal["oklab", "yiq"]
 
 
 class Verdict(str, Enum):
-    """What became of one pair; missing: no expected image, unmatched: no actual one, broken: not read or not judged."""
+    """The result for one pair.
+
+    ``match``: every rule passed. ``different``: a rule failed. ``missing``: there is no expected image.
+    ``unmatched``: there is no actual image. ``resized``: the sizes differ. ``broken``: an image could not be read, or
+    the pair could not be judged.
+    """
 
     MATCH = "match"
     DIFFERENT = "different"
@@ -49,9 +54,9 @@ class SizePolicy(str, Enum):
     FAIL = "fail"
     """The verdict is ``resized``; no metric runs."""
     PAD = "pad"
-    """Both are laid, top left, on a transparent canvas that holds either."""
+    """Both are placed, top left, on a transparent canvas that is large enough for either."""
     CROP = "crop"
-    """Both are cut, from the top left, to what they share."""
+    """Both are cropped, from the top left, to their common size."""
     SCALE = "scale"
     """The actual image is resampled to the size of the expected one."""
 
@@ -138,18 +143,18 @@ class WindowLimit:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A metric with its limits and options; every limit that is named must hold.
+    """A metric with its limits and options; every limit that is set must be met.
 
     Attributes:
         metric: the metric's name.
-        options: what its class is made with, beside the limits.
+        options: the arguments of the metric's class, as (name, value) pairs.
         max: largest value that passes (distances only), in the metric's unit.
         min: smallest value that passes (similarities only), in the metric's unit.
         max_pixels: largest count of differing pixels that passes (metrics that count pixels only).
         max_in_window: largest count of differing pixels in any window that passes (metrics that mark pixels only).
         warn: a stricter limit, in the same direction, that is reported and does not fail.
-        when: ``undecided``: measured only where the other rules hold; where one of them fails, the verdict stands.
-        on_unavailable: ``skip``: left out, and told, where the model that it asks is not on this machine.
+        when: ``undecided``: measured only if the other rules pass; if one of them fails, the verdict is already known.
+        on_unavailable: ``skip``: if the model is not on this machine, the rule is skipped and the run reports it.
     """
 
     metric: str
@@ -168,7 +173,7 @@ class RegionSettings:
     """How a difference mask becomes regions.
 
     Attributes:
-        merge_distance: regions whose boxes are at most so many pixels apart are joined, until none are.
+        merge_distance: regions whose boxes are at most this many pixels apart are merged.
         min_area: regions of fewer differing pixels are not listed (the scores still count them).
     """
 
@@ -201,19 +206,19 @@ class MaskedElements:
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
-    """How a page, an element or a figure becomes an image. Each capturer follows those that apply to it.
+    """How a page, an element or a figure becomes an image. Each capturer uses the settings that apply to it.
 
     Attributes:
-        timeout: seconds until the target must have stood still.
+        timeout: seconds within which the target must become stable, above 0.
         full_page: whether the whole page is captured, not only the viewport.
         clip: the part of the page that is captured; None for all of it.
         scale: ``css``: one pixel for each CSS pixel; ``device``: one for each pixel of the screen.
         animations: ``disabled``: CSS animations and transitions are finished or put back to their start.
         caret: ``hide``: the text caret is not painted.
-        transparent: whether the page, figure or scene is captured without a background of its own.
-        dpi: pixels for each inch of a figure or of a page of a PDF; None for the resolution of the figure itself, 150
-            for a PDF, and 72 for an Altair chart.
-        style: CSS that holds for the capture alone.
+        transparent: whether the page, figure or scene is captured without its own background.
+        dpi: pixels per inch of a figure or of a page of a PDF, 10 to 2400; None for the resolution of the figure
+            itself, 150 for a PDF, and 72 for an Altair chart.
+        style: CSS that applies during the capture only.
         mask: elements that are not compared.
     """
 
@@ -277,13 +282,13 @@ class CaptureInfo:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One capture: an image and where it was taken.
+    """One capture: an image and its place in the document.
 
     Attributes:
-        picture: whatever imgdiff reads: PNG bytes, an array, a PIL image, a path.
-        ignore: areas that are not compared, in pixels of the picture.
-        origin: where the picture's top left corner lies in the document, in CSS pixels.
-        scale: pixels of the picture for each CSS pixel.
+        picture: any source that imgdiff reads: PNG bytes, an array, a PIL image, a path.
+        ignore: ignored areas, in pixels of the image.
+        origin: x and y of the image's top left corner in the document, in CSS pixels.
+        scale: pixels of the image per CSS pixel, above 0.
     """
 
     picture: Any
@@ -293,12 +298,12 @@ class Shot:
 
 
 class Capturer(Protocol):
-    """Captures one target. The hook ``imgdiff_capture`` returns one for a target of your own.
+    """Captures one target. The hook ``imgdiff_capture`` returns one for your own type of target.
 
     Attributes:
-        target: what it captures, in words: ``Playwright page``.
-        live: whether two captures of the same target may differ. Such a target is captured again until it stands still.
-        follows: the names of the `CaptureSettings` that it follows; a call that sets another one is refused.
+        target: the name of the target: ``Playwright page``.
+        live: whether two captures of the same target can differ. Such a target is captured again until it is stable.
+        follows: the names of the `CaptureSettings` that it uses; a call that sets another one fails.
     """
 
     target: str
@@ -309,7 +314,7 @@ class Capturer(Protocol):
         """Capture the target as it is now.
 
         Raises:
-            ImgdiffError: it cannot be captured: one line that says why.
+            ImgdiffError: the target cannot be captured; the message is one line that says why.
         """
         ...
 
@@ -353,25 +358,25 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for one image, after defaults and overrides.
+    """All settings for one image, after defaults and overrides.
 
     Attributes:
-        rules: what must hold; at least one.
-        ignore: what not to look at.
-        size: what to do with unequal sizes.
-        frames: what to do with animated and multi-page files.
+        rules: the rules that must pass; at least one.
+        ignore: the ignored areas.
+        size: how unequal sizes are handled.
+        frames: how animated and multi-page files are handled: ``refuse``, ``all``, or the index of a frame from 0.
         mask: the metric whose heat becomes the difference mask; `AUTO`: ``visible`` where a rule names it, else
             ``ssim`` (or another metric of structure) where a rule names it and no rule is about pixels, else
             ``perceptual``.
-        measure: metrics that are measured and reported and decide nothing: rules without a limit. One that has a
-            rule in ``rules`` is measured by that.
+        measure: metrics that are measured and reported and do not affect the verdict: rules without a limit. A metric
+            with a rule in ``rules`` is measured by that rule.
         regions: how the mask is grouped.
         max_pixels: the largest width x height that is decoded.
-        memory: bytes that the pair may take while it is compared; one that needs more is refused.
-        missing: whether a picture without an expected one fails.
-        moved: whether a pair fails whose pictures differ in nothing but whole rows or columns of plain space.
-        unmatched: whether an expected picture without an actual one fails.
-        kinds: kinds of regions that do not fail: each with ``warn`` or ``allow``. A pair passes by them only where
+        memory: the largest number of bytes for the pair while it is compared; a pair that needs more is ``broken``.
+        missing: whether an image without an expected one fails.
+        moved: whether a pair fails that differs only in whole rows or columns of plain space.
+        unmatched: whether an expected image without an actual one fails.
+        kinds: kinds of regions that do not fail, each with ``warn`` or ``allow``. A pair passes by them only if
             nothing else fails; see `pytest_imgdiff.comparison.judging`.
         capture: how a page, an element or a figure becomes an image.
     """
@@ -394,12 +399,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricResult:
-    """What a metric found.
+    """The result of one metric for one pair.
 
     Attributes:
         value: the number, finite.
-        unit: ``share``, ``dB``, ``bits``, ... as shown beside the number.
-        heat: where the two differ, or None where the metric cannot say.
+        unit: ``share``, ``dB``, ``bits``, ... as shown with the number.
+        heat: how much the two differ at each pixel: (height, width), ``uint8`` 0..255 or ``float32`` 0..1; None if the
+            metric has no heat.
         details: further JSON-ready facts, shown in the report. A metric that counts pixels names
             its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
             where the rule has the limit ``max_in_window``.
@@ -414,13 +420,13 @@ class MetricResult:
 
 
 class Metric(Protocol):
-    """Measures one number from two images of equal size and depth; it never judges.
+    """Measures one number from two images of equal size and dtype; it never judges.
 
     A metric is a frozen dataclass whose fields are its options, with defaults.
 
     Attributes:
         name: the key in imgdiff.yaml.
-        direction: whether small or large is alike.
+        direction: ``distance``: a small value means similar; ``similarity``: a large one does.
         perfect: the value of two equal images; it is never computed.
         bounds: smallest and largest possible value; a limit outside them is a mistake.
         counts_pixels: whether ``details["pixels"]`` counts differing pixels, so that ``max_pixels`` applies.
@@ -458,10 +464,13 @@ class Metric(Protocol):
         """Measure the pair.
 
         Args:
-            expected: what it should look like.
-            actual: what it looks like; same size and dtype as ``expected``, and not equal to it.
-            ignore: true where the policy says not to look. Both images are already painted in one
-                gray there, so that nothing differs; the mask is for denominators.
+            expected: the expected image; its pixels are (height, width, 4) straight RGBA.
+            actual: the actual image; same size and dtype as ``expected``, and not equal to it.
+            ignore: (height, width) boolean, true in ignored areas; None if there are none. Both images are already
+                painted in one gray there, so that nothing differs; the mask is for denominators.
+
+        Returns:
+            The value, finite and within ``bounds``, with the heat and details of the pair.
 
         Raises:
             MetricError: the metric has no value for this pair.
@@ -471,24 +480,24 @@ class Metric(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric's result beside its rule.
+    """The result of one rule, or of one metric that is measured only.
 
     Attributes:
         metric: its name.
-        value: the result; None where it could not be measured.
+        value: the result; None if it could not be measured.
         unit: of the value.
         direction: of the metric.
-        limit: the rule's ``max`` or ``min``, or None where only a count is limited.
+        limit: the rule's ``max`` or ``min``, or None if only a count is limited.
         max_pixels: the rule's limit on the count.
         max_in_window: the rule's limit on the count in any window.
         warn: the rule's warning limit.
-        passed: every limit holds.
-        warned: it passed, and the warning limit does not hold.
-        reason: why there is no value although there should be.
-        omitted: why there is none by the policy's own choice; such a score neither passes nor fails anything.
-        worst: the worst value that the metric has for any two pictures of this depth; a limit as loose is refused.
-        measured: it was measured only: it has no limit, and decides nothing. Where there is no value, ``omitted`` says
-            that the model or what runs it is not here, ``reason`` why the metric has none for this pair.
+        passed: every limit is met.
+        warned: it passed, and the warning limit is not met.
+        reason: why the metric has no value for this pair.
+        omitted: why the rule was not measured, by the policy's own choice; such a score does not affect the verdict.
+        worst: the worst value that the metric has for any two images of this depth; a limit as loose is an error.
+        measured: the metric was measured only: it has no limit and does not affect the verdict. If there is no value,
+            ``omitted`` says that the model or its backend is missing, ``reason`` why the metric has none for this pair.
         details: the metric's further facts.
     """
 
@@ -511,14 +520,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One connected piece of the difference mask, or several near ones merged.
+    """One connected part of the difference mask, or several near ones merged.
 
     Attributes:
-        box: what holds it.
-        area: how many pixels differ in it.
+        box: its bounding box, in pixels.
+        area: the number of differing pixels in it.
         peak: the largest heat in it as a share of the largest possible, 0..1.
-        kind: what kind of difference it is.
-            ``added``: something stands on what was background. ``removed``: the reverse.
+        kind: the kind of difference.
+            ``added``: an object is on what was background. ``removed``: the reverse.
             ``moved``: the same pixels are at another place, see ``moved``.
             ``recoloured``: the same shapes in other colours.
             ``text``: another text on the same background.
@@ -526,10 +535,10 @@ class Region:
             ``rendering``: the same content, drawn a little differently: smoothing, hinting, encoding.
             ``inserted``, ``deleted``: whole rows, columns or blocks that only the actual or the expected image has.
             ``only expected``, ``only actual``: a padded image has no pixels here.
-            ``changed``: the kind was not worked out.
-        moved: of the kind ``moved``: by how many pixels to the right and down, negative to the left and up.
+            ``changed``: the kind is unknown.
+        moved: for the kind ``moved``: the distance in pixels to the right and down, negative to the left and up.
         contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
-        element: of a captured page, the element under it; None where it was not looked up.
+        element: for a captured page, the element under it; None if it was not looked up.
     """
 
     box: Box
@@ -597,35 +606,35 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison:
-    """Everything known about one pair.
+    """All data about one pair. It has no truth value: use ``passed``.
 
     Attributes:
         name: of the pair, unique in its run.
-        verdict: what became of it.
-        passed: whether that is good enough under its policy.
-        reason: one line, for every verdict but ``match``, and ``different`` where the scores say it.
-        equal: ``bytes`` or ``pixels`` where the pair was settled before any metric ran.
-        expected, actual: the images as they were read, where they could be.
-        compared: the two images as the metrics saw them (size and ignore areas applied).
-        policy: what it was judged by.
+        verdict: the result for the pair.
+        passed: whether the pair passes under its policy.
+        reason: one line; None for ``match``, and for ``different`` if the scores explain it.
+        equal: ``bytes`` or ``pixels`` if no metric was needed.
+        expected, actual: the images as they were read; None if there is none or it could not be read.
+        compared: the two images as the metrics received them (size policy and ignore areas applied).
+        policy: the policy that judged the pair.
         scores: one for each rule, in the policy's order, then one for each metric that is measured only.
-        mask: where they differ; None where nothing does, or no metric could say.
+        mask: (height, width) boolean, true where the images differ; None if nothing differs, or no metric has a heat.
         mask_metric: the metric whose heat became the mask.
-        results: the metrics' own results by name (heat and drawings for artefacts).
-        regions: of the mask, largest first; those that were deleted are boxes of the expected picture.
-        alignment: what was inserted, deleted and moved, where that explains a failing pair clearly better than that it
-            differs in place. ``compared`` then has the expected picture laid out as the actual one.
-        ignored: share of the picture that was not looked at, 0..1.
-        differing_pixels: how many pixels are not equal in every channel, however little they differ, outside of the
-            ignore areas; None where nothing was compared.
-        warnings: what a person should look at although it passed, such as colour profiles that differ.
-        notes: what a reader should know besides.
-        seconds: what reading and judging took.
-        frame_count: how many frames or pages were compared. Where it is more than one, the above is of the worst of
-            them, but for the notes, warnings and number of differing pixels, which are those of all.
+        results: the metrics' own results by name, with heat and drawings.
+        regions: the regions of the mask, largest first; the box of a deleted region is in the expected image.
+        alignment: what was inserted, deleted and moved, if that explains a failing pair clearly better than a
+            comparison in place. ``compared`` then has the expected image laid out like the actual one.
+        ignored: share of the image that is ignored, 0..1.
+        differing_pixels: the number of pixels that are not equal in every channel, outside the ignore areas; None if
+            nothing was compared.
+        warnings: reasons to look at the pair although it passed, such as colour profiles that differ.
+        notes: further facts.
+        seconds: the time for reading and judging.
+        frame_count: the number of compared frames or pages. If it is more than one, the fields above are those of the
+            worst frame, except for the notes, warnings and number of differing pixels, which cover all frames.
         frames: those of several frames that fail or pass with a warning, in their order.
-        capture: how the actual image was captured; None where an image was given.
-        redrawn: of one that fails: nearly all that is drawn differs and the plain ground does not, as where another
+        capture: how the actual image was captured; None if an image was passed.
+        redrawn: for a failing pair: nearly everything drawn differs and the plain ground does not, as if another
             font renderer drew the same page.
     """
 

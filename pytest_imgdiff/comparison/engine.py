@@ -46,28 +46,28 @@ def compare(
     at_once: bool = True,
     keep_frame: KeepFrame | None = None,
 ) -> Comparison:
-    """Compare two pictures and judge them.
+    """Compare two images and judge them.
 
     Args:
-        expected: what it should look like: any source that `pytest_imgdiff.images.read` takes; None where
-            there is none (verdict ``missing``).
-        actual: what it looks like; None where there is none (verdict ``unmatched``).
-        policy: the rules and choices; the default policy where omitted.
-        name: what the pair is called in reports.
-        registry: the known metrics and loaders; the built-in and installed ones, looked for once, where omitted.
-        root: the folder that the comparison calls absolute paths relative to; as they were given where omitted.
-        at_once: decode both sides at once, on a thread each. Whoever compares several pairs at once has no core to
-            spare for that.
+        expected: the expected image: any source that `pytest_imgdiff.images.read` accepts; None if there is none
+            (verdict ``missing``).
+        actual: the actual image; None if there is none (verdict ``unmatched``).
+        policy: the rules and other settings. Default: `Policy()`.
+        name: the name of the pair in reports.
+        registry: the known metrics and loaders. Default: the built-in and installed ones.
+        root: absolute paths in the comparison become relative to this folder. Default: they do not change.
+        at_once: decode both sides in parallel, on one thread each. Pass false if you compare several pairs in
+            parallel.
         keep_frame: of several frames it is called with each that fails or passes with a warning while its pixels are in
             memory, and returns what is kept of it: `Frame.pictures` and `Frame.fingerprint`.
 
     Returns:
-        The comparison. A picture that cannot be read, or a metric without a value for this pair, gives the
-        verdict ``broken``: that is an answer, and never a pass.
+        The comparison. If an image cannot be read, or a metric has no value for this pair, the verdict is
+        ``broken``, which never passes.
 
     Raises:
-        ImgdiffError: both sources are None, or the policy cannot be followed: a metric that is unknown or cannot be
-            loaded, a rule without a limit or with one that could not fail, a value of another type.
+        ImgdiffError: both sources are None, or the policy is invalid: a metric is unknown or cannot be loaded, a rule
+            has no limit or one that could not fail, a value has the wrong type.
     """
     if expected is None and actual is None:
         msg = f"{name}: there is neither an expected nor an actual picture"

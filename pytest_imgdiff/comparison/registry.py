@@ -66,13 +66,13 @@ class _HookManager(pluggy.PluginManager):
 
 
 class Registry:
-    """The metrics and loaders that this run knows.
+    """The metrics, loaders and capturers of a run.
 
     Args:
-        plugins: modules or objects with ``imgdiff_*`` functions, beside those of installed packages.
+        plugins: modules or objects with ``imgdiff_*`` functions, in addition to those of installed packages.
 
     Raises:
-        ImgdiffError: two plugins give a metric of the same name, or an installed one cannot be loaded.
+        ImgdiffError: two plugins define a metric with the same name, or an installed plugin cannot be loaded.
     """
 
     def __init__(self, plugins: Iterable[object] = ()) -> None:
@@ -126,7 +126,7 @@ class Registry:
         """Return the class of a metric.
 
         Raises:
-            ImgdiffError: there is none of that name, or what it needs is not installed.
+            ImgdiffError: there is no metric with this name, or a package that it needs is not installed.
         """
         target = self.described(name)
         module, extra = getattr(target, "_extra", (None, None))
@@ -155,7 +155,11 @@ class Registry:
         return cast("type[Metric]", target)
 
     def metric(self, name: str, options: tuple[tuple[str, Any], ...] = ()) -> Metric:
-        """Return the metric made with these options, the same object for the same options."""
+        """Return the metric with these options; the same options return the same object.
+
+        Raises:
+            ImgdiffError: the metric is unknown, or rejects these options.
+        """
         key = (name, repr(options))  # an option may be a list
         if key not in self._made:
             metric_class = self.metric_class(name)

@@ -77,8 +77,8 @@ class ImageAssertion:
     """The value of the fixture ``assert_images_similar``.
 
     Args:
-        workspace: the run's.
-        test: who asks.
+        workspace: the settings and folders of the run.
+        test: the test that uses the fixture.
     """
 
     def __init__(self, workspace: Workspace, test: TestIdentity) -> None:
@@ -110,24 +110,25 @@ class ImageAssertion:
     def __call__(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
     ) -> Comparison | Awaitable[Comparison]:
-        """Assert that an image, a page, an element or a figure looks as it should; the test fails where it does not.
+        """Assert that an image, a page, an element or a figure is similar to the expected one, or fail the test.
 
         Args:
-            actual: a page, locator or element of a browser, which is captured until it stands still; a figure or
-                whatever a plugin's ``imgdiff_capture`` takes; or an image: a path, encoded bytes, a binary file, an
-                array, a PIL image, or whatever a plugin's ``imgdiff_load`` takes.
-            expected: what it should look like, likewise; the stored baseline where omitted.
-            name: what the baseline is called, in place of the test's own name. It may be used again in the same test
-                until a call with it has passed: the last comparison counts.
-            **policy: settings for this call alone, with the keys of imgdiff.yaml: ``metrics={"ssim": {"min": 0.98}}``,
+            actual: a page, locator or element of a browser, which is captured until it is stable; a figure or
+                any object that a plugin's ``imgdiff_capture`` accepts; or an image: a path, encoded bytes, a binary
+                file, an array, a PIL image, or any object that a plugin's ``imgdiff_load`` accepts. Arrays are
+                (height, width) or (height, width, 1 to 4), ``uint8``, ``uint16``, ``bool``, or float in 0..1.
+            expected: the expected image, in the same forms. Default: the stored baseline.
+            name: the name of the baseline. Default: the test's own name. You can use it again in the same test until
+                a call with it passes: the last comparison counts.
+            **policy: settings for this call only, with the keys of imgdiff.yaml: ``metrics={"ssim": {"min": 0.98}}``,
                 ``capture={"full_page": True, "mask": [".clock"]}``, ``size="pad"``, ``ignore=[...]``, ...
 
         Returns:
-            The comparison that passed. For a page or element of an asynchronous API: an awaitable of it, which has to
-            be awaited in the test.
+            The comparison that passed. For a page or element of an asynchronous API: an awaitable of it, for the test
+            to await.
 
         Raises:
-            ImageAssertionError: the two differ, or the call cannot be followed.
+            ImageAssertionError: the two differ, or the call is invalid.
         """
         __tracebackhide__ = True
         line = self._line(sys._getframe(1))  # noqa: SLF001 - the caller's
@@ -146,12 +147,12 @@ class ImageAssertion:
     def compare(
         self, actual: object, expected: object | None = None, *, name: str | None = None, **policy: Any
     ) -> Comparison | Awaitable[Comparison]:
-        """Compare and record without failing the test: look at ``.passed``, ``.verdict``, ``.scores``, ``.regions``.
+        """Compare and record without failing the test: use ``.passed``, ``.verdict``, ``.scores``, ``.regions``.
 
-        The arguments are those of the call itself.
+        The arguments are the same as for the call itself.
 
         Raises:
-            ImageAssertionError: the call cannot be followed.
+            ImageAssertionError: the call is invalid.
         """
         __tracebackhide__ = True
         line = self._line(sys._getframe(1))  # noqa: SLF001 - the caller's
