@@ -3,6 +3,7 @@
     python -m benchmarks                      all goals, seven rounds each
     python -m benchmarks --quick              a first look, in two minutes
     python -m benchmarks --only pair/page     some of them
+    python -m benchmarks --python 1           then a round without the compiled core, in a column of its own
     python -m benchmarks --json speed.json    the figures of every round as well, for benchmarks/plot.py
 
 Needs the extra test, npm and Node, Chromium, and Linux. The rivals are installed from npm and PyPI into the cache
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from benchmarks.layout import Pictures
 from benchmarks.machine import described
 from benchmarks.processes import ROOT, environment
 from benchmarks.rivals import set_up
+from benchmarks.subjects.suite import MEMORY
 from benchmarks.table import completed, markdown
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from benchmarks.rivals import Rivals
     from benchmarks.table import Row
 
+CORE_VARIABLE = "IMGDIFF_CORE"
 QUICK_ROUNDS, ROUNDS = 2, 7
 QUICK_PAIRS, PAIRS = 20, 200
 QUICK_TINY, TINY = (500,), (10_000, 100_000)
@@ -51,7 +55,13 @@ def main() -> None:
     rivals = set_up(options.cache / "rivals")
     told = described(rivals)
     rows = _measured(options, wanted, rivals)
-    print(markdown(rows), end="\n\n")
+    without: list[Row] = []
+    if options.python:
+        os.environ[CORE_VARIABLE] = "python"
+        print("without the core:", file=sys.stderr)
+        options.runs = options.python
+        without = _measured(options, wanted, rivals)
+    print(markdown(rows, without), end="\n\n")
     for what, said in told.items():
         print(f"{what}: {', '.join(f'{name} {version}' for name, version in said.items())}")
     for name, problem in rivals.problems.items():
@@ -59,6 +69,8 @@ def main() -> None:
     if options.json:
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
         result = {"when": when, "rounds": options.runs, **told, "rows": [row.as_json() for row in rows]}
+        if without:
+            result["without the core"] = [row.as_json() for row in without]
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
@@ -89,6 +101,9 @@ def _options() -> argparse.Namespace:
         "--runs", type=int, metavar="N", help=f"rounds (default: {ROUNDS}, {QUICK_ROUNDS} with --quick)"
     )
     parser.add_argument(
+        "--python", type=int, default=0, metavar="N", help="then so many rounds with the compiled core turned off"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="fewer rounds, smaller folders; what takes minutes is left out"
     )
     parser.add_argument(
@@ -107,7 +122,7 @@ def _options() -> argparse.Namespace:
 def _pictures(options: argparse.Namespace, names: set[str]) -> Pictures:
     """Make the pictures in a process of its own: what it holds would otherwise be what every command starts from."""
     pairs, tiny = (QUICK_PAIRS, QUICK_TINY) if options.quick else (PAIRS, TINY)
-    made = tiny if "suite/memory" in names else tiny[:1]
+    made = tiny if not names.isdisjoint(MEMORY) else tiny[:1]
     pictures = Pictures(options.cache / "pictures", pairs, tiny)
     words = [sys.executable, "-m", "benchmarks.pictures", str(pictures.root), str(pairs), ",".join(map(str, made))]
     if subprocess.run(words, check=False, cwd=ROOT, env=environment()).returncode:  # noqa: S603 - our own module

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 
-def compare(bench: Bench, expected: Path, actual: Path, *options: str | Path) -> Command:
-    """Return ``pytest-imgdiff compare`` of two files or folders."""
+def ours(bench: Bench, *words: str | Path) -> Command:
+    """Return ``pytest-imgdiff`` with these words."""
     script = Path(sys.executable).with_name("pytest-imgdiff")
     command: list[str | Path] = [script] if script.exists() else [sys.executable, "-m", "pytest_imgdiff"]
-    return Command([*command, "compare", expected, actual, *options], folder=bench.scratch, codes=CODES["ours"])
+    return Command([*command, *words], folder=bench.scratch, codes=CODES["ours"])
+
+
+def compare(bench: Bench, expected: Path, actual: Path, *options: str | Path) -> Command:
+    """Return ``pytest-imgdiff compare`` of two files or folders."""
+    return ours(bench, "compare", expected, actual, *options)
 
 
 def scan(bench: Bench, expected: Path, actual: Path, *options: str | Path) -> Command:

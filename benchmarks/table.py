@@ -95,9 +95,17 @@ def figure(value: float) -> str:
     return f"{value:.3g}"
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """Return the rows as a table that reads well in a terminal and is Markdown."""
+def markdown(rows: Sequence[Row], without: Sequence[Row] = ()) -> str:
+    """Return the rows as a table that reads well in a terminal and is Markdown.
+
+    Args:
+        rows: what was measured.
+        without: the same goals, measured without the compiled core: what was held to the limit stands in a column.
+    """
     lines = [HEADINGS, *(row.cells() for row in rows)]
+    if without:
+        medians = (figure(median(row.held)) if row.held else "" for row in without)
+        lines = [(*line[:-1], more, line[-1]) for line, more in zip(lines, ("without the core", *medians), strict=True)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines

@@ -1,4 +1,4 @@
-"""Goal 5: `mae` beside the same number of diffimg; hashes and ORB beside what decoding the pair costs."""
+"""Goal 7: `mae` beside the same number of diffimg; hashes and ORB beside what decoding the pair costs."""
 
 from __future__ import annotations
 

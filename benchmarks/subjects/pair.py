@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 DUELS = {
     "odiff-mask": ("ours, mask", "odiff, mask"),
     "blazediff-mask": ("ours, mask", "blazediff, mask"),
-    "blazediff-mask-compressed": ("ours, mask", "blazediff, mask, compressed"),
     "blazediff-antialiasing": ("ours, anti-aliasing", "blazediff, anti-aliasing"),
     "odiff-antialiasing": ("ours, anti-aliasing", "odiff, anti-aliasing"),
     "pixelmatch": ("ours, anti-aliasing", "pixelmatch"),
@@ -61,7 +60,6 @@ def _contenders(bench: Bench, expected: Path, actual: Path) -> dict[str, Callabl
         ),
         "odiff, mask": lambda _: odiff(scratch / "odiff.png", "--diff-mask"),
         "blazediff, mask": lambda start: blazediff(start, **blazediff_mask),
-        "blazediff, mask, compressed": lambda start: blazediff(start, **blazediff_mask, compression=1),
         "ours, anti-aliasing": lambda start: start(sys.executable, "ours.pair", **files),
         "blazediff, anti-aliasing": lambda start: blazediff(start, antialiasing=True),
         "odiff, anti-aliasing": lambda _: odiff("--antialiasing"),

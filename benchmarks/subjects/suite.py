@@ -1,12 +1,12 @@
-"""Goal 6: what pytest itself costs in a scan of very many tiny pairs."""
+"""Goal 5: what pytest itself costs in a scan of very many tiny pairs."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.attempts import attempted
-from benchmarks.commands import compare, scan
+from benchmarks.attempts import all_attempted, attempted
+from benchmarks.commands import compare, ours, scan
 from benchmarks.duels import fought
 from benchmarks.goals import goal
 from benchmarks.processes import Command
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MANY = 10_000
 """The goals are for so many; where fewer are measured the figures are extrapolated, and say so."""
 
+MEMORY = ("suite/client", "suite/accept", "suite/report")
+
 IMPORT = """
 import time
 import pytest
@@ -29,20 +31,6 @@ started = time.perf_counter()
 import pytest_imgdiff.plugin
 print(1000 * (time.perf_counter() - started))
 """
-IDLE = """
-import pytest
-
-
-class Idle(pytest.Item):
-    def runtest(self):
-        pass
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(session, items):
-    items[:] = [Idle.from_parent(session, name=f"{index // 1000:03}/{index % 1000:03}.png") for index in range(COUNT)]
-"""
-"""As many items of pytest's own as there are pairs: what any suite of that size costs."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -53,9 +41,10 @@ def measure(bench: Bench) -> Iterator[Row]:
         yield attempted("suite/collected", lambda: _collected(bench, few, note))
     if bench.wanted("suite/done") or bench.wanted("suite/overhead"):
         yield from _done(bench, few, note)
-    if bench.wanted("suite/memory") and more:
-        yield attempted("suite/memory", lambda: _memory(bench, few, more[0]))
-        yield attempted("suite/memory-compare", lambda: _memory_of_compare(bench, few, more[0]))
+    if bench.wanted("suite/tiny"):
+        yield attempted("suite/tiny", lambda: _tiny(bench, few))
+    if more and any(map(bench.wanted, MEMORY)):
+        yield from all_attempted(MEMORY, lambda: _memory(bench, more[0]))
     if bench.wanted("suite/import"):
         yield attempted("suite/import", lambda: _import(bench))
 
@@ -94,36 +83,19 @@ def _done(bench: Bench, count: int, note: str) -> Iterator[Row]:
     yield Row(goal("suite/overhead"), beyond, note=problem or note)
 
 
-def _memory(bench: Bench, few: int, many: int) -> Row:
-    """Return what each further pair takes, beside what each further item of pytest's own takes, in kB."""
-    ours = [scan(bench, *_sides(bench, count)).run()[1] for count in (few, many)]
-    theirs = [_idle(bench, count).run()[1] for count in (few, many)]
-    growth = [_growth(few, many, figures) for figures in (ours, theirs)]
-    return Row(goal("suite/memory"), growth[:1], growth[1:], note=_peaks(few, many, ours))
+def _tiny(bench: Bench, count: int) -> Row:
+    """Return how long a pair takes of many; starting the command is shared by all."""
+    command = compare(bench, *_sides(bench, count), "--quiet")
+    command.run()
+    return Row(goal("suite/tiny"), [command.run()[0] / count for _ in range(bench.rounds)])
 
 
-def _memory_of_compare(bench: Bench, few: int, many: int) -> Row:
-    report = bench.scratch / "compare-report"
-    figures = [compare(bench, *_sides(bench, count), "--quiet", "--report", report).run()[1] for count in (few, many)]
-    return Row(goal("suite/memory-compare"), [_growth(few, many, figures)], note=_peaks(few, many, figures))
-
-
-def _growth(few: int, many: int, figures: list[float]) -> float:
-    """Return kilobytes a pair, of the megabytes that few and many of them take."""
-    return 1000 * (figures[1] - figures[0]) / (many - few)
-
-
-def _peaks(few: int, many: int, figures: list[float]) -> str:
-    return f"{figures[0]:.0f} MB at {few} pairs, {figures[1]:.0f} MB at {many}"
-
-
-def _idle(bench: Bench, count: int) -> Command:
-    folder = bench.scratch / f"idle-{count}"
-    folder.mkdir(exist_ok=True)
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    (folder / "conftest.py").write_text(IDLE.replace("COUNT", str(count)), encoding="utf-8")
-    return Command(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        folder=folder,
-        variables={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-    )
+def _memory(bench: Bench, count: int) -> list[Row]:
+    """Return what the process of each command takes at most, of very many pairs."""
+    report, again = bench.scratch / "many", bench.scratch / "many-again"
+    commands = {
+        "suite/client": compare(bench, *_sides(bench, count), "--quiet", "--report", report),
+        "suite/accept": ours(bench, "accept", report, "--only", "*", "--dry-run"),
+        "suite/report": ours(bench, "report", "--from", report, "--report", again),
+    }
+    return [Row(goal(name), [command.run()[1]]) for name, command in commands.items()]
