@@ -177,6 +177,20 @@ def test_the_nearest_commit_with_baselines_counts(one, told, clone):
     assert not told(two, "status")["current"]
 
 
+def test_of_commits_with_the_same_files_the_latest_counts(one, told):
+    one.put(a=RED)
+    told(one, "push")
+    for look in (BLUE, GREEN):
+        one.git("commit", "-q", "--allow-empty", "-m", "nothing")
+        told(one, "pull")
+        one.put(a=look)
+        told(one, "push")
+    one.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert told(one, "status")["current"]
+    told(one, "pull", "--force")
+    assert one.pictures() == {"a": GREEN}
+
+
 def test_a_squashed_branch_keeps_its_baselines(one, told, clone):
     one.put(a=RED)
     told(one, "push")
@@ -575,18 +589,29 @@ def test_a_store_that_fails_for_a_moment_is_asked_again(tmp_path, clone, command
     assert command(clone(one, "two"), "pull")[0] == 0
 
 
-def test_a_push_that_fails_half_way_counts_for_nothing(tmp_path, clone, command, shared, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "it cannot be written: OSError: [Errno 28] No space left on device"),
+        (PermissionError("expired"), "no permission: the store refuses it"),
+        (TimeoutError(), "time limit: the store did not answer within 60 seconds"),
+        (NotImplementedError(), "it cannot be written: NotImplementedError"),
+    ],
+    ids=["full", "no permission", "slow", "read-only"],
+)
+def test_a_push_that_fails_half_way_counts_for_nothing(tmp_path, clone, command, shared, monkeypatch, error, words):
     one = begun(tmp_path, "shared://shop/base")
-    one.put(a=RED)
+    one.put(a=RED, b=BLUE, c=GREEN)
 
-    def full(_path):
-        raise OSError(28, "full")
+    def fail(_path):
+        if shared.store:
+            raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(shared, "before_write", full)
+        patch.setattr(shared, "before_write", fail)
         code, _, err = command(one, "push")
     assert (code, err.count("\n")) == (2, 1)
-    assert "it cannot be written" in err
+    assert words in err
     assert command(clone(one, "two"), "pull")[0] == 2
     assert command(one, "push")[0] == 0
 
@@ -689,6 +714,17 @@ def test_a_manifest_of_another_version_is_told(one, command, store):
     path.unlink()
     path.with_name(f"{path.name.partition('.')[0]}.{hashlib.sha256(data).hexdigest()}.json").write_bytes(data)
     assert "unsupported version 2 of the format" in command(one, "pull")[2]
+
+
+def test_a_manifest_under_the_name_of_another_commit_is_refused(one, command, store):
+    one.put(a=RED)
+    command(one, "push")
+    (path,) = (path for path in (store / "manifests").rglob("*.json"))
+    (store / "manifests" / one.commit()).mkdir()
+    path.rename(store / "manifests" / one.git("rev-parse", "HEAD") / path.name)
+    code, _, err = command(one, "pull")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "it is the manifest of another commit" in err
 
 
 # ---- Garbage

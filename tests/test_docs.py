@@ -16,6 +16,7 @@ import yaml
 import pytest_imgdiff
 from pytest_imgdiff.base.hookspecs import HOOKS
 from pytest_imgdiff.base.model import MetricGroup, Verdict
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.comparison.registry import METRICS, Registry
 from pytest_imgdiff.config import load_settings
 
@@ -97,6 +98,15 @@ def test_every_option_of_the_command_is_documented_and_exists():
     section = text_of("cli.md").partition("## compare")[2].partition("\n### ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     assert set(re.findall(r"`(--[a-z-]+)", "\n".join(row.split("|")[1] for row in rows))) == options
+
+
+@pytest.mark.parametrize("verb", ["pull", "push", "status", "gc"])
+def test_every_option_of_baselines_is_documented_for_its_verb(verb, capsys):
+    main(["baselines", verb, "--help"])
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    rows = [row.split("|") for row in text_of("baselines.md").splitlines() if row.startswith("| `--")]
+    documented = {re.findall("--[a-z-]+", row[1])[0] for row in rows if verb in row[2] or row[2].strip() == "all"}
+    assert documented == options
 
 
 def test_every_metric_is_documented():

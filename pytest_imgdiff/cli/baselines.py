@@ -131,6 +131,7 @@ def _pull_json(done: Pulled, *, dry_run: bool) -> dict[str, Any]:
         "fetched": done.fetched,
         "cached": done.cached,
         "local": _changes_json(done.here),
+        "left_behind": done.left_behind,
     }
 
 

@@ -517,9 +517,14 @@ class BaselineStore:
         return found
 
     def _source(self, commit: Commit, index: _Index) -> Source:
-        heads: dict[str, StoreManifest] = {}
-        for pushed_for in [commit.hash] if commit.hash in index.names else sorted(index.trees[commit.tree]):
-            heads |= self.heads(pushed_for, index)
+        twins = [commit.hash] if commit.hash in index.names else sorted(index.trees[commit.tree])
+        heads = {digest: manifest for twin in twins for digest, manifest in self.heads(twin, index).items()}
+        if any(manifest.files != next(iter(heads.values())).files for manifest in heads.values()):
+            # Of two commits with the same files, one after the other, the later one has the right baselines.
+            later = {
+                one for one in twins if not any(one != other and self.git.is_ancestor(one, other) for other in twins)
+            }
+            heads = {digest: manifest for digest, manifest in heads.items() if manifest.commit in later}
         manifests = list(heads.values())
         if differing := sorted(
             {name for one in manifests for name in _differing(one.files, manifests[0].files)},
@@ -555,6 +560,8 @@ class BaselineStore:
                     "delete this object and push the baselines of the commit again"
                 )
             manifest = _decoded(data, StoreManifest, "baselines", label)
+            if (manifest.commit, manifest.tree) != _parts(name)[:2]:
+                raise BaselineError(f"{label}: invalid content: it is the manifest of another commit")
             for path, entry in manifest.files.items():
                 _require_name(path, self.folder, label)
                 if not re.fullmatch("[0-9a-f]{64}", entry.sha256) or not 0 < entry.size <= MOST_BYTES:
