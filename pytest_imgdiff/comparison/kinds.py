@@ -190,14 +190,13 @@ def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> boo
         return False
     step = max(1, math.ceil(width * height * BLOCK**2 / MOST_COUNTED))
     full = full_value(expected.dtype)
+    parts = [slice(top, top + BLOCK) for top in range(0, height * BLOCK, step * BLOCK)]
     drawn, differs = [], []
-    for top in range(0, height * BLOCK, step * BLOCK):
-        one, two = (image.rows(top, top + BLOCK)[:, : width * BLOCK] for image in (expected, actual))
-        contrasts = [
-            (_of_blocks(side, np.max) / full - _of_blocks(side, np.min) / full).max(axis=1) for side in (one, two)
-        ]
-        drawn.append(np.maximum(*contrasts) > INK)
-        differs.append(_of_blocks(cv2.absdiff(one, two), np.max).max(axis=1) / full > GROUND)
+    for part in parts if step > 1 else [slice(0, height * BLOCK)]:
+        one, two = (image.rows(part.start, part.stop)[:, : width * BLOCK] for image in (expected, actual))
+        spread = [_of_blocks(side, np.max) / full - _of_blocks(side, np.min) / full for side in (one, two)]
+        drawn.append(np.maximum(*spread).max(axis=2) > INK)
+        differs.append(_of_blocks(cv2.absdiff(one, two), np.max).max(axis=2) / full > GROUND)
     ink, changed = np.concatenate(drawn), np.concatenate(differs)
     if not ink.any() or ink.mean() > 1 - LEAST_GROUND:
         return False
@@ -205,9 +204,10 @@ def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> boo
 
 
 def _of_blocks(rows: NDArray[Any], best: Callable[..., NDArray[Any]]) -> NDArray[np.float32]:
-    """Return (width / BLOCK, 4), the largest or the smallest of each channel in each block of `BLOCK` rows."""
-    down = best(rows.reshape(BLOCK, -1), axis=0)
-    return best(down.reshape(-1, BLOCK, 4), axis=1).astype(np.float32)
+    """Return (height / BLOCK, width / BLOCK, 4), the largest or the smallest of each channel in each block."""
+    height, width = rows.shape[:2]
+    down = best(rows.reshape(height // BLOCK, BLOCK, 4 * width), axis=1)
+    return best(down.reshape(height // BLOCK, width // BLOCK, BLOCK, 4), axis=2).astype(np.float32)
 
 
 def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int) -> _Patch:
