@@ -1,4 +1,4 @@
-"""The judge's door: two sources and a policy in, one comparison out."""
+"""`compare`: two sources and a policy in, one comparison out."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _DEFAULT = Policy()
 _SIDES = ("expected", "actual")
 LEAST_DURATION = 1.0
-"""Milliseconds by which two durations differ: formats round them."""
+"""Milliseconds by which two durations have to differ: formats round them."""
 MOST_DURATIONS = 3
-"""So many frames are named of those whose durations differ."""
+"""How many of the frames whose durations differ a reason names."""
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 
@@ -58,8 +58,8 @@ def compare(
         root: absolute paths in the comparison become relative to this folder. Default: they do not change.
         at_once: decode both sides in parallel, on one thread each. Pass false if you compare several pairs in
             parallel.
-        keep_frame: of several frames it is called with each that fails or passes with a warning while its pixels are in
-            memory, and returns what is kept of it: `Frame.pictures` and `Frame.fingerprint`.
+        keep_frame: for animations and documents: called with each frame that fails or passes with a warning, while its
+            pixels are in memory. It returns `Frame.pictures` and `Frame.fingerprint`.
 
     Returns:
         The comparison. If an image cannot be read, or a metric has no value for this pair, the verdict is
@@ -75,8 +75,8 @@ def compare(
     started = time.perf_counter()
     policy = _DEFAULT if policy is None else policy
     registry = registry or _installed()
-    # What cannot be followed is told whatever the pictures are, equal ones too.
-    if policy is not registry.followed:  # most pictures of a run have one policy
+    # A policy that cannot be followed is an error for equal pictures too. Most pictures of a run have one policy.
+    if policy is not registry.followed:
         check_policy(policy, registry)
         registry.followed = policy
     reading = _Reading(policy, registry, root, at_once=at_once)
@@ -86,7 +86,7 @@ def compare(
 
 @functools.cache
 def _installed() -> Registry:
-    """Return what is built in and installed. To look for it takes as long as a small pair of pictures."""
+    """Return the built-in and installed metrics. Finding them takes as long as comparing a small pair."""
     return Registry()
 
 
@@ -108,7 +108,7 @@ def _compared(
 
 
 def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _Reading) -> Comparison:
-    """Settle a pair of equal files without their pixels, but not unread: two broken files are never equal."""
+    """Settle a pair of equal files without their pixels. The file is checked: two broken files are never equal."""
     count = 0
     shown: Comparison | None = None
     for image in reading.each(reading.check(source), "expected"):
@@ -125,12 +125,12 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
 
 
 def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageError]:
-    """Return the same problems of the actual picture, which has the same bytes: both have to be mended."""
+    """Return the same problems for the actual picture, which has the same bytes: both have to be fixed."""
     return [BrokenImageError(other, problem.kind, problem.cause) for problem in problems if problem.label != other]
 
 
 class _Reading:
-    """Reads and decodes the two sides, and keeps what went wrong with either."""
+    """Reads and decodes the two sides, and collects the problems of both."""
 
     def __init__(self, policy: Policy, registry: Registry, root: Path | None, *, at_once: bool) -> None:
         self.policy = policy
@@ -155,7 +155,7 @@ class _Reading:
         return source
 
     def _note(self, error: BrokenImageError, side: str, name_of_type: str = "") -> None:
-        """Keep a problem; a value without a name, such as an array, is called by its side."""
+        """Keep a problem; a value without a name, such as an array, is named by its side."""
         label = self.called(error.label, side, name_of_type)
         kind = label if error.kind == error.label else error.kind
         self.problems.append(BrokenImageError(label, kind, error.cause))
@@ -224,7 +224,7 @@ def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> 
     shown: list[Image | None] = []
     for frames, side in zip(found, _SIDES, strict=True):
         first: Image | None = None
-        for image in reading.each(frames, side):  # all of them: a damaged frame is damage
+        for image in reading.each(frames, side):  # all of them: any may be damaged
             first = first or image
         shown.append(first)
     expected, actual = shown
@@ -263,7 +263,7 @@ def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading
 
 
 class _Several:
-    """Puts together what became of the frames of one pair.
+    """Sums up the comparisons of the frames of one pair.
 
     Args:
         counts: how many frames of expected and actual are read.
