@@ -25,7 +25,7 @@ from pytest_imgdiff.base.errors import BaselineError
 from pytest_imgdiff.base.git import Git
 from pytest_imgdiff.base.stores import ObjectStore
 from pytest_imgdiff.cli.parser import main
-from pytest_imgdiff.run.baseline_store import BaselineStore
+from pytest_imgdiff.run.baseline_store import STAGE, BaselineStore
 from tests import s3_server
 from tests.report_records import png
 from tests.test_stores import served
@@ -659,7 +659,7 @@ def test_a_pull_that_is_killed_leaves_the_old_state_or_is_finished_by_the_next_o
     assert command(two, "pull")[0] == 0
     assert two.pictures() == new
     assert command(two, "status")[0] == 0
-    assert not [path for path in (two.path / "baselines").iterdir() if path.name.startswith(".imgdiff-p")]
+    assert not (two.path / "baselines" / STAGE).exists()
 
 
 def damaged(data):

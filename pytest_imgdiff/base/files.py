@@ -92,7 +92,7 @@ def path_below(folder: Path, relative: str) -> Path:
         OutsideError: it is empty, absolute, or has ``..``, a backslash, a drive or a control character in it, or a
             symbolic link on its way (or in its place) leads out of the folder.
     """
-    if wrong := _mistake(relative):
+    if wrong := path_mistake(relative):
         raise OutsideError(wrong)
     real = Path(os.path.realpath(folder))
     path = real.joinpath(*relative.split("/"))
@@ -102,8 +102,8 @@ def path_below(folder: Path, relative: str) -> Path:
     return parent / path.name
 
 
-def _mistake(relative: str) -> str | None:
-    """Return what is wrong with the words of the path, on whichever system they are read."""
+def path_mistake(relative: str) -> str | None:
+    """Return what is wrong with the words of a path below a folder, on any system; None where nothing is."""
     parts = relative.split("/")
     mistakes = {
         "the path is empty": not relative,

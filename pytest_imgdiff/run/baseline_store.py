@@ -24,7 +24,7 @@ import msgspec
 
 from pytest_imgdiff.base.environment import users_cache
 from pytest_imgdiff.base.errors import BaselineError, UnreadableError
-from pytest_imgdiff.base.files import OutsideError, path_below, write_atomically
+from pytest_imgdiff.base.files import OutsideError, path_below, path_mistake, write_atomically
 from pytest_imgdiff.base.git import Commit, Git, GitError, is_hash
 from pytest_imgdiff.base.lock import locked
 from pytest_imgdiff.base.opening import read_regular
@@ -552,22 +552,25 @@ class BaselineStore:
             BaselineError: it cannot be read, or is not what its name says.
         """
         if name not in self._manifests:
-            data = self.store.read(name, _MOST_MANIFEST)
-            label = f"{self.store.label}/{name}"
-            if hashlib.sha256(data).hexdigest() not in _parts(name):
-                raise BaselineError(
-                    f"{label}: the content does not match the SHA-256 in its name: truncated, damaged or forged; "
-                    "delete this object and push the baselines of the commit again"
-                )
-            manifest = _decoded(data, StoreManifest, "baselines", label)
-            if (manifest.commit, manifest.tree) != _parts(name)[:2]:
-                raise BaselineError(f"{label}: invalid content: it is the manifest of another commit")
-            for path, entry in manifest.files.items():
-                _require_name(path, self.folder, label)
-                if not re.fullmatch("[0-9a-f]{64}", entry.sha256) or not 0 < entry.size <= MOST_BYTES:
-                    raise BaselineError(f"{label}: {printable(path)}: invalid SHA-256 or size")
-            self._manifests[name] = manifest
+            self._manifests[name] = self._read_manifest(name)
         return self._manifests[name]
+
+    def _read_manifest(self, name: str) -> StoreManifest:
+        data = self.store.read(name, _MOST_MANIFEST)
+        label = f"{self.store.label}/{name}"
+        if hashlib.sha256(data).hexdigest() not in _parts(name):
+            raise BaselineError(
+                f"{label}: the content does not match the SHA-256 in its name: truncated, damaged or forged; "
+                "delete this object and push the baselines of the commit again"
+            )
+        manifest = _decoded(data, StoreManifest, "baselines", label)
+        if (manifest.commit, manifest.tree) != _parts(name)[:2]:
+            raise BaselineError(f"{label}: invalid content: it is the manifest of another commit")
+        for path, entry in manifest.files.items():
+            _require_name(path, label)
+            if not re.fullmatch("[0-9a-f]{64}", entry.sha256) or not 0 < entry.size <= MOST_BYTES:
+                raise BaselineError(f"{label}: {printable(path)}: invalid SHA-256 or size")
+        return manifest
 
     # ---- What is here
 
@@ -598,7 +601,7 @@ class BaselineStore:
             BaselineError: it is no picture (a pointer of Git LFS, say), or too large.
         """
         label = label_of(self.folder / name)
-        _require_name(name, self.folder, label)
+        _require_name(name, label)
         data = self._read(name)
         if len(data) > MOST_BYTES:
             raise BaselineError(f"{label}: larger than {MOST_BYTES:,} bytes, the limit for one image")
@@ -850,7 +853,7 @@ class BaselineStore:
             manifest = StoreManifest(commit=commit.hash, tree=commit.tree, supersedes=superseded, files=files)
             data = msgspec.json.encode(manifest, order="deterministic")
             digest = hashlib.sha256(data).hexdigest()
-            needed = self._needed(files, {entry for head in heads.values() for entry in head.files.values()})
+            needed = self._needed(files, heads.values())
             done = Pushed(commit.hash, len(files), digest, is_there=False, uploaded=sorted(needed))
             if dry_run:
                 return done
@@ -891,25 +894,24 @@ class BaselineStore:
                 f"this push would undo them; run `{PULL}` first (it keeps your changes), or add --force"
             )
 
-    def _needed(self, files: Files, in_use: set[Entry]) -> set[str]:
-        """Return one name for each object that has to be sent.
+    def _needed(self, files: Files, heads: Iterable[StoreManifest]) -> set[str]:
+        """Return one name for each object that must be uploaded.
 
-        An object that is there, old, and in no manifest of this commit is sent again: it may be of no manifest at all,
-        and a garbage collection that is running would remove it.
+        An object that is there, old, and in no manifest known here is uploaded again: perhaps no manifest has it, and a
+        garbage collection that is running would remove it.
         """
+        state = read_state(self.folder)
+        in_use = {entry for manifest in heads for entry in manifest.files.values()}
+        in_use.update(() if state is None else state.files.values())
         kept = self.store.objects("objects")
         needed: dict[Entry, str] = {}
         for name, entry in files.items():
             there = kept.get(entry.object)
             is_whole = there is not None and there.size in {None, entry.size}
             is_old = there is not None and there.written is not None and time.time() - there.written > GRACE / 2
-            if not is_whole or (is_old and entry not in in_use and not self._is_pulled(entry)):
+            if not is_whole or (is_old and entry not in in_use):
                 needed.setdefault(entry, name)
         return set(needed.values())
-
-    def _is_pulled(self, entry: Entry) -> bool:
-        state = read_state(self.folder)
-        return state is not None and entry in state.files.values()
 
     def _missing(self, files: Files) -> Files:
         kept = self.store.objects("objects")
@@ -976,15 +978,24 @@ class BaselineStore:
         now = time.time()
         objects = self.store.objects("objects")  # before the manifests: what comes between them is young
         manifests = {name: about for name, about in self.store.objects("manifests").items() if _parts(name)}
-        superseded = {digest for name in manifests for digest in self.manifest(name).supersedes}
-        doomed, needed = [], set[str]()
-        for name, about in manifests.items():
-            commit, tree, digest = _parts(name)
-            is_old = about.written is not None and now - about.written > keep_days * _DAY
-            if is_old and ((commit not in hashes and tree not in trees) or digest in superseded):
-                doomed.append(name)
-            else:
-                needed |= self._objects_of(name)
+        of_commit: defaultdict[str, list[str]] = defaultdict(list)
+        for name in manifests:
+            of_commit[_parts(name)[0]].append(name)
+        needed, doomed = set[str](), list[str]()
+
+        def look(names: list[str]) -> None:
+            read = {name: self._read_manifest(name) for name in names}  # dropped at once: all together are too large
+            superseded = {digest for manifest in read.values() for digest in manifest.supersedes}
+            for name, manifest in read.items():
+                commit, tree, digest = _parts(name)
+                written = manifests[name].written
+                is_old = written is not None and now - written > keep_days * _DAY
+                if is_old and ((commit not in hashes and tree not in trees) or digest in superseded):
+                    doomed.append(name)
+                else:
+                    needed.update([entry.object for entry in manifest.files.values()])
+
+        _each(look, list(of_commit.values()))
         unused = {
             name: about.size or 0
             for name, about in objects.items()
@@ -998,8 +1009,8 @@ class BaselineStore:
         if delete:
             _each(self.store.remove, sorted(doomed))
             for name in filter(_parts, self.store.objects("manifests").keys() - manifests.keys()):
-                for each in self._objects_of(name):  # a push has ended meanwhile
-                    unused.pop(each, None)
+                for entry in self.manifest(name).files.values():  # a push has ended meanwhile
+                    unused.pop(entry.object, None)
             _each(self._remove_if_old, sorted(unused))
         return Collected(sorted(doomed), unused, len(manifests) - len(doomed), len(objects) - len(unused))
 
@@ -1014,9 +1025,6 @@ class BaselineStore:
             )
         known = self.git.all_commits()
         return {commit.hash for commit in known}, {commit.tree for commit in known}
-
-    def _objects_of(self, manifest: str) -> set[str]:
-        return {entry.object for entry in self.manifest(manifest).files.values()}
 
     def _remove_if_old(self, name: str) -> None:
         """Remove an object that a push has not sent again meanwhile."""
@@ -1121,10 +1129,11 @@ def _place(folder: Path, name: str) -> Path:
         raise BaselineError(f"{printable(name)}: {error}; such a path is rejected") from None
 
 
-def _require_name(name: str, folder: Path, label: str) -> None:
-    """Refuse a name that is not that of a picture below the baselines folder."""
-    _place(folder, name)
-    if Path(name).suffix.lower() not in PICTURE_SUFFIXES or STAGE in name.split("/"):
+def _require_name(name: str, label: str) -> None:
+    """Reject a name that is not that of an image below the baselines folder."""
+    if wrong := path_mistake(name):
+        raise BaselineError(f"{label}: {printable(name)}: {wrong}; such a path is rejected")
+    if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES or STAGE in name.split("/"):  # noqa: PTH122 - a manifest has many
         raise BaselineError(f"{label}: {printable(name)}: not the name of an image")
 
 
