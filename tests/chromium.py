@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
+EXECUTABLE = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+"""The browser: the one that CHROMIUM names, or the first of these on the PATH."""
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 """Containers run as root, where Chromium's sandbox cannot be; nothing but our own page is opened."""
 
@@ -21,11 +24,9 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright")
-    found = (path for name in EXECUTABLES if (path := shutil.which(name)))
-    executable = os.environ.get("CHROMIUM") or next(found, None)
-    if executable is None:
+    if EXECUTABLE is None:
         pytest.skip("there is no Chromium on the PATH, nor one named in CHROMIUM")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        chromium = driver.chromium.launch(executable_path=EXECUTABLE, args=list(ARGUMENTS))
         yield chromium
         chromium.close()

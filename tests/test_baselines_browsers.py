@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 
 import pytest
 
-from tests.chromium import ARGUMENTS, EXECUTABLES
+from tests.chromium import ARGUMENTS, EXECUTABLE
 from tests.pictures import BLUE, RED, square, write
 
 CONFTEST = """
@@ -223,11 +222,10 @@ def test_the_documented_pattern_for_viewports_and_colour_schemes(pytester, root,
     text = (root / "docs/browsers.md").read_text(encoding="utf-8")
     chapter = text.partition("## Several viewports and colour schemes")[2].partition("\n## ")[0]
     conftest, test = re.findall("```python\n# (?:conftest|test_shop).py\n(.*?)```", chapter, re.DOTALL)
-    executable = next(filter(None, map(shutil.which, EXECUTABLES)))
     launched = f"""
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
-    return {{"executable_path": {executable!r}, "args": {list(ARGUMENTS)!r}}}
+    return {{"executable_path": {EXECUTABLE!r}, "args": {list(ARGUMENTS)!r}}}
 """
     (pytester.path / "conftest.py").write_text(conftest + launched, encoding="utf-8")
     (pytester.path / "test_shop.py").write_text(test, encoding="utf-8")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import pytest
 
 from tests.capture_pages import CHANGED, MOVING
-from tests.chromium import ARGUMENTS, EXECUTABLES
+from tests.chromium import ARGUMENTS, EXECUTABLE
 
-CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium on the PATH")
 CONFTEST = f"""
 import pytest
 from playwright.sync_api import sync_playwright
 
-OPTIONS = dict(executable_path={CHROMIUM!r}, args={list(ARGUMENTS)!r})
+OPTIONS = dict(executable_path={EXECUTABLE!r}, args={list(ARGUMENTS)!r})
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +38,7 @@ from playwright.async_api import async_playwright
 @pytest_asyncio.fixture(scope="session")
 async def browser():
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path={CHROMIUM!r}, args={list(ARGUMENTS)!r})
+        browser = await driver.chromium.launch(executable_path={EXECUTABLE!r}, args={list(ARGUMENTS)!r})
         yield browser
         await browser.close()
 

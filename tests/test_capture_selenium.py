@@ -10,14 +10,13 @@ import pytest
 
 import pytest_imgdiff.plugin.run  # noqa: F401 - runs in this process drop what they import
 from tests.capture_pages import CHANGED, MOVING
-from tests.chromium import ARGUMENTS, EXECUTABLES
+from tests.chromium import ARGUMENTS, EXECUTABLE
 
 if TYPE_CHECKING:
     from selenium import webdriver
 
-CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
 pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and shutil.which("chromedriver")), reason="there is no Chromium with its driver on the PATH"
+    not (EXECUTABLE and shutil.which("chromedriver")), reason="there is no Chromium with its driver on the PATH"
 )
 CONFTEST = f"""
 import sys
@@ -28,7 +27,7 @@ from selenium import webdriver
 
 def start():
     options = webdriver.ChromeOptions()
-    options.binary_location = {CHROMIUM!r}
+    options.binary_location = {EXECUTABLE!r}
     for argument in {["--headless=new", "--hide-scrollbars", "--window-size=640,600", *ARGUMENTS]!r}:
         options.add_argument(argument)
     return webdriver.Chrome(options=options, service=webdriver.ChromeService({shutil.which("chromedriver")!r}))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 from pytest_imgdiff import compare
@@ -13,10 +10,9 @@ from pytest_imgdiff.base.model import Shot
 from pytest_imgdiff.base.record import ElementRecord
 from pytest_imgdiff.capture import browser as script
 from pytest_imgdiff.report import read_results
-from tests.chromium import ARGUMENTS, EXECUTABLES
+from tests.chromium import ARGUMENTS, EXECUTABLE
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, EXECUTABLES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium on the PATH")
 WIDTH, HEIGHT = 640, 480
 
 
@@ -479,7 +475,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    return {{**browser_type_launch_args, "executable_path": {CHROMIUM!r}, "args": {list(ARGUMENTS)!r}}}
+    return {{**browser_type_launch_args, "executable_path": {EXECUTABLE!r}, "args": {list(ARGUMENTS)!r}}}
 """
 PROJECT = f"""
 import os

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.chromium import ARGUMENTS, EXECUTABLES
+from tests.chromium import ARGUMENTS, EXECUTABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHROMIUM = next(filter(None, map(shutil.which, EXECUTABLES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Chromium on the PATH")
 WORDS = "The quick brown fox jumps over the lazy dog, while figures of sales and costs rise in every quarter. "
 PAGES = {
     "article": "<body style='font: 16px sans-serif; margin: 24px'><h1>Quarterly report</h1>" + f"<p>{WORDS}</p>" * 4,
@@ -58,7 +56,7 @@ def rendered(tmp_path_factory):
 def render(folder: Path, change="", environ=None, hinting="none"):
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
-            executable_path=CHROMIUM,
+            executable_path=EXECUTABLE,
             args=[*ARGUMENTS, f"--font-render-hinting={hinting}"],
             env={**os.environ, **(environ or {})},
         )
