@@ -124,8 +124,7 @@ class ImageAssertion:
                 ``capture={"full_page": True, "mask": [".clock"]}``, ``size="pad"``, ``ignore=[...]``, ...
 
         Returns:
-            The comparison that passed. For a page or element of an asynchronous API: an awaitable of it, for the test
-            to await.
+            The comparison that passed, or an awaitable of it for a page or element of an asynchronous API.
 
         Raises:
             ImageAssertionError: the two differ, or the call is invalid.
