@@ -193,6 +193,7 @@ def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
         lambda: native.regions(heat, width, height, 3),
         lambda: native.look(*pixels, height, width, 4, 1, 0, height, 0, width, 1),
         lambda: native.weigh(labels, halves, halves, 5),
+        lambda: native.mask_png(heat, width, height),
         lambda: native.ssim(pixels[0][:size], pixels[1][:size], width, height, 1, 7, 0, height, heat, None),
     ]
 

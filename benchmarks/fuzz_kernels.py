@@ -80,6 +80,7 @@ class Kernels:
             self.look,
             self.weigh,
             self.ssim,
+            self.mask_png,
         )
 
     def perceptual(self, rng: random.Random) -> None:
@@ -270,6 +271,24 @@ class Kernels:
         if sum(parts) != total:
             raise FoundError("ssim says something else of parts")
         self._misused(rng, *measured(first, second, 4)[0])
+
+    def mask_png(self, rng: random.Random) -> None:
+        """Write masks, which OpenCV reads."""
+        import cv2
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        shape = rng.randint(1, 50), rng.choice((rng.randint(1, 80), rng.randint(1, 5000)))
+        mask = (numbers.random(shape) < rng.choice((0.0, 0.001, 0.1, 0.5, 1.0))).astype(np.uint8)
+        mask *= rng.choice((1, 2, 128, 255))  # whatever is not 0
+        mask[rng.randrange(shape[0]) :] = mask[rng.randrange(shape[0])]
+        height, width = shape
+
+        def told(result: Any, _: Any) -> Any:
+            picture = cv2.imdecode(np.frombuffer(result, np.uint8), cv2.IMREAD_UNCHANGED)
+            return None if picture is None else (picture > 0).tobytes()
+
+        self._holds(lambda: (("mask_png", (mask, width, height)), None), told, (mask > 0).tobytes())
+        self._misused(rng, "mask_png", (mask, width, height))
 
     def _holds(self, prepare: Callable[[], tuple[Call, Any]], told: Callable[[Any, Any], Any], wanted: Any) -> None:
         """Hold a call to the reference: as it is, and with each of its allocations failing once.

@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
-from zlib_ng import zlib_ng
 
 from pytest_imgdiff.images import encode_png
 
@@ -73,7 +73,7 @@ def make_pairs(folder: Path, count: int) -> None:
 def _with_comment(png: bytes, number: int) -> bytes:
     """Return the PNG with a text chunk before its end."""
     body = b"tEXt" + b"Comment\0" + b"%d" % number
-    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib_ng.crc32(body).to_bytes(4, "big")
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
     return png[:-12] + chunk + png[-12:]
 
 

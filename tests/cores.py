@@ -16,6 +16,7 @@ from pytest_imgdiff.cli import quick_compare
 from pytest_imgdiff.comparison import regions
 from pytest_imgdiff.images import differing, png_core, png_pair, png_structure
 from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, ssim, visible
+from pytest_imgdiff.run import pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ USERS: tuple[Any, ...] = (
     intensity,
     perceptual,
     pixel_match,
+    pictures,
     quick_compare,
     regions,
     ssim,

@@ -23,6 +23,7 @@ uint8_t *bytes_of(PyObject *bytearray);
 extern PyMethodDef PNG_METHODS[];     /* module.c */
 extern PyMethodDef PIXELS_METHODS[];  /* pixels_calls.c */
 extern PyMethodDef SSIM_METHODS[];    /* ssim.c */
+extern PyMethodDef MASK_METHODS[];    /* mask_png.c */
 extern PyMethodDef VISIBLE_METHODS[]; /* visible.c */
 
 #endif

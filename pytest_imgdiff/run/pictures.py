@@ -7,14 +7,15 @@ import logging
 import os
 import struct
 import threading
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import simplejpeg
-from zlib_ng import zlib_ng
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import full_value, halved, rgb_on_white, strips, without_alpha
 from pytest_imgdiff.base.files import TEMPORARY
 from pytest_imgdiff.base.geometry import Box
@@ -246,16 +247,20 @@ def coloured(heat: Heat) -> Drawing:
 def one_bit_png(mask: Mask) -> bytes:
     """Return the mask as a PNG of one bit a pixel (PNG, third edition, 2025), white where it is true."""
     height, width = mask.shape
+    if CORE is not None:
+        png = CORE.mask_png(np.ascontiguousarray(mask), width, height)
+        if png is not None:
+            return bytes(png)
     rows = np.packbits(mask, axis=1)
     filtered = np.zeros((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 1:] = rows
-    data = zlib_ng.compress(filtered.tobytes(), 1)
+    data = zlib.compress(filtered.tobytes(), 1)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib_ng.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _heat_png(heat: Heat) -> bytes:
