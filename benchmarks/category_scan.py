@@ -69,7 +69,7 @@ def scan(title: str, folder: Path, models: Path) -> None:
     verdicts = [ahead.result(pair).verdict.value for pair in found]
     ahead.close()
     print(f"{title}: {time.perf_counter() - begun:.2f} s; {verdicts.count('different')} of {len(verdicts)} differ")
-    for rule in (policy.rules[0], policy.rules[2]):
+    for rule in (policy.metrics[0], policy.metrics[2]):
         settings = registry.metric(rule.metric, rule.options).settings
         counts = service_for(settings).counts
         print(

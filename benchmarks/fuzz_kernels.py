@@ -180,7 +180,7 @@ class Kernels:
         most = most_in_window(heat, side)
         self._holds(lambda: (("most_in_window", (heat, width, height, side)), None), lambda result, _: result, most)
         self._misused(rng, "most_in_window", (heat, width, height, side))
-        regions = find_regions(heat > 0, heat, RegionSettings(merge_distance=distance, min_area=1))
+        regions = find_regions(heat > 0, heat, RegionSettings(merge=distance, min_area=1))
         boxes = sorted((*_corners(region.box), region.area, round(region.peak * 255)) for region in regions)
         self._holds(
             lambda: (("regions", (heat, width, height, distance)), None), lambda result, _: sorted(result), boxes

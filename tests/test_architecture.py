@@ -130,7 +130,7 @@ import numpy as np
 from pytest_imgdiff import Policy, Rule, compare
 picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
 limit = {{"min": 0.5}} if {metric!r} == "ssim" else {{"max": 0.5}}
-compare(picture, np.roll(picture, 4, axis=0), Policy(rules=(Rule({metric!r}, **limit),)))
+compare(picture, np.roll(picture, 4, axis=0), Policy(metrics=(Rule({metric!r}, **limit),)))
 print(*[name for name in {ON_DEMAND} if name in sys.modules])
 """
     without_core = {**os.environ, "IMGDIFF_CORE": "python"}  # which does what diffimg does
@@ -151,10 +151,12 @@ def test_the_public_names():
         "Image",
         "ImageAssertionError",
         "ImgdiffError",
+        "LimitSettings",
         "MetricError",
         "MetricResult",
         "Policy",
         "Region",
+        "RegionSettings",
         "Registry",
         "Rule",
         "Score",

@@ -47,7 +47,7 @@ def judged():
     registry = Registry([Plugin])
 
     def judge(*rules):
-        return compare(square(RED), square(BLUE), Policy(rules=rules), registry=registry)
+        return compare(square(RED), square(BLUE), Policy(metrics=rules), registry=registry)
 
     return judge
 

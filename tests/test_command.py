@@ -197,7 +197,7 @@ def test_pairs_that_fail_are_told_in_full(pair, capsys, metrics):
         "size=pad",
         "mask=pixel_match",
         "kinds={moved: warn}",
-        "regions={merge_distance: 0, min_area: 4}",
+        "regions={merge: 0, min_area: 4}",
         "limits.megapixels=0.001",
         "ignore=[{x: 0, y: 0, width: 9, height: 30}]",
         "metrics={perceptual: {max: 0.9, warn: 0.001}}",

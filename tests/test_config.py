@@ -14,6 +14,7 @@ import pytest
 from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.base.model import (
     Length,
+    LimitSettings,
     MaskArea,
     Policy,
     PolygonArea,
@@ -76,7 +77,7 @@ def test_every_setting_of_a_policy_arrives(load, tmp_path):
         """).policy_for("a.png")
     whole, zero = Length(100.0, percent=True), Length(0.0)
     assert policy == Policy(
-        rules=(
+        metrics=(
             Rule("perceptual", (("threshold", 0.2),), max=0.001, max_pixels=16, warn=0.0005),
             Rule("ssim", (("window", "gaussian"),), min=0.99, warn=0.995),
         ),
@@ -88,8 +89,8 @@ def test_every_setting_of_a_policy_arrives(load, tmp_path):
         size=SizePolicy.PAD,
         frames=3,
         mask="ssim",
-        regions=RegionSettings(merge_distance=0, min_area=4),
-        max_pixels=2_500_000,
+        regions=RegionSettings(merge=0, min_area=4),
+        limits=LimitSettings(2.5),
         missing="allow",
         unmatched="allow",
     )
@@ -137,8 +138,8 @@ def test_naming_metrics_replaces_the_rules_that_held_before_so_that_an_override_
         metrics: {perceptual: {max: 0}, psnr: {min: 40}}
         overrides: [{match: "charts/**", metrics: {ssim: {min: 0.95}}}]
         """)
-    assert [rule.metric for rule in settings.policy_for("a.png").rules] == ["perceptual", "psnr"]
-    assert settings.policy_for("charts/a.png").rules == (Rule("ssim", min=0.95),)
+    assert [rule.metric for rule in settings.policy_for("a.png").metrics] == ["perceptual", "psnr"]
+    assert settings.policy_for("charts/a.png").metrics == (Rule("ssim", min=0.95),)
 
 
 def test_a_call_wins_over_the_command_line_over_overrides_over_defaults(load):
@@ -166,7 +167,7 @@ def test_a_call_takes_python_values(load, tmp_path):
 def test_a_call_takes_numbers_of_numpy(load):
     numpy = pytest.importorskip("numpy")
     call = {"metrics": {"ssim": {"min": numpy.float32(0.5), "size": numpy.int64(9)}}}
-    assert load("").policy_for("a.png", call=call).rules == (Rule("ssim", (("size", 9),), min=0.5),)
+    assert load("").policy_for("a.png", call=call).metrics == (Rule("ssim", (("size", 9),), min=0.5),)
 
 
 ENDLESS: list[object] = []
@@ -256,7 +257,7 @@ def test_what_a_message_offers_for_a_misplaced_setting_can_be_followed(key):
     with pytest.raises(ConfigError) as caught:
         settings.policy_for("a.png", call={key: value})
     offered = str(caught.value).rpartition(": metrics=")[2]
-    assert settings.policy_for("a.png", call={"metrics": ast.literal_eval(offered)}).rules
+    assert settings.policy_for("a.png", call={"metrics": ast.literal_eval(offered)}).metrics
 
 
 def test_a_mistake_on_the_command_line_says_so(load):
@@ -296,8 +297,8 @@ def test_messages_call_a_file_by_its_path_from_the_working_directory(tmp_path, m
 
 def test_the_shipped_example_loads_and_means_what_it_says(root):
     settings = load_settings(root / "imgdiff.yaml", Registry())
-    assert settings.policy_for("pages/home.png").rules == (Rule("visible", (("level", "normal"),), max=1.0),)
-    assert settings.policy_for("photos/cat.jpg").rules == (Rule("ssim", min=0.95),)
+    assert settings.policy_for("pages/home.png").metrics == (Rule("visible", (("level", "normal"),), max=1.0),)
+    assert settings.policy_for("photos/cat.jpg").metrics == (Rule("ssim", min=0.95),)
     examples = root / "examples"
     assert settings.scans == (ScanSettings(examples / "expected", examples / "actual", ("**/*.png", "**/*.jpg")),)
 

@@ -506,4 +506,4 @@ def test_mistakes_in_a_limit_on_a_window_are_told(tmp_path, rule, told):
 def test_a_limit_at_the_worst_may_stand_beside_what_is_told(tmp_path, rule):
     file = tmp_path / "imgdiff.yaml"
     file.write_text(f"metrics: {{{rule}}}\n", encoding="utf-8")
-    assert load_settings(file, Registry()).policy_for("a.png").rules
+    assert load_settings(file, Registry()).policy_for("a.png").metrics

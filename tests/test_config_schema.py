@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -51,8 +53,38 @@ def test_the_shipped_example_shows_every_key_and_loads_with_all_of_them(root, tm
 
 
 def test_the_documentation_describes_every_key(root, schema):
-    text = (root / "docs" / "config.md").read_text(encoding="utf-8")
+    text = "".join((root / "docs" / name).read_text(encoding="utf-8") for name in ("config.md", "capture.md"))
     assert {key for key in keys_of(schema) if f"`{key}`" not in text} == set()
+
+
+def test_the_tables_in_the_documentation_have_the_keys_and_defaults_of_the_code(root):
+    checked = subprocess.run(
+        [sys.executable, "docs/write_config_tables.py", "--check"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_the_shipped_example_shows_the_default_of_every_key_but_these(root, schema):
+    examples = {"dpi", "clip", "style", "templates", "kinds.moved", "kinds.rendering", "baselines.folder", "metrics"}
+    text = (root / "imgdiff.yaml").read_text(encoding="utf-8")
+    definitions = schema["$defs"]
+    shown = parse_yaml(uncommented(text), "imgdiff.yaml").root.value
+
+    def others(name, values, prefix=""):
+        for key, property_ in definitions[name]["properties"].items():
+            below = property_.get("$ref", "").rpartition("/")[2] or next(
+                (one["$ref"].rpartition("/")[2] for one in property_.get("anyOf", ()) if "$ref" in one), ""
+            )
+            if below in definitions and isinstance(values.get(key), dict):
+                yield from others(below, values[key], f"{key}.")
+            elif not isinstance(values.get(key), list) and values.get(key) != property_.get("default", values.get(key)):
+                yield f"{prefix}{key}"
+
+    assert set(others("FileFields", shown)) <= examples
 
 
 def test_the_documentation_s_examples_load(root, tmp_path):

@@ -213,7 +213,7 @@ def _loads_or_says_why(file: Path) -> None:
 
 def test_the_file_that_is_mutated_is_sound(file):
     file.write_text(VALID, encoding="utf-8")
-    assert [rule.metric for rule in load_settings(file, METRICS).policy_for("charts/a.png").rules] == [
+    assert [rule.metric for rule in load_settings(file, METRICS).policy_for("charts/a.png").metrics] == [
         "perceptual",
         "ssim",
     ]

@@ -21,7 +21,7 @@ PHOTOGRAPHS = {
     "rocket": [(320, 100, 30), (500, 330, 35)],
 }
 """Where wheels are put: x, y and radius."""
-BY_STRUCTURE = Policy(rules=(Rule("ssim", min=0.999),))
+BY_STRUCTURE = Policy(metrics=(Rule("ssim", min=0.999),))
 
 
 def with_wheel(picture, x, y, radius):
@@ -83,7 +83,7 @@ def test_what_lies_near_is_not_joined():
     expected = photograph("coffee")
     first, _ = with_wheel(expected, 200, 150, 20)
     actual, _ = with_wheel(first, 254, 150, 20)  # 14 pixels apart; SSIM's window leaves 8 of these at most
-    regions = compare(expected, as_jpeg(actual, 95), Policy(rules=(Rule("ssim", min=0.999),), mask="ssim")).regions
+    regions = compare(expected, as_jpeg(actual, 95), Policy(metrics=(Rule("ssim", min=0.999),), mask="ssim")).regions
     assert len(regions) == 2
 
 
@@ -92,7 +92,7 @@ def test_the_usual_mask_is_that_of_the_metric_that_decides_with_boxes():
     comparison = compare(expected, actual)
     assert comparison.mask_metric == "visible"
     assert all(region.contour == () for region in comparison.regions)
-    beside = compare(expected, actual, Policy(rules=(Rule("perceptual", max=0.0), Rule("ssim", min=0.999))))
+    beside = compare(expected, actual, Policy(metrics=(Rule("perceptual", max=0.0), Rule("ssim", min=0.999))))
     assert beside.mask_metric == "perceptual"
 
 

@@ -411,7 +411,7 @@ EXAMPLES = sorted(
 @pytest.mark.parametrize("metric", ["visible", "perceptual"])
 def test_the_examples_are_the_same_with_and_without_the_core(native, metric):
     registry = Registry()
-    policy = Policy(rules=(Rule(metric, max=0.01),))
+    policy = Policy(metrics=(Rule(metric, max=0.01),))
     compared = 0
     for name in EXAMPLES:
         pair = [ROOT / "examples" / side / name for side in ("expected", "actual")]

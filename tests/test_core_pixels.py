@@ -154,7 +154,7 @@ def test_verdicts_scores_regions_and_masks_are_the_same_with_and_without_the_cor
         Rule("mse", max=100),
         Rule("diffimg", max=0.1),
     )
-    policy = Policy(rules=rules, ignore=tuple(RectangleArea(*map(Length, box)) for box in ignored))
+    policy = Policy(metrics=rules, ignore=tuple(RectangleArea(*map(Length, box)) for box in ignored))
     found = []
     for module in (built(), None):
         with core(module):

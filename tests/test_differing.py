@@ -126,6 +126,6 @@ def test_heat_of_another_s_metric_counts_wherever_it_is():
 
     first, second = far_apart()
     second[31:] = first[31:]  # one row differs, far from the heat
-    policy = Policy(rules=(Rule("spread", max=0.0),), mask="spread")
+    policy = Policy(metrics=(Rule("spread", max=0.0),), mask="spread")
     comparison = compare(first, second, policy, registry=Registry([Plugin()]))
     assert [(region.box.y, region.area) for region in comparison.regions] == [(700, 400)]

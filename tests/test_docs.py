@@ -203,7 +203,7 @@ MIGRATING = re.findall(r"^```yaml\n(.*?)^```", text_of("migrating.md"), re.MULTI
 def test_the_settings_that_stand_for_those_of_other_tools_load(tmp_path, block):
     file = tmp_path / "imgdiff.yaml"
     file.write_text(block, encoding="utf-8")
-    assert load_settings(file, Registry()).policy_for("a.png").rules
+    assert load_settings(file, Registry()).policy_for("a.png").metrics
 
 
 def test_settings_that_stand_for_those_of_other_tools_are_found():

@@ -8,14 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_imgdiff import ConfigError, Policy, Registry, Rule, SizePolicy, compare
-from pytest_imgdiff.base.model import Length, PolygonArea, RectangleArea, RegionSettings, Verdict
+from pytest_imgdiff.base.model import Length, LimitSettings, PolygonArea, RectangleArea, RegionSettings, Verdict
 from pytest_imgdiff.comparison.masks import ignore_mask
 from pytest_imgdiff.config import load_settings
 from tests.pictures import BLUE, RED, square
 
 
 def rules(*args, **limits):
-    return Policy(rules=(Rule(*args, **limits),))
+    return Policy(metrics=(Rule(*args, **limits),))
 
 
 @pytest.mark.parametrize(
@@ -24,27 +24,30 @@ def rules(*args, **limits):
         ({}, "policy: expected a pytest_imgdiff.Policy"),
         ("ssim", "policy: expected a pytest_imgdiff.Policy"),
         (Policy(size="fail"), "policy: size: expected a SizePolicy such as SizePolicy.PAD, not the text"),
-        (Policy(rules=None), "policy: rules: expected a tuple, not nothing"),
-        (Policy(rules=()), "policy: rules: no rule, so that nothing could fail"),
-        (Policy(rules=("ssim",)), "policy: rules[0]: expected a Rule"),
-        (Policy(rules=(Rule("ssim", min=0.9), Rule("ssim", min=0.1))), 'policy: rules[1]: a second rule for "ssim"'),
-        (rules("ssim"), "policy: rules.ssim: no limit, so that it could never fail; add min"),
-        (rules("perceptual", warn=0.1), "policy: rules.perceptual: no limit, so that it could never fail"),
-        (rules("ssim", max=0.1), "policy: rules.ssim.max: ssim is a similarity (large is alike): its limit is min"),
-        (rules("ssim", min=0.9, max_pixels=3), "policy: rules.ssim.max_pixels: ssim counts no pixels"),
-        (rules("ssim", min=-2), "policy: rules.ssim.min: expected a number from -1 to 1"),
-        (rules("perceptual", max="0"), "policy: rules.perceptual.max: expected a number from 0 to 1"),
-        (rules("perceptual", max=float("nan")), "policy: rules.perceptual.max: nan is no finite number"),
-        (rules("perceptual", max=True), "policy: rules.perceptual.max: expected a number"),
-        (rules("ssim", (("windw", 7),), min=0.9), 'policy: rules.ssim.windw: unknown key "windw"; did you mean'),
-        (rules("ssim", (("window", 4),), min=0.9), "policy: rules.ssim: `window` must be odd"),
-        (rules("ssim", (("window", "7"),), min=0.9), "policy: rules.ssim.window: expected a whole number"),
-        (rules("ssim", (("min", -1),), min=0.9), 'policy: rules[0].options: "min" is no option'),
-        (rules("ssim", 7, min=0.9), "policy: rules[0].options: expected pairs"),
-        (rules("ssim", min=0.9, when="never"), "policy: rules.ssim.when: expected always or undecided"),
-        (rules("ssim", min=0.9, on_unavailable="pass"), "policy: rules[0].on_unavailable: expected fail or skip"),
-        (rules("sssim", min=0.9), "policy: rules.sssim: unknown metric 'sssim'"),
-        (rules(None, min=0.9), "policy: rules[0].metric: expected a str"),
+        (Policy(metrics=None), "policy: metrics: expected a tuple, not nothing"),
+        (Policy(metrics=()), "policy: metrics: no rule, so that nothing could fail"),
+        (Policy(metrics=("ssim",)), "policy: metrics[0]: expected a Rule"),
+        (
+            Policy(metrics=(Rule("ssim", min=0.9), Rule("ssim", min=0.1))),
+            'policy: metrics[1]: a second rule for "ssim"',
+        ),
+        (rules("ssim"), "policy: metrics.ssim: no limit, so that it could never fail; add min"),
+        (rules("perceptual", warn=0.1), "policy: metrics.perceptual: no limit, so that it could never fail"),
+        (rules("ssim", max=0.1), "policy: metrics.ssim.max: ssim is a similarity (large is alike): its limit is min"),
+        (rules("ssim", min=0.9, max_pixels=3), "policy: metrics.ssim.max_pixels: ssim counts no pixels"),
+        (rules("ssim", min=-2), "policy: metrics.ssim.min: expected a number from -1 to 1"),
+        (rules("perceptual", max="0"), "policy: metrics.perceptual.max: expected a number from 0 to 1"),
+        (rules("perceptual", max=float("nan")), "policy: metrics.perceptual.max: nan is no finite number"),
+        (rules("perceptual", max=True), "policy: metrics.perceptual.max: expected a number"),
+        (rules("ssim", (("windw", 7),), min=0.9), 'policy: metrics.ssim.windw: unknown key "windw"; did you mean'),
+        (rules("ssim", (("window", 4),), min=0.9), "policy: metrics.ssim: `window` must be odd"),
+        (rules("ssim", (("window", "7"),), min=0.9), "policy: metrics.ssim.window: expected a whole number"),
+        (rules("ssim", (("min", -1),), min=0.9), 'policy: metrics[0].options: "min" is no option'),
+        (rules("ssim", 7, min=0.9), "policy: metrics[0].options: expected pairs"),
+        (rules("ssim", min=0.9, when="never"), "policy: metrics.ssim.when: expected always or undecided"),
+        (rules("ssim", min=0.9, on_unavailable="pass"), "policy: metrics[0].on_unavailable: expected fail or skip"),
+        (rules("sssim", min=0.9), "policy: metrics.sssim: unknown metric 'sssim'"),
+        (rules(None, min=0.9), "policy: metrics[0].metric: expected a str"),
         (Policy(ignore=[{"x": 0}]), "policy: ignore[0]: expected a RectangleArea, PolygonArea or MaskArea"),
         (Policy(ignore=None), "policy: ignore: expected a tuple, not nothing"),
         (Policy(ignore=(RectangleArea(0, 0, 5, 5),)), "policy: ignore[0].x: expected a Length"),
@@ -56,8 +59,11 @@ def rules(*args, **limits):
         (Policy(frames=-1), "policy: frames: expected refuse, all, or the index"),
         (Policy(mask="mse"), "policy: mask: mse does not say where pictures differ"),
         (Policy(missing="pass"), "policy: missing: expected allow or fail"),
-        (Policy(max_pixels=0), "policy: max_pixels: expected a whole number of at least 1"),
-        (Policy(regions=RegionSettings(merge_distance=-1)), "policy: regions.merge_distance: expected a whole number"),
+        (
+            Policy(limits=LimitSettings(0)),
+            "policy: limits.megapixels: expected a number above 0 and of at most 10000, not 0",
+        ),
+        (Policy(regions=RegionSettings(merge=-1)), "policy: regions.merge: expected a whole number"),
     ],
 )
 def test_a_policy_that_cannot_be_followed(policy, told):
@@ -70,7 +76,7 @@ def test_a_policy_that_cannot_be_followed(policy, told):
 
 def test_a_policy_that_can_be_followed():
     policy = Policy(
-        rules=(Rule("perceptual", (("threshold", 0.2),), max=0.5, max_pixels=400, warn=0.1), Rule("ssim", min=0.1)),
+        metrics=(Rule("perceptual", (("threshold", 0.2),), max=0.5, max_pixels=400, warn=0.1), Rule("ssim", min=0.1)),
         ignore=(RectangleArea(Length(0), Length(0), Length(10, percent=True), Length(2.5)),),
         size=SizePolicy.PAD,
         frames="all",

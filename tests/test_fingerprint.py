@@ -43,7 +43,7 @@ def page(seed, top, title, *, ink=INK, paper=PAPER, size=22, extra=None):
     return np.asarray(picture)
 
 
-BY_PIXEL = Policy(rules=(Rule("perceptual", max=0.0),))
+BY_PIXEL = Policy(metrics=(Rule("perceptual", max=0.0),))
 """A mask of pixels of another colour, which noise on everything leaves as it is."""
 
 

@@ -93,7 +93,7 @@ def test_every_frame_that_fails_is_named_and_described():
 
 
 def test_frames_that_pass_are_not_listed_and_those_with_a_warning_are():
-    policy = Policy(frames="all", rules=(Rule("pixel_match", min=0.1, warn=0.9),))
+    policy = Policy(frames="all", metrics=(Rule("pixel_match", min=0.1, warn=0.9),))
     comparison = compare(DOCUMENT, INVOICE, policy)
 
     assert comparison.passed
@@ -154,7 +154,7 @@ def test_one_page_of_a_long_document_stands_in_memory_at_a_time():
     long, other = (document(*some, compression="tiff_deflate") for some in (pages, pages[::-1]))
     pixels = 1000 * 1000 * 4
     tracemalloc.start()
-    comparison = compare(long, other, Policy(frames="all", rules=(Rule("mse", max=0.5),), mask="pixel_match"))
+    comparison = compare(long, other, Policy(frames="all", metrics=(Rule("mse", max=0.5),), mask="pixel_match"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

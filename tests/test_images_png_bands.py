@@ -193,7 +193,7 @@ def test_large_files_are_judged_as_their_pixels_are(colour, depth, antialiasing)
     before = chunk(b"PLTE", palette.tobytes()) if colour == PALETTE else b""
     samples, changed = large_pair(colour, depth)
     files = [large_file(picture, colour, depth, before=before) for picture in (samples, changed)]
-    policy = Policy(rules=(Rule("perceptual", options=(("antialiasing", antialiasing),), max=0.0),))
+    policy = Policy(metrics=(Rule("perceptual", options=(("antialiasing", antialiasing),), max=0.0),))
     found = compare(*files, policy)
     plain = compare(*(array_of(picture, colour, palette) for picture in (samples, changed)), policy)
     assert isinstance(found.expected.stored, BandedRows)
@@ -214,7 +214,7 @@ def test_equal_pixels_of_large_files_written_otherwise():
 
 def test_a_metric_that_looks_at_all_rows_gets_them_all():
     samples, changed = large_pair(RGB)
-    policy = Policy(rules=(Rule("diffimg", max=0.0), Rule("pixel_match", min=1.0)))
+    policy = Policy(metrics=(Rule("diffimg", max=0.0), Rule("pixel_match", min=1.0)))
     found, plain = (
         compare(*files, policy) for files in ((large_file(samples, RGB), large_file(changed, RGB)), (samples, changed))
     )

@@ -107,7 +107,7 @@ def test_a_metric_that_looks_at_all_rows_gets_them_all(metric):
     changed[90:110] ^= 255
     kinds = [1] * 200
     limit = {"min": 1.0} if metric in ("ssim", "pixel_match") else {"min": 999.0} if metric == "psnr" else {"max": 0.0}
-    policy = Policy(rules=(Rule(metric, **limit),))
+    policy = Policy(metrics=(Rule(metric, **limit),))
     one, two = image_of(samples, kinds, 2), image_of(changed, kinds, 2)
     by_rows = compare(one, two, policy)
     at_once = compare(np.array(samples), np.array(changed), policy)

@@ -1057,7 +1057,7 @@ def test_a_tolerance_of_matplotlib_is_the_root_of_mse():
     random = np.random.default_rng(1)
     expected, actual = random.integers(0, 256, (2, 24, 32, 3), np.uint8)
     tolerance = compared.calculate_rms(expected.astype(np.int16), actual.astype(np.int16))
-    (score,) = compare(expected, actual, Policy(rules=(Rule("mse", max=tolerance**2),))).scores
+    (score,) = compare(expected, actual, Policy(metrics=(Rule("mse", max=tolerance**2),))).scores
     assert score.value == pytest.approx(tolerance**2)
 
 
@@ -1067,5 +1067,5 @@ def test_a_threshold_of_pytest_regressions_is_mae_in_percent():
     difference = PIL.ImageChops.difference(PIL.Image.fromarray(expected), PIL.Image.fromarray(actual))
     percent = 100 * np.sum(difference) / (3 * 24 * 32) / 255
     rule = Rule("mae", max=percent / 100, options=(("ignore_alpha", True),))
-    (score,) = compare(expected, actual, Policy(rules=(rule,))).scores
+    (score,) = compare(expected, actual, Policy(metrics=(rule,))).scores
     assert score.value == pytest.approx(percent / 100)

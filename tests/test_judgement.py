@@ -203,4 +203,4 @@ def test_the_table_of_what_metrics_see_has_pairs_with_these_answers_and_rules_th
     for name, limits in sees.RULES.items():
         metric = name.partition(",")[0]
         if metric in Registry().names():
-            assert settings.policy_for("a", call={"metrics": {metric: limits}}).rules
+            assert settings.policy_for("a", call={"metrics": {metric: limits}}).metrics

@@ -151,13 +151,13 @@ def test_kinds_are_the_same_at_any_depth(depth):
 
 def test_what_is_ignored_has_no_part_in_the_kind():
     area = RectangleArea(Length(10), Length(10), Length(230), Length(30))
-    ignoring = Policy(EXACT.rules, ignore=(area,), mask="pixel_match")
+    ignoring = Policy(EXACT.metrics, ignore=(area,), mask="pixel_match")
     changed = page(heading="Guests of last month", badge=True)
     assert [region.kind for region in compare(page(), changed, ignoring).regions] == ["added"]
 
 
 def test_a_region_without_pixels_on_one_side_stays_what_it_is():
-    padded = Policy(EXACT.rules, size=SizePolicy.PAD, mask="pixel_match")
+    padded = Policy(EXACT.metrics, size=SizePolicy.PAD, mask="pixel_match")
     wide = Picture.new("RGB", (360, 200), "#123456")
     wide.paste(page(), (0, 0))
     assert [region.kind for region in compare(page(), wide, padded).regions] == ["only actual"]
@@ -179,7 +179,7 @@ MOVED = page(button=(54, 66))
 REPAINTED = page(button=(54, 66), heading="Guests of last month")
 
 
-def judged(actual, *, rules=EXACT.rules, **changes):
+def judged(actual, *, rules=EXACT.metrics, **changes):
     changes = {"mask": "pixel_match", "kinds": (("moved", "allow"),)} | changes
     return compare(page(), actual, Policy(rules, **changes))
 
@@ -203,10 +203,10 @@ def test_a_pair_passes_with_a_warning_by_kinds_that_warn():
         pytest.param(MOVED, {"kinds": (("text", "allow"),)}, id="another kind is allowed"),
         pytest.param(REPAINTED, {}, id="one region is of another kind"),
         pytest.param(MOVED, {"mask": "perceptual"}, id="the failing rule did not paint the mask"),
-        pytest.param(MOVED, {"rules": (*EXACT.rules, Rule("ssim", min=0.9999))}, id="another rule fails, too"),
+        pytest.param(MOVED, {"rules": (*EXACT.metrics, Rule("ssim", min=0.9999))}, id="another rule fails, too"),
         pytest.param(
             MOVED,
-            {"rules": (*EXACT.rules, Rule("ssim", min=0.9999, when="undecided"))},
+            {"rules": (*EXACT.metrics, Rule("ssim", min=0.9999, when="undecided"))},
             id="another rule was not measured",
         ),
         pytest.param(MOVED, {"rules": (Rule("ssim", min=0.9999),), "mask": "ssim"}, id="the metric counts no pixels"),
@@ -243,7 +243,7 @@ def test_a_pair_still_fails_by_a_region_beyond_those_that_have_a_kind():
     dots = np.full((400, 600, 3), 255, np.uint8)
     dotted = dots.copy()
     dotted[5::20, 5::20] = 0  # 600 of them
-    policy = Policy(EXACT.rules, mask="pixel_match", kinds=(("added", "allow"),))
+    policy = Policy(EXACT.metrics, mask="pixel_match", kinds=(("added", "allow"),))
     assert not compare(dots, dotted, policy).passed
     assert compare(dots[:100, :400], dotted[:100, :400], policy).passed
 

@@ -218,7 +218,7 @@ def test_a_failing_test_shows_what_was_measured(pytester):
 
 def test_policies_of_python():
     picture = photograph("coffee", 120, 160)
-    found = compare(picture, as_jpeg(picture, 60), Policy(rules=(Rule("psnr", min=10),), measure=(Rule("ssim"),)))
+    found = compare(picture, as_jpeg(picture, 60), Policy(metrics=(Rule("psnr", min=10),), measure=(Rule("ssim"),)))
     assert found.passed
     assert [(score.metric, score.measured) for score in found.scores] == [("psnr", False), ("ssim", True)]
     for measure, words in (
@@ -236,10 +236,10 @@ def test_memory_that_suffices_for_the_rules_alone_leaves_the_rest_unmeasured():
     other = as_jpeg(picture, 60)
     rules = (Rule("pixel_match", min=0.0, warn=1.0),)
     memory = 1 << 20
-    while compare(picture, other, Policy(rules=rules, mask="pixel_match", memory=memory)).reason is not None:
+    while compare(picture, other, Policy(metrics=rules, mask="pixel_match", memory=memory)).reason is not None:
         memory += 1 << 18
     found = compare(
-        picture, other, Policy(rules=rules, mask="pixel_match", memory=memory, measure=(Rule("ssim"), Rule("orb")))
+        picture, other, Policy(metrics=rules, mask="pixel_match", memory=memory, measure=(Rule("ssim"), Rule("orb")))
     )
     assert found.passed
     assert [score.metric for score in found.scores] == ["pixel_match"]

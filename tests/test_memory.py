@@ -98,7 +98,7 @@ def test_what_is_compared_stays_within_memory(large, metrics):
 
 def test_memory_counts_bytes_and_not_pixels():
     rows = np.arange(400 * 300, dtype=np.float64).reshape(400, 300) / 200_000
-    policy = Policy(rules=(Rule("perceptual", max=0.0),), memory=4 * MEBIBYTE)
+    policy = Policy(metrics=(Rule("perceptual", max=0.0),), memory=4 * MEBIBYTE)
     for dtype, verdict in ((np.uint8, Verdict.DIFFERENT), (np.float64, Verdict.BROKEN)):
         first = (rows * 255).astype(np.uint8) if dtype is np.uint8 else rows
         found = compare(first, first[::-1].copy(), policy)

@@ -264,7 +264,7 @@ def test_a_comparison_passes_fails_or_is_broken(made, tmp_path):
 
     def verdict(model, limit):
         options = (("model", model), *given[1:])
-        policy = Policy(rules=(Rule("embedding_cosine", options, max=limit),))
+        policy = Policy(metrics=(Rule("embedding_cosine", options, max=limit),))
         pictures = [np.full((20, 30, 3), colour, np.uint8) for colour in ((250, 40, 40), (40, 40, 250))]
         return compare(*pictures, policy)
 

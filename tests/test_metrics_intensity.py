@@ -49,7 +49,7 @@ def test_diffimg_is_asked_in_memory_and_leaves_no_picture_of_the_differences(tmp
 
 def test_diffimg_never_sees_pictures_of_two_sizes():
     red = np.full((30, 40, 3), (255, 0, 0), np.uint8)
-    assert compare(red, red[:, :20], Policy(rules=(Rule("diffimg", max=0.5),))).verdict is Verdict.RESIZED
+    assert compare(red, red[:, :20], Policy(metrics=(Rule("diffimg", max=0.5),))).verdict is Verdict.RESIZED
 
 
 @pytest.mark.filterwarnings("error")

@@ -253,7 +253,7 @@ def test_the_most_in_a_window_is_what_pixelmatch_8_counts_and_the_limit_holds_it
 
         def compared(pixels, pair=pair, options=options):
             rule = Rule("perceptual", options, max_in_window=WindowLimit(32, pixels))
-            return compare(*pair, Policy(rules=(rule,)))
+            return compare(*pair, Policy(metrics=(rule,)))
 
         beyond = compared(max(0, most - 1))
         assert beyond.scores[0].details["most_in_window"] == most

@@ -62,7 +62,7 @@ def test_ciede2000_paints_the_regions_of_a_comparison():
     gray = np.full((60, 60, 3), 128, np.uint8)
     other = gray.copy()
     other[20:30, 10:20] = (200, 60, 60)
-    comparison = compare(other, gray, Policy(rules=(Rule("ciede2000", max=0.0),), mask="ciede2000"))
+    comparison = compare(other, gray, Policy(metrics=(Rule("ciede2000", max=0.0),), mask="ciede2000"))
     assert comparison.verdict is Verdict.DIFFERENT
     (region,) = comparison.regions
     assert (region.box.x, region.box.y, region.box.width, region.box.height, region.area) == (10, 20, 10, 10, 100)
@@ -186,7 +186,7 @@ def test_shift_of_pictures_that_no_movement_makes_alike_is_refused(pair):
 
 def test_shift_of_a_broken_pair_fails_the_comparison():
     pair = photograph("astronaut", 300, 300), photograph("coffee", 300, 300)
-    assert compare(*pair, Policy(rules=(Rule("shift", max=100.0),))).verdict is Verdict.BROKEN
+    assert compare(*pair, Policy(metrics=(Rule("shift", max=100.0),))).verdict is Verdict.BROKEN
 
 
 def test_a_translucent_picture_is_moved_on_both_pages():

@@ -197,7 +197,7 @@ def test_in_imgdiff_yaml_a_handle_is_no_path_unless_there_is_such_a_folder(tmp_p
     file.write_text(f"metrics: {{embedding_cosine: {{max: 0.1, model: {HANDLE}}}}}")
 
     def model():
-        (rule,) = load_settings(file, Registry()).policy_for("a.png").rules
+        (rule,) = load_settings(file, Registry()).policy_for("a.png").metrics
         return dict(rule.options)["model"]
 
     assert model() == HANDLE

@@ -52,7 +52,7 @@ def plain_regions(mask, heat, settings):
         merged = False
         for first in range(len(groups)):
             for second in range(len(groups) - 1, first, -1):
-                if apart(box_of(groups[first]), box_of(groups[second])) <= settings.merge_distance:
+                if apart(box_of(groups[first]), box_of(groups[second])) <= settings.merge:
                     groups[first] |= groups.pop(second)
                     merged = True
     regions = []
@@ -82,7 +82,7 @@ def heats(draw):
 
 
 region_settings = st.builds(
-    RegionSettings, merge_distance=st.sampled_from((0, 1, 2, 3, 6, 8, 30)), min_area=st.sampled_from((0, 1, 4))
+    RegionSettings, merge=st.sampled_from((0, 1, 2, 3, 6, 8, 30)), min_area=st.sampled_from((0, 1, 4))
 )
 
 

@@ -24,7 +24,7 @@ def pair(expected: str, actual: str, mask: str | None = None, antialiasing: str 
     """Compare two files; write the mask where one is asked for. Returns the count and the number of regions."""
     registry = Registry()
     policy = Policy(
-        rules=(Rule("perceptual", options=(("antialiasing", antialiasing), ("difference", "yiq")), max=0.0),)
+        metrics=(Rule("perceptual", options=(("antialiasing", antialiasing), ("difference", "yiq")), max=0.0),)
     )
     _warm(policy, registry)
 
@@ -54,7 +54,7 @@ def folder(expected: str, actual: str) -> Callable[[], Any]:
 
 def distance(expected: str, actual: str, metric: str) -> Callable[[], Any]:
     """Compare two files by the rule that this metric, a distance, is 0. Returns its value."""
-    registry, policy = Registry(), Policy(rules=(Rule(metric, max=0.0),))
+    registry, policy = Registry(), Policy(metrics=(Rule(metric, max=0.0),))
     _warm(policy, registry)
     return lambda: compare(Path(expected), Path(actual), policy, registry=registry).scores[0].value
 

@@ -154,7 +154,7 @@ def _asked(words: list[str], pairs: Sequence[Pair]) -> Iterator[Scores]:
 def _ours(options: Mapping[str, str], pairs: Sequence[Pair], metric: str = "perceptual") -> Iterator[Scores]:
     from pytest_imgdiff import Policy, Registry, Rule, compare
 
-    registry, policy = Registry(), Policy(rules=(Rule(metric, options=tuple(options.items()), max=0.0),))
+    registry, policy = Registry(), Policy(metrics=(Rule(metric, options=tuple(options.items()), max=0.0),))
     for pair in pairs:
         comparison = compare(pair.expected, pair.actual, policy, registry=registry)
         if comparison.verdict.value == "broken":

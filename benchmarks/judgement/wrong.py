@@ -35,7 +35,7 @@ def drawn(pairs: Sequence[Pair], metric: str, limit: float, out: Path) -> Iterat
         ValueError: a pair could not be compared.
     """
     out.mkdir(parents=True, exist_ok=True)
-    registry, policy = Registry(), Policy(rules=(Rule(metric, max=limit),))
+    registry, policy = Registry(), Policy(metrics=(Rule(metric, max=limit),))
     lines = []
     for pair in pairs:
         comparison = compare(pair.expected, pair.actual, policy, registry=registry)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     """(height, width), 0 where alike, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
 
 
-DEFAULT_MAX_PIXELS = 100_000_000
+MEGA = 1_000_000
+DEFAULT_MAX_PIXELS = 100 * MEGA
 """Width x height, of what is decoded."""
 DEFAULT_MEMORY = 2560 << 20
 """Bytes that a pair may take while it is compared: enough for two pictures of 100 megapixels and 8 bits."""
@@ -168,17 +169,60 @@ class Rule:
     on_unavailable: OnUnavailable = "fail"
 
 
+def setting(description: str, *, default: Any, **form: Any) -> Any:
+    """Return a dataclass field that is also a key of imgdiff.yaml.
+
+    The key's name, type, default, description and constraints stand here only: what validates imgdiff.yaml, its JSON
+    Schema and the tables in docs/ are made from them.
+
+    Args:
+        description: Markdown, in one line.
+        default: also the key's default; None where it has none.
+        form: constraints, as `msgspec.Meta` has them (``ge=0``), and ``expects``: what a message says that the value
+            should be.
+    """
+    return field(default=default, metadata={"description": description, **form})
+
+
 @dataclass(frozen=True, slots=True)
 class RegionSettings:
-    """How a difference mask becomes regions.
+    """How the difference mask becomes regions.
 
     Attributes:
-        merge_distance: regions whose boxes are at most this many pixels apart are merged.
+        merge: regions whose boxes are at most this many pixels apart are merged.
         min_area: regions of fewer differing pixels are not listed (the scores still count them).
     """
 
-    merge_distance: int = 8
-    min_area: int = 1
+    merge: int = setting(
+        "join regions whose boxes are at most this many pixels apart, until none are. [Contours](metrics.md#ssim), "
+        "which `ssim` returns, are never joined",
+        default=8,
+        ge=0,
+    )
+    min_area: int = setting(
+        "do not list regions of fewer differing pixels. The scores still count these pixels", default=1, ge=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one image may cost.
+
+    Attributes:
+        megapixels: the largest width x height that is decoded, in millions of pixels; above 0, at most 10000.
+    """
+
+    megapixels: float = setting(
+        "the largest width x height that is decoded, in millions of pixels; at most 10000",
+        default=DEFAULT_MAX_PIXELS / MEGA,
+        gt=0,
+        le=10_000,
+    )
+
+    @property
+    def pixels(self) -> int:
+        """The largest width x height that is decoded, in pixels."""
+        return max(1, round(self.megapixels * MEGA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +266,49 @@ class CaptureSettings:
         mask: elements that are not compared.
     """
 
-    timeout: float = 5.0
-    full_page: bool = False
-    clip: Clip | None = None
-    scale: Literal["css", "device"] = "css"
-    animations: Literal["disabled", "allow"] = "disabled"
-    caret: Literal["hide", "initial"] = "hide"
-    transparent: bool = False
-    dpi: int | None = None
-    style: str | None = None
-    mask: tuple[MaskedElements, ...] = ()
+    timeout: float = setting(
+        "seconds (not milliseconds) until the target must have stood still, or must have appeared; above 0, at most "
+        "300",
+        default=5.0,
+        gt=0,
+        le=300,  # more is most likely a number of milliseconds, the unit of the browsers' drivers
+        expects="seconds, above 0 and at most 300",
+    )
+    full_page: bool = setting("capture the whole page, not only the viewport", default=False)
+    clip: Clip | None = setting(
+        "capture a part of the page, in CSS pixels: `{x: 0, y: 0, width: 640, height: 480}`",
+        default=None,
+        expects="a rectangle such as {x: 0, y: 0, width: 640, height: 480}",
+    )
+    scale: Literal["css", "device"] = setting(
+        "`css`: one pixel for each CSS pixel, so that screens of any density give the same image; `device`: one for "
+        "each pixel of the screen",
+        default="css",
+    )
+    animations: Literal["disabled", "allow"] = setting(
+        "`disabled` finishes or resets CSS animations and transitions; `allow` lets them run", default="disabled"
+    )
+    caret: Literal["hide", "initial"] = setting(
+        "`hide` the text caret, or leave it unchanged (`initial`)", default="hide"
+    )
+    transparent: bool = setting("leave out the default background of a page, a figure or a scene", default=False)
+    dpi: int | None = setting(
+        "pixels per inch of a figure or a PDF page, 10 to 2400. Without it: the figure's own resolution, 150 for a "
+        "PDF, 72 for an Altair chart",
+        default=None,
+        ge=10,
+        le=2400,
+    )
+    style: str | None = setting(
+        'CSS for the capture alone, or the path of a `.css` file: `style: "iframe.ad { visibility: hidden }"`',
+        default=None,
+        expects="CSS, or the path of a .css file",
+    )
+    mask: tuple[MaskedElements, ...] = setting(
+        "elements that are not compared: selectors, or `{selector: ..., what: box}` (or `text`)",
+        default=(),
+        expects='a list of selectors such as [".clock", {selector: ".price", what: text}]',
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +438,7 @@ class Policy:
     """All settings for one image, after defaults and overrides.
 
     Attributes:
-        rules: the rules that must pass; at least one.
+        metrics: the rules that must pass; at least one.
         ignore: the ignored areas.
         size: how unequal sizes are handled.
         frames: how animated and multi-page files are handled: ``refuse``, ``all``, or the index of a frame from 0.
@@ -369,10 +446,11 @@ class Policy:
             ``ssim`` (or another metric of structure) where a rule names it and no rule is about pixels, else
             ``perceptual``.
         measure: metrics that are measured and reported and do not affect the verdict: rules without a limit. A metric
-            with a rule in ``rules`` is measured by that rule.
+            with a rule in ``metrics`` is measured by that rule.
         regions: how the mask is grouped.
-        max_pixels: the largest width x height that is decoded.
-        memory: the largest number of bytes for the pair while it is compared; a pair that needs more is ``broken``.
+        limits: what one image may cost.
+        memory: the largest number of bytes (mebibytes in imgdiff.yaml) for the pair while it is compared; a pair that
+            needs more is ``broken``.
         missing: whether an image without an expected one fails.
         moved: whether a pair fails that differs only in whole rows or columns of plain space.
         unmatched: whether an expected image without an actual one fails.
@@ -381,20 +459,56 @@ class Policy:
         capture: how a page, an element or a figure becomes an image.
     """
 
-    rules: tuple[Rule, ...] = DEFAULT_RULES
-    ignore: tuple[IgnoreArea, ...] = ()
-    size: SizePolicy = SizePolicy.FAIL
-    frames: FrameChoice = "refuse"
-    mask: str = AUTO
-    measure: tuple[Rule, ...] = ()
-    regions: RegionSettings = field(default_factory=RegionSettings)
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    metrics: tuple[Rule, ...] = setting(
+        "the rules: each metric with its limits and options. All must pass. They replace all rules from before",
+        default=DEFAULT_RULES,
+        expects="a mapping of metrics to their limits, such as {ssim: {min: 0.99}}",
+        min_length=1,
+    )
+    measure: tuple[Rule, ...] = setting(
+        "metrics to [measure and report](#measured-only) that decide nothing. The list replaces the one from before",
+        default=(),
+        expects="a list of metrics such as [orb, {ssim: {window: 9}}]",
+    )
+    ignore: tuple[IgnoreArea, ...] = setting(
+        "[areas that are not compared](#ignore-areas). The list replaces the one from before",
+        default=(),
+        expects="a list of areas such as [{x: 0, y: 0, width: 200, height: 40}]",
+    )
+    size: SizePolicy = setting(
+        "two images of unequal size: `fail` (verdict `resized`), `pad` both on a transparent canvas, `crop` both to "
+        "the part that they share, `scale` the actual one",
+        default=SizePolicy.FAIL,
+    )
+    frames: FrameChoice = setting(
+        "animated and multi-page files: `refuse` them, compare `all` frames, or the frame with this index (the first "
+        "is 0)",
+        default="refuse",
+        expects="refuse, all, or the index of a frame (the first is 0)",
+        ge=0,
+    )
+    mask: str = setting(
+        "the metric whose heat becomes the difference mask, whether or not it is a rule. `auto`: `visible` where it is "
+        "a rule; else `ssim` where it is a rule and no rule is about pixels (`perceptual`, `pixel_match`, "
+        "`ciede2000`); else `perceptual`",
+        default=AUTO,
+        expects="auto, or the name of a metric",
+    )
+    regions: RegionSettings = setting("[how the mask is grouped](#regions-and-limits)", default=RegionSettings())
+    kinds: tuple[tuple[RegionKind, KindChoice], ...] = setting(
+        "differences that pass [by their kind](#kinds), such as `{moved: warn, rendering: allow}`",
+        default=(),
+        expects="kinds and what to do, such as {moved: warn, rendering: allow}",
+    )
+    capture: CaptureSettings = setting(
+        "how a page, an element or a figure becomes an image: [its options](capture.md#options)",
+        default=CaptureSettings(),
+    )
+    limits: LimitSettings = setting("[what one image may cost](#regions-and-limits)", default=LimitSettings())
+    missing: OneSided = setting("an image without an expected one: `fail` or `allow`", default="fail")
+    moved: OneSided = setting("a pair that differs only in [plain space](#moved): `fail` or `allow`", default="fail")
+    unmatched: OneSided = setting("an expected image without an actual one: `fail` or `allow`", default="fail")
     memory: int = DEFAULT_MEMORY
-    missing: OneSided = "fail"
-    unmatched: OneSided = "fail"
-    moved: OneSided = "fail"
-    kinds: tuple[tuple[RegionKind, KindChoice], ...] = ()
-    capture: CaptureSettings = field(default_factory=CaptureSettings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

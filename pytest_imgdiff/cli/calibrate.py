@@ -390,10 +390,10 @@ class _Evidence:
         rules = tuple(
             _strictest(rule, workspace.registry, self.windows.get(rule.metric)) for rule in self.rules.values()
         )
-        policy = replace(policy, rules=rules, measure=(), ignore=(), frames=0)
+        policy = replace(policy, metrics=rules, measure=(), ignore=(), frames=0)
         try:
             found = images.decode(
-                images.read(self.expected, root=workspace.root), frames=0, max_pixels=policy.max_pixels
+                images.read(self.expected, root=workspace.root), frames=0, max_pixels=policy.limits.pixels
             )
             pixels = next(iter(found)).pixels
         except BrokenImageError:  # that of the comparisons says why
@@ -514,7 +514,7 @@ def _from_folders(
 def _complete(found: dict[str, _Evidence], workspace: Workspace) -> list[_Evidence]:
     for picture in found.values():
         policy = workspace.policy(picture.key)
-        known = {rule.metric: rule for rule in (*policy.measure, *policy.rules)}  # with their options
+        known = {rule.metric: rule for rule in (*policy.measure, *policy.metrics)}  # with their options
         for rules in (picture.rules, picture.measured):
             rules.update({metric: known.get(metric, rule) for metric, rule in rules.items()})
     return [picture for picture in found.values() if picture.values or picture.unusable]

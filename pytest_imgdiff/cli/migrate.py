@@ -266,7 +266,7 @@ class _Project:
             root=root,
             here=here,
             settings_baselines=Baselines(folder, settings.baselines.layout),
-            max_pixels=settings.defaults.max_pixels,
+            max_pixels=settings.defaults.limits.pixels,
             ini=ini,
             paths=tuple(path for path in absolute if path.is_dir()),
             named=tuple(absolute) if is_tool_named else (),

@@ -68,12 +68,12 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
     if registry.extended:  # a plugin may have a say in everything
         return None
     policy = _policy(options, name, registry)
-    rules = () if policy is None or policy.rules == DEFAULT_RULES else policy.rules
+    rules = () if policy is None or policy.metrics == DEFAULT_RULES else policy.metrics
     if policy is None or not {rule.metric for rule in rules} <= METRICS:
         return None
     if policy.ignore or policy.measure or policy.frames != "refuse":
         return None
-    pair = read_png_pair(options.expected, options.actual, min(policy.max_pixels, policy.memory // _BYTES))
+    pair = read_png_pair(options.expected, options.actual, min(policy.limits.pixels, policy.memory // _BYTES))
     if pair is None:
         return None
     images = [Image(_no_pixels, info, b"") for info in pair.infos]  # nobody reads the digest of their bytes
@@ -101,7 +101,7 @@ def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Polic
     if not options.config:
         refuse_other_settings(config, [options.expected, options.actual])
     settings = load_settings(config, registry, folder=Path.cwd())
-    rules = settings.policy_for(name).rules
+    rules = settings.policy_for(name).metrics
     if merges_metrics(options.set):
         if not {rule.metric for rule in rules} <= METRICS:
             return None
@@ -122,7 +122,7 @@ def _judged(comparison: Comparison, rules: tuple[Rule, ...], pair: PngPair, regi
             for rule in dict.fromkeys((*rules, mask))
         }
         scores = [_passed(rule, results[rule], pair, heat, registry) for rule in rules]
-        boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge_distance)
+        boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge)
     except MemoryError:
         return None
     passed = [found for found in scores if found is not None]

@@ -171,7 +171,7 @@ class _Reading:
             return images.check(
                 source,
                 frames=self.policy.frames,
-                max_pixels=self.policy.max_pixels,
+                max_pixels=self.policy.limits.pixels,
                 memory=self.policy.memory,
                 dpi=self.policy.capture.dpi,
             )
@@ -193,7 +193,7 @@ class _Reading:
             expected,
             actual,
             frames=policy.frames,
-            max_pixels=policy.max_pixels,
+            max_pixels=policy.limits.pixels,
             memory=policy.memory,
             dpi=policy.capture.dpi,
             at_once=self.at_once,

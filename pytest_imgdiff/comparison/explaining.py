@@ -73,7 +73,7 @@ def with_regions(comparison: Comparison, measured: Measurements) -> Comparison:
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
     """Return who is asked for a mask, in order: the policy's choice, then, for a failure it cannot see, the others."""
     policy = comparison.policy
-    options = {rule.metric: rule.options for rule in (*policy.measure, *policy.rules)}
+    options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
     names = [deciding_metric(policy, registry)]
     if not comparison.passed:
         names += [item.metric for item in comparison.scores if not item.passed] + [LAST_MASK_METRIC]

@@ -44,9 +44,9 @@ DIGEST_SHOWN = 12
 def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
     """Compare two decoded images of one frame each."""
     notes = _notes(expected, actual)
-    needed = beyond_memory(expected, actual, policy, policy.rules, registry)
+    needed = beyond_memory(expected, actual, policy, policy.metrics, registry)
     if policy.measure and needed is None:
-        unmeasured = beyond_memory(expected, actual, policy, (*policy.measure, *policy.rules), registry)
+        unmeasured = beyond_memory(expected, actual, policy, (*policy.measure, *policy.metrics), registry)
         if unmeasured is not None:
             notes = (*notes, f"nothing was measured: {unmeasured}")
             policy = replace(policy, measure=())
@@ -126,7 +126,7 @@ def _without_ignored(pair: Pair, ignore: Mask | None) -> tuple[Pair, Mask | None
 def _equal(comparison: Comparison, how: Literal["bytes", "pixels"], registry: Registry) -> Comparison:
     policy = comparison.policy
     measured = (replace(item, measured=True) for item in _perfect(_measured_only(policy), registry))
-    scores = (*_perfect(policy.rules, registry), *measured)
+    scores = (*_perfect(policy.metrics, registry), *measured)
     return replace(comparison, verdict=Verdict.MATCH, passed=True, equal=how, scores=scores, differing_pixels=0)
 
 
@@ -142,7 +142,7 @@ def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
 
 def _measured_only(policy: Policy) -> list[Rule]:
     """Return what is measured beside the rules: a metric with a rule is measured by that."""
-    ruled = {rule.metric for rule in policy.rules}
+    ruled = {rule.metric for rule in policy.metrics}
     return [rule for rule in policy.measure if rule.metric not in ruled]
 
 
@@ -181,7 +181,7 @@ def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) 
 def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
     """Return the comparison of two pictures that are not equal, judged by all rules."""
     policy = comparison.policy
-    scores = _scores(policy.rules, measured)
+    scores = _scores(policy.metrics, measured)
     unmeasured = [f"{item.reason}" for item in scores if item.value is None and item.omitted is None]
     if all(item.omitted for item in scores):
         unmeasured = [f"nothing was judged: {'; '.join(f'{item.metric} {item.omitted}' for item in scores)}"]
@@ -260,7 +260,7 @@ def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> l
     image = measured.expected
     pixels = compared_pixels(image, measured.ignore)
     reasons = []
-    for rule, item in zip(policy.rules, scores, strict=True):
+    for rule, item in zip(policy.metrics, scores, strict=True):
         metric = measured.registry.metric(rule.metric, rule.options)
         if item.omitted is not None or could_fail(rule, metric, (image.dtype,), pixels, image.size):
             continue
@@ -291,7 +291,7 @@ def _allowed(comparison: Comparison) -> Comparison:
         return comparison
     rules = [item for item in comparison.scores if not item.measured]
     failing = [item for item in rules if not item.passed]
-    undecided = {rule.metric for rule in comparison.policy.rules if rule.when == "undecided"}
+    undecided = {rule.metric for rule in comparison.policy.metrics if rule.when == "undecided"}
     if any(item.omitted is not None and item.metric in undecided for item in rules):
         return comparison
     if any(item.metric != comparison.mask_metric for item in failing) or not _hold_everything(comparison):

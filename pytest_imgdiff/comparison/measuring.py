@@ -128,9 +128,9 @@ def deciding_metric(policy: Policy, registry: Registry) -> str:
     """Return the metric that says where pictures differ because it decides whether they do."""
     if policy.mask != AUTO:
         return policy.mask
-    if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.rules):
+    if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.metrics):
         return DEFAULT_RULES[0].metric
-    thresholds = {rule.metric: registry.metric(rule.metric, rule.options).heat_threshold for rule in policy.rules}
+    thresholds = {rule.metric: registry.metric(rule.metric, rule.options).heat_threshold for rule in policy.metrics}
     structure = [name for name, threshold in thresholds.items() if threshold == "otsu"]
     return structure[0] if structure and "zero" not in thresholds.values() else USUAL_MASK_METRIC
 

@@ -146,7 +146,7 @@ def find_regions(
 ) -> tuple[Region, ...]:
     """Return the regions of a difference mask: largest area first, then from the top, then from the left.
 
-    Each pixel is a region to begin with. Two regions are near when at most ``settings.merge_distance`` pixels lie
+    Each pixel is a region to begin with. Two regions are near when at most ``settings.merge`` pixels lie
     between their boxes, across and down (0 where the boxes touch or overlap); near ones are joined until none are
     near. A region's box holds all of its pixels, its area counts them.
 
@@ -164,12 +164,12 @@ def find_regions(
         return ()
     found = None
     if CORE is not None and heat is not None and heat.dtype == np.uint8 and heat.flags.c_contiguous:
-        found = CORE.regions(heat, *mask.shape[::-1], settings.merge_distance)
+        found = CORE.regions(heat, *mask.shape[::-1], settings.merge)
     if found is not None and sum(box[4] for box in found) == np.count_nonzero(mask):  # the mask is all that is hot
         top = rows.start
         lower = ((left, y + top, right, bottom + top, area, peak) for left, y, right, bottom, area, peak in found)
         return regions_of_boxes(lower, settings.min_area)
-    boxes = _boxes(mask, settings.merge_distance)
+    boxes = _boxes(mask, settings.merge)
     return _filled(boxes, mask.view(np.uint8), heat, settings.min_area, rows.start)
 
 

@@ -1,22 +1,22 @@
-"""imgdiff.yaml as types: what validates a file is what the JSON Schema for editors is made from.
+"""imgdiff.yaml as types: what validates the file also makes the JSON Schema for editors and the tables in docs/.
 
-A field's ``description`` is shown by editors; ``expects`` is what a message says that a value should have been.
-A policy's fields have no defaults here: one that is not named leaves what held before it.
+The keys of a policy come from the settings classes of `pytest_imgdiff.base.model`; the keys of the whole file (scans,
+baselines, report) are defined here. ``description`` is Markdown for editors and docs/; ``expects`` is what a message
+says that a value must be.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import dataclasses
+import enum
+import types
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pytest_imgdiff.base.model import DEFAULT_MEMORY
-
-METRICS_FORM = "a mapping of metrics to their limits, such as {ssim: {min: 0.99}}"
-LARGEST_MEGAPIXELS = 10_000
-LONGEST_CAPTURE = 300
-"""Seconds. More is most likely a number of milliseconds, the unit of the browsers' drivers."""
+from pytest_imgdiff.base.model import DEFAULT_MEMORY, CaptureSettings, LimitSettings, Policy, RegionSettings
 
 _LENGTH = 'pixels as a number, or percent such as "12.5%"'
 _PERCENT = r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$"
@@ -24,12 +24,12 @@ _NOT_ZERO = r"(?!0+(\.0+)?%)"
 
 Offset = Annotated[
     Annotated[float, Meta(ge=0)] | Annotated[str, Meta(pattern=f"^{_PERCENT}")],
-    Meta(description=f"{_LENGTH} of the picture's width or height", extra={"expects": _LENGTH}),
+    Meta(description=f"{_LENGTH} of the image's width or height", extra={"expects": _LENGTH}),
 ]
 Extent = Annotated[
     Annotated[float, Meta(gt=0)] | Annotated[str, Meta(pattern=f"^{_NOT_ZERO}{_PERCENT}")],
     Meta(
-        description=f"{_LENGTH} of the picture's width or height; above 0",
+        description=f"{_LENGTH} of the image's width or height; above 0",
         extra={"expects": f"{_LENGTH}; above 0"},
     ),
 ]
@@ -38,7 +38,7 @@ PathText = Annotated[
     Meta(
         min_length=1,
         pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="a path; a relative one starts from the folder of this file",
+        description="a path, relative to the folder of this file",
         extra={"expects": "a path"},
     ),
 ]
@@ -46,7 +46,7 @@ GlobText = Annotated[str, Meta(min_length=1, extra={"expects": 'a glob such as "
 
 
 class AreaFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where not to look: a rectangle (x, y, width, height), a polygon, or a mask picture."""
+    """An ignored area: a rectangle (x, y, width, height), a polygon, or a mask image."""
 
     x: Offset | UnsetType = UNSET
     y: Offset | UnsetType = UNSET
@@ -57,14 +57,21 @@ class AreaFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             list[Annotated[tuple[Offset, Offset], Meta(extra={"expects": "a corner [x, y]"})]],
             Meta(
                 min_length=3,
-                description="the corners of its outline, each [x, y]",
+                description="instead of a rectangle: the corners `[x, y]` of an outline, at least three; they may be "
+                "outside the image",
                 extra={"expects": "a list of at least 3 corners [x, y]"},
             ),
         ]
         | UnsetType
     ) = UNSET
     mask: (
-        Annotated[PathText, Meta(description="a picture of the compared size; whatever is not black in it is ignored")]
+        Annotated[
+            PathText,
+            Meta(
+                description="instead of a rectangle: an image of the compared size. Everything that is not black in it "
+                "is ignored. The file must exist"
+            ),
+        ]
         | UnsetType
     ) = UNSET
 
@@ -84,38 +91,21 @@ Area = Annotated[
 ]
 
 
-class RegionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the difference mask becomes regions."""
-
-    merge: (
-        Annotated[
-            int,
-            Meta(ge=0, description="regions whose boxes are at most so many pixels apart are joined; default 8"),
-        ]
-        | UnsetType
-    ) = UNSET
-    min_area: (
-        Annotated[
-            int,
-            Meta(ge=1, description="regions of fewer differing pixels are not listed, they still count; default 1"),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
 KindText = Literal["fail", "warn", "allow"]
 
 
 class KindFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether a difference of this kind fails: fail, warn (pass with a warning) or allow (pass with a note)."""
 
-    added: Annotated[KindText, Meta(description="something stands on what was background")] = "fail"
-    removed: Annotated[KindText, Meta(description="what stood on a background is gone")] = "fail"
-    moved: Annotated[KindText, Meta(description="the same pixels are at another place")] = "fail"
+    added: Annotated[KindText, Meta(description="new content on what was background")] = "fail"
+    removed: Annotated[KindText, Meta(description="content was removed; background is in its place")] = "fail"
+    moved: Annotated[KindText, Meta(description="the same pixels at another position")] = "fail"
     recoloured: Annotated[KindText, Meta(description="the same shapes in other colours")] = "fail"
-    text: Annotated[KindText, Meta(description="another text on the same background")] = "fail"
-    content: Annotated[KindText, Meta(description="other content")] = "fail"
-    rendering: Annotated[KindText, Meta(description="the same content, drawn a little differently")] = "fail"
+    text: Annotated[KindText, Meta(description="different text on the same background")] = "fail"
+    content: Annotated[KindText, Meta(description="different content")] = "fail"
+    rendering: Annotated[KindText, Meta(description="the same content with other smoothing, hinting or encoding")] = (
+        "fail"
+    )
 
 
 class ClipFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,238 +128,109 @@ class MaskFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     selector: SelectorText
     what: Annotated[
         Literal["box", "text"],
-        Meta(description="box ignores each element's box, text only the lines of text in it; default box"),
+        Meta(description="box ignores each element's box, text only the lines of text in it"),
     ] = "box"
 
 
-class CaptureFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a page, an element or a figure becomes an image."""
+_BOUNDS = ("ge", "gt", "le", "lt", "min_length")
+_FORMS: dict[type, dict[str, Any]] = {
+    CaptureSettings: {
+        "clip": ClipFields | None,
+        "dpi": int,
+        "style": str,
+        "mask": list[SelectorText | MaskFields],
+    },
+    Policy: {
+        "metrics": dict[str, Any],
+        "measure": list[str | Annotated[dict[str, Any], Meta(min_length=1, max_length=1)]],
+        "ignore": list[Area],
+        "kinds": KindFields,
+    },
+}
+"""Types of keys whose form in imgdiff.yaml differs from the form in Python."""
 
-    timeout: (
-        Annotated[
-            float,
-            Meta(
-                gt=0,
-                le=LONGEST_CAPTURE,
-                description="seconds until the target must have stood still, at most 300; default 5",
-                extra={"expects": "seconds, above 0 and at most 300"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    full_page: (
-        Annotated[bool, Meta(description="capture the whole page, not only the viewport; default false")] | UnsetType
-    ) = UNSET
-    clip: (
-        Annotated[
-            ClipFields | None,
-            Meta(
-                description="the part of the page to capture, in CSS pixels; default none: all of it",
-                extra={"expects": "a rectangle such as {x: 0, y: 0, width: 640, height: 480}"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    scale: (
-        Annotated[
-            Literal["css", "device"],
-            Meta(description="one pixel for each CSS pixel, or for each pixel of the screen; default css"),
-        ]
-        | UnsetType
-    ) = UNSET
-    animations: (
-        Annotated[
-            Literal["disabled", "allow"],
-            Meta(description="finish or reset CSS animations and transitions for the capture; default disabled"),
-        ]
-        | UnsetType
-    ) = UNSET
-    caret: Annotated[Literal["hide", "initial"], Meta(description="hide the text caret; default hide")] | UnsetType = (
-        UNSET
+
+def _struct(name: str, owner: type, forms: dict[str, Any]) -> type[msgspec.Struct]:
+    """Return the type that validates a section of imgdiff.yaml, made from the class that holds it in Python.
+
+    Every key may be absent (UNSET): it then keeps the value of the layer below.
+    """
+    hints = typing.get_type_hints(owner) | forms
+    fields = []
+    for field in dataclasses.fields(owner):
+        if "description" not in field.metadata:
+            continue  # not a key of imgdiff.yaml
+        bounds = {bound: field.metadata[bound] for bound in _BOUNDS if bound in field.metadata}
+        expects = {"expects": field.metadata["expects"]} if "expects" in field.metadata else None
+        meta = Meta(description=field.metadata["description"], extra=expects)
+        hint = hints[field.name]
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            hint = Literal.__getitem__(tuple(member.value for member in hint))
+        fields.append((field.name, Annotated[_bounded(hint, bounds), meta] | UnsetType, UNSET))
+    summary = (owner.__doc__ or "").partition("\n")[0]
+    return msgspec.defstruct(
+        name,
+        fields,
+        namespace={"__doc__": summary},
+        module=__name__,
+        frozen=True,
+        forbid_unknown_fields=True,
+        kw_only=True,
     )
-    transparent: (
-        Annotated[bool, Meta(description="leave out the default background of a page, figure or scene; default false")]
-        | UnsetType
-    ) = UNSET
-    dpi: (
-        Annotated[
-            int,
-            Meta(
-                ge=10,
-                le=2400,
-                description="pixels for each inch of a figure or a PDF page; default: the figure's own, 150 for a PDF",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    style: (
-        Annotated[
-            str,
-            Meta(
-                description="CSS for the capture alone, or the path of a .css file; a relative path starts from the "
-                "folder of this file",
-                extra={"expects": "CSS, or the path of a .css file"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    mask: (
-        Annotated[
-            list[SelectorText | MaskFields],
-            Meta(
-                description="elements that are not compared: selectors, or {selector: ..., what: box or text}; the "
-                "list replaces the one that held before; default []",
-                extra={"expects": 'a list of selectors such as [".clock", {selector: ".price", what: text}]'},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
 
 
-class LimitFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one picture may cost."""
-
-    megapixels: (
-        Annotated[
-            float,
-            Meta(
-                gt=0,
-                le=LARGEST_MEGAPIXELS,
-                description="the largest width x height that is decoded, in millions of pixels; default 100",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+def _bounded(form: Any, bounds: dict[str, Any]) -> Any:
+    """Return the type with bounds; in a union they apply to its number."""
+    if not bounds:
+        return form
+    parts = (
+        typing.get_args(form) if isinstance(form, types.UnionType) or typing.get_origin(form) is typing.Union else ()
+    )
+    if parts:
+        return typing.Union[tuple(Annotated[part, Meta(**bounds)] if part is int else part for part in parts)]  # noqa: UP007 - made at run time
+    return Annotated[form, Meta(**bounds)]
 
 
-MEASURE_FORM = "a list of metrics such as [orb, {ssim: {window: 9}}]"
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "regions": _struct("RegionFields", RegionSettings, {}),
+    "capture": _struct("CaptureFields", CaptureSettings, _FORMS[CaptureSettings]),
+    "limits": _struct("LimitFields", LimitSettings, {}),
+}
+"""The keys of a policy that hold keys of their own. Layers replace each of these on its own."""
 
-OneSidedText = Literal["fail", "allow"]
+if TYPE_CHECKING:
 
+    class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+        """The keys of a policy; each is one of `Policy`."""
 
-class PolicyFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What decides whether two pictures are alike enough."""
-
-    metrics: (
-        Annotated[
-            dict[str, Any],
-            Meta(
-                min_length=1,
-                description="the rules; each must hold. They replace all rules that held before; "
-                "default {visible: {max: 1}}",
-                extra={"expects": METRICS_FORM},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    measure: (
-        Annotated[
-            list[str | Annotated[dict[str, Any], Meta(min_length=1, max_length=1)]],
-            Meta(
-                description="metrics to measure and report that decide nothing: names, or a name with its options; "
-                "the list replaces the one that held before; default []",
-                extra={"expects": MEASURE_FORM},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    ignore: (
-        Annotated[
-            list[Area],
-            Meta(
-                description="where not to look; the list replaces the one that held before; default []",
-                extra={"expects": "a list of areas such as [{x: 0, y: 0, width: 200, height: 40}]"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    size: (
-        Annotated[
-            Literal["fail", "pad", "crop", "scale"],
-            Meta(description="what to do with two pictures of unequal size; default fail"),
-        ]
-        | UnsetType
-    ) = UNSET
-    frames: (
-        Annotated[
-            Literal["refuse", "all"] | Annotated[int, Meta(ge=0)],
-            Meta(
-                description="of an animated or multi-page file: refuse it, compare all frames, or the frame with "
-                "this index (the first is 0); default refuse",
-                extra={"expects": "refuse, all, or the index of a frame (the first is 0)"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    mask: (
-        Annotated[
-            str,
-            Meta(
-                description="the metric whose heat becomes the difference mask; default auto: visible where a rule "
-                "names it; else ssim where a rule names it and none is about pixels; else perceptual",
-                extra={"expects": "auto, or the name of a metric"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    regions: RegionFields | UnsetType = UNSET
-    kinds: (
-        Annotated[
-            KindFields,
-            Meta(
-                description="what to do with a pair all of whose regions are of these kinds; default fail for each",
-                extra={"expects": "kinds and what to do, such as {moved: warn, rendering: allow}"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    capture: CaptureFields | UnsetType = UNSET
-    limits: LimitFields | UnsetType = UNSET
-    missing: (
-        Annotated[OneSidedText, Meta(description="whether a picture without an expected one fails; default fail")]
-        | UnsetType
-    ) = UNSET
-    moved: (
-        Annotated[
-            OneSidedText,
-            Meta(
-                description="whether a pair fails whose pictures differ in nothing but whole rows or columns of plain "
-                "space; default fail"
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    unmatched: (
-        Annotated[
-            OneSidedText, Meta(description="whether an expected picture without an actual one fails; default fail")
-        ]
-        | UnsetType
-    ) = UNSET
+else:
+    PolicyFields = _struct("PolicyFields", Policy, _FORMS[Policy] | SECTIONS)
 
 
 class OverrideFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings for the pictures whose names match; a later override wins over an earlier one."""
+    """Settings for the images whose names match; a later override wins over an earlier one."""
 
     match: Annotated[
         GlobText | Annotated[list[GlobText], Meta(min_length=1)],
         Meta(
-            description="a glob, or a list of globs, for the names of pictures; / separates folders, ** stands for any",
+            description="a glob for the names of images, or a list of globs of which one must match",
             extra={"expects": 'a glob such as "charts/**", or a list of globs'},
         ),
     ]
 
 
 class ScanFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two folders whose pictures are compared, name by name."""
+    """Two folders whose images are compared, name by name."""
 
-    expected: Annotated[PathText, Meta(description="the folder of the expected pictures, or its URL")]
-    actual: Annotated[PathText, Meta(description="the folder of the actual pictures, or its URL")]
+    expected: Annotated[PathText, Meta(description="the folder of the expected images, or its URL")]
+    actual: Annotated[PathText, Meta(description="the folder of the actual images, or its URL; not the same folder")]
     include: (
         Annotated[
             list[GlobText],
             Meta(
                 min_length=1,
-                description="globs: the pictures to compare; default: every file with a picture's extension",
+                description="globs of the names to compare. Without it: every file with an image's extension, and "
+                "files without an extension that hold an image",
                 extra={"expects": 'a list of globs such as ["**/*.png"]'},
             ),
         ]
@@ -378,29 +239,36 @@ class ScanFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     exclude: Annotated[
         list[GlobText],
         Meta(
-            description="globs: pictures to leave out, though included",
+            description="globs of the names to leave out of these",
             extra={"expects": 'a list of globs such as ["drafts/**"]'},
         ),
     ] = []
     others: Annotated[
         Literal["tell", "fail", "ignore"],
         Meta(
-            description="files of kinds that are not read, where there is no include: tell counts them in the summary, "
-            "fail makes each one fail, ignore says nothing"
+            description="files of types that are not read (`.svg`, `.pdf`, `.png.bak`, ...), where there is no "
+            "`include`: `tell` counts them by extension in one line of the summary and the report. `fail` compares "
+            "them like images, so that each file that cannot be read fails by name. `ignore` does not mention them. "
+            "Names that begin with a dot are never counted"
         ),
     ] = "tell"
 
 
 class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where assert_images_similar keeps expected pictures."""
+    """Where assert_images_similar keeps expected images."""
 
-    folder: Annotated[PathText, Meta(description="the folder of the baselines")] = "baselines"
+    folder: Annotated[PathText, Meta(description="the folder where `assert_images_similar` keeps expected images")] = (
+        "baselines"
+    )
     layout: Annotated[
         str,
         Meta(
             min_length=1,
-            description="a baseline's path in that folder; {module}, {test}, {platform}, {browser}, {viewport}, {dpr} "
-            "and {color_scheme} are filled in",
+            description="a baseline's path in that folder. Placeholders: `{module}` (the test's file), `{test}` (the "
+            "rest of its node id; required), `{platform}` (`linux`, `darwin`, `win32`), `{browser}` (`chromium`), and "
+            "for captured pages `{viewport}` (`1280x720`), `{dpr}` (`1`, `1.5`) and `{color_scheme}` (`light`, "
+            "`dark`); "
+            "see [browsers.md](browsers.md)",
             extra={"expects": 'a path such as "{module}/{test}.png"'},
         ),
     ] = "{module}/{test}.png"
@@ -409,7 +277,7 @@ class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             PathText,
             Meta(
                 description="where `pytest-imgdiff baselines push` keeps the baselines of each commit: a URL such as "
-                "s3://bucket/baselines, or a folder; default none: they stand in Git",
+                "`s3://bucket/baselines`, or a folder. Without it they belong in Git; see [baselines.md](baselines.md)",
                 extra={"expects": "a URL such as s3://bucket/baselines, or a path"},
             ),
         ]
@@ -418,24 +286,34 @@ class BaselineFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is written about a run."""
+    """What a run writes."""
 
-    folder: Annotated[PathText, Meta(description="the folder that the report is written to")] = "imgdiff-report"
+    folder: Annotated[PathText, Meta(description="the folder of the report")] = "imgdiff-report"
     pictures: Annotated[
         Literal["different", "failed", "all", "none"],
-        Meta(description="of which comparisons the report holds pictures"),
+        Meta(
+            description="the comparisons whose images are in the report: those that `failed` or passed with a warning, "
+            "those that are `different` in any pixel, `all`, `none`"
+        ),
     ] = "failed"
     self_contained: Annotated[
-        bool, Meta(description="whether report.html is written as well, the page with everything inside")
+        bool, Meta(description="also write `report.html`: one file with the images inside, to send alone")
     ] = False
     parquet: Annotated[
-        bool, Meta(description="whether results.parquet is written as well, the comparisons as a table")
+        bool,
+        Meta(
+            description="also write [`results.parquet`](results.md#resultsparquet) (extra `parquet`): the comparisons "
+            "as a table"
+        ),
     ] = False
     templates: (
-        Annotated[PathText, Meta(description="a folder of Jinja templates that come before the report's own")]
+        Annotated[
+            PathText,
+            Meta(description="a folder of Jinja templates and `assets` that replace the report's own. It must exist"),
+        ]
         | UnsetType
     ) = UNSET
-    title: Annotated[str, Meta(min_length=1, description="the headline of the report")] = "Image comparison"
+    title: Annotated[str, Meta(min_length=1, description="the report's headline")] = "Image comparison"
 
 
 class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -444,22 +322,27 @@ class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=
     overrides: Annotated[
         list[OverrideFields],
         Meta(
-            description="settings for some pictures, applied in this order",
+            description="settings for some images, applied in this order",
             extra={"expects": 'a list such as [{match: "charts/**", size: pad}]'},
         ),
-    ] = []
+    ] = msgspec.field(default_factory=list)
     scans: Annotated[
         list[ScanFields],
         Meta(
-            description="pairs of folders that `pytest imgdiff.yaml` compares",
+            description="pairs of folders that `pytest imgdiff.yaml` compares; a URL (`s3://bucket/folder`) names a "
+            "[folder of a store](scale.md#images-in-a-store)",
             extra={"expects": "a list such as [{expected: shots/expected, actual: shots/actual}]"},
         ),
-    ] = []
+    ] = msgspec.field(default_factory=list)
     memory: Annotated[
         int,
         Meta(
             ge=1,
-            description="mebibytes that a pair may take while it is compared, and all pairs compared at once together",
+            description="mebibytes that a pair may take while it is compared, and that all pairs in progress may take "
+            "together. Bytes count as they are in use: four per pixel, eight at 16 bits, 16 or 32 for floats, twice "
+            "while the files are read, and what the chosen metrics hold. A pair that needs more is `broken`. The "
+            "default is enough for two images of 100 megapixels and 8 bits under the default rule. The server applies "
+            "it too",
         ),
     ] = DEFAULT_MEMORY >> 20
     baselines: BaselineFields = BaselineFields()

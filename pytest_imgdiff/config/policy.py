@@ -15,7 +15,6 @@ from msgspec import UNSET, Meta, UnsetType, structs
 from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, MetricError
 from pytest_imgdiff.base.model import (
     AUTO,
-    CaptureSettings,
     Clip,
     IgnoreArea,
     Length,
@@ -25,7 +24,6 @@ from pytest_imgdiff.base.model import (
     Policy,
     PolygonArea,
     RectangleArea,
-    RegionSettings,
     Rule,
     SizePolicy,
     When,
@@ -34,16 +32,16 @@ from pytest_imgdiff.base.model import (
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.text import printable
-from pytest_imgdiff.config.fields import PolicyFields
+from pytest_imgdiff.config.fields import SECTIONS, PolicyFields
 from pytest_imgdiff.config.validation import CallOrigin, convert, number, plain, quoted, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike
 
-    from pytest_imgdiff.config.fields import AreaFields, CaptureFields
+    from pytest_imgdiff.config.fields import AreaFields
     from pytest_imgdiff.config.validation import KeyPath, Origin
 
 
@@ -448,87 +446,74 @@ def _default(option: dataclasses.Field[Any]) -> Any:
     return msgspec.NODEFAULT if option.default is dataclasses.MISSING else option.default
 
 
-_AS_THEY_ARE = ("frames", "missing", "moved", "unmatched")
 _RECTANGLE = ("x", "y", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one layer changes.
+    """The changes that one layer of settings makes.
 
     Attributes:
-        policy: fields of `Policy` and their new values, replaced whole.
-        regions: fields of `RegionSettings` and their new values; the others stay.
-        capture: fields of `CaptureSettings` and their new values; the others stay.
+        policy: fields of `Policy` and their new values.
+        sections: the fields of `Policy` that hold keys of their own, and the new values of these keys; other keys keep
+            their values.
     """
 
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    regions: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    capture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sections: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def over(self, policy: Policy) -> Policy:
-        """Return the policy with this layer laid over it."""
-        return replace(
-            policy,
-            **self.policy,
-            regions=replace(policy.regions, **self.regions),
-            capture=replace(policy.capture, **self.capture),
-        )
+        """Return the policy with the changes of this layer."""
+        sections = {name: replace(getattr(policy, name), **changes) for name, changes in self.sections.items()}
+        return replace(policy, **self.policy, **sections)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerReader:
-    """Makes layers of validated fields.
+    """Turns validated fields into layers.
 
     Attributes:
         metrics: the known metrics.
-        origin: what the settings come from.
-        folder: what relative paths start from.
+        origin: where the settings come from.
+        folder: the folder that relative paths start from.
     """
 
     metrics: MetricLookup
     origin: Origin
     folder: Path
 
-    def layer(self, fields: PolicyFields, path: KeyPath = ()) -> Layer:
-        """Return the layer.
+    def layer(self, fields: msgspec.Struct, path: KeyPath = ()) -> Layer:
+        """Return the layer of a file, an override, a command line or a call.
 
         Args:
-            fields: the settings that were named.
-            path: where they stand.
+            fields: a `PolicyFields`.
+            path: the key path of ``fields``.
 
         Raises:
-            ConfigError: a rule, an ignore area or the mask's metric cannot be followed.
+            ConfigError: a rule, an ignore area or the mask's metric is invalid.
         """
-        policy: dict[str, Any] = {name: value for name in _AS_THEY_ARE if (value := getattr(fields, name)) is not UNSET}
-        if fields.metrics is not UNSET:
-            rules = rules_from(fields.metrics, self.metrics, self.origin, (*path, "metrics"))
-            policy["rules"] = tuple(self._with_places(rule) for rule in rules)
-        if fields.measure is not UNSET:
-            measured = measured_from(fields.measure, self.metrics, self.origin, (*path, "measure"))
-            policy["measure"] = tuple(self._with_places(rule) for rule in measured)
-        if fields.ignore is not UNSET:
-            policy["ignore"] = tuple(
-                self._area(area, (*path, "ignore", index)) for index, area in enumerate(fields.ignore)
-            )
-        if fields.size is not UNSET:
-            policy["size"] = SizePolicy(fields.size)
-        if fields.kinds is not UNSET:
-            chosen = structs.asdict(fields.kinds)
-            policy["kinds"] = tuple((kind, choice) for kind, choice in chosen.items() if choice != "fail")
-        if fields.mask is not UNSET:
-            policy["mask"] = mask_metric(fields.mask, self.metrics, self.origin, (*path, "mask"))
-        if fields.limits is not UNSET and fields.limits.megapixels is not UNSET:
-            policy["max_pixels"] = max(1, round(fields.limits.megapixels * 1_000_000))
-        regions = {}
-        if fields.regions is not UNSET:
-            named = {"merge_distance": fields.regions.merge, "min_area": fields.regions.min_area}
-            regions = {name: value for name, value in named.items() if value is not UNSET}
-        capture = {} if fields.capture is UNSET else self._capture(fields.capture, (*path, "capture"))
-        return Layer(policy, regions, capture)
+        given = {
+            name: value for name in PolicyFields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET
+        }
+        sections = {name: _named(given.pop(name)) for name in SECTIONS if name in given}
+        if "capture" in sections:
+            self._read_capture(sections["capture"], (*path, "capture"))
+        readers: dict[str, Callable[[Any, KeyPath], Any]] = {
+            "metrics": lambda value, at: self._rules(rules_from(value, self.metrics, self.origin, at)),
+            "measure": lambda value, at: self._rules(measured_from(value, self.metrics, self.origin, at)),
+            "ignore": lambda value, at: tuple(self._area(area, (*at, index)) for index, area in enumerate(value)),
+            "size": lambda value, _: SizePolicy(value),
+            "kinds": lambda value, _: tuple(
+                (kind, choice) for kind, choice in structs.asdict(value).items() if choice != "fail"
+            ),
+            "mask": lambda value, at: mask_metric(value, self.metrics, self.origin, at),
+        }
+        for name in given.keys() & readers.keys():
+            given[name] = readers[name](given[name], (*path, name))
+        return Layer(given, sections)
 
-    def _capture(self, fields: CaptureFields, path: KeyPath) -> dict[str, Any]:
-        named = {name: value for name, value in structs.asdict(fields).items() if value is not UNSET}
+    def _read_capture(self, named: dict[str, Any], path: KeyPath) -> None:
+        """Turn the keys of a capture that are not plain values into those of `CaptureSettings`, in place."""
         if named.get("clip") is not None:
             named["clip"] = Clip(**structs.asdict(named["clip"]))
         if "style" in named:
@@ -538,7 +523,6 @@ class LayerReader:
                 MaskedElements(item) if isinstance(item, str) else MaskedElements(item.selector, item.what)
                 for item in named["mask"]
             )
-        return named
 
     def _style(self, given: str, path: KeyPath) -> str:
         """Return the CSS itself: a text without a rule that ends with .css is the path of a file."""
@@ -553,8 +537,11 @@ class LayerReader:
                 path, f"{quoted(given)} cannot be read: {cause}; relative paths start from {label_of(self.folder)}"
             ) from error
 
+    def _rules(self, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+        return tuple(map(self._with_places, rules))
+
     def _with_places(self, rule: Rule) -> Rule:
-        """Return the rule with its relative paths starting from the folder, as all others of the file do."""
+        """Return the rule with relative paths resolved from the folder."""
         paths = getattr(self.metrics.metric_class(rule.metric), "path_options", ())
         options = ((name, self._place(value) if name in paths else value) for name, value in rule.options)
         return replace(rule, options=tuple(options))
@@ -590,6 +577,10 @@ class LayerReader:
         return MaskArea(str(file))
 
 
+def _named(fields: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name, value in structs.asdict(fields).items() if value is not UNSET}
+
+
 def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
     """Return the name of the metric that is to say where pictures differ, or `AUTO`.
 
@@ -616,6 +607,10 @@ ORIGIN = CallOrigin("policy")
 FEWEST_CORNERS = 3
 
 
+_CHECKED_BELOW = ("metrics", "measure", "ignore", "capture")
+"""Fields of a policy whose values in Python have another form than in imgdiff.yaml."""
+
+
 def check_policy(policy: object, metrics: MetricLookup) -> None:
     """Refuse a policy that cannot be followed: its types, its rules as in imgdiff.yaml, its ignore areas.
 
@@ -631,18 +626,15 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
             f"policy: expected a pytest_imgdiff.Policy such as Policy(size=SizePolicy.PAD), not {shown(policy)}"
         )
     _check_type(policy.size, SizePolicy, ("size",), "such as SizePolicy.PAD")
-    _check_type(policy.regions, RegionSettings, ("regions",))
-    _check_type(policy.capture, CaptureSettings, ("capture",))
-    _check_least(policy.max_pixels, 1, ("max_pixels",))
     _check_least(policy.memory, 1, ("memory",))
-    _check_least(policy.regions.merge_distance, 0, ("regions", "merge_distance"))
-    _check_least(policy.regions.min_area, 1, ("regions", "min_area"))
-    names = "frames", "mask", "missing", "moved", "unmatched"
-    given: dict[str, Any] = {name: getattr(policy, name) for name in names}
+    for section in SECTIONS:
+        _check_type(getattr(policy, section), type(getattr(Policy(), section)), (section,))
+    given = {name: getattr(policy, name) for name in PolicyFields.__struct_fields__ if name not in _CHECKED_BELOW}
     given["kinds"] = _kinds(policy.kinds)
+    given |= {section: dataclasses.asdict(getattr(policy, section)) for section in SECTIONS if section != "capture"}
     convert(plain(given, ORIGIN), PolicyFields, ORIGIN, ())
     mask_metric(policy.mask, metrics, ORIGIN, ("mask",))
-    _check_rules(policy.rules, metrics)
+    _check_rules(policy.metrics, metrics)
     _check_measured(policy.measure, metrics)
     for index, area in enumerate(_listed(policy.ignore, ("ignore",))):
         _check_area(area, ("ignore", index))
@@ -658,8 +650,8 @@ def _kinds(kinds: object) -> dict[Any, Any]:
 
 def _check_rules(rules: object, metrics: MetricLookup) -> None:
     named: dict[str, Any] = {}
-    for index, rule in enumerate(_listed(rules, ("rules",))):
-        where = ("rules", index)
+    for index, rule in enumerate(_listed(rules, ("metrics",))):
+        where = ("metrics", index)
         _check_type(rule, Rule, where, 'such as Rule("ssim", min=0.99)')
         _check_type(rule.metric, str, (*where, "metric"))
         if rule.metric in named:
@@ -669,9 +661,9 @@ def _check_rules(rules: object, metrics: MetricLookup) -> None:
         named[rule.metric] = _as_written(rule, where)
     if not named:
         raise ORIGIN.error(
-            ("rules",), 'no rule, so that nothing could fail; name at least one, such as Rule("ssim", min=1)'
+            ("metrics",), 'no rule, so that nothing could fail; name at least one, such as Rule("ssim", min=1)'
         )
-    rules_from(plain(named, ORIGIN, ("rules",)), metrics, ORIGIN, ("rules",))
+    rules_from(plain(named, ORIGIN, ("metrics",)), metrics, ORIGIN, ("metrics",))
 
 
 def _check_measured(measure: object, metrics: MetricLookup) -> None:

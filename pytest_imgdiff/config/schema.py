@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_imgdiff.base.errors import ImgdiffError
-from pytest_imgdiff.config.fields import FileFields
-from pytest_imgdiff.config.policy import CHOICES, LIMITS, count_limits, limit_of, rule_type
+from pytest_imgdiff.base.model import Policy
+from pytest_imgdiff.config.fields import SECTIONS, FileFields
+from pytest_imgdiff.config.policy import CHOICES, LIMITS, count_limits, limit_of, rule_type, written_limits
 
 if TYPE_CHECKING:
     from pytest_imgdiff.config.policy import MetricLookup
@@ -21,9 +24,9 @@ def json_schema(metrics: MetricLookup) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of imgdiff.yaml, with the rules of all known metrics.
 
     Args:
-        metrics: what knows them; a metric whose packages are not installed is allowed any rule.
+        metrics: the known metrics; a metric whose packages are not installed accepts any rule.
     """
-    (root,), definitions = msgspec.json.schema_components([FileFields], ref_template=_REFERENCE)
+    definitions = markdown_definitions()
     names = sorted(metrics.names())
     rules = {name: _rule_schema(name, metrics, definitions) for name in names}
     measured = {"additionalProperties": False, "properties": {name: _without_limits(rules[name]) for name in names}}
@@ -34,11 +37,50 @@ def json_schema(metrics: MetricLookup) -> dict[str, Any]:
             definition["properties"]["measure"]["items"] = {
                 "anyOf": [{"enum": names}, {"type": "object", "minProperties": 1, "maxProperties": 1, **measured}]
             }
-    return {"$schema": DIALECT, "title": "imgdiff.yaml", **root, "$defs": definitions}
+    root = _REFERENCE.format(name=FileFields.__name__)
+    return {"$schema": DIALECT, "title": "imgdiff.yaml", "$ref": root, "$defs": _without_links(definitions)}
+
+
+def markdown_definitions() -> dict[str, Any]:
+    """Return the definitions of the schema, by class name, without rules; descriptions are Markdown with links.
+
+    Each key that has a default has it here too. The tables in docs/ are made from these definitions.
+    """
+    _, definitions = msgspec.json.schema_components([FileFields], ref_template=_REFERENCE)
+    policy = Policy()
+    _add_defaults(definitions[FileFields.__name__], policy)
+    for key, section in SECTIONS.items():
+        _add_defaults(definitions[section.__name__], getattr(policy, key))
+    return definitions
+
+
+def _add_defaults(definition: dict[str, Any], defaults: object) -> None:
+    for key, schema in definition["properties"].items():
+        value = getattr(defaults, key, None)
+        if "default" in schema or value is None or dataclasses.is_dataclass(value):
+            continue
+        if key == "metrics":
+            schema["default"] = {rule.metric: written_limits(rule) for rule in value}
+        elif key == "kinds":
+            schema["default"] = dict(value)
+        else:
+            schema["default"] = list(value) if isinstance(value, tuple) else getattr(value, "value", value)
+
+
+def _without_links(schema: Any) -> Any:
+    """Return the schema with the text of Markdown links in place of the links: editors show descriptions as text."""
+    if isinstance(schema, dict):
+        return {
+            key: re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", value)
+            if key == "description" and isinstance(value, str)
+            else _without_links(value)
+            for key, value in schema.items()
+        }
+    return [_without_links(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _without_limits(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a metric's options alone."""
+    """Return the schema of a metric's options, without limits."""
     kept = {key: value for key, value in rule.items() if key != "anyOf"}
     if "properties" in kept:
         kept["properties"] = {key: value for key, value in kept["properties"].items() if key not in (*LIMITS, *CHOICES)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from msgspec import UNSET
 
 from pytest_imgdiff.base.errors import ConfigError
@@ -14,7 +15,7 @@ from pytest_imgdiff.base.model import Policy
 from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.stores import StoreFolder, location
 from pytest_imgdiff.base.text import printable
-from pytest_imgdiff.config.fields import BaselineFields, FileFields, PolicyFields, ReportFields
+from pytest_imgdiff.config.fields import SECTIONS, BaselineFields, FileFields, PolicyFields, ReportFields
 from pytest_imgdiff.config.globs import glob_matches, glob_mistake
 from pytest_imgdiff.config.policy import Layer, LayerReader, place_of, written_limits
 from pytest_imgdiff.config.validation import CallOrigin, clipped, convert, did_you_mean, number, plain, quoted
@@ -237,14 +238,12 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
 
 _OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max", "omit_background": "transparent"}
 """Options of Playwright's ``to_have_screenshot``, and what they are called here."""
-_INSIDE = {"megapixels": "limits", "merge": "regions", "min_area": "regions"} | dict.fromkeys(
-    ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "dpi"), "capture"
-)
-"""Keys that stand in a section of their own, and its name."""
+_INSIDE = {key: section for section, fields in SECTIONS.items() for key in fields.__struct_fields__}
+"""Keys that belong to a section, and the section's name."""
 
 
 def _refuse_misplaced(
-    data: Any, fields: type[PolicyFields], metrics: MetricLookup, source: Origin, origin: str | None
+    data: Any, fields: type[msgspec.Struct], metrics: MetricLookup, source: Origin, origin: str | None
 ) -> None:
     """Refuse a key that is no setting by itself and has its place elsewhere, and say where.
 

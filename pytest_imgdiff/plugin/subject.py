@@ -34,7 +34,7 @@ NOISY_PIXELS, NOISY_LEVELS = 16, 2
 """Two captures of one page may differ in so many pixels by so many levels: browsers draw layers with such noise."""
 _NOT_IN_ACTUAL = ("deleted", "only expected")
 """Kinds of regions whose boxes are those of the expected image."""
-_EQUAL = Policy(rules=(Rule("mse", max=0.0),))
+_EQUAL = Policy(metrics=(Rule("mse", max=0.0),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Subject:
         if isinstance(one.picture, bytes) and one.picture == other.picture:
             return True
         ignore = (*self._policy.ignore, *one.ignore, *other.ignore)
-        policy = replace(_EQUAL, ignore=ignore, max_pixels=self._policy.max_pixels, memory=self._policy.memory)
+        policy = replace(_EQUAL, ignore=ignore, limits=self._policy.limits, memory=self._policy.memory)
         found = compare(
             self._picture(one),
             self._picture(other),

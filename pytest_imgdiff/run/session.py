@@ -103,7 +103,7 @@ class Workspace:
         """
         command_line = dict(self.command_line)
         if self.merges_metrics:
-            rules = self.settings.policy_for(name).rules
+            rules = self.settings.policy_for(name).metrics
             command_line["metrics"] = merged_rules(rules, command_line["metrics"])
         if self.glance or "measure" in command_line:
             command_line["measure"] = self._measure(name, command_line)
@@ -119,7 +119,7 @@ class Workspace:
         if self.glance:
             listed = {next(iter(item), "") if isinstance(item, dict) else str(item): item for item in named}
             named = [*(listed.pop(metric, metric) for metric in GLANCE), *listed.values()]
-        return with_options(named, (*configured.measure, *configured.rules))
+        return with_options(named, (*configured.measure, *configured.metrics))
 
     def prepare(self, names: Iterable[str]) -> None:
         """Look, before any picture is read, for the models that pictures of these names are judged by.
@@ -141,7 +141,7 @@ class Workspace:
         """Return the rules of overrides that ask models, unless the command line names rules in place of all."""
         if "metrics" in self.command_line and not self.merges_metrics:
             return []
-        layers = (override.layer.policy.get("rules", ()) for override in self.settings.overrides)
+        layers = (override.layer.policy.get("metrics", ()) for override in self.settings.overrides)
         return self._asking(rule for rules in layers for rule in rules)
 
     def threads(self, names: Iterable[str]) -> int | None:
@@ -163,7 +163,7 @@ class Workspace:
 
     def _model_rules(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules for pictures of these names whose metrics have something to prepare."""
-        policies = {(*policy.rules, *policy.measure) for policy in map(self.policy, names)}
+        policies = {(*policy.metrics, *policy.measure) for policy in map(self.policy, names)}
         return self._asking(rule for rules in policies for rule in rules)
 
     def _asking(self, rules: Iterable[Rule]) -> list[Rule]:
@@ -267,7 +267,7 @@ class Workspace:
         """Return why a stored picture cannot be read; None where it can."""
         try:
             for _ in images.check(
-                images.read(path, root=self.root), frames=policy.frames, max_pixels=policy.max_pixels
+                images.read(path, root=self.root), frames=policy.frames, max_pixels=policy.limits.pixels
             ):
                 pass
         except BrokenImageError as error:

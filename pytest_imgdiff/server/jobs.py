@@ -18,6 +18,7 @@ from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, Too
 
 from pytest_imgdiff.base.errors import ImgdiffError, ReportError, UnreadableError
 from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.model import MEGA, LimitSettings
 from pytest_imgdiff.base.parallel import RunAhead
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.comparison.engine import compare
@@ -292,7 +293,7 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
 
 def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> ComparisonRecord:
     policy = workspace.policy(pair.key)
-    policy = replace(policy, max_pixels=min(policy.max_pixels, limits.pixels))
+    policy = replace(policy, limits=LimitSettings(min(policy.limits.megapixels, limits.pixels / MEGA)))
     with workspace.allowance.of(working_size(pair.expected, pair.actual)):
         comparison = compare(
             _source(pair.expected, f"expected {pair.name}"),

@@ -111,8 +111,8 @@ def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
 def _configured(settings: Settings) -> dict[str, Rule]:
     """Return the first rule of each metric that imgdiff.yaml has one for: its limit and its options are meant."""
     layers: Iterable[tuple[Rule, ...]] = (
-        settings.defaults.rules,
-        *(override.layer.policy.get("rules", ()) for override in settings.overrides),
+        settings.defaults.metrics,
+        *(override.layer.policy.get("metrics", ()) for override in settings.overrides),
     )
     rules: dict[str, Rule] = {}
     for rule in (rule for layer in layers for rule in layer):

@@ -241,7 +241,7 @@ def _sent(file: Path, kind: str) -> flask.Response:
 
 def _rules_in_words(settings: Settings) -> list[str]:
     """Return the rules of the default policy as imgdiff.yaml has them."""
-    return [f"{rule.metric}: {_in_words(written_limits(rule))}" for rule in settings.defaults.rules]
+    return [f"{rule.metric}: {_in_words(written_limits(rule))}" for rule in settings.defaults.metrics]
 
 
 def _in_words(limits: dict[str, Any]) -> str:
