@@ -176,7 +176,7 @@ class ConflictError(BaselineError):
 
     def __init__(self, message: str, manifests: Iterable[str]) -> None:
         super().__init__(message)
-        self.manifests = frozenset(manifests)
+        self.manifests: frozenset[str] = frozenset(manifests)
 
 
 @dataclass(frozen=True)
