@@ -652,6 +652,7 @@ def test_a_pull_that_is_killed_leaves_the_old_state_or_is_finished_by_the_next_o
         assert at == 5 or two.pictures() != old
         assert "interrupted" in command(two, "status")[2]
         assert "interrupted" in command(two, "push")[2]
+    if at == 6:
         (two.path / "test_x.py").write_text("def test(assert_images_similar): assert_images_similar(b'')")
         run = pytester.runpytest_subprocess("--rootdir", two.path, two.path, "-p", "no:cacheprovider")
         assert run.ret == pytest.ExitCode.USAGE_ERROR
