@@ -20,9 +20,6 @@ OURS = (
     "imagecodecs",
     "pillow",
     "simplejpeg",
-    "deflate",
-    "zlib-ng",
-    "pywuffs",
     "msgspec",
     "pytest",
 )

@@ -14,7 +14,7 @@ import pytest
 from hatch_build import MODULE, compile_core
 from pytest_imgdiff.cli import quick_compare
 from pytest_imgdiff.comparison import regions
-from pytest_imgdiff.images import differing, png_core, png_pair, png_structure
+from pytest_imgdiff.images import differing, png, png_core, png_pair, png_structure
 from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, ssim, visible
 from pytest_imgdiff.run import pictures
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 USERS: tuple[Any, ...] = (
     differing,
+    png,
     png_core,
     png_pair,
     png_structure,

@@ -17,7 +17,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_imgdiff.images.png_layout import chunk_bytes
+from pytest_imgdiff.images.png_structure import chunk_bytes
 from pytest_imgdiff.report import read_results
 from tests import warm
 from tests.packages import install

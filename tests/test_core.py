@@ -29,7 +29,7 @@ from pytest_imgdiff.report import read_results
 from tests.bad_files import bad_files
 from tests.cores import built, core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, photograph, png, png_header, saved
-from tests.test_images_png_fast import filtered
+from tests.test_images_png_filters import filtered
 from tests.test_verdicts import CASES
 
 ROOT = Path(__file__).parent.parent
@@ -345,8 +345,8 @@ def test_any_rows_of_a_pair_are_those_of_the_pictures(data):
         changed[row] ^= 3
     files = [stored((side, 6), FLAT | {"kinds": kinds}) for side in (values, changed)]
     memory = data.draw(st.sampled_from([None, 10**9, 100]))
-    is_large, large = png_core.is_large, data.draw(st.booleans())
-    png_core.is_large = lambda _: large
+    usual = png_core.LARGE
+    png_core.LARGE = data.draw(st.sampled_from([0, usual]))
     try:
         with core(built()):
             (first,), (second,) = decode_pair(*map(read, files), memory=memory)
@@ -363,7 +363,7 @@ def test_any_rows_of_a_pair_are_those_of_the_pictures(data):
                 assert np.array_equal(rows, pixels[side][top:bottom])
                 assert not rows.flags.writeable
     finally:
-        png_core.is_large = is_large
+        png_core.LARGE = usual
 
 
 def told(expected, actual, policy, registry) -> dict:

@@ -11,13 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pytest_imgdiff import Policy, Rule, compare
 from pytest_imgdiff.base.model import Verdict
-from pytest_imgdiff.images.png_layout import GRAY, GRAY_ALPHA, RGB, RGBA, Layout
-from pytest_imgdiff.images.png_pixels import unfiltered, unfiltered_in_pieces
 
 ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1 << 20
@@ -81,17 +77,20 @@ MANY = ["ssim.min=0.9", "pixel_match.min=0.9", "mse.max=10", "psnr.min=10", "pha
 def test_what_takes_more_than_memory_is_refused_by_name_and_takes_little(large, metrics):
     code, words, peak = compared(large, 300, *(f"--set=metrics.{metric}" for metric in metrics))
     assert code == 2
-    assert "a.png and b.png: comparing them takes about" in words
-    assert "more than `memory` allows (300 MiB); raise `memory`" in words
+    assert "a.png: PNG: decoding it and one more of its size takes about 489 MiB" in words
+    assert "more than `memory` allows (300 MiB); it was not decoded; raise `memory`" in words
     assert peak < 300 + LIBRARIES
 
 
 @pytest.mark.parametrize("metrics", [[], MANY], ids=["default", "many metrics"])
 def test_what_is_compared_stays_within_memory(large, metrics):
     options = [f"--set=metrics.{metric}" for metric in metrics]
-    _, refusal, _ = compared(large, 64, *options)
-    needed = int(refusal.partition("takes about ")[2].partition(" MiB")[0].replace(" ", ""))
-    code, words, peak = compared(large, needed, *options)
+    needed, code, words, peak = 64, 2, "", 0
+    for _ in range(3):  # what decoding takes, then what comparing takes
+        code, words, peak = compared(large, needed, *options)
+        if code == 1:
+            break
+        needed = int(words.partition("takes about ")[2].partition(" MiB")[0].replace(" ", ""))
     assert code == 1, words
     assert peak < needed + LIBRARIES
 
@@ -114,20 +113,3 @@ def test_a_picture_that_takes_too_much_is_refused_before_it_is_decoded(tmp_path)
     assert "a.jpg: JPEG: decoding it and one more of its size takes about 16 MiB" in str(found.reason)
     assert found.expected is None
     assert compare(tmp_path / "a.jpg", tmp_path / "b.jpg").verdict is Verdict.DIFFERENT
-
-
-@given(st.data())
-@settings(deadline=None, max_examples=60)
-def test_rows_unfiltered_in_pieces_are_those_unfiltered_whole(data):
-    colour = data.draw(st.sampled_from([GRAY, GRAY_ALPHA, RGB, RGBA]))
-    depth = data.draw(st.sampled_from([8, 16]))
-    width, height = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
-    layout = Layout(width, height, depth, colour, 0)
-    stride = layout.passes()[0][0]
-    raw = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 256, (height, stride), np.uint8)
-    raw[:, 0] = data.draw(st.lists(st.integers(0, 4), min_size=height, max_size=height))
-    rows = raw.tobytes()
-    pieces = unfiltered_in_pieces(rows, layout, data.draw(st.integers(1, 4)) * stride)
-    whole = unfiltered(rows, layout)
-    assert pieces.dtype == whole.dtype
-    assert np.array_equal(pieces, whole)

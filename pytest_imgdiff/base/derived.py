@@ -6,10 +6,9 @@ Functions of one `Image` are meant for `Image.derived`, which computes them at m
 
 from __future__ import annotations
 
-import _thread
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.geometry import Mask
     from pytest_imgdiff.base.image import Pixels
     from pytest_imgdiff.base.model import Direction, MetricResult
-
-T = TypeVar("T")
 
 STRIP_BYTES = 1 << 17
 """Most of what is computed of so many bytes of pixels stays in a core's own cache."""
@@ -66,42 +63,6 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
     rows = max(1, strip_bytes * height // max(1, pixels.nbytes))
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
-
-
-def is_core_idle() -> bool:
-    """Whether a second thread finds a core: not while pairs are compared side by side.
-
-    OpenCV was told to keep to one thread then, and so does everything else.
-    """
-    return cv2.getNumThreads() > 1
-
-
-def side_by_side(here: Callable[[], T], beside: Callable[[], T]) -> tuple[T, T]:
-    """Do both, one of them on a thread of its own, and return what they return; what either raises is raised.
-
-    An executor takes longer to come and go, and `threading.Thread` waits until the system has begun it.
-    """
-    returned: list[T] = []
-    raised: list[BaseException] = []
-    done = _thread.allocate_lock()
-    done.acquire()
-
-    def on_thread() -> None:
-        try:
-            returned.append(beside())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is heard
-            raised.append(error)
-        finally:
-            done.release()
-
-    _thread.start_new_thread(on_thread, ())
-    try:
-        mine = here()
-    finally:
-        done.acquire()
-    if raised:
-        raise raised[0]
-    return mine, returned[0]
 
 
 def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-JUDGES = ("numpy", "pillow", "simplejpeg", "imagehash", "scikit-image", "diffimg", "pywuffs")
+JUDGES = ("numpy", "pillow", "simplejpeg", "imagehash", "scikit-image", "diffimg")
 OPENCV_BUILDS = (
     "opencv-python-headless",
     "opencv-python",

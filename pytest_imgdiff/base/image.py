@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,28 +18,15 @@ T = TypeVar("T")
 
 
 class Rows(Protocol):
-    """The pixels of a picture, row by row as they are asked for."""
+    """Pixels that the compiled core decodes row by row: `pytest_imgdiff.images.png_core.CoreRows`."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """That of the pixels."""
         ...
 
-    @property
-    def sound(self) -> bool:
-        """Whether `check` or `unlike` found that none is missing or damaged; nobody takes any before that."""
-        ...
-
-    def check(self) -> None:
-        """Refuse rows that are missing or damaged."""
-        ...
-
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``, in the normal form."""
-        ...
-
-    def unlike(self, other: object) -> NDArray[np.bool_] | None:
-        """Return which rows, (height,), are not known to equal another picture's; None where there is no telling."""
         ...
 
 
@@ -91,33 +78,28 @@ class Image:
         info: the source and its stored format.
         encoded: the bytes it was decoded from; None if it was never encoded.
         opaque: true if all pixels are known to be fully opaque without reading them.
+        stored: its rows, if the compiled core decodes them; None otherwise.
     """
 
     __slots__ = ("_decode", "_derived", "_pixels", "encoded", "info", "opaque", "stored")
 
     def __init__(
         self,
-        pixels: Pixels | Rows | Callable[[], Pixels],
+        pixels: Pixels | Callable[[], Pixels] | None,
         info: ImageInfo,
         encoded: bytes | None = None,
         *,
         opaque: bool = False,
+        stored: Rows | None = None,
     ) -> None:
-        """Take the pixels, or what decodes them when they are first asked for: all, or row by row."""
-        self.stored: Rows | None = None
-        """What decodes them row by row, if that is how they are decoded."""
-        self._decode: Callable[[], Pixels] | None = None
-        self._pixels: Pixels | None = None
-        if hasattr(pixels, "unlike"):  # `isinstance` of a protocol looks at every attribute, for every picture
-            self.stored = cast("Rows", pixels)
-        elif callable(pixels):
-            self._decode = pixels
-        else:
-            self._pixels = pixels
+        """Take the pixels, a function that decodes them when they are first asked for, or None and ``stored`` rows."""
+        self._decode = pixels if callable(pixels) else None
+        self._pixels = None if callable(pixels) else pixels
         self._derived: dict[Callable[[Image], Any], Any] = {}
         self.info: ImageInfo = info
         self.encoded: bytes | None = encoded
         self.opaque: bool = opaque
+        self.stored: Rows | None = stored
 
     @property
     def pixels(self) -> Pixels:
@@ -150,8 +132,8 @@ class Image:
 
     def named(self, info: ImageInfo) -> Image:
         """Return the same picture with other words for it; what is computed of either is shared."""
-        pixels = self.stored or ((lambda: self.pixels) if self._pixels is None else self._pixels)
-        image = Image(pixels, info, self.encoded, opaque=self.opaque)
+        pixels = (lambda: self.pixels) if self._pixels is None else self._pixels
+        image = Image(pixels, info, self.encoded, opaque=self.opaque, stored=self.stored)
         image._derived = self._derived
         return image
 

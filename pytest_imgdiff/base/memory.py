@@ -1,10 +1,7 @@
-"""How much memory the pairs under way may take together, and memory that is given back or kept."""
+"""How much memory the pairs under way may take together."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,12 +28,7 @@ class Allowance:
     """Lets work begin only while what is under way stays within a number of bytes.
 
     Work that needs more than all of it waits until it is alone, and is done then.
-
-    Attributes:
-        side_by_side: whether several pairs are under way at once, so that no core is idle.
     """
-
-    side_by_side = False
 
     def __init__(self, size: int = GIBIBYTE) -> None:
         self._size = size
@@ -72,27 +64,3 @@ class Allowance:
             with self._changed:
                 self._taken.value -= size
                 self._changed.notify_all()
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-_NEVER = 2**31 - 1
-_LARGEST = 32 * 1024 * 1024
-"""The most that it takes: HEAP_MAX_SIZE / 2 on 64-bit systems."""
-
-
-@functools.cache
-def keep_freed_memory() -> None:
-    """Have blocks of up to 32 MiB reused, from now on; elsewhere than on the GNU C library nothing happens."""
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, _NEVER)
-        mallopt(_MMAP_THRESHOLD, _LARGEST)
-
-
-def return_freed_memory() -> None:
-    """Return what is free of a large picture to the system; elsewhere than on the GNU C library nothing happens."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
-    if trim is not None:
-        trim(0)

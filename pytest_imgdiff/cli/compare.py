@@ -197,7 +197,6 @@ def _skipped(workspace: Workspace) -> list[Path]:
 
 
 def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
-    workspace.allowance.side_by_side = len(todo) > 1 and workers != 1
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
     meanwhile = None if workspace.results is None else load_page
     unshare = workspace.allowance.unshare

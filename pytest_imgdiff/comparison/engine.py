@@ -43,7 +43,6 @@ def compare(
     name: str = "comparison",
     registry: Registry | None = None,
     root: Path | None = None,
-    at_once: bool = True,
     keep_frame: KeepFrame | None = None,
 ) -> Comparison:
     """Compare two images and judge them.
@@ -56,8 +55,6 @@ def compare(
         name: the name of the pair in reports.
         registry: the known metrics and loaders. Default: the built-in and installed ones.
         root: absolute paths in the comparison become relative to this folder. Default: they do not change.
-        at_once: decode both sides in parallel, on one thread each. Pass false if you compare several pairs in
-            parallel.
         keep_frame: for animations and documents: called with each frame that fails or passes with a warning, while its
             pixels are in memory. It returns `Frame.pictures` and `Frame.fingerprint`.
 
@@ -79,7 +76,7 @@ def compare(
     if policy is not registry.followed:
         check_policy(policy, registry)
         registry.followed = policy
-    reading = _Reading(policy, registry, root, at_once=at_once)
+    reading = _Reading(policy, registry, root)
     comparison = _compared(name, expected, actual, reading, keep_frame)
     return replace(comparison, seconds=time.perf_counter() - started)
 
@@ -132,11 +129,10 @@ def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageE
 class _Reading:
     """Reads and decodes the two sides, and collects the problems of both."""
 
-    def __init__(self, policy: Policy, registry: Registry, root: Path | None, *, at_once: bool) -> None:
+    def __init__(self, policy: Policy, registry: Registry, root: Path | None) -> None:
         self.policy = policy
         self.registry = registry
         self.root = root
-        self.at_once = at_once
         self.problems: list[BrokenImageError] = []
         self._has_path: set[str] = set()
 
@@ -196,7 +192,6 @@ class _Reading:
             max_pixels=policy.limits.pixels,
             memory=policy.memory,
             dpi=policy.capture.dpi,
-            at_once=self.at_once,
         )
         for outcome, side in zip(decoded, _SIDES, strict=True):
             if isinstance(outcome, BrokenImageError):

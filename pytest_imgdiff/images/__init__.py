@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         working_size,
     )
     from pytest_imgdiff.images.encoding import encode_png
-    from pytest_imgdiff.images.equal_files import are_one_picture
+    from pytest_imgdiff.images.png_pair import are_one_picture
     from pytest_imgdiff.images.source import Source, SourceKind, is_picture_file, read
 
 __all__ = [
@@ -42,7 +42,7 @@ _FILES = {
     "Images": "decoding",
     "Source": "source",
     "SourceKind": "source",
-    "are_one_picture": "equal_files",
+    "are_one_picture": "png_pair",
     "check": "decoding",
     "decode": "decoding",
     "decode_pair": "decoding",

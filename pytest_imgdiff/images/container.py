@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_imgdiff.base.image import Rows
+    from pytest_imgdiff.images.png_core import CoreRows
 
 
 Raster = NDArray[Any]
@@ -50,8 +50,7 @@ class Container:
         format: ``PNG``, ``JPEG``, ...
         pages: its frames or pages, in order; at least one.
         decode: yields the rasters of the pages with these indices (ascending), in that order.
-        rows: returns what decodes the one page that there is row by row, as rows are asked for; or None where it must
-            be decoded as a whole.
+        rows: returns the rows of the one page that there is, where the compiled core decodes them; or None.
         check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
@@ -64,7 +63,7 @@ class Container:
     format: str
     pages: Sequence[Page]
     decode: Callable[[Sequence[int]], Iterator[Raster]]
-    rows: Callable[[], Rows | None] = lambda: None
+    rows: Callable[[], CoreRows | None] = lambda: None
     check: Callable[[], None] | None = None
     cumulative: bool = False
     gamma: float | None = None

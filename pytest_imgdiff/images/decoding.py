@@ -7,21 +7,18 @@ import hashlib
 import importlib
 import os
 import struct
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_imgdiff.base.derived import side_by_side
 from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
 from pytest_imgdiff.base.image import Image, ImageInfo
-from pytest_imgdiff.base.memory import keep_freed_memory
 from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.base.opening import open_regular
 from pytest_imgdiff.base.stores import StoredFile
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.images.container import normal, oriented
-from pytest_imgdiff.images.png_bands import BandedRows
 from pytest_imgdiff.images.png_core import CoreRows
-from pytest_imgdiff.images.png_layout import SIGNATURE
+from pytest_imgdiff.images.png_structure import SIGNATURE
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
 from pytest_imgdiff.images.source import (
     at_frame,
@@ -108,37 +105,25 @@ def decode(
         BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
             lacks the frame.
     """
-    return tuple(check_stored(source, open_source(source, frames, max_pixels)))
+    images = _decoded(source, frames, max_pixels, _from_file)
+    return tuple(images) if isinstance(images, Frames) else _sound(source, images)
 
 
-def open_source(
-    source: Source, frames: FrameChoice, max_pixels: int, memory: int | None = None, dpi: int | None = None
-) -> Images:
-    """Do what `decode` does, but for what is checked later.
-
-    Rows that are stored have to go through `check_stored` before anybody takes any. Several frames are decoded, and
-    found to be damaged, one by one as they are iterated over.
-
-    Raises:
-        BrokenImageError: as `decode` raises it.
-    """
-    return _decoded(source, frames, max_pixels, functools.partial(_from_file, memory=memory, dpi=dpi))
-
-
-def check_stored(source: Source, images: Images) -> Images:
-    """Refuse images of this source whose rows are missing or damaged; others are returned.
+def _sound(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
+    """Return images of this source, unless the rows of one are missing or damaged.
 
     Raises:
         BrokenImageError: they are.
     """
-    if isinstance(images, Frames) or all(image.stored is None or image.stored.sound for image in images):
-        return images
-    return _decoded(source, "all", DEFAULT_MAX_PIXELS, lambda *_: _checked(images))
+    try:
+        return _checked(images)
+    except Exception as error:  # noqa: BLE001 - as in `_decoded`
+        raise _refusal(source, "PNG", error) from _told_cause(error)
 
 
 def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:
     for image in images:
-        if image.stored is not None:
+        if isinstance(image.stored, CoreRows):
             image.stored.check()
     return images
 
@@ -255,7 +240,7 @@ def _from_file(
     if rows is not None:
         page = container.pages[0]
         info = _info(source, found, container, 0, (page.width, page.height))
-        return (Image(rows, info, data, opaque=page.opaque),)
+        return (Image(None, info, data, opaque=page.opaque, stored=rows),)
     _check_memory(container, indices, memory)
 
     def decoded() -> Iterator[Image]:
@@ -472,10 +457,6 @@ if TYPE_CHECKING:
     """The images of a source, or what is wrong with it."""
 
 
-_WORTH_A_THREAD = 64 * 1024
-"""Bytes of the smaller file from which on reading its picture takes longer than starting a thread for it."""
-
-
 def decode_pair(
     expected: Source | None,
     actual: Source | None,
@@ -484,11 +465,11 @@ def decode_pair(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     memory: int | None = None,
     dpi: int | None = None,
-    at_once: bool = True,
 ) -> tuple[Decoded, Decoded]:
     """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
 
-    Several frames are `Frames`: decoded, and found to be damaged, as they are iterated over.
+    Two PNGs that the compiled core takes are read beside each other. Several frames are `Frames`: decoded, and found
+    to be damaged, as they are iterated over.
 
     Args:
         expected: what `pytest_imgdiff.images.read` returned, or None.
@@ -497,45 +478,27 @@ def decode_pair(
         max_pixels: likewise.
         memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
         dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
-        at_once: do so on a thread each. The decoders leave Python alone while they work, so that two cores can.
     """
-    keep_freed_memory()
+    from_file = functools.partial(_from_file, memory=memory, dpi=dpi)
 
     def opened(source: Source | None) -> Decoded:
         try:
-            return () if source is None else open_source(source, frames, max_pixels, memory, dpi)
+            return () if source is None else _decoded(source, frames, max_pixels, from_file)
         except BrokenImageError as error:
             return error
 
-    encoded = [len(source.data) for source in (expected, actual) if source is not None and source.data is not None]
-    if at_once and min(encoded, default=0) >= _WORTH_A_THREAD:
-        pair = side_by_side(lambda: opened(expected), lambda: opened(actual))
-    else:
-        pair = opened(expected), opened(actual)
-    if _are_sound_together(*pair, memory):
-        return pair
-    return _sound(expected, pair[0]), _sound(actual, pair[1])
+    def sound(source: Source | None, images: Decoded) -> Decoded:
+        if source is None or not isinstance(images, tuple):
+            return images
+        try:
+            return _sound(source, images)
+        except BrokenImageError as error:
+            return error
 
-
-def _are_sound_together(expected: Decoded, actual: Decoded, memory: int | None) -> bool:
-    """Read two pictures side by side where that saves work; False: each has to be read by itself."""
-    if not isinstance(expected, tuple) or not isinstance(actual, tuple):
-        return False
-    stored = [image.stored for image in (*expected, *actual)]
-    if len(stored) != 2 or not isinstance(stored[0], (BandedRows, CoreRows)):  # noqa: PLR2004 - one of each
-        return False
-    # Besides them stand in memory, for a while, the same rows in one piece and the pixels that are made of them.
-    stored[0].most_kept = None if memory is None else memory // 4
-    try:
-        return stored[0].unlike(stored[1]) is not None
-    except (UnreadableError, MemoryError):
-        return False
-
-
-def _sound(source: Source | None, images: Decoded) -> Decoded:
-    if source is None or isinstance(images, BrokenImageError):
-        return images
-    try:
-        return check_stored(source, images)
-    except BrokenImageError as error:
-        return error
+    pair = opened(expected), opened(actual)
+    rows = [side[0].stored if isinstance(side, tuple) and side else None for side in pair]
+    if isinstance(rows[0], CoreRows):
+        # Besides the rows that are kept, pixels are made of them for a while.
+        with suppress(MemoryError):
+            rows[0].unlike(rows[1], None if memory is None else memory // 4)
+    return sound(expected, pair[0]), sound(actual, pair[1])

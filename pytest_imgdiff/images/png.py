@@ -1,28 +1,173 @@
-"""PNG, still and animated."""
+"""PNG, still and animated: from a file to RGBA. This is the reference beside the compiled core, and its fallback.
+
+Rows are inflated whole and checked by `png_structure.inflate`. libpng, which OpenCV brings, undoes their filters.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import UnreadableError
-from pytest_imgdiff.images import png_core, png_wuffs
+from pytest_imgdiff.images import png_core
 from pytest_imgdiff.images.animation import Disposal, Patch, composed
-from pytest_imgdiff.images.container import Container, Page, Raster, normal, orientation_of
-from pytest_imgdiff.images.png_bands import BandedRows, is_large
-from pytest_imgdiff.images.png_pixels import decode_rows, raster_of
-from pytest_imgdiff.images.png_rows import RasterRows, StoredRows
-from pytest_imgdiff.images.png_scanlines import inflate
-from pytest_imgdiff.images.png_structure import read_structure
+from pytest_imgdiff.images.container import Container, Page, Raster, full_scale, normal, opaque, orientation_of
+from pytest_imgdiff.images.png_structure import (
+    GRAY,
+    PALETTE,
+    RGB,
+    SIGNATURE,
+    chunk_bytes,
+    inflate,
+    read_structure,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pytest_imgdiff.base.image import Rows
-    from pytest_imgdiff.images.png_layout import Chunk, ChunkList, FilteredRows, Layout
-    from pytest_imgdiff.images.png_structure import PngStructure
+    from numpy.typing import NDArray
+
+    from pytest_imgdiff.images.png_structure import Chunk, ChunkList, Layout, PngStructure
+
+_GAMMA_UNIT = 100_000
+_LARGEST_PROFILE = 16 * 1024 * 1024
+_MOST_IN_CHUNK = 1 << 30
+
+
+def open_png(file: bytes) -> Container:
+    """Check every chunk of a PNG file and return what it says of itself.
+
+    Of a file that the compiled core decodes, the core compares the checksums when it does so.
+
+    Raises:
+        UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
+    """
+    png = read_structure(file, checksums=CORE is None)
+    orientation, orientation_note = orientation_of(png.data(b"eXIf"))
+    by_core = orientation == 1 and not png.animated and png_core.takes(png.layout, png.transparency)
+    if not by_core and not png.checksums:
+        png = read_structure(file)
+    layout = png.layout
+    frames = list_frames(file, png.chunks, layout)
+    icc, profile_note = _profile(png.data(b"iCCP"))
+    trailing = f"{png.chunks.trailing:,} bytes follow its end" if png.chunks.trailing else None
+    page = Page(layout.width, layout.height, layout.mode, orientation, icc, opaque=png.opaque)
+    animated = len(frames) > 1
+    pages = [replace(page, duration=frame.duration) for frame in frames] if animated else [page]
+
+    def decode(indices: Sequence[int]) -> Iterator[Raster]:
+        if frames:
+            # The default image need not be a frame of the animation; a damaged one is refused all the same.
+            png.check_rows()
+            drawn = patches(frames, layout, png.palette, png.transparency)
+            return composed(drawn, layout.width, layout.height, indices)
+        return iter([_decoded(png)])
+
+    def rows() -> png_core.CoreRows | None:
+        if not by_core:
+            return None
+        return png_core.CoreRows(file, layout, lambda: normal(_decoded(read_structure(file)), opaque=png.opaque))
+
+    return Container(
+        "PNG",
+        pages,
+        decode,
+        rows=rows,
+        check=png.check_rows if png.rows_tell else None,
+        cumulative=bool(frames),
+        gamma=_gamma(png.data(b"gAMA")),
+        cicp=_coding(png.data(b"cICP")),
+        loops=plays_of(file, png.chunks) if animated else None,
+        notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
+    )
+
+
+def decode_rows(
+    pieces: Sequence[memoryview], layout: Layout, palette: bytes | None, transparency: bytes | None
+) -> Raster:
+    """Return the picture whose compressed rows these are.
+
+    Args:
+        pieces: the data of the IDAT (or fdAT) chunks in order.
+        layout: how the rows are stored.
+        palette: the data of PLTE.
+        transparency: the data of tRNS.
+
+    Raises:
+        UnreadableError: rows are missing or damaged, an index has no colour in the palette, or the picture is larger
+            than libpng takes.
+    """
+    stored = _unfiltered(_uncompressed_png(inflate(pieces, layout), layout))
+    if layout.colour == PALETTE:
+        return _from_palette(stored, layout, palette or b"", transparency or b"")
+    if layout.colour == GRAY:
+        raster = opaque(stored)
+    else:
+        raster = cv2.cvtColor(stored, cv2.COLOR_BGR2RGBA if layout.colour == RGB else cv2.COLOR_BGRA2RGBA)
+    if transparency is not None:
+        _hide_key(raster, layout, transparency)
+    return raster
+
+
+def _decoded(png: PngStructure) -> Raster:
+    return decode_rows(png.pieces, png.layout, png.palette, png.transparency)
+
+
+def _uncompressed_png(rows: bytes, layout: Layout) -> bytes:
+    """Return a PNG of rows that were checked, in stored blocks: no text, profile or other chunk reaches libpng.
+
+    Palette indices are written as if they were gray.
+    """
+    colour = GRAY if layout.colour == PALETTE else layout.colour
+    header = struct.pack(">IIBBBBB", layout.width, layout.height, layout.depth, colour, 0, 0, layout.interlaced)
+    stream = memoryview(zlib.compress(rows, 0))
+    pieces = [bytes(stream[at : at + _MOST_IN_CHUNK]) for at in range(0, len(stream), _MOST_IN_CHUNK)]
+    return b"".join(
+        [
+            SIGNATURE,
+            chunk_bytes(b"IHDR", header),
+            *(chunk_bytes(b"IDAT", piece) for piece in pieces),
+            chunk_bytes(b"IEND", b""),
+        ]
+    )
+
+
+def _unfiltered(file: bytes) -> NDArray[Any]:
+    """Return (height, width) gray, (height, width, 3) BGR or (height, width, 4) BGRA of uint8 or uint16.
+
+    Samples of fewer than 8 bits are stretched over 0..255. Gray with alpha becomes BGRA.
+    """
+    stored = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    # A header that libpng does not take (wider than a million pixels, say) gives None, against OpenCV's type hints.
+    if stored is None:
+        raise UnreadableError("OpenCV does not decode it, though its rows are whole; is it wider than it can be?")
+    return stored
+
+
+def _from_palette(stored: NDArray[Any], layout: Layout, palette: bytes, transparency: bytes) -> Raster:
+    indices = stored // (255 // (2**layout.depth - 1))  # libpng stretched them
+    colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    largest = int(indices.max())
+    if largest >= len(colours):
+        raise UnreadableError(f"palette index {largest} is used, but the palette has {len(colours)} colours")
+    table = np.full((len(colours), 4), 255, np.uint8)
+    table[:, :3] = colours
+    table[: len(transparency), 3] = np.frombuffer(transparency, np.uint8)
+    raster: Raster = table[indices]
+    return raster
+
+
+def _hide_key(raster: Raster, layout: Layout, transparency: bytes) -> None:
+    """Make transparent what has exactly the key's samples: PNG specification, section 11.3.1.1."""
+    key = np.array(struct.unpack(f">{len(transparency) // 2}H", transparency), np.int64) & (2**layout.depth - 1)
+    key *= full_scale(raster.dtype) // (2**layout.depth - 1)
+    raster[(raster[..., :3] == key.astype(raster.dtype)).all(axis=2), 3] = 0
 
 
 _CONTROL = struct.Struct(">IIIIIHHBB")
@@ -110,70 +255,6 @@ def _control(data: bytes, layout: Layout) -> AnimationFrame:
         raise UnreadableError("a frame of its animation is disposed or blended in a way that PNG has not")
     # Seconds as a fraction; a denominator of 0 stands for 100.
     return AnimationFrame(width, height, x, y, disposal, blend, duration=1000 * delay / (parts or 100))
-
-
-_LARGEST_PROFILE = 16 * 1024 * 1024
-_GAMMA_UNIT = 100_000
-
-
-def open_png(file: bytes) -> Container:
-    """Check every chunk of a PNG file and return what it says of itself.
-
-    Raises:
-        UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
-    """
-    png = read_structure(file)
-    layout = png.layout
-    frames = list_frames(file, png.chunks, layout)
-    orientation, orientation_note = orientation_of(png.data(b"eXIf"))
-    icc, profile_note = _profile(png.data(b"iCCP"))
-    trailing = f"{png.chunks.trailing:,} bytes follow its end" if png.chunks.trailing else None
-    by_wuffs = png.transparency is None and png_wuffs.takes(layout)
-    page = Page(layout.width, layout.height, layout.mode, orientation, icc, opaque=png.opaque)
-    animated = len(frames) > 1
-    pages = [replace(page, duration=frame.duration) for frame in frames] if animated else [page]
-
-    def decode(indices: Sequence[int]) -> Iterator[Raster]:
-        if frames:
-            # The default image need not be a frame of the animation; a damaged one is refused all the same.
-            png.check_rows()
-            drawn = patches(frames, layout, png.palette, png.transparency)
-            return composed(drawn, layout.width, layout.height, indices)
-        return iter([decode_rows(png.pieces, layout, png.palette, png.transparency)])
-
-    def rows() -> Rows | None:
-        if frames or orientation != 1:
-            return None
-        if png_core.takes(layout, png.transparency):
-            return png_core.CoreRows(file, layout, lambda: rows_by_python() or _raster_rows(decode, png))
-        return rows_by_python()
-
-    def rows_by_python() -> Rows | None:
-        if is_large(layout) and png.rows_tell:
-            return BandedRows(png.pieces, layout, pixels_of)
-        return pixels_of(inflate(png.pieces, layout), layout) if by_wuffs else None
-
-    def pixels_of(rows: FilteredRows, part: Layout) -> Rows:
-        if by_wuffs:
-            return StoredRows(rows, part)
-        return RasterRows(normal(raster_of(rows, part, png.palette, png.transparency), opaque=png.opaque))
-
-    return Container(
-        "PNG",
-        pages,
-        decode,
-        rows=rows,
-        check=png.check_rows if png.rows_tell else None,
-        cumulative=bool(frames),
-        gamma=_gamma(png.data(b"gAMA")),
-        cicp=_coding(png.data(b"cICP")),
-        loops=plays_of(file, png.chunks) if animated else None,
-        notes=tuple(note for note in (orientation_note, profile_note, trailing) if note),
-    )
-
-
-def _raster_rows(decode: Callable[[Sequence[int]], Iterator[Raster]], png: PngStructure) -> RasterRows:
-    return RasterRows(normal(next(decode([0])), opaque=png.opaque))
 
 
 def _gamma(data: bytes | None) -> float | None:

@@ -10,24 +10,25 @@ import numpy as np
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import NEAR
-from pytest_imgdiff.images.png_bands import is_large
-from pytest_imgdiff.images.png_layout import PALETTE
+from pytest_imgdiff.images.png_structure import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from pytest_imgdiff.base.image import Pixels, Rows
-    from pytest_imgdiff.images.png_layout import Layout
+    from pytest_imgdiff.base.image import Pixels
+    from pytest_imgdiff.images.png_structure import Layout
 
     Bytes = NDArray[np.uint8]
     Truths = NDArray[np.bool_]
     """(height,)."""
 
-_MOST = 2**63 - 1
+LARGE = 32 * 1024 * 1024
+"""Bytes of rows from which on a picture is checked without keeping its pixels, and decoded in parts."""
 _MORE_ROWS = 512
 """Rows of a large picture that are decoded on either side of those that were asked for."""
+_UNLIMITED = 2**63 - 1
 
 
 def takes(layout: Layout, transparency: bytes | None) -> bool:
@@ -42,24 +43,22 @@ class CoreRows:
     Args:
         file: the bytes of a PNG of which `takes` is true.
         layout: how its rows are stored.
-        reference: returns its rows by Python, for a file that the core declines; raises what is wrong with it.
+        reference: decodes the whole picture in Python, for a file that the core declines; raises what is wrong with it.
 
     Attributes:
         file: its bytes.
-        declined: its rows by Python, where the core declined the file.
-        most_kept: bytes of both pictures that may be kept when two are read side by side; any number where None.
+        declined: the pixels of the reference, where the core declined the file.
         sound: whether all rows were read once, and none is missing or damaged.
     """
 
     dtype: np.dtype[np.uint8] = np.dtype(np.uint8)
 
-    def __init__(self, file: bytes, layout: Layout, reference: Callable[[], Rows]) -> None:
-        self.most_kept: int | None = None
+    def __init__(self, file: bytes, layout: Layout, reference: Callable[[], Pixels]) -> None:
         self.sound: bool = False
         self.file = file
+        self.declined: Pixels | None = None
         self._layout = layout
         self._reference = reference
-        self.declined: Rows | None = None
         self._buffer: bytearray | None = None
         self._pixels: Bytes | None = None
         self._done: Truths = np.zeros(layout.height, np.bool_)
@@ -77,9 +76,9 @@ class CoreRows:
         with self._changing:
             if self.sound:
                 return
-            if is_large(self._layout) and CORE is not None:
+            if self._is_large() and CORE is not None:
                 if CORE.check(self.file) is None:
-                    self._decline()
+                    self.declined = self._reference()
             else:
                 self._decode(0, self._layout.height)
             self.sound = True
@@ -90,20 +89,26 @@ class CoreRows:
             if self.declined is None and not self._done[top:bottom].all():
                 self._make(top, bottom)
             if self.declined is not None:
-                return self.declined.take(top, bottom)
+                return self.declined[top:bottom]
             rows = self._all_pixels()[top:bottom]
         rows.flags.writeable = False
         return rows
 
-    def unlike(self, other: object) -> Truths | None:
-        """Return in which rows, (height,), any pixel differs from another picture's; None where there is no telling."""
+    def unlike(self, other: object, most_kept: int | None = None) -> Truths | None:
+        """Return in which rows, (height,), any pixel differs from another picture's; None where there is no telling.
+
+        Both files are read once, beside each other, and found sound; a file that the core declines is no answer.
+
+        Args:
+            other: the rows of the other picture, if it has any.
+            most_kept: bytes of both pictures that may be kept when they are read; any number where None.
+        """
         if not isinstance(other, CoreRows) or CORE is None or other is self:
             return None
         if self.declined is not None or other.declined is not None:
             return None
         if self._beside is None or self._beside[0]() is not other:
-            most = _MOST if self.most_kept is None else self.most_kept
-            found = CORE.compare(self.file, other.file, NEAR, most)
+            found = CORE.compare(self.file, other.file, NEAR, _UNLIMITED if most_kept is None else most_kept)
             if found is None:
                 return None
             _, _, differs, kept, mine, theirs = found
@@ -139,10 +144,13 @@ class CoreRows:
             return
         height = self._layout.height
         first, last = max(0, top - _MORE_ROWS), min(height, bottom + _MORE_ROWS)
-        if is_large(self._layout) and last - first <= height // 2:
+        if self._is_large() and last - first <= height // 2:
             self._decode(first, last)
         else:
             self._decode(0, height)
+
+    def _is_large(self) -> bool:
+        return self._layout.filtered_size > LARGE
 
     def _decode(self, top: int, bottom: int) -> None:
         if CORE is None:
@@ -153,7 +161,7 @@ class CoreRows:
         else:
             found = CORE.decode(self.file, self._buffer, top, bottom)
         if found is None:
-            self._decline()
+            self.declined = self._reference()
             return
         if self._buffer is None:
             self._use(found[2])
@@ -167,9 +175,3 @@ class CoreRows:
         if self._pixels is None:
             raise AssertionError(self._layout)
         return self._pixels
-
-    def _decline(self) -> None:
-        rows = self._reference()
-        if not rows.sound:
-            rows.check()
-        self.declined = rows

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.derived import full_value, has_alpha, is_core_idle, on_worse_backdrop, side_by_side
+from pytest_imgdiff.base.derived import full_value, has_alpha, on_worse_backdrop
 from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.base.model import MetricGroup, MetricResult
 
@@ -43,7 +43,6 @@ UNITS = 2**29
 """In parts of so many the losses of windows of integers are added up, each rounded down: less than 2e-9 is lost of the
 mean, and the sum does not depend on its order."""
 _STRIP = 128
-_WORTH_A_THREAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ class Ssim:
 
     def _loss(self, first: Plane, second: Plane, counted: Counted) -> tuple[NDArray[np.float32], float]:
         """Return the heat, and the sum of ``1 - index`` over the windows that count."""
-        if CORE is not None and self._is_exact(first.dtype):
+        if self._is_exact(first.dtype):
             found = self._loss_by_core(first, second, counted)
             if found is not None:
                 return found
@@ -176,27 +175,14 @@ class Ssim:
         return np.minimum(loss * np.float32(0.5), np.float32(1)), total
 
     def _loss_by_core(self, first: Plane, second: Plane, counted: Counted) -> tuple[NDArray[np.float32], float] | None:
+        if CORE is None:
+            return None
         height, width, *channels = first.shape
         heat = np.zeros((height, width), np.float32)
         planes = np.ascontiguousarray(first), np.ascontiguousarray(second)
         ignore = None if counted.all() else ~counted
-
-        def of_rows(start: int, stop: int) -> int | None:
-            if CORE is None:
-                return None
-            found: int | None = CORE.ssim(
-                *planes, width, height, *(channels or [1]), self.side, start, stop, ignore, heat
-            )
-            return found
-
-        middle = height // 2 if height * width >= _WORTH_A_THREAD and is_core_idle() else 0
-        parts = (
-            [of_rows(0, height)]
-            if not middle
-            else side_by_side(lambda: of_rows(0, middle), lambda: of_rows(middle, height))
-        )
-        totals = [part for part in parts if part is not None]
-        return (heat, sum(totals) / UNITS) if len(totals) == len(parts) else None
+        total = CORE.ssim(*planes, width, height, *(channels or [1]), self.side, 0, height, ignore, heat)
+        return None if total is None else (heat, total / UNITS)
 
     def window_losses(self, first: Plane, second: Plane) -> NDArray[np.float32]:
         """Return ``1 - index`` of the window around each pixel of two planes: ``u + w - u w``, as above.

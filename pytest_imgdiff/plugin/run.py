@@ -374,7 +374,6 @@ class ImageRun:
         # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
         # writes is done when its turn comes, not ahead: the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
-            self.workspace.allowance.side_by_side = len(jobs) > 1
             apart = self.workspace.may_run_apart(len(jobs), names)
             threads = self.workspace.threads(names)
             self._ahead = RunAhead(

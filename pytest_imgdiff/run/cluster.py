@@ -79,7 +79,7 @@ _LOCAL = {
 
 _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 """Of Pillow."""
-_READERS = ("deflate", "flip-evaluator", "msgspec", "pypdfium2", "ssimulacra2", "zlib-ng")
+_READERS = ("flip-evaluator", "msgspec", "pypdfium2", "ssimulacra2")
 _ENGINE = ("dask", "distributed")
 _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
@@ -499,7 +499,6 @@ def _planned(plan: bytes) -> tuple[Workspace, bool]:
     registry = Registry()
     settings = replace(found.space["settings"], metrics=registry)
     allowance = Allowance(settings.memory)
-    allowance.side_by_side = True
     space = Workspace(
         **{**found.space, "settings": settings},
         registry=registry,

@@ -191,7 +191,6 @@ class Workspace:
                 name=name,
                 registry=self.registry,
                 root=self.root,
-                at_once=not self.allowance.side_by_side,
                 keep_frame=self.keep_frame,
             )
 

@@ -254,7 +254,6 @@ def judged(job: Job, settings: Settings, registry: Registry, limits: Limits) -> 
     workspace = _workspace(job, settings, registry)
     keys = [pair.key for pair in job.pairs]
     workspace.prepare(keys)
-    workspace.allowance.side_by_side = len(job.pairs) > 1
     ahead = RunAhead(partial(_record, workspace, limits), job.pairs, workspace.threads(keys))
     records = []
     try:
@@ -301,7 +300,6 @@ def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> Compari
             policy,
             name=pair.name,
             registry=workspace.registry,
-            at_once=not workspace.allowance.side_by_side,
             keep_frame=workspace.keep_frame,
         )
         return workspace.record(comparison)

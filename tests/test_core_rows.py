@@ -1,9 +1,8 @@
-"""Rows that become pixels when they are asked for, and rows that are told to be equal by their bytes."""
+"""Rows that the compiled core decodes when they are asked for, and what metrics make of them."""
 
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +12,14 @@ from hypothesis import strategies as st
 from pytest_imgdiff import Policy, Rule, compare
 from pytest_imgdiff.images import decode, read
 from pytest_imgdiff.metrics.pixelmatch import find_differences
-from tests.cores import core
+from tests.cores import built, core
 from tests.image_files import PNG_SIGNATURE, chunk, noise, png, png_header
-from tests.test_images_png_fast import CHANNELS, as_rgba, filtered
+from tests.test_images_png_filters import CHANNELS, as_rgba, filtered
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _reference():
-    """Here Python decodes; tests/test_core.py holds the compiled core against it."""
-    with core(None):
+def _core():
+    with core(built()):
         yield
 
 
@@ -112,16 +110,3 @@ def test_a_metric_that_looks_at_all_rows_gets_them_all(metric):
     by_rows = compare(one, two, policy)
     at_once = compare(np.array(samples), np.array(changed), policy)
     assert by_rows.scores[0].value == at_once.scores[0].value
-
-
-def test_a_wide_row_above_a_strip_is_more_than_one_stored_block(tmp_path):
-    samples = np.repeat(noise(1, 30_000, 3), 60, axis=0)
-    path = Path(tmp_path / "wide.png")
-    path.write_bytes(png((30_000, 60), 8, 2, filtered_up(samples)))
-    [image] = decode(read(path))
-    assert (image.pixels == as_rgba(samples, 2)).all()
-
-
-def filtered_up(samples):
-    differences = np.diff(samples, axis=0, prepend=np.zeros((1, *samples.shape[1:]), np.uint8))
-    return b"".join(b"\2" + row.tobytes() for row in differences)

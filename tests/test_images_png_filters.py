@@ -1,4 +1,4 @@
-"""The fast ways through a PNG, held against the plain ones of the specification."""
+"""The rows of a PNG: filters undone as the specification says, and rows that are not whole refused."""
 
 from __future__ import annotations
 
