@@ -51,7 +51,7 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Seq
     if threshold == "zero":
         mask: Mask = np.zeros(heat.shape, np.bool_)  # which takes no memory where nothing is written
         for rows in [slice(None)] if windows is None else windows:
-            mask[rows] = heat[rows] > 0
+            np.greater(heat[rows], 0, out=mask[rows])
         return mask
     largest = float(heat.max())
     if largest <= 0:

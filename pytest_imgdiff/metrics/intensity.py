@@ -157,7 +157,7 @@ class Mae:
             total = max(0.0, total - cv2.norm(alphas[0], alphas[1], cv2.NORM_L1))
             channels = _COLOURS
         values = channels * compared_pixels(expected, ignore)
-        share = total / (values * full_value(expected.pixels.dtype))
+        share = total / (values * full_value(expected.dtype))
         return MetricResult(min(1.0, share), self.unit)  # rounding may exceed it
 
 
@@ -194,7 +194,7 @@ class Mse:
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the mean squared error."""
         error = _mean_squared_error(expected, actual, ignore)
-        return MetricResult(min(error, self.worst(expected.pixels.dtype)), self.unit)  # rounding may exceed it
+        return MetricResult(min(error, self.worst(expected.dtype)), self.unit)  # rounding may exceed it
 
     def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult:
         """Return what `measure` does, without NumPy."""
@@ -286,7 +286,7 @@ class Psnr:
         error = _mean_squared_error(expected, actual, ignore)
         if error == 0:
             return MetricResult(self.perfect, self.unit)
-        full = full_value(expected.pixels.dtype)
+        full = full_value(expected.dtype)
         ratio = max(0.0, 10 * math.log10(full * full / error))
         return MetricResult(min(ratio, self.largest_unequal), self.unit)
 
