@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import Direction, MetricResult
 
 STRIP_BYTES = 1 << 17
-"""Most of what is computed of so many bytes of pixels stays in a core's own cache."""
-NEAR = 2
-"""Rows beside one that differs that the rule of anti-aliasing looks at; see `pytest_imgdiff.images.png_pair`."""
+"""A strip, for `strips`: what is computed of it takes a few megabytes at the most."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""

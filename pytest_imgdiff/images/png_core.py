@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_imgdiff._core import CORE
-from pytest_imgdiff.base.derived import NEAR
+from pytest_imgdiff.images.png_pair import NEAR
 from pytest_imgdiff.images.png_structure import PALETTE
 
 if TYPE_CHECKING:
