@@ -390,7 +390,7 @@ def test_a_configuration_that_cannot_be_followed_says_why_in_one_line(pair, text
 def test_jobs_are_a_positive_number(pair, jobs):
     done = pair("compare", "old.png", "new.png", f"--jobs={jobs}")
     assert done.returncode == NOT_JUDGED
-    assert f"expected a whole number of at least 1, not '{jobs}'" in done.stderr
+    assert f"expected an integer of at least 1, not '{jobs}'" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["comparse"], ["compare", "--reprot", "x"], ["compare", "1", "2", "3"]])
@@ -436,7 +436,7 @@ def test_a_closed_stream_is_told_where_it_can_be(two_trees, arguments, closed):
     done = subprocess.run(command, cwd=two_trees.folder, capture_output=True, text=True, check=False, timeout=120)
     if closed == "1":
         assert done.returncode == NOT_JUDGED
-        assert done.stderr == "pytest-imgdiff: standard output is closed, so that nothing can be told\n"
+        assert done.stderr == "pytest-imgdiff: standard output is closed; redirect it, for example to /dev/null\n"
     else:
         assert done.returncode == (DIFFERENT if arguments[0] == "compare" else ALIKE)
         assert done.stderr == ""

@@ -181,9 +181,9 @@ ENDLESS.append(ENDLESS)
         ({"scans": []}, 'scans: unknown key "scans"'),
         ({"size": None}, "size: expected crop, fail, pad or scale, not nothing"),
         ({"metrics": {"ssim": 0.9}}, "metrics.ssim: expected limits and options such as ssim: {min: 1}, not 0.9"),
-        ({"metrics": {"ssim": {"min": float("nan")}}}, "metrics.ssim.min: nan is no finite number"),
+        ({"metrics": {"ssim": {"min": float("nan")}}}, "metrics.ssim.min: must be a finite number, not nan"),
         ({"metrics": {"sim": {"min": 1}}}, 'metrics.sim: unknown metric "sim"; did you mean "ssim"?'),
-        ({"metrics": {3: {}}}, "metrics: a key is text, not 3"),
+        ({"metrics": {3: {}}}, "metrics: a key must be a string, not 3"),
         ({"ignore": [{"mask": Path("gone.png")}]}, 'ignore[0].mask: there is no file "gone.png"'),
         ({"ignore": object()}, "ignore: expected a list of areas such as "),
         ({"ignore": b"x"}, "ignore: expected a list of areas such as "),
@@ -220,14 +220,14 @@ MISPLACED = [
     ({"megapixels": 3}, "megapixels: this is a setting of limits: limits={'megapixels': 3}"),
     (
         {"mask": [{"x": 0}]},
-        "areas not to look at belong to ignore, in pixels: ignore=[{'x': 0, 'y': 0, 'width': 200, 'height': 40}]",
+        "ignored areas belong in ignore, in pixels: ignore=[{'x': 0, 'y': 0, 'width': 200, 'height': 40}]",
     ),
-    ({"mask": ["#clock"]}, "elements that are not compared belong to capture: capture={'mask': ['#clock']}"),
-    ({"mask": ".clock"}, "elements that are not compared belong to capture: capture={'mask': ['.clock']}"),
+    ({"mask": ["#clock"]}, "elements that are not compared belong in capture: capture={'mask': ['#clock']}"),
+    ({"mask": ".clock"}, "elements that are not compared belong in capture: capture={'mask': ['.clock']}"),
     ({"full_page": True}, "full_page: this is a setting of capture: capture={'full_page': True}"),
     ({"timeout": 3}, "timeout: this is a setting of capture: capture={'timeout': 3}"),
     ({"omit_background": True}, "this is a setting of capture: capture={'transparent': True}"),
-    ({"mask": "clock.png"}, "areas not to look at belong to ignore"),
+    ({"mask": "clock.png"}, "ignored areas belong in ignore"),
 ]
 
 
@@ -261,7 +261,7 @@ def test_what_a_message_offers_for_a_misplaced_setting_can_be_followed(key):
 
 
 def test_a_mistake_on_the_command_line_says_so(load):
-    with pytest.raises(ConfigError, match=r"^command line: size: expected .*, not the text \"big\""):
+    with pytest.raises(ConfigError, match=r"^command line: size: expected .*, not the string \"big\""):
         load("").policy_for("a.png", command_line={"size": "big"})
 
 

@@ -237,11 +237,11 @@ def test_a_metric_without_a_value_breaks_the_comparison(suite, pytester, right, 
 @pytest.mark.parametrize(
     ("worst", "told"),
     [
-        ("0.0", "could never fail, as loudness sees no difference between any two pictures with gain: 2"),
-        ("0.3", "could never fail, as loudness is 0.3 at the worst; name a smaller max"),
+        ("0.0", "can never fail: loudness sees no difference between any two pictures with gain: 2"),
+        ("0.3", "can never fail: the worst value of loudness is 0.3; set a smaller max"),
         ("1 / 0", "the metric loudness failed to return its worst value: ZeroDivisionError: division by zero"),
         ("None", "the metric loudness failed to return its worst value: TypeError"),
-        ("float('nan')", "the metric loudness failed to return its worst value: it is no number"),
+        ("float('nan')", "the metric loudness failed to return its worst value: it is not a number"),
     ],
 )
 def test_a_metric_says_what_its_worst_value_is_with_its_options(suite, worst, told):

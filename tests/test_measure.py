@@ -102,7 +102,7 @@ def test_overrides_replace_the_list(pair):
     [
         ("[ssmi]", "did you mean 'ssim'?"),
         ("[ssim, ssim]", "ssim is listed twice"),
-        ("[{ssim: {min: 0.9}}]", "what is measured has no limit: give min to the rule of ssim below `metrics`"),
+        ("[{ssim: {min: 0.9}}]", "a measured metric has no limit: move min to the rule of ssim in `metrics`"),
         ("[{ssim: {windows: 9}}]", "windows"),
         ("[{ssim: {window: 8}}]", "must be odd"),
         ("[{ssim: {}, orb: {}}]", "measure"),

@@ -266,7 +266,7 @@ def test_a_new_cache_is_its_users_alone(settings, cache, tmp_path):
 
 def test_a_cache_that_is_a_file_or_lies_below_one_is_one_line(cache, tmp_path):
     cache.write_bytes(b"")
-    assert line_of(locate, ModelSettings(HANDLE, cache=str(cache))).startswith(f"the cache {cache} is no folder")
+    assert line_of(locate, ModelSettings(HANDLE, cache=str(cache))).startswith(f"the cache {cache} is not a folder")
     (tmp_path / "model.tar.gz").write_bytes(good())
     for handle in (HANDLE, str(tmp_path / "model.tar.gz")):
         line = line_of(locate, ModelSettings(handle, cache=str(cache / "below"), download=True))

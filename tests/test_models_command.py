@@ -63,7 +63,7 @@ def test_the_names_of_the_classes_are_fetched_beside_the_models(models, server, 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"<html>", "no list of labels"), (b"a\n\nb\n", "no list of labels"), (b"\xff\n\xff\n", "no UTF-8 text")],
+    [(b"<html>", "not a list of labels"), (b"a\n\nb\n", "not a list of labels"), (b"\xff\n\xff\n", "not UTF-8 text")],
 )
 def test_what_is_no_list_of_labels_is_refused_and_the_old_one_stays(models, server, tmp_path, content, says):
     (tmp_path / "cache").mkdir()
@@ -148,7 +148,7 @@ def test_the_limits_of_a_download(models, server, options, line):
         (["export", "https://example.invalid/m"], "model https://example.invalid/m is not on this machine"),
         (["export", "--output", "model.onnx"], "--output takes one model: name it"),
         (["export", "model.onnx"], "model model.onnx is ONNX already"),
-        (["list", "--cache", "model.onnx"], "the cache model.onnx is no folder"),
+        (["list", "--cache", "model.onnx"], "the cache model.onnx is not a folder"),
         (["list", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be looked at (Not a directory)"),
         (["fetch", "https://example.invalid/m", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be"),
     ],

@@ -137,7 +137,7 @@ def test_a_server_need_not_say_how_long_the_archive_is(server, settings):
         pytest.param(endless(HEAD + b"\r\n\x1f\x8b"), "larger than 10 MB (--max-megabytes)", id="endless and fast"),
         pytest.param(redirect("/m/1"), "redirected more than 10 times", id="redirect loop"),
         pytest.param(redirect(""), "redirected to no address", id="redirect to nothing"),
-        pytest.param(redirect("http://[::1"), "redirected to what is no address", id="redirect to a wrong address"),
+        pytest.param(redirect("http://[::1"), "redirect target is not a valid URL", id="redirect to a wrong address"),
         pytest.param(redirect("file:///etc/passwd"), "redirected to no address (file://)", id="redirect to a file"),
         pytest.param(
             redirect("file://localhost/etc/passwd"),

@@ -185,7 +185,7 @@ def test_resized_picture_tells_both_sizes_and_what_to_set():
           reason:   the sizes differ
           expected: baselines/chart.png (400x300)
           actual:   actual/chart.png (400x301)
-          to do:    mend the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`
+          to do:    fix the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`
         """,
     )
 
@@ -198,7 +198,7 @@ def test_broken_picture_gives_the_cause():
         could not be judged: charts/bar
           reason:   a.png: PNG: cut off
           expected: baselines/chart.png (400x300)
-          to do:    mend or replace what the reason names; what could not be judged never passes
+          to do:    fix or replace what the reason names; what could not be judged never passes
         """,
     )
 

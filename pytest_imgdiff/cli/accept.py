@@ -110,7 +110,7 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
         if options.alternative:
             raise ConfigError("--alternative is for --only: a manifest says of each picture what was decided")
         if options.only:
-            raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is no folder")
+            raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is not a folder")
         return read_manifest(target), _report_of(target, options.report, root)
     if options.report is not None:
         raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")

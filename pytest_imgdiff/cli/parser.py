@@ -65,7 +65,7 @@ def _followed(arguments: Sequence[str] | None) -> int:
 
 def _require_standard_output() -> None:
     if sys.stdout is None:
-        raise ReportError("standard output is closed, so that nothing can be told")
+        raise ReportError("standard output is closed; redirect it, for example to /dev/null")
 
 
 def _tell(message: str) -> None:
@@ -108,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare two pictures or two folders; without either, the scans of imgdiff.yaml. Exit code 0: "
         "alike, 1: different, 2: could not be judged.",
     )
-    compare.add_argument("expected", nargs="?", metavar="EXPECTED", help="a picture, or a folder of pictures")
-    compare.add_argument("actual", nargs="?", metavar="ACTUAL", help="likewise")
+    compare.add_argument("expected", nargs="?", metavar="EXPECTED", help="an image, or a folder of images")
+    compare.add_argument("actual", nargs="?", metavar="ACTUAL", help="an image, or a folder of images")
     compare.add_argument("--config", metavar="FILE", help="the configuration (default: the nearest imgdiff.yaml)")
     compare.add_argument("--report", metavar="DIR", help="write the HTML report and its pictures to this folder")
     compare.add_argument(
@@ -139,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--shard", metavar="K/N", help="compare the K-th of N shards of the folders; `pytest-imgdiff report` joins them"
     )
-    compare.add_argument("--jobs", type=_positive, metavar="N", help="compare so many pairs at once (default: cores)")
+    compare.add_argument(
+        "--jobs", type=_positive, metavar="N", help="compare N pairs in parallel (default: the number of cores)"
+    )
     compare.add_argument(
         "--cluster",
         metavar="WHERE",
@@ -283,7 +285,11 @@ def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         help="of folders: compare all with the first one, or each with each (default: first)",
     )
     calibrate.add_argument(
-        "--same", nargs=2, action="append", metavar=("A", "B"), help="two folders that are alike; may be repeated"
+        "--same",
+        nargs=2,
+        action="append",
+        metavar=("A", "B"),
+        help="two folders whose images are similar; may be repeated",
     )
     calibrate.add_argument(
         "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose pictures all differ"
@@ -330,10 +336,10 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             "NAME",
             "the browser of pictures whose names do not tell it, where the layout has a place for it",
         ),
-        ("--platform", "NAME", "likewise the platform: linux, darwin or win32"),
-        ("--viewport", "WxH", "likewise the viewport: 1280x720"),
-        ("--dpr", "N", "likewise the screen pixels for each CSS pixel: 1 or 2"),
-        ("--color-scheme", "NAME", "likewise the colour scheme: light or dark"),
+        ("--platform", "NAME", "the platform of images whose names do not contain it: linux, darwin or win32"),
+        ("--viewport", "WxH", "the viewport: 1280x720"),
+        ("--dpr", "N", "the screen pixels per CSS pixel: 1 or 2"),
+        ("--color-scheme", "NAME", "the colour scheme: light or dark"),
     ):
         importing.add_argument(option, metavar=metavar, help=what)
     importing.add_argument(
@@ -484,7 +490,7 @@ def _port(text: str) -> int:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, not {text!r}")
     return int(text)
 
 

@@ -96,7 +96,7 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
         raise MetricError(msg)
     value = _number(result.value)
     if not math.isfinite(value):
-        msg = f"the metric {metric.name} returned {result.value!r:.60}, which is no number to hold a limit against"
+        msg = f"the metric {metric.name} returned {result.value!r:.60}; it must be a finite number"
         raise MetricError(msg)
     better = metric.perfect - value if metric.direction == "distance" else value - metric.perfect
     if better > ROUNDING:

@@ -70,7 +70,7 @@ def worst_value(metric: Any, depth: DTypeLike) -> float:
         msg = f"the metric {metric.name} failed to return its worst value: {type(error).__name__}: {error}"
         raise MetricError(msg) from error
     if math.isnan(worst):
-        msg = f"the metric {metric.name} failed to return its worst value: it is no number"
+        msg = f"the metric {metric.name} failed to return its worst value: it is not a number"
         raise MetricError(msg)
     return worst
 
@@ -177,7 +177,7 @@ def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path
     if not isinstance(given, dict):
         raise origin.error((*path, name), f"expected the options of {name} as a mapping, not {shown(given)}")
     if taken := [key for key in given if key in (*LIMITS, *CHOICES)]:
-        what = f"what is measured has no limit: give {taken[0]} to the rule of {name} below `metrics`"
+        what = f"a measured metric has no limit: move {taken[0]} to the rule of {name} in `metrics`"
         raise origin.error((*path, name, taken[0]), what, at_key=True)
     made = convert(given, wanted, origin, (*path, name))
     options = tuple((option.name, getattr(made, option.name)) for option in _options(metric) if option.name in given)
@@ -214,7 +214,7 @@ def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
         msgspec.json.Decoder(rule)  # looks at the types, which convert() would do when it is too late
     except (NameError, TypeError, ValueError) as error:
         raise ImgdiffError(
-            f"the metric {name} cannot be used: {error}; mend its bounds or its options' types"
+            f"the metric {name} cannot be used: {error}; fix its bounds or its options' types"
         ) from error
     return rule
 
@@ -328,28 +328,28 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
 def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
     limit = limit_of(metric)
     other = "min" if limit == "max" else "max"
-    alike = "small" if limit == "max" else "large"
+    alike = "smaller" if limit == "max" else "larger"
     if other in given:
-        what = f"{name} is a {metric.direction} ({alike} is alike): its limit is {limit}, not {other}"
+        what = f"{name} is a {metric.direction} ({alike} is more similar): its limit is {limit}, not {other}"
         raise origin.error((*path, other), what, at_key=True)
     if "max_pixels" in given and not counts_pixels(metric):
-        raise origin.error((*path, "max_pixels"), f"{name} counts no pixels: its limit is {limit}", at_key=True)
+        raise origin.error((*path, "max_pixels"), f"{name} does not count pixels; its limit is {limit}", at_key=True)
     if "max_in_window" in given and not marks_pixels(metric):
-        raise origin.error((*path, "max_in_window"), f"{name} marks no pixels: its limit is {limit}", at_key=True)
+        raise origin.error((*path, "max_in_window"), f"{name} does not mark pixels; its limit is {limit}", at_key=True)
 
 
 def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
     limit, counts = limit_of(metric), count_limits(metric)
     if limit not in given and not any(count in given for count in counts):
         wanted = f"{limit} (or {' or '.join(counts)})" if counts else limit
-        what = f"no limit, so that it could never fail; add {wanted}: {_range_of(name, metric)}"
+        what = f"no limit, so the rule can never fail; add {wanted}: {_range_of(name, metric)}"
         raise origin.error(path, what, at_key=True)
 
 
 def _check_room(window: WindowLimit, origin: Origin, path: KeyPath) -> None:
     if window.pixels >= window.room():
         size = f"{window.size}x{window.size}"
-        what = f"could never fail, as a window of {size} has only {window.room()} pixels; name fewer pixels"
+        what = f"can never fail: a window of {size} has only {window.room()} pixels; set fewer pixels"
         raise origin.error((*path, "max_in_window", "pixels"), what)
 
 
@@ -361,11 +361,11 @@ def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> Config
     if worst == metric.perfect:
         options = ", ".join(f"{name}: {shown(value)}" for name, value in rule.options) or "its own options"
         at = (*path, rule.options[0][0]) if len(rule.options) == 1 else path
-        what = f"could never fail, as {rule.metric} sees no difference between any two pictures with {options}"
+        what = f"can never fail: {rule.metric} sees no difference between any two pictures with {options}"
         return origin.error(at, f"{what}; change the options", at_key=at == path)
     way = "smaller" if limit == "max" else "larger"
     what = (
-        f"could never fail, as {rule.metric} is {number(worst)} at the worst; name a {way} {limit}, or a `warn` beside "
+        f"can never fail: the worst value of {rule.metric} is {number(worst)}; set a {way} {limit}, or a `warn` beside "
         "it for a rule that only warns"
     )
     return origin.error((*path, limit), what)
@@ -378,7 +378,7 @@ def _check_warn(limits: dict[str, Any], limit: str, origin: Origin, path: KeyPat
     stricter = warn < bound if limit == "max" else warn > bound
     if not stricter:
         side = "below" if limit == "max" else "above"
-        what = f"a warning comes before the limit: {number(warn)} is not {side} {limit}: {number(bound)}"
+        what = f"warn must be stricter than the limit: {number(warn)} is not {side} {limit}: {number(bound)}"
         raise origin.error((*path, "warn"), what)
 
 
@@ -428,11 +428,11 @@ def _range(metric: Any) -> tuple[float, float]:
 def _range_of(name: str, metric: type) -> str:
     low, high = _range(metric)
     if math.isfinite(low) and math.isfinite(high):
-        return f"a number from {number(low)} to {number(high)}, as {name} has no other values"
+        return f"a number from {number(low)} to {number(high)} (the range of {name})"
     if math.isfinite(low):
-        return f"a number of at least {number(low)}, as no value of {name} is below"
+        return f"a number of at least {number(low)} (the smallest value of {name})"
     if math.isfinite(high):
-        return f"a number of at most {number(high)}, as no value of {name} is above"
+        return f"a number of at most {number(high)} (the largest value of {name})"
     return "a number"
 
 
@@ -561,7 +561,9 @@ class LayerReader:
         if area.mask is not UNSET and named == ["mask"]:
             return self._mask_picture(area.mask, (*path, "mask"))
         if len(named) > 1 and {"polygon", "mask"} & set(named):
-            raise self.origin.error(path, f"one area has one shape, not {' and '.join(named)}; write several areas")
+            raise self.origin.error(
+                path, f"an area must have one shape, not {' and '.join(named)}; write several areas"
+            )
         if lacking := [name for name in _RECTANGLE if name not in named]:
             raise self.origin.error(
                 path, f"a rectangle needs x, y, width and height; add {', '.join(lacking)} (or give polygon, or mask)"
@@ -592,7 +594,7 @@ def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath)
     try:
         metric: Any = metrics.metric_class(name)
     except ImgdiffError as error:
-        what = f"{printable(str(error))}; areas not to look at belong to ignore"
+        what = f"{printable(str(error))}; ignored areas belong in ignore"
         raise origin.error(path, what) from error
     if metric.heat_threshold == "none":
         raise origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
@@ -655,14 +657,12 @@ def _check_rules(rules: object, metrics: MetricLookup) -> None:
         _check_type(rule, Rule, where, 'such as Rule("ssim", min=0.99)')
         _check_type(rule.metric, str, (*where, "metric"))
         if rule.metric in named:
-            raise ORIGIN.error(where, f"a second rule for {quoted(rule.metric)}; give one, with all its limits")
+            raise ORIGIN.error(where, f"two rules for {quoted(rule.metric)}; combine them into one")
         if rule.on_unavailable not in get_args(OnUnavailable):
             raise ORIGIN.error((*where, "on_unavailable"), f"expected fail or skip, not {shown(rule.on_unavailable)}")
         named[rule.metric] = _as_written(rule, where)
     if not named:
-        raise ORIGIN.error(
-            ("metrics",), 'no rule, so that nothing could fail; name at least one, such as Rule("ssim", min=1)'
-        )
+        raise ORIGIN.error(("metrics",), 'no rule, so nothing can fail; add at least one, such as Rule("ssim", min=1)')
     rules_from(plain(named, ORIGIN, ("metrics",)), metrics, ORIGIN, ("metrics",))
 
 
@@ -686,7 +686,7 @@ def _as_written(rule: Rule, where: KeyPath) -> dict[str, Any]:
         form = 'expected pairs of a name and a value, such as (("threshold", 0.1),)'
         raise ORIGIN.error((*where, "options"), f"{form}, not {shown(rule.options)}") from None
     if taken := [name for name in options if name in (*LIMITS, *CHOICES)]:
-        raise ORIGIN.error((*where, "options"), f"{quoted(taken[0])} is no option: give it to Rule itself")
+        raise ORIGIN.error((*where, "options"), f"{quoted(taken[0])} is not an option; pass it to Rule itself")
     return {**options, **written_limits(rule), "when": rule.when}
 
 
@@ -721,7 +721,7 @@ def _check_length(length: object, where: KeyPath) -> None:
 
 def _check_least(value: object, least: int, where: KeyPath) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ORIGIN.error(where, f"expected a whole number of at least {least}, not {shown(value)}")
+        raise ORIGIN.error(where, f"expected an integer of at least {least}, not {shown(value)}")
 
 
 def _check_type(value: object, kind: type, where: KeyPath, form: str = "") -> None:

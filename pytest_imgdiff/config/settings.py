@@ -43,7 +43,7 @@ def _mistakes(layout: str) -> Iterator[str]:
     try:
         pieces = list(string.Formatter().parse(layout))
     except ValueError:
-        yield "a brace without its partner; placeholders are written {test}"
+        yield "unbalanced brace; write placeholders as {test}"
         return
     names = [name for _, name, _, _ in pieces if name is not None]
     for name in names:
@@ -51,14 +51,14 @@ def _mistakes(layout: str) -> Iterator[str]:
             known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
             yield f"unknown placeholder {quoted(f'{{{name}}}')}{did_you_mean(name, PLACEHOLDERS)} (known: {known})"
     if any(form or conversion for _, _, form, conversion in pieces):
-        yield "a placeholder takes no format; write it bare: {test}"
+        yield "a placeholder must not have a format; write {test}"
     if "test" not in names:
         yield "without {test} all tests of a module would share one baseline; add it"
     if any(part in {"", ".", ".."} for part in layout.split("/")):
         yield 'not a path below the baselines folder; write one such as "{module}/{test}.png"'
     literal = "".join(text for text, _, _, _ in pieces)
     if not literal.isprintable() or set(literal) & set(_NOT_IN_FILE_NAMES):
-        yield f"the characters {' '.join(_NOT_IN_FILE_NAMES)} cannot stand in every system's file names; leave them out"
+        yield f"the characters {' '.join(_NOT_IN_FILE_NAMES)} are not allowed in file names; remove them"
     if not layout.endswith(".png"):
         yield "a layout names PNG files (a baseline of another format keeps its own extension); end it with .png"
 
@@ -263,12 +263,12 @@ def _refuse_misplaced(
         if not isinstance(key, str):
             continue
         if key == "mask" and _is_of_elements(value):
-            what = "names the metric that shows where the two differ; elements that are not compared belong to capture"
+            what = "is the metric that shows where the images differ; elements that are not compared belong in capture"
             selectors = value if isinstance(value, list) else [value]
             raise source.error((key,), f"{what}: {_example(('capture',), {'mask': selectors}, origin)}")
         if key == "mask" and isinstance(value, (list, dict)):
             areas = _example(("ignore",), [{"x": 0, "y": 0, "width": 200, "height": 40}], origin)
-            what = "names the metric that shows where the two differ; areas not to look at belong to ignore, in pixels"
+            what = "is the metric that shows where the images differ; ignored areas belong in ignore, in pixels"
             raise source.error((key,), f"{what}: {areas}")
         if key in fields.__struct_fields__:
             continue

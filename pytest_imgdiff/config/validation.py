@@ -75,7 +75,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"the text {quoted(value)}"
+        return f"the string {quoted(value)}"
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
@@ -116,7 +116,7 @@ T = TypeVar("T")
 
 _KINDS: dict[type, str] = {
     types.BoolType: "true or false",
-    types.StrType: "text",
+    types.StrType: "a string",
     types.NoneType: "null",
     types.ListType: "a list",
     types.TupleType: "a list",
@@ -157,7 +157,7 @@ def described(info: types.Type | None) -> str:
     if isinstance(info, types.UnionType):
         return " or ".join(filter(None, map(described, info.types)))
     if isinstance(info, (types.IntType, types.FloatType)):
-        return ("a whole number" if isinstance(info, types.IntType) else "a number") + _range(info)
+        return ("an integer" if isinstance(info, types.IntType) else "a number") + _range(info)
     if isinstance(info, types.LiteralType):
         return _listed([str(value) for value in info.values])
     if isinstance(info, types.EnumType):
@@ -262,7 +262,7 @@ def _hint(info: types.Type | None, value: Any) -> str:
     if isinstance(info, types.LiteralType) and isinstance(value, str):
         return did_you_mean(value, [str(known) for known in info.values])
     if isinstance(info, types.StrType) and isinstance(value, (bool, int, float)):
-        return "; put a text in quotes"
+        return "; put strings in quotes"
     if isinstance(info, types.FloatType) and isinstance(value, str):
         return decimal_point(value)
     return ""
@@ -295,12 +295,12 @@ def _plain_scalar(value: Any, origin: Origin, path: KeyPath) -> Any:
         return int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise origin.error(path, f"{value} is no finite number; give a number")
+            raise origin.error(path, f"must be a finite number, not {value}")
         return float(value)
     return value
 
 
 def _key(key: Any, origin: Origin, path: KeyPath) -> str:
     if not isinstance(key, str):
-        raise origin.error(path, f"a key is text, not {shown(key)}")
+        raise origin.error(path, f"a key must be a string, not {shown(key)}")
     return key

@@ -52,7 +52,7 @@ def plain_scalar(text: str) -> Any:
         if pattern.fullmatch(text):
             return value
     if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"{text} is no finite number; give a number")
+        raise ValueError(f"must be a finite number, not {text}")
     for pattern, converted in _NUMBERS:
         if pattern.fullmatch(text):
             return _checked(text, converted)
@@ -159,7 +159,7 @@ def parse_yaml(text: str, label: str) -> YamlSource:
         # BaseLoader for its scanner and parser alone: nothing is ever constructed.
         loader = yaml.BaseLoader(text)
     except yaml.reader.ReaderError as error:
-        what = f"the character U+{error.character:04X} cannot stand in YAML; remove it"
+        what = f"the character U+{error.character:04X} is not allowed in YAML; remove it"
         raise _error(label, _mark_at(text, error.position), (), what) from error
     reader = _Reader(label, loader)
     try:
@@ -251,9 +251,7 @@ class _Reader:
             key = self._key(event, last)
             self.path.append(key)
             if key in keys:
-                raise self._refusal(
-                    event, f"the key is given twice: here and on line {keys[key].line}; keep one of them"
-                )
+                raise self._refusal(event, f"duplicate key, also on line {keys[key].line}; keep one of them")
             keys[key] = _start(event)
             value = self._next()
             children[key] = self._node(value)
@@ -266,13 +264,15 @@ class _Reader:
         """Return a key; `last` is the value before it in the same mapping as it was written, where it is a scalar."""
         self._count(event, 1)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
-            raise self._refusal(event, "a key is plain text, without anchor, alias or tag")
+            raise self._refusal(event, "a key must be a plain string, without anchor, alias or tag")
         key = self._scalar(event)
         if not isinstance(key, str):
             # Between braces, `{max: 0,01}` is the number 0 and a key 01.
             if comma := decimal_point(f"{last},{event.value}"):
                 raise self._refusal(event, f"a comma ends the value before it{comma}")
-            raise self._refusal(event, f"the key {clipped(event.value) or '(nothing)'} is not text; put it in quotes")
+            raise self._refusal(
+                event, f"the key {clipped(event.value) or '(nothing)'} is not a string; put it in quotes"
+            )
         if key == "<<":
             raise self._refusal(
                 event,
@@ -282,7 +282,7 @@ class _Reader:
 
     def _open_anchor(self, event: _Content, anchor: str) -> None:
         if anchor in self._anchors:
-            raise self._refusal(event, f"the anchor &{clipped(anchor)} is given twice; rename one of them")
+            raise self._refusal(event, f"duplicate anchor &{clipped(anchor)}; rename one of them")
         self._anchors[anchor] = None
 
     def _aliased(self, event: yaml.AliasEvent) -> Node:
@@ -292,7 +292,7 @@ class _Reader:
             raise self._refusal(event, f"the alias *{name} has no anchor &{name} before it")
         node = self._anchors[anchor]
         if node is None:
-            raise self._refusal(event, f"the alias *{name} stands inside its own anchor")
+            raise self._refusal(event, f"the alias *{name} is inside its own anchor")
         self._count(event, node.weight)
         return replace(node, mark=_start(event))
 
@@ -304,7 +304,7 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         text: str = event.value
         if _SURROGATE.search(text):
-            raise self._refusal(event, "half of a surrogate pair is no character; write the character itself")
+            raise self._refusal(event, "an unpaired surrogate is not a character; write the character itself")
         if event.style is not None:  # in quotes, or a block
             return text
         try:

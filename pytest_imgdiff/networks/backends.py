@@ -98,7 +98,7 @@ def choose(settings: ModelSettings, model: LocatedModel) -> ChosenBackend:
 
 
 def _lacks(name: BackendName, settings: ModelSettings, model: LocatedModel) -> str | None:
-    """Return what the backend lacks to run the model, and the command that mends it."""
+    """Return what the backend lacks to run the model, and the command that fixes it."""
     if (model.onnx if name == "onnx" else model.saved_model) is None:
         if name == "onnx":
             return f"it is not exported to ONNX (where TensorFlow is installed: {command('export', settings)})"

@@ -194,7 +194,7 @@ def _next(url: str, location: str) -> str:
         parts = urlsplit(following)
         host = parts.hostname
     except ValueError as error:
-        raise ModelError("redirected to what is no address") from error
+        raise ModelError("redirect target is not a valid URL") from error
     here = f"{parts.scheme}://{host or ''}"  # the rest may hold what nobody else should read
     if not location or not host:
         raise ModelError(f"redirected to no address ({printable(here)})")

@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 _FEWEST_LABELS = 2
 
 
-def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
+def fetch(settings: ModelSettings, *, fix: bool = True) -> bool:
     """Download a model of TensorFlow Hub or Kaggle into the cache, unless it is there already.
 
     Of several processes that do so at once, one downloads and the others wait for it.
 
     Args:
         settings: the handle, the cache, and the limits of the download.
-        mend: download also what is there and damaged or changed, in place of it.
+        fix: download also what is there and damaged or changed, in place of it.
 
     Returns:
         Whether it was downloaded.
@@ -67,10 +67,10 @@ def fetch(settings: ModelSettings, *, mend: bool = True) -> bool:
     cache = cache_folder(settings.cache)
     entry = entry_of_address(cache, handle)
     with in_one_line(settings, cache):
-        if any(_is_there(place, mend=mend) for place in places_of(handle, cache)):
+        if any(_is_there(place, fix=fix) for place in places_of(handle, cache)):
             return False
         with building(entry, settings.timeout) as work:
-            if _is_there(entry, mend=mend):  # another process was faster
+            if _is_there(entry, fix=fix):  # another process was faster
                 return False
             if kind == "kaggle":
                 folder = download_from_kaggle(settings, work)
@@ -106,9 +106,9 @@ def fetch_labels(settings: ModelSettings, address: str) -> Path:
         try:
             names = content.getvalue().decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise ModelError(f"what came is no UTF-8 text: {error.reason}") from error
+            raise ModelError(f"the response is not UTF-8 text: {error.reason}") from error
         if len(names) < _FEWEST_LABELS or not all(name.strip() for name in names):
-            raise ModelError(f"what came is no list of labels: it has {len(names)} lines, or empty ones")
+            raise ModelError(f"the response is not a list of labels: it has {len(names)} lines, or empty ones")
         write_atomically(target, content.getvalue())
     return target
 
@@ -155,11 +155,11 @@ def unpacked(settings: ModelSettings) -> Entry:
     return entry
 
 
-def _is_there(entry: Entry, *, mend: bool) -> bool:
+def _is_there(entry: Entry, *, fix: bool) -> bool:
     if not entry.is_here():
         return False
     try:
-        if mend:
+        if fix:
             check_saved_model(entry.content)
             checked_digest(entry)
     except ModelError:
@@ -220,7 +220,7 @@ def _downloaded(settings: ModelSettings) -> Entry:
     places = places_of(settings.model, cache_folder(settings.cache))
     if settings.download:
         try:
-            fetch(settings, mend=False)
+            fetch(settings, fix=False)
         except ModelError as error:
             raise ModelUnavailableError(f"{error} (to try again: {command('fetch', settings)})") from error
     for entry in places:

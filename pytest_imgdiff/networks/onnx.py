@@ -84,9 +84,7 @@ class OnnxBackend:
         try:
             return runtime.InferenceSession(os.fspath(model), options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors have no common class
-            raise ModelError(
-                f"{self._model}: this is no ONNX model that can be loaded: {in_one_line(error)}"
-            ) from error
+            raise ModelError(f"{self._model}: this ONNX model cannot be loaded: {in_one_line(error)}") from error
 
     def _only_input(self) -> str:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

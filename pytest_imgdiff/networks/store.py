@@ -92,7 +92,7 @@ def cache_folder(configured: str | None) -> Path:
     """Return the cache: the configured one, else ``TFHUB_CACHE_DIR``, else the user's own. It need not exist yet.
 
     Raises:
-        ModelError: it is not to be trusted, or is no folder of this machine, or the user has no folder of their own.
+        ModelError: it is not to be trusted, or is not a folder of this machine, or the user has no folder of their own.
     """
     cache = _configured_folder(configured)
     check_trusted(cache)
@@ -132,10 +132,10 @@ def check_trusted(cache: Path) -> None:
     """Refuse a cache in which somebody else could exchange a model.
 
     Raises:
-        ModelError: another user owns it or everybody may write there; or it is no folder.
+        ModelError: another user owns it or everybody may write there; or it is not a folder.
     """
     if (reason := distrust(cache)) is not None:
-        raise ModelError(f"the cache {printable(str(cache))} {reason}: mend that, or name another with --cache")
+        raise ModelError(f"the cache {printable(str(cache))} {reason}: fix that, or name another with --cache")
 
 
 def distrust(cache: Path) -> str | None:
@@ -147,7 +147,7 @@ def distrust(cache: Path) -> str | None:
     except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
         return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
     if not cache.is_dir():
-        return "is no folder"
+        return "is not a folder"
     if sys.platform == "win32":
         return None
     if status.st_uid not in {os.geteuid(), 0}:  # root may exchange anything anyway

@@ -110,7 +110,7 @@ def image_function(saved_model: Path) -> Any:
         try:
             model = load(os.fspath(saved_model))
         except Exception as error:  # a damaged one fails in many ways
-            raise ModelError(f"{name}: this is no SavedModel that can be loaded: {in_one_line(error)}") from error
+            raise ModelError(f"{name}: this SavedModel cannot be loaded: {in_one_line(error)}") from error
         call = _call(model, name)
         spec = _image_spec(tf, model, name)
 

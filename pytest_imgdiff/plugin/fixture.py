@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 def _check_arguments(actual: object, name: object) -> None:
     if actual is None:
-        raise ImgdiffError("assert_images_similar(None): there is no picture; did a helper forget to return it?")
+        raise ImgdiffError("assert_images_similar(None): there is no image; did a helper forget to return it?")
     if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise ImgdiffError(f"assert_images_similar(..., name={name!r}): a name is a text, and not empty")
+        raise ImgdiffError(f"assert_images_similar(..., name={name!r}): name must be a non-empty string")
 
 
 @dataclass(frozen=True)

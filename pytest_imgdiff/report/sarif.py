@@ -36,7 +36,7 @@ FINGERPRINT = "imgdiffComparison/v1"
 """Name and version (3.27.17) of what makes a failure the same one from run to run."""
 GITHUB_FINGERPRINT = "primaryLocationLineHash"
 """The only one that GitHub looks at; where it is missing it hashes the line, which all failures of a file share."""
-HELP = "Look at the report of the run: accept the change as the new baseline, or mend what made it."
+HELP = "Look at the report of the run: accept the change as the new baseline, or fix what made it."
 
 
 def sarif(run: RunRecord) -> bytes:

@@ -104,7 +104,7 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
 
 def _require_regular(path: Path) -> None:
     if path.exists() and not path.is_file():  # a pipe could keep the writer waiting for ever
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 _CLOSING = 300

@@ -85,7 +85,7 @@ class Templates:
             raise ReportError(message) from error
         except ReportError:  # what the template is to show could not be read
             raise
-        except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to mend
+        except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to fix
             place = self._users_place(error)
             if place is None:
                 raise

@@ -575,8 +575,8 @@ def _advice_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     advice = {
         "missing": "accept the actual image as the expected one, or allow it: `missing: allow`",
         "unmatched": "find out why no actual image was made; delete the expected one, or allow it: `unmatched: allow`",
-        "resized": "mend the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`",
-        "broken": "mend or replace what the reason names; what could not be judged never passes",
+        "resized": "fix the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`",
+        "broken": "fix or replace what the reason names; what could not be judged never passes",
     }.get(record.verdict)
     if advice is not None:
         yield "to do", advice

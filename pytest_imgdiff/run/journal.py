@@ -215,7 +215,7 @@ class ResultsFolder:
         """Refuse a folder that is in use for something else, before anything is run.
 
         Raises:
-            ReportError: it is no folder, or holds what is not an earlier report's.
+            ReportError: it is not a folder, or holds what is not an earlier report's.
         """
         try:
             _refuse_foreign(self.asked)

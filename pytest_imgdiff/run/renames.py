@@ -142,9 +142,7 @@ def rename_baseline(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run
     except (OutsideError, BaselineError, OSError) as error:
         raise RenameError(f"{rename.old}: {error}") from error
     if content is None or not is_baseline_file(old) or not is_baseline_file(new):
-        raise RenameError(
-            f"{rename.old}: there is no such baseline any more, or it is a symbolic link: move it by hand"
-        )
+        raise RenameError(f"{rename.old}: this baseline no longer exists, or it is a symbolic link: move it by hand")
     if hashlib.sha256(content).hexdigest() != rename.digest:
         raise RenameError(f"stale: the baseline {rename.old} has changed since; run the tests again")
     if user := next((record.name for record in run.comparisons if _uses(record, rename.old)), None):

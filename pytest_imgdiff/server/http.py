@@ -181,7 +181,7 @@ class _Handler(WSGIRequestHandler):
 
     def _refusal(self) -> tuple[int, str] | None:
         if not _is_path(self.path):
-            return HTTPStatus.BAD_REQUEST, "the address is no path"
+            return HTTPStatus.BAD_REQUEST, "the address is not a path"
         if self.headers.get("Transfer-Encoding") is not None:
             return HTTPStatus.LENGTH_REQUIRED, "send the body whole, with its Content-Length"
         twice = [name for name in _ONCE if len(self.headers.get_all(name, [])) > 1]
@@ -189,7 +189,7 @@ class _Handler(WSGIRequestHandler):
             return HTTPStatus.BAD_REQUEST, f"the header {twice[0]} is there twice"
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 16):  # noqa: PLR2004 - a petabyte
-            return HTTPStatus.BAD_REQUEST, "the Content-Length is no number"
+            return HTTPStatus.BAD_REQUEST, "Content-Length must be an integer"
         if int(length) > self.server.limits.upload_bytes + self.server.limits.settings_bytes:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the upload is larger than this server takes"
         return None

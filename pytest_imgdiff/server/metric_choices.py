@@ -198,7 +198,7 @@ def decoded(text: bytes, wanted: type[T]) -> T:
     except RecursionError:
         raise BadRequest("the JSON is nested too deeply") from None
     except ValueError as error:  # no UTF-8, no JSON, a number of thousands of digits
-        raise BadRequest(f"the body is no JSON: {printable(str(error))}") from None
+        raise BadRequest(f"the body is not JSON: {printable(str(error))}") from None
 
 
 def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,4 +209,4 @@ def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

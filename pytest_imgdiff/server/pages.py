@@ -184,7 +184,7 @@ class Pages:
         """Show the report of an upload, or a file of it."""
         found = self._service.jobs.get(job)
         if found.state != "done":
-            raise NotFound("there is no report of this job: it is not judged yet, or could not be")
+            raise NotFound("this job has no report: it is not finished, or it failed")
         return self._file(found.report, path, "job")
 
     def upload(self) -> Any:
@@ -223,7 +223,7 @@ class Pages:
         if served is None:
             raise NotFound("there is nothing of that name here")
         if folder == DATA and not is_data(read_regular(served[0])):
-            raise Forbidden("this script of the report is no data, and is not run with the right to accept")
+            raise Forbidden("this script of the report is not data and cannot run with permission to accept")
         return _sent(*served)
 
     def _asset(self, name: str) -> flask.Response:
