@@ -2,6 +2,7 @@
 
     python -m benchmarks.report                      10 000 comparisons of which 1500 fail
     python -m benchmarks.report --failing 10000      all of them
+    python -m benchmarks.report --rows 1000000 --failing 10000
 
 The comparisons are real records of real pictures (the shipped examples), repeated under other names. Needs the test
 extra and Chromium, named in CHROMIUM or found on the PATH.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import tempfile
@@ -23,6 +25,7 @@ from playwright.sync_api import sync_playwright
 
 from pytest_imgdiff.cli.parser import main as imgdiff
 from pytest_imgdiff.report import read_results, write_report
+from pytest_imgdiff.report.records import RecordSpool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +72,7 @@ def main() -> None:
         begun = time.perf_counter()
         write_report(report, run)
         print(f"{options.rows} comparisons, {options.failing} fail: written in {time.perf_counter() - begun:.2f} s")
+        print(f"  peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
         _print_sizes(report)
         with sync_playwright() as playwright:
             executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -90,14 +94,19 @@ def _examples(report: Path) -> RunRecord:
 def _repeated(run: RunRecord, rows: int, failing: int) -> RunRecord:
     failed = [record for record in run.comparisons if not record.passed]
     passed = [record for record in run.comparisons if record.passed]
-    return msgspec.structs.replace(run, comparisons=[*_copies(failed, failing), *_copies(passed, rows - failing)])
+    records = RecordSpool()  # a million do not stand in memory
+    for copies in (_copies(failed, failing), _copies(passed, rows - failing)):
+        for record in copies:
+            records.append(record)
+    return msgspec.structs.replace(run, comparisons=records)
 
 
 def _copies(records: list[ComparisonRecord], count: int) -> Iterator[ComparisonRecord]:
     for number in range(count):
         record = records[number % len(records)]
         folder = f"area-{number % 40:02}"
-        yield msgspec.structs.replace(record, name=f"{folder}/{number:05}-{record.name}")
+        seconds = record.seconds * (1 + number % 997 / 997)
+        yield msgspec.structs.replace(record, name=f"{folder}/{number:07}-{Path(record.name).name}", seconds=seconds)
 
 
 def _print_sizes(report: Path) -> None:

@@ -17,6 +17,7 @@ from pytest_imgdiff.base.text import counted, thousands, visible
 from pytest_imgdiff.report.files import Staged, replace_derived, replace_file
 from pytest_imgdiff.report.html_data import (
     NO_COLUMN,
+    PIECE,
     SHARD,
     Address,
     Change,
@@ -25,12 +26,15 @@ from pytest_imgdiff.report.html_data import (
     LinkedPictures,
     Row,
     RunData,
+    Waiting,
     companions_of,
     detail_of,
     literal,
+    piece_of,
     receiving,
     row_of,
     same_change,
+    waiting_of,
     write_companions,
 )
 from pytest_imgdiff.report.records import Chosen, Outcome, in_order, overview_of
@@ -65,15 +69,24 @@ class Drawn(NamedTuple):
     detail: Detail
 
 
-def shards_of(run: RunRecord, pictures: Pictures) -> Iterator[list[Drawn]]:
-    """Draw the comparisons in the order of the list and yield up to `SHARD` of them at a time.
-
-    Raises:
-        ReportError: a picture's path leads out of the report's folder.
-    """
-    drawn = _drawn(run, pictures)
-    while shard := list(islice(drawn, SHARD)):
+def shards_of(drawn: Iterable[Drawn], size: int = SHARD) -> Iterator[list[Drawn]]:
+    """Yield up to so many drawn comparisons at a time."""
+    left = iter(drawn)
+    while shard := list(islice(left, size)):
         yield shard
+
+
+def listed_at_once(run: RunRecord, piece: int) -> int:
+    """Return how many comparisons the page lists from the start; those after them passed, and are in pieces.
+
+    These are all that did not simply pass, and as many as a piece holds. Of merged runs all are listed, as the results
+    of one name stand together.
+    """
+    total = len(run.comparisons)
+    if run.columns:
+        return total
+    outcomes = overview_of(run.comparisons).outcomes
+    return min(total, max(outcomes["failed"] + outcomes["warned"], piece))
 
 
 def details_script(number: int, shard: Iterable[Drawn]) -> bytes:
@@ -81,7 +94,12 @@ def details_script(number: int, shard: Iterable[Drawn]) -> bytes:
     return receiving("details", Details(number, [each.detail for each in shard]))
 
 
-def _drawn(run: RunRecord, pictures: Pictures) -> Iterator[Drawn]:
+def drawn_of(run: RunRecord, pictures: Pictures) -> Iterator[Drawn]:
+    """Draw the comparisons in the order of the list.
+
+    Raises:
+        ReportError: a picture's path leads out of the report's folder.
+    """
     numbers = {column: index for index, column in enumerate(run.columns)}
     changes = same_change(_fingerprints(run.comparisons))
     for record in in_order(run.comparisons):
@@ -108,6 +126,7 @@ class RunScript:
         self._view = view
         self._rows = Spool()
         self._changes: Counter[str] = Counter()
+        self._pieces: list[list[Waiting]] = []
 
     def add(self, row: Row) -> None:
         """Put the next row aside.
@@ -118,6 +137,10 @@ class RunScript:
         self._rows.append(literal(row))
         if row.change is not None:
             self._changes[row.change] += 1
+
+    def add_piece(self, rows: Sequence[Row]) -> None:
+        """Count the comparisons of the next piece."""
+        self._pieces.append(waiting_of(rows))
 
     def close(self) -> None:
         """Let go of the rows."""
@@ -141,6 +164,8 @@ class RunScript:
             outcome=view.outcome,
             columns=list(view.columns),
             rows=[],
+            total=len(self._run.comparisons),
+            pieces=self._pieces,
             changes=[Change(name, size) for name, size in self._changes.most_common() if size > 1],
         )
 
@@ -185,6 +210,12 @@ class PlainGroup:
     outcome: Outcome
     heading: str
     rows: Sequence[PlainRow]
+    count: int
+    """How many there are; `rows` are the first `MOST_PLAIN` of them."""
+
+
+MOST_PLAIN = 10_000
+"""Comparisons of one outcome in ``plain.html``: browsers lay out all of a table before they show it."""
 
 
 class PlainGroups:
@@ -192,6 +223,7 @@ class PlainGroups:
 
     def __init__(self) -> None:
         self._spools: dict[Outcome, Spool] = {outcome: Spool() for outcome in HEADINGS}
+        self._counts: Counter[Outcome] = Counter()
 
     def add(self, drawn: Drawn) -> None:
         """Put the next comparison aside.
@@ -199,6 +231,10 @@ class PlainGroups:
         Raises:
             ReportError: the disk is full.
         """
+        outcome = drawn.row.outcome
+        self._counts[outcome] += 1
+        if self._counts[outcome] > MOST_PLAIN:
+            return
         detail = drawn.detail
         pictures = [(figure.key.replace("_", " "), figure.href) for figure in detail.figures]
         pictures += [
@@ -207,7 +243,7 @@ class PlainGroups:
             if frame.frame != detail.frame
             for figure in frame.figures
         ]
-        self._spools[drawn.row.outcome].append(msgspec.json.encode(PlainRow(drawn.row, pictures)))
+        self._spools[outcome].append(msgspec.json.encode(PlainRow(drawn.row, pictures)))
 
     def close(self) -> None:
         """Let go of the comparisons."""
@@ -217,7 +253,11 @@ class PlainGroups:
     def groups(self) -> list[PlainGroup]:
         """Return the groups that hold anything, the failures first."""
         found = ((outcome, self._spools[outcome]) for outcome in HEADINGS)
-        return [PlainGroup(outcome, HEADINGS[outcome], PlainRows(spool)) for outcome, spool in found if spool]
+        return [
+            PlainGroup(outcome, HEADINGS[outcome], PlainRows(spool), self._counts[outcome])
+            for outcome, spool in found
+            if spool
+        ]
 
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -322,11 +362,12 @@ DATA = "data"
 RUN_SCRIPT = f"{DATA}/run.js"
 
 
-def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None) -> Path:
+def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None, piece: int = PIECE) -> Path:
     """Draw the run into the directory: ``index.html``, ``plain.html``, ``assets`` and ``data``.
 
-    The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds every comparison
-    without scripts, and is what one prints. The pictures that the records name are expected below the directory;
+    The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds the comparisons, of each
+    outcome up to `MOST_PLAIN`, without scripts. Passed comparisons of a large run are in pieces that the page loads
+    when they are asked for. The pictures that the records name are expected below the directory;
     those of the failures are written once more as scripts, beside them, so that the page may tell colours. Nothing else
     takes its place before everything is drawn, and ``index.html`` comes last. What is drawn is put aside on disk:
     memory does not grow with it.
@@ -335,6 +376,7 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
         directory: the report's folder; made where it is missing.
         run: what to draw.
         templates: a folder of the user's own templates and assets, see `Templates`.
+        piece: how many passed comparisons one piece holds.
 
     Returns:
         The path of the page.
@@ -351,39 +393,52 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as beside:
         # Most of its time is the disk's, which can have it while the rest is drawn.
         copying = beside.submit(write_companions, directory, companions)
-        shards = _draw(staged, directory, run, view, LinkedPictures(companions, directory, run.root), shelf)
+        pictures = LinkedPictures(companions, directory, run.root)
+        written = _draw(staged, directory, run, view, pictures, shelf, piece)
         copying.result()
         for name, asset in assets.items():
             replace_derived(directory / ASSETS / name, asset)
         staged.put()
-    _remove_shards(directory / DATA, shards)
+    _remove_others(directory / DATA, written)
     return replace_file(directory / PAGE, page.encode())
 
 
 def _draw(
-    staged: Staged, directory: Path, run: RunRecord, view: PageView, pictures: LinkedPictures, shelf: Templates
-) -> int:
-    """Draw all comparisons and return in how many shards."""
-    count = 0
+    staged: Staged,
+    directory: Path,
+    run: RunRecord,
+    view: PageView,
+    pictures: LinkedPictures,
+    shelf: Templates,
+    piece: int,
+) -> set[str]:
+    """Draw all comparisons and return the names of the files in `DATA` that hold them."""
+    written: list[str] = []
+
+    def write(name: str, script: bytes) -> None:
+        staged.write(directory / DATA / name, [script])
+        written.append(name)
+
     with closing(RunScript(run, view)) as script, closing(PlainGroups()) as plain:
-        for shard in shards_of(run, pictures):
-            staged.write(directory / DATA / _shard_name(count), [details_script(count, shard)])
-            count += 1
-            for drawn in shard:
-                script.add(drawn.row)
-                plain.add(drawn)
+        drawn = drawn_of(run, pictures)
+        for number, shard in enumerate(shards_of(islice(drawn, listed_at_once(run, piece)))):
+            write(f"details-{number}.js", details_script(number, shard))
+            for each in shard:
+                script.add(each.row)
+                plain.add(each)
+        for number, waiting in enumerate(shards_of(drawn, piece)):
+            write(f"piece-{number}.js", receiving("piece", piece_of(number, waiting)))
+            script.add_piece([each.row for each in waiting])
+            for each in waiting:
+                plain.add(each)
         staged.write(directory / RUN_SCRIPT, script.content())
         staged.write(directory / PLAIN_PAGE, shelf.drawn(PLAIN_TEMPLATE, page=view, groups=plain.groups()))
-    return count
+    return set(written)
 
 
-def _shard_name(number: int) -> str:
-    return f"details-{number}.js"
-
-
-def _remove_shards(folder: Path, count: int) -> None:
-    """Remove the details of a larger report that was here before."""
-    written = {folder / _shard_name(number) for number in range(count)}
-    for path in set(folder.glob("details-*.js")) - written:
-        with suppress(OSError):  # nothing asks for it
-            path.unlink()
+def _remove_others(folder: Path, written: set[str]) -> None:
+    """Remove the data of a larger report that was here before."""
+    for path in [*folder.glob("details-*.js"), *folder.glob("piece-*.js")]:
+        if path.name not in written:
+            with suppress(OSError):  # nothing asks for it
+                path.unlink()

@@ -75,6 +75,10 @@ FORM = 1
 """Version of what is written here; the page and its data are always written together."""
 SHARD = 100
 """How many comparisons' details one file holds."""
+PIECE = 10_000
+"""How many passed comparisons one file holds that is loaded when they are asked for; smaller runs have none."""
+SIZE_CLASSES = (0.0, 0.001, 0.01, 0.1, 1.0)
+"""The upper ends of the sizes of change that the page filters by, as shares of the picture."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -272,6 +276,14 @@ class Change(msgspec.Struct, frozen=True):
     size: int
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """Passed comparisons of a piece that every filter treats alike."""
+
+    row: Row
+    """Stands for them: it has no name but the folder's, and no anchor."""
+    count: int
+
+
 class RunData(msgspec.Struct, frozen=True):
     """Everything that the list needs; the worst comparison first."""
 
@@ -283,8 +295,39 @@ class RunData(msgspec.Struct, frozen=True):
     columns: list[str]
     rows: list[Row]
     changes: list[Change]
+    total: int
+    """How many comparisons there are, with those in pieces."""
+    pieces: list[list[Waiting]]
+    """What each piece holds, without its names."""
     shard: int = SHARD
     version: int = FORM
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What comparisons of a piece have in common: all but name, test, anchor and seconds."""
+
+    row: Row
+    detail: Detail
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Passed comparisons that the list loads when they are asked for, in the order of the list.
+
+    Strings hold all of a piece: a browser keeps a million of them in a few bytes each.
+    """
+
+    piece: int
+    names: str
+    """A line for each."""
+    tests: str
+    """Likewise; empty where none has a test."""
+    anchors: str
+    """The `ANCHOR_DIGITS` of each, one after another."""
+    seconds: str
+    """A line for each, in words."""
+    kinds: list[Kind]
+    of_kind: list[int]
+    """The number of the kind of each."""
 
 
 MAIN_PICTURES = {"expected": "Expected", "actual": "Actual", "mask": "Difference mask"}
@@ -452,6 +495,7 @@ def _picture_size(record: ComparisonRecord, name: str) -> tuple[int | None, int 
     return None, None
 
 
+ANCHOR = "c-"
 ANCHOR_DIGITS = 12
 """Hexadecimal digits of a hash: two of ten thousand names share one once in five million reports."""
 NO_COLUMN = -1
@@ -496,6 +540,66 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
     )
 
 
+def piece_of(number: int, rows: Sequence[tuple[Row, Detail]]) -> Piece:
+    """Return the piece of this number; its comparisons lack the table of both files, which results.json has."""
+    kinds: dict[bytes, int] = {}
+    stored: list[Kind] = []
+    of_kind: list[int] = []
+    for row, detail in rows:
+        kind = Kind(
+            msgspec.structs.replace(row, anchor="", name="", test=""),
+            msgspec.structs.replace(detail, seconds="", facts=[]),
+        )
+        key = msgspec.json.encode(kind)
+        if key not in kinds:
+            kinds[key] = len(stored)
+            stored.append(kind)
+        of_kind.append(kinds[key])
+    return Piece(
+        piece=number,
+        names="\n".join(row.name for row, _ in rows),
+        tests="\n".join(row.test for row, _ in rows) if any(row.test for row, _ in rows) else "",
+        anchors="".join(row.anchor.removeprefix(ANCHOR) for row, _ in rows),
+        seconds="\n".join(detail.seconds for _, detail in rows),
+        kinds=stored,
+        of_kind=of_kind,
+    )
+
+
+MOST_WAITING = 200
+"""Lines that count a piece; where each picture has a folder of its own, folders are counted by their first part."""
+
+
+def waiting_of(rows: Sequence[Row]) -> list[Waiting]:
+    """Return the comparisons of a piece, counted by what the filters see of them."""
+    counts: Counter[bytes] = Counter()
+    for depth in (None, 1, 0):
+        counts = Counter(_filtered(row, depth) for row in rows)
+        if len(counts) <= MOST_WAITING:
+            break
+    return [Waiting(msgspec.json.decode(key, type=Row), count) for key, count in counts.items()]
+
+
+def _filtered(row: Row, depth: int | None) -> bytes:
+    folders = row.name.partition("::")[0].split("/")[:-1][:depth]
+    return msgspec.json.encode(
+        msgspec.structs.replace(
+            row,
+            anchor="",
+            name="".join(f"{folder}/" for folder in folders),
+            line="",
+            test="",
+            pixels=None,
+            share=None if row.share is None else next(most for most in SIZE_CLASSES if row.share <= most),
+            regions=0,
+            departure=0.0,
+            thumb=None,
+            frames=0,
+            elements=[],
+        )
+    )
+
+
 def _replaced(record: ComparisonRecord) -> int:
     if record.accepts is None:
         return 0
@@ -512,7 +616,7 @@ def _counting_score(record: ComparisonRecord) -> ScoreRecord | None:
 def _anchor(record: ComparisonRecord) -> str:
     """Return what a link to the comparison ends with: made from its name, so that links hold from run to run."""
     text = record.name if record.column is None else f"{record.name}\0{record.column}"
-    return f"c-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:ANCHOR_DIGITS]}"
+    return f"{ANCHOR}{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:ANCHOR_DIGITS]}"
 
 
 MOST_REGIONS = 200
@@ -773,7 +877,7 @@ def _is_scaled(record: ComparisonRecord) -> bool:
     return (expected.width, expected.height) != (actual.width, actual.height)
 
 
-Kind = Literal["run", "details", "pixels"]
+DataKind = Literal["run", "details", "pixels", "piece"]
 
 # JSON has none of these outside of its strings, and in a string an escape stands for the same character.
 _ESCAPES = {b"<": rb"\u003c", "\u2028".encode(): rb"\u2028", "\u2029".encode(): rb"\u2029"}
@@ -797,7 +901,7 @@ def literal(value: msgspec.Struct | Mapping[str, str] | list[str]) -> bytes:
     return encoded
 
 
-def receiving(kind: Kind, value: msgspec.Struct | Mapping[str, str]) -> bytes:
+def receiving(kind: DataKind, value: msgspec.Struct | Mapping[str, str]) -> bytes:
     """Return the script that hands the value to the page: ``imgdiff.receive("run", {...});``."""
     return b'imgdiff.receive("%s",%s);\n' % (kind.encode(), literal(value))
 

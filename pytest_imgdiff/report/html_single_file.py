@@ -16,7 +16,15 @@ import msgspec
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.text import visible
 from pytest_imgdiff.report.files import replace_file
-from pytest_imgdiff.report.html import PAGE_TEMPLATE, RUN_SCRIPT, RunScript, details_script, page_view, shards_of
+from pytest_imgdiff.report.html import (
+    PAGE_TEMPLATE,
+    RUN_SCRIPT,
+    RunScript,
+    details_script,
+    drawn_of,
+    page_view,
+    shards_of,
+)
 from pytest_imgdiff.report.html_data import data_address, literal
 from pytest_imgdiff.report.templates import ASSETS, Templates, asset_text
 
@@ -221,7 +229,7 @@ def _receivers(run: RunRecord, view: PageView, pictures: InlinedPictures) -> lis
     """Draw the comparisons and return the scripts that hand them to the page: first the list, then its details."""
     details = []
     with closing(RunScript(run, view)) as script:
-        for number, shard in enumerate(shards_of(run, pictures)):
+        for number, shard in enumerate(shards_of(drawn_of(run, pictures))):
             details.append(details_script(number, shard))
             for drawn in shard:
                 script.add(drawn.row)

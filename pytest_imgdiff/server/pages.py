@@ -81,7 +81,7 @@ _PICTURES = {
 _ASSETS = {**_PICTURES, "css": "text/css", "js": "text/javascript"}
 _FOLDERS = {"data": {"js": "text/javascript"}, "pictures": _PICTURES}
 """The folders of a report that are served, and the kinds of files in each. The records of a run are not among them."""
-_DATA = re.compile(rb'imgdiff\.receive\("(?:run|details)",(.*)\);\s*', re.DOTALL)
+_DATA = re.compile(rb'imgdiff\.receive\("(?:run|details|piece)",(.*)\);\s*', re.DOTALL)
 """As `pytest_imgdiff.report.html_data` writes it. Pictures as scripts are for pages that are no served ones."""
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9._\[\]-]{1,120}")
 """Names of a report's folders, as `pytest_imgdiff.base.text.safe_name` makes them."""

@@ -41,6 +41,8 @@ interface Imgdiff {
     read(): Map<number, Decision>;
     write(decisions: Map<number, Decision>): void;
     /** Called with what another tab of the same report has decided. */
+    /** Take the decisions on comparisons that have been loaded by now. */
+    arrived(): Map<number, Decision>;
     onElsewhere(listener: (decisions: Map<number, Decision>) => void): void;
   };
 

@@ -28,6 +28,10 @@ interface RunData {
   rows: Row[];
   /** Groups by same change, the largest first; only those of at least two. */
   changes: { id: string; size: number }[];
+  /** How many comparisons there are, with those in pieces. */
+  total: number;
+  /** What each piece holds: comparisons that every filter treats alike, counted. Their rows have no name but the folder. */
+  pieces: { row: Row; count: number }[][];
   /** How many rows there are in one shard of details: row i is in shard floor(i / shard). */
   shard: number;
 }
@@ -69,6 +73,25 @@ interface Row {
   glance: boolean;
   /** The elements of the page under its regions, in words. */
   elements: string[];
+  /** Of a comparison from a piece: its place in the order of the run, and its piece. */
+  number?: number;
+  piece?: number;
+}
+
+/** `data/piece-3.js`: imgdiff.receive("piece", {...}). Passed comparisons of a large run, in the order of the run. */
+interface Piece {
+  piece: number;
+  /** A line for each. */
+  names: string;
+  /** Likewise, or "" where none has a test. */
+  tests: string;
+  /** Twelve digits for each. */
+  anchors: string;
+  seconds: string;
+  /** What comparisons have in common: all but name, test, anchor and seconds. */
+  kinds: { row: Row; detail: Detail }[];
+  /** The number of the kind of each. */
+  of_kind: number[];
 }
 
 /** `data/details-3.js`: imgdiff.receive("details", {shard: 3, details: [...]}), in the order of the rows. */
@@ -205,6 +228,7 @@ interface Imgdiff {
   /** Called by the data files. */
   receive(kind: "run", data: RunData): void;
   receive(kind: "details", data: { shard: number; details: Detail[] }): void;
+  receive(kind: "piece", data: Piece): void;
   receive(kind: "pixels", data: { href: string; data: string }): void;
 
   /** loader.js */
@@ -214,6 +238,29 @@ interface Imgdiff {
     details(index: number): Promise<Detail>;
     /** A picture whose pixels may be read, as an image that is loaded; null where there is none. */
     readable(figure: Figure): Promise<HTMLImageElement | null>;
+    /** Run a data file once. */
+    load(address: string): Promise<void>;
+    /** Keep the details of a row that came with it. */
+    keep(index: number, detail: Detail): void;
+  };
+
+  /** pieces.js: passed comparisons of a large run. "imgdiff:rows" is dispatched when some have become rows. */
+  pieces: {
+    receive(piece: Piece): void;
+    /** What is not loaded as a whole, counted. */
+    waiting(): { row: Row; count: number }[];
+    /** Whether this row is among what `waiting` counts. */
+    isCounted(row: Row): boolean;
+    /** How many files the search of these words has not looked through. */
+    unsearched(words: string[]): number;
+    /** How many pieces are not loaded as a whole. */
+    left(): number;
+    /** List the next piece. */
+    more(): Promise<void>;
+    /** List what fits, up to so many. */
+    find(fits: (name: string, test: string, anchor: string) => boolean, most?: number): Promise<number>;
+    /** List what has all of these words, up to some thousands; called again with the same words it goes on. */
+    search(words: string[]): Promise<void>;
   };
 
   /** state.js: what is looked at, in the address after "#", so that a link shows the same. Values are text. */
@@ -250,8 +297,10 @@ interface Imgdiff {
     active(): boolean;
     /** The values that a row has in each facet. */
     valuesOf(row: Row): [Facet, string[]][];
-    /** Whether each row fits, and how many rows each value would show. */
-    apply(): { fits: boolean[]; counts: Map<Facet, Map<string, number>> };
+    /** The words that are searched. */
+    searched(): string[];
+    /** Whether each row fits, how many comparisons fit that are no rows yet, and how many each value would show. */
+    apply(): { fits: boolean[]; waiting: number; counts: Map<Facet, Map<string, number>> };
   };
   /** facets.js: draw the filters' controls. */
   facets: { draw(counts: Map<Facet, Map<string, number>>): void };

@@ -9,6 +9,8 @@
   const CODES = ["none", "accept", "reject", "alternative"];
 
   let works = true;
+  /** By anchor: decisions on comparisons that are not loaded yet. @type {Map<string, Decision>} */
+  let absent = new Map();
 
   const key = () => `${PREFIX}${imgdiff.run.run}`;
 
@@ -20,9 +22,13 @@
   function encoded(decisions) {
     /** @type {Map<string, number>} */
     const comments = new Map();
-    const rows = [...decisions].map(([index, { decision, comment }]) => {
+    const all = [
+      ...[...decisions].map(([index, decision]) => /** @type {const} */ ([imgdiff.run.rows[index].anchor, decision])),
+      ...absent,
+    ];
+    const rows = all.map(([anchor, { decision, comment }]) => {
       if (!comments.has(comment)) comments.set(comment, comments.size);
-      return [imgdiff.run.rows[index].anchor, CODES.indexOf(decision), comments.get(comment)];
+      return [anchor, CODES.indexOf(decision), comments.get(comment)];
     });
     return JSON.stringify({ version: VERSION, saved: Date.now(), comments: [...comments.keys()], rows });
   }
@@ -35,6 +41,7 @@
   function decoded(text) {
     /** @type {Map<number, Decision>} */
     const decisions = new Map();
+    absent = new Map();
     const stored = parsed(text);
     if (stored?.version !== VERSION || !Array.isArray(stored.rows) || !Array.isArray(stored.comments)) return decisions;
     const indices = new Map(imgdiff.run.rows.map((row, index) => [row.anchor, index]));
@@ -43,7 +50,9 @@
       const index = indices.get(anchor);
       const decision = CODES[code];
       const words = stored.comments[comment];
-      if (index !== undefined && decision && typeof words === "string") decisions.set(index, { decision, comment: words });
+      if (!decision || typeof words !== "string") continue;
+      if (index !== undefined) decisions.set(index, { decision, comment: words });
+      else if (typeof anchor === "string" && imgdiff.pieces.left()) absent.set(anchor, { decision, comment: words });
     }
     return decisions;
   }
@@ -70,7 +79,7 @@
   /** @param {Map<number, Decision>} decisions */
   function write(decisions) {
     try {
-      if (decisions.size) localStorage.setItem(key(), encoded(decisions));
+      if (decisions.size || absent.size) localStorage.setItem(key(), encoded(decisions));
       else localStorage.removeItem(key());
       works = true;
     } catch { // refused, or full
@@ -91,6 +100,18 @@
     },
     read,
     write,
+    /** Take the decisions on comparisons that have been loaded by now. @returns {Map<number, Decision>} */
+    arrived() {
+      /** @type {Map<number, Decision>} */
+      const found = new Map();
+      if (!absent.size) return found;
+      imgdiff.run.rows.forEach(({ anchor }, index) => {
+        const decision = absent.get(anchor);
+        if (decision) found.set(index, decision);
+        absent.delete(anchor);
+      });
+      return found;
+    },
     onElsewhere(listener) {
       window.addEventListener("storage", (event) => {
         if (imgdiff.run && event.key === key()) listener(decoded(event.newValue));

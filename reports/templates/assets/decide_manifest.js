@@ -90,6 +90,9 @@
   /** @param {string} text @returns {Promise<Imported>} */
   async function read(text) {
     const manifest = parsed(text);
+    const listed = new Set(imgdiff.run.rows.map(({ name }) => name));
+    const absent = new Set(manifest.decisions.map(({ name }) => name).filter((name) => !listed.has(name)));
+    if (absent.size) await imgdiff.pieces.find((name) => absent.has(name), absent.size);
     const indices = new Map(imgdiff.run.rows.map((row, index) => [JSON.stringify([row.name, columnOf(row)]), index]));
     const found = manifest.decisions.map((entry) => ({ entry, index: indices.get(JSON.stringify([entry.name, entry.column ?? null])) ?? -1 }));
     const known = found.filter(({ index }) => index >= 0);

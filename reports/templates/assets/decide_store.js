@@ -121,6 +121,12 @@
     return found;
   }
 
+  document.addEventListener("imgdiff:rows", () => {
+    const arrived = imgdiff.kept.arrived();
+    for (const [index, decision] of arrived) table().set(index, decision);
+    if (arrived.size) listeners.forEach((listener) => listener());
+  });
+
   // The other tab's steps are not ours to take back.
   imgdiff.kept.onElsewhere((elsewhere) => {
     decided = elsewhere;

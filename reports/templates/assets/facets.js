@@ -131,6 +131,11 @@
         for (const value of values) found.get(facet)?.set(value, 1);
       }
     }
+    for (const { row } of imgdiff.pieces.waiting()) {
+      for (const [facet, values] of imgdiff.filters.valuesOf(row)) {
+        for (const value of values) found.get(facet)?.set(value, 1);
+      }
+    }
     for (const column of columns) found.get("column")?.set(column, 1);
     return found;
   }

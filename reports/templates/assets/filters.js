@@ -46,7 +46,8 @@
     change: (row) => (row.change === null ? [] : [row.change]),
   };
 
-  const attention = () => imgdiff.run.rows.some((row) => row.outcome !== "passed");
+  /** The worst comparison comes first. */
+  const attention = () => imgdiff.run.rows.length > 0 && imgdiff.run.rows[0].outcome !== "passed";
 
   /** @param {Facet} facet */
   function chosen(facet) {
@@ -78,35 +79,63 @@
     return imgdiff.state.get("search").toLowerCase().split(/\s+/).filter(Boolean);
   }
 
-  /** A row counts for a value of a facet where everything but this facet lets it through. */
+  /** Take in the rows that were loaded since. */
+  function extend() {
+    const { rows } = imgdiff.run;
+    for (let index = texts.length; index < rows.length; index++) {
+      const row = rows[index];
+      texts.push([row.name, row.test, ...row.elements].join(" ").toLowerCase());
+      for (const facet of FACETS) valuesOf.get(facet)?.push(READS[facet](row));
+    }
+  }
+
+  /**
+   * A row counts for a value of a facet where everything but this facet lets it through. So does what waits in pieces,
+   * unless something is searched: then what the search has found there counts.
+   */
   function apply() {
+    extend();
     const wanted = FACETS.map(chosen);
     const values = FACETS.map((facet) => /** @type {string[][]} */ (valuesOf.get(facet)));
     const tallies = FACETS.map(() => /** @type {Map<string, number>} */ (new Map()));
     const words = searched();
-    /** @param {number} facet @param {number} row */
-    const count = (facet, row) => {
-      for (const value of values[facet][row]) tallies[facet].set(value, (tallies[facet].get(value) ?? 0) + 1);
+    /** @param {number} facet @param {string[]} found @param {number} times */
+    const count = (facet, found, times) => {
+      for (const value of found) tallies[facet].set(value, (tallies[facet].get(value) ?? 0) + times);
     };
-    const fits = texts.map((text, row) => {
-      if (!words.every((word) => text.includes(word))) return false;
+    /** @param {(facet: number) => string[]} valuesIn @param {number} times */
+    const fitsFacets = (valuesIn, times) => {
       let against = -1;
       for (let facet = 0; facet < FACETS.length; facet++) {
-        if (!wanted[facet].size || values[facet][row].some((value) => wanted[facet].has(value))) continue;
+        if (!wanted[facet].size || valuesIn(facet).some((value) => wanted[facet].has(value))) continue;
         if (against >= 0) return false;
         against = facet;
       }
-      if (against >= 0) count(against, row);
-      else FACETS.forEach((_, facet) => count(facet, row));
+      if (!times) return against < 0;
+      if (against >= 0) count(against, valuesIn(against), times);
+      else FACETS.forEach((_, facet) => count(facet, valuesIn(facet), times));
       return against < 0;
+    };
+    const { rows } = imgdiff.run;
+    const fits = texts.map((text, row) => {
+      if (!words.every((word) => text.includes(word))) return false;
+      return fitsFacets((facet) => values[facet][row], words.length || !imgdiff.pieces.isCounted(rows[row]) ? 1 : 0);
     });
-    return { fits, counts: new Map(FACETS.map((facet, at) => [facet, tallies[at]])) };
+    let waiting = 0;
+    if (!words.length) {
+      for (const { row, count: times } of imgdiff.pieces.waiting()) {
+        if (fitsFacets((facet) => READS[FACETS[facet]](row), times)) waiting += times;
+      }
+      fits.forEach((fit, row) => {
+        if (fit && imgdiff.pieces.isCounted(rows[row])) waiting -= 1;
+      });
+    }
+    return { fits, waiting, counts: new Map(FACETS.map((facet, at) => [facet, tallies[at]])) };
   }
 
   document.addEventListener("imgdiff:start", () => {
-    const { rows } = imgdiff.run;
-    texts = rows.map((row) => [row.name, row.test, ...row.elements].join(" ").toLowerCase());
-    valuesOf = new Map(FACETS.map((facet) => [facet, rows.map(READS[facet])]));
+    texts = [];
+    valuesOf = new Map(FACETS.map((facet) => [facet, []]));
   });
 
   imgdiff.filters = {
@@ -115,6 +144,7 @@
     toggle,
     clear,
     active,
+    searched,
     apply,
   };
 })();

@@ -13,9 +13,10 @@
   function gather() {
     const { rows, columns } = imgdiff.run;
     if (!columns.length) {
-      entries = rows.map((_, index) => ({ rows: [index], fitting: [index] }));
+      for (let index = entries.length; index < rows.length; index++) entries.push({ rows: [index], fitting: [index] });
       return;
     }
+    if (entries.length) return; // merged runs have no pieces
     /** @type {Map<string, Entry>} */
     const named = new Map();
     rows.forEach((row, index) => {
@@ -39,13 +40,16 @@
     return chosen === "name" || chosen === "size" ? chosen : "worst";
   }
 
+  /** In the order of the run, whichever piece was loaded first. @param {number} index */
+  const place = (index) => imgdiff.run.rows[index].number ?? index;
+
   /** @param {Entry} entry */
   const first = (entry) => imgdiff.run.rows[entry.fitting[0]];
 
   /** The run has the worst first, and so has what `size` and `name` leave equal. @param {Entry[]} found */
   function sort(found) {
     const rule = sortedBy();
-    found.sort((one, other) => one.fitting[0] - other.fitting[0]);
+    found.sort((one, other) => place(one.fitting[0]) - place(other.fitting[0]));
     if (rule === "name") found.sort((one, other) => collator.compare(first(one).name, first(other).name));
     if (rule === "size") found.sort((one, other) => largest(other) - largest(one));
     return found;
@@ -140,6 +144,7 @@
 
   /** @param {boolean[]} fits @returns {Item[]} */
   function arrange(fits) {
+    gather();
     for (const entry of entries)
       entry.fitting = entry.rows.filter((index) => fits[index]).sort((one, other) => one - other);
     const found = sort(entries.filter((entry) => entry.fitting.length));
@@ -202,7 +207,6 @@
   }
 
   document.addEventListener("imgdiff:start", () => {
-    gather();
     for (const change of imgdiff.run.changes) sizes.set(change.id, change.size);
   });
 

@@ -7,6 +7,10 @@
 
   /** @type {Item[]} */
   let items = [];
+  /** Milliseconds without a key before a search goes through files. */
+  const TYPING = 250;
+  /** Below the list: loads more. @type {HTMLButtonElement} */
+  let rest;
   /** The line that the keyboard is on; -1 in an empty list. */
   let cursor = -1;
   /** @type {HTMLElement} */
@@ -47,17 +51,62 @@
   function arrange() {
     const kept = cursor >= 0 ? keyOf(items[cursor]) : "";
     const focused = grid.contains(document.activeElement);
-    const { fits, counts } = imgdiff.filters.apply();
+    const { fits, counts, waiting } = imgdiff.filters.apply();
     items = imgdiff.groups.arrange(fits);
     const found = items.findIndex((item) => keyOf(item) === kept);
     cursor = items.length ? Math.max(0, found) : -1;
     imgdiff.facets.draw(counts);
     grid.setAttribute("aria-rowcount", String(items.length));
     grid.hidden = !items.length;
-    if (imgdiff.run.rows.length) imgdiff.place("nothing-found").hidden = items.length > 0;
+    const searching = drawRest(waiting);
+    if (imgdiff.run.rows.length) imgdiff.place("nothing-found").hidden = items.length > 0 || waiting > 0 || searching;
     virtual.layout(items.length);
     if (focused) focusCursor();
     document.dispatchEvent(new Event("imgdiff:arranged"));
+  }
+
+  /**
+   * What there is beyond the list, and how to have it.
+   *
+   * @param {number} waiting how many comparisons fit that are not loaded
+   * @returns {boolean} whether there are files that the search has not looked through
+   */
+  function drawRest(waiting) {
+    const words = imgdiff.filters.searched();
+    const unsearched = words.length ? imgdiff.pieces.unsearched(words) : 0;
+    rest.hidden = !waiting && !unsearched;
+    rest.textContent = unsearched
+      ? `Search ${imgdiff.counted(unsearched, "more file")} of passed comparisons`
+      : `Load more of the ${imgdiff.thousands(waiting)} passed comparisons that are not listed yet`;
+    return unsearched > 0;
+  }
+
+  /** @param {() => Promise<unknown>} loads */
+  function loading(loads) {
+    loads().catch((/** @type {Error} */ error) => {
+      rest.hidden = false;
+      rest.textContent = error.message;
+    });
+  }
+
+  function loadRest() {
+    const words = imgdiff.filters.searched();
+    loading(() => (words.length ? imgdiff.pieces.search(words) : imgdiff.pieces.more()));
+  }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let typing;
+  function searchPieces() {
+    const words = imgdiff.filters.searched();
+    clearTimeout(typing);
+    if (imgdiff.pieces.left()) typing = setTimeout(() => loading(() => imgdiff.pieces.search(words)), TYPING);
+  }
+
+  /** A link may lead to a comparison that is not loaded yet. */
+  function findOpen() {
+    const anchor = imgdiff.state.get("open");
+    if (!anchor || indexOf(anchor) >= 0 || !imgdiff.pieces.left()) return;
+    loading(() => imgdiff.pieces.find((_, __, its) => its === anchor, 1));
   }
 
   function refresh() {
@@ -182,7 +231,11 @@
       arrange();
       toTop();
     } else if (changed.has("fold") || changed.has("folded")) arrange();
-    if (changed.has("open")) followViewer();
+    if (changed.has("search")) searchPieces();
+    if (changed.has("open")) {
+      followViewer();
+      findOpen();
+    }
   }
 
   /** Other lines than before: begin at the first one, unless the list's beginning is in sight anyway. */
@@ -247,7 +300,9 @@
     const { element, place } = imgdiff;
     grid = element("div", { id: "comparisons", role: "treegrid", "aria-label": "Comparisons" });
     grid.classList.toggle("has-runs", imgdiff.run.columns.length > 0);
-    place("list").append(grid);
+    rest = element("button", { type: "button", id: "load-more", hidden: true });
+    rest.addEventListener("click", loadRest);
+    place("list").append(grid, rest);
     virtual = imgdiff.virtual(grid, {
       heightOf: (line) => heights[items[line].kind],
       draw,
@@ -266,7 +321,10 @@
     imgdiff.state.onChange(onStateChange);
     imgdiff.decide?.onChange(refresh);
     open = imgdiff.state.get("open");
+    document.addEventListener("imgdiff:rows", arrange);
     arrange();
+    if (imgdiff.filters.searched().length) searchPieces();
+    findOpen();
   }
 
   document.addEventListener("imgdiff:start", start);

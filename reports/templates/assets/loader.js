@@ -4,14 +4,17 @@
 
   /** @type {Map<number, Detail[]>} */
   const shards = new Map();
+  /** Details that came with their row. @type {Map<number, Detail>} */
+  const kept = new Map();
   /** @type {Map<string, string>} from a picture's address to the same picture as a data: address */
   const pixels = new Map();
   /** @type {Map<string, Promise<void>>} */
   const scripts = new Map();
 
   /** @type {Imgdiff["receive"]} */
-  function receive(/** @type {"run" | "details" | "pixels"} */ kind, /** @type {any} */ data) {
+  function receive(/** @type {"run" | "details" | "pixels" | "piece"} */ kind, /** @type {any} */ data) {
     if (kind === "run") imgdiff.run = data;
+    else if (kind === "piece") imgdiff.pieces.receive(data);
     else if (kind === "details") shards.set(data.shard, data.details);
     else pixels.set(data.href, data.data);
   }
@@ -41,6 +44,8 @@
 
   /** @param {number} index */
   async function details(index) {
+    const known = kept.get(index);
+    if (known) return known;
     const size = imgdiff.run.shard;
     const shard = Math.floor(index / size);
     if (!shards.has(shard)) await load(`data/details-${shard}.js`);
@@ -70,5 +75,5 @@
   }
 
   imgdiff.receive = receive;
-  imgdiff.loader = { details, readable };
+  imgdiff.loader = { details, readable, load, keep: (index, detail) => kept.set(index, detail) };
 })();

@@ -33,7 +33,7 @@
       {},
       ...["Comparison", "Outcome", "Verdict", "What was found"].map((title) => element("th", { scope: "col" }, title)),
     );
-    const total = imgdiff.run.rows.length;
+    const { total } = imgdiff.run;
     const table = element(
       "table",
       { id: "printed" },

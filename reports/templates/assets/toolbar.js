@@ -29,7 +29,7 @@
 
   function showCount() {
     const count = imgdiff.list.shown().length;
-    const total = imgdiff.run.rows.length;
+    const { total } = imgdiff.run;
     place("shown").textContent =
       count === total ? `all ${thousands(total)}` : `${thousands(count)} of ${thousands(total)}`;
     const others = place("show-others");

@@ -261,6 +261,9 @@
     stage.element.append(minimap.element);
     viewer.replaceChildren(bar.element, glance.element, stage.element, pixels.element, panel.element);
     imgdiff.state.onChange(follow);
+    document.addEventListener("imgdiff:rows", () => {
+      if (current < 0 && indexOpen() >= 0) show(indexOpen());
+    });
     // Once every script has started: the list knows its rows only then.
     queueMicrotask(() => {
       if (indexOpen() >= 0) show(indexOpen());
