@@ -47,6 +47,7 @@ def _pairs() -> list[Goal]:
         name, mask = f"pair/{picture}", f"pair, {picture}, mask written"
         goals += [
             Goal(f"{name}/odiff-mask", 1, mask, AGAINST_ODIFF[picture], "odiff --diff-mask"),
+            Goal(f"{name}/explained", 1, f"{mask}, kinds and moves found", None, "odiff --diff-mask"),
             Goal(f"{name}/blazediff-mask", 1, mask, 0.2, "blazediff, mask"),
             Goal(
                 f"{name}/blazediff-antialiasing", 1, f"pair, {picture}, anti-aliasing", 0.5, "blazediff, anti-aliasing"
@@ -60,8 +61,14 @@ def _pairs() -> list[Goal]:
 def _command() -> list[Goal]:
     return [
         *(
-            Goal(f"command/{picture}/odiff", 2, f"the command, {picture} differs", limit, "odiff --antialiasing")
+            Goal(f"command/{picture}/odiff", 2, f"the command, {picture} fails", limit, "odiff --antialiasing")
             for picture, limit in COMMAND.items()
+        ),
+        *(
+            Goal(
+                f"command/{picture}/within", 2, f"the command, {picture} within its limit", None, "odiff --antialiasing"
+            )
+            for picture in COMMAND
         ),
         *(
             Goal(f"command/equal-{picture}/odiff", 2, f"the command, {picture}, byte-equal files", limit, "odiff")

@@ -16,16 +16,27 @@ from pytest_imgdiff.run.pictures import one_bit_png
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NEARLY_ALL = 0.9999
+"""A limit that pictures pass which differ: their mask and regions are found, and nothing is explained."""
 WARM = 64
 """Side of the pictures that are compared before the first run, so that it finds everything imported."""
 
 
-def pair(expected: str, actual: str, mask: str | None = None, antialiasing: str = "ignore") -> Callable[[], Any]:
-    """Compare two files; write the mask where one is asked for. Returns the count and the number of regions."""
+def pair(
+    expected: str, actual: str, mask: str | None = None, antialiasing: str = "ignore", *, explained: bool = False
+) -> Callable[[], Any]:
+    """Compare two files; write the mask where one is asked for. Returns the count and the number of regions.
+
+    Args:
+        expected: one file.
+        actual: the other.
+        mask: where the mask is written.
+        antialiasing: as in `Perceptual`.
+        explained: have the pair fail: then it is said of each region what kind it is, and of rows that they moved.
+    """
     registry = Registry()
-    policy = Policy(
-        metrics=(Rule("perceptual", options=(("antialiasing", antialiasing), ("difference", "yiq")), max=0.0),)
-    )
+    options = (("antialiasing", antialiasing), ("difference", "yiq"))
+    policy = Policy(metrics=(Rule("perceptual", options=options, max=0.0 if explained else NEARLY_ALL),))
     _warm(policy, registry)
 
     def compared() -> tuple[int, int]:

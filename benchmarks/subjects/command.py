@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from benchmarks.processes import Workers
 
 RULE = ("--set", "metrics={perceptual: {max: 0, difference: yiq}}")
-"""The nearest to what odiff says of a pair."""
+"""The nearest to what odiff says of a pair. One that fails is explained as well: kinds of regions, what moved."""
+WITHIN = ("--set", "metrics={perceptual: {max: 0.9999, difference: yiq}}")
+"""The same, and the pair passes."""
 NUMPY = """
 import sys
 from pytest_imgdiff.cli.quick import main
@@ -36,8 +38,8 @@ print(sum(name.partition(".")[0] in ("numpy", "cv2") for name in sys.modules))
 def measure(bench: Bench) -> Iterator[Row]:
     """Measure pictures that differ, then copies of one."""
     for picture in COMMAND:
-        name = f"command/{picture}/odiff"
-        yield from all_attempted(filter(bench.wanted, [name]), partial(_differing, bench, name, picture))
+        pairs = {f"command/{picture}/odiff": ("ours", "odiff"), f"command/{picture}/within": ("within", "odiff")}
+        yield from all_attempted(filter(bench.wanted, pairs), partial(_differing, bench, pairs, picture))
     for picture in EQUAL_FILES:
         name = f"command/equal-{picture}/odiff"
         yield from duels(bench, {name: ("ours", "odiff")}, _contenders(bench, *_copies(bench, picture)))
@@ -49,15 +51,16 @@ def measure(bench: Bench) -> Iterator[Row]:
         )
 
 
-def _differing(bench: Bench, name: str, picture: str) -> list[Row]:
+def _differing(bench: Bench, pairs: dict[str, tuple[str, str]], picture: str) -> list[Row]:
     files = bench.pictures.pair(picture)
     makers: dict[str, Callable[[Workers], Contender]] = {
         "ours": lambda _: compare(bench, *files, *RULE),
+        "within": lambda _: compare(bench, *files, *WITHIN),
         "odiff": lambda _: Command(
             [bench.rivals.odiff, *files, "--antialiasing"], folder=bench.scratch, codes=CODES["odiff"]
         ),
     }
-    return duels(bench, {name: ("ours", "odiff")}, makers)
+    return duels(bench, pairs, makers)
 
 
 def _numpy(bench: Bench, which: str, *words: str | Path) -> Row:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DUELS = {
     "odiff-mask": ("ours, mask", "odiff, mask"),
+    "explained": ("ours, mask, explained", "odiff, mask"),
     "blazediff-mask": ("ours, mask", "blazediff, mask"),
     "blazediff-antialiasing": ("ours, anti-aliasing", "blazediff, anti-aliasing"),
     "odiff-antialiasing": ("ours, anti-aliasing", "odiff, anti-aliasing"),
@@ -57,6 +58,9 @@ def _contenders(bench: Bench, expected: Path, actual: Path) -> dict[str, Callabl
     return {
         "ours, mask": lambda start: start(
             sys.executable, "ours.pair", **files, mask=scratch / "ours.png", antialiasing="count"
+        ),
+        "ours, mask, explained": lambda start: start(
+            sys.executable, "ours.pair", **files, mask=scratch / "ours.png", antialiasing="count", explained=True
         ),
         "odiff, mask": lambda _: odiff(scratch / "odiff.png", "--diff-mask"),
         "blazediff, mask": lambda start: blazediff(start, **blazediff_mask),
