@@ -209,12 +209,12 @@ def test_an_installed_package_that_cannot_be_imported(suite, installed, pytester
     [
         pytest.param("value = ", 'raise KeyError("pixels") #', "failed with KeyError: 'pixels'", id="raises"),
         pytest.param("value = ", 'raise MetricError("too dark") #', "too dark", id="says-that-it-has-no-value"),
-        pytest.param("(value,", '(float("nan"),', "returned nan, which is no number", id="nan"),
-        pytest.param("(value,", '(float("-inf"),', "returned -inf, which is no number", id="infinity"),
+        pytest.param("(value,", '(float("nan"),', "returned nan; it must be a finite number", id="nan"),
+        pytest.param("(value,", '(float("-inf"),', "returned -inf; it must be a finite number", id="infinity"),
         pytest.param(
             "(value,", "(1.5,", "returned 1.5, which is worse than its worst possible value, 1.0", id="too-bad"
         ),
-        pytest.param("(value,", '("high",', "returned 'high', which is no number", id="text-for-a-value"),
+        pytest.param("(value,", '("high",', "returned 'high'; it must be a finite number", id="text-for-a-value"),
         pytest.param("MetricResult(value, self.unit)", "value", "0.25, which is no MetricResult", id="a-bare-number"),
         pytest.param("return MetricResult(value, self.unit)", "pass", "None, which is no MetricResult", id="nothing"),
         pytest.param(
