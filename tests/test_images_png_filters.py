@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff.base.errors import BrokenImageError
@@ -67,6 +67,7 @@ def pictures(draw):
 
 
 @given(pictures())
+@settings(deadline=None)  # the reference is slow where the machine is busy
 def test_rows_of_any_filters_give_the_pixels_that_were_filtered(picture):
     samples, colour, kinds = picture
     height, width, channels = samples.shape
@@ -117,6 +118,7 @@ def test_both_doors_refuse_rows_that_are_not_whole(fault, door):
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_what_checking_says_of_a_damaged_file_decoding_says_too(data):
     file = bytearray(png((50, 40), 8, 2, ROWS))
     file[data.draw(st.integers(0, len(file) - 1))] ^= data.draw(st.integers(1, 255))

@@ -468,16 +468,16 @@ def _read_path(path: str | bytes, root: Path | None) -> Source:
     label = _path_label(path, root)
     if not path:
         raise BrokenImageError("''", "path", "the path is empty")
-    encoded = encoded_text(path) if isinstance(path, str) and not os.path.lexists(path) else None
-    if encoded is not None:
-        what = {
-            "base64": "base64, not a path; pass base64.b64decode(text)",
-            "a data: URL": "a data: URL; pass base64.b64decode(text.split(',')[1])",
-        }
-        raise BrokenImageError("str", "text", f"this text is {what[encoded]}")
     try:
         return Source("path", label, path=path, data=read_file(path, label))
     except BrokenImageError as error:
+        encoded = encoded_text(path) if isinstance(path, str) and not os.path.lexists(path) else None
+        if encoded is not None:
+            what = {
+                "base64": "base64, not a path; pass base64.b64decode(text)",
+                "a data: URL": "a data: URL; pass base64.b64decode(text.split(',')[1])",
+            }
+            raise BrokenImageError("str", "text", f"this text is {what[encoded]}") from None
         if len(label) <= LONGEST_LABEL:
             raise
         raise BrokenImageError(f"{label[:LONGEST_LABEL]}...", error.kind, error.cause) from None
