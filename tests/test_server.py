@@ -395,7 +395,7 @@ def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):
         told = served.finished(served.upload(sides).json["id"])
         (comparison,) = served.get(f"{told['report']}results.json").json["comparisons"]
     assert (told["state"], told["passed"], comparison["verdict"]) == ("done", False, "broken")
-    assert comparison["reason"].startswith("expected deep.png and actual deep.png: comparing them takes about")
+    assert comparison["reason"].startswith("expected deep.png: PNG: decoding it and one more of its size takes about")
     assert "more than `memory` allows (64 MiB); raise `memory`" in comparison["reason"]
 
 
