@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import msgspec
@@ -24,17 +24,16 @@ from pytest_imgdiff.report.html_data import (
     Detail,
     Details,
     LinkedPictures,
+    PieceBuilder,
     Row,
     RunData,
     Waiting,
     companions_of,
     detail_of,
     literal,
-    piece_of,
     receiving,
     row_of,
     same_change,
-    waiting_of,
     write_companions,
 )
 from pytest_imgdiff.report.records import Chosen, Outcome, in_order, overview_of
@@ -69,10 +68,10 @@ class Drawn(NamedTuple):
     detail: Detail
 
 
-def shards_of(drawn: Iterable[Drawn], size: int = SHARD) -> Iterator[list[Drawn]]:
-    """Yield up to so many drawn comparisons at a time."""
+def shards_of(drawn: Iterable[Drawn]) -> Iterator[list[Drawn]]:
+    """Yield up to `SHARD` drawn comparisons at a time."""
     left = iter(drawn)
-    while shard := list(islice(left, size)):
+    while shard := list(islice(left, SHARD)):
         yield shard
 
 
@@ -138,9 +137,9 @@ class RunScript:
         if row.change is not None:
             self._changes[row.change] += 1
 
-    def add_piece(self, rows: Sequence[Row]) -> None:
-        """Count the comparisons of the next piece."""
-        self._pieces.append(waiting_of(rows))
+    def add_piece(self, waiting: list[Waiting]) -> None:
+        """Add what the next piece holds."""
+        self._pieces.append(waiting)
 
     def close(self) -> None:
         """Let go of the rows."""
@@ -426,11 +425,15 @@ def _draw(
             for each in shard:
                 script.add(each.row)
                 plain.add(each)
-        for number, waiting in enumerate(shards_of(drawn, piece)):
-            write(f"piece-{number}.js", receiving("piece", piece_of(number, waiting)))
-            script.add_piece([each.row for each in waiting])
-            for each in waiting:
+        for number in count():
+            waiting = PieceBuilder(number)
+            for each in islice(drawn, piece):
+                waiting.add(each.row, each.detail)
                 plain.add(each)
+            if not len(waiting):
+                break
+            write(f"piece-{number}.js", receiving("piece", waiting.piece()))
+            script.add_piece(waiting.waiting())
         staged.write(directory / RUN_SCRIPT, script.content())
         staged.write(directory / PLAIN_PAGE, shelf.drawn(PLAIN_TEMPLATE, page=view, groups=plain.groups()))
     return set(written)

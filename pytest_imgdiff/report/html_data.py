@@ -279,8 +279,8 @@ class Change(msgspec.Struct, frozen=True):
 class Waiting(msgspec.Struct, frozen=True):
     """Passed comparisons of a piece that every filter treats alike."""
 
-    row: Row
-    """Stands for them: it has no name but the folder's, and no anchor."""
+    row: msgspec.Raw
+    """A `Row` that stands for them: it has no name but the folder's, and no anchor."""
     count: int
 
 
@@ -325,7 +325,8 @@ class Piece(msgspec.Struct, frozen=True):
     """The `ANCHOR_DIGITS` of each, one after another."""
     seconds: str
     """A line for each, in words."""
-    kinds: list[Kind]
+    kinds: list[msgspec.Raw]
+    """Of `Kind`."""
     of_kind: list[int]
     """The number of the kind of each."""
 
@@ -540,44 +541,67 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
     )
 
 
-def piece_of(number: int, rows: Sequence[tuple[Row, Detail]]) -> Piece:
-    """Return the piece of this number; its comparisons lack the table of both files, which results.json has."""
-    kinds: dict[bytes, int] = {}
-    stored: list[Kind] = []
-    of_kind: list[int] = []
-    for row, detail in rows:
+class PieceBuilder:
+    """Puts passed comparisons together as a piece, one after another: details are kept once for all that share them.
+
+    A piece lacks the table of both files, which results.json has.
+
+    Args:
+        number: of the piece.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._names: list[str] = []
+        self._tests: list[str] = []
+        self._anchors: list[str] = []
+        self._seconds: list[str] = []
+        self._kinds: dict[bytes, int] = {}
+        self._of_kind: list[int] = []
+        self._waiting: list[Counter[bytes]] = [Counter() for _ in _DEPTHS]
+
+    def __len__(self) -> int:
+        return len(self._of_kind)
+
+    def add(self, row: Row, detail: Detail) -> None:
+        """Add the next comparison."""
+        self._names.append(row.name)
+        self._tests.append(row.test)
+        self._anchors.append(row.anchor.removeprefix(ANCHOR))
+        self._seconds.append(detail.seconds)
         kind = Kind(
             msgspec.structs.replace(row, anchor="", name="", test=""),
             msgspec.structs.replace(detail, seconds="", facts=[]),
         )
-        key = msgspec.json.encode(kind)
-        if key not in kinds:
-            kinds[key] = len(stored)
-            stored.append(kind)
-        of_kind.append(kinds[key])
-    return Piece(
-        piece=number,
-        names="\n".join(row.name for row, _ in rows),
-        tests="\n".join(row.test for row, _ in rows) if any(row.test for row, _ in rows) else "",
-        anchors="".join(row.anchor.removeprefix(ANCHOR) for row, _ in rows),
-        seconds="\n".join(detail.seconds for _, detail in rows),
-        kinds=stored,
-        of_kind=of_kind,
-    )
+        self._of_kind.append(self._kinds.setdefault(msgspec.json.encode(kind), len(self._kinds)))
+        for counts, depth in zip(self._waiting, _DEPTHS, strict=True):
+            if depth == 0 or len(counts) <= MOST_WAITING:
+                counts[_filtered(row, depth)] += 1
+
+    def piece(self) -> Piece:
+        """Return the piece."""
+        return Piece(
+            piece=self._number,
+            names="\n".join(self._names),
+            tests="\n".join(self._tests) if any(self._tests) else "",
+            anchors="".join(self._anchors),
+            seconds="\n".join(self._seconds),
+            kinds=[msgspec.Raw(kind) for kind in self._kinds],
+            of_kind=self._of_kind,
+        )
+
+    def waiting(self) -> list[Waiting]:
+        """Return the comparisons, counted by what the filters see of them."""
+        fitting = (counts for counts in self._waiting[:-1] if len(counts) <= MOST_WAITING)
+        counts = next(fitting, self._waiting[-1])
+        return [Waiting(msgspec.Raw(row), count) for row, count in counts.items()]
 
 
 MOST_WAITING = 200
 """Lines that count a piece; where each picture has a folder of its own, folders are counted by their first part."""
 
 
-def waiting_of(rows: Sequence[Row]) -> list[Waiting]:
-    """Return the comparisons of a piece, counted by what the filters see of them."""
-    counts: Counter[bytes] = Counter()
-    for depth in (None, 1, 0):
-        counts = Counter(_filtered(row, depth) for row in rows)
-        if len(counts) <= MOST_WAITING:
-            break
-    return [Waiting(msgspec.json.decode(key, type=Row), count) for key, count in counts.items()]
+_DEPTHS = (None, 1, 0)
 
 
 def _filtered(row: Row, depth: int | None) -> bytes:
