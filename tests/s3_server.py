@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import s3fs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 KEY, SECRET = "AKIAEXAMPLE", "very-secret-word"
 _ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Error>"
@@ -36,6 +36,12 @@ class Faults:
     slow: float = 0
     changing: str = ""
     """Keys with this in them: the ETag of listings is another one."""
+    rewritten: str = ""
+    """Keys with this in them: the ETag of the answer to HEAD is another one, once."""
+    expires_after: int = 0
+    """After so many GETs of objects the credentials have expired."""
+    on_fetch: Callable[[int], None] | None = None
+    """Called with the number of GETs of objects up to now, before one is answered."""
     fetched: list[str] = field(default_factory=list)
     requests: int = 0
 
@@ -95,6 +101,11 @@ def _handler(port: int, store_faults: list[Faults]) -> type[BaseHTTPRequestHandl
             if is_object:
                 faults.fetched.append(key)
                 time.sleep(faults.slow)
+                if faults.on_fetch is not None:
+                    faults.on_fetch(len(faults.fetched))
+                if 0 < faults.expires_after < len(faults.fetched):
+                    self._refuse(403, "ExpiredToken")
+                    return
                 if faults.refused:
                     self._refuse(403, faults.refused)
                     return
@@ -106,6 +117,9 @@ def _handler(port: int, store_faults: list[Faults]) -> type[BaseHTTPRequestHandl
                 body = re.sub(
                     rb"(<Key>[^<]*" + faults.changing.encode() + rb".*?<ETag>)[^<]*", rb'\1"0-1"', body, flags=re.DOTALL
                 )
+            if self.command == "HEAD" and faults.rewritten and faults.rewritten in key:
+                faults.rewritten = ""
+                headers = [(name, '"0-1"' if name.lower() == "etag" else value) for name, value in headers]
             if self.command != "HEAD":
                 headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
                 headers.append(("Content-Length", str(len(body))))

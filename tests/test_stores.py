@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
+import psutil
 import pytest
 
 from pytest_imgdiff.cli.parser import main
@@ -114,6 +115,74 @@ def test_an_object_that_cannot_be_read_is_broken_by_name(store, faults, words):
     assert f"s3://shop/b/x.png: {words}" in reason("x.png")
     assert s3_server.SECRET not in run.stdout + run.stderr + Path("out/results.json").read_text("utf-8")
     assert "Traceback" not in run.stderr
+
+
+def test_one_picture_that_changes_while_it_is_read_is_broken(store):
+    store.put({"shop/x.png": RED, "shop/y.png": BLUE})
+    assert compared("s3://shop/x.png", "s3://shop/y.png").returncode == 1
+    store.faults.rewritten = "y.png"
+    assert compared("s3://shop/x.png", "s3://shop/y.png").returncode == 2
+    assert "s3://shop/y.png: object: it changed after it was listed" in reason("s3://shop/y.png")
+
+
+@pytest.fixture
+def scene(store, tmp_path):
+    """Some dozens of pairs, in folders and in the store, and the records of a quiet run over the folders."""
+    for number in range(COUNT):
+        other = BLUE if number % 7 == 0 else BROKEN if number == 5 else png(9, 9, (number, 0, 0))
+        for side, data in (("expected", png(9, 9, (number, 0, 0))), ("actual", other)):
+            (tmp_path / side).mkdir(exist_ok=True)
+            (tmp_path / side / f"{number:02}.png").write_bytes(data)
+    folders = [tmp_path / side for side in ("expected", "actual")]
+    store.put(
+        {f"shop/{path.parent.name}/{path.name}": path.read_bytes() for side in folders for path in side.iterdir()}
+    )
+    assert compared("expected", "actual").returncode == 2
+    return records()
+
+
+def records():
+    """Return the records of the latest run, with the paths of a local one; without times and what could be accepted.
+
+    Nothing is accepted into a store by a path.
+    """
+    text = Path("out/results.json").read_text("utf-8").replace("s3://shop/", "")
+    left_out = {"seconds": 0, "accepts": None, "accept": None}
+    return [record | left_out for record in json.loads(text)["comparisons"]]
+
+
+COUNT = 40
+
+
+def test_a_busy_store_and_a_worker_that_dies_while_it_reads_change_no_record(store, scene):
+    killed = []
+
+    def kill(fetched):
+        if fetched > COUNT // 2 and not killed:
+            workers = [
+                each for each in psutil.Process().children(recursive=True) if "spawn_main" in str(each.cmdline())
+            ]
+            killed.append(workers[-1].pid)
+            workers[-1].kill()
+
+    store.faults.on_fetch = kill
+    store.faults.every = 5
+    run = compared("s3://shop/expected", "s3://shop/actual", "--cluster", "local", "--jobs", "2")
+    assert (run.returncode, run.stderr) == (2, "")
+    assert records() == scene
+    assert killed
+
+
+def test_a_token_that_expires_midway_breaks_what_is_left_and_nothing_else(store, scene):
+    store.faults.expires_after = COUNT
+    run = compared("s3://shop/expected", "s3://shop/actual", "--jobs", "1")
+    assert run.returncode == 2
+    found = records()
+    assert [record["name"] for record in found] == [record["name"] for record in scene]
+    changed = [record for record, quiet in zip(found, scene, strict=True) if record != quiet]
+    assert 0 < len(changed) < COUNT
+    assert {record["verdict"] for record in changed} == {"broken"}
+    assert all("the credentials have expired" in record["reason"] for record in changed)
 
 
 def test_a_bucket_or_folder_that_is_not_there_is_one_line(store):

@@ -14,7 +14,7 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -238,7 +238,9 @@ class StoredFile:
             raise BrokenImageError(
                 self.label, "object", f"it holds {self.size():,} bytes; at most {MOST_BYTES:,} are read"
             )
-        if self.listed is None or self.listed.size is None:
+        if self.listed is None:  # named by its own URL: the store says what is to come, as a listing would
+            return replace(self, listed=self._asked()).read()
+        if self.listed.size is None:
             return self._fetched(None)
         data = b"" if self.listed.size == 0 else self._fetched(self.listed.size)
         if not self.holds(data):
@@ -247,17 +249,21 @@ class StoredFile:
 
     def _require_unchanged(self, count: int) -> None:
         """Ask the store what it has now: it gave another content than the listing promised, or no hash of it."""
-        before = self.listed
-
-        def ask(fs: Any, path: str, limit: float) -> Listed:
-            return _listed(fs.info(path, **({"timeout": limit} if fs.async_impl else {})))
-
-        now = _tried(self, ask, _READ)
+        before, now = self.listed, self._asked()
         if before is None or (now.size is not None and now != before):
             raise BrokenImageError(self.label, "object", "it changed after it was listed; run again when it is whole")
         if count != before.size:
             cause = f"truncated: the store has {before.size:,} bytes of it and sent {count:,}"
             raise BrokenImageError(self.label, "object", cause)
+
+    def _asked(self) -> Listed:
+        """Return what the store says of it now."""
+
+        def ask(fs: Any, path: str, limit: float) -> Listed:
+            return _listed(fs.info(path, **({"timeout": limit} if fs.async_impl else {})))
+
+        listed: Listed = _tried(self, ask, _READ)
+        return listed
 
     def _fetched(self, size: int | None) -> bytes:
         """Return so many of its first bytes; all where it is unknown how many there are."""
