@@ -1,6 +1,6 @@
 /* A zlib stream (RFC 1950, RFC 1951) that is cut into IDAT chunks, inflated some bytes at a time.
 
-   What it accepts is accepted by zlib-ng and by libdeflate as well; where these two differ, it refuses. */
+   What it accepts is accepted by zlib as well; where zlib is laxer than libdeflate, it refuses. */
 #ifndef IMGDIFF_INFLATE_H
 #define IMGDIFF_INFLATE_H
 
