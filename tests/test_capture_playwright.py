@@ -367,7 +367,7 @@ WORDS = {
     "open_dialog": "Playwright page: the page did not answer within 1.5 s; close its dialog",
     "milliseconds": "capture.timeout",
     "option_beside_capture": "this is a setting of capture: capture={'full_page': True}",
-    "mask_beside_capture": "belong to capture: capture={'mask': ['.card']}",
+    "mask_beside_capture": "belong in capture: capture={'mask': ['.card']}",
     "option_of_a_page": "capture: a Playwright locator does not follow full_page",
     "unknown_option": "capture.fullpage",
     "option_of_nothing": "capture={'full_page': True}: nothing is captured, the image itself was given",

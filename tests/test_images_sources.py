@@ -393,6 +393,7 @@ def test_axes_point_to_their_figure():
 
 def test_pyplot_itself_points_to_the_figure():
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")
     with pytest.raises(BrokenImageError, match=r"this is the module matplotlib\.pyplot; pass a figure, such as plt\.g"):
         read(pyplot)
     assert not pyplot.get_fignums()
@@ -518,6 +519,7 @@ def test_pictures_of_qt_are_read_at_their_depth():
 @pytest.mark.filterwarnings("error")
 def test_figures_stay_as_they_were_given_and_none_is_made():
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")
     figures = [pyplot.figure(figsize=(2, 1), dpi=60) for _ in range(20)]
     try:
         before = [(figure.dpi, tuple(figure.get_size_inches()), figure.canvas, figure.axes) for figure in figures]

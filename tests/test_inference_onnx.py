@@ -58,7 +58,7 @@ def test_a_picture_of_another_size_is_refused_in_one_line(tmp_path):
 def test_what_is_no_onnx_model_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "no.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"no\.onnx: this is no ONNX model") as caught:
+    with pytest.raises(ModelError, match=r"no\.onnx: this ONNX model cannot be loaded") as caught:
         OnnxBackend(path)
     assert "\n" not in str(caught.value)
 

@@ -127,7 +127,7 @@ def test_what_is_no_saved_model_is_refused_in_one_line(tmp_path, tiny, damage):
         (folder / "saved_model.pb").write_bytes(b"<html>404</html>")
     if damage == "no variables":
         (folder / "saved_model.pb").write_bytes((tiny / "saved_model.pb").read_bytes())
-    with pytest.raises(ModelError, match="no SavedModel that can be loaded") as caught:
+    with pytest.raises(ModelError, match="this SavedModel cannot be loaded") as caught:
         TensorFlowBackend(folder)
     assert "\n" not in str(caught.value)
 

@@ -275,8 +275,8 @@ def test_a_failure_in_another_thread_fails_the_test(pytester):
     ("call", "told"),
     [
         ("assert_images_similar(None, b'x')", "did a helper forget to return it"),
-        ("assert_images_similar(b'x', name='')", "a name is a text"),
-        ("assert_images_similar(b'x', name=3)", "a name is a text"),
+        ("assert_images_similar(b'x', name='')", "name must be a non-empty string"),
+        ("assert_images_similar(b'x', name=3)", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name='icon.alt1')", "that of an alternative baseline"),
         ("assert assert_images_similar.compare(b'x', b'y')", "ask its .passed"),
     ],

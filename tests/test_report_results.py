@@ -270,7 +270,7 @@ def test_step_summary_that_cannot_be_written_is_told(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_step_summary_does_not_wait_for_the_reader_of_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ReportError, match=r"summary cannot be written .*no regular file"):
+    with pytest.raises(ReportError, match=r"summary cannot be written .*not a regular file"):
         append_step_summary("text", {"GITHUB_STEP_SUMMARY": str(tmp_path / "pipe")})
 
 

@@ -396,7 +396,7 @@ def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):
         (comparison,) = served.get(f"{told['report']}results.json").json["comparisons"]
     assert (told["state"], told["passed"], comparison["verdict"]) == ("done", False, "broken")
     assert comparison["reason"].startswith("expected deep.png: PNG: decoding it and one more of its size takes about")
-    assert "more than `memory` allows (64 MiB); raise `memory`" in comparison["reason"]
+    assert "more than `memory` allows (64 MiB); it was not decoded; raise `memory`" in comparison["reason"]
 
 
 def test_upload_is_judged_by_the_policy_of_the_configuration(tmp_path):
