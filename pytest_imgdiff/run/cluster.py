@@ -355,10 +355,9 @@ class _Run:
                 self._reconnect()
             except ImgdiffError:
                 raise
-            except Exception as error:
-                if type(error).__name__ == "KilledWorker":
-                    raise
-                raise ImgdiffError(f"a worker of the cluster cannot compare: {_in_words(error)}") from error
+            except Exception as error:  # noqa: BLE001 - what a worker raises is of any kind
+                _reraise(error, has_failed=batch.future.status == "error")
+                self._look()
             else:
                 self._heard = time.monotonic()
                 self._empty_since = None
@@ -417,6 +416,19 @@ class _Run:
         with suppress(Exception):
             if waiting:
                 self._cluster.client.cancel(waiting, force=True)
+
+
+def _reraise(error: Exception, *, has_failed: bool) -> None:
+    """Raise what ended the wait for a batch, unless it is distributed's own and the batch is still under way.
+
+    distributed's wait has no result to return where it is cancelled in the moment in which its time ends: an
+    UnboundLocalError.
+    """
+    if isinstance(error, UnboundLocalError) and not has_failed:
+        return
+    if type(error).__name__ == "KilledWorker":
+        raise error
+    raise ImgdiffError(f"a worker of the cluster cannot compare: {_in_words(error)}") from error
 
 
 def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
