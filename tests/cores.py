@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hatch_build import MODULE, compile_core
-from pytest_imgdiff.cli import quick_compare
+from pytest_imgdiff.cli import compare
 from pytest_imgdiff.comparison import regions
 from pytest_imgdiff.images import differing, png, png_core, png_pair, png_structure
 from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, ssim, visible
@@ -34,7 +34,7 @@ USERS: tuple[Any, ...] = (
     perceptual,
     pixel_match,
     pictures,
-    quick_compare,
+    compare,
     regions,
     ssim,
     visible,

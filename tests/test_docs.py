@@ -161,7 +161,7 @@ ROOMS = (
     "run/baseline_store",
     "run/baselines",
     "plugin/run",
-    "cli/compare",
+    "cli/full_compare",
     "comparison/engine",
     "plugin/invocation",
     "comparison/measuring",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytest_imgdiff.base.text import CONFIG_NAMES
-from pytest_imgdiff.cli.presets import PRESETS
+from pytest_imgdiff.cli.init import PRESETS
 from tests.pictures import write
 from tests.test_cli import ALIKE, DIFFERENT, Shell
 

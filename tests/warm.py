@@ -48,6 +48,7 @@ IMPORTED = (
     "yaml",
     "pytest_imgdiff.capture.steady",
     "pytest_imgdiff.cli.parser",
+    "pytest_imgdiff.cli.full_compare",
     "pytest_imgdiff.cli.report",
     "pytest_imgdiff.comparison.engine",
     "pytest_imgdiff.config",

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_imgdiff.base.environment import in_ci
 from pytest_imgdiff.base.errors import ConfigError
@@ -34,7 +34,46 @@ _NAMED = 3
 _LONGEST_NAME = 200
 
 
-def run_accept(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Write what was accepted on a report's page over the baselines, if the pictures and the baselines "
+        "are still those that were looked at. Exit code 0: done, 2: something was refused or could not be written."
+    )
+    parser.add_argument("target", metavar="MANIFEST|REPORT", help="the exported decisions, or a report's folder")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="of a report, accept the failed comparisons of these names; may be given several times",
+    )
+    parser.add_argument(
+        "--alternative",
+        action="store_true",
+        help="of a report, keep the baselines and store the pictures beside them, as alternatives",
+    )
+    parser.add_argument(
+        "--renames",
+        action="store_true",
+        help="of a report, rename the unused baselines that have the pictures of tests without one; --only GLOB "
+        "chooses the tests",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the folder that the baselines' paths start from (default: this one, or the one above it that fits)",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="where the pictures of a manifest are (default: beside it, else the configuration's report folder)",
+    )
+    parser.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+
+
+def run(options: argparse.Namespace) -> int:
     """Carry out the decisions that the command line names and print the result.
 
     Returns:
@@ -64,7 +103,7 @@ def run_accept(options: argparse.Namespace) -> int:
     carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
     _tell(carried, dry_run=options.dry_run)
     if any(one.result == "accepted" for one in carried) and _has_store(root):
-        _say(PUSH_LINE, sys.stdout)
+        print(PUSH_LINE)
     return _DONE if all(one.is_done for one in carried) else _REFUSED
 
 
@@ -94,10 +133,10 @@ def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bo
     try:
         rename_baseline(rename, run, root, dry_run=dry_run)
     except RenameError as error:
-        _say(f"pytest-imgdiff: refused: {visible(rename.name)}: {visible(str(error))}", sys.stderr)
+        print(f"pytest-imgdiff: refused: {visible(rename.name)}: {visible(str(error))}", file=sys.stderr)
         return False
     done = "would be renamed" if dry_run else "renamed"
-    _say(f"{done}: {visible(rename.old)} -> {visible(rename.new)}", sys.stdout)
+    print(f"{done}: {visible(rename.old)} -> {visible(rename.new)}")
     return True
 
 
@@ -139,7 +178,7 @@ def _chosen(options: argparse.Namespace, run: RunRecord) -> list[Decision] | Non
 
 def _say_nothing_to_accept(passed: int) -> None:
     only = "the comparison passed" if passed == 1 else f"all {counted(passed, 'comparison')} passed"
-    _say(f"nothing to accept: {only}", sys.stdout)
+    print(f"nothing to accept: {only}")
 
 
 def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
@@ -202,19 +241,15 @@ def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
         names = [visible(shortened(one.decision.name, _LONGEST_NAME)) for one in carried if one.cause == cause]
         more = f" and {thousands(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
         which = f"{counted(len(names), 'picture')} ({', '.join(names[:_NAMED])}{more})"
-        _say(f"pytest-imgdiff: refused: {which}: {visible(cause)}", sys.stderr)
+        print(f"pytest-imgdiff: refused: {which}: {visible(cause)}", file=sys.stderr)
     for one in carried:
         if one.cause in shared:
             continue
         if not one.is_done:
-            _say(f"pytest-imgdiff: {one.line}", sys.stderr)
+            print(f"pytest-imgdiff: {one.line}", file=sys.stderr)
         elif one.result != "left" or one.decision.comment.strip():
-            _say(one.line, sys.stdout)
+            print(one.line)
     counts = Counter(one.result for one in carried)
     told = [f"{counts[result]} {result}" for result in get_args(Result) if counts[result] and result != "left"]
     total = ", ".join(told) or "nothing was decided"
-    _say(f"{total}; nothing was written (--dry-run)" if dry_run else total, sys.stdout)
-
-
-def _say(line: str, stream: TextIO) -> None:
-    print(line, file=stream)
+    print(f"{total}; nothing was written (--dry-run)" if dry_run else total)

@@ -12,6 +12,7 @@ from pytest_imgdiff.base.git import Git, GitError
 from pytest_imgdiff.base.project import find_config, label_of
 from pytest_imgdiff.base.stores import ObjectStore
 from pytest_imgdiff.base.text import counted, visible
+from pytest_imgdiff.cli.parser import above_zero, add_config
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.run.baseline_store import PULL, BaselineStore
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from pytest_imgdiff.run.baseline_store import Changes, Collected, Pulled, Pushed, Resolved, Status
 
+    _Verb = Callable[[argparse.Namespace, BaselineStore], tuple[int, dict[str, Any], list[str]]]
+
 _DONE, _DIFFERS, _REFUSED = 0, 1, 2
 _SHORT = 8
 _STDOUT = "-"
@@ -29,7 +32,56 @@ _PUSH = "pytest-imgdiff baselines push"
 _MEGABYTE = 1e6
 
 
-def run_baselines(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Keep baselines in a store such as S3, by commit, and not in Git. Exit code 0: done, 1: status "
+        "found a difference, 2: not done, or a push found another one for the same commit."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    pull = verbs.add_parser("pull", help="bring the baselines folder to the baselines of the commit")
+    push = verbs.add_parser("push", help="store the baselines folder as the baselines of the commit")
+    status = verbs.add_parser("status", help="tell how folder, commit and store differ")
+    gc = verbs.add_parser("gc", help="remove what no kept commit needs; without --delete, tell only")
+    for verb, act in ((pull, _pull), (push, _push), (status, _status), (gc, _gc)):
+        verb.set_defaults(verb=act)
+        add_config(verb)
+        verb.add_argument("--json", metavar="FILE", help="write the result as JSON (- for standard output)")
+    for verb in (pull, push, status):
+        verb.add_argument("--commit", metavar="COMMIT", help="a branch, tag or hash (default: HEAD)")
+    for verb in (pull, push):
+        verb.add_argument("--dry-run", action="store_true", help="tell only; write nothing")
+    source = pull.add_mutually_exclusive_group()
+    source.add_argument(
+        "--merge",
+        metavar="COMMIT",
+        help="join the baselines of this commit, as if it were merged: after its branch was squashed",
+    )
+    source.add_argument(
+        "--manifest", metavar="SHA256", help="where a commit has several: how the one begins that is meant"
+    )
+    pull.add_argument(
+        "--force", action="store_true", help="overwrite what was changed here and not pushed, restore what was removed"
+    )
+    push.add_argument(
+        "--force", action="store_true", help="push although the store has baselines that were not pulled here"
+    )
+    push.add_argument(
+        "--allow-dirty", action="store_true", help="push although tracked files have changes that are not committed"
+    )
+    gc.add_argument(
+        "--keep-days",
+        type=above_zero,
+        default=30.0,
+        metavar="DAYS",
+        help="keep younger manifests of commits that are not known here (default: 30)",
+    )
+    removing = gc.add_mutually_exclusive_group()
+    removing.add_argument("--delete", action="store_true", help="remove it")
+    removing.add_argument("--dry-run", action="store_true", help="tell only; this is the default")
+
+
+def run(options: argparse.Namespace) -> int:
     """Run the verb of the command line.
 
     Returns:
@@ -39,14 +91,9 @@ def run_baselines(options: argparse.Namespace) -> int:
     Raises:
         ImgdiffError: the verb failed; the message is one line.
     """
-    verbs: dict[str, Callable[[argparse.Namespace, BaselineStore], tuple[int, dict[str, Any], list[str]]]] = {
-        "pull": _pull,
-        "push": _push,
-        "status": _status,
-        "gc": _gc,
-    }
     store = _store(options)
-    code, result, lines = verbs[options.verb](options, store)
+    verb: _Verb = options.verb
+    code, result, lines = verb(options, store)
     if options.json is not None:
         _write_json(options.json, result)
     stream = sys.stderr if options.json == _STDOUT else sys.stdout

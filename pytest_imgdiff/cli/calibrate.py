@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import math
@@ -9,9 +10,9 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,9 @@ from pytest_imgdiff.base.memory import Allowance
 from pytest_imgdiff.base.model import Rule, WindowLimit
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.record import record_of
-from pytest_imgdiff.base.text import counted, shortened, visible
+from pytest_imgdiff.base.text import counted, visible
+from pytest_imgdiff.cli.flaky import results_paths
+from pytest_imgdiff.cli.parser import above_zero, add_config
 from pytest_imgdiff.comparison.engine import compare
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
@@ -39,12 +42,11 @@ from pytest_imgdiff.run.pairing import scan_folders
 from pytest_imgdiff.run.session import Workspace
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_imgdiff.base.image import Pixels
     from pytest_imgdiff.base.model import Direction
-    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord, ScoreRecord, SideRecord
+    from pytest_imgdiff.base.record import ComparisonRecord, ScoreRecord, SideRecord
 
 ENOUGH = 20
 """Unchanged comparisons of a picture after which it gets limits of its own: 20, times a margin of 1.5, exceeded by less
@@ -53,8 +55,7 @@ _LEAST = {"visible": 1.0}
 """Limits that are not made stricter: what is below is not visible to a person."""
 
 _NOTHING, _FOUND = 0, 1
-_FEWEST_RUNS = 2
-_LONGEST_NAME = 60
+_FEWEST_FOLDERS = 2
 _NEAR = 8
 """Pixels between two places in which one picture flickers, up to which they are one."""
 _RIM = 2
@@ -80,177 +81,52 @@ _UNLIKE = 0.12
 """Share of pixels in which two characters differ that are not the same one."""
 
 
-# ---- flaky
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Propose limits as a fragment of imgdiff.yaml, from runs or renderings in which nothing changed, "
+        "and say what they would miss. Exit code 0: limits for every picture, 1: not for all, 2: something could not "
+        "be read."
+    )
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="RESULTS|FOLDER",
+        help="results.json or report folders of several runs; or folders with renderings of the same pictures",
+    )
+    parser.add_argument(
+        "--pairs",
+        choices=("first", "all"),
+        default="first",
+        help="of folders: compare all with the first one, or each with each (default: first)",
+    )
+    parser.add_argument(
+        "--same",
+        nargs=2,
+        action="append",
+        metavar=("A", "B"),
+        help="two folders whose images are similar; may be repeated",
+    )
+    parser.add_argument(
+        "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose pictures all differ"
+    )
+    parser.add_argument("--margin", type=_margin, default=1.5, metavar="X", help="times the worst value (default: 1.5)")
+    parser.add_argument(
+        "--per",
+        choices=("auto", "picture", "folder", "suite"),
+        default="auto",
+        help="which pictures share limits (default: those with fewer than 20 comparisons)",
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="write the fragment here (default: standard output)")
+    parser.add_argument("--force", action="store_true", help="replace FILE where it is there already")
+    add_config(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of imgdiff.yaml, as for compare"
+    )
+    parser.add_argument("--measure", metavar="METRICS", help="of folders: measure these as well, as for compare")
 
 
-def run_flaky(options: argparse.Namespace) -> int:
-    """Print which pictures changed their verdict over several runs although their baseline stayed the same.
-
-    Returns:
-        0: none. 1: at least one.
-
-    Raises:
-        ImgdiffError: the command cannot be followed, or a results.json cannot be read.
-    """
-    sources = _results_paths(options.results)
-    if len(sources) < _FEWEST_RUNS:
-        raise ConfigError("flaky: name the results of at least two runs: their results.json, or their report folders")
-    runs = [read_results(path) for path in sources]
-    histories = _histories(runs)
-    flaky = sorted((one for one in histories if one.is_flaky), key=lambda one: (-one.switches, one.name, one.column))
-    words = sys.stderr if options.json == "-" else sys.stdout
-    _say_flaky(flaky, histories, runs, words)
-    if options.json:
-        found = {
-            "runs": [visible(str(path)) for path in sources],
-            "pictures": len({(one.name, one.column) for one in histories}),
-            "seen_once": len(_seen_once(histories)),
-            "flaky": [one.as_json() for one in flaky],
-        }
-        write_output(json.dumps(found, indent=2).encode() + b"\n", options.json, "the result")
-    return _FOUND if flaky else _NOTHING
-
-
-def _results_paths(named: Sequence[str]) -> list[Path]:
-    """Return the results.json of each file or report folder.
-
-    Raises:
-        ConfigError: one is named twice.
-    """
-    paths = [Path(name) / RESULTS_FILE if Path(name).is_dir() else Path(name) for name in named]
-    seen: set[str] = set()
-    for path in paths:
-        real = os.path.realpath(path)
-        if real in seen:
-            raise ConfigError(f"{visible(str(path))}: these results are named twice; name each run once")
-        seen.add(real)
-    return paths
-
-
-@dataclass
-class _History:
-    """One picture against one content of its baseline, over the runs.
-
-    Attributes:
-        name, column: of the comparison.
-        baseline: what identifies the content of the baseline; None where there was no baseline.
-        runs: how many runs there are.
-        records: the comparison in each run that has it, by the run's number from 0.
-    """
-
-    name: str
-    column: str | None
-    baseline: str | None
-    runs: int
-    records: dict[int, ComparisonRecord] = field(default_factory=dict)
-
-    @property
-    def is_flaky(self) -> bool:
-        return self.switches > 0
-
-    @property
-    def switches(self) -> int:
-        """How often the verdict of a run is not that of the run before it."""
-        outcomes = [(record.verdict, record.passed) for _, record in sorted(self.records.items())]
-        return sum(before != after for before, after in pairwise(outcomes))
-
-    @property
-    def marks(self) -> str:
-        """One character for each run: ``.`` passed, ``F`` failed, ``B`` broken, ``-`` without this baseline."""
-        return "".join(_mark(self.records.get(number)) for number in range(self.runs))
-
-    @property
-    def notes(self) -> list[str]:
-        """What explains the change of the verdict, other than the picture."""
-        records = list(self.records.values())
-        notes = []
-        if len({tuple(_limits(record)) for record in records if record.scores}) > 1:
-            notes.append("the limits changed too")
-        actual = {record.actual.digest for record in records if record.actual is not None}
-        if len(actual) == 1 and all(record.actual is not None for record in records):
-            notes.append("the actual picture is the same in all runs")
-        return notes
-
-    def as_json(self) -> dict[str, Any]:
-        found = [self.records.get(number) for number in range(self.runs)]
-        metrics = dict.fromkeys(score.metric for record in self.records.values() for score in record.scores)
-        return {
-            "name": self.name,
-            "column": self.column,
-            "baseline": self.baseline,
-            "verdicts": [None if record is None else record.verdict for record in found],
-            "passed": [None if record is None else record.passed for record in found],
-            "switches": self.switches,
-            "values": {metric: [_value(record, metric) for record in found] for metric in metrics},
-            "notes": self.notes,
-        }
-
-
-def _mark(record: ComparisonRecord | None) -> str:
-    if record is None:
-        return "-"
-    return "." if record.passed else "B" if record.verdict == "broken" else "F"
-
-
-def _limits(record: ComparisonRecord) -> Iterable[tuple[object, ...]]:
-    return ((one.metric, one.limit, one.max_pixels, one.max_in_window) for one in record.scores if not one.measured)
-
-
-def _value(record: ComparisonRecord | None, metric: str) -> float | None:
-    scores = [] if record is None else record.scores
-    return next((score.value for score in scores if score.metric == metric), None)
-
-
-def _histories(runs: Sequence[RunRecord]) -> list[_History]:
-    found: dict[tuple[str, str | None, str | None], _History] = {}
-    for place, run in enumerate(runs):
-        for record in run.comparisons:
-            if record.expected is None and record.verdict == "broken":
-                continue  # the content of the baseline is not known
-            baseline = record.baselines_digest or (None if record.expected is None else record.expected.digest)
-            key = record.name, record.column, baseline
-            found.setdefault(key, _History(*key, runs=len(runs))).records[place] = record
-    return list(found.values())
-
-
-def _seen_once(histories: Sequence[_History]) -> set[tuple[str, str | None]]:
-    """Return the pictures that no two runs compared with the same baseline."""
-    several = {(one.name, one.column) for one in histories if len(one.records) > 1}
-    return {(one.name, one.column) for one in histories} - several
-
-
-def _say_flaky(
-    flaky: Sequence[_History], histories: Sequence[_History], runs: Sequence[RunRecord], stream: TextIO
-) -> None:
-    pictures = {(one.name, one.column) for one in histories}
-    if flaky:
-        rows = [("VERDICTS", "FAILED", "CHANGES", "PICTURE")]
-        for one in flaky:
-            failed = sum(not record.passed for record in one.records.values())
-            name = one.name if one.column is None else f"{one.column}: {one.name}"
-            notes = f" ({'; '.join(one.notes)})" if one.notes else ""
-            share = f"{failed} of {len(one.records)}"
-            rows.append((one.marks, share, str(one.switches), visible(shortened(name, _LONGEST_NAME)) + notes))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), stream)
-    once = _seen_once(histories)
-    if once:
-        _say(f"{counted(len(once), 'picture')}: no two runs compared it with the same baseline", stream)
-    if incomplete := sum(not run.complete for run in runs):
-        _say(f"{counted(incomplete, 'run')} of {len(runs)} incomplete", stream)
-    total = counted(len(pictures), "picture")
-    _say(f"{total} in {len(runs)} runs: {len({(one.name, one.column) for one in flaky})} flaky", stream)
-
-
-def _say(line: str, stream: TextIO) -> None:
-    print(line, file=stream)
-
-
-# ---- calibrate
-
-
-def run_calibrate(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Propose limits from comparisons in which nothing changed, and print what they would miss.
 
     Returns:
@@ -277,7 +153,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
         sys.stdout.write(fragment)
         sys.stdout.flush()
     for line in _told(groups, refused, evidence, source, options):
-        _say(line, words)
+        print(line, file=words)
     missed = any(group.missed_pairs for group in groups)
     return _FOUND if refused or missed or any(one.unusable for one in evidence) else _NOTHING
 
@@ -477,7 +353,7 @@ def _evidence(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_
         )
     if not paths:
         raise ConfigError("calibrate: name results of runs in which nothing changed, or folders of renderings")
-    for path in _results_paths(options.sources):
+    for path in results_paths(options.sources):
         _read_run(path, workspace, found)
     return _complete(found, workspace), f"{counted(len(paths), 'run')} in which nothing changed"
 
@@ -500,7 +376,7 @@ def _from_labelled(options: argparse.Namespace, workspace: Workspace) -> tuple[l
 def _from_folders(
     folders: Sequence[Path], options: argparse.Namespace, workspace: Workspace
 ) -> tuple[list[_Evidence], str]:
-    if len(folders) < _FEWEST_RUNS:
+    if len(folders) < _FEWEST_FOLDERS:
         raise ConfigError("calibrate: name at least two folders of renderings of the same pictures")
     found: dict[str, _Evidence] = {}
     pairs = combinations(folders, 2) if options.pairs == "all" else ((folders[0], other) for other in folders[1:])
@@ -992,3 +868,10 @@ def _told_flicker(picture: _Evidence) -> Iterator[str]:
         yield from (f"  {line}" for line in ignore)
     else:
         yield "  those are too many places, or too large ones, to ignore: find out why, or try other metrics (--set)"
+
+
+def _margin(text: str) -> float:
+    number = above_zero(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, not {text!r}")
+    return number

@@ -1,298 +1,230 @@
-"""``pytest-imgdiff compare``: two pictures, two folders, or the scans of imgdiff.yaml, without pytest."""
+"""``pytest-imgdiff compare``: its options, and two PNG files that pass, by the compiled core alone.
+
+For these, NumPy and OpenCV are not imported. The words and the exit code are those of `full_compare.py`. What fails
+goes there, where its regions are found and named; so does every file that is not plain or not sound, and every setting
+that asks for more than a verdict.
+"""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-import uuid
-from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_imgdiff.base.errors import ConfigError
-from pytest_imgdiff.base.memory import Allowance
-from pytest_imgdiff.base.parallel import RunAhead, StoppedProcessError
-from pytest_imgdiff.base.project import label_of, refuse_other_settings
-from pytest_imgdiff.base.stores import StoredFile, StoreFolder, is_url, location
-from pytest_imgdiff.base.text import printable
+from pytest_imgdiff._core import CORE
+from pytest_imgdiff.base.errors import ImgdiffError
+from pytest_imgdiff.base.image import Image
+from pytest_imgdiff.base.model import AUTO, DEFAULT_RULES, Comparison, Policy, Rule, Verdict, regions_of_boxes
+from pytest_imgdiff.base.project import refuse_other_settings
+from pytest_imgdiff.base.record import RunRecord, ToolRecord, record_of
+from pytest_imgdiff.cli.parser import above_zero, add_config, positive
 from pytest_imgdiff.comparison.registry import Registry
-from pytest_imgdiff.config import ScanSettings, find_config, load_settings
-from pytest_imgdiff.config.settings import assigned, measure_list, merges_metrics
-from pytest_imgdiff.images.sniff import EXTENSIONS
-from pytest_imgdiff.report import encoded, load_page, summary_line
-from pytest_imgdiff.report.files import write_output
-from pytest_imgdiff.report.parquet import require_parquet
-from pytest_imgdiff.report.records import RecordSpool, outcome_of, overview_of
-from pytest_imgdiff.report.words import measured_words, named_line
-from pytest_imgdiff.run.baselines import Baselines
-from pytest_imgdiff.run.finish import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
-from pytest_imgdiff.run.journal import ResultsFolder
-from pytest_imgdiff.run.pairing import FoundPair, Pair, Scanned, called, prefixes, scan_folders
-from pytest_imgdiff.run.session import Workspace
-from pytest_imgdiff.run.sharding import parsed_shard, split, split_size
+from pytest_imgdiff.comparison.scoring import score
+from pytest_imgdiff.config import find_config, load_settings
+from pytest_imgdiff.config.policy import could_fail
+from pytest_imgdiff.config.settings import assigned, merged_rules, merges_metrics
+from pytest_imgdiff.images.png_pair import PngPair, read_png_pair
+from pytest_imgdiff.report.words import named_line, summary_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from typing import NoReturn
 
-    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
+    from pytest_imgdiff.base.model import MetricResult, Score
 
-BAR = 30
-GLANCE_REPORT = "imgdiff-glance"
-"""Where --glance writes its report: the folder of a test run's report has decisions in it that a person may need."""
+METRICS = frozenset({"perceptual", "pixel_match", "diffimg", "mse"})
+"""Those with a method ``measure_files``."""
+_DEPTH = "uint8"
+_MASK = "perceptual"
+"""It says where pictures differ unless the settings name another metric."""
+_BYTES = 128
+"""For each pixel: no pair takes more."""
 
-
-def run_compare(options: argparse.Namespace) -> int:
-    """Compare what the command line names, print the verdicts, and return the exit code.
-
-    Raises:
-        ImgdiffError: the command cannot be followed, or its results cannot be written.
-    """
-    workspace = _workspace(options)
-    workspace.policy("")  # a mistake in --set is told before anything is compared
-    shard = None if options.shard is None else parsed_shard(options.shard, "--shard")
-    scanned = _pairs(options, workspace)
-    todo, share = scanned.pairs, None
-    if shard is not None:
-        if options.expected is not None and not _is_folder(location(options.expected, Path())):
-            raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
-        todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
-    workspace.prepare(pair.key for pair in todo)
-    if options.json and options.json != "-":
-        _refuse_compared(options.json, todo)
-    if workspace.results is not None:
-        workspace.results.begin()
-    words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
-    with closing(RecordSpool()) as records:
-        progress = _Progress(len(todo), sys.stderr)
-        if options.cluster is None:
-            found = _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo))
-        else:
-            found = _on_cluster(todo, workspace, options)
-        for record in found:
-            records.append(record)
-            if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
-                progress.clear()
-                _say(_told(record, workspace, alone=len(todo) == 1), words)
-            progress.step()
-        progress.clear()
-        idle = (
-            workspace.settings.idle_overrides([pair.key for pair in scanned.pairs]) if _names_folders(options) else []
-        )
-        run = run_record(workspace, records, not_compared=scanned.not_compared, shard=share)
-        return _finish(run, workspace, options, words, idle)
+_HEEDED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "cluster_timeout"))
+"""The options that are heeded here; `full_compare.py` serves all others."""
 
 
-def _workspace(options: argparse.Namespace) -> Workspace:
-    here = Path.cwd()
-    command_line = assigned(options.set, "--set")
-    if options.measure is not None:
-        if "measure" in command_line:
-            raise ConfigError("--measure and --set measure=... are one setting: give one of them")
-        command_line["measure"] = measure_list(options.measure, "--measure")
-    report = options.report or (GLANCE_REPORT if options.glance else None)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Compare two pictures or two folders; without either, the scans of imgdiff.yaml. Exit code 0: "
+        "alike, 1: different, 2: could not be judged."
+    )
+    parser.add_argument("expected", nargs="?", metavar="EXPECTED", help="an image, or a folder of images")
+    parser.add_argument("actual", nargs="?", metavar="ACTUAL", help="an image, or a folder of images")
+    add_config(parser)
+    parser.add_argument("--report", metavar="DIR", help="write the HTML report and its pictures to this folder")
+    parser.add_argument(
+        "--self-contained", action="store_true", help="write the report as one HTML file, too: report.html in DIR"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON (- for standard output)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; may be given several times",
+    )
+    parser.add_argument(
+        "--measure",
+        metavar="METRICS",
+        help="measure these as well, without limits: names such as orb,ssim, with options 'ssim: {window: 9}'",
+    )
+    parser.add_argument(
+        "--glance",
+        action="store_true",
+        help="measure pixel match, SSIM, ORB, distances and classes of both pictures, and write a page that shows "
+        "them at a glance (to --report DIR, otherwise imgdiff-glance)",
+    )
+    parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="compare only these names")
+    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="leave these names out")
+    parser.add_argument(
+        "--shard", metavar="K/N", help="compare the K-th of N shards of the folders; `pytest-imgdiff report` joins them"
+    )
+    parser.add_argument(
+        "--jobs", type=positive, metavar="N", help="compare N pairs in parallel (default: the number of cores)"
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="compare on a Dask cluster: local, a scheduler's address (tcp://HOST:8786), or MODULE:FACTORY",
+    )
+    parser.add_argument(
+        "--cluster-timeout",
+        type=above_zero,
+        default=60.0,
+        metavar="S",
+        help="seconds to wait for the scheduler, and for a worker where there is none (default: 60)",
+    )
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
+    told.add_argument("--verbose", "-v", action="store_true", help="print a line for every pair")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare what the command line names and return the exit code."""
+    if _passes_at_once(options):
+        return 0
+    from pytest_imgdiff.cli.full_compare import run_compare
+
+    return run_compare(options)
+
+
+def _passes_at_once(options: argparse.Namespace) -> bool:
+    """Return whether two files pass, and this was printed; False says nothing."""
+    asked = [value for name, value in vars(options).items() if name not in _HEEDED]
+    if CORE is None or any(value is not None and value is not False and value != [] for value in asked):
+        return False
+    if not (options.expected and options.actual):
+        return False
+    try:
+        comparison = _compared(options)
+    except ImgdiffError:  # the long way raises it again
+        return False
+    if comparison is None:
+        return False
+    record = record_of(comparison)
+    run = RunRecord(ToolRecord("", "", {}), complete=True, unrecorded=[], comparisons=[record])
+    lines = [] if options.quiet else [named_line(record)]
+    print(*lines, summary_line(run), sep="\n")
+    return True
+
+
+def _compared(options: argparse.Namespace) -> Comparison | None:
+    name = Path(options.actual).as_posix()
     registry = Registry()
-    config = Path(options.config) if options.config else find_config(here)
+    if registry.extended:  # a plugin may have a say in everything
+        return None
+    policy = _policy(options, name, registry)
+    rules = () if policy is None or policy.metrics == DEFAULT_RULES else policy.metrics
+    if policy is None or not {rule.metric for rule in rules} <= METRICS:
+        return None
+    if policy.ignore or policy.measure or policy.frames != "refuse":
+        return None
+    pair = read_png_pair(options.expected, options.actual, min(policy.limits.pixels, policy.memory // _BYTES))
+    if pair is None:
+        return None
+    images = [Image(_no_pixels, info, b"") for info in pair.infos]  # nobody reads the digest of their bytes
+    comparison = Comparison(
+        name=name,
+        verdict=Verdict.MATCH,
+        passed=True,
+        policy=policy,
+        expected=images[0],
+        actual=images[1],
+        compared=(images[0], images[1]),
+        differing_pixels=0,
+    )
+    if pair.equal_bytes or not pair.windows:
+        return replace(comparison, equal="bytes" if pair.equal_bytes else "pixels")
+    return _judged(comparison, rules, pair, registry)
+
+
+def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Policy | None:
+    """Return what holds for this picture, of settings whose metrics need no NumPy."""
+    command_line = assigned(options.set, "--set")
+    if "measure" in command_line:
+        return None
+    config = Path(options.config) if options.config else find_config(Path.cwd())
     if not options.config:
-        sides = [side for side in (options.expected, options.actual) if side is not None and not is_url(side)]
-        refuse_other_settings(config, sides)
-    settings = load_settings(config, registry, folder=here)
-    if report and settings.report.parquet:
-        require_parquet()
-    if options.glance:  # the pictures are what one looks at, whatever the verdict
-        settings = replace(settings, report=replace(settings.report, pictures="all"))
-    return Workspace(
-        root=here,
-        settings=settings,
-        registry=registry,
-        baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
-        results=ResultsFolder(here / report, uuid.uuid4().hex) if report else None,
-        command_line=command_line,
-        merges_metrics=merges_metrics(options.set),
-        allowance=Allowance(settings.memory),
-        self_contained=options.self_contained or settings.report.self_contained,
-        settings_files=() if settings.path is None else (here / settings.path,),
-        glance=options.glance,
-    )
+        refuse_other_settings(config, [options.expected, options.actual])
+    settings = load_settings(config, registry, folder=Path.cwd())
+    rules = settings.policy_for(name).metrics
+    if merges_metrics(options.set):
+        if not {rule.metric for rule in rules} <= METRICS:
+            return None
+        command_line["metrics"] = merged_rules(rules, command_line["metrics"])
+    return settings.policy_for(name, command_line=command_line)
 
 
-def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
-    if options.expected is None:
-        if options.include or options.exclude:
-            raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
-        return _configured(workspace)
-    if options.actual is None:
-        raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
-    expected, actual = location(options.expected, Path()), location(options.actual, Path())
-    if _is_folder(expected) and _is_folder(actual):
-        scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
-        return _scanned(scan, workspace)
-    if _is_folder(expected) or _is_folder(actual):
-        folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
-        if isinstance(other, Path) and not other.exists():
-            raise ConfigError(f"{label_of(other)} does not exist")
-        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two pictures or two folders")
-    if options.include or options.exclude:
-        raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
-    return Scanned([_two_pictures(expected, actual)])
-
-
-def _two_pictures(expected: Path | StoreFolder, actual: Path | StoreFolder) -> Pair:
-    one, other = (StoredFile(side.url) if isinstance(side, StoreFolder) else side for side in (expected, actual))
-    if isinstance(one, StoredFile) and isinstance(other, StoredFile) and one.url == other.url:
-        raise ConfigError(f"{one} and {other} are the same object: nothing could differ")
-    if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists() and one.samefile(other):
-        raise ConfigError(f"{label_of(one)} and {label_of(other)} are the same file: nothing could differ")
-    name = other.as_posix() if isinstance(other, Path) else other.label
-    return Pair(printable(name), name, one, other, one)
-
-
-def _is_folder(place: Path | StoreFolder) -> bool:
-    """Return whether a folder is meant: what has a picture's extension in a store is a picture."""
-    if isinstance(place, Path):
-        return place.is_dir()
-    return place.url.endswith("/") or PurePosixPath(place.url.partition("?")[0]).suffix.lower() not in EXTENSIONS
-
-
-def _names_folders(options: argparse.Namespace) -> bool:
-    """Whether a whole set of pictures is compared, and not a part of one, for which no override need be meant."""
-    return (
-        not options.include
-        and not options.exclude
-        and (options.expected is None or _is_folder(location(options.expected, Path())))
-    )
-
-
-def _configured(workspace: Workspace) -> Scanned:
-    settings = workspace.settings
-    if settings.path is None or not settings.scans:
-        missing = "there is no imgdiff.yaml in this folder or above it"
-        where = missing if settings.path is None else f"{label_of(settings.path)} names no scans"
-        raise ConfigError(f"compare: {where}: name two pictures or two folders")
-    named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
-    scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
-    return Scanned(
-        [pair for one in scanned for pair in one.pairs], tuple(line for one in scanned for line in one.not_compared)
-    )
-
-
-def _scanned(scan: ScanSettings, workspace: Workspace, prefix: str = "") -> Scanned:
-    return scan_folders(
-        scan.expected,
-        scan.actual,
-        include=scan.include,
-        exclude=scan.exclude,
-        others=scan.others,
-        skip=_skipped(workspace),
-        prefix=prefix,
-        shown=workspace.shown,
-    )
-
-
-def _skipped(workspace: Workspace) -> list[Path]:
-    return [workspace.settings.report.folder, *(workspace.results.reports() if workspace.results else [])]
-
-
-def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
-    apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
-    meanwhile = None if workspace.results is None else load_page
-    unshare = workspace.allowance.unshare
-    ahead = RunAhead(workspace.judged, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
+def _judged(comparison: Comparison, rules: tuple[Rule, ...], pair: PngPair, registry: Registry) -> Comparison | None:
+    """Return a comparison that passes all of its rules without a warning."""
+    policy = comparison.policy
+    if CORE is None or not rules or policy.mask not in (AUTO, _MASK):
+        return None
+    heat = memoryview(bytearray(pair.pixels))
+    mask = next((rule for rule in rules if rule.metric == _MASK), Rule(_MASK))
     try:
-        for pair in todo:
-            try:
-                record = ahead.result(pair)
-            except StoppedProcessError as error:
-                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
-            yield record
-    finally:
-        ahead.close()
-
-
-def _on_cluster(
-    todo: Sequence[Pair | FoundPair], workspace: Workspace, options: argparse.Namespace
-) -> Iterator[ComparisonRecord]:
-    from pytest_imgdiff.run.cluster import Cluster, records
-
-    if workspace.threads(pair.key for pair in todo) is not None:
-        raise ConfigError(
-            "--cluster: a rule of these pictures asks a model, and workers load none: compare without --cluster, or "
-            "without that rule"
-        )
-    with Cluster(options.cluster, options.jobs, options.cluster_timeout) as cluster:
-        cluster.check()
-        yield from records(cluster, todo, workspace)
-
-
-def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
-    if not alone:
-        return named_line(record)
-    if not record.passed:
-        return workspace.failure_text(record)
-    return "\n".join([named_line(record), *(f"  measured: {words}" for words in measured_words(record))])
-
-
-def _finish(
-    run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO, notes: Sequence[str]
-) -> int:
-    overview = overview_of(run.comparisons)
-    nothing = nothing_compared(run)
-    outcome = Outcome(
-        [summary_line(run), *shard_lines(run), *nothing, *run.not_compared, *model_lines(overview), *notes],
-        bool(nothing),
+        results = {
+            rule: registry.metric(rule.metric, rule.options).measure_files(pair, heat if rule is mask else None)  # type: ignore[attr-defined]  # those of METRICS have it
+            for rule in dict.fromkeys((*rules, mask))
+        }
+        scores = [_passed(rule, results[rule], pair, heat, registry) for rule in rules]
+        boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge)
+    except MemoryError:
+        return None
+    passed = [found for found in scores if found is not None]
+    if len(passed) < len(rules) or boxes is None:
+        return None
+    differing = sum(CORE.beyond_tolerance(one, two, count, 0, None) for one, two, count in pair.differing())
+    regions = regions_of_boxes(boxes, policy.regions.min_area)
+    return replace(
+        comparison,
+        scores=tuple(passed),
+        differing_pixels=differing,
+        regions=regions,
+        mask_metric=_MASK if boxes else None,
     )
-    write_all(workspace, run, outcome)
-    if workspace.results is not None:
-        workspace.results.release()
-    if options.json:
-        write_output(encoded(run), options.json, "the results")
-    for line in outcome.lines:
-        _say(line, words)
-    if outcome.must_fail or overview.verdicts["broken"]:
-        return 2
-    return 1 if overview.outcomes["failed"] else 0
 
 
-def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
-    """Refuse to write the results over a picture that is compared."""
-    try:
-        status = Path(target).stat()
-    except OSError:  # it is not there yet, or cannot be written, which is told then
-        return
-    for path in (path for pair in todo for path in (pair.expected, pair.actual) if isinstance(path, Path)):
-        if path.exists() and os.path.samestat(path.stat(), status):
-            raise ConfigError(
-                f"--json {printable(target)}: this picture is compared; name another file for the results"
-            )
+def _passed(
+    rule: Rule, result: MetricResult | None, pair: PngPair, heat: memoryview, registry: Registry
+) -> Score | None:
+    """Return the score of a rule that passes without a warning, and could have failed."""
+    metric = registry.metric(rule.metric, rule.options)
+    size = pair.width, pair.height
+    if CORE is None or result is None or not could_fail(rule, metric, (_DEPTH,), pair.pixels, size):
+        return None
+    most = None
+    if rule.max_in_window is not None:
+        if rule.metric != _MASK:
+            return None
+        most = CORE.most_in_window(heat, *size, rule.max_in_window.size)
+        if most is None:
+            return None
+    found = score(rule, metric, result, most)
+    return found if found.passed and not found.warned else None
 
 
-def _say(text: str, stream: TextIO) -> None:
-    print(text, file=stream)
-
-
-class _Progress:
-    """A bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, total: int, stream: TextIO) -> None:
-        self._total = total
-        self._done = 0
-        self._began = time.monotonic()
-        self._stream = stream if total > 1 and stream.isatty() else None
-
-    def step(self) -> None:
-        self._done += 1
-        if self._stream is not None:
-            filled = BAR * self._done // self._total
-            rate = self._done / max(time.monotonic() - self._began, 0.001)
-            left = timedelta(seconds=round((self._total - self._done) / rate))
-            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total}"
-            self._stream.write(f"\r{bar}, {rate:.0f}/s, {left} left\x1b[K")
-            self._stream.flush()
-
-    def clear(self) -> None:
-        if self._stream is not None:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+def _no_pixels() -> NoReturn:
+    raise AssertionError("a pair that passes is told without its pixels")

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal
 
 from pytest_imgdiff import images
 from pytest_imgdiff.base.environment import in_ci
@@ -22,6 +22,7 @@ from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigEr
 from pytest_imgdiff.base.opening import open_regular, read_regular
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.text import counted, visible
+from pytest_imgdiff.cli.parser import add_config
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.images.sniff import sniff
@@ -59,7 +60,42 @@ _LARGEST_LIBRARY = 1 << 24
 """Bytes of a JSON file that is looked at as a hash library."""
 
 
-def run_import(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Find the stored pictures of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
+        "pytest-playwright-snapshot, pytest-image-snapshot, pytest-mpl, pytest-regressions, syrupy or playwright, and "
+        "copy them to the places of our baselines. Theirs stay as they are. Exit code 0: done, 1: not for all pictures "
+        "a place is known, 2: something was refused or could not be written."
+    )
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="FROM|PATH",
+        help="the tool first (default: all of them), then files and folders (default: the whole project)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print which picture goes where, write nothing")
+    parser.add_argument("--replace", action="store_true", help="replace baselines that are other pictures")
+    for option, metavar, what in (
+        (
+            "--browser",
+            "NAME",
+            "the browser of pictures whose names do not tell it, where the layout has a place for it",
+        ),
+        ("--platform", "NAME", "the platform of images whose names do not contain it: linux, darwin or win32"),
+        ("--viewport", "WxH", "the viewport: 1280x720"),
+        ("--dpr", "N", "the screen pixels per CSS pixel: 1 or 2"),
+        ("--color-scheme", "NAME", "the colour scheme: light or dark"),
+    ):
+        parser.add_argument(option, metavar=metavar, help=what)
+    parser.add_argument(
+        "--root", metavar="DIR", help="the folder that test modules are named from (default: pytest's rootdir)"
+    )
+    add_config(parser)
+    parser.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+
+
+def run(options: argparse.Namespace) -> int:
     """Copy the baselines of other tools to the places of ours, and print the result.
 
     Returns:
@@ -78,7 +114,7 @@ def run_import(options: argparse.Namespace) -> int:
     project = _Project.of(options, paths, is_tool_named=tool is not None)
     found = _found(project, [tool] if tool is not None else list(_TOOLS), paths)
     for line in project.unlisted:
-        _say(f"pytest-imgdiff: {visible(line)}", sys.stderr)
+        print(f"pytest-imgdiff: {visible(line)}", file=sys.stderr)
     if not found.pictures and not found.notes:
         where = ", ".join(map(label_of, paths)) or label_of(project.root)
         known = tool or f"any of {', '.join(_TOOLS)}"
@@ -1312,25 +1348,21 @@ def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dr
     for line in lines:
         by_tool[line.picture.tool].append(line)
     for tool, of_tool in by_tool.items():
-        _say(f"{tool}: {counted(len({line.picture.source for line in of_tool}), 'picture')}", sys.stdout)
+        print(f"{tool}: {counted(len({line.picture.source for line in of_tool}), 'picture')}")
         for line in of_tool:
             if line.result in {"refused", "not written"}:
-                _say(f"pytest-imgdiff: {_words(line)}", sys.stderr)
+                print(f"pytest-imgdiff: {_words(line)}", file=sys.stderr)
             elif line.result != "already there" or dry_run:
-                _say(f"  {_words(line)}", sys.stdout)
+                print(f"  {_words(line)}")
         if len(by_tool) == 1 and (stay := _staying(of_tool, project)):
-            _say(f"  or leave them where they are, with this in imgdiff.yaml:\n    {stay}", sys.stdout)
+            print(f"  or leave them where they are, with this in imgdiff.yaml:\n    {stay}")
     for note in notes:
-        _say(visible(note), sys.stdout)
+        print(visible(note))
     counts = Counter(line.result for line in lines)
     total = ", ".join(f"{number} {result}" for result, number in counts.items()) or "nothing to import"
     if counts.keys() == {"already there"}:
         total = f"nothing to import: all {counted(len(lines), 'baseline')} are there already"
-    _say(f"{total}; nothing was written (--dry-run)" if dry_run else total, sys.stdout)
-
-
-def _say(line: str, stream: TextIO) -> None:
-    print(line, file=stream)
+    print(f"{total}; nothing was written (--dry-run)" if dry_run else total)
 
 
 def _words(line: _Line) -> str:

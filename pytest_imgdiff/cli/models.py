@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ModelError
 from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.cli.parser import above_zero
 from pytest_imgdiff.networks import ModelSettings, fetch, locate
 from pytest_imgdiff.networks.locating import fetch_labels, keep_export, stored_models
 from pytest_imgdiff.networks.settings import CLASSIFICATION, FEATURE_VECTOR, LABELS
@@ -23,14 +24,47 @@ _DIGITS = 12
 """How many of a digest's 64 are shown."""
 
 
-def run_models(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = "The models that tell what is in a picture. Exit code 0: done, 2: not, or not for all."
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    fetching = verbs.add_parser("fetch", help="download models of TensorFlow Hub into the cache")
+    listing = verbs.add_parser("list", help="print what the cache holds")
+    verify = verbs.add_parser("verify", help="read every byte of cached models to see that they are what was fetched")
+    export = verbs.add_parser("export", help="convert models to ONNX, once; this needs TensorFlow")
+    for verb, default in (
+        (fetching, "the default models"),
+        (verify, "all in the cache"),
+        (export, "the default models"),
+    ):
+        verb.add_argument(
+            "handles", nargs="*", metavar="HANDLE", help=f"address, folder or archive (default: {default})"
+        )
+    for verb, act in ((fetching, _fetch), (listing, _list), (verify, _verify), (export, _export)):
+        verb.set_defaults(verb=act)
+        verb.add_argument("--cache", metavar="DIR", help="the cache (default: $TFHUB_CACHE_DIR, else the user's own)")
+    export.add_argument("--output", metavar="FILE", help="write the ONNX file of one model here, not into the cache")
+    fetching.add_argument("--timeout", type=above_zero, metavar="S", help="seconds for a whole download (default: 300)")
+    fetching.add_argument(
+        "--labels",
+        metavar="ADDRESS",
+        help="download the names of the classes from here (default: with the default models, TensorFlow's list)",
+    )
+    fetching.add_argument(
+        "--connect-timeout", type=above_zero, metavar="S", help="seconds that a server may keep silent (default: 10)"
+    )
+    fetching.add_argument(
+        "--max-megabytes", type=above_zero, metavar="MB", help="the largest download and model (default: 1000)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
     """Do what the command line says.
 
     Returns:
         0: done. 2: not, or not for all models; a line on standard error says why.
     """
-    verbs = {"fetch": _fetch, "list": _list, "verify": _verify, "export": _export}
-    return verbs[options.verb](options)
+    return int(options.verb(options))
 
 
 def _settings(options: argparse.Namespace) -> ModelSettings:
@@ -47,9 +81,9 @@ def _for_each(handles: Iterable[str], act: Callable[[str], str]) -> int:
 
 def _attempt(act: Callable[[str], str], handle: str) -> int:
     try:
-        _print(act(handle))
+        print(act(handle))
     except ImgdiffError as error:
-        print(f"pytest-imgdiff: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        print(f"pytest-imgdiff: {error}", file=sys.stderr)
         return _FAILED
     return _DONE
 
@@ -74,7 +108,7 @@ def _list(options: argparse.Namespace) -> int:
     models = stored_models(options.cache)
     folder = printable(str(cache_folder(options.cache)))
     if not models:
-        _print(f"no models in {folder}; to download the default ones: pytest-imgdiff models fetch")
+        print(f"no models in {folder}; to download the default ones: pytest-imgdiff models fetch")
         return _DONE
     rows = [("HANDLE", "MB", "SHA-256", "ONNX", "FOLDER")]
     rows += [
@@ -89,7 +123,7 @@ def _list(options: argparse.Namespace) -> int:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return _DONE
 
 
@@ -99,7 +133,7 @@ def _verify(options: argparse.Namespace) -> int:
         return _for_each(options.handles, lambda handle: _verified(replace(settings, model=handle)))
     models = {printable(str(model.folder)): model for model in stored_models(options.cache, thorough=True)}
     if not models:
-        _print(f"no models in {printable(str(cache_folder(options.cache)))}")
+        print(f"no models in {printable(str(cache_folder(options.cache)))}")
 
     def act(folder: str) -> str:
         model = models[folder]
@@ -141,7 +175,3 @@ def _exported(settings: ModelSettings, output: str | None) -> str:
 
 def _short(digest: str) -> str:
     return f"{digest[:_DIGITS]}..."
-
-
-def _print(line: str) -> None:
-    print(line)  # noqa: T201 - a command's own output

@@ -9,7 +9,7 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -47,7 +47,42 @@ PICTURES = "pictures"
 _PASSED, _DIFFER, _OTHERWISE = 0, 1, 2
 
 
-def run_report(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Draw a report from results.json; of several, one report with a column for each. Exit code 0: all "
+        "passed, 1: some differ, 2: something could not be judged, a run is incomplete, or nothing was compared."
+    )
+    parser.add_argument(
+        "--from",
+        dest="sources",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="RESULTS",
+        help="reports' folders, or their results.json; may be given several times",
+    )
+    parser.add_argument("--report", metavar="DIR", help="the folder to make (default: the one folder it is drawn from)")
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="LABEL", help="label of a column, once for each --from"
+    )
+    parser.add_argument(
+        "--shards",
+        action="store_true",
+        help="the results are parts of one run: no columns, and no name twice (runs that know which shard they are "
+        "need no such word)",
+    )
+    parser.add_argument("--title", metavar="TEXT", help="the page's title (default: that of the first results)")
+    parser.add_argument("--templates", metavar="DIR", help="templates and assets of your own")
+    parser.add_argument("--self-contained", action="store_true", help="write report.html as well: one file, all inside")
+    parser.add_argument("--parquet", action="store_true", help="write results.parquet as well: a table for data frames")
+    parser.add_argument("--sarif", metavar="FILE", help="write the findings here as well, as SARIF 2.1.0")
+    parser.add_argument(
+        "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows pictures from there"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
     """Draw the report that the command line asks for and print what it says.
 
     Returns:
@@ -96,17 +131,17 @@ def _drawn(
     if options.parquet:
         write_parquet(directory, run)
     folder.release()
-    _say(summary_line(run), sys.stdout)
+    print(summary_line(run))
     if run.shard is not None:
-        _say(f"this is shard {run.shard.number}/{run.shard.count} alone", sys.stdout)
+        print(f"this is shard {run.shard.number}/{run.shard.count} alone")
     for name in run.unrecorded[:MOST_LISTED]:
-        _say(f"missing: {printable(name)}", sys.stdout)
+        print(f"missing: {printable(name)}")
     lost = sum(copy.lost for copy in copies)
     if lost:
-        _say(f"{counted(lost, 'picture')} that the results name: not there, so that the report is without", sys.stdout)
+        print(f"{counted(lost, 'picture')} that the results name: not there, so that the report is without")
     if directory != folder.asked:
-        _say(f"{printable(str(folder.asked))} is in use by another run, so the report is elsewhere", sys.stdout)
-    _say(f"report: {printable(str(page))}", sys.stdout)
+        print(f"{printable(str(folder.asked))} is in use by another run, so the report is elsewhere")
+    print(f"report: {printable(str(page))}")
     return _exit_code(run)
 
 
@@ -297,7 +332,7 @@ def _write(run: RunRecord, directory: Path, options: argparse.Namespace) -> Path
     try:
         append_step_summary(markdown(run, pictures=published), os.environ)
     except ImgdiffError as error:  # the report stands all the same
-        _say(str(error), sys.stderr)
+        print(str(error), file=sys.stderr)
     return page
 
 
@@ -312,7 +347,3 @@ def _exit_code(run: RunRecord) -> int:
     if not run.complete or not run.comparisons or overview.failed_verdicts["broken"]:
         return _OTHERWISE
     return _DIFFER if overview.outcomes["failed"] else _PASSED
-
-
-def _say(line: str, stream: TextIO) -> None:
-    print(line, file=stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import shutil
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ConfigError, ReportError
 from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.cli.parser import above_zero, add_config
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.report import read_results
@@ -24,15 +26,45 @@ from pytest_imgdiff.run.accepting import root_of_baselines
 from pytest_imgdiff.server.limits import MEGA, Limits
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
     from types import FrameType
     from typing import NoReturn
 
 DONE = 0
+_LAST_PORT = 65535
 
 
-def run_serve(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Serve a report, in which accepting acts at once, and a page on which pictures are dropped and "
+        "compared; without REPORT the page only. Ctrl-C ends it."
+    )
+    parser.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="baselines are written below it (default: this folder, or the one above it that fits the report)",
+    )
+    add_config(parser)
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to serve at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8765, metavar="N", help="its port (default: 8765; 0: any free)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="answer to this name too, where a port is forwarded; may be given several times",
+    )
+    parser.add_argument(
+        "--upload-limit", type=above_zero, default=200.0, metavar="MB", help="the largest upload (default: 200)"
+    )
+    parser.add_argument(
+        "--timeout", type=above_zero, default=15.0, metavar="S", help="seconds a client may be silent (default: 15)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C.
 
     Returns:
@@ -124,11 +156,17 @@ def _announce(host: str, port: int, report: Path | None, *, warned: bool) -> Non
 
     address = f"http://{bracketed(host)}:{port}"
     if warned:
-        print(  # noqa: T201 - a command's own output
+        print(
             f"pytest-imgdiff: warning: --host {host} is reached from other machines; whoever reaches it sees the "
             "pictures and can accept them",
             file=sys.stderr,
         )
     if report is not None:
-        print(f"report: {address}/")  # noqa: T201 - a command's own output
-    print(f"compare pictures: {address}/upload", "Ctrl-C ends it", sep="\n", flush=True)  # noqa: T201 - the same
+        print(f"report: {address}/")
+    print(f"compare pictures: {address}/upload", "Ctrl-C ends it", sep="\n", flush=True)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to {_LAST_PORT}, not {text!r}")
+    return int(text)

@@ -93,7 +93,20 @@ def preset_text(name: str) -> str:
     return _HEAD.format(what=what) + rules + _TAIL
 
 
-def run_init(options: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Write a commented imgdiff.yaml into this folder, never over one that is there. Exit code 0: written, 2: not."
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="pages",
+        help="what the pictures show (default: pages)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
     """Write imgdiff.yaml into the current folder.
 
     Returns:

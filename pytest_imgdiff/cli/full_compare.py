@@ -1,0 +1,294 @@
+"""``pytest-imgdiff compare``: two pictures, two folders, or the scans of imgdiff.yaml, without pytest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TextIO
+
+from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.memory import Allowance
+from pytest_imgdiff.base.parallel import RunAhead, StoppedProcessError
+from pytest_imgdiff.base.project import label_of, refuse_other_settings
+from pytest_imgdiff.base.stores import StoredFile, StoreFolder, is_url, location
+from pytest_imgdiff.base.text import printable
+from pytest_imgdiff.comparison.registry import Registry
+from pytest_imgdiff.config import ScanSettings, find_config, load_settings
+from pytest_imgdiff.config.settings import assigned, measure_list, merges_metrics
+from pytest_imgdiff.images.sniff import EXTENSIONS
+from pytest_imgdiff.report import encoded, load_page, summary_line
+from pytest_imgdiff.report.files import write_output
+from pytest_imgdiff.report.parquet import require_parquet
+from pytest_imgdiff.report.records import RecordSpool, outcome_of, overview_of
+from pytest_imgdiff.report.words import measured_words, named_line
+from pytest_imgdiff.run.baselines import Baselines
+from pytest_imgdiff.run.finish import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
+from pytest_imgdiff.run.journal import ResultsFolder
+from pytest_imgdiff.run.pairing import FoundPair, Pair, Scanned, called, prefixes, scan_folders
+from pytest_imgdiff.run.session import Workspace
+from pytest_imgdiff.run.sharding import parsed_shard, split, split_size
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
+
+BAR = 30
+GLANCE_REPORT = "imgdiff-glance"
+"""Where --glance writes its report: the folder of a test run's report has decisions in it that a person may need."""
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Compare what the command line names, print the verdicts, and return the exit code.
+
+    Raises:
+        ImgdiffError: the command cannot be followed, or its results cannot be written.
+    """
+    workspace = _workspace(options)
+    workspace.policy("")  # a mistake in --set is told before anything is compared
+    shard = None if options.shard is None else parsed_shard(options.shard, "--shard")
+    scanned = _pairs(options, workspace)
+    todo, share = scanned.pairs, None
+    if shard is not None:
+        if options.expected is not None and not _is_folder(location(options.expected, Path())):
+            raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
+        todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
+    workspace.prepare(pair.key for pair in todo)
+    if options.json and options.json != "-":
+        _refuse_compared(options.json, todo)
+    if workspace.results is not None:
+        workspace.results.begin()
+    words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
+    with closing(RecordSpool()) as records:
+        progress = _Progress(len(todo), sys.stderr)
+        if options.cluster is None:
+            found = _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo))
+        else:
+            found = _on_cluster(todo, workspace, options)
+        for record in found:
+            records.append(record)
+            if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
+                progress.clear()
+                print(_told(record, workspace, alone=len(todo) == 1), file=words)
+            progress.step()
+        progress.clear()
+        idle = (
+            workspace.settings.idle_overrides([pair.key for pair in scanned.pairs]) if _names_folders(options) else []
+        )
+        run = run_record(workspace, records, not_compared=scanned.not_compared, shard=share)
+        return _finish(run, workspace, options, words, idle)
+
+
+def _workspace(options: argparse.Namespace) -> Workspace:
+    here = Path.cwd()
+    command_line = assigned(options.set, "--set")
+    if options.measure is not None:
+        if "measure" in command_line:
+            raise ConfigError("--measure and --set measure=... are one setting: give one of them")
+        command_line["measure"] = measure_list(options.measure, "--measure")
+    report = options.report or (GLANCE_REPORT if options.glance else None)
+    registry = Registry()
+    config = Path(options.config) if options.config else find_config(here)
+    if not options.config:
+        sides = [side for side in (options.expected, options.actual) if side is not None and not is_url(side)]
+        refuse_other_settings(config, sides)
+    settings = load_settings(config, registry, folder=here)
+    if report and settings.report.parquet:
+        require_parquet()
+    if options.glance:  # the pictures are what one looks at, whatever the verdict
+        settings = replace(settings, report=replace(settings.report, pictures="all"))
+    return Workspace(
+        root=here,
+        settings=settings,
+        registry=registry,
+        baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
+        results=ResultsFolder(here / report, uuid.uuid4().hex) if report else None,
+        command_line=command_line,
+        merges_metrics=merges_metrics(options.set),
+        allowance=Allowance(settings.memory),
+        self_contained=options.self_contained or settings.report.self_contained,
+        settings_files=() if settings.path is None else (here / settings.path,),
+        glance=options.glance,
+    )
+
+
+def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
+    if options.expected is None:
+        if options.include or options.exclude:
+            raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
+        return _configured(workspace)
+    if options.actual is None:
+        raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
+    expected, actual = location(options.expected, Path()), location(options.actual, Path())
+    if _is_folder(expected) and _is_folder(actual):
+        scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
+        return _scanned(scan, workspace)
+    if _is_folder(expected) or _is_folder(actual):
+        folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
+        if isinstance(other, Path) and not other.exists():
+            raise ConfigError(f"{label_of(other)} does not exist")
+        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two pictures or two folders")
+    if options.include or options.exclude:
+        raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
+    return Scanned([_two_pictures(expected, actual)])
+
+
+def _two_pictures(expected: Path | StoreFolder, actual: Path | StoreFolder) -> Pair:
+    one, other = (StoredFile(side.url) if isinstance(side, StoreFolder) else side for side in (expected, actual))
+    if isinstance(one, StoredFile) and isinstance(other, StoredFile) and one.url == other.url:
+        raise ConfigError(f"{one} and {other} are the same object: nothing could differ")
+    if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists() and one.samefile(other):
+        raise ConfigError(f"{label_of(one)} and {label_of(other)} are the same file: nothing could differ")
+    name = other.as_posix() if isinstance(other, Path) else other.label
+    return Pair(printable(name), name, one, other, one)
+
+
+def _is_folder(place: Path | StoreFolder) -> bool:
+    """Return whether a folder is meant: what has a picture's extension in a store is a picture."""
+    if isinstance(place, Path):
+        return place.is_dir()
+    return place.url.endswith("/") or PurePosixPath(place.url.partition("?")[0]).suffix.lower() not in EXTENSIONS
+
+
+def _names_folders(options: argparse.Namespace) -> bool:
+    """Whether a whole set of pictures is compared, and not a part of one, for which no override need be meant."""
+    return (
+        not options.include
+        and not options.exclude
+        and (options.expected is None or _is_folder(location(options.expected, Path())))
+    )
+
+
+def _configured(workspace: Workspace) -> Scanned:
+    settings = workspace.settings
+    if settings.path is None or not settings.scans:
+        missing = "there is no imgdiff.yaml in this folder or above it"
+        where = missing if settings.path is None else f"{label_of(settings.path)} names no scans"
+        raise ConfigError(f"compare: {where}: name two pictures or two folders")
+    named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
+    scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
+    return Scanned(
+        [pair for one in scanned for pair in one.pairs], tuple(line for one in scanned for line in one.not_compared)
+    )
+
+
+def _scanned(scan: ScanSettings, workspace: Workspace, prefix: str = "") -> Scanned:
+    return scan_folders(
+        scan.expected,
+        scan.actual,
+        include=scan.include,
+        exclude=scan.exclude,
+        others=scan.others,
+        skip=_skipped(workspace),
+        prefix=prefix,
+        shown=workspace.shown,
+    )
+
+
+def _skipped(workspace: Workspace) -> list[Path]:
+    return [workspace.settings.report.folder, *(workspace.results.reports() if workspace.results else [])]
+
+
+def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
+    apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
+    meanwhile = None if workspace.results is None else load_page
+    unshare = workspace.allowance.unshare
+    ahead = RunAhead(workspace.judged, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
+    try:
+        for pair in todo:
+            try:
+                record = ahead.result(pair)
+            except StoppedProcessError as error:
+                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
+            yield record
+    finally:
+        ahead.close()
+
+
+def _on_cluster(
+    todo: Sequence[Pair | FoundPair], workspace: Workspace, options: argparse.Namespace
+) -> Iterator[ComparisonRecord]:
+    from pytest_imgdiff.run.cluster import Cluster, records
+
+    if workspace.threads(pair.key for pair in todo) is not None:
+        raise ConfigError(
+            "--cluster: a rule of these pictures asks a model, and workers load none: compare without --cluster, or "
+            "without that rule"
+        )
+    with Cluster(options.cluster, options.jobs, options.cluster_timeout) as cluster:
+        cluster.check()
+        yield from records(cluster, todo, workspace)
+
+
+def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
+    if not alone:
+        return named_line(record)
+    if not record.passed:
+        return workspace.failure_text(record)
+    return "\n".join([named_line(record), *(f"  measured: {words}" for words in measured_words(record))])
+
+
+def _finish(
+    run: RunRecord, workspace: Workspace, options: argparse.Namespace, words: TextIO, notes: Sequence[str]
+) -> int:
+    overview = overview_of(run.comparisons)
+    nothing = nothing_compared(run)
+    outcome = Outcome(
+        [summary_line(run), *shard_lines(run), *nothing, *run.not_compared, *model_lines(overview), *notes],
+        bool(nothing),
+    )
+    write_all(workspace, run, outcome)
+    if workspace.results is not None:
+        workspace.results.release()
+    if options.json:
+        write_output(encoded(run), options.json, "the results")
+    for line in outcome.lines:
+        print(line, file=words)
+    if outcome.must_fail or overview.verdicts["broken"]:
+        return 2
+    return 1 if overview.outcomes["failed"] else 0
+
+
+def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
+    """Refuse to write the results over a picture that is compared."""
+    try:
+        status = Path(target).stat()
+    except OSError:  # it is not there yet, or cannot be written, which is told then
+        return
+    for path in (path for pair in todo for path in (pair.expected, pair.actual) if isinstance(path, Path)):
+        if path.exists() and os.path.samestat(path.stat(), status):
+            raise ConfigError(
+                f"--json {printable(target)}: this picture is compared; name another file for the results"
+            )
+
+
+class _Progress:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, total: int, stream: TextIO) -> None:
+        self._total = total
+        self._done = 0
+        self._began = time.monotonic()
+        self._stream = stream if total > 1 and stream.isatty() else None
+
+    def step(self) -> None:
+        self._done += 1
+        if self._stream is not None:
+            filled = BAR * self._done // self._total
+            rate = self._done / max(time.monotonic() - self._began, 0.001)
+            left = timedelta(seconds=round((self._total - self._done) / rate))
+            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total}"
+            self._stream.write(f"\r{bar}, {rate:.0f}/s, {left} left\x1b[K")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        if self._stream is not None:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
