@@ -148,9 +148,12 @@ def _apng(announced: bytes, width: int = 32) -> bytes:
 
 
 def _deflated_zeros(size: int) -> bytes:
-    compressor = zlib.compressobj(9)
-    piece = bytes(2**20)
-    return b"".join(compressor.compress(piece) for _ in range(size // 2**20)) + compressor.flush()
+    """Return so many zeros, whole megabytes, as one stream: one megabyte is compressed, and then repeated."""
+    deflater = zlib.compressobj(9, wbits=-15)
+    piece = deflater.compress(bytes(2**20)) + deflater.flush(zlib.Z_FULL_FLUSH)
+    last = b"\x03\0"  # a block without data
+    checksum = size % 65521 << 16 | 1  # Adler-32 of zeros
+    return b"\x78\xda" + piece * (size // 2**20) + last + checksum.to_bytes(4, "big")
 
 
 def _bad_jpeg() -> _Files:

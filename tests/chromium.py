@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-EXECUTABLE = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-"""The browser: the one that CHROMIUM names, or the first of these on the PATH."""
+NAMES = ("chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome")
+EXECUTABLE = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+"""The browser: the one that CHROMIUM names, or the first of these on the PATH.
+
+The headless shell is Chromium without windows, and what Playwright runs by default: a page takes a third of the time.
+"""
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 """Containers run as root, where Chromium's sandbox cannot be; nothing but our own page is opened."""
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -300,6 +301,44 @@ def test_what_was_not_looked_at_is_not_accepted(project, accept, change, words):
     assert line.startswith("pytest-imgdiff: refused: cart: ")
     assert words in line
     assert project.files() == before
+
+
+def test_a_dry_run_looks_at_the_picture_too(project, accept):
+    project.changed("cart")
+    manifest = project.manifest()
+    stale_picture(project)
+    code, out, (line,) = accept(manifest, "--dry-run")
+    assert (code, out) == (REFUSED, ["1 refused; nothing was written (--dry-run)"])
+    assert "stale: pictures/0-actual.png is not the picture that was looked at" in line
+
+
+def test_a_picture_that_changes_while_it_is_accepted_is_not_written(project, accept, monkeypatch):
+    project.changed("cart")
+    manifest = project.manifest()
+    source = project.report / "pictures/0-actual.png"
+    with_system, opened = os.open, []
+
+    def count(path: object, *arguments: Any, **options: Any) -> int:
+        if Path(os.fsdecode(path)).name == source.name:
+            opened.append(path)
+            if len(opened) == change_at:
+                source.write_bytes(OTHER)
+        return with_system(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", count)
+    change_at = 0
+    assert accept(manifest)[0] == DONE
+    times = len(opened)
+    assert times > 1  # it is verified before it is read for writing
+    for number in range(1, times + 1):
+        change_at = number
+        source.write_bytes(NEW)
+        project.put(project.root / "baselines/cart.png", OLD)
+        opened.clear()
+        code, out, (line,) = accept(manifest)
+        assert (code, out) == (REFUSED, ["1 refused"])
+        assert "stale: pictures/0-actual.png is not the picture that was looked at" in line
+        assert project.files() == {"baselines/cart.png": OLD}
 
 
 def test_a_baseline_that_came_meanwhile_is_left(project, accept):

@@ -23,8 +23,6 @@ from tests.test_server import DROP, looked_at
 from tests.viewer_pages import open_at
 
 expect = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright").expect
-with quiet():
-    pytest.importorskip("tensorflow")
 
 __all__ = ["open_at"]
 
@@ -37,6 +35,13 @@ OUT_OF_SIGHT = """
 }).map((one) => `${one.className || one.tagName} ${one.textContent}`)
 """
 SETTLED = "() => [...document.querySelectorAll('.glance img')].every((image) => image.complete && image.naturalWidth)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tensorflow():
+    """Import it when a test runs: processes that only collect these tests do not wait for it."""
+    with quiet():
+        pytest.importorskip("tensorflow")
 
 
 def configuration(models):

@@ -14,77 +14,52 @@ from pytest_imgdiff.images import decode, read
 from tests.image_files import photograph, saved
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.bad_image_trials import Trial
     from tests.bad_images import BadImage
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the trials fork and need FIFOs, /dev/zero and /proc")
+NAMED = {
+    "empty path": "''",
+    "NUL in name": r"a\x00b.png",
+    "not UTF-8 and missing": r"caf\xe9.png",
+    "name too long": f"{'x' * 400}...",
+}
+"""What the messages of sources whose names cannot be shown as they are name instead."""
+# libtiff and dav1d, as Pillow builds them, have no switch for this; one line beside ours is all they say.
+OWN_WORDS = {"lzw-short.tif", "lzw-bad.tif", "packbits-short.tif", "payload-bad.avif"}
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory) -> list[tuple[BadImage, Trial]]:
+def faults(bad: BadImage, trial: Trial) -> Iterator[str]:
+    """Yield what is wrong about how a bad input was refused."""
+    from tests.bad_image_trials import MEGABYTES, SECONDS
+
+    if trial.outcome != "BrokenImageError":
+        yield f"is no broken image: {trial.outcome}"
+    if trial.kind != bad.kind or bad.word not in trial.cause:
+        yield f"does not name its kind, {bad.kind}, and the cause, {bad.word}: {trial.kind}: {trial.cause}"
+    if isinstance(bad.source, str) and trial.label != NAMED.get(trial.name, bad.source):
+        yield f"does not name the file: {trial.label}"
+    if not trial.cause.isprintable():
+        yield f"is not one printable line: {trial.cause!r}"
+    if trial.seconds >= SECONDS or trial.megabytes >= MEGABYTES:
+        yield f"takes {trial.seconds:.1f} s and {trial.megabytes:.0f} MB"
+    if trial.printed and trial.name not in OWN_WORDS:
+        yield f"prints: {trial.printed}"
+
+
+# One test, and not one for each line above: processes that share the tests would each try everything.
+@pytest.mark.skipif(sys.platform != "linux", reason="the trials fork and need FIFOs, /dev/zero and /proc")
+def test_every_bad_input_is_refused_in_one_line_that_names_it_within_limits_of_time_and_memory(tmp_path):
     from tests.bad_image_trials import trials
     from tests.bad_images import make_bad_images
 
-    folder = tmp_path_factory.mktemp("bad")
-    made = make_bad_images(folder)
-    return list(zip(made.values(), trials(folder, made), strict=True))
-
-
-@on_linux
-def test_there_are_many_kinds_of_bad_input(tried):
-    assert len(tried) >= 140
-
-
-@on_linux
-def test_every_bad_input_is_a_broken_image(tried):
-    assert {trial.name: trial.outcome for _, trial in tried if trial.outcome != "BrokenImageError"} == {}
-
-
-@on_linux
-def test_every_message_names_the_kind_and_the_cause(tried):
-    wrong = {
-        trial.name: (trial.kind, trial.cause)
-        for bad, trial in tried
-        if trial.kind != bad.kind or bad.word not in trial.cause
-    }
-    assert wrong == {}
-
-
-@on_linux
-def test_every_message_about_a_file_names_it(tried):
-    named = {
-        "empty path": "''",
-        "NUL in name": r"a\x00b.png",
-        "not UTF-8 and missing": r"caf\xe9.png",
-        "name too long": f"{'x' * 400}...",
-    }
-    wrong = {
-        trial.name: trial.label
-        for bad, trial in tried
-        if isinstance(bad.source, str) and trial.label != named.get(trial.name, bad.source)
-    }
-    assert wrong == {}
-
-
-@on_linux
-def test_every_message_is_one_printable_line(tried):
-    assert [trial.cause for _, trial in tried if not trial.cause.isprintable()] == []
-
-
-@on_linux
-def test_nothing_takes_longer_or_more_memory_than_the_limits(tried):
-    from tests.bad_image_trials import MEGABYTES, SECONDS
-
-    assert [trial for _, trial in tried if trial.seconds >= SECONDS or trial.megabytes >= MEGABYTES] == []
-
-
-@on_linux
-def test_no_decoder_writes_to_the_terminal(tried):
-    # libtiff and dav1d, as Pillow builds them, have no switch for this; one line beside ours is all they say.
-    own_words = {"lzw-short.tif", "lzw-bad.tif", "packbits-short.tif", "payload-bad.avif"}
-    assert {trial.name: trial.printed for _, trial in tried if trial.printed and trial.name not in own_words} == {}
+    made = make_bad_images(tmp_path)
+    assert len(made) >= 140
+    found = {trial.name: list(faults(made[trial.name], trial)) for trial in trials(tmp_path, made)}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    assert len(found) == len(made)
 
 
 def test_the_limit_on_pixels_holds_at_the_pixel():

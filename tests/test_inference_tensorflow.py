@@ -17,11 +17,15 @@ from pytest_imgdiff.networks.export import export_onnx
 from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
 from tests.tiny_models import SIDE, WEIGHTS, saved_model
 
-with quiet():
-    pytest.importorskip("tensorflow")
-
 PICTURES = np.random.default_rng(2).random((5, SIDE, SIDE, 3), np.float32)
 OUTPUTS = PICTURES.mean(axis=(1, 2)) @ WEIGHTS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tensorflow():
+    """Import it when a test runs: processes that only collect these tests do not wait for it."""
+    with quiet():
+        pytest.importorskip("tensorflow")
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,20 @@ from pytest_imgdiff.networks.settings import ModelSettings
 from tests.metric_pictures import as_jpeg, image_of, photograph
 from tests.model_server import body, serving
 
-with quiet():
-    pytest.importorskip("tensorflow")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("tf2onnx")
 
 from pytest_imgdiff.networks.onnx import OnnxBackend
 from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tensorflow():
+    """Import it when a test runs: processes that only collect these tests do not wait for it."""
+    with quiet():
+        pytest.importorskip("tensorflow")
+    pytest.importorskip("tf2onnx")
 
 
 @pytest.fixture(scope="module")
