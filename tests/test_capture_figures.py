@@ -258,11 +258,11 @@ def test_a_widget_is_captured_until_it_stands_still_and_one_that_cannot_be_says_
 CALLS = {
     "other_setting": (
         "Figure(), capture={'full_page': True}",
-        "a Matplotlib figure does not follow full_page; it follows: dpi, tr",
+        "a Matplotlib figure does not support full_page; it supports: dpi, tr",
     ),
     "not_captured": (
         "picture, capture={'dpi': 200}",
-        "nothing is captured, the image itself was given; leave capture out",
+        "an image was passed, so nothing is captured; remove capture",
     ),
     "dpi": ("Figure(), capture={'dpi': 5}", "dpi: *5*"),
     "canvas": (

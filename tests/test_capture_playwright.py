@@ -188,7 +188,7 @@ def test_a_page_that_never_stands_still_fails_with_what_moves(suite):
     """)
     result = suite("--imgdiff-update=missing")
     result.assert_outcomes(failed=1)
-    assert "the Playwright page never stood still" in shown(result)
+    assert "the Playwright page never became stable" in shown(result)
     assert not list(suite.path.rglob("baselines/**/*.png"))
     (record,) = records(suite)
     assert record["verdict"] == "broken"
@@ -256,7 +256,7 @@ def test_noise_of_drawing_a_page_twice_does_not_move_it(suite):
     """)
     result = suite("--imgdiff-update=missing")
     result.assert_outcomes(passed=1, failed=1)
-    assert "the screen never stood still" in shown(result)
+    assert "the screen never became stable" in shown(result)
 
 
 BAD = """
@@ -368,9 +368,9 @@ WORDS = {
     "milliseconds": "capture.timeout",
     "option_beside_capture": "this is a setting of capture: capture={'full_page': True}",
     "mask_beside_capture": "belong in capture: capture={'mask': ['.card']}",
-    "option_of_a_page": "capture: a Playwright locator does not follow full_page",
+    "option_of_a_page": "capture: a Playwright locator does not support full_page",
     "unknown_option": "capture.fullpage",
-    "option_of_nothing": "capture={'full_page': True}: nothing is captured, the image itself was given",
+    "option_of_nothing": "capture={'full_page': True}: an image was passed, so nothing is captured",
     "locator_of_another_page": "mask p: this locator belongs to another page",
     "bad_mask": "pass a selector or a locator of Playwright",
     "bad_selector": "mask p >>> [:",
@@ -430,7 +430,7 @@ def test_what_is_not_awaited_fails(suite):
     result = suite("--imgdiff-update=missing", plugins=("pytest_imgdiff.plugin", "pytest_asyncio.plugin"))
     result.assert_outcomes(passed=5, errors=4)
     text = shown(result)
-    assert text.count("the comparison was not awaited to its end; write await assert_images_similar(...)") >= 3
+    assert text.count("the comparison was not awaited; write await assert_images_similar(...)") >= 3
     assert "never awaited" not in text + result.stderr.str()
     assert sorted(path.name for path in suite.path.rglob("baselines/**/*.png")) == ["one.png", "two.png"]
     assert json.loads((suite.path / "imgdiff-report" / "results.json").read_text(encoding="utf-8"))["comparisons"]

@@ -631,7 +631,7 @@ def test_the_report_shows_what_passes_and_is_not_equal(faint, pictures, kept):
         assert "400 px differ below the limits" in (faint.folder / "report" / page).read_text(encoding="utf-8")
     assert "even.png" not in (faint.folder / "report/summary.md").read_text(encoding="utf-8")
     details = (faint.folder / "report/data/details-0.js").read_text(encoding="utf-8")
-    assert "Pixels that are not equal, however little they differ: 400." in details
+    assert "Pixels with any difference, however small: 400." in details
 
 
 def test_any_pixel_that_differs_can_be_a_warning(faint):

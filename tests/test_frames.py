@@ -281,7 +281,7 @@ def test_a_failing_test_says_what_accepting_replaces(pytester):
     baseline.write_bytes(DOCUMENT)
 
     result = pytester.runpytest()
-    result.stdout.fnmatch_lines(["*accept: *--imgdiff-update=failed*", "*replaces: *all 4 frames, of which 2 fail"])
+    result.stdout.fnmatch_lines(["*accept: *--imgdiff-update=failed*", "*replaces: *all 4 frames; 2 fail"])
 
 
 def test_pictures_of_frames_are_kept_where_they_are_asked_for_only(compared, tmp_path):
@@ -303,7 +303,7 @@ def test_accepting_says_how_many_frames_it_replaces(compared, tmp_path, capsys):
     assert main(["accept", "r", "--only", "**"]) == 0
 
     assert capsys.readouterr().out.splitlines()[0] == (
-        "accepted: invoice.tiff: e/invoice.tiff (replaces all 4 frames, of which 2 fail)"
+        "accepted: invoice.tiff: e/invoice.tiff (replaces all 4 frames; 2 fail)"
     )
     assert (tmp_path / "e/invoice.tiff").read_bytes() == INVOICE
 
@@ -311,7 +311,7 @@ def test_accepting_says_how_many_frames_it_replaces(compared, tmp_path, capsys):
 def test_accepting_says_so_where_one_frame_was_compared(compared, capsys):
     compared("2", invoice=INVOICE)
     assert main(["accept", "r", "--only", "**"]) == 0
-    assert "(replaces all 4 frames, of which only frame 2 was compared)" in capsys.readouterr().out
+    assert "(replaces all 4 frames; only frame 2 was compared)" in capsys.readouterr().out
 
 
 def test_frames_of_a_pil_image_are_never_stored_as_one_picture(pytester):
@@ -361,7 +361,7 @@ def test_the_viewer_shows_each_frame_that_fails(viewer):
     page.wait_for_function("() => imgdiff.viewing.subject.frame.frame === 2")
     await_pictures(page)
     assert page.locator(".region-words").all_inner_texts() == ["200x40 at 0,60 (added)"]
-    assert page.locator(".of-frame").inner_text().startswith("Shown is frame 2: fails visible: 8 000 px")
+    assert page.locator(".of-frame").inner_text().startswith("Showing frame 2: fails visible: 8 000 px")
     assert page.url.endswith("frame=2")
     assert colour_under(page, 100, 90) == BLUE
     page.keyboard.press("}")
@@ -395,7 +395,7 @@ def colour_under(page, x: int, y: int) -> tuple[int, ...]:
 
 def test_the_page_says_what_accepting_replaces(viewer):
     page = viewer("invoice.tiff")
-    assert page.locator(".replaces").inner_text() == "Accept replaces all 4 frames, of which 2 fail."
+    assert page.locator(".replaces").inner_text() == "Accept replaces all 4 frames; 2 fail."
     page.keyboard.press("a")
     assert "invoice.tiff accepted; this replaces all 4 frames of the file" in page.locator("#decide-bar").inner_text()
 

@@ -176,7 +176,7 @@ def test_equal_pictures_say_so(project, open_at, capsys):
     assert "measured: ssim: 1" in capsys.readouterr().out
     page = glanced(open_at, project)
     assert texts(page, ".glance-card b") == ["100 %", "1", "1", "0", "0", "same class"]
-    assert "Nowhere: the pictures are equal" in page.locator(".is-heat").inner_text()
+    assert "Nowhere: the images are equal" in page.locator(".is-heat").inner_text()
 
 
 def test_what_cannot_be_measured_is_said_in_its_place(project, open_at):

@@ -200,7 +200,7 @@ def test_the_folders_of_report_and_baselines_are_kept_apart(pytester, pair):
     pytester.makepyfile(test_page=TEST)
     run = pytester.runpytest_subprocess("--imgdiff-report", pair[0], "--imgdiff-baselines", pair[1])
     assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*must not hold one another*"])
+    run.stderr.fnmatch_lines(["*must not contain each other*"])
 
 
 def test_two_processes_that_would_share_a_baseline_are_told(pytester):
@@ -248,7 +248,7 @@ def test_results_that_vanish_in_mid_run_are_missed(pytester):
     pytester.runpytest_subprocess("--imgdiff-update=missing")
     run = pytester.runpytest_subprocess()
     assert run.ret != 0
-    run.stdout.fnmatch_lines(["*the results were removed while the tests ran*"])
+    run.stdout.fnmatch_lines(["*the results were deleted during the run*"])
 
 
 def test_a_failure_in_another_thread_fails_the_test(pytester):
@@ -274,7 +274,7 @@ def test_a_failure_in_another_thread_fails_the_test(pytester):
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        ("assert_images_similar(None, b'x')", "did a helper forget to return it"),
+        ("assert_images_similar(None, b'x')", "check that your function returns it"),
         ("assert_images_similar(b'x', name='')", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name=3)", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name='icon.alt1')", "that of an alternative baseline"),
@@ -393,7 +393,7 @@ def test_a_name_that_no_scan_has_is_an_error(pytester):
     for workers, names in itertools.product(([], ["-n", "2"]), (alone, beside)):
         run = pytester.runpytest_subprocess("--imgdiff-scan", "expected", "actual", *names, *workers)
         assert run.ret != 0
-        assert "no scan has a picture of this name: typo.png" in run.stdout.str() + run.stderr.str()
+        assert "no scan has an image with this name: typo.png" in run.stdout.str() + run.stderr.str()
         assert "INTERNALERROR" not in run.stdout.str()
     one = ["--imgdiff-scan", "expected", "actual", "expected::same.png"]
     pytester.runpytest_subprocess(*one).assert_outcomes(passed=1)

@@ -61,11 +61,11 @@ def test_a_renamed_test_is_offered_its_baseline_and_gets_it(shop, workers, capsy
     run.assert_outcomes(passed=1, failed=1)
     run.stdout.fnmatch_lines(
         [
-            f"renamed test[?]: {OLD} is the picture of test_shop.py::test_basket; as its baseline it is called {NEW}",
+            f"renamed test[?]: {OLD} is equal to the image of test_shop.py::test_basket; rename it to {NEW}",
             "rename them: pytest-imgdiff accept imgdiff-report --renames",
         ]
     )
-    assert "is the picture of" in (shop.path / "imgdiff-report/index.html").read_text(encoding="utf-8")
+    assert "is equal to the image of" in (shop.path / "imgdiff-report/index.html").read_text(encoding="utf-8")
     assert "Renamed tests?" in (shop.path / "imgdiff-report/summary.md").read_text(encoding="utf-8")
     assert main(["accept", "imgdiff-report", "--renames", "--dry-run"]) == 0
     assert {name: (shop.path / name).read_bytes() for name in stored(shop)} == before
@@ -83,7 +83,7 @@ def test_a_picture_that_passes_the_settings_is_offered_too(shop, capsys):
     shop.runpytest_subprocess("--imgdiff-set", "metrics={mse: {max: 0.01}}").assert_outcomes(passed=1, failed=1)
     assert results(shop)["renames"] == []
     run = shop.runpytest_subprocess("--imgdiff-set", "metrics={mse: {max: 50}}")
-    run.stdout.fnmatch_lines([f"renamed test[?]: {OLD} passes for the picture of test_shop.py::test_basket*"])
+    run.stdout.fnmatch_lines([f"renamed test[?]: {OLD} passes for the image of test_shop.py::test_basket*"])
     assert main(["accept", "imgdiff-report", "--renames"]) == 0
     assert f"renamed: {OLD} -> {NEW}" in capsys.readouterr().out
 

@@ -143,14 +143,14 @@ def test_what_cannot_be_accepted_says_why_and_can_be_rejected(shop):
     focus(shop, "blog/gone")
     shop.keyboard.press("a")
     assert decided(shop) == {}
-    assert told(shop) == "There is no actual picture to accept."
+    assert told(shop) == "There is no actual image to accept."
     shop.keyboard.press("x")
     assert decided(shop) == {"blog/gone": "reject"}
     shop.keyboard.press("Enter")
     panel = shop.locator(".decide-panel")
     accept = panel.get_by_role("button", name="Accept")
     expect(accept).to_be_disabled()
-    expect(accept).to_have_accessible_description("There is no actual picture to accept.")
+    expect(accept).to_have_accessible_description("There is no actual image to accept.")
     expect(panel.get_by_role("button", name="Reject")).to_have_attribute("aria-pressed", "true")
 
 
@@ -270,14 +270,14 @@ def test_all_shown_leaves_what_cannot_be_accepted(shop):
     shop.get_by_text("All 4 shown").click()
     shop.get_by_role("button", name="Accept all shown").click()
     dialog = shop.get_by_role("dialog", name="Accept 3 comparisons?")
-    expect(dialog).to_contain_text("The list shows 4 comparisons, of which 1 cannot be accepted from here.")
+    expect(dialog).to_contain_text("The list shows 4 comparisons; 1 cannot be accepted in this report.")
     shop.keyboard.press("Enter")
     assert sorted(decided(shop)) == ["blog/post", "shop/cart", "shop/login"]
-    assert told(shop) == "3 comparisons accepted; 1 cannot be accepted from here"
+    assert told(shop) == "3 comparisons accepted; 1 cannot be accepted in this report"
     shop.get_by_text("All 4 shown").click()
     shop.get_by_role("button", name="Comment on all shown").click()
     shop.keyboard.type("release 7")
-    shop.get_by_role("button", name="Keep the comment").click()
+    shop.get_by_role("button", name="Save comment").click()
     assert decided(shop)["blog/gone"] == "none: release 7"
     shop.get_by_text("More", exact=True).click()
     shop.get_by_role("button", name="Clear all decisions").click()
@@ -343,7 +343,7 @@ def test_browser_that_keeps_nothing_is_told_of_and_the_page_works(project, conte
     page = context.new_page()
     page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('refused') }})")
     page.goto(project.page().as_uri())
-    expect(page.get_by_text("decisions are lost when it closes")).to_be_visible()
+    expect(page.get_by_text("decisions are lost when you close it")).to_be_visible()
     focus(page, "cart")
     page.keyboard.press("a")
     assert decided(page) == {"cart": "accept"}
@@ -353,7 +353,7 @@ def test_full_store_is_told_of(project, context):
     project.changed("cart")
     page = context.new_page()
     page.goto(project.page().as_uri())
-    warning = page.get_by_text("decisions are lost when it closes")
+    warning = page.get_by_text("decisions are lost when you close it")
     expect(warning).to_be_hidden()
     page.evaluate(
         "for (let size = 1 << 22; size >= 1; size >>= 1) try { for (let n = 0; n < 9; n++) localStorage.setItem(`fill-${size}-${n}`, 'x'.repeat(size)) } catch {}"
@@ -447,7 +447,7 @@ def test_a_picture_is_accepted_as_an_alternative(project, open_page, monkeypatch
     page = open_page(project.page(), "#group=none&sort=name")
     focus(page, "scanned")
     page.keyboard.press("t")
-    assert told(page) == "Only a picture that a test compared with a stored baseline can be an alternative."
+    assert told(page) == "Only an image that a test compared with a stored baseline can be an alternative."
     focus(page, "cart")
     page.keyboard.press("t")
     assert told(page) == "cart accepted as an alternative"
@@ -541,8 +541,8 @@ def test_import_into_another_run_leaves_other_pictures_undecided(shop, project, 
     page = open_page(project.page(run="another"))
     imported(page, tmp_path / "imgdiff-decisions.json")
     expect(page.locator("#decide-bar .message")).to_have_text(
-        "2 decisions imported; 1 comparison is not in this report; 1 picture accepted elsewhere is not the same here and "
-        "stayed undecided"
+        "2 decisions imported; 1 comparison is not in this report; 1 image accepted elsewhere differs here, so it is "
+        "still undecided"
     )
     assert decided(page) == {"shop/cart": "accept"}
 
@@ -551,15 +551,15 @@ def test_import_into_another_run_leaves_other_pictures_undecided(shop, project, 
     ("content", "words"),
     [
         ("{", "This file is no JSON"),
-        ("[]", "holds no decisions"),
+        ("[]", "does not contain decisions"),
         ('{"imgdiff": "decisions", "decisions": []}', "another version"),
-        ('{"imgdiff": "decisions", "version": 1, "decisions": [{"name": 5}]}', "decisions that no report exported"),
+        ('{"imgdiff": "decisions", "version": 1, "decisions": [{"name": 5}]}', "contains invalid decisions"),
     ],
 )
 def test_import_of_something_else_is_told(shop, tmp_path, content, words):
     (tmp_path / "other.json").write_text(content, encoding="utf-8")
     imported(shop, tmp_path / "other.json")
-    expect(shop.get_by_role("dialog", name="That did not work")).to_contain_text(words)
+    expect(shop.get_by_role("dialog", name="Error")).to_contain_text(words)
     assert decided(shop) == {}
 
 

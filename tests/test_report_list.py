@@ -208,7 +208,9 @@ def test_report_without_its_data_says_so(open_list, tmp_path):
     (tmp_path / "report" / "data" / "run.js").write_text("", encoding="utf-8")
     page = open_list(index)
 
-    assert "data/run.js cannot be read: was the whole folder of the report kept?" in page.locator("#list").inner_text()
+    assert (
+        "data/run.js cannot be read: keep all files of the report in one folder." in page.locator("#list").inner_text()
+    )
     page.get_by_role("link", name="The same results without scripts").wait_for()
 
 
@@ -297,7 +299,7 @@ def test_search_finds_elements_of_pages(open_list):
 def test_search_that_finds_nothing_says_so_and_can_be_cleared(open_list):
     page = open_list(run_of(*shop()), "#search=nowhere&verdict=broken")
 
-    assert page.get_by_text("No comparison fits the search and the filters.").is_visible()
+    assert page.get_by_text("No comparison matches the search and the filters.").is_visible()
     page.get_by_role("button", name="Clear the filters").click()
     assert len(names(page)) == 6
 
@@ -618,7 +620,7 @@ def test_missing_shard_is_told_by_its_name_and_asked_for_again(browser, tmp_path
         shard.write_bytes(kept)
         found = page.evaluate("imgdiff.loader.details(0).then((detail) => detail.regionCount)")
 
-    assert told == "data/details-0.js cannot be read: was the whole folder of the report kept?"
+    assert told == "data/details-0.js cannot be read: keep all files of the report in one folder."
     assert found == 3
 
 

@@ -199,7 +199,7 @@ def test_detail_says_what_is_shown_of_an_open_comparison(tmp_path):
     assert [fact["name"] for fact in detail["facts"] if fact["differs"]] == ["pixels"]
     assert detail["notes"] == [
         "Sizes: expected 400x300, actual 400x290: both were padded with transparency to 400x300 (size: pad).",
-        "Ignore areas: 25 % of the picture was not looked at.",
+        "Ignore areas: 25 % of the image was ignored.",
         "the colour profiles differ",
     ]
     assert detail["accept"] == record.accept
@@ -514,7 +514,7 @@ def test_plain_page_says_what_did_not_run(opened, tmp_path):
     page = opened(plain(tmp_path, run_of(equal(), complete=False, unrecorded=["test_a.py::test_killed"])))
 
     banner = page.get_by_role("region", name="This report is incomplete")
-    assert "1 of what was collected did not run to the end" in banner.inner_text()
+    assert "1 of the collected items did not finish" in banner.inner_text()
     assert "test_a.py::test_killed" in banner.inner_text()
     assert page.locator("header.is-failed").count() == 1
 

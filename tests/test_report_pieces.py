@@ -182,6 +182,6 @@ def test_the_plain_page_says_what_it_leaves_out(tmp_path, monkeypatch):
     write_page(tmp_path, run_of(*records(), run="a large run"), piece=PIECE)
     text = (tmp_path / "plain.html").read_text("utf-8")
     assert "Passed: 95" in text
-    assert "The first 30 of 95 are listed here." in text
+    assert "This page lists the first 30 of 95." in text
     assert text.count("page-") == 30
     assert "failed-4.png" in text

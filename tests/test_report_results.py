@@ -176,7 +176,7 @@ def test_page_names_no_outside_address_and_no_absolute_path(tmp_path):
     "path", ["/etc/passwd", "../x.png", "a/../../b.png", "C:\\a.png", "C:a", "a\\..\\..\\b", "//a/b", "a\0", ""]
 )
 def test_picture_outside_of_the_report_is_refused(tmp_path, path):
-    with pytest.raises(ReportError, match="charts/bar: the picture mask is at"):
+    with pytest.raises(ReportError, match="charts/bar: invalid path of the image mask"):
         write_report(tmp_path, run_of(different(artefacts={"mask": path})))
 
 
@@ -206,7 +206,7 @@ def test_markdown_counts_and_lists_the_failures():
         "| ---: | ---: | ---: | ---: | ---: |\n"
         "| 2 | 1 | 1 | 1 | 1 |\n"
         "\n"
-        "settings&#58; the defaults (there is no imgdiff.yaml)\n"
+        "settings&#58; defaults (no imgdiff.yaml)\n"
         "\n"
         "| failed | verdict | what |\n"
         "| --- | --- | --- |\n"
@@ -222,10 +222,10 @@ def test_markdown_warns_of_an_incomplete_run():
         "## Image comparison\n"
         "\n"
         "> [!WARNING]\n"
-        "> **Incomplete**: 31 of what was collected did not run to the end.\n"
+        "> **Incomplete**: 31 of the collected items did not finish.\n"
         "> - <code>test&#95;a&#124;b</code>\n"
         + "".join(f"> - <code>t{i}</code>\n" for i in range(19))
-        + "> - and 11 more\n\n**No image was compared.**\n\nsettings&#58; the defaults (there is no imgdiff.yaml)\n"
+        + "> - and 11 more\n\n**No image was compared.**\n\nsettings&#58; defaults (no imgdiff.yaml)\n"
     )
 
 

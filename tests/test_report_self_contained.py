@@ -158,7 +158,7 @@ def test_page_that_links_what_is_no_asset_is_told(tmp_path):
     own.mkdir()
     (own / "report.html.j2").write_text('<script src="elsewhere/shop.js"></script>', encoding="utf-8")
 
-    with pytest.raises(ReportError, match=r"the page links 'elsewhere/shop\.js', which is no asset"):
+    with pytest.raises(ReportError, match=r"the page links 'elsewhere/shop\.js', which is not an asset"):
         write_self_contained(tmp_path / "report", run_of(different()), templates=own)
 
 

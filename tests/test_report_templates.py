@@ -71,7 +71,7 @@ def test_assets_are_replaced_and_added_by_name(tmp_path):
         ("\n{{ page.nmae }}", r"html\.j2:2: .*has no attribute 'nmae'"),
         ("\n{{ 1 / 0 }}", r"html\.j2:2: ZeroDivisionError"),
         ("\n{{ page.title | shout }}", r"html\.j2:2: No filter named 'shout'"),
-        ("\n{% include 'none.j2' %}", r"html\.j2:2: there is no template 'none\.j2'"),
+        ("\n{% include 'none.j2' %}", r"html\.j2:2: missing template 'none\.j2'"),
     ],
 )
 def test_mistake_in_a_template_is_told_by_file_and_line_and_costs_the_page_only(tmp_path, page, template, told):

@@ -163,7 +163,7 @@ def test_blink_waits_where_less_motion_is_asked_for_and_flips_by_hand(open_viewe
     without_outlines(page)
     x, y = BOX[0] + 5, BOX[1] + 5
 
-    page.get_by_text("your system asks for less motion").wait_for()
+    page.get_by_text("your system requests reduced motion").wait_for()
     page.get_by_role("button", name="Start").wait_for()
     assert pixel(page, x, y) == tuple(gradient()[y, x])
     page.keyboard.press("f")
@@ -225,12 +225,12 @@ def test_pictures_stay_in_place_when_the_view_is_changed(open_viewer):
 @pytest.mark.parametrize(
     ("name", "absent"),
     [
-        ("new", ["There is no expected picture yet"]),
-        ("gone", ["Nothing was compared with the expected picture"]),
+        ("new", ["There is no expected image"]),
+        ("gone", ["There is no actual image"]),
         ("torn", ["The expected picture cannot be shown", "The actual picture cannot be shown"]),
         (
             "bare",
-            ["The expected picture was not kept: it is the same", "The actual picture was not kept: it is the same"],
+            ["The expected image was not stored: both are equal", "The actual image was not stored: both are equal"],
         ),
         ("grown", []),
     ],
@@ -341,7 +341,7 @@ def test_panel_tells_everything_of_the_comparison(open_viewer):
     text = panel.inner_text()
 
     assert "fails perceptual: 1 284 px, 0.8 % > 0.5 %" in text.replace("\u00a0", " ")
-    assert "25 % of the picture was not looked at" in text
+    assert "25 % of the image was ignored" in text
     rows = panel.locator(".rules tbody tr").all_inner_texts()
     assert [re.split(r"\s*[\t\n]\s*", row) for row in rows] == [
         ["perceptual", "fails", "1 284 px, 0.8 %", "<= 0.5 %", "over by 0.3 %"],
@@ -766,7 +766,7 @@ def test_nothing_is_aligned_where_pictures_differ_in_place(open_viewer):
     page = open_viewer("page")
     assert page.get_by_role("button", name=re.compile("^Aligned")).is_hidden()
     page.keyboard.press("l")
-    page.get_by_text("There is no alignment to show here").first.wait_for()
+    page.get_by_text("Nothing to align in this view").first.wait_for()
 
 
 def test_a_mask_stays_on_the_actual_picture(open_at, aligned):
@@ -816,7 +816,7 @@ def test_colours_below_the_pointer_are_those_of_the_rows_that_are_shown(open_at,
     page.evaluate("() => { imgdiff.viewing.camera.zoom(10); imgdiff.viewing.camera.centre({ x: 150.5, y: 180.5 }); }")
     page.get_by_text("Equal", exact=True).wait_for()
     page.evaluate("() => imgdiff.viewing.camera.centre({ x: 150.5, y: 115.5 })")
-    page.locator(".pixels").get_by_text("has nothing here").wait_for()
+    page.locator(".pixels").get_by_text("no pixel here").wait_for()
 
 
 # Captured pages

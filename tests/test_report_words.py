@@ -85,7 +85,7 @@ LINES = {
     "identical, pixel for pixel; expected 400x300, actual 410x300: both were cropped to 400x300 (size: crop)": equal(
         equal="pixels", size_policy="crop", actual=side(width=410), compared_width=400, compared_height=300
     ),
-    "identical, pixel for pixel; frame 0 of 4 beside frame 0 of 5": equal(
+    "identical, pixel for pixel; frame 0 of 4 with frame 0 of 5": equal(
         equal="pixels", expected=side(frames=4), actual=side(frames=5)
     ),
     "warns ssim 0.993 >= 0.99, below the warning limit 0.995; passes perceptual 0 px, 0 % <= 0.5 %": equal(
@@ -171,7 +171,7 @@ def test_unmatched_picture_offers_nothing_to_accept():
         no actual image: charts/bar
           reason:   there is no actual image
           expected: baselines/chart.png (400x300)
-          to do:    find out why no actual image was made; delete the expected one, or allow it: `unmatched: allow`
+          to do:    find out why there is no actual image, delete the expected one, or allow it: `unmatched: allow`
         """,
     )
 
@@ -185,7 +185,7 @@ def test_resized_picture_tells_both_sizes_and_what_to_set():
           reason:   the sizes differ
           expected: baselines/chart.png (400x300)
           actual:   actual/chart.png (400x301)
-          to do:    fix the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`
+          to do:    fix the size, accept the new one, or compare different sizes: `size: pad`, `crop` or `scale`
         """,
     )
 
@@ -198,7 +198,7 @@ def test_broken_picture_gives_the_cause():
         could not be judged: charts/bar
           reason:   a.png: PNG: cut off
           expected: baselines/chart.png (400x300)
-          to do:    fix or replace what the reason names; what could not be judged never passes
+          to do:    fix the error; a comparison with an error never passes
         """,
     )
 
@@ -295,13 +295,10 @@ def test_summary_line():
     assert summary_line(run_of(equal(), warned)) == "2 comparisons: 2 passed (1 with a warning)"
     run = run_of(different(), uncompared("broken", "b"), equal(), complete=False, unrecorded=["x"])
     assert summary_line(run) == (
-        "3 comparisons: 2 failed (1 different, 1 broken), 1 passed; "
-        "INCOMPLETE: 1 of what was collected did not run to the end"
+        "3 comparisons: 2 failed (1 different, 1 broken), 1 passed; INCOMPLETE: 1 of the collected items did not finish"
     )
     assert summary_line(run_of()) == "no image was compared"
-    assert summary_line(run_of(complete=False)) == (
-        "no image was compared; INCOMPLETE: the run did not come to its end"
-    )
+    assert summary_line(run_of(complete=False)) == ("no image was compared; INCOMPLETE: the run did not finish")
 
 
 def test_worst_failure_comes_first():
@@ -430,7 +427,7 @@ def test_failed_capture_names_elements_page_and_browser():
 
 
 def test_only_the_largest_regions_are_named():
-    assert "  regions:    9, the 3 largest are these; the report has all\n" in failure_text(
+    assert "  regions:    9, here are the 3 largest; the report has all\n" in failure_text(
         captured(region_count=9), directory=None
     )
 
@@ -455,7 +452,7 @@ def test_capture_that_passes_after_several_tries_is_told_as_unsteady():
 
 
 def test_capture_that_never_stood_still_is_not_told_as_settled():
-    record = uncompared("broken", "a", reason="it never stood still", capture=CaptureRecord("page", 9, steady=False))
+    record = uncompared("broken", "a", reason="it never became stable", capture=CaptureRecord("page", 9, steady=False))
     assert "until two were equal" not in failure_text(record, directory=None)
 
 

@@ -173,7 +173,7 @@ def test_a_name_that_two_shards_share_is_refused_naming_both(tmp_path, capsys):
 
 
 def test_a_name_that_stands_twice_in_one_result_is_refused():
-    with pytest.raises(ReportError, match=r"^one\.json: holds the comparison a twice"):
+    with pytest.raises(ReportError, match=r"^one\.json: contains the comparison a twice"):
         merged_in_memory([Part(run_of(equal("a"), equal("a")), "one.json")])
 
 

@@ -125,7 +125,7 @@ def test_a_file_without_scans_is_told(pytester):
     (pytester.path / "imgdiff.yaml").write_text("size: pad\n", encoding="utf-8")
     run = pytester.runpytest_subprocess("imgdiff.yaml")
     assert run.ret != 0
-    run.stdout.fnmatch_lines(["*names no scans*"])
+    run.stdout.fnmatch_lines(["*has no scans*"])
 
 
 def test_several_scans_of_one_file_keep_their_names_apart(pytester):

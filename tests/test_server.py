@@ -166,23 +166,23 @@ def test_pictures_are_dropped_and_cleared(page):
     expect(page.locator("#pairs")).to_have_text("1 pair")
     assert page.locator("#expected-preview img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 8
     page.get_by_role("button", name="Clear actual").click()
-    expect(page.locator("#pairs")).to_have_text("Choose pictures on both sides.")
+    expect(page.locator("#pairs")).to_have_text("Choose images on both sides.")
     expect(page.get_by_role("button", name="Compare")).to_be_disabled()
 
 
 def test_metrics_are_chosen_by_the_keyboard_alone(page, tmp_path):
     for side in ("expected", "actual"):
         page.set_input_files(f"#{side}-files", portrait(tmp_path / f"{side}.png", changed=side == "actual"))
-    page.get_by_role("button", name="All, or none").focus()
+    page.get_by_role("button", name="All or none").focus()
     page.keyboard.press("Enter")  # all that can be
     page.keyboard.press("Enter")  # none
     expect(page.locator("input[name=metric]:checked")).to_have_count(0)
-    page.get_by_role("checkbox", name="Show them at a glance").uncheck()
+    page.get_by_role("checkbox", name="Also show a glance").uncheck()
     page.get_by_role("checkbox", name=re.compile("^ssim ")).focus()
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.keyboard.type("0.25")
-    page.get_by_label("Regions are found by").select_option("ssim")
+    page.get_by_label("Find regions with").select_option("ssim")
     page.get_by_role("button", name="Compare").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/jobs/*/#open=*")
@@ -249,10 +249,10 @@ def test_accepting_on_the_page_writes_the_baseline_at_once(browser, project):
     project.page()
     with serving(project.root, project.report) as served, looked_at(browser, served) as page:
         page.goto(served.address)
-        expect(page.locator("#served")).to_contain_text("Accept now writes accepted pictures over their baselines")
+        expect(page.locator("#served")).to_contain_text("Accept now replaces baselines by accepted images")
         page.get_by_text("menu", exact=True).first.click()
         page.locator("#viewer").get_by_role("button", name="Accept now").click()
-        expect(page.get_by_role("dialog").filter(has_text="What became of it")).to_contain_text("accepted: menu")
+        expect(page.get_by_role("dialog").filter(has_text="Results")).to_contain_text("accepted: menu")
         assert (project.root / "baselines/menu.png").read_bytes() == NEW
 
 
@@ -264,7 +264,7 @@ def test_baseline_that_has_changed_meanwhile_is_left_alone(browser, project):
         project.put(project.root / "baselines/menu.png", OLD + b"\0")
         page.get_by_text("menu", exact=True).first.click()
         page.locator("#viewer").get_by_role("button", name="Accept now").click()
-        expect(page.get_by_role("dialog").filter(has_text="What became of it")).to_contain_text("refused: menu: stale")
+        expect(page.get_by_role("dialog").filter(has_text="Results")).to_contain_text("refused: menu: stale")
         assert (project.root / "baselines/menu.png").read_bytes() == OLD + b"\0"
 
 
@@ -275,7 +275,7 @@ def test_report_that_is_stale_says_so_when_it_is_opened(browser, project):
     project.put(project.root / "baselines/menu.png", OLD + b"\0")
     with serving(project.root, project.report) as served, looked_at(browser, served) as page:
         page.goto(served.address)
-        page.get_by_text("1 picture of this report cannot be accepted any more").click()
+        page.get_by_text("1 picture of this report can no longer be accepted").click()
         expect(page.locator("#stale li")).to_contain_text("stale: the baseline baselines/menu.png has changed since")
 
 
@@ -512,7 +512,7 @@ def test_port_that_is_taken(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         line = told_by("--port", port, folder=tmp_path)
-    assert line == f"127.0.0.1:{port} cannot be served at: Address already in use; name another --host or --port"
+    assert line == f"127.0.0.1:{port} cannot be bound: Address already in use; use another --host or --port"
 
 
 def test_configuration_that_cannot_be_followed(tmp_path):

@@ -99,7 +99,7 @@ def test_without_a_file_header_page_and_summary_say_so(pytester):
     add_tests(pytester.path)
     code, out = run(pytester.path)
     assert code == 1
-    words = "settings: the defaults (there is no imgdiff.yaml)"
+    words = "settings: defaults (no imgdiff.yaml)"
     assert f"imgdiff: {words}" in out
     report = pytester.path / "imgdiff-report"
     assert results(pytester.path)["settings"] == []
@@ -181,7 +181,7 @@ def test_each_expected_folder_needs_its_actual_one(pytester):
     make(pytester.path / "e")
     code, out = run(pytester.path, "--imgdiff-expected=e")
     assert code == 4
-    assert "--imgdiff-expected was given 1 times and --imgdiff-actual 0 times" in out
+    assert "--imgdiff-expected was passed 1 times and --imgdiff-actual 0 times" in out
 
 
 @pytest.mark.parametrize("option", ["report", "baselines"])
@@ -310,7 +310,9 @@ def test_errors_name_folders_from_where_the_user_is(pytester):
     pytester.makefile(".yaml", imgdiff="report: {folder: out/report}\nbaselines: {folder: out}\n")
     pytester.makepyfile("def test_a(assert_images_similar): assert_images_similar(b'')")
     result = pytester.runpytest("--rootdir=.")
-    result.stderr.fnmatch_lines(["*the report's folder out/report and the baselines' out must not hold one another"])
+    result.stderr.fnmatch_lines(
+        ["*the folders of the report, out/report, and of the baselines, out, must not contain each other"]
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 

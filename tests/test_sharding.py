@@ -90,7 +90,7 @@ def test_a_missing_shard_is_named_and_nothing_passes(folders, capsys):
     capsys.readouterr()
 
     assert joined("shards/1", "shards/3") == 2
-    assert "missing: shard 2/3: no results of it were given" in capsys.readouterr().out
+    assert "missing: shard 2/3: its results are missing" in capsys.readouterr().out
     assert joined("shards/3") == 2
     assert main(["report", "--from", "shards/3"]) == 0
     assert "this is shard 3/3 alone" in capsys.readouterr().out
@@ -108,13 +108,13 @@ def test_a_shard_given_twice_and_one_of_another_set_are_refused(folders, capsys)
     capsys.readouterr()
 
     assert joined("a", "b", "c") == 2
-    assert "a/results.json and c/results.json: both are shard 1/2: give each shard once" in capsys.readouterr().err
+    assert "a/results.json and c/results.json: both are shard 1/2: pass each shard once" in capsys.readouterr().err
     assert joined("a", "d") == 2
     assert "a/results.json (shard 1/2 of 20 pairs or tests) and d/results.json (shard 1/4" in capsys.readouterr().err
     assert joined("a", "e") == 2
     assert "(shard 2/2 of 21 pairs or tests): not shards of one set" in capsys.readouterr().err
     assert joined("a", "whole") == 2
-    assert "whole/results.json: is a whole run, and a/results.json is shard 1/2" in capsys.readouterr().err
+    assert "whole/results.json: is a complete run, but a/results.json is shard 1/2" in capsys.readouterr().err
     assert main(["report", "--from", "a", "b", "--name", "x", "--name", "y", "--report", "all"]) == 2
     assert "a/results.json is a shard: join its shards first" in capsys.readouterr().err
     assert not (folders / "all").exists()
@@ -215,7 +215,7 @@ def test_groups_of_pytest_split_know_which_shards_they_are(scanned, monkeypatch)
     assert len(read_results(scanned.path / "all" / "results.json").comparisons) == 6
     lost = scanned.run(*report, "shards/1", "shards/3")
     assert lost.ret == 2
-    lost.stdout.fnmatch_lines(["missing: shard 2/3: no results of it were given"])
+    lost.stdout.fnmatch_lines(["missing: shard 2/3: its results are missing"])
 
     test = "test_groups_of_pytest_split_know_which_shards_they_are.py::test_page"
     durations = {f"{test}[{number}]": 100 if number == 4 else 1 for number in range(4, 10)}
@@ -223,4 +223,4 @@ def test_groups_of_pytest_split_know_which_shards_they_are(scanned, monkeypatch)
     assert scanned.runpytest_subprocess("--splits=3", "--group=2", "--imgdiff-report=shards/2").ret == 0
     other = scanned.run(*report, "shards/1", "shards/2", "shards/3")
     assert other.ret == 2
-    other.stderr.fnmatch_lines(["*the shards have 9 pairs or tests together, and the set that was split has 6*"])
+    other.stderr.fnmatch_lines(["*the shards have 9 pairs or tests in total, but the set that was split has 6*"])

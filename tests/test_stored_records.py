@@ -265,7 +265,10 @@ def test_full_disk_of_temporary_files_is_told():
 
 
 def test_what_json_cannot_hold_is_told_when_it_is_recorded(tmp_path):
-    with closing(RecordSpool()) as spool, pytest.raises(ReportError, match="comparison 'a': holds what JSON cannot"):
+    with (
+        closing(RecordSpool()) as spool,
+        pytest.raises(ReportError, match="comparison 'a': contains a value that JSON cannot represent"),
+    ):
         spool.append(different("a", scores=[ssim(float("nan"))]))
-    with pytest.raises(ReportError, match="comparison 'a': holds what JSON cannot"):
+    with pytest.raises(ReportError, match="comparison 'a': contains a value that JSON cannot represent"):
         ResultsFolder(tmp_path / "report", "run").append(different("a", scores=[ssim(float("nan"))]))

@@ -302,7 +302,7 @@ def test_a_first_run_names_the_file_that_will_be_written_and_what_cannot_be(pyte
         [
             "*there is no baseline baselines/test_forms/test_animated.gif yet",
             "*accept: *--imgdiff-update=missing test_forms.py::test_animated",
-            "*test_floats.png yet, and float64 pixels cannot be stored as one: convert the picture to uint8 or uint16",
+            "*test_floats.png yet; float64 pixels cannot be stored: convert the image to uint8 or uint16",
         ]
     )
     run.stdout.no_fnmatch_line("*accept: *test_floats*")

@@ -336,7 +336,7 @@ def test_it(assert_images_similar):
 """
     run = run_test(pytester, code, "--imgdiff-update=missing")
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*name='page': a call with this name has passed already*"])
+    run.stdout.fnmatch_lines(["*name='page': a call with this name has already passed*"])
 
 
 def test_while_updating_the_answer_is_that_of_the_next_run(pytester):

@@ -91,7 +91,7 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     command_line = assigned(options.set, "--set")
     if options.measure is not None:
         if "measure" in command_line:
-            raise ConfigError("--measure and --set measure=... are one setting: give one of them")
+            raise ConfigError("--measure and --set measure=... set the same key: use only one of them")
         command_line["measure"] = measure_list(options.measure, "--measure")
     report = options.report or (GLANCE_REPORT if options.glance else None)
     registry = Registry()

@@ -377,7 +377,7 @@ def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> Baseline
     if isinstance(store, Path):
         one, other = store.resolve(), place.resolve()
         if one.is_relative_to(other) or other.is_relative_to(one):
-            what = f"the store and the baselines' folder {label_of(place)} must not hold one another"
+            what = f"the store and the baselines' folder {label_of(place)} must not contain each other"
             raise origin.error(("baselines", "store"), what)
     return BaselineSettings(place, fields.layout, store)
 

@@ -1,7 +1,7 @@
-"""pytest's door to imgdiff: options, hooks and the fixture.
+"""pytest plugin: options, hooks and the fixture.
 
-pytest imports this file in every run of everybody's suite. It imports pytest alone; whatever does the work is
-imported by the hook or fixture that needs it.
+pytest imports this file in every run, also in projects that do not use the plugin. So it imports only pytest; hooks and
+the fixture import the modules that they need.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs=2,
         action="append",
         metavar=("EXPECTED", "ACTUAL"),
-        help="Compare two folders, one test for each picture in either; may be given several times.",
+        help="Compare two folders, with one test for each image. Repeat the option for more folders.",
     )
     group.addoption(
         "--imgdiff-expected",
         action="append",
         metavar="DIR",
-        help="--imgdiff-expected=E --imgdiff-actual=A is --imgdiff-scan E A, also for folders outside of the project.",
+        help="With --imgdiff-expected=E: the same as --imgdiff-scan E A, also for folders outside the project.",
     )
     group.addoption("--imgdiff-actual", action="append", metavar="DIR", help="See --imgdiff-expected.")
     group.addoption(
         "--imgdiff-only",
         action="append",
         metavar="NAME",
-        help="Of a scan, compare only the picture of this name; may be given several times.",
+        help="In scans, compare only the image with this name. Repeat the option for more images.",
     )
     group.addoption(
         "--imgdiff-shard",
         metavar="K/N",
-        help="Of all scans, compare the K-th of N shards; `pytest-imgdiff report` joins them.",
+        help="Compare only shard K of N of all scans. `pytest-imgdiff report` joins the shards.",
     )
     group.addoption(
         "--imgdiff-update",
         choices=("none", "missing", "failed", "alternative", "all"),
         default="none",
-        help="Accept actual images as baselines: where there is none (missing), where the comparison failed (missing "
-        "ones too), the same as alternatives beside the baseline, or always.",
+        help="Accept actual images as baselines: if the baseline is missing (missing), if the comparison failed "
+        "(failed, missing ones included), as an additional accepted image (alternative), or always (all).",
     )
     group.addoption(
         "--imgdiff-update-in-ci",
         action="store_true",
-        help="Allow --imgdiff-update and --imgdiff-prune although CI is set.",
+        help="Allow --imgdiff-update and --imgdiff-prune even if the environment variable CI is set.",
     )
     group.addoption(
         "--imgdiff-prune", action="store_true", help="After a complete run, delete the baselines that no test used."
@@ -72,40 +72,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--imgdiff-prune-orphans",
         action="store_true",
-        help="The same, and delete stored pictures that belong to no test file: it is gone, or the layout has changed. "
-        "The whole suite must have run and passed.",
+        help="Like --imgdiff-prune, and also delete stored images that belong to no existing test file. "
+        "The complete test suite must run and pass.",
     )
     group.addoption(
         "--imgdiff-config",
         metavar="FILE",
-        help="The configuration (default: the nearest imgdiff.yaml, from the folder of the tests upward).",
+        help="Settings file (default: the nearest imgdiff.yaml, searched upward from the folder of the tests).",
     )
-    group.addoption("--imgdiff-report", metavar="DIR", help="Where results and report go (default: imgdiff-report).")
+    group.addoption(
+        "--imgdiff-report", metavar="DIR", help="Folder of the results and the report (default: imgdiff-report)."
+    )
     group.addoption(
         "--imgdiff-self-contained",
         action="store_true",
-        help="Write the report as one HTML file, too: report.html, with its pictures inside.",
+        help="Also write report.html: the report as a single HTML file with embedded images.",
     )
-    group.addoption("--imgdiff-baselines", metavar="DIR", help="Where baselines are stored (default: baselines).")
+    group.addoption("--imgdiff-baselines", metavar="DIR", help="Folder of the baselines (default: baselines).")
     group.addoption(
         "--imgdiff-set",
         action="append",
         metavar="KEY=VALUE",
-        help="Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad; may be given several "
-        "times.",
+        help="Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad. Repeat the option "
+        "for more keys.",
     )
     group.addoption(
         "--imgdiff-measure",
         metavar="METRICS",
-        help="Measure these as well, without limits, and report them: names such as orb,ssim,classification.",
+        help="Also measure and report these metrics, without limits: names such as orb,ssim,classification.",
     )
-    parser.addini("imgdiff_config", "The configuration file, relative to the rootdir.")
-    parser.addini("imgdiff_report", "Where results and report go, relative to the rootdir.")
-    parser.addini("imgdiff_baselines", "Where baselines are stored, relative to the rootdir.")
+    parser.addini("imgdiff_config", "Settings file, relative to the rootdir.")
+    parser.addini("imgdiff_report", "Folder of the results and the report, relative to the rootdir.")
+    parser.addini("imgdiff_baselines", "Folder of the baselines, relative to the rootdir.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what must not be, and let a scan alone stand for the whole run."""
+    """Reject invalid options, and let a scan replace the default test paths."""
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     config.stash[RUN_ID] = worker.get("imgdiff_run") or uuid.uuid4().hex
     option = config.option
@@ -149,7 +151,7 @@ def _has_scans(config: pytest.Config) -> bool:
 
 
 def image_run(config: pytest.Config) -> ImageRun:
-    """Return what the image comparisons of this run share, made on first use."""
+    """Return the state that the image comparisons of this run share; created on first use."""
     if RUN not in config.stash:
         from pytest_imgdiff.plugin.run import ImageRun
 
@@ -158,7 +160,7 @@ def image_run(config: pytest.Config) -> ImageRun:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Print the versions that can change a result, and the settings file in force."""
+    """Report the versions that can affect results, and the settings file in use."""
     from pytest_imgdiff import __version__
     from pytest_imgdiff._core import described
     from pytest_imgdiff.base.environment import opencv_warning, versions
@@ -176,13 +178,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give every pytest-xdist worker the identifier of the run."""
+    """Pass the identifier of the run to each pytest-xdist worker."""
     node.workerinput["imgdiff_run"] = node.config.stash[RUN_ID]
     node.workerinput["imgdiff_each"] = node.config.getoption("dist", None) == "each"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile | None:
-    """Collect the scans of an imgdiff.yaml that was named on the command line."""
+    """Collect the scans of an imgdiff.yaml that was passed as an argument."""
     if file_path.suffix not in {".yaml", ".yml"} or not parent.session.isinitpath(file_path):
         return None
     from pytest_imgdiff.base.text import is_scan_file
@@ -198,7 +200,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScanFile |
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Add the pairs of ``--imgdiff-scan``, and note what there was before anything is deselected."""
+    """Add the pairs of ``--imgdiff-scan``, and record the tests before any is deselected."""
     if _has_scans(config):
         from pytest_imgdiff.plugin.run import scanned_items
 
@@ -211,13 +213,13 @@ def pytest_collection_modifyitems(
 
 
 def is_image_test(item: pytest.Item) -> bool:
-    """Return whether the item is a pair of a scan, or a test that asks for the fixture."""
+    """Return whether the item is a pair of a scan, or a test that uses the fixture."""
     return FIXTURE in getattr(item, "fixturenames", ()) or getattr(item, "is_imgdiff_pair", False)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Say which image tests are to run, so that one that never does is missed."""
+    """Record the image tests to run, so that one that never finishes is detected."""
     config = session.config
     before = config.stash.get(COLLECTED, [])
     if (
@@ -228,7 +230,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Say that an image test ran to its end."""
+    """Record that an image test finished."""
     outcome = yield
     if is_image_test(item):
         image_run(item.config).finished(item)
@@ -239,10 +241,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take note of how an image test ended, and show a failed comparison in its own words.
+    """Record the outcome of an image test, and show a failed comparison as its message.
 
-    The report of a pair that was compared ahead of its item has the time of the comparison: JUnit XML and
-    ``--durations`` take it from there.
+    A pair that was compared before its item has the time of that comparison in its report, for JUnit XML and
+    ``--durations``.
     """
     report = yield
     if RUN not in item.config.stash or not is_image_test(item):
@@ -260,10 +262,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a faulty configuration before the collection, or a worker of pytest-xdist, stumbles over it."""
+    """Reject invalid settings before the collection or a pytest-xdist worker fails on them."""
     config = session.config
     if config.pluginmanager.hasplugin("dsession") and _has_settings(config):
-        image_run(config).prepare()  # only the workers will know which tests there are
+        image_run(config).prepare()  # only the workers know the tests
     elif _names_scans(config):
         image_run(config)
 
@@ -296,22 +298,22 @@ def _has_settings(config: pytest.Config) -> bool:
 
     try:
         return settings_file(config).path is not None
-    except ConfigError:  # of which `image_run` says more
+    except ConfigError:  # `image_run` reports it
         return True
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Take note of a worker that compared images, or that died and may have."""
+    """Record that a worker has ended, perhaps by a crash."""
     if error or getattr(node, "workeroutput", {}).get("imgdiff"):
         image_run(node.config).results.join()  # the worker's lock ends with the worker
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Merge what all processes recorded, and write the report, even if Ctrl-C breaks off what other plugins do here.
+    """Merge the records of all processes and write the report, even if Ctrl-C interrupts other plugins here.
 
-    pytest-xdist waits here for its workers to end, which a second Ctrl-C interrupts.
+    pytest-xdist waits here for its workers; a second Ctrl-C interrupts it.
     """
     config = session.config
     if hasattr(config, "workeroutput"):
@@ -320,24 +322,24 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         return (yield)
     finally:
         if session.exitstatus in _BROKEN_OFF and config.pluginmanager.hasplugin("dsession"):
-            # The workers may have had no time to say whether they compared images: their files say so.
+            # Workers may have been killed before they could report; their record files show what they compared.
             image_run(config)
         if RUN in config.stash:
             config.stash[RUN].finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what became of the images, what was written, and where the report is."""
+    """Print the results, the files written, and the path of the report."""
     if RUN in config.stash:
         config.stash[RUN].print_summary(terminalreporter)
 
 
 @pytest.fixture
 def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAssertion, None, None]:
-    """Assert that a picture looks as it should.
+    """Assert that an image matches the expected one.
 
-    ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, without
-    one, with the stored baseline; it returns the comparison or fails the test.
+    ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, by default,
+    with the stored baseline. It returns the comparison, or fails the test.
     """
     from pytest_imgdiff.plugin.attachments import RECORDS
     from pytest_imgdiff.plugin.fixture import ImageAssertion

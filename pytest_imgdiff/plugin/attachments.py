@@ -1,4 +1,4 @@
-"""The pictures of failed comparisons, attached to the reports of pytest-html and Allure where these are made."""
+"""The images of failed comparisons, attached to the reports of pytest-html and Allure, if these are in use."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.record import ComparisonRecord
 
 RECORDS = pytest.StashKey[list["ComparisonRecord"]]()
-"""Of an item: what its test compared so far; of a test that is run again, in its last run only."""
+"""Comparisons of an item's test. If the test is rerun, only those of the last run."""
 ATTACHED = ("expected", "actual", "mask", "thumb")
 LARGEST = 8 << 20
-"""Bytes of a picture; pytest-html keeps them in the page's own text."""
+"""Most bytes of an attached image; pytest-html embeds it in its page."""
 
 
 class Attachment(NamedTuple):
-    """One picture.
+    """One image.
 
     Attributes:
         name: ``tests/test_page.py::test_it: actual``.
-        kind: its media type.
-        extension: of its file, without the dot.
-        content: its bytes.
+        kind: media type.
+        extension: file extension without the dot.
+        content: bytes of the image.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Attachment(NamedTuple):
 
 
 def show_in_words(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """Show a failed comparison by its message, without a traceback, and in the short summary by its numbers."""
+    """Show a failed comparison as its message without a traceback, and its numbers in the short summary."""
     if call.excinfo is None or not report.failed or not isinstance(call.excinfo.value, ImageAssertionError):
         return
     shown = call.excinfo.getrepr(style="value", chain=False)
@@ -52,12 +52,12 @@ def show_in_words(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Non
 
 
 def attach(item: pytest.Item, report: pytest.TestReport, directory: Path) -> None:
-    """Attach the pictures of the item's failed comparisons to whichever reports this run makes.
+    """Attach the images of the item's failed comparisons to the reports that this run writes.
 
     Args:
-        item: whose test has just run.
-        report: of that run; pytest-html's extras are added to it, and go to the process that writes the page.
-        directory: the folder of our own report.
+        item: the item whose test has finished.
+        report: of that test; pytest-html's extras are added to it and sent to the process that writes the page.
+        directory: the folder of the imgdiff report.
     """
     takers = [taker for taker in (_of_pytest_html(item.config, report), _of_allure(item.config)) if taker is not None]
     if takers:
@@ -78,7 +78,7 @@ def _attachments(records: list[ComparisonRecord], directory: Path) -> Iterator[A
 
 
 def _content(path: Path) -> bytes | None:
-    """Return what is in the file; None where it cannot be read: the test's own outcome counts more than its picture."""
+    """Return the content of the file; None if it is unreadable, which must not affect the test's outcome."""
     try:
         content = read_regular(path, LARGEST + 1)
     except OSError:
@@ -92,7 +92,7 @@ def _of_pytest_html(config: pytest.Config, report: pytest.TestReport) -> Callabl
     from pytest_html import extras
 
     def take(attachment: Attachment) -> None:
-        # Its page names files beside it by the test's name; bytes it puts where they belong, in or beside the page.
+        # For files, pytest-html builds names from the test's name; bytes are always attached correctly.
         text = b64encode(attachment.content).decode("ascii")
         shown = extras.image(text, attachment.name, attachment.kind, attachment.extension)
         report.extras = [*getattr(report, "extras", []), shown]  # type: ignore[attr-defined]  # where it looks for them

@@ -1,4 +1,4 @@
-"""`assert_images_similar`: one call from a test's value to a recorded comparison."""
+"""`assert_images_similar`: from a call in a test to a recorded comparison."""
 
 from __future__ import annotations
 
@@ -41,27 +41,29 @@ if TYPE_CHECKING:
 
 def _check_arguments(actual: object, name: object) -> None:
     if actual is None:
-        raise ImgdiffError("assert_images_similar(None): there is no image; did a helper forget to return it?")
+        raise ImgdiffError(
+            "assert_images_similar(None): must be an image, not None; check that your function returns it"
+        )
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ImgdiffError(f"assert_images_similar(..., name={name!r}): name must be a non-empty string")
 
 
 @dataclass(frozen=True)
 class TestIdentity:
-    """Who asks: what baselines are named by and records are filed under.
+    """The test that uses the fixture: it determines names of baselines and records.
 
     Attributes:
-        node_id: of the pytest item.
-        title: the node id as reports call it: with ``--dist=each`` every worker has one of its own.
-        selection: what chooses it on a command line, in the folder where pytest was started.
+        node_id: node id of the pytest item.
+        title: the node id in reports; with ``--dist=each`` each worker has a different one.
+        selection: argument that selects the test on a command line, in the folder where pytest was started.
         module: the test's file relative to the root folder, without suffix, with forward slashes.
         test: the rest of the node id.
         browser: the value of the test's ``browser_name``, or ``any``.
-        attachments: files that another plugin writes when the test ends, by what they are: ``trace``, ``video``.
-        properties: the item's JUnit properties, appended to.
+        attachments: files that another plugin writes when the test ends, by kind: ``trace``, ``video``.
+        properties: the item's JUnit properties, to append to.
     """
 
-    __test__ = False  # pytest collects classes of this name
+    __test__ = False  # pytest would collect a class with this name
 
     node_id: str
     title: str
@@ -178,7 +180,7 @@ class ImageAssertion:
     def _given(
         self, steps: Coroutine[Any, Any, Comparison], line: str, *targets: object
     ) -> Comparison | Awaitable[Comparison]:
-        """Return what a call gives: its comparison or, for a target of an asynchronous API, what has to be awaited."""
+        """Return the comparison or, for a target of an asynchronous API, an awaitable of it."""
         __tracebackhide__ = True
         if any(map(is_awaited, targets)):
             awaited = _Awaited(steps, line)
@@ -193,11 +195,11 @@ class ImageAssertion:
         raise self._failed(self._file_refusal(self._title(None), message), message)
 
     def _line(self, frame: FrameType) -> str:
-        """Return the line of the test: it may compare several pictures, and a traceback would hide the words."""
+        """Return the calling line: a test may compare several images, and a traceback would hide the message."""
         return f"{self._workspace.shown(Path(frame.f_code.co_filename))}:{frame.f_lineno}"
 
     def _failed(self, record: ComparisonRecord, text: str, summary: str | None = None) -> ImageAssertionError:
-        """Return the error to raise, and keep it: `close` asks whether anybody heard it."""
+        """Return the error to raise, and keep it, so that `close` can check whether it was caught."""
         error = ImageAssertionError(text, summary)
         if self._workspace.ended:
             _fail_at_exit(text)
@@ -206,14 +208,14 @@ class ImageAssertion:
         return error
 
     def close(self, *, red: bool) -> None:
-        """End the test's share.
+        """Finish the test's comparisons.
 
         Args:
-            red: the test has failed, so that its failures were heard.
+            red: the test has failed, so its failures are visible.
 
         Raises:
-            ImageAssertionError: a call failed, and the test did not: its error was caught, or raised in another
-                thread or in a task that nobody awaited.
+            ImageAssertionError: a call failed but the test passed: its error was caught, or raised in another thread or
+                in a task that was not awaited.
         """
         self._fail_unawaited()
         failures, self._failures = self._failures, []
@@ -229,19 +231,18 @@ class ImageAssertion:
             )
 
     def _fail_unawaited(self) -> None:
-        """Make every call that was not awaited to its end a failed one."""
+        """Record every call that was not awaited as failed."""
         for awaited in self._awaited:
             if not awaited.ended:
                 awaited.drop()
                 message = (
-                    f"called at {awaited.line}: the comparison was not awaited to its end; write "
-                    "await assert_images_similar(...)"
+                    f"called at {awaited.line}: the comparison was not awaited; write await assert_images_similar(...)"
                 )
                 self._failed(self._file_refusal(self._title(None), message), message)
         self._awaited.clear()
 
     def expect_failure(self) -> None:
-        """Record that the test is expected to fail (xfail): what failed in it fails no run."""
+        """Record that the test is expected to fail (xfail): its failures do not fail the run."""
         self._failures.clear()
         for record in self.records:
             if not record.passed and record.asserted:
@@ -265,14 +266,14 @@ class ImageAssertion:
         except ImgdiffError as error:
             message = str(error)
         else:
-            if record.passed:  # the last comparison of a name counts
+            if record.passed:  # the last comparison with a name counts
                 self._failures = [failure for failure in self._failures if failure not in earlier]
             return comparison, record
-        # Outside of the handler, so that no chain of exceptions is shown.
+        # Outside the except block, so that no exception chain is shown.
         raise self._failed(self._file_refusal(title, message), message, message.partition("\n")[0])
 
     def _title(self, name: str | None) -> str:
-        """Return what the comparison is called in the report: a name that is used again keeps its title."""
+        """Return the title of the comparison in the report. A repeated name keeps its title."""
         if name in self._titles and name not in self._settled:
             return self._titles[name]
         self._calls += 1
@@ -282,16 +283,16 @@ class ImageAssertion:
         return title
 
     def _file_refusal(self, title: str, message: str) -> ComparisonRecord:
-        """Record what was asked for and could not be judged: no report is to be green beside a red test."""
+        """Record a call that could not be judged, so that the report is not green while the test fails."""
         refused = Comparison(title, Verdict.BROKEN, passed=False, policy=Policy(), reason=message)
         record = record_of(refused, test=self._test.title)
-        with suppress(ImgdiffError):  # where results cannot be written, the run says so, and is no success
+        with suppress(ImgdiffError):  # if results cannot be written, the run reports that and fails
             self._append(record)
             self.records.append(record)
         return record
 
     def _key(self, name: str | None, unnamed: int) -> BaselineKey:
-        """Return the key of a baseline: one for each unnamed comparison of the test, numbered; one for each name."""
+        """Return the key of a baseline: numbered for unnamed comparisons of the test, else by name."""
         test = self._test
         return BaselineKey(test.module, name or test.test, 1 if name else unnamed, test.browser)
 
@@ -302,7 +303,7 @@ class ImageAssertion:
         _check_arguments(actual, name)
         if expected is None and name in self._settled:
             raise ImgdiffError(
-                f"name={name!r}: a call with this name has passed already; give each picture of a test its own name"
+                f"name={name!r}: a call with this name has already passed; use another name for each image of a test"
             )
         if name is None:
             self._unnamed += 1
@@ -351,8 +352,8 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(path)))
         alternatives = [path for path in stored if ALTERNATIVE.search(path.stem)]
         if len(alternatives) == len(stored):
-            stored = []  # alternatives stand beside a baseline, and never in its place
-        digest = digest_of_all(stored) if len(stored) > 1 else None  # before anything is written over them
+            stored = []  # alternatives are additional and never replace a baseline
+        digest = digest_of_all(stored) if len(stored) > 1 else None  # before anything is overwritten
         judged = await subject.judged(
             lambda picture, policy: workspace.against(stored, picture, policy, filing.title), filing.title
         )
@@ -366,7 +367,7 @@ class ImageAssertion:
             self._append(Used(workspace.baselines.relative(target)))
             written = workspace.named(target)
             self._written.add(target)
-            # what the next run will say
+            # the message that the next run will show
             answer = workspace.compared_with(target, judged.picture, comparison.policy, filing.title)
             answer = replace(answer, capture=comparison.capture)
         kind = "missing" if not stored else "failed"
@@ -374,7 +375,7 @@ class ImageAssertion:
         if comparison.verdict is Verdict.MISSING:
             reason = self._no_baseline(place, comparison.actual)
             if alternatives:
-                reason += f"; there is {alternatives[0].name}, which is an alternative and does not count alone"
+                reason += f"; {alternatives[0].name} is an alternative, which needs a baseline"
             if others := workspace.baselines.elsewhere(key):
                 reason += f"; {in_other_settings(others, key, workspace.shown)}"
             comparison = replace(comparison, reason=reason)
@@ -390,15 +391,15 @@ class ImageAssertion:
         return (filed if written is None else answer), record
 
     def _refuse_overwritten(self, baseline: Path) -> None:
-        """Refuse a baseline that was written while the test ran, and not by accepting: a screenshot saved over it."""
+        """Reject a baseline that was written during the test, for example by a screenshot, instead of by accepting."""
         state = _state_of(baseline)
         if baseline in self._written or state is None:
             return
         is_own = baseline == self._own_baseline
         if state != self._baseline_before if is_own else state[0] > self._started:
             raise ImgdiffError(
-                f"the baseline {self._workspace.shown(baseline)} was written while the test ran, so the picture would "
-                "be compared with itself: save the picture elsewhere, and restore the baseline (git checkout)"
+                f"the baseline {self._workspace.shown(baseline)} was written during the test, so the image would "
+                "be compared with itself: save the image to another path, and restore the baseline (git checkout)"
             )
 
     def _no_baseline(self, place: Path, actual: Image | None) -> str:
@@ -407,18 +408,20 @@ class ImageAssertion:
         target = self._workspace.baselines.target(place, actual)
         words = f"there is no baseline {self._workspace.shown(target)} yet"
         if self._workspace.has_store:
-            from pytest_imgdiff.run.baseline_store import pull_advice  # few projects keep baselines in a store
+            from pytest_imgdiff.run.baseline_store import (
+                pull_advice,
+            )  # few projects use a store
 
             if advice := pull_advice(self._workspace.baselines.folder, self._workspace.baselines.relative(target)):
                 words += f"; {advice}"
         if is_storable(actual):
             return words
         if not actual.info.alone:
-            return f"{words}, and {actual.info.frames} frames of a PIL image cannot be stored as one: give its file"
-        return f"{words}, and {actual.dtype} pixels cannot be stored as one: convert the picture to uint8 or uint16"
+            return f"{words}; a PIL image with {actual.info.frames} frames cannot be stored: pass its file"
+        return f"{words}; {actual.dtype} pixels cannot be stored: convert the image to uint8 or uint16"
 
     def _acceptable(self, place: Path, stored: Sequence[Path], comparison: Comparison) -> Path | None:
-        """Return the one file that accepting would write; None where another format's file would be in its way."""
+        """Return the file that accepting would write; None if a file with another extension exists."""
         if comparison.actual is None:
             return None
         target = self._workspace.baselines.target(place, comparison.actual)
@@ -443,7 +446,7 @@ class ImageAssertion:
         return comparison, record
 
     def _with_attachments(self, comparison: Comparison) -> Comparison:
-        """Return the comparison with the files that show more of its page, inside the root relative to it."""
+        """Return the comparison with the files that other plugins attach, relative to the root if inside it."""
         capture = comparison.capture
         if capture is None or capture.url is None:
             return comparison
@@ -462,7 +465,7 @@ class ImageAssertion:
 
 @dataclass(frozen=True, slots=True)
 class _Filing:
-    """What goes into the record of a comparison beside its result."""
+    """Parts of a comparison's record besides its result."""
 
     title: str
     asserted: bool
@@ -474,19 +477,19 @@ class _Filing:
 
 
 class _AwaitedTarget(Protocol):
-    """A page or element of an asynchronous API, as type checkers see it."""
+    """A page or element of an asynchronous API, for type checkers."""
 
     async def screenshot(self) -> bytes:
-        """Return a PNG."""
+        """Return a PNG image."""
         ...
 
 
 class _Awaited:
-    """What a call with an asynchronous target gives: a comparison that has to be awaited, or the test fails.
+    """The result of a call with an asynchronous target: it must be awaited, or the test fails.
 
     Attributes:
-        line: where it was called.
-        ended: whether it was awaited to its end.
+        line: line of the call.
+        ended: whether it was awaited until the end.
     """
 
     def __init__(self, steps: Coroutine[Any, Any, Comparison], line: str) -> None:
@@ -506,14 +509,14 @@ class _Awaited:
         return comparison
 
     def drop(self) -> None:
-        """Give up what was not awaited, so that no warning about it follows."""
+        """Close the coroutine that was not awaited, so that Python does not warn about it."""
         if not self._begun:
             self._steps.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A failed call, and the ``pytest.raises`` blocks that were open when it failed."""
+    """A failed call, and the ``pytest.raises`` blocks that were active when it failed."""
 
     record: ComparisonRecord
     error: ImageAssertionError
@@ -523,10 +526,10 @@ class _Failure:
     @property
     def how(self) -> str:
         if self.in_thread:
-            return "failed in another thread, where the test did not hear it"
+            return "failed in another thread, so the test could not fail"
         return (
-            "failed, and the test did not: its error was caught, or raised in a task that nobody awaited; to compare "
-            "without failing use assert_images_similar.compare(...)"
+            "failed, but its error was caught, or raised in a task that was not awaited; to compare "
+            "without failing, use assert_images_similar.compare(...)"
         )
 
 
@@ -534,8 +537,8 @@ _failed_too_late: list[str] = []
 
 
 def _fail_at_exit(text: str) -> None:
-    """Let the process fail for a comparison that was made after the run: its exit code can still say so."""
-    print(f"after the report of the run was written: {text}", file=sys.stderr)  # noqa: T201 - pytest has ended
+    """Make the process fail for a comparison after the end of the run: the exit code can still report it."""
+    print(f"after the report was written: {text}", file=sys.stderr)  # noqa: T201 - pytest has ended
     _failed_too_late.append(text)
 
 
@@ -548,16 +551,16 @@ def _exit_as_failed() -> None:
 
 
 def _open_raises() -> list[Any]:
-    """Return the blocks ``with pytest.raises(...)`` or ``with self.assertRaises(...)`` that may catch an error now.
+    """Return the active ``with pytest.raises(...)`` and ``with self.assertRaises(...)`` blocks.
 
-    Neither says which blocks are open, so this looks through all objects of the process; only a failure pays for it.
+    Neither API lists active blocks, so this searches all objects of the process. It only runs after a failure.
     """
     names = {"RaisesContext", "RaisesExc", "RaisesGroup", "_AssertRaisesContext"}
     return [found for found in gc.get_objects() if type(found).__name__ in names]
 
 
 def _caught(error: BaseException, raises: Any) -> bool:
-    """Whether a block caught this very error, alone or in a group."""
+    """Return whether a block caught this error, alone or in a group."""
     info = getattr(raises, "excinfo", None)
     caught = getattr(raises, "exception", None) if info is None else _value_of(info)
     return _holds(caught, error)
@@ -575,10 +578,10 @@ def _holds(caught: BaseException | None, error: BaseException) -> bool:
 
 
 def _refuse_same(expected: object, actual: object) -> None:
-    """Refuse to compare a picture with itself.
+    """Raise if an image is compared with itself.
 
     Raises:
-        ImgdiffError: both are the same object or the same file, by whatever path or link.
+        ImgdiffError: both are the same object or the same file, also through different paths or links.
     """
     if expected is None:
         return
@@ -586,20 +589,20 @@ def _refuse_same(expected: object, actual: object) -> None:
     if one is None or other is None:
         memory = _memory_of(expected)
         if expected is actual or (memory is not None and memory == _memory_of(actual)):
-            raise ImgdiffError("the picture is compared with itself (the same values in memory): pass another one")
+            raise ImgdiffError("the image is compared with itself (the same memory): pass another image")
         return
     one, other = os.fsdecode(one), os.fsdecode(other)
     try:
         same = Path(one).samefile(other)
-    except (OSError, ValueError):  # what cannot be read, the comparison says
+    except (OSError, ValueError):  # the comparison reports unreadable files
         return
     if same:
         names = " and ".join(dict.fromkeys(printable(path) for path in (one, other)))
-        raise ImgdiffError(f"the picture is compared with itself ({names}): pass the path of another file")
+        raise ImgdiffError(f"the image is compared with itself ({names}): pass the path of another file")
 
 
 def _memory_of(source: object) -> object:
-    """Return what tells whether two arrays, or two views of one buffer, are the same values in memory."""
+    """Return a value that is equal for two arrays or views with the same values in memory."""
     if isinstance(source, memoryview):
         return id(source.obj)
     if isinstance(source, (bytes, bytearray)):
@@ -611,16 +614,16 @@ def _memory_of(source: object) -> object:
 
 
 def _path_of(source: object) -> str | bytes | None:
-    """Return the path of a source that is a path, or a file that is open for reading."""
+    """Return the path of a source that is a path or an open file."""
     if isinstance(source, (str, os.PathLike)):
-        with suppress(Exception):  # __fspath__ may be anybody's code; whoever reads the source says what is wrong
+        with suppress(Exception):  # __fspath__ may run any code; reading the source reports the error
             return os.fspath(source)
     name = getattr(source, "name", None) if callable(getattr(source, "read", None)) else None
     return name if isinstance(name, (str, bytes)) else None
 
 
 def _unless_opened_from(expected: object, actual: object, comparison: Comparison) -> Comparison:
-    """Refuse a PIL image that equals the very file that it was opened from; one that was changed since is another."""
+    """Raise if a PIL image equals the file that it was opened from. A modified image is a different one."""
     paths = [_path_of(side) or getattr(side, "filename", None) or None for side in (expected, actual)]
     if comparison.equal is not None and all(paths):
         _refuse_same(*paths)
@@ -628,7 +631,7 @@ def _unless_opened_from(expected: object, actual: object, comparison: Comparison
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:
-    """Return when a file was last written (ns), its size and its inode; None where there is none."""
+    """Return a file's modification time (ns), size and inode; None if it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -637,6 +640,6 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
 
 
 def _file_clock() -> int:
-    """Return the time, in ns, as file systems note it: Linux takes it from a coarser clock."""
+    """Return the time in ns as file systems record it: Linux uses a coarser clock for it."""
     coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
     return time.time_ns() if coarse is None else time.clock_gettime_ns(coarse)

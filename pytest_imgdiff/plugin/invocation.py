@@ -1,4 +1,4 @@
-"""How pytest was started: which imgdiff.yaml holds, where paths start from, and what a suggested command repeats."""
+"""How pytest was started: the settings file, the base of paths, and the options to repeat in suggested commands."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _VALUES = {
     "--imgdiff-set": 1,
     "--imgdiff-measure": 1,
 }
-"""Options whose values, written as words of their own, pytest can take for paths; and how many values each has."""
+"""Options whose separate values pytest can mistake for paths, with their number of values."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """The imgdiff.yaml in force.
+    """The imgdiff.yaml in use.
 
     Attributes:
-        path: absolute; None where no file was named and none was found.
-        named: whether an option, an ini key or an argument names it, so that nothing else was looked for.
+        path: absolute; None if no file was specified and none was found.
+        named: whether an option, an ini key or an argument specifies it, so that no search took place.
     """
 
     path: Path | None
@@ -48,13 +48,13 @@ class SettingsFile:
 
 
 def settings_file(config: pytest.Config) -> SettingsFile:
-    """Return the settings file in force: the one that was named, else the nearest to the tests.
+    """Return the settings file in use: the specified one, else the nearest to the tests.
 
-    The search goes upward from the folder that holds all the tests which the command line names, and then from the
-    folder where pytest was started.
+    The search goes upward from the common folder of all tests on the command line, and then from the folder where
+    pytest was started.
 
     Raises:
-        ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
+        ConfigError: a folder contains both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
     named = chosen_path(config, "imgdiff_config")
     if named is not None:
@@ -68,7 +68,7 @@ def settings_file(config: pytest.Config) -> SettingsFile:
 
 
 def settings_files(config: pytest.Config) -> list[Path]:
-    """Return the settings file in force, if there is one, and those whose scans were named as arguments.
+    """Return the settings file in use, if any, and those that were passed as arguments for their scans.
 
     Raises:
         ConfigError: as for `settings_file`.
@@ -81,13 +81,13 @@ def settings_files(config: pytest.Config) -> list[Path]:
 
 
 def settings_line(config: pytest.Config) -> str:
-    """Return the line of the header that names the settings file in force, or says that there is none."""
+    """Return the header line with the settings file in use."""
     try:
         files = settings_files(config)
     except ConfigError as error:
         return f"imgdiff: {error}"
     names = [printable(relative(file, config.invocation_params.dir)) for file in files]
-    return f"imgdiff: settings: {', '.join(names) or 'the defaults (there is no imgdiff.yaml)'}"
+    return f"imgdiff: settings: {', '.join(names) or 'defaults (no imgdiff.yaml)'}"
 
 
 def _argument_paths(config: pytest.Config) -> list[Path]:
@@ -95,7 +95,7 @@ def _argument_paths(config: pytest.Config) -> list[Path]:
 
 
 def chosen_path(config: pytest.Config, name: str) -> Path | None:
-    """Return the path that an option (relative to where it was typed) or the ini file (to the rootdir) names."""
+    """Return the path from an option (relative to the current folder) or the ini file (relative to the rootdir)."""
     option, ini = getattr(config.option, name), config.getini(name)
     if option:
         return config.invocation_params.dir / str(option)
@@ -103,16 +103,16 @@ def chosen_path(config: pytest.Config, name: str) -> Path | None:
 
 
 def refuse_other_settings(config: pytest.Config, folders: Iterable[tuple[str, Path]], in_force: SettingsFile) -> None:
-    """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
+    """Raise if files are nearer to another imgdiff.yaml than to the one in use.
 
     Args:
         config: pytest's.
-        folders: what is judged, in words, and its folder.
-        in_force: the file that the run uses. One that was named is what the user wants.
+        folders: folders with their descriptions.
+        in_force: the file that the run uses. A specified file is always accepted.
 
     Raises:
         pytest.UsageError: another file is the nearest one.
-        ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
+        ConfigError: a folder contains both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
     if in_force.named:
         return
@@ -124,16 +124,16 @@ def refuse_other_settings(config: pytest.Config, folders: Iterable[tuple[str, Pa
         nearer = relative(nearest, here)
         used = "this run uses none" if in_force.path is None else f"this run uses {relative(in_force.path, here)}"
         raise pytest.UsageError(
-            f"imgdiff: {nearer} is the nearest settings file to {what}, but {used}: a run has one settings file. "
-            f"Run what belongs to {nearer} by itself, or name the file for the whole run: --imgdiff-config={nearer}"
+            f"imgdiff: {nearer} is the nearest settings file to {what}, but {used}: a run uses one settings file. "
+            f"Run these tests separately, or set the file for the whole run: --imgdiff-config={nearer}"
         )
 
 
 def project_root(config: pytest.Config, in_force: SettingsFile) -> Path:
-    """Return the folder that the names of baselines and the default folders start from.
+    """Return the base folder of baseline names and default folders.
 
-    It is pytest's rootdir or, where that does not hold the imgdiff.yaml that was found, the folder of this file:
-    `pytest sub` and `-c ci/pytest.ini` move the rootdir, and must not move the baselines.
+    It is pytest's rootdir or, if the imgdiff.yaml that was found is elsewhere, the folder of that file: `pytest sub`
+    and `-c ci/pytest.ini` change the rootdir, but must not move the baselines.
     """
     root = _setup(config, ())[0]
     if in_force.named or in_force.path is None or in_force.path.parent.is_relative_to(root):
@@ -142,12 +142,12 @@ def project_root(config: pytest.Config, in_force: SettingsFile) -> Path:
 
 
 def refuse_lost_ini_file(config: pytest.Config) -> None:
-    """Refuse a run whose ini file pytest did not read because it took the values of our options for paths of tests.
+    """Raise if pytest did not read the right ini file because it took values of our options for test paths.
 
     pytest chooses its rootdir and ini file before it knows the options of plugins.
 
     Raises:
-        pytest.UsageError: the ini file is another one than without these values.
+        pytest.UsageError: without these values pytest would read another ini file.
     """
     given = [str(word) for word in config.invocation_params.args]
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *given]
@@ -161,10 +161,10 @@ def refuse_lost_ini_file(config: pytest.Config) -> None:
     here = config.invocation_params.dir
     instead = " ".join(_joined(option, values) for option, values in separate)
     reads = f"reads {relative(used, here)}" if used else "reads no ini file"
-    lost = f"not {relative(wanted, here)}" if wanted else "which is not this project's"
+    lost = f"not {relative(wanted, here)}" if wanted else "although the project has none"
     raise pytest.UsageError(
-        f"imgdiff: pytest took the values of {' and '.join(dict.fromkeys(option for option, _ in separate))} for the "
-        f"paths of tests and therefore {reads}, {lost}. Write instead: {instead}"
+        f"imgdiff: pytest took the values of {' and '.join(dict.fromkeys(option for option, _ in separate))} as "
+        f"test paths and therefore {reads}, {lost}. Write instead: {instead}"
     )
 
 
@@ -175,13 +175,13 @@ def _separate_values(words: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _joined(option: str, values: list[str]) -> str:
-    """Return the option in a form that pytest takes for no path."""
+    """Return the option in a form that pytest does not take for a path."""
     names = ("--imgdiff-expected", "--imgdiff-actual") if option == "--imgdiff-scan" else (option,)
     return shlex.join(f"{name}={value}" for name, value in zip(names, values, strict=True))
 
 
 def _setup(config: pytest.Config, values: Iterable[str]) -> tuple[Path, Path | None]:
-    """Return the rootdir and ini file that pytest chooses for the paths of the tests and further words."""
+    """Return the rootdir and ini file that pytest chooses for the test paths and further arguments."""
     option = config.option
     root, ini, _ = _determined(
         config.invocation_params.dir, [*option.file_or_dir, *values], option.inifilename, option.rootdir or None
@@ -200,7 +200,7 @@ def rootdir_from(folder: Path) -> tuple[Path, dict[str, str]]:
     words = texts.get("addopts", "")
     try:
         options = words if isinstance(words, list) else shlex.split(str(words))
-    except ValueError:  # a quote without its partner, which pytest itself tells
+    except ValueError:  # an unclosed quotation mark, which pytest itself reports
         options = []
     found = {name: value for name, value in texts.items() if isinstance(value, str)}
     for index, word in enumerate(options):
@@ -215,7 +215,7 @@ def _determined(
     folder: Path, arguments: list[str], ini: str | None, rootdir: str | None
 ) -> tuple[Path, Path | None, Mapping[str, Any]]:
     """Return the rootdir, the ini file and its keys that pytest chooses."""
-    # pytest offers no public function for it; a rule of our own would differ in the details.
+    # pytest has no public function for it, and a reimplementation would differ in details.
     from _pytest.config.findpaths import determine_setup
 
     overrides = {"override_ini": None} if "override_ini" in inspect.signature(determine_setup).parameters else {}
@@ -226,14 +226,14 @@ def _determined(
 
 
 def scans(config: pytest.Config) -> list[tuple[str, str]]:
-    """Return the pairs of folders that ``--imgdiff-scan``, and ``--imgdiff-expected`` with ``-actual``, name."""
+    """Return the pairs of folders from ``--imgdiff-scan``, and from ``--imgdiff-expected`` with ``-actual``."""
     option = config.option
     pairs = zip(option.imgdiff_expected or (), option.imgdiff_actual or (), strict=True)
     return [*((expected, actual) for expected, actual in option.imgdiff_scan or ()), *pairs]
 
 
 def scan_options(config: pytest.Config) -> list[str]:
-    """Return the scans as they were typed, for a command that is to be pasted."""
+    """Return the scan options as typed, for a command to paste."""
     option = config.option
     words = [word for scan in option.imgdiff_scan or () for word in ("--imgdiff-scan", *scan)]
     for expected, actual in zip(option.imgdiff_expected or (), option.imgdiff_actual or (), strict=True):
@@ -242,9 +242,9 @@ def scan_options(config: pytest.Config) -> list[str]:
 
 
 def typed_command(config: pytest.Config) -> tuple[str, ...]:
-    """Return the words that start pytest as this run was started, such as ``pytest`` or ``python -m pytest``.
+    """Return the command that started pytest, such as ``pytest`` or ``python -m pytest``.
 
-    They are for the folder where pytest was started.
+    It is for the folder where pytest was started.
     """
     here = config.invocation_params.dir
     worker: dict[str, Any] = getattr(config, "workerinput", {})
@@ -258,14 +258,14 @@ def typed_command(config: pytest.Config) -> tuple[str, ...]:
 
 
 def _from(here: Path, program: Path) -> str:
-    """Return the path of a program as one types it in this folder."""
+    """Return the path of a program as one would type it in this folder."""
     return relative(program, here) if program.is_relative_to(here) else str(program)
 
 
 def repeated_options(config: pytest.Config) -> tuple[str, ...]:
-    """Return the options of this run with which another one finds the same tests, settings and baselines.
+    """Return the options of this run that another run needs to find the same tests, settings and baselines.
 
-    Those of an ini file and of PYTEST_ADDOPTS hold without being repeated.
+    Options from an ini file or PYTEST_ADDOPTS apply without being repeated.
     """
     option = config.option
     values = {

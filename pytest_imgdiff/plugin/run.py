@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 
 class PairItem(pytest.Item):
-    """One picture of a scan."""
+    """One image of a scan."""
 
     is_imgdiff_pair = True
 
@@ -74,10 +74,10 @@ class PairItem(pytest.Item):
         self.run = run
         self.workspace = workspace
         self.seconds: float | None = None
-        """What the comparison took where it was made ahead of this item, which then only fetches it."""
+        """Seconds of the comparison if it ran before this item; the item then only fetches the result."""
 
     def compared(self) -> ComparisonRecord:
-        """Compare the pair and return its record, not yet appended to the results."""
+        """Compare the pair and return its record. It is not yet in the results."""
         workspace, pair = self.workspace, self.pair
         with workspace.compared(pair, self.nodeid) as judged:
             comparison, written = judged, None
@@ -85,14 +85,14 @@ class PairItem(pytest.Item):
                 try:
                     if isinstance(pair.expected_place, StoredFile):
                         raise BaselineError(  # noqa: TRY301 - told like any other that cannot be written
-                            f"{pair.expected_place}: a scan writes nothing into a store; copy the picture there"
+                            f"{pair.expected_place}: a scan cannot write to a store; upload the image yourself"
                         )
                     store(pair.expected_place, stored_form(comparison.actual))
                     written = workspace.named(pair.expected_place)
                 except BaselineError as error:
                     comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
             update = f"--imgdiff-update={_update_for(comparison)}"
-            only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+            only = f"--imgdiff-only={self.name}"  # a name may contain characters that a node id cannot
             accept = shlex.join(
                 [*workspace.command, *map(redacted, self._selection()), *workspace.options, only, update]
             )
@@ -106,7 +106,7 @@ class PairItem(pytest.Item):
             )
 
     def not_compared(self, reason: str) -> ComparisonRecord:
-        """Return the record of the pair where it could not be compared."""
+        """Return the record for a pair that could not be compared."""
         comparison = self.workspace.not_compared(self.pair, self.nodeid, reason)
         return self.workspace.record(comparison, test=self.nodeid, key=self.pair.key)
 
@@ -116,7 +116,7 @@ class PairItem(pytest.Item):
         return scan_options(self.config)
 
     def runtest(self) -> None:
-        """Fail where the pair does."""
+        """Fail if the pair fails."""
         run = self.run
         record = run.compared(self)
         run.results.hold(record)
@@ -127,25 +127,25 @@ class PairItem(pytest.Item):
             raise ImageAssertionError(text, failure_summary(record))
 
     def expect_failure(self) -> None:
-        """Record that the pair is expected to fail (xfail): then it fails no run."""
+        """Record that the pair is expected to fail (xfail): it does not fail the run."""
         for record in self.stash.get(RECORDS, []):
             note = "the test is expected to fail (xfail)"
             self.run.results.append(msgspec.structs.replace(record, asserted=False, notes=[*record.notes, note]))
 
     def forget(self) -> None:
-        """Let go of what only other plugins' reports of this item needed: a run may have a hundred thousand items."""
+        """Delete data that only other plugins' reports needed: a run may have a hundred thousand items."""
         if RECORDS in self.stash:
             del self.stash[RECORDS]
         self.user_properties.clear()  # the reports have them
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show the failure in words; a traceback only for a fault of ours."""
+        """Return the failure message; with a traceback only for internal errors."""
         if isinstance(excinfo.value, (ImageAssertionError, ImgdiffError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Return what the item is called where pytest names it."""
+        """Return the item's location and title for pytest."""
         return self.path, 0, self.name
 
 
@@ -158,7 +158,7 @@ def _update_for(comparison: Comparison) -> str:
 
 
 class ScanFile(pytest.File):
-    """An imgdiff.yaml whose ``scans`` were asked for."""
+    """An imgdiff.yaml whose ``scans`` were requested."""
 
     def __init__(self, *, run: ImageRun, **rest: Any) -> None:
         super().__init__(**rest)
@@ -172,12 +172,12 @@ class ScanFile(pytest.File):
             raise self.CollectError(str(error)) from None
         settings = workspace.settings
         if not settings.scans:
-            raise self.CollectError(f"{self.nodeid}: names no scans: add `scans: [{{expected: ..., actual: ...}}]`")
+            raise self.CollectError(f"{self.nodeid}: has no scans: add `scans: [{{expected: ..., actual: ...}}]`")
         yield from _items(self, settings.scans, workspace, self.path.parent)
 
 
 class ScanNode(pytest.Collector):
-    """A folder that ``--imgdiff-scan`` named as EXPECTED, with each ACTUAL that was named with it."""
+    """A folder that was passed to ``--imgdiff-scan`` as EXPECTED, with all its ACTUAL folders."""
 
     def __init__(self, *, run: ImageRun, scans: list[ScanSettings], **rest: Any) -> None:
         super().__init__(**rest)
@@ -193,7 +193,9 @@ def _items(
     parent: ScanFile | ScanNode, scans: Sequence[ScanSettings], workspace: Workspace, root: Path
 ) -> Iterator[PairItem]:
     if workspace.update == "alternative":
-        raise parent.CollectError("--imgdiff-update=alternative is for baselines of tests: a scan has no alternatives")
+        raise parent.CollectError(
+            "--imgdiff-update=alternative is only for baselines of tests; scans have no alternatives"
+        )
     skip = parent.run.results.reports()
     found: list[Pair | FoundPair] = []
     try:
@@ -218,9 +220,9 @@ def _items(
 
 
 def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
-    """Return the items of all ``--imgdiff-scan``.
+    """Return the items of all ``--imgdiff-scan`` options.
 
-    They hang below the session, not below their folders: a folder that holds tests as well stays one of tests.
+    Their parent is the session and not the folder, so that a folder with tests is still collected as usual.
     """
     config = session.config
     here = config.invocation_params.dir
@@ -239,26 +241,26 @@ def scanned_items(session: pytest.Session, run: ImageRun) -> list[pytest.Item]:
 
 
 def choose_scans(config: pytest.Config) -> None:
-    """Let the scans stand for the whole run where no test was named beside them.
+    """Run only the scans if no tests are specified as well.
 
-    A node id of a scan, such as ``expected::page.png``, is taken for the name of a picture: pytest itself would look
-    for a file.
+    A node id of a scan, such as ``expected::page.png``, is treated as an image name; pytest itself would look for a
+    file.
 
     Raises:
-        pytest.UsageError: a folder of expected pictures does not exist, or one of the two options that name a pair
-            of folders was given more often than the other.
+        pytest.UsageError: a folder of expected images does not exist, or one of the two options for a pair of folders
+        was passed more often than the other.
     """
     expected, actual = config.option.imgdiff_expected or (), config.option.imgdiff_actual or ()
     if len(expected) != len(actual):
         raise pytest.UsageError(
-            f"--imgdiff-expected was given {len(expected)} times and --imgdiff-actual {len(actual)} times: "
+            f"--imgdiff-expected was passed {len(expected)} times and --imgdiff-actual {len(actual)} times: "
             "a scan needs both"
         )
     places = (location(folder, config.invocation_params.dir) for folder, _ in scans(config))
     folders = [place for place in places if isinstance(place, Path)]
     for folder in folders:
         if not folder.is_dir():
-            raise pytest.UsageError(f"--imgdiff-scan: {label_of(folder)}: there is no such folder of expected pictures")
+            raise pytest.UsageError(f"--imgdiff-scan: {label_of(folder)}: no such folder")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args.clear()
     chosen = [arg for arg in config.args if "::" in arg and _names(arg.partition("::")[0], folders, config)]
@@ -272,14 +274,14 @@ def _names(argument: str, folders: Sequence[Path], config: pytest.Config) -> boo
 
 
 class ImageRun:
-    """One process's share of a run.
+    """The part of a run in one process.
 
     Args:
         config: pytest's.
-        run_id: the same in all processes of the run.
+        run_id: equal in all processes of the run.
 
     Raises:
-        pytest.UsageError: the settings cannot be followed.
+        pytest.UsageError: the settings are invalid.
     """
 
     def __init__(self, config: pytest.Config, run_id: str) -> None:
@@ -292,7 +294,7 @@ class ImageRun:
             refuse_other_settings(config, folders, self._settings_file)
             self.workspace: Workspace = _workspace(config, run_id, self._settings_file)
             self.results.check()
-            self.workspace.policy("any")  # a mistake on the command line is told now, not once for every test
+            self.workspace.policy("any")  # report an invalid option once now, not in every test
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
         self._ahead: RunAhead[PairItem, ComparisonRecord] | None = None
@@ -303,14 +305,14 @@ class ImageRun:
         self._outcome = Outcome()
         self._shard: ShardRecord | None = None
         self.unclean: set[str] = set()
-        """Image tests that did not pass: they may not have come to all of their baselines."""
+        """Image tests that did not pass and so may not have used all their baselines."""
         self.red: set[str] = set()
-        """Image tests that failed, in the last of their runs."""
+        """Image tests that failed in their last run."""
         self.assertions: dict[str, ImageAssertion] = {}
-        """The fixtures of tests that are under way, by node id."""
+        """The fixtures of running tests, by node id."""
         self._tried: set[str] = set()
         self.not_compared: list[str] = []
-        """What its scans leave out, in lines; nothing where single pictures of them are asked for."""
+        """What its scans do not compare, one line each; empty if single images were requested."""
 
     @property
     def results(self) -> ResultsFolder:
@@ -323,7 +325,7 @@ class ImageRun:
         """Return the run's workspace with the settings of this imgdiff.yaml.
 
         Raises:
-            pytest.UsageError: they cannot be followed.
+            pytest.UsageError: they are invalid.
         """
         settings = self.workspace.settings
         if settings.path is not None and path.samefile(settings.path):
@@ -334,22 +336,22 @@ class ImageRun:
             raise pytest.UsageError(f"imgdiff: {error}") from error
 
     def begin(self, items: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> None:
-        """Say which image tests are to run, and plan the scans' comparisons.
+        """Record the image tests to run, and plan the scans' comparisons.
 
         Args:
-            items: all that is to run.
-            before: the image tests that there were before any was deselected.
+            items: all items to run.
+            before: the image tests before any was deselected.
         """
         chosen = set(items)
         todo = [item for item in before if item in chosen]
         tests = [item for item in before if not isinstance(item, PairItem)]
         left_out = {self._module(item) for item in tests if item not in chosen} | self._partly_named()
         whole = {self._module(item) for item in tests} - left_out
-        if getattr(self.config.option, "lf", False):  # it leaves tests out while it collects
+        if getattr(self.config.option, "lf", False):  # it deselects tests during collection
             whole = set()
         names = {self._policy_name(item) for item in todo}
         misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem)) or self._unsplit(tests)
-        if not self.is_worker:  # which cannot stop the run: the process that started it has looked already
+        if not self.is_worker:  # a worker cannot stop the run, and the main process has checked already
             if misplaced:
                 raise pytest.UsageError(misplaced)
             self._refuse_unknown_names()
@@ -371,8 +373,8 @@ class ImageRun:
         if misplaced:
             self.results.append(Problem(misplaced, is_usage_error=True))
         jobs = [item for item in todo if isinstance(item, PairItem)]
-        # A worker of pytest-xdist is one of several on this machine already, and is not told what comes next. And what
-        # writes is done when its turn comes, not ahead: the run may stop before.
+        # A pytest-xdist worker shares this machine with others, and does not know which item comes next. Pairs that
+        # write files are compared when their turn comes, because the run may stop before.
         if jobs and not self.is_worker and self.workspace.update == "none":
             apart = self.workspace.may_run_apart(len(jobs), names)
             threads = self.workspace.threads(names)
@@ -386,7 +388,7 @@ class ImageRun:
             )
 
     def keep_shard(self, items: list[pytest.Item]) -> None:
-        """Leave those pairs of the scans that are in the shard of ``--imgdiff-shard``."""
+        """Keep only the pairs of the scans that are in the shard of ``--imgdiff-shard``."""
         pairs = [item for item in items if isinstance(item, PairItem)]
         if not pairs:
             return
@@ -400,18 +402,18 @@ class ImageRun:
             self.config.hook.pytest_deselected(items=left_out)
 
     def _unsplit(self, tests: Sequence[pytest.Item]) -> str | None:
-        """Return what is wrong where ``--imgdiff-shard`` has no pairs, or tests that every shard would run."""
+        """Return the error if ``--imgdiff-shard`` has no pairs, or tests that would run in every shard."""
         if self.config.option.imgdiff_shard is None:
             return None
         if tests:
             return (
-                f"--imgdiff-shard splits scans, and {counted(len(tests), 'image test')} would run in every shard: run "
-                "the scans alone, and split tests with pytest-split"
+                f"--imgdiff-shard splits scans, but {counted(len(tests), 'image test')} would run in every shard: run "
+                "the scans separately, and split tests with pytest-split"
             )
-        return "--imgdiff-shard splits scans, and this run has none" if self._shard is None else None
+        return "--imgdiff-shard splits scans, but this run has none" if self._shard is None else None
 
     def _shard_of(self, todo: Sequence[pytest.Item], before: Sequence[pytest.Item]) -> ShardRecord | None:
-        """Return which shard this run is, by ``--imgdiff-shard`` or by the groups of pytest-split."""
+        """Return the shard of this run, from ``--imgdiff-shard`` or the groups of pytest-split."""
         if self._shard is not None:
             return self._shard
         option = self.config.option
@@ -424,20 +426,20 @@ class ImageRun:
         return shard_of_tests(Shard(number, count), len(todo), ids, is_chosen=is_chosen)
 
     def _policy_name(self, item: pytest.Item) -> str:
-        """Return the name that the settings of an image test go by, as far as it is known before the test runs."""
+        """Return the name that selects the settings of an image test, as far as known before the test runs."""
         if isinstance(item, PairItem):
             return item.pair.key
         key = BaselineKey(self._module(item), item.nodeid.partition("::")[2].replace("::", "."))
         return self.workspace.baselines.place(key)
 
     def prepare(self, names: Iterable[str] | None = None) -> None:
-        """Refuse to begin where a model is not on this machine.
+        """Raise if a required model is not on this machine.
 
         Args:
-            names: of the pictures that will be judged; any model that the settings name where they are not known.
+            names: names of the images to judge; if unknown, the models of all settings are checked.
 
         Raises:
-            pytest.UsageError: it is not, or cannot be used.
+            pytest.UsageError: a model is missing or cannot be used.
         """
         try:
             if names is None:
@@ -448,13 +450,13 @@ class ImageRun:
             raise pytest.UsageError(f"imgdiff: {error}") from error
 
     def _partly_named(self) -> set[str]:
-        """Return the modules of which single tests were named on the command line."""
+        """Return the modules of tests that were individually specified on the command line."""
         named = (argument.partition("::") for argument in self.config.args)
         paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
         return {_module_of(path, self.workspace.root) for path in paths}
 
     def _runs_whole_suite(self) -> bool:
-        """Return whether every test file below the rootdir was to be collected."""
+        """Return whether all test files below the rootdir were to be collected."""
         option, root = self.config.option, self.config.rootpath
         if any(getattr(option, name, None) for name in ("lf", "ignore", "ignore_glob", "deselect")):
             return False
@@ -467,7 +469,7 @@ class ImageRun:
         return _module_of(item.path, self.workspace.root)
 
     def _misplaced(self, items: Iterable[pytest.Item]) -> str | None:
-        """Return what is wrong where a test lies nearer to another imgdiff.yaml than to the one in force."""
+        """Return the error if a test is nearer to another imgdiff.yaml than to the one in use."""
         folders = {item.path.parent: relative(item.path, self.config.invocation_params.dir) for item in items}
         try:
             refuse_other_settings(
@@ -478,9 +480,9 @@ class ImageRun:
         return None
 
     def expect(self, item: pytest.Item) -> None:
-        """Take note of a test that asks for the fixture while it runs, so that it is missed if it never ends.
+        """Record a test that requests the fixture while it runs, so that it is detected if it never ends.
 
-        The test fails where it lies nearer to another imgdiff.yaml.
+        The test fails if it is nearer to another imgdiff.yaml.
         """
         if misplaced := self._misplaced([item]):
             pytest.fail(misplaced, pytrace=False)
@@ -493,12 +495,12 @@ class ImageRun:
         self._tried.add(node_id)
 
     def _title(self, node_id: str) -> str:
-        """Return what reports call a test: each worker of ``--dist=each`` runs all of them."""
+        """Return the title of a test in reports. With ``--dist=each`` each worker runs all tests."""
         worker: dict[str, Any] = getattr(self.config, "workerinput", {})
         return printable(f"{node_id} [{worker['workerid']}]" if worker.get("imgdiff_each") else node_id)
 
     def note_outcome(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Take note of how a phase of an image test ended."""
+        """Record the outcome of a phase of an image test."""
         if report.when == "setup":
             self.red.discard(item.nodeid)
         if report.failed:
@@ -514,7 +516,7 @@ class ImageRun:
             item.expect_failure()
 
     def asks_for(self, name: str) -> bool:
-        """Return whether the picture of a scan is to be compared, as ``--imgdiff-only`` says."""
+        """Return whether ``--imgdiff-only`` selects this image of a scan."""
         only = self.config.option.imgdiff_only
         if not only:
             return True
@@ -528,13 +530,13 @@ class ImageRun:
     def _unknown_names(self) -> str | None:
         unknown = set(self.config.option.imgdiff_only or ()) - self._found
         named = ", ".join(sorted(map(printable, unknown)))
-        return f"--imgdiff-only: no scan has a picture of this name: {named}" if unknown else None
+        return f"--imgdiff-only: no scan has an image with this name: {named}" if unknown else None
 
     def compared(self, item: PairItem) -> ComparisonRecord:
-        """Return the comparison of a scan's item, from the threads that run ahead where there are some."""
+        """Return the comparison of a scan's item, from the background threads if they run."""
         if self._ahead is None or item in self._fetched:
             item.seconds = None
-            return item.compared()  # alone, or once more (a rerun)
+            return item.compared()  # not planned, or a rerun
         self._fetched.add(item)
         try:
             record = self._ahead.result(item)
@@ -544,7 +546,7 @@ class ImageRun:
         return record
 
     def finished(self, item: pytest.Item) -> None:
-        """Say that an image test ran to its end."""
+        """Record that an image test finished."""
         try:
             if item.nodeid in self.unclean and not isinstance(item, PairItem):
                 self.results.append(Unclean(self._module(item), self._title(item.nodeid)))
@@ -559,10 +561,10 @@ class ImageRun:
             self._forget_phases(item)
 
     def _forget_phases(self, item: PairItem) -> None:
-        """Drop the reports of a pair's setup and teardown, in which nothing happens.
+        """Delete the reports of a pair's setup and teardown, in which nothing happens.
 
-        pytest keeps them to look through all of them for each test that failed: 20 million looks in a run of ten
-        thousand pairs of which a thousand fail.
+        pytest searches all reports for each failed test: 20 million steps in a run of ten thousand pairs with a
+        thousand failures.
         """
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         phases = [] if reporter is None else reporter.stats.get("", [])
@@ -570,12 +572,12 @@ class ImageRun:
             phases.pop()
 
     def identity(self, request: pytest.FixtureRequest) -> TestIdentity:
-        """Return by what name the test of this request asks for its baselines."""
+        """Return the identity of the requesting test, which determines its baselines."""
         node = request.node
         browser = request.getfixturevalue("browser_name") if "browser_name" in request.fixturenames else ANY
         path, colons, test = node.nodeid.partition("::")
         module = self._module(node)
-        # Outside of the root folder pytest gives files of equal names equal node ids.
+        # Outside the root folder pytest gives equal node ids to files with equal names.
         inside = node.path.is_relative_to(self.config.rootpath)
         node_id = node.nodeid if inside else f"{module}{node.path.suffix}{colons}{test}"
         return TestIdentity(
@@ -590,13 +592,13 @@ class ImageRun:
         )
 
     def finish(self, session: pytest.Session) -> None:
-        """End this process's share; in the process that the user started, merge all and write the report."""
+        """Finish this process's part. In the main process, merge all records and write the report."""
         self.workspace.ended = True
         if self._ahead is not None:
             self._ahead.close()
         self.results.close()
         if self.results.lost:
-            self._problems[f"{label_of(self.results.directory)}: the results were removed while the tests ran"] = None
+            self._problems[f"{label_of(self.results.directory)}: the results were deleted during the run"] = None
             self._outcome = Outcome(list(self._problems), must_fail=True)
         elif self.is_worker or not self.results.begun:
             return
@@ -619,11 +621,11 @@ class ImageRun:
 
     @property
     def prune(self) -> bool:
-        """Whether unused baselines are to be deleted."""
+        """Return whether to delete unused baselines."""
         return bool(self.config.option.imgdiff_prune or self.config.option.imgdiff_prune_orphans)
 
     def print_summary(self, terminal: pytest.TerminalReporter) -> None:
-        """Print what became of the images, what was written, and where the report is."""
+        """Print the results, the files written, and the path of the report."""
         if self._outcome.lines:
             terminal.section("imgdiff", sep="-")
             for line in self._outcome.lines:
@@ -631,7 +633,7 @@ class ImageRun:
 
 
 def _module_of(path: Path, root: Path) -> str:
-    """Return a test file relative to the root folder, without its suffix, with forward slashes."""
+    """Return the path of a test file relative to the root folder, without suffix, with forward slashes."""
     return PurePosixPath(relative(path, root)).with_suffix("").as_posix()
 
 
@@ -645,7 +647,9 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
     if settings.report.parquet:
         require_parquet()
     if settings.baselines.store is not None and baselines == settings.baselines.folder:
-        from pytest_imgdiff.run.baseline_store import require_whole  # few projects keep baselines in a store
+        from pytest_imgdiff.run.baseline_store import (
+            require_whole,
+        )  # few projects use a store
 
         require_whole(baselines)
     process = getattr(config, "workerinput", {}).get("workerid", "main")
@@ -668,28 +672,29 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
 
 
 def _command_line(option: Any) -> dict[str, Any]:
-    """Return the policy settings that options set."""
+    """Return the policy settings from options."""
     settings = assigned(option.imgdiff_set or (), "--imgdiff-set")
     if option.imgdiff_measure is not None:
         if "measure" in settings:
-            raise ConfigError("--imgdiff-measure and --imgdiff-set measure=... are one setting: give one of them")
+            raise ConfigError("--imgdiff-measure and --imgdiff-set measure=... set the same key: use only one of them")
         settings["measure"] = measure_list(option.imgdiff_measure, "--imgdiff-measure")
     return settings
 
 
 def _keep_apart(report: Path, baselines: Path) -> None:
-    """Refuse folders of which one holds the other: a report's folder is emptied by every run."""
+    """Raise if the report's folder and the baselines' folder overlap: every run empties the report's folder."""
     one, other = report.resolve(), baselines.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise ConfigError(
-            f"the report's folder {label_of(report)} and the baselines' {label_of(baselines)} must not hold one another"
+            f"the folders of the report, {label_of(report)}, and of the baselines, {label_of(baselines)}, must not "
+            "contain each other"
         )
 
 
 def _of_playwright(request: pytest.FixtureRequest) -> tuple[tuple[str, Path], ...]:
-    """Return where pytest-playwright puts the trace and the video of this test, by its options, once it has ended.
+    """Return the paths where pytest-playwright will write the trace and the video of this test.
 
-    Its names are those of a test with one page. It keeps neither of a test that passes, unless the option says ``on``.
+    The names are those for a test with one page. Files of passing tests exist only if the option is ``on``.
     """
     names = {"trace": ("--tracing", "trace.zip"), "video": ("--video", "video.webm")}
     kept = {what: file for what, (option, file) in names.items() if request.config.getoption(option, "off") != "off"}
@@ -697,11 +702,11 @@ def _of_playwright(request: pytest.FixtureRequest) -> tuple[tuple[str, Path], ..
         return ()
     try:
         folder = request.getfixturevalue("output_path")
-    except pytest.FixtureLookupError:  # an old version, or another plugin's options of these names
+    except pytest.FixtureLookupError:  # an old version, or options with these names from another plugin
         return ()
     return tuple((what, request.config.invocation_params.dir / str(folder) / file) for what, file in kept.items())
 
 
 def _plugins(config: pytest.Config) -> list[object]:
-    """Return what pytest has registered, conftest.py files above all, that gives an imgdiff hook."""
+    """Return the registered plugins with an imgdiff hook, including conftest.py files."""
     return [plugin for plugin in config.pluginmanager.get_plugins() if any(hasattr(plugin, hook) for hook in HOOKS)]

@@ -1,4 +1,4 @@
-"""The subject of a call of `assert_images_similar`: an image that was given, or a target to capture and judge."""
+"""The subject of an `assert_images_similar` call: an image, or a target to capture and judge."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from pytest_imgdiff.run.session import Workspace
 
     Judge = Callable[[object, Policy], Comparison]
-    """Compares an image with what is expected, under a policy."""
+    """Compares an image with the expected one, under a policy."""
 
 MOST_NAMED = 50
-"""How many regions of a failure are named by the element under them; the largest come first."""
+"""Most regions of a failure that get the name of their element; the largest come first."""
 NOISY_PIXELS, NOISY_LEVELS = 16, 2
-"""Two captures of one page may differ in so many pixels by so many levels: browsers draw layers with such noise."""
+"""Noise limits: two captures of one page may differ in this many pixels by this many levels."""
 _NOT_IN_ACTUAL = ("deleted", "only expected")
-"""Kinds of regions whose boxes are those of the expected image."""
+"""Kinds of regions whose boxes are in the expected image."""
 _EQUAL = Policy(metrics=(Rule("mse", max=0.0),))
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A subject that was judged.
+    """A judged subject.
 
     Attributes:
-        comparison: with what was expected.
-        picture: the image that was compared.
-        still: whether the target stood still, so that its image may be stored.
+        comparison: with the expected image.
+        image: the image that was compared.
+        still: whether the target became stable, so that its image may be stored.
     """
 
     comparison: Comparison
@@ -53,16 +53,16 @@ class Judged:
 
 
 class Subject:
-    """One side of a call: an image, or a target and what captures it.
+    """One side of a call: an image, or a target with its capturer.
 
     Args:
-        given: what the call was given.
-        policy: what holds for the call.
-        workspace: of the run.
-        call: the settings that the call itself named for its capture; one that the capturer does not follow is refused.
+        given: the argument of the call.
+        policy: the policy of the call.
+        workspace: the workspace of the run.
+        call: the capture settings of the call; a setting that the capturer does not support is rejected.
 
     Raises:
-        CaptureError: the target is known and cannot be captured as asked.
+        CaptureError: the target cannot be captured with these settings.
     """
 
     def __init__(self, given: object, policy: Policy, workspace: Workspace, call: object = None) -> None:
@@ -78,35 +78,33 @@ class Subject:
 
     def _refuse_unfollowed(self, call: Mapping[str, Any]) -> None:
         if self._capturer is None:
-            source = self._read()  # what is no image at all is refused in its own words
+            source = self._read()  # raises if it is not an image
             if set(call) == {"dpi"} and (source.data or b"").startswith(b"%PDF-"):
                 return
-            raise CaptureError(
-                f"capture={dict(call)!r}: nothing is captured, the image itself was given; leave capture out"
-            )
+            raise CaptureError(f"capture={dict(call)!r}: an image was passed, so nothing is captured; remove capture")
         unfollowed = sorted(set(call) - self._capturer.follows)
         if unfollowed:
             follows = ", ".join(sorted(self._capturer.follows)) or "none"
             raise CaptureError(
-                f"capture: a {self._capturer.target} does not follow {', '.join(unfollowed)}; it follows: {follows}"
+                f"capture: a {self._capturer.target} does not support {', '.join(unfollowed)}; it supports: {follows}"
             )
 
     def _read(self) -> images.Source:
         return images.read(self.given, load=self._workspace.registry.load, root=self._workspace.root)
 
     async def judged(self, judge: Judge, name: str) -> Judged:
-        """Compare the image, or captures of the target until it stands still.
+        """Compare the image, or captures of the target until it is stable.
 
         Args:
-            judge: compares an image with what is expected.
-            name: of the comparison.
+            judge: compares an image with the expected one.
+            name: name of the comparison.
 
         Raises:
             CaptureError: the target cannot be captured.
         """
         if self._capturer is None:
             picture = self.given
-            # A file object can be read only once; what cannot be read at all, the comparison says.
+            # A file object can be read only once; the comparison reports unreadable ones.
             with suppress(BrokenImageError):
                 picture = self._read()
             return Judged(judge(picture, self._policy), picture)
@@ -120,10 +118,10 @@ class Subject:
         return Judged(comparison, picture, settled.comparison is not None)
 
     async def image(self, name: str) -> object:
-        """Return the image that stands for an expected side: a target is captured until it stands still.
+        """Return the image for an expected side. A target is captured until it is stable.
 
         Raises:
-            CaptureError: the target cannot be captured, or never stood still.
+            CaptureError: the target cannot be captured, or never became stable.
         """
         if self._capturer is None:
             return self.given
@@ -134,10 +132,10 @@ class Subject:
         return self._picture(settled.shot)
 
     async def info(self) -> CaptureInfo:
-        """Return what is known of the target before it is captured; of an image that was given, nothing.
+        """Return facts about the target before it is captured; empty for an image.
 
         Raises:
-            CaptureError: the target cannot be asked.
+            CaptureError: the target does not respond.
         """
         if not hasattr(self._capturer, "info"):
             return CaptureInfo(self._target)
@@ -145,9 +143,9 @@ class Subject:
         return info
 
     async def restore(self) -> None:
-        """Leave the target as it was found."""
+        """Restore the state of the target."""
         if hasattr(self._capturer, "restore"):
-            # A page that is gone needs no restoring; what made it go was reported by the capture.
+            # A closed page needs no restoring, and its error was reported by the capture.
             with suppress(CaptureError):
                 await answer(cast("BrowserCapturer", self._capturer).restore())
 
@@ -159,7 +157,7 @@ class Subject:
         return judged
 
     def _picture(self, shot: Shot) -> object:
-        """Return the image of a capture, called by what was captured."""
+        """Return the image of a capture, labelled by its target."""
         try:
             source = images.read(shot.picture, load=self._workspace.registry.load, root=self._workspace.root)
         except BrokenImageError as error:
@@ -171,9 +169,9 @@ class Subject:
         return "image" if self._capturer is None else self._capturer.target
 
     def _alike(self, one: Shot, other: Shot) -> bool:
-        """Whether two captures are equal outside of all that is ignored, but for the noise of drawing a page twice."""
+        """Return whether two captures are equal outside ignored areas, except for rendering noise."""
         if one.picture is other.picture:
-            return False  # a capturer that returns the same object says nothing about what it holds
+            return False  # a capturer that returns the same object again proves nothing
         if isinstance(one.picture, bytes) and one.picture == other.picture:
             return True
         ignore = (*self._policy.ignore, *one.ignore, *other.ignore)
@@ -197,18 +195,18 @@ class Subject:
 
     def _never_still(self, settled: Settled) -> str:
         return (
-            f"the {self._target} never stood still: {settled.attempts} captures in {settled.seconds:.1f} s, no two in "
-            "a row equal; mask what moves, stop it before the capture, or raise capture: {timeout: ...}"
+            f"the {self._target} never became stable: {settled.attempts} captures in {settled.seconds:.1f} s, no two "
+            "in a row equal; mask moving parts, stop them before the capture, or increase capture: {timeout: ...}"
         )
 
     def _restless(self, settled: Settled, name: str) -> Comparison:
-        """Return what stands for a target that never stood still: its last two captures, and where they differ."""
+        """Return the result for an unstable target: its last two captures, and where they differ."""
         if settled.before is None:
             raise AssertionError(name)
         last = settled.shot
         policy = replace(self._policy, ignore=(*self._policy.ignore, *last.ignore), size=SizePolicy.FAIL)
         moving = self._workspace.compared_with(self._picture(settled.before), self._picture(last), policy, name)
-        note = "the expected image shown here is the capture before the last; the marked regions moved between the two"
+        note = "the expected image shown here is the second-to-last capture; the marked regions moved in between"
         return replace(
             moving,
             verdict=Verdict.BROKEN,
@@ -221,7 +219,7 @@ class Subject:
         return replace(await self.info(), attempts=settled.attempts, steady=settled.steady)
 
     async def _with_elements(self, comparison: Comparison, shot: Shot) -> Comparison:
-        """Return the comparison with its regions named by the elements of the page under them."""
+        """Return the comparison with the page elements under its regions."""
         if not hasattr(self._capturer, "elements"):
             return comparison
         named = [
@@ -240,7 +238,7 @@ class Subject:
 
 
 def _in_capture(region: Region, comparison: Comparison) -> Box:
-    """Return the region's box in pixels of the capture, which may have been compared at another size."""
+    """Return the region's box in pixels of the capture, which may have been scaled for the comparison."""
     box = region.box
     if comparison.policy.size is not SizePolicy.SCALE or comparison.compared is None or comparison.actual is None:
         return box
@@ -250,7 +248,7 @@ def _in_capture(region: Region, comparison: Comparison) -> Box:
 
 
 def split_masks(call: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[MaskedElements, ...]]:
-    """Return a call's settings as imgdiff.yaml could hold them, and the masks that are objects of a browser driver."""
+    """Split a call's settings into those that imgdiff.yaml could contain, and masks that are browser objects."""
     capture = call.get("capture")
     listed = capture.get("mask") if isinstance(capture, Mapping) else None
     if not isinstance(listed, (list, tuple)):
@@ -260,7 +258,7 @@ def split_masks(call: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[MaskedEl
         fields = item if isinstance(item, Mapping) else {"selector": item}
         is_plain = isinstance(fields.get("selector"), (str, int, float, bytes, Mapping, list, tuple, type(None)))
         if is_plain or not set(fields) <= {"selector", "what"} or fields.get("what", "box") not in {"box", "text"}:
-            kept.append(item)  # imgdiff.yaml's own checks say what is wrong, where anything is
+            kept.append(item)  # the checks of imgdiff.yaml report invalid ones
         else:
             objects.append(MaskedElements(**fields))
     return {**call, "capture": {**cast("Mapping[str, Any]", capture), "mask": kept}}, tuple(objects)

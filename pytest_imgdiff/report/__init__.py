@@ -1,4 +1,4 @@
-"""Reports drawn from records alone: results.json, the page, Markdown, JUnit properties and words."""
+"""Reports made from records alone: results.json, the page, Markdown, JUnit properties and messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def load_page() -> None:
-    """Import what draws the page: worth its while where this process waits for others, which compare."""
+    """Import the modules that write the page, while this process waits for its workers."""
     from pytest_imgdiff.report import (
         html,  # noqa: F401 - for who imports them in the end
         html_single_file,  # noqa: F401 - for who imports them in the end
@@ -54,12 +54,12 @@ def write_report(
 ) -> Path:
     """Write ``results.json`` and the page into the directory and return the page's path.
 
-    Args and errors are those of `pytest_imgdiff.report.html.write_page`. The results are written first: a
-    template that is at fault costs the page, not the results.
+    Args and errors are those of `pytest_imgdiff.report.html.write_page`. The results are written first: an error in a
+    template loses the page, not the results.
 
     Args:
-        directory: the report's folder; made where it is missing.
-        run: what to draw.
+        directory: the report's folder; created if missing.
+        run: the run to report.
         templates: a folder of the user's own templates and assets.
         self_contained: write ``report.html`` as well, the page with everything inside, and return its path.
     """

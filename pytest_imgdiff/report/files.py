@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def replace_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
-    """Write the file whole or not at all, also if the power fails, and return its path.
+    """Replace the file atomically, also across a power failure, and return its path.
 
     Raises:
         ReportError: the file cannot be written (no permission, disk full, a file where a folder should be).
@@ -38,7 +38,7 @@ def replace_file(path: Path, content: bytes | Iterable[bytes]) -> Path:
 
 
 def replace_derived(path: Path, content: bytes | Iterable[bytes]) -> Path:
-    """Write one of many files that can be drawn again: whole or not at all, without waiting for the disk.
+    """Replace one of many files that can be written again, atomically, without waiting for the disk.
 
     Raises:
         ReportError: as `replace_file`.
@@ -58,13 +58,13 @@ def replace_derived(path: Path, content: bytes | Iterable[bytes]) -> Path:
 
 
 def write_output(content: bytes | Iterable[bytes], target: str, what: str) -> None:
-    """Write to where an option of the command says.
+    """Write to the target of a command option.
 
     Args:
         content: what to write.
-        target: a path, or ``-`` for standard output. A symbolic link stays and its target is replaced; a device or a
-            pipe is written to.
-        what: the content in words, for the error.
+        target: a path, or ``-`` for standard output. The target of a symbolic link is replaced, not the link; devices
+            and pipes are written to.
+        what: what the content is, for the error message.
 
     Raises:
         ReportError: it cannot be written.
@@ -85,9 +85,9 @@ def write_output(content: bytes | Iterable[bytes], target: str, what: str) -> No
 
 
 class Staged:
-    """Files that are written aside, whole, before any of them takes its place; what does not is removed in the end.
+    """Files that are written to temporary names first and moved into place together; leftovers are removed.
 
-    As `replace_derived` it does not wait for the disk.
+    Like `replace_derived`, it does not wait for the disk.
     """
 
     def __init__(self) -> None:
@@ -102,14 +102,14 @@ class Staged:
             with suppress(OSError):
                 temporary.unlink()
         for folder in self._made:
-            with suppress(OSError):  # something has its place in it
+            with suppress(OSError):  # another file has this name
                 folder.rmdir()
 
     def write(self, path: Path, content: Iterable[bytes]) -> None:
-        """Write what will be this file.
+        """Write the content of this file.
 
         Raises:
-            ReportError: it cannot be written; or whatever the content raises.
+            ReportError: it cannot be written. Errors of `content` pass through.
         """
         temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{len(self._waiting)}.tmp")
         try:
@@ -123,10 +123,10 @@ class Staged:
             raise _unwritten(path, error) from error
 
     def put(self) -> None:
-        """Let all files take their places, in the order in which they were written.
+        """Move all files into place, in the order in which they were written.
 
         Raises:
-            ReportError: one cannot.
+            ReportError: a file cannot be moved.
         """
         while self._waiting:
             temporary, path = self._waiting[0]
@@ -142,14 +142,14 @@ def _unwritten(path: Path, error: OSError) -> ReportError:
 
 
 def strictly_encoded(value: RunRecord | ComparisonRecord, where: str) -> bytes:
-    """Return the value as JSON, the keys of free-form objects sorted, sure that reading gives the same again.
+    """Return the value as JSON with sorted keys of free-form objects; decoding returns the same value.
 
     Args:
         value: what to write.
-        where: what errors call it.
+        where: what error messages call the value.
 
     Raises:
-        ReportError: it holds what JSON cannot: NaN would silently become null, and a tuple a list.
+        ReportError: the value cannot be represented in JSON: NaN would silently become null, and a tuple a list.
     """
     try:
         content = msgspec.json.encode(value, order="deterministic")
@@ -157,5 +157,5 @@ def strictly_encoded(value: RunRecord | ComparisonRecord, where: str) -> bytes:
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise ReportError(f"{where}: cannot be written as JSON: {visible(str(error))}") from error
     if not same:
-        raise ReportError(f"{where}: holds what JSON cannot (NaN, a tuple)")
+        raise ReportError(f"{where}: contains a value that JSON cannot represent (NaN, a tuple)")
     return content

@@ -1,4 +1,4 @@
-"""The HTML report: the page, the plain page without scripts, and what their templates draw."""
+"""The HTML report: the page, the plain page without scripts, and the data for their templates."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ if TYPE_CHECKING:
 
 RUN_DIGITS = 16
 _ROWS = b'"rows":[]'
-"""Where the rows stand in the data; within a JSON string the quotation marks would be escaped."""
+"""Where the rows go in the data. Inside a JSON string the quotation marks would be escaped."""
 
 
 class Drawn(NamedTuple):
-    """What is shown of one comparison."""
+    """The row and the details of one comparison."""
 
     row: Row
     detail: Detail
@@ -76,10 +76,10 @@ def shards_of(drawn: Iterable[Drawn]) -> Iterator[list[Drawn]]:
 
 
 def listed_at_once(run: RunRecord, piece: int) -> int:
-    """Return how many comparisons the page lists from the start; those after them passed, and are in pieces.
+    """Return how many comparisons the page lists at first. The others passed and are in pieces.
 
-    These are all that did not simply pass, and as many as a piece holds. Of merged runs all are listed, as the results
-    of one name stand together.
+    The page lists all failures and warnings, and at least as many comparisons as a piece holds. It lists all
+    comparisons of merged runs, because the results of one name are shown together.
     """
     total = len(run.comparisons)
     if run.columns:
@@ -89,7 +89,7 @@ def listed_at_once(run: RunRecord, piece: int) -> int:
 
 
 def details_script(number: int, shard: Iterable[Drawn]) -> bytes:
-    """Return the script that hands the details of a shard to the page."""
+    """Return the script that passes the details of a shard to the page."""
     return receiving("details", Details(number, [each.detail for each in shard]))
 
 
@@ -97,7 +97,7 @@ def drawn_of(run: RunRecord, pictures: Pictures) -> Iterator[Drawn]:
     """Draw the comparisons in the order of the list.
 
     Raises:
-        ReportError: a picture's path leads out of the report's folder.
+        ReportError: an image path leads out of the report's folder.
     """
     numbers = {column: index for index, column in enumerate(run.columns)}
     changes = same_change(_fingerprints(run.comparisons))
@@ -113,7 +113,7 @@ def _fingerprints(records: Sequence[ComparisonRecord]) -> Iterator[str]:
 
 
 class RunScript:
-    """The script that hands the list to the page; its rows are put aside as they are drawn.
+    """The script that passes the list to the page. Rows are stored on disk as they are added.
 
     Args:
         run: the run.
@@ -128,7 +128,7 @@ class RunScript:
         self._pieces: list[list[Waiting]] = []
 
     def add(self, row: Row) -> None:
-        """Put the next row aside.
+        """Store the next row.
 
         Raises:
             ReportError: the disk is full.
@@ -138,11 +138,11 @@ class RunScript:
             self._changes[row.change] += 1
 
     def add_piece(self, waiting: list[Waiting]) -> None:
-        """Add what the next piece holds."""
+        """Add the contents of the next piece."""
         self._pieces.append(waiting)
 
     def close(self) -> None:
-        """Let go of the rows."""
+        """Delete the stored rows."""
         self._rows.close()
 
     def content(self) -> Iterator[bytes]:
@@ -170,7 +170,7 @@ class RunScript:
 
 
 def _made_up_name(run: RunRecord) -> str:
-    """Return what tells a run without a name from others: a hash of what it found."""
+    """Return an identifier for a run without a name: a hash of its results."""
     found = ((record.name, record.verdict, record.actual and record.actual.digest) for record in run.comparisons)
     return hashlib.sha256(repr(list(found)).encode("utf-8", "surrogatepass")).hexdigest()[:RUN_DIGITS]
 
@@ -179,7 +179,7 @@ HEADINGS: dict[Outcome, str] = {"failed": "Failed", "warned": "Passed with a war
 
 
 class PlainRow(NamedTuple):
-    """A comparison: its row of the list, and a word and an address for each picture."""
+    """A comparison: its row of the list, and the label and URL of each image."""
 
     row: Row
     pictures: list[tuple[str, Address]]
@@ -189,7 +189,7 @@ _PLAIN_ROW = msgspec.json.Decoder(PlainRow)
 
 
 class PlainRows(OnDemand[PlainRow]):
-    """Rows that were put aside, read when the template comes to them."""
+    """Stored rows, read when the template needs them."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -210,22 +210,22 @@ class PlainGroup:
     heading: str
     rows: Sequence[PlainRow]
     count: int
-    """How many there are; `rows` are the first `MOST_PLAIN` of them."""
+    """Number of comparisons; `rows` has the first `MOST_PLAIN`."""
 
 
 MOST_PLAIN = 10_000
-"""Comparisons of one outcome in ``plain.html``: browsers lay out all of a table before they show it."""
+"""Most comparisons of one outcome in ``plain.html``: browsers lay out a whole table before they show it."""
 
 
 class PlainGroups:
-    """The comparisons by outcome, put aside as they are drawn."""
+    """The comparisons by outcome, stored on disk as they are added."""
 
     def __init__(self) -> None:
         self._spools: dict[Outcome, Spool] = {outcome: Spool() for outcome in HEADINGS}
         self._counts: Counter[Outcome] = Counter()
 
     def add(self, drawn: Drawn) -> None:
-        """Put the next comparison aside.
+        """Store the next comparison.
 
         Raises:
             ReportError: the disk is full.
@@ -245,12 +245,12 @@ class PlainGroups:
         self._spools[outcome].append(msgspec.json.encode(PlainRow(drawn.row, pictures)))
 
     def close(self) -> None:
-        """Let go of the comparisons."""
+        """Delete the stored comparisons."""
         for spool in self._spools.values():
             spool.close()
 
     def groups(self) -> list[PlainGroup]:
-        """Return the groups that hold anything, the failures first."""
+        """Return the groups that are not empty, failures first."""
         found = ((outcome, self._spools[outcome]) for outcome in HEADINGS)
         return [
             PlainGroup(outcome, HEADINGS[outcome], PlainRows(spool), self._counts[outcome])
@@ -264,7 +264,7 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class FilterView:
-    """How many comparisons there are of one kind."""
+    """The number of comparisons with one outcome or verdict."""
 
     facet: Literal["outcome", "verdict"]
     key: str
@@ -273,19 +273,19 @@ class FilterView:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """All of a page but for its comparisons; every text is fit to be shown.
+    """Everything on a page except its comparisons. All strings are safe to show.
 
     Attributes:
-        outcome: ``failed`` as well where nothing was compared or the run is incomplete.
-        incompleteness: what an incomplete run lacks, None of a complete one.
-        redrawn: that most failures are those of another font renderer; None where they are not.
-        unrecorded: what was collected and did not run to its end.
-        total: how many comparisons the run holds.
-        filters: the kinds that there are.
-        renames: baselines that seem to belong to tests that were renamed, in lines.
-        not_compared: what the scans left out, in lines.
+        outcome: ``failed`` also if nothing was compared or the run is incomplete.
+        incompleteness: what is missing from an incomplete run; None for a complete run.
+        redrawn: the message that another font renderer explains most failures; None if it does not.
+        unrecorded: collected pairs and tests that did not finish.
+        total: number of comparisons in the run.
+        filters: outcomes and verdicts that occur.
+        renames: baselines that probably belong to renamed tests, one line each.
+        not_compared: what the scans did not compare, one line each.
         columns: the runs that were merged into this one.
-        self_contained: whether the page is one file: there is nothing beside it to link to.
+        self_contained: whether the page is a single file and has nothing to link to.
     """
 
     title: str
@@ -356,24 +356,23 @@ PAGE_TEMPLATE = "report.html.j2"
 PLAIN_PAGE = "plain.html"
 PLAIN_TEMPLATE = "plain.html.j2"
 SERVERS_OWN = ("live", "upload")
-"""How the assets are called that only `pytest-imgdiff serve` shows."""
+"""Prefixes of assets that only `pytest-imgdiff serve` uses."""
 DATA = "data"
 RUN_SCRIPT = f"{DATA}/run.js"
 
 
 def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None, piece: int = PIECE) -> Path:
-    """Draw the run into the directory: ``index.html``, ``plain.html``, ``assets`` and ``data``.
+    """Write the report of the run: ``index.html``, ``plain.html``, ``assets`` and ``data``.
 
-    The page works from ``file://`` and names nothing outside its folder; ``plain.html`` holds the comparisons, of each
-    outcome up to `MOST_PLAIN`, without scripts. Passed comparisons of a large run are in pieces that the page loads
-    when they are asked for. The pictures that the records name are expected below the directory;
-    those of the failures are written once more as scripts, beside them, so that the page may tell colours. Nothing else
-    takes its place before everything is drawn, and ``index.html`` comes last. What is drawn is put aside on disk:
-    memory does not grow with it.
+    The page works from ``file://`` and refers only to files in its folder. ``plain.html`` shows up to `MOST_PLAIN`
+    comparisons of each outcome without scripts. Passed comparisons of a large run are in pieces that the page loads on
+    demand. The images that the records name must be in the directory. Images of failures are also written as scripts,
+    so that the page can read their pixels. All files are moved into place together after everything is written,
+    ``index.html`` last. Rows and details are stored on disk meanwhile, so memory does not grow with the run.
 
     Args:
-        directory: the report's folder; made where it is missing.
-        run: what to draw.
+        directory: the report's folder; created if missing.
+        run: the run to report.
         templates: a folder of the user's own templates and assets, see `Templates`.
         piece: how many passed comparisons one piece holds.
 
@@ -381,8 +380,8 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
         The path of the page.
 
     Raises:
-        ReportError: a file cannot be written, a picture's path leads out of the folder, or a template of the
-            user's is at fault (the message names its file and line).
+        ReportError: a file cannot be written, an image path leads out of the folder, or a user's template has an error
+            (the message names its file and line).
     """
     shelf = Templates(templates)
     view = page_view(run)
@@ -390,7 +389,7 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     assets = {name: asset_bytes(path) for name, path in shelf.assets().items() if not name.startswith(SERVERS_OWN)}
     companions = companions_of(directory, in_order(run.comparisons))
     with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as beside:
-        # Most of its time is the disk's, which can have it while the rest is drawn.
+        # It mostly waits for the disk, so it runs in parallel with the rest.
         copying = beside.submit(write_companions, directory, companions)
         pictures = LinkedPictures(companions, directory, run.root)
         written = _draw(staged, directory, run, view, pictures, shelf, piece)
@@ -411,7 +410,7 @@ def _draw(
     shelf: Templates,
     piece: int,
 ) -> set[str]:
-    """Draw all comparisons and return the names of the files in `DATA` that hold them."""
+    """Write all comparisons and return the names of their files in `DATA`."""
     written: list[str] = []
 
     def write(name: str, script: bytes) -> None:
@@ -440,8 +439,8 @@ def _draw(
 
 
 def _remove_others(folder: Path, written: set[str]) -> None:
-    """Remove the data of a larger report that was here before."""
+    """Remove data files of an earlier, larger report."""
     for path in [*folder.glob("details-*.js"), *folder.glob("piece-*.js")]:
         if path.name not in written:
-            with suppress(OSError):  # nothing asks for it
+            with suppress(OSError):  # no page refers to it
                 path.unlink()

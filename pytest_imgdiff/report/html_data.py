@@ -1,4 +1,4 @@
-"""The data beside the page for its scripts (`reports/types/imgdiff.d.ts`): rows, details, pictures, changes."""
+"""The data that the page's scripts load (`reports/types/imgdiff.d.ts`): rows, details, images, groups of changes."""
 
 from __future__ import annotations
 
@@ -69,34 +69,34 @@ if TYPE_CHECKING:
 
 
 Address = str | msgspec.Raw
-"""Of a picture: relative to the page and percent-encoded, or an expression that stands for the picture itself."""
+"""URL of an image: relative to the page and percent-encoded, or a JavaScript expression for an embedded image."""
 
 FORM = 1
-"""Version of what is written here; the page and its data are always written together."""
+"""Version of the data format. The page and its data are always written together."""
 SHARD = 100
-"""How many comparisons' details one file holds."""
+"""Comparisons whose details are in one file."""
 PIECE = 10_000
-"""How many passed comparisons one file holds that is loaded when they are asked for; smaller runs have none."""
+"""Passed comparisons in one file that is loaded on demand. Smaller runs have no such files."""
 SIZE_CLASSES = (0.0, 0.001, 0.01, 0.1, 1.0)
-"""The upper ends of the sizes of change that the page filters by, as shares of the picture."""
+"""Upper bounds of the change sizes that the page filters by, as shares of the image."""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One picture."""
+    """One image."""
 
     key: str
-    """Its name among the record's artefacts."""
+    """Key of the image among the record's artefacts."""
     caption: str
     alt: str
     href: Address
     width: int | None
     height: int | None
     pixels: str | None
-    """Address of the script that holds the picture once more, for pages that may not read it."""
+    """URL of the script that contains the image's bytes, for pages that may not read the image."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A row of the table of rules."""
+    """A row in the table of rules."""
 
     metric: str
     value: str
@@ -106,11 +106,11 @@ class Rule(msgspec.Struct, frozen=True):
     verdict: str
     details: list[tuple[str, str]]
     measured: bool = False
-    """It was measured only, and decides nothing."""
+    """Whether the metric was only measured and does not affect the verdict."""
 
 
 class Area(msgspec.Struct, frozen=True):
-    """A region: its box in pixels of the compared picture, and what is known of it in words."""
+    """A region: its box in pixels of the compared image, and its description."""
 
     x: int
     y: int
@@ -121,28 +121,28 @@ class Area(msgspec.Struct, frozen=True):
     peak: str
     kind: str
     contour: list[tuple[int, int]] = []
-    """The corners of its outline; none where that is its box."""
+    """Corners of the outline; empty if the outline is the box."""
     element: str = ""
-    """The element of the page under it, in words; empty where it is unknown."""
+    """Description of the page element under the region; empty if unknown."""
     moved: tuple[int, int] | None = None
-    """How far this block moved, to the right and down; null of all but the blocks that the alignment moved."""
+    """How far this block moved, right and down; null for regions that are not moved blocks."""
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of the padded plane, on which equal parts of both pictures lie at one place."""
+    """A part of the padded plane, where matching parts of both images have the same position."""
 
     x: int
     y: int
     width: int
     height: int
     expected: tuple[int, int] | None
-    """Where the part starts in the expected picture; null where only the actual picture has it."""
+    """Where the part starts in the expected image; null if only the actual image has it."""
     actual: tuple[int, int] | None
-    """Likewise in the actual picture."""
+    """Where the part starts in the actual image; null if only the expected image has it."""
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """A row of the table of both files."""
+    """A row in the table of both files."""
 
     name: str
     expected: str
@@ -151,7 +151,7 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Accepts(msgspec.Struct, frozen=True):
-    """As `pytest_imgdiff.base.record.AcceptRecord`: exact, as paths and digests must be."""
+    """Like `pytest_imgdiff.base.record.AcceptRecord`, with exact paths and digests."""
 
     baseline: str
     source: str
@@ -161,32 +161,32 @@ class Accepts(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One metric of the glance at two pictures."""
+    """One metric in the glance at two images."""
 
     metric: str
     title: str
     value: str
     words: str
-    """What the number says, in a few words; or why there is none."""
+    """What the number means, in a few words, or why there is no number."""
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """What was measured of two pictures, for one look."""
+    """All measurements of two images, for a quick overview."""
 
     cards: list[Card]
     expected: list[tuple[str, str, float]]
-    """What a classifier takes the picture for, likeliest first: label, probability in words, and as a number 0..1."""
+    """Classes of the expected image, likeliest first: label, probability as text, and probability 0..1."""
     actual: list[tuple[str, str, float]]
     lacks: list[str]
-    """What could not be measured, and why."""
+    """Metrics that could not be measured, with reasons."""
 
 
 class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
-    """What is shown in place of a comparison's own facts while one of its frames or pages is looked at."""
+    """What replaces the comparison's own details while the user views one of its frames or pages."""
 
     frame: int
     words: str
-    """Such as ``frame 3``."""
+    """For example ``frame 3``."""
     outcome: Outcome
     verdict: str
     line: str
@@ -202,7 +202,7 @@ class FrameDetail(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
-    """What is shown of one comparison once it is opened."""
+    """The details of one comparison, shown when it is opened."""
 
     figures: list[Figure]
     size: tuple[int, int] | None
@@ -218,30 +218,30 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     written: str | None
     seconds: str
     frames: list[FrameDetail] = []
-    """Of several frames, those that fail or pass with a warning."""
+    """Frames that fail or pass with a warning, if there are several frames."""
     frame: int | None = None
-    """Which of them the facts above are of."""
+    """The frame that the fields above describe."""
     glance: Glance | None = None
-    """What was measured only; None where nothing was."""
+    """Metrics that were only measured; None if there are none."""
     layout: list[Part] = []
-    """Both pictures padded; none where they are compared in place."""
+    """Layout of both padded images; empty if they are compared in place."""
     replaces: str | None = None
-    """What accepting replaces, where that is more than one frame or page."""
+    """What accepting replaces, if that is more than one frame or page."""
     capture: list[tuple[str, str]] = []
-    """What is known of the capture, in labels and words; nothing where an image was given."""
+    """Facts about the capture as labels and values; empty if an image was passed."""
     attachments: list[tuple[str, str]] = []
-    """Files of other tools that show more, a trace or a video: what each is, and its address."""
+    """Files of other tools, such as a trace or a video: description and URL."""
 
 
 class Details(msgspec.Struct, frozen=True):
-    """The details of up to `SHARD` comparisons that follow one another in the list."""
+    """The details of up to `SHARD` consecutive comparisons in the list."""
 
     shard: int
     details: list[Detail]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What the list shows of one comparison, and finds it by."""
+    """One comparison in the list, with the fields that filters and search use."""
 
     anchor: str
     name: str
@@ -260,13 +260,13 @@ class Row(msgspec.Struct, frozen=True):
     acceptable: bool
     alternative: bool
     frames: int
-    """How many frames or pages accepting replaces; 1 of a still picture, 0 where there is nothing to accept."""
+    """How many frames or pages accepting replaces; 1 for a still image, 0 if there is nothing to accept."""
     kinds: list[str] = []
-    """The kinds of its regions, that of most of the area first; of those of its frames, too."""
+    """Kinds of its regions, including those of its frames, ordered by area."""
     glance: bool = False
-    """Whether metrics were measured only, so that there is something to look at whatever the verdict."""
+    """Whether metrics were only measured, so that there is a glance to show for any verdict."""
     elements: list[str] = []
-    """The elements of the page under its regions, in words: what the search finds them by."""
+    """Descriptions of the page elements under its regions, for the search."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -277,15 +277,15 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Passed comparisons of a piece that every filter treats alike."""
+    """Passed comparisons of a piece that no filter distinguishes."""
 
     row: msgspec.Raw
-    """A `Row` that stands for them: it has no name but the folder's, and no anchor."""
+    """A representative `Row`: its name is only the folder, and it has no anchor."""
     count: int
 
 
 class RunData(msgspec.Struct, frozen=True):
-    """Everything that the list needs; the worst comparison first."""
+    """Everything that the list needs, worst comparison first."""
 
     run: str
     title: str
@@ -296,69 +296,70 @@ class RunData(msgspec.Struct, frozen=True):
     rows: list[Row]
     changes: list[Change]
     total: int
-    """How many comparisons there are, with those in pieces."""
+    """Number of comparisons, including those in pieces."""
     pieces: list[list[Waiting]]
-    """What each piece holds, without its names."""
+    """Contents of each piece, without names."""
     shard: int = SHARD
     version: int = FORM
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What comparisons of a piece have in common: all but name, test, anchor and seconds."""
+    """What comparisons of a piece have in common: everything except name, test, anchor and seconds."""
 
     row: Row
     detail: Detail
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Passed comparisons that the list loads when they are asked for, in the order of the list.
+    """Passed comparisons that the list loads on demand, in the order of the list.
 
-    Strings hold all of a piece: a browser keeps a million of them in a few bytes each.
+    Each field joins the values of all comparisons in one string: a browser stores a million of them in a few bytes
+    each.
     """
 
     piece: int
     names: str
-    """A line for each."""
+    """One line for each comparison."""
     tests: str
-    """Likewise; empty where none has a test."""
+    """One line for each comparison; empty if none has a test."""
     anchors: str
-    """The `ANCHOR_DIGITS` of each, one after another."""
+    """`ANCHOR_DIGITS` characters for each comparison, without separators."""
     seconds: str
-    """A line for each, in words."""
+    """One line for each comparison, as text."""
     kinds: list[msgspec.Raw]
     """Of `Kind`."""
     of_kind: list[int]
-    """The number of the kind of each."""
+    """For each comparison, the index of its kind."""
 
 
 MAIN_PICTURES = {"expected": "Expected", "actual": "Actual", "mask": "Difference mask"}
-"""Shown first, in this order."""
+"""These are shown first, in this order."""
 THUMB = "thumb"
-"""The small picture that stands in the list."""
+"""The small image in the list."""
 DRIVE = re.compile("[A-Za-z]:")
-"""How a path begins on Windows that leaves the folder without a slash."""
+"""A Windows drive at the start of a path: it leads out of the folder without a slash."""
 
 
 class Pictures(Protocol):
-    """Where a page finds its pictures."""
+    """Resolves the paths of a page's images."""
 
     def address(self, path: str) -> Address | None:
-        """Return the address of the picture at this path below the report's folder; None where there is none."""
+        """Return the URL of the image at this path below the report's folder; None if it is missing."""
 
     def pixels(self, path: str) -> str | None:
-        """Return the address of the script that holds the picture once more; None where there is none."""
+        """Return the URL of the script that contains the image; None if there is no such script."""
 
     def attachment(self, path: str) -> str | None:
-        """Return the address of another tool's file, such as a trace; None where the page cannot link it."""
+        """Return the URL of another tool's file, such as a trace; None if the page cannot link it."""
 
 
 class LinkedPictures:
-    """Pictures that lie beside the page.
+    """Images in the page's folder.
 
     Args:
-        companions: path of a picture to the path of the script that holds it once more.
+        companions: path of an image to the path of the script that contains it.
         directory: the report's folder.
-        root: the way from there to the folder that the paths of attachments start from; None where it is unknown.
+        root: path from the report's folder to the folder of the attachments' paths; None if unknown.
     """
 
     def __init__(self, companions: Mapping[str, str], directory: Path, root: str | None) -> None:
@@ -367,16 +368,16 @@ class LinkedPictures:
         self._root = root
 
     def address(self, path: str) -> str:
-        """Return the path as a relative address; it is not looked whether there is a file."""
+        """Return the path as a relative URL. The file may be missing."""
         return address_of(path)
 
     def pixels(self, path: str) -> str | None:
-        """Return the address of the picture's companion."""
+        """Return the URL of the image's companion script."""
         companion = self._companions.get(path)
         return None if companion is None else address_of(companion)
 
     def attachment(self, path: str) -> str | None:
-        """Return the address of a file that is there: a trace is written after its test, and perhaps not kept."""
+        """Return the URL of an existing file. A trace is written after its test and may have been deleted."""
         way = Path(self._root or "", path)
         if not (way.is_absolute() or self._root) or not self._directory.joinpath(way).is_file():
             return None
@@ -384,10 +385,10 @@ class LinkedPictures:
 
 
 def figures(record: ComparisonRecord, pictures: Pictures) -> list[Figure]:
-    """Return the pictures of a comparison but for the small one: both sides, the mask, then the others by name.
+    """Return the images of a comparison except the thumbnail: both sides, the mask, then the others by name.
 
     Raises:
-        ReportError: a picture's path is absolute or leads out of the report's folder.
+        ReportError: an image path is absolute or leads out of the report's folder.
     """
     names = [name for name in MAIN_PICTURES if name in record.artefacts]
     names += sorted(record.artefacts.keys() - MAIN_PICTURES.keys() - {THUMB})
@@ -395,7 +396,7 @@ def figures(record: ComparisonRecord, pictures: Pictures) -> list[Figure]:
 
 
 def frame_as_comparison(record: ComparisonRecord, frame: FrameRecord) -> ComparisonRecord:
-    """Return the comparison as it would be if it had this frame alone: whatever draws the one draws the other."""
+    """Return the comparison as if this frame were its only one, so that the same code can show both."""
     expected, actual = (
         None if side is None else msgspec.structs.replace(side, frame=frame.frame, **_own(side, own))
         for side, own in ((record.expected, frame.expected), (record.actual, frame.actual))
@@ -427,37 +428,37 @@ def frame_as_comparison(record: ComparisonRecord, frame: FrameRecord) -> Compari
 
 def _own(side: SideRecord, own: FrameSideRecord) -> dict[str, Any]:
     changes = msgspec.structs.asdict(own)
-    if side.byte_size is None:  # then the digest is that of the pixels of another frame
+    if side.byte_size is None:  # then the digest is that of another frame's pixels
         changes["digest"] = ""
     return changes
 
 
 def thumb(record: ComparisonRecord, pictures: Pictures) -> Address | None:
-    """Return the address of the small picture, None where there is none; raises as `figures`."""
+    """Return the URL of the thumbnail, None if there is none; raises like `figures`."""
     return pictures.address(picture_path(record, THUMB)) if THUMB in record.artefacts else None
 
 
 def picture_path(record: ComparisonRecord, name: str) -> str:
-    """Return the path of a picture, below the report's folder.
+    """Return the path of an image, below the report's folder.
 
     Raises:
-        ReportError: it is absolute, leads out of the folder, or is not in its plainest form.
+        ReportError: the path is absolute, leads out of the folder, or is not normalized.
     """
     path = record.artefacts[name]
     parts = path.replace("\\", "/").split("/")
     if "\0" in path or DRIVE.match(path) or not {"", ".", ".."}.isdisjoint(parts):
         raise ReportError(
-            f"{visible(record.name)}: the picture {visible(name)} is at {visible(path)!r}; "
-            "a picture's path is relative to the report's folder and stays within it"
+            f"{visible(record.name)}: invalid path of the image {visible(name)}: {visible(path)!r}; "
+            "image paths must be relative to the report's folder and stay within it"
         )
     return path
 
 
 def address_of(path: str) -> str:
-    """Return a path below the report's folder as an address: percent-encoded, bytes that are not UTF-8 too.
+    """Return a path below the report's folder as a percent-encoded URL; non-UTF-8 bytes are kept.
 
     Raises:
-        ReportError: the path holds a surrogate that stands for no byte; there can be no such file.
+        ReportError: the path contains a surrogate that stands for no byte, so no file can have this name.
     """
     try:
         return quote(path, safe="/", errors="surrogateescape")
@@ -487,7 +488,7 @@ def _caption(record: ComparisonRecord, name: str) -> str:
 
 
 def _picture_size(record: ComparisonRecord, name: str) -> tuple[int | None, int | None]:
-    """Return the picture's size in its own pixels, as far as the record knows it."""
+    """Return the image's size in pixels as far as the record contains it."""
     side = {"expected": record.expected, "actual": record.actual}.get(name)
     if side is not None:
         return side.width, side.height
@@ -498,10 +499,10 @@ def _picture_size(record: ComparisonRecord, name: str) -> tuple[int | None, int 
 
 ANCHOR = "c-"
 ANCHOR_DIGITS = 12
-"""Hexadecimal digits of a hash: two of ten thousand names share one once in five million reports."""
+"""Hexadecimal digits of a hash: in ten thousand names, two collide once in five million reports."""
 NO_COLUMN = -1
 MOST_ELEMENTS = 20
-"""Elements of one comparison that the search knows."""
+"""Elements of one comparison that the search finds."""
 
 
 def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: Pictures) -> Row:
@@ -509,12 +510,12 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
 
     Args:
         record: of the comparison.
-        column: the number of the run that it is from; `NO_COLUMN` where runs were not merged.
-        change: the group of those that show the same change.
-        pictures: where its pictures are.
+        column: index of its run; `NO_COLUMN` if runs were not merged.
+        change: id of the group with the same change.
+        pictures: where its images are.
 
     Raises:
-        ReportError: a picture's path leads out of the report's folder.
+        ReportError: an image path leads out of the report's folder.
     """
     counting = _counting_score(record)
     return Row(
@@ -542,9 +543,9 @@ def row_of(record: ComparisonRecord, column: int, change: str | None, pictures: 
 
 
 class PieceBuilder:
-    """Puts passed comparisons together as a piece, one after another: details are kept once for all that share them.
+    """Collects passed comparisons in a piece. Details that several comparisons share are stored once.
 
-    A piece lacks the table of both files, which results.json has.
+    A piece has no table of both files; results.json has these facts.
 
     Args:
         number: of the piece.
@@ -591,14 +592,14 @@ class PieceBuilder:
         )
 
     def waiting(self) -> list[Waiting]:
-        """Return the comparisons, counted by what the filters see of them."""
+        """Return the comparisons, counted by the fields that filters use."""
         fitting = (counts for counts in self._waiting[:-1] if len(counts) <= MOST_WAITING)
         counts = next(fitting, self._waiting[-1])
         return [Waiting(msgspec.Raw(row), count) for row, count in counts.items()]
 
 
 MOST_WAITING = 200
-"""Lines that count a piece; where each picture has a folder of its own, folders are counted by their first part."""
+"""Most rows that count a piece. If each image has its own folder, folders are counted by their first component."""
 
 
 _DEPTHS = (None, 1, 0)
@@ -631,14 +632,14 @@ def _replaced(record: ComparisonRecord) -> int:
 
 
 def _counting_score(record: ComparisonRecord) -> ScoreRecord | None:
-    """Return the score that counted the differing pixels: that of the mask's metric, then a rule's, then any."""
+    """Return the score that counted the differing pixels: first of the mask's metric, then of a rule, then any."""
     counting = [score for score in record.scores if differing_pixels(score) is not None]  # rules come first
     of_mask = (score for score in counting if score.metric == record.mask_metric)
     return next(of_mask, counting[0] if counting else None)
 
 
 def _anchor(record: ComparisonRecord) -> str:
-    """Return what a link to the comparison ends with: made from its name, so that links hold from run to run."""
+    """Return the anchor in links to the comparison: a hash of its name, so that links stay valid in later runs."""
     text = record.name if record.column is None else f"{record.name}\0{record.column}"
     return f"{ANCHOR}{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:ANCHOR_DIGITS]}"
 
@@ -646,28 +647,28 @@ def _anchor(record: ComparisonRecord) -> str:
 MOST_REGIONS = 200
 MOST_REGIONS_OF_FRAME = 50
 MOST_REGIONS_PASSED = 20
-"""Nobody goes through the regions of what is good enough."""
+"""Passed comparisons show few regions: rarely does anyone review them."""
 CLASSES_SHOWN = 3
 CARD_WORDS = {
     "pixel_match": ("Pixel match", "of all pixels"),
     "ssim": ("SSIM", "1: the same structure"),
-    "orb": ("ORB", "of the points found again"),
-    "embedding_cosine": ("Cosine distance", "0: alike, 2: opposite"),
-    "embedding_euclidean": ("Euclidean distance", "0: alike"),
+    "orb": ("ORB", "of the points matched"),
+    "embedding_cosine": ("Cosine distance", "0: equal, 2: opposite"),
+    "embedding_euclidean": ("Euclidean distance", "0: equal"),
     "classification": ("Classification", "the likeliest class"),
 }
-"""What the glance calls a metric, and what its number says."""
+"""Title of each metric in the glance, and what its number means."""
 NOTHING = "\N{EN DASH}"
-"""In a cell of a side that has no such fact."""
+"""Shown if the side has no such fact."""
 DIGEST_SHOWN = 16
-"""Characters of a SHA-256 that tell two files apart at a glance; results.json has them all."""
+"""Characters of a SHA-256 to show. results.json has all of them."""
 
 
 def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
-    """Return what is shown of one comparison; of one that passed without a warning, only what tells something.
+    """Return the details of a comparison. Details of a comparison that passed without a warning are shorter.
 
     Raises:
-        ReportError: a picture's path leads out of the report's folder.
+        ReportError: an image path leads out of the report's folder.
     """
     lean = outcome_of(record) == "passed"
     shown = None if record.expected is None else record.expected.frame
@@ -696,7 +697,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
 
 
 def _attachments(record: ComparisonRecord, pictures: Pictures) -> Iterator[tuple[str, str]]:
-    """Yield the files that show more of a captured page: what each is, and its address."""
+    """Yield the description and URL of each file that other tools attached to the capture."""
     for what, path in () if record.capture is None else record.capture.attachments.items():
         address = pictures.attachment(path)
         if address is not None:
@@ -724,7 +725,7 @@ def _frame(record: ComparisonRecord, frame: FrameRecord, pictures: Pictures) -> 
 
 
 def _glance(record: ComparisonRecord) -> Glance | None:
-    """Return what was measured only, the values of the rules among it in a fixed order; None where nothing was."""
+    """Return the measured metrics and the rules' values in a fixed order; None if nothing was only measured."""
     if not any(score.measured for score in record.scores):
         return None
     by_name = {score.metric: score for score in record.scores}
@@ -753,7 +754,7 @@ def _card(score: ScoreRecord) -> Card:
         value = "same class" if score.value else "other class"
     found = score.details.get("consistent")
     if score.metric == "orb" and isinstance(found, int):
-        words = f"{thousands(found)} points found again"
+        words = f"{thousands(found)} points matched"
     return Card(visible(score.metric), title, value, words)
 
 
@@ -786,14 +787,14 @@ def _rule(score: ScoreRecord, *, lean: bool) -> Rule:
 
 
 def _measure(value: Any) -> str:
-    """Return a metric's further fact: a number in few digits, anything else as it stands in the JSON."""
+    """Return a detail of a metric: a number in few digits, anything else as in the JSON."""
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     if isinstance(value, int):
         return thousands(value)
     if isinstance(value, float):
         return number(value)
-    if isinstance(value, dict) and value.keys() >= {"label", "probability"}:  # what a classifier takes a picture for
+    if isinstance(value, dict) and value.keys() >= {"label", "probability"}:  # a class
         return f"{visible(str(value['label']))} {percent(value['probability'])}"
     if isinstance(value, list) and value:
         return ", ".join(_measure(item) for item in value)
@@ -821,12 +822,12 @@ def _area(region: RegionRecord, record: ComparisonRecord) -> Area:
 
 @lru_cache(maxsize=4096)
 def _peak(share: float) -> str:
-    """Return the largest difference within a region; a big report has hundreds of thousands, many the same."""
+    """Return the largest difference in a region. It is cached: large reports repeat the same values."""
     return percent(share)
 
 
 def _layout(record: ComparisonRecord) -> list[Part]:
-    """Return where the parts of both pictures lie once they are padded."""
+    """Return where the parts of both images are after padding."""
     parts = []
     for part in () if record.alignment is None else record.alignment.layout:
         (left, top, *size), (other_left, other_top, *other_size) = part.expected, part.actual
@@ -838,7 +839,7 @@ def _layout(record: ComparisonRecord) -> list[Part]:
 
 
 def _facts(expected: SideRecord | None, actual: SideRecord | None) -> Iterator[Fact]:
-    """Yield what is known of both files, rows that say something only."""
+    """Yield the known facts of both files."""
     sides = [{} if side is None else _facts_of(side) for side in (expected, actual)]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         left, right = (side.get(name, NOTHING) for side in sides)
@@ -860,7 +861,7 @@ def _facts_of(side: SideRecord) -> dict[str, str]:
     if side.duration is not None:
         facts["shown for"] = f"{side.duration:g} ms"
     if side.loops is not None:
-        facts["played"] = {0: "for ever", 1: "once"}.get(side.loops, f"{thousands(side.loops)} times")
+        facts["played"] = {0: "forever", 1: "once"}.get(side.loops, f"{thousands(side.loops)} times")
     if side.orientation > 1:
         facts["EXIF orientation"] = f"{side.orientation}, applied"
     if side.gamma is not None:
@@ -879,9 +880,9 @@ def _notes(record: ComparisonRecord) -> Iterator[str]:
     if size is not None:
         yield f"Sizes: {size}."
     if record.ignored:
-        yield f"Ignore areas: {percent(record.ignored, unlike=(1.0,))} of the picture was not looked at."
+        yield f"Ignore areas: {percent(record.ignored, unlike=(1.0,))} of the image was ignored."
     if record.differing_pixels:
-        yield f"Pixels that are not equal, however little they differ: {thousands(record.differing_pixels)}."
+        yield f"Pixels with any difference, however small: {thousands(record.differing_pixels)}."
     for note in (*record.warnings, *record.notes):
         yield visible(note)
 
@@ -903,18 +904,18 @@ def _is_scaled(record: ComparisonRecord) -> bool:
 
 DataKind = Literal["run", "details", "pixels", "piece"]
 
-# JSON has none of these outside of its strings, and in a string an escape stands for the same character.
+# JSON has these only inside strings, where an escape means the same character.
 _ESCAPES = {b"<": rb"\u003c", "\u2028".encode(): rb"\u2028", "\u2029".encode(): rb"\u2029"}
 
 
 def literal(value: msgspec.Struct | Mapping[str, str] | list[str]) -> bytes:
-    """Return the value as a JavaScript expression that is safe inside an HTML document, too.
+    """Return the value as a JavaScript expression that is also safe inside an HTML document.
 
-    JSON is JavaScript (ECMA-262, since 2019). ``<`` is written as an escape, so that nothing ends a script element
-    or begins a comment in it; so are the line separators, which older engines refuse.
+    JSON is valid JavaScript since ECMA-262 of 2019. ``<`` is escaped, so that no value can end a script element or
+    start a comment in it. Line separators are escaped because older engines reject them.
 
     Raises:
-        ReportError: a text holds a lone surrogate, which UTF-8 cannot carry.
+        ReportError: a string contains a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         encoded = msgspec.json.encode(value)
@@ -926,16 +927,16 @@ def literal(value: msgspec.Struct | Mapping[str, str] | list[str]) -> bytes:
 
 
 def receiving(kind: DataKind, value: msgspec.Struct | Mapping[str, str]) -> bytes:
-    """Return the script that hands the value to the page: ``imgdiff.receive("run", {...});``."""
+    """Return the script that passes the value to the page: ``imgdiff.receive("run", {...});``."""
     return b'imgdiff.receive("%s",%s);\n' % (kind.encode(), literal(value))
 
 
 LARGEST = 4 << 20
-"""Bytes of a picture; the script is a third larger, and is read as a whole."""
+"""Most bytes of an image that gets a script. The script is a third larger and must be read as a whole."""
 MOST_TOGETHER = 32 << 20
-"""Bytes of all pictures of a report; the worst comparisons come first."""
+"""Most bytes of all these images in a report. The worst comparisons come first."""
 PLACE = "@DATA@"
-"""Percent-encoded addresses do not hold it."""
+"""Percent-encoded URLs do not contain this."""
 MEDIA_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -945,26 +946,26 @@ MEDIA_TYPES = {
     ".bmp": "image/bmp",
     ".avif": "image/avif",
 }
-"""Of the files that browsers show."""
+"""Media types that browsers show, by file extension."""
 
 
 def companions_of(directory: Path, records: Iterable[ComparisonRecord]) -> dict[str, str]:
-    """Return which pictures get a companion, and its path; both below the report's folder.
+    """Return the images that get a companion script, and its path; both below the report's folder.
 
-    These are both sides of what failed or has a warning, as far as there are such files.
+    These are existing files of both sides of comparisons that failed or have a warning.
 
     Args:
         directory: the report's folder.
         records: in the order of the list.
 
     Raises:
-        ReportError: a picture's path leads out of the folder.
+        ReportError: an image path leads out of the folder.
     """
     chosen: dict[str, str] = {}
     left = MOST_TOGETHER
     for record in records:
         if outcome_of(record) == "passed":
-            break  # in the order of the list none after it failed
+            break  # the list has all failures and warnings first
         for path in _sides(record):
             size = _file_size(directory / path)
             if path not in chosen and media_type(path) is not None and size is not None and size <= min(LARGEST, left):
@@ -974,30 +975,30 @@ def companions_of(directory: Path, records: Iterable[ComparisonRecord]) -> dict[
 
 
 def _sides(record: ComparisonRecord) -> Iterator[str]:
-    """Yield the paths of both sides, those of each frame after those of the whole."""
+    """Yield the paths of both sides, then those of each frame."""
     for shown in (record, *(frame_as_comparison(record, frame) for frame in record.frames)):
         yield from (picture_path(shown, side) for side in SIDES if side in shown.artefacts)
 
 
 def write_companions(directory: Path, companions: Mapping[str, str]) -> None:
-    """Write the scripts, each beside its picture.
+    """Write the script next to each image.
 
     Raises:
-        ReportError: one cannot be written.
+        ReportError: a script cannot be written.
     """
     for path, script in companions.items():
         address = data_address(directory, path)
         if address is not None:
-            # Base64 holds nothing that a script would have to escape: the long part is put in as it is.
+            # Base64 needs no escapes in a script, so the long part is inserted unchanged.
             before, after = receiving("pixels", {"href": address_of(path), "data": PLACE}).split(PLACE.encode())
             replace_derived(directory / script, [before, *address, after])
 
 
 def data_address(directory: Path, path: str) -> tuple[bytes, bytes] | None:
-    """Return the picture as a ``data:`` address; None where it cannot be read or is none that browsers show.
+    """Return the image as a ``data:`` URL; None if it is unreadable or browsers do not show its format.
 
     Returns:
-        What it begins with, and the picture in base64: they are megabytes, which are copied no more than they must.
+        The start of the URL, and the image in base64. They are separate to avoid copying megabytes.
     """
     kind = media_type(path)
     if kind is None:
@@ -1010,31 +1011,31 @@ def data_address(directory: Path, path: str) -> tuple[bytes, bytes] | None:
 
 
 def media_type(path: str) -> str | None:
-    """Return the media type that the file's name says; None where browsers show no such picture."""
+    """Return the media type for the file extension; None if browsers do not show the format."""
     return MEDIA_TYPES.get(PurePosixPath(path).suffix.lower())
 
 
 def _file_size(path: Path) -> int | None:
     try:
         return path.stat().st_size
-    except (OSError, ValueError):  # missing, or a name that no file can have
+    except (OSError, ValueError):  # missing, or an invalid file name
         return None
 
 
 ID_DIGITS = 12
 SORTED_BY = 3
-"""So many numbers choose, by a sorted index, with what a change is compared: never all with all."""
+"""Number of features in the sorted index, which avoids comparing each change with every other."""
 
 
 def same_change(fingerprints: Iterable[str]) -> dict[str, str]:
-    """Return, for each fingerprint, the group of comparisons that show the same change; none where one is alone.
+    """Return the group of comparisons with the same change for each fingerprint; single comparisons have no group.
 
-    Every member of a group is like the one that stands for the group, the most frequent one; a chain of small steps
-    does not join what is unlike. Groups do not depend on the order of the fingerprints, and a group is called by what
-    stands for it: as long as the change looks the same, its name is that of the run before.
+    Every member of a group is similar to its representative, the most frequent fingerprint, so chains of small steps do
+    not join different changes. Groups do not depend on the order of the fingerprints. The representative names the
+    group, so the name is stable between runs as long as the change looks the same.
 
     Args:
-        fingerprints: one of each comparison that has one.
+        fingerprints: the fingerprints of all comparisons that have one.
     """
     frequency = Counter(fingerprints)
     standing = dict(_standing_for(frequency))
@@ -1049,11 +1050,11 @@ def _id(fingerprint: str) -> str:
 
 
 def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Yield each fingerprint and the one that stands for its group."""
+    """Yield each fingerprint and the representative of its group."""
     alike: defaultdict[tuple[tuple[int, int], ...], dict[str, Changes]] = defaultdict(dict)
     for text in sorted(frequency, key=lambda text: (-frequency[text], text)):
         changes = changes_of(text)
-        if changes is not None:  # results may be anybody's: what is no fingerprint groups nothing
+        if changes is not None:  # results.json may come from elsewhere: an invalid fingerprint is in no group
             alike[changes.shape][text] = changes
     for of_one_shape in alike.values():
         texts = list(of_one_shape)
@@ -1062,11 +1063,11 @@ def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
 
 
 def _groups(changes: Sequence[Changes]) -> Iterator[tuple[int, list[int]]]:
-    """Yield what stands for a group, and the group: the first that is left, and all that are left and like it."""
+    """Yield the representative of each group, and its members: the first change left, and all similar ones left."""
     if len(changes) == 1:
         yield 0, [0]
         return
-    import numpy as np  # a run whose changes are all of one kind does without
+    import numpy as np  # not needed if all changes are equal
 
     outlines = _Outlines(changes)
     left = np.ones(len(changes), np.bool_)
@@ -1078,13 +1079,13 @@ def _groups(changes: Sequence[Changes]) -> Iterator[tuple[int, list[int]]]:
 
 
 class _Outlines:
-    """What must hold for two changes to be alike, looked at for thousands at once.
+    """A fast necessary condition for two changes to be similar, checked for thousands at the same time.
 
-    The first patch of one must have its like among those of the other, so that each of its numbers is near. Two
-    numbers are near where the intervals around them, as wide as the tolerance, meet.
+    The first patch of one change must be similar to a patch of the other, so all its features must be close. Two
+    features are close if the intervals around them, as wide as the tolerance, overlap.
 
     Args:
-        changes: of as many patches each.
+        changes: all with the same number of patches.
     """
 
     def __init__(self, changes: Sequence[Changes]) -> None:
@@ -1102,14 +1103,14 @@ class _Outlines:
         magnitudes = np.column_stack([inks, abs(levels), *(magnitudes for _, magnitudes in lines)])
         tolerances = [INK, *[LEVEL] * levels.shape[1], *[LINE] * 2 * size]
         least, share = (np.array(column) for column in zip(*tolerances, strict=True))
-        reach = (least + share * magnitudes) / 2 * 1.0001 + 1e-4  # rounding must not part what is alike
-        # On these scales the intervals are about equally wide, whatever the numbers are.
+        reach = (least + share * magnitudes) / 2 * 1.0001 + 1e-4  # do not separate similar changes by rounding
+        # On these scales all intervals have about the same width.
         scaled = [np.sign(ends) * np.log1p(abs(ends) * share / least) for ends in (numbers - reach, numbers + reach)]
         widths = (scaled[1] - scaled[0]).max(axis=0) + 1e-9
         most_telling_first = np.argsort(-scaled[0].std(axis=0) / widths, kind="stable")
         telling = most_telling_first[:SORTED_BY]
         cells = np.floor(scaled[0][:, telling] / widths[telling]).astype(np.int64)
-        cells += 1 - cells.min(axis=0)  # an interval meets those that begin in its own cell or in one beside it
+        cells += 1 - cells.min(axis=0)  # an interval overlaps only those that start in its own or a neighbouring cell
         self._keys = _keys(cells, sizes := cells.max(axis=0) + 2)
         self._order = np.argsort(self._keys, kind="stable")
         self._sorted = self._keys[self._order]
@@ -1121,29 +1122,29 @@ class _Outlines:
         )
 
     def near(self, first: int, left: NDArray[Any]) -> list[int]:
-        """Return those that are left and could be like the first; that no other is, is sure.
+        """Return the remaining changes that may be similar to the first; all others are certainly not.
 
         Args:
-            first: the change to compare with; it is like itself.
-            left: (n,) of bool, whether each change is left.
+            first: index of the change to compare with; it is similar to itself.
+            left: (n,) of bool, whether each change is still ungrouped.
         """
         import numpy as np
 
         mine = first * self._each
         starts = self._keys[mine] + self._beside
-        # Of the last number the three cells have keys in a row.
+        # The three cells of the last feature have consecutive keys.
         ranges = zip(np.searchsorted(self._sorted, starts), np.searchsorted(self._sorted, starts + 3), strict=True)
         patches = np.concatenate([self._order[start:end] for start, end in ranges if end > start])
         patches = patches[left[patches // self._each]]
         for begin, end in zip(self._begins, self._ends, strict=True):
-            if len(patches) == 1:  # it is the first one itself
+            if len(patches) == 1:  # only the first change itself
                 break
             patches = patches[(begin[patches] <= end[mine]) & (end[patches] >= begin[mine])]
         return sorted(set((patches // self._each).tolist()))
 
 
 def _keys(cells: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for the cells of each row; those of the last column follow one another."""
+    """Return one key for the cells of each row; cells of the last column have consecutive keys."""
     import numpy as np
 
     keys: NDArray[np.int64] = cells @ np.append(np.cumprod(sizes[:0:-1])[::-1], 1)

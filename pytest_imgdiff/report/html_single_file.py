@@ -1,4 +1,4 @@
-"""The report as one HTML file: styles, scripts, data and pictures inside."""
+"""The report as one HTML file: styles, scripts, data and images inside."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
 
 
 BESIDE = frozenset({"'self'", "file:"})
-"""Sources of a policy that stand for what lies beside the page."""
+"""Sources of a policy that mean files next to the page."""
 ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
-"""What would end a script or begin a comment in it (HTML, "Restrictions for contents of script elements")."""
+"""Text that would end a script or start a comment in it (HTML, "Restrictions for contents of script elements")."""
 ENDS_STYLE = re.compile(r"<(?=/style)", re.IGNORECASE)
 
 
 def inlined(page: str, text_of: Callable[[str], str | None]) -> str:
-    """Return the page with what it links put inside, and with its policy changed to allow just that.
+    """Return the page with its linked files embedded, and with a policy that allows only these.
 
-    Scripts move to the end of the body, in their order: there they run once the page is read, as deferred ones do.
+    Scripts move to the end of the body in their order, so that they run after the page is parsed, like deferred ones.
 
     Args:
         page: HTML, with ``<link rel="stylesheet" href=...>`` and ``<script src=... defer></script>``.
-        text_of: returns what the style or the script of an address holds; None where there is none.
+        text_of: returns the style or script at a URL; None if there is none.
 
     Raises:
-        ReportError: the page links a style or a script that there is not.
+        ReportError: the page links a style or script that does not exist.
     """
     links = _Links(page, text_of)
     pieces = [*links.styles]
@@ -71,14 +71,14 @@ def inlined(page: str, text_of: Callable[[str], str | None]) -> str:
 
 
 class _Links(HTMLParser):
-    """Where a page links styles and scripts.
+    """Positions in a page where styles and scripts are linked.
 
     Attributes:
         policy: start and end of the element with the Content-Security-Policy, and the policy; None without one.
         styles: start and end of each linked style, and what takes its place.
-        style_texts, script_texts: what is put inside.
+        style_texts, script_texts: the embedded contents.
         removed: start and end of each linked script.
-        body_end: where the body ends.
+        body_end: end of the body.
     """
 
     def __init__(self, page: str, text_of: Callable[[str], str | None]) -> None:
@@ -127,14 +127,14 @@ class _Links(HTMLParser):
         text = self._text_of(address)
         if text is None:
             raise ReportError(
-                f"the page links {visible(address)!r}, which is no asset: it cannot be put into one file; "
+                f"the page links {visible(address)!r}, which is not an asset and cannot be embedded; "
                 "put the file into the folder `assets` of your templates"
             )
         return text
 
 
 def _policy(links: _Links, policy: str) -> str:
-    """Return the page's policy with the hashes of what is inside in place of what lies beside it."""
+    """Return the page's policy with hashes of the embedded contents instead of linked files."""
     inside = {"style-src": _hashes(links.style_texts), "script-src": _hashes(links.script_texts)}
     directives = []
     for directive in policy.split(";"):
@@ -155,30 +155,30 @@ SELF_CONTAINED_PAGE = "report.html"
 
 
 class InlinedPictures:
-    """Pictures that are part of the page: each stands once in a list, and is named by its place there.
+    """Images embedded in the page: each is in a list once, and is referred to by its index.
 
     Args:
-        directory: what the pictures' paths start from.
+        directory: base of the images' paths.
     """
 
     def __init__(self, directory: Path) -> None:
         self.list: list[str] = []
-        """The pictures as ``data:`` addresses."""
+        """The images as ``data:`` URLs."""
         self._directory = directory
         self._by_path: dict[str, msgspec.Raw | None] = {}
         self._by_content: dict[bytes, msgspec.Raw] = {}
 
     def address(self, path: str) -> msgspec.Raw | None:
-        """Return the expression that is the picture's address; None where there is no such picture."""
+        """Return the JavaScript expression for the image's URL; None if there is no such image."""
         if path not in self._by_path:
             self._by_path[path] = self._stored(path)
         return self._by_path[path]
 
     def pixels(self, path: str) -> None:
-        """Return None: a page may read the pictures that it holds itself."""
+        """Return None: a page may read its embedded images."""
 
     def attachment(self, path: str) -> None:
-        """Return None: the page is sent alone."""
+        """Return None: a single file has nothing to link to."""
 
     def _stored(self, path: str) -> msgspec.Raw | None:
         address = data_address(self._directory, path)
@@ -193,22 +193,22 @@ class InlinedPictures:
 
 
 def write_self_contained(directory: Path, run: RunRecord, *, templates: Path | None = None) -> Path:
-    """Draw the run as one file, ``report.html``, that can be sent and opened alone.
+    """Write the report as one file, ``report.html``, that can be sent and opened alone.
 
-    It is the same page as `pytest_imgdiff.report.html.write_page` draws. What its template links from ``assets`` is
-    put inside, and so are the pictures that the records name and that are there, each once. What takes the place of
-    the template's Content-Security-Policy allows the scripts and styles inside by their hashes, and nothing else.
+    It is the same page that `pytest_imgdiff.report.html.write_page` writes. Assets that the template links are
+    embedded, and so are existing images of the records, each once. The Content-Security-Policy of the template is
+    replaced by one that allows only the embedded scripts and styles, by their hashes.
 
     Args:
-        directory: the report's folder, with the pictures.
-        run: what to draw.
+        directory: the report's folder, with the images.
+        run: the run to report.
         templates: a folder of the user's own templates and assets, see `Templates`.
 
     Returns:
         The path of the file.
 
     Raises:
-        ReportError: as `write_page`; or the page links a script or a style that is no asset.
+        ReportError: as `write_page`; or the page links a script or style that is not an asset.
     """
     shelf = Templates(templates)
     view = page_view(run, self_contained=True)
@@ -226,7 +226,7 @@ def write_self_contained(directory: Path, run: RunRecord, *, templates: Path | N
 
 
 def _receivers(run: RunRecord, view: PageView, pictures: InlinedPictures) -> list[bytes]:
-    """Draw the comparisons and return the scripts that hand them to the page: first the list, then its details."""
+    """Return the scripts that pass the comparisons to the page: first the list, then its details."""
     details = []
     with closing(RunScript(run, view)) as script:
         for number, shard in enumerate(shards_of(drawn_of(run, pictures))):
@@ -237,6 +237,6 @@ def _receivers(run: RunRecord, view: PageView, pictures: InlinedPictures) -> lis
 
 
 def _script(pictures: list[str], receivers: list[bytes]) -> str:
-    """Return one script that hands all data to the page, with the pictures at hand."""
+    """Return one script that passes all data to the page, with the images in scope."""
     parts = [b"(() => {\nconst pictures = ", literal(pictures), b";\n", *receivers, b"})();\n"]
     return b"".join(parts).decode()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
     """Return names and values for pytest's ``user_properties``.
 
-    Plain ``str`` of printable characters only: execnet sends neither NumPy scalars nor surrogates, and XML
-    holds no control characters. Numbers are written so that ``float()`` gives them back exactly.
+    Values are plain ``str`` of printable characters: execnet sends neither NumPy scalars nor surrogates, and XML cannot
+    contain control characters. ``float()`` reads numbers back exactly.
     """
     pairs = [("name", record.name), ("verdict", record.verdict), ("passed", "true" if record.passed else "false")]
     if record.reason is not None:
@@ -35,5 +35,5 @@ def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _shared(name: str, value: str) -> tuple[str, str]:
-    """Return a property; pytest keeps them for every test to the end, and what many of them say is kept once."""
+    """Return a property. Equal ones are shared, because pytest keeps the properties of all tests until the end."""
     return visible(name), visible(value)

@@ -1,4 +1,4 @@
-"""Several runs made into one: a column for each, or shards of one run put together."""
+"""Merging of runs: one column for each run, or the shards of one run joined."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One run of those that are merged.
+    """One of the runs to merge.
 
     Attributes:
         run: its results.
-        source: what errors call it: the path of its results.
-        column: the column that it becomes; None where its comparisons stand beside those of the other parts (shards).
+        source: path of its results, for error messages.
+        column: its column in the merged run; None if its comparisons are joined with those of the other parts (shards).
     """
 
     run: RunRecord
@@ -36,26 +36,26 @@ class Part:
 
 
 def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool = False) -> RunRecord:
-    """Return one run that holds the comparisons of all parts, in their order.
+    """Return one run with the comparisons of all parts, in their order.
 
-    The comparisons are put aside on disk (`RecordSpool`). The run is complete where every part is. A stored baseline is
-    unused where a shard says so; among columns only where every one says so, for what one platform leaves another may
-    ask for.
+    The comparisons are stored on disk (`RecordSpool`). The run is complete if every part is. Among shards, a baseline
+    is unused if one of them reports it. Among columns, it is unused only if all report it, because another platform may
+    use it.
 
-    The same picture has two names where one part is a scan under pytest (``shots/expected::page.png``, a node id) and
-    another is a comparison by the command (``page.png``). Among columns both get the plain name.
+    The same image has two names if one part is a scan under pytest (``shots/expected::page.png``, a node id) and
+    another is a comparison by the command (``page.png``). Among columns both get the short name.
 
-    Shards that know their number must be those of one set, each given once. Where some are missing the run is
-    incomplete, and `RunRecord.unrecorded` names them.
+    Numbered shards must be from one set, each passed once. If some are missing the run is incomplete, and
+    `RunRecord.unrecorded` lists them.
 
     Args:
         parts: at least one.
-        title: of the merged run; that of the first where omitted.
-        keeps_shard: the only part stays the shard that it is.
+        title: of the merged run; default: the title of the first part.
+        keeps_shard: the only part remains a shard.
 
     Raises:
-        ReportError: shards are of different sets, or one is given twice; two comparisons have the same name in the same
-            column, or two columns the same label; the message names both sources.
+        ReportError: shards are from different sets, or one is passed twice; two comparisons have the same name in the
+            same column, or two columns the same label. The message names both sources.
     """
     columns = _columns(parts)
     missing = [] if keeps_shard else missing_shards(parts)
@@ -88,10 +88,10 @@ def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool
 
 
 def missing_shards(parts: Sequence[Part]) -> list[str]:
-    """Return a line for each shard that is not among the parts.
+    """Return a line for each missing shard.
 
     Raises:
-        ReportError: they are shards of different sets, one is given twice, or only some are numbered.
+        ReportError: shards are from different sets, one is passed twice, or only some are numbered.
     """
     shards = {part.source: part.run.shard for part in parts}
     numbered = {source: shard for source, shard in shards.items() if shard is not None}
@@ -101,31 +101,31 @@ def missing_shards(parts: Sequence[Part]) -> list[str]:
     for source, other in shards.items():
         if other is None:
             raise ReportError(
-                f"{visible(source)}: is a whole run, and {visible(first)} is shard {shard.number}/{shard.count}: "
-                "join the shards first, then give the joined report"
+                f"{visible(source)}: is a complete run, but {visible(first)} is shard {shard.number}/{shard.count}: "
+                "join the shards first, then pass the joined report"
             )
         if (other.count, other.digest, other.whole) != (shard.count, shard.digest, shard.whole):
             raise ReportError(
                 f"{visible(first)} (shard {shard.number}/{shard.count} of {_sized(shard)}) and {visible(source)} "
                 f"(shard {other.number}/{other.count} of {_sized(other)}): not shards of one set: all must see the "
-                "same pictures and tests"
+                "same images and tests"
             )
     sources: dict[int, str] = {}
     for source, other in numbered.items():
         if other.number in sources:
             raise ReportError(
                 f"{visible(sources[other.number])} and {visible(source)}: both are shard {other.number}/{other.count}: "
-                "give each shard once"
+                "pass each shard once"
             )
         sources[other.number] = source
     lost = [number for number in range(1, shard.count + 1) if number not in sources]
     here = sum(other.here for other in numbered.values())
     if shard.whole is not None and (here > shard.whole or (here < shard.whole and not lost)):
         raise ReportError(
-            f"the shards have {here} pairs or tests together, and the set that was split has {shard.whole}: some are "
-            "in no shard, or in two; with pytest-split, give all groups the same file of durations"
+            f"the shards have {here} pairs or tests in total, but the set that was split has {shard.whole}: some are "
+            "in no shard or in two; with pytest-split, use the same durations file for all groups"
         )
-    return [f"shard {number}/{shard.count}: no results of it were given" for number in lost]
+    return [f"shard {number}/{shard.count}: its results are missing" for number in lost]
 
 
 def _sized(shard: ShardRecord) -> str:
@@ -133,7 +133,7 @@ def _sized(shard: ShardRecord) -> str:
 
 
 def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
-    """Return the names of pairs of pytest's scans that the command has compared, too, and what it calls them."""
+    """Return short names, by node id, of pairs that both a scan under pytest and the command have compared."""
     if all(part.column is None for part in parts):
         return {}
     by_command = {
@@ -144,7 +144,7 @@ def _plain_names(parts: Sequence[Part]) -> dict[str, str]:
         if record.test is None
     }
     plain: dict[str, str] = {}
-    doubtful: set[str] = set()  # several scans of one run may have pictures of one name
+    doubtful: set[str] = set()  # several scans of one run may have images with the same name
     for part in parts:
         taken: dict[str, str] = {}
         for record in part.run.comparisons:
@@ -163,7 +163,7 @@ def _in_column(record: ComparisonRecord, part: Part, name: str | None) -> Compar
 
 
 def _column(part: Part, inner: str | None) -> str | None:
-    """Return the label of a column; a run that was merged before has columns of its own."""
+    """Return the label of a column. A run that was merged earlier has its own columns."""
     return part.column if inner is None or part.column is None else f"{part.column}: {inner}"
 
 
@@ -178,14 +178,14 @@ def _columns(parts: Sequence[Part]) -> list[str]:
             if label in sources:
                 raise ReportError(
                     f"{visible(sources[label])} and {visible(part.source)}: both would be the column "
-                    f"{visible(label)!r}: give each a label of its own (--name LABEL, once for each --from)"
+                    f"{visible(label)!r}: give each its own label (--name LABEL, once for each --from)"
                 )
             sources[label] = part.source
     return list(sources)
 
 
 def _join(parts: Sequence[Part], names: dict[str, str], comparisons: RecordSpool) -> None:
-    """Put the comparisons of all parts aside, in their order; raises as `merged`."""
+    """Store the comparisons of all parts, in their order; raises like `merged`."""
     hashes = array("q")
     ends: list[int] = []
     for part in parts:
@@ -198,14 +198,14 @@ def _join(parts: Sequence[Part], names: dict[str, str], comparisons: RecordSpool
 
 
 def _refuse_twins(comparisons: RecordSpool, hashes: array[int], ends: Sequence[tuple[int, str]]) -> None:
-    """Refuse two comparisons of one name in one column; only those of equal hashes are read again.
+    """Raise for two comparisons with one name in one column. Only those with equal hashes are read again.
 
     Args:
-        comparisons: of all parts.
+        comparisons: the comparisons of all parts.
         hashes: of the name and column of each.
-        ends: of each part, the number of comparisons up to its end, and its source.
+        ends: for each part, the number of comparisons up to its end, and its source.
     """
-    import numpy as np  # eight bytes a comparison: a set of Python integers takes ten times as much
+    import numpy as np  # 8 bytes for each comparison; a set of Python integers takes ten times as much
 
     ordered = np.sort(np.frombuffer(hashes, np.int64))
     doubtful = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
@@ -224,10 +224,10 @@ def _refuse_twins(comparisons: RecordSpool, hashes: array[int], ends: Sequence[t
         if record.column is not None:
             what += f" in the column {visible(record.column)!r}"
         if seen[key] == source:
-            raise ReportError(f"{visible(source)}: holds {what} twice: make these results anew")
+            raise ReportError(f"{visible(source)}: contains {what} twice: run the comparison again")
         raise ReportError(
-            f"{visible(seen[key])} and {visible(source)}: both hold {what}: shards of one run have no name in common; "
-            "runs of the same tests become columns (without --shards)"
+            f"{visible(seen[key])} and {visible(source)}: both contain {what}: shards of one run have no common names; "
+            "to merge runs of the same tests as columns, omit --shards"
         )
 
 
@@ -243,7 +243,7 @@ def _unused(parts: Sequence[Part]) -> list[str]:
 
 
 def _tool(tools: Sequence[ToolRecord]) -> ToolRecord:
-    """Return the versions that were at work; where they differ, all of them."""
+    """Return the tool and package versions; all of them where the runs differ."""
     names = dict.fromkeys(name for tool in tools for name in tool.packages)
     packages = {name: [tool.packages[name] for tool in tools if name in tool.packages] for name in names}
     return ToolRecord(
@@ -258,15 +258,15 @@ def _all_of(texts: Iterable[str]) -> str:
 
 
 def _run_id(ids: Sequence[str]) -> str:
-    """Return what tells the merged run from others: the same for the same parts."""
+    """Return an identifier for the merged run that depends only on its parts."""
     return ids[0] if len(ids) == 1 else hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]
 
 
 def unique_labels(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return a short label for each path, given by its parts: what it ends in, without what all of them end in.
+    """Return the shortest distinct label for each path: its last components, without those that all paths share.
 
-    ``chromium/imgdiff-report`` and ``firefox/imgdiff-report`` are ``chromium`` and ``firefox``. The same path given
-    twice has the same label twice.
+    ``chromium/imgdiff-report`` and ``firefox/imgdiff-report`` become ``chromium`` and ``firefox``. Equal paths have
+    equal labels.
     """
     while len({path[-1:] for path in paths}) == 1 and len(paths) > 1 and all(len(path) > 1 for path in paths):
         paths = [path[:-1] for path in paths]

@@ -20,35 +20,34 @@ if TYPE_CHECKING:
 
 PARQUET_FILE = "results.parquet"
 _ROWS = 10_000
-"""So many rows are in memory at once, and in a row group."""
+"""Rows in a row group, and in memory at the same time."""
 _COPIED = (
     *("name", "verdict", "passed", "asserted", "reason", "equal", "test", "key", "column", "seconds", "size_policy"),
     *("compared_width", "compared_height", "mask_metric", "region_count", "ignored", "differing_pixels", "redrawn"),
     *("frame_count", "fingerprint", "accept", "written", "warnings", "notes"),
 )
-"""Columns with the names and values of the record's fields."""
+"""Columns that copy the record's field of the same name."""
 _OF_A_SIDE = ("label", "format", "width", "height", "mode", "digest", "byte_size")
 
 
 def require_parquet() -> None:
-    """Import what writes the file.
+    """Import the package that writes the file.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: pyarrow is not installed.
     """
     try:
         import pyarrow.parquet  # noqa: F401 - whether it is there
     except ImportError as error:
         raise ConfigError(
-            f"the results as Parquet need the package pyarrow ({error}): pip install 'pytest-imgdiff[parquet]'"
+            f"Parquet results need the package pyarrow ({error}): run pip install 'pytest-imgdiff[parquet]'"
         ) from error
 
 
 def write_parquet(directory: Path, run: RunRecord) -> Path:
-    """Write the comparisons as ``results.parquet`` into the directory, whole or not at all.
+    """Write the comparisons as ``results.parquet`` into the directory, atomically.
 
-    Rows are in the order of the run; docs/results.md lists the columns. The facts of the run are in the file's
-    metadata.
+    Rows are in the order of the run; docs/results.md lists the columns. Facts about the run are in the file's metadata.
 
     Returns:
         The path of the file.

@@ -1,4 +1,4 @@
-"""Comparisons that lie on disk, and the little of each that stays in memory: outcome, order and counts."""
+"""Comparisons stored on disk, and the part of each that stays in memory: outcome, order and counts."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ GRAVITY: dict[VerdictName, int] = {
     "unmatched": 4,
     "match": 5,
 }
-"""What could not be judged hides anything; then what changed; new pictures and those gone are mostly meant."""
+"""Errors come first, because they can hide anything; then changes; new and removed images are mostly intended."""
 _UNASSERTED, _WARNED, _UNSETTLED, _PASSED = 6, 7, 8, 9
-"""Where those stand that did not fail."""
+"""Positions of comparisons that did not fail."""
 
 
 def outcome_of(record: ComparisonRecord) -> Outcome:
     """Return whether it failed, passed with a warning, or passed.
 
-    A failure that nobody asserted fails no run: it counts as a warning.
+    A failure that was not asserted does not fail the run: it counts as a warning.
     """
     if not record.passed:
         return "failed" if record.asserted else "warned"
@@ -47,17 +47,17 @@ def outcome_of(record: ComparisonRecord) -> Outcome:
 
 
 def is_unsettled(record: ComparisonRecord) -> bool:
-    """Return whether it passed although some pixels are not equal: the rules allow as much."""
+    """Return whether it passed although some pixels differ."""
     return record.passed and record.written is None and bool(record.differing_pixels)
 
 
 def worst_departure(record: ComparisonRecord) -> float:
-    """Return how far the worst failed score is from alike, 0..1; 0 where none failed."""
+    """Return the largest departure of its failed scores, 0..1; 0 if none failed."""
     return max((departure(score) for score in record.scores if not score.passed), default=0.0)
 
 
 class Overview:
-    """What reports ask of all comparisons of a run at once; 9 bytes are kept of each, and 4 more of some.
+    """Counts and order of all comparisons of a run. It keeps 9 bytes for each, and 4 more for some.
 
     Args:
         records: the comparisons, in the order of the run.
@@ -66,15 +66,15 @@ class Overview:
         verdicts: how many comparisons there are of each verdict.
         outcomes: how many failed, passed with a warning, and passed.
         failed_verdicts: how many of each verdict failed.
-        allowed: how many of each verdict passed without having become a baseline.
+        allowed: how many of each verdict passed without becoming a baseline.
         unasserted: how many did not pass, and were not asserted.
-        unsettled: how many passed although some pixels are not equal.
-        skipped: how many have a rule that was left out because its model is not on this machine.
-        unmeasured: why metrics could not be measured, that were to be measured only, and which.
-        models: the backend and device of each model that was at work, in words.
+        unsettled: how many passed although some pixels differ.
+        skipped: how many have a rule that was skipped because its model is not on this machine.
+        unmeasured: reasons why measured-only metrics have no value, with these metrics.
+        models: backend and device of each model in use.
         equal: how many have two images whose pixels are equal.
-        redrawn: how many failed because nearly all that is drawn differs.
-        marked: the numbers of those that have a fingerprint.
+        redrawn: how many failed because nearly everything drawn differs.
+        marked: indices of those that have a fingerprint.
     """
 
     def __init__(self, records: Iterable[ComparisonRecord] = ()) -> None:
@@ -96,7 +96,7 @@ class Overview:
             self.add(record)
 
     def add(self, record: ComparisonRecord) -> None:
-        """Take the next comparison of the run into account."""
+        """Add the next comparison of the run."""
         outcome = outcome_of(record)
         self.outcomes[outcome] += 1
         self.verdicts[record.verdict] += 1
@@ -125,31 +125,31 @@ class Overview:
         self._departures.append(worst_departure(record) if outcome == "failed" else 0.0)
 
     def failures(self) -> array[int]:
-        """Return the numbers of the comparisons that failed, the worst first; equals keep the order of the run.
+        """Return the indices of the failed comparisons, the worst first; ties keep the order of the run.
 
-        By verdict; then by how far the worst failed score is from alike (`worst_departure`).
+        They are sorted by verdict, then by `worst_departure`.
         """
         failed = (number for number, place in enumerate(self._places) if place < _UNASSERTED)
         return array("I", sorted(failed, key=lambda number: (self._places[number], -self._departures[number])))
 
     def not_asserted(self) -> array[int]:
-        """Return the numbers of the comparisons that did not pass and were not asserted, in the order of the run."""
+        """Return the indices of the comparisons that did not pass and were not asserted, in the order of the run."""
         return self._at(_UNASSERTED)
 
     def warned(self) -> array[int]:
-        """Return the numbers of the comparisons that passed with a warning, in the order of the run."""
+        """Return the indices of the comparisons that passed with a warning, in the order of the run."""
         return self._at(_WARNED)
 
     def order(self) -> array[int]:
-        """Return the numbers of all comparisons.
+        """Return the indices of all comparisons.
 
-        First those that failed, the worst first; then those that nobody asserted, those with a warning, those whose
-        pixels are not all equal, and the rest.
+        First the failures, the worst first; then those not asserted, those with a warning, those with differing pixels,
+        and the rest.
         """
         return self.failures() + self._at(_UNASSERTED) + self._at(_WARNED) + self._at(_UNSETTLED) + self._at(_PASSED)
 
     def passed_unsettled(self) -> array[int]:
-        """Return the numbers of those that passed without a warning although some pixels are not equal."""
+        """Return the indices of those that passed without a warning although some pixels differ."""
         return self._at(_UNSETTLED)
 
     def _at(self, wanted: int) -> array[int]:
@@ -158,16 +158,16 @@ class Overview:
 
 T = TypeVar("T")
 
-# Made when nothing else runs: msgspec crashes where two threads are the first to decode a type at the same time.
+# Created at import: msgspec crashes if two threads decode a type for the first time at the same time.
 _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
 
 class StoredRecords(OnDemand[ComparisonRecord]):
-    """Comparisons that are read from their lines whenever they are asked for.
+    """Comparisons that are read from disk on demand.
 
     Args:
-        lines: each the JSON of a comparison, as `line_of` makes it.
-        overview: of them.
+        lines: the JSON of each comparison, as `line_of` returns it.
+        overview: of these comparisons.
     """
 
     def __init__(self, lines: Lines, overview: Overview) -> None:
@@ -181,7 +181,7 @@ class StoredRecords(OnDemand[ComparisonRecord]):
         """Read a comparison.
 
         Raises:
-            ReportError: its line is not what it was.
+            ReportError: its line changed on disk.
             OSError: it cannot be read.
         """
         try:
@@ -189,37 +189,37 @@ class StoredRecords(OnDemand[ComparisonRecord]):
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             cause = visible(str(error))
             raise ReportError(
-                f"the results changed while the report was drawn ({cause}); give each run a report folder of its own"
+                f"the results changed while the report was drawn ({cause}); use a separate report folder for each run"
             ) from error
 
 
 class RecordSpool(StoredRecords):
-    """Comparisons that are put aside one after another."""
+    """Comparisons that are stored on disk one after another."""
 
     def __init__(self) -> None:
         self._spool = Spool()
         super().__init__(self._spool, Overview())
 
     def append(self, record: ComparisonRecord) -> None:
-        """Put a comparison aside.
+        """Store a comparison.
 
         Raises:
-            ReportError: it holds what JSON cannot, or the disk is full.
+            ReportError: it contains a value that JSON cannot represent, or the disk is full.
         """
         self._spool.append(line_of(record))
         self.overview.add(record)
 
     def close(self) -> None:
-        """Let go of the comparisons."""
+        """Delete the stored comparisons."""
         self._spool.close()
 
 
 class Chosen(OnDemand[T]):
-    """Some of a sequence, read from it when they are asked for.
+    """Some items of a sequence, read from it on demand.
 
     Args:
         of: the sequence.
-        numbers: of what is chosen, in the order that it is to have.
+        numbers: indices of the items, in the order to return them.
     """
 
     def __init__(self, of: Sequence[T], numbers: Sequence[int]) -> None:
@@ -230,31 +230,31 @@ class Chosen(OnDemand[T]):
         return len(self._numbers)
 
     def item(self, number: int) -> T:
-        """Return what is chosen at this place."""
+        """Return the item at this index of the selection."""
         return self._of[self._numbers[number]]
 
 
 def line_of(record: ComparisonRecord) -> bytes:
-    """Return the JSON of a comparison, the same bytes for the same comparison, without the end of a line.
+    """Return the JSON of a comparison without a line ending; equal comparisons have equal JSON.
 
     Raises:
-        ReportError: it holds what JSON cannot (NaN, a lone surrogate).
+        ReportError: it contains a value that JSON cannot represent (NaN, a lone surrogate).
     """
     return strictly_encoded(record, f"comparison {visible(record.name)!r}")
 
 
 def overview_of(records: Sequence[ComparisonRecord]) -> Overview:
-    """Return what reports ask of all comparisons at once; of stored ones it is known, and none is read."""
+    """Return the overview of the comparisons. Stored ones have it already, so that none is read."""
     return records.overview if isinstance(records, StoredRecords) else Overview(records)
 
 
 def in_order(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
-    """Return all records, as `Overview.order` orders them."""
+    """Return all records in the order of `Overview.order`."""
     return Chosen(records, overview_of(records).order())
 
 
 def failures(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
-    """Return the failed records with the worst first, as `Overview.failures` orders them."""
+    """Return the failed records in the order of `Overview.failures`."""
     return Chosen(records, overview_of(records).failures())
 
 
@@ -269,5 +269,5 @@ def warned(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
 
 
 def unsettled(records: Sequence[ComparisonRecord]) -> Sequence[ComparisonRecord]:
-    """Return the records that passed without a warning although some pixels are not equal, in the order of the run."""
+    """Return the records that passed without a warning although some pixels differ, in the order of the run."""
     return Chosen(records, overview_of(records).passed_unsettled())

@@ -1,4 +1,4 @@
-"""``results.json``: a whole run, written at once and read back strictly."""
+"""``results.json``: a complete run, written atomically and read back strictly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Versioned(msgspec.Struct):
-    """Whatever JSON object names a version: read first, so that other versions are told by number."""
+    """A JSON object with a version, which is read first so that an error can name the version."""
 
     version: int
 
@@ -34,14 +34,15 @@ class _Versioned(msgspec.Struct):
 def write_results(directory: Path, run: RunRecord) -> Path:
     """Write the run as ``results.json`` into the directory, atomically.
 
-    The bytes depend on the run alone: UTF-8, fields in the order of the schema, keys of free-form objects
-    sorted, a final newline.
+    The bytes depend only on the run: UTF-8, fields in the order of the schema, keys of free-form objects sorted, a
+    final newline.
 
     Returns:
         The path of the file.
 
     Raises:
-        ReportError: the file cannot be written, or the run holds what JSON cannot (NaN, a lone surrogate).
+        ReportError: the file cannot be written, or the run contains a value that JSON cannot represent (NaN, a lone
+            surrogate).
     """
     return replace_file(directory / RESULTS_FILE, encoded(run))
 
@@ -50,14 +51,14 @@ def read_results(path: Path) -> RunRecord:
     """Read a ``results.json``.
 
     Raises:
-        ReportError: the file is missing, is no JSON, is of another version, or has an unknown, missing or
-            mistyped field; the message names the field.
+        ReportError: the file is missing, is not JSON, has another version, or has an unknown, missing or mistyped
+            field; the message names the field.
     """
     shown = visible(label_of(path))
     try:
         content = read_regular(path)
     except FileNotFoundError as error:
-        raise ReportError(f"{shown}: no such file: give the {RESULTS_FILE} that a run has written") from error
+        raise ReportError(f"{shown}: no such file: pass the {RESULTS_FILE} of a run") from error
     except OSError as error:
         raise ReportError(f"{shown}: cannot be read: {error.strerror or error}") from error
     try:
@@ -76,24 +77,24 @@ def read_results(path: Path) -> RunRecord:
 
 _BUFFER = 1 << 20
 _LONGEST_START = 64 << 20
-"""Bytes of what stands before the comparisons; the names of tests that did not run are there."""
+"""Most bytes before the comparisons, which include the names of tests that did not run."""
 _COMPARISONS = b'"comparisons":['
 _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
 
 def open_results(path: Path) -> RunRecord:
-    """Read a ``results.json`` and leave its comparisons on disk: each is read again when it is asked for.
+    """Read a ``results.json`` and leave its comparisons on disk. Each is read again on demand.
 
-    Every comparison is checked as `read_results` checks it. The file stays open until `close_results`. A file that does
-    not have one comparison on each line, because something else has written it, is read as a whole.
+    Every comparison is checked as in `read_results`. The file stays open until `close_results`. A file that another
+    program has written, without one comparison on each line, is read into memory.
 
     Raises:
-        ReportError: as `read_results` raises it.
+        ReportError: as `read_results`.
     """
     try:
         file = io.BufferedReader(open_regular(path), _BUFFER)  # type: ignore[type-var]  # a raw file, as it is unbuffered
     except (OSError, ValueError):
-        return read_results(path)  # which says why
+        return read_results(path)  # it raises the error with the reason
     try:
         run = _by_lines(file)
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
@@ -111,7 +112,7 @@ def close_results(run: RunRecord) -> None:
 
 
 def _by_lines(file: IO[bytes]) -> RunRecord | None:
-    """Return the run; None where the file is not laid out as `encoded` does."""
+    """Return the run; None if the file does not have the layout that `encoded` writes."""
     before = file.readline(_LONGEST_START)
     if not before.endswith(_COMPARISONS + b"\n"):
         return None
@@ -136,12 +137,12 @@ def _by_lines(file: IO[bytes]) -> RunRecord | None:
 
 
 def results_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of ``results.json``, made from the records themselves."""
+    """Return the JSON Schema (2020-12) of ``results.json``, generated from the records."""
     return {"$schema": SCHEMA_DIALECT, **msgspec.json.schema(RunRecord)}
 
 
 def encoded(run: RunRecord) -> Iterator[bytes]:
-    """Yield the run as JSON, a comparison to a line: of a hundred thousand no more than one stands in memory twice.
+    """Yield the run as JSON, one comparison on each line. Only one comparison is encoded at a time.
 
     Raises:
         ReportError: as `write_results`: NaN would silently become null, and a tuple a list.

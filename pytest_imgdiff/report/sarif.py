@@ -1,7 +1,6 @@
-"""Failed comparisons as SARIF 2.1.0, for the places that annotate code with findings.
+"""Failed comparisons as SARIF 2.1.0, for tools that annotate code with findings.
 
-Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2020; the section of each choice
-is named beside it.
+Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2020. Comments cite its sections.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ SARIF_FILE = "results.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 HOME = "https://pypi.org/project/pytest-imgdiff/"
 MOST_RESULTS = 5000
-"""GitHub shows so many of a run."""
+"""GitHub shows at most this many results of a run."""
 MOST_ELEMENTS = 10
-"""Elements of a page that one result names."""
+"""Most page elements that one result names."""
 SOURCE_ROOT = "%SRCROOT%"
-"""What paths are relative to: the root of the checked-out sources (3.4.4)."""
+"""Base of relative paths: the root of the checked-out sources (3.4.4)."""
 FINGERPRINT = "imgdiffComparison/v1"
-"""Name and version (3.27.17) of what makes a failure the same one from run to run."""
+"""Name and version (3.27.17) of the fingerprint that identifies a failure across runs."""
 GITHUB_FINGERPRINT = "primaryLocationLineHash"
-"""The only one that GitHub looks at; where it is missing it hashes the line, which all failures of a file share."""
-HELP = "Look at the report of the run: accept the change as the new baseline, or fix what made it."
+"""The only fingerprint that GitHub uses. Without it, GitHub hashes the line, which all failures of a file share."""
+HELP = "Review the report of the run: accept the change as the new baseline, or fix its cause."
 
 
 def sarif(run: RunRecord) -> bytes:
     """Return the run's failures as a SARIF log: UTF-8 JSON, the worst failure first, at most `MOST_RESULTS`.
 
-    Each failed comparison is one result. Its rule is the first metric whose limit does not hold or, where no metric
-    settled it, the verdict (``missing``, ``resized``, ...); its place is the test that asked for it or, in a scan, the
+    Each failed comparison is one result. Its rule is the first metric whose limit is not met or, if no metric decided,
+    the verdict (``missing``, ``resized``, ...). Its location is the test that made the comparison or, in a scan, the
     baseline.
     """
     failed = failures(run.comparisons)[:MOST_RESULTS]
@@ -54,7 +53,7 @@ def sarif(run: RunRecord) -> bytes:
         "runs": [
             {
                 "tool": {"driver": _driver(run, rules)},
-                "invocations": [{"executionSuccessful": run.complete}],  # 3.20.14: it came to its end
+                "invocations": [{"executionSuccessful": run.complete}],  # 3.20.14: the run finished
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(record, rules) for record in failed],
             }
@@ -73,7 +72,7 @@ def _driver(run: RunRecord, rules: Sequence[str]) -> dict[str, Any]:
 
 
 def _rule(identifier: str) -> dict[str, Any]:
-    words = HEADLINES.get(identifier, f"the limit of the metric {identifier} does not hold")
+    words = HEADLINES.get(identifier, f"the limit of the metric {identifier} is not met")
     sentence = {"text": f"{words[0].upper()}{words[1:]}."}
     return {
         "id": identifier,
@@ -110,9 +109,9 @@ def _result(record: ComparisonRecord, rules: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    r"""Return a message that is shown as it stands: ``{0}`` is no placeholder (3.11.5) and ``[a](b)`` no link (3.11.6).
+    r"""Escape a message so that ``{0}`` is not a placeholder (3.11.5) and ``[a](b)`` is not a link (3.11.6).
 
-    Brackets that are part of no link stay, as those of ``test_page[chromium]``.
+    Brackets outside links are unchanged, such as in ``test_page[chromium]``.
     """
     if "](" in text:
         text = re.sub(r"([\\\[\]])", r"\\\1", text)
@@ -125,19 +124,19 @@ def _location(record: ComparisonRecord, name: str) -> dict[str, Any]:
     path = next(_places(record), None)
     if path is not None:
         address = {"uri": quote(path, safe="/", errors="surrogateescape"), "uriBaseId": SOURCE_ROOT}
-        # 3.30: without a line GitHub shows nothing; of a picture and of a test it is the first.
+        # 3.30: GitHub needs a line; for an image or a test it is the first.
         location["physicalLocation"] = {"artifactLocation": address, "region": {"startLine": 1}}
     return location
 
 
 def _logical_location(element: ElementRecord) -> dict[str, Any]:
-    """Return an element of a page as a place (3.33): what it is called, and the selector that finds it."""
+    """Return an element of a page as a logical location (3.33): its name and its selector."""
     name = {} if element.name is None else {"name": visible(element.name)}
     return {"fullyQualifiedName": visible(element.path), **name, "kind": "element"}
 
 
 def _places(record: ComparisonRecord) -> Iterator[str]:
-    """Yield the files that the failure can be shown at, the best first: relative, with forward slashes."""
+    """Yield the files where the failure can be shown, the best first: relative, with forward slashes."""
     test = (record.test or "").partition("::")[0]
     if test.endswith(".py"):
         yield from _relative(test)

@@ -1,4 +1,4 @@
-"""One rule and its result, in words and numbers."""
+"""A rule and its result as text and numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT_DIGITS = 3
 EXACT_DIGITS = 17
-"""Enough decimal digits to tell any two doubles apart (IEEE 754-2019, 5.12.2)."""
+"""Enough decimal digits to distinguish any two doubles (IEEE 754-2019, 5.12.2)."""
 ALL_DIGITS = 400
 """Enough to write the largest and the smallest double without an exponent."""
 SMALLEST_PLAIN = Decimal("1e-7")
@@ -32,18 +32,18 @@ def number(value: float, *, unlike: Iterable[float | None] = (), scale: int = 1)
 
     Args:
         value: finite.
-        unlike: numbers, such as the limit, that the text must not read like unless the value equals them.
+        unlike: numbers, such as the limit, that the result must not look equal to unless the value is equal to them.
         scale: 100 for percent.
 
     Returns:
-        Three significant digits, or as many more as ``unlike`` asks for; integers keep all their digits.
+        Three significant digits, or more if needed to differ from ``unlike``; integers keep all their digits.
     """
     return _number(value, tuple(unlike), scale)
 
 
 @lru_cache(maxsize=1024)
 def _number(value: float, unlike: tuple[float | None, ...], scale: int) -> str:
-    """Return what `number` does; a page says the value and the limit of a score several times in a row."""
+    """Return the result of `number`. It is cached: a page shows the value and the limit of a score several times."""
     exact = _exact(value)
     others = {_exact(other) for other in unlike if other is not None} - {exact}
     whole_digits = max(0, exact.adjusted() + 1)
@@ -66,11 +66,11 @@ def difference(value: float, other: float, *, scale: int = 1) -> str:
 
 
 def passing_limit(value: float, direction: Direction) -> str:
-    """Return the nearest short limit that ``value`` passes, as it is written in imgdiff.yaml.
+    """Return the nearest short limit that ``value`` passes, in the form of imgdiff.yaml.
 
-    It is rounded outward (up for a ``max``, down for a ``min``), so that it does pass; without an exponent,
-    which YAML 1.1 reads as text. Three significant digits; a similarity close to 1 keeps two digits of what
-    it lacks.
+    It is rounded outward (up for a ``max``, down for a ``min``), so that the value passes, and has no exponent, which
+    YAML 1.1 would read as a string. It has three significant digits; a similarity close to 1 has two digits of its
+    distance from 1.
     """
     exact = _exact(value)
     exponent = exact.adjusted() - (SIGNIFICANT_DIGITS - 1)
@@ -83,7 +83,7 @@ def passing_limit(value: float, direction: Direction) -> str:
 
 
 def exact_limit(value: float) -> str:
-    """Return the value itself as a limit in imgdiff.yaml, with all of its digits and without an exponent."""
+    """Return the exact value as a limit for imgdiff.yaml, with all digits and without an exponent."""
     return _without_trailing_zeros(_exact(value))
 
 
@@ -98,7 +98,7 @@ def byte_size(size: int) -> str:
 
 
 def _exact(value: float) -> Decimal:
-    """Return the shortest decimal that is this double; zero without a sign."""
+    """Return the shortest decimal that is equal to this double; zero has no sign."""
     return Decimal(repr(float(value) + 0.0))
 
 
@@ -119,21 +119,21 @@ def _without_trailing_zeros(value: Decimal) -> str:
 SIDES = ("expected", "actual")
 CLASS_WORDS = {1.0: "the same class", 0.0: "another class"}
 UNNAMED_UNITS = ("", "share", "index", "distance")
-"""Units that say nothing beside the number."""
+"""Units that add nothing to the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitCheck:
-    """A value held against one limit.
+    """A value compared with one limit.
 
     Attributes:
-        held: the limit holds.
+        held: whether the limit is met.
         value: with its unit.
-        sign: what stands between value and limit: ``<=``, ``>``, ``>=`` or ``<``.
+        sign: between value and limit: ``<=``, ``>``, ``>=`` or ``<``.
         limit: with its unit.
         margin: by how much: ``over by 284 px``, ``short by 0.01``, ``0.003 to spare``, ``exactly at the limit``.
-        setting: the nearest limit that would have passed, as imgdiff.yaml has it: ``max: 0.00804``; None where
-            that would be a limit that any two pictures pass, which is refused.
+        setting: the nearest limit that would have passed, in the form of imgdiff.yaml: ``max: 0.00804``; None if any
+            two images would pass that limit.
     """
 
     held: bool
@@ -145,7 +145,7 @@ class LimitCheck:
 
     @property
     def sign_that_holds(self) -> str:
-        """``<=`` or ``>=``: what the rule asks for."""
+        """``<=`` or ``>=``: the sign that the rule requires."""
         return {">": "<=", "<": ">="}.get(self.sign, self.sign)
 
     def __str__(self) -> str:
@@ -154,13 +154,13 @@ class LimitCheck:
 
 
 def differing_pixels(score: ScoreRecord) -> int | None:
-    """Return how many pixels the metric counted as different, where it counts them."""
+    """Return how many pixels the metric counted as different; None if it does not count pixels."""
     pixels = score.details.get("pixels")
     return pixels if isinstance(pixels, int) and not isinstance(pixels, bool) else None
 
 
 def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
-    """Return the score's limits, each held against its value: the counts first, then the value."""
+    """Return the check of each limit of the score: counts first, then the value."""
     checks = []
     pixels = differing_pixels(score)
     if score.max_pixels is not None and pixels is not None:
@@ -174,7 +174,7 @@ def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
 
 
 def phrase(score: ScoreRecord) -> str:
-    """Return the measured values beside their limits: ``1 284 px, 0.8 % > 0.5 %``; of a classifier the classes too."""
+    """Return the values with their limits: ``1 284 px, 0.8 % > 0.5 %``; for a classifier also the classes."""
     if score.omitted is not None:
         return visible(score.omitted)
     if score.value is None:
@@ -194,7 +194,7 @@ def phrase(score: ScoreRecord) -> str:
 
 
 def evidence(score: ScoreRecord) -> list[str]:
-    """Return what decided a failed `visible`, in words: ``seen: colour, 18 levels over 320x40 at 16,80``."""
+    """Return what made `visible` fail: ``seen: colour, 18 levels over 320x40 at 16,80``."""
     kind, box, levels = (score.details.get(key) for key in ("evidence", "box", "levels"))
     if score.passed or not isinstance(kind, str) or not isinstance(box, list) or len(box) != len(("x", "y", "w", "h")):
         return []
@@ -204,10 +204,10 @@ def evidence(score: ScoreRecord) -> list[str]:
 
 
 def classes(score: ScoreRecord, side: str) -> list[tuple[str, float]]:
-    """Return what a classifier takes a picture for, likeliest first: labels and probabilities, 0..1.
+    """Return a classifier's classes of an image, likeliest first: labels and probabilities, 0..1.
 
     Args:
-        score: of any metric; one that is no classifier's has none.
+        score: of any metric; only classifiers have classes.
         side: ``expected`` or ``actual``.
     """
     listed = score.details.get(side)
@@ -220,19 +220,19 @@ def classes(score: ScoreRecord, side: str) -> list[tuple[str, float]]:
 
 
 def is_skipped(score: ScoreRecord) -> bool:
-    """Return whether the rule was left out because its model is not on this machine."""
+    """Return whether the rule was skipped because its model is not on this machine."""
     return score.omitted is not None and score.omitted.startswith("skipped")
 
 
 def measured(score: ScoreRecord) -> str:
-    """Return what was measured, without its limits: ``1 284 px, 0.8 %``."""
+    """Return the measured value without its limits: ``1 284 px, 0.8 %``."""
     if score.value is None:
         return phrase(score)
     return ", ".join([*_counted(score), _value_words(score)])
 
 
 def differing_share(score: ScoreRecord) -> float | None:
-    """Return which share of the compared pixels the metric counted as different, 0..1, where it counts them."""
+    """Return the share of compared pixels that the metric counted as different, 0..1; None if it does not count."""
     pixels = differing_pixels(score)
     if pixels is None or score.value is None:
         return None
@@ -243,7 +243,7 @@ def differing_share(score: ScoreRecord) -> float | None:
 
 
 def _counts_equal(score: ScoreRecord) -> bool:
-    """Whether the value is the share of equal pixels, while the count is of those that differ."""
+    """Return whether the value is the share of equal pixels while the count is of different ones."""
     return score.direction == "similarity" and _in_percent(score)
 
 
@@ -252,7 +252,7 @@ def _differing_share(score: ScoreRecord) -> str:
 
 
 def _counted(score: ScoreRecord) -> list[str]:
-    """Return the count of differing pixels in words; with their share where the value is that of the equal ones."""
+    """Return the count of differing pixels as text, with their share if the value is the share of equal ones."""
     pixels = differing_pixels(score)
     if pixels is None:
         return []
@@ -279,7 +279,7 @@ def sentence(score: ScoreRecord) -> str:
 def passing_rule(score: ScoreRecord) -> str | None:
     """Return the rule with the nearest limits that would have passed: ``perceptual: {max: 0.00804}``.
 
-    None where no limit would have helped.
+    None if no limit would have passed.
     """
     settings = [check.setting for check in limit_checks(score) if not check.held]
     known = [setting for setting in settings if setting is not None]
@@ -287,10 +287,10 @@ def passing_rule(score: ScoreRecord) -> str | None:
 
 
 def worst_of(scores: Sequence[ScoreRecord]) -> ScoreRecord:
-    """Return one score of a rule that several frames were held against, with the worst value and the largest count.
+    """Return one score for a rule that several frames were checked against: the worst value and the largest count.
 
     Args:
-        scores: at least one, all of one rule.
+        scores: at least one, all for one rule.
     """
     failed = [score for score in scores if not score.passed]
     unmeasured = [score for score in failed if score.value is None]
@@ -306,7 +306,7 @@ def worst_of(scores: Sequence[ScoreRecord]) -> ScoreRecord:
 
 
 def value_text(score: ScoreRecord, value: float) -> str:
-    """Return a number in the score's unit; one that is not 0, 1 or a limit never reads like it."""
+    """Return a number in the score's unit. It looks like 0, 1 or a limit only if it is equal to it."""
     telling = (score.value, score.limit, score.warn, 0.0, 1.0)
     if _in_percent(score):
         return percent(value, unlike=telling)
@@ -315,10 +315,10 @@ def value_text(score: ScoreRecord, value: float) -> str:
 
 
 def departure(score: ScoreRecord) -> float:
-    """Return how far a failed score is from alike, 0..1, to put the worst first; no value is the worst.
+    """Return how far a failed score is from equality, 0..1, to sort by; a missing value is the worst.
 
-    Shares and similarities up to 1 are taken as they are; of any other unit, what the value has beyond its
-    limit as a share of both.
+    Shares and similarities up to 1 are used directly. For other units it is the excess over the limit, relative to the
+    excess plus the limit.
     """
     if score.value is None:
         return 1.0
@@ -375,7 +375,7 @@ def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
 
 
 def _nearest_setting(score: ScoreRecord, value: float) -> str | None:
-    """Return the nearest limit that passes: a short one, or where that is refused, as many digits as it takes."""
+    """Return the nearest limit that passes: a short one or, if that would be invalid, one with more digits."""
     key = "max" if score.direction == "distance" else "min"
     for limit in (passing_limit(value, score.direction), exact_limit(value)):
         if not _is_worst(score, float(limit)):
@@ -384,7 +384,7 @@ def _nearest_setting(score: ScoreRecord, value: float) -> str | None:
 
 
 def _is_worst(score: ScoreRecord, value: float | None) -> bool:
-    """Whether any two pictures of this depth have this value or a better one: such a limit checks nothing."""
+    """Return whether any two images of this depth have this value or a better one, so that a limit checks nothing."""
     if value is None or score.worst is None:
         return False
     return value >= score.worst if score.direction == "distance" else value <= score.worst
@@ -397,5 +397,5 @@ def _margin(beyond: str, *, equal: bool, held: bool, lacking: str) -> str:
 
 
 def _in_percent(score: ScoreRecord) -> bool:
-    """Whether the number is shown in percent: a share of pixels, beside their count."""
+    """Return whether the number is shown in percent: a share of pixels next to their count."""
     return score.unit == "share" and differing_pixels(score) is not None

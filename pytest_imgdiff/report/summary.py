@@ -1,4 +1,4 @@
-"""The run as Markdown, for a pull request or the page of a continuous-integration job."""
+"""The run as Markdown, for a pull request or the summary page of a CI job."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST_FAILURES = 50
-"""Rows of the table of what failed, and of that of warnings."""
+"""Most rows in the table of failures, and in the table of warnings."""
 MOST_THUMBNAILS = 12
 THUMBNAIL_WIDTH = 160
 LARGEST = 60_000
-"""Bytes of the whole: GitHub takes comments of 65 536 characters and step summaries of 1 MiB, and drops larger ones."""
+"""Most bytes in total: GitHub drops comments over 65 536 characters and step summaries over 1 MiB."""
 MOST_UNRECORDED = 20
 LONGEST_NAME = 120
 LONGEST_LINE = 300
 MARKUP = re.compile(r"""[!"#$&'*+:<>?@\[\\\]^_`{|}~]|(?<=www)\.""", re.IGNORECASE)
-"""Whatever Markdown, its extensions or HTML take for markup within a line, or for an address to link."""
+"""Characters that Markdown, its extensions or HTML interpret within a line, or that could form a link."""
 
 
 def markdown(run: RunRecord, *, pictures: str | None = None) -> str:
     """Return the run as GitHub-flavoured Markdown.
 
-    It has counts, what is missing, the failures, the worst first, the warnings, and what passed although some pixels
-    are not equal. It is at most `LARGEST` bytes long; what finds no room is counted.
+    It has counts, incomplete parts, failures with the worst first, warnings, and comparisons that passed with differing
+    pixels. It has at most `LARGEST` bytes; rows that do not fit are counted.
 
     Args:
-        run: what to tell.
-        pictures: shows the small pictures of the worst failures, by addresses that begin with this: nothing for
-            addresses relative to the report's folder, else where the folder is published, with its final slash.
+        run: the run to report.
+        pictures: URL prefix of the thumbnails of the worst failures: empty for URLs relative to the report's folder,
+            else the URL where the folder is published, with a final slash. None shows no thumbnails.
 
     Raises:
-        ReportError: pictures are asked for, and the path of one leads out of the report's folder.
+        ReportError: thumbnails are requested, and an image path leads out of the report's folder.
     """
     blocks = [f"## {_escaped(shortened(visible(run.title), LONGEST_NAME))}"]
     if not run.complete:
@@ -82,10 +82,10 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
     """Append the text to the file that GitHub Actions names in ``GITHUB_STEP_SUMMARY``.
 
     Returns:
-        The file, or None where the variable is not set.
+        The file, or None if the variable is not set.
 
     Raises:
-        ReportError: the file cannot be written, or is something else than a regular file.
+        ReportError: the file cannot be written, or is not a regular file.
     """
     name = environ.get(STEP_SUMMARY)
     if not name:
@@ -103,16 +103,16 @@ def append_step_summary(text: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def _require_regular(path: Path) -> None:
-    if path.exists() and not path.is_file():  # a pipe could keep the writer waiting for ever
-        raise OSError(errno.EINVAL, "it is not a regular file")
+    if path.exists() and not path.is_file():  # a pipe could block the writer forever
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 _CLOSING = 300
-"""Bytes that a table's surroundings take, and what is said of another that finds no room."""
+"""Bytes for the text around a table, and for the note about another table that does not fit."""
 
 
 class _Columns:
-    """The columns of a table: the run, where several were merged, and a picture, where one is shown."""
+    """The columns of a table: the run, if several were merged, and a thumbnail, if there is one."""
 
     def __init__(self, what: str, *, runs: bool, pictures: str | None) -> None:
         self._what = what
@@ -195,7 +195,7 @@ def _counts_table(run: RunRecord) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a name as code; as HTML, since a pipe ends a table's cell even inside backticks."""
+    """Return a name as inline code in HTML, because a pipe ends a table cell even inside backticks."""
     return f"<code>{_escaped(shortened(visible(text), LONGEST_NAME))}</code>"
 
 

@@ -1,4 +1,4 @@
-"""The templates and assets: what is shipped, and what a user puts in its place."""
+"""Templates and assets: those of the package, and the user's replacements."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 ASSETS = "assets"
 SHIPPED_MARK = "!"
-"""Before a template's name: the one that is shipped, though the user has one of this name."""
+"""Prefix of a template name that means the template of the package, even if the user has one with this name."""
 
 _PIECE = 1000
-"""Of a template's expressions and texts; each is a few bytes."""
+"""Expressions and text parts of a template that are joined in one piece; each has a few bytes."""
 
 
 def shipped_templates() -> Path:
-    """Return the folder of the templates that come with the package."""
+    """Return the folder of the package's templates."""
     installed = Path(__file__).with_name("templates")
     return installed if installed.is_dir() else Path(__file__).parents[2] / "reports" / "templates"
 
 
 class Templates:
-    """The shipped templates and assets, overlaid by the user's.
+    """The templates and assets of the package, overridden by the user's.
 
     Args:
-        own: a folder of the user's own. A template in it is taken before the shipped one of its name, and
-            ``{% extends "!report.html.j2" %}`` reaches the shipped one; a file in its ``assets`` likewise.
+        own: a folder of the user's own. Its templates and the files in its ``assets`` replace those of the package with
+            the same name; ``{% extends "!report.html.j2" %}`` extends the replaced template.
 
     Raises:
-        ReportError: there is no such folder.
+        ReportError: the folder does not exist.
     """
 
     def __init__(self, own: Path | None = None) -> None:
         if own is not None and not own.is_dir():
-            raise ReportError(f"{visible(str(own))}: no such folder: report templates are looked for there")
+            raise ReportError(f"{visible(str(own))}: no such folder: set report.templates to a folder with templates")
         self._own = own
         self._folders = [shipped_templates()] if own is None else [own, shipped_templates()]
         loaders = [jinja2.FileSystemLoader(folder) for folder in self._folders]
@@ -59,16 +59,16 @@ class Templates:
         )
 
     def rendered(self, name: str, **values: Any) -> str:
-        """Return the template drawn with these values.
+        """Render the template with these values.
 
         Raises:
-            ReportError: a template of the user's is at fault; the message names its file and line.
+            ReportError: a user's template has an error; the message names its file and line.
         """
         with self._faults_told(name):
             return self._environment.get_template(name).render(**values)
 
     def drawn(self, name: str, **values: Any) -> Iterator[bytes]:
-        """Yield the template drawn with these values, in pieces; raises as `rendered`."""
+        """Render the template with these values, in pieces; raises like `rendered`."""
         with self._faults_told(name):
             stream = self._environment.get_template(name).stream(**values)
             stream.enable_buffering(_PIECE)
@@ -83,9 +83,9 @@ class Templates:
             source = error.filename or error.name or name
             message = f"{visible(label_of(Path(source)))}:{error.lineno}: {visible(error.message or 'syntax error')}"
             raise ReportError(message) from error
-        except ReportError:  # what the template is to show could not be read
+        except ReportError:  # the data for the template could not be read
             raise
-        except Exception as error:  # a template may raise anything; only what the user's own raises is theirs to fix
+        except Exception as error:  # a template may raise anything; only errors of the user's own are for them to fix
             place = self._users_place(error)
             if place is None:
                 raise
@@ -95,7 +95,7 @@ class Templates:
         """Return the styles and scripts by name.
 
         Raises:
-            ReportError: the shipped ones are missing, or a folder cannot be read.
+            ReportError: the package's files are missing, or a folder cannot be read.
         """
         found: dict[str, Path] = {}
         for folder in reversed(self._folders):
@@ -109,19 +109,19 @@ class Templates:
         return found
 
     def _users_place(self, error: Exception) -> str | None:
-        """Return file and line of the user's template that the error came through, the innermost one."""
+        """Return file and line of the user's template where the error occurred, the innermost one."""
         if self._own is None:
             return None
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if Path(frame.filename).is_relative_to(self._own):
                 return f"{visible(label_of(Path(frame.filename)))}:{frame.lineno}"
-        # Raised while a template was read: it has no lines yet.
+        # Raised while a template was parsed: there is no line number yet.
         unread = isinstance(error, (jinja2.TemplateError, OSError, UnicodeDecodeError))
         return visible(label_of(self._own)) if unread else None
 
 
 def asset_bytes(path: Path) -> bytes:
-    """Return what an asset holds.
+    """Return the content of an asset.
 
     Raises:
         ReportError: it cannot be read.
@@ -133,7 +133,7 @@ def asset_bytes(path: Path) -> bytes:
 
 
 def asset_text(path: Path) -> str:
-    """Return what an asset holds as the text that a browser reads from it.
+    """Return the content of an asset as a browser decodes it.
 
     Raises:
         ReportError: it cannot be read, or is not UTF-8.
@@ -141,13 +141,13 @@ def asset_text(path: Path) -> str:
     try:
         text = asset_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ReportError(f"{visible(label_of(path))}: it is not UTF-8: {visible(str(error))}") from error
+        raise ReportError(f"{visible(label_of(path))}: not UTF-8: {visible(str(error))}") from error
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _fault(error: Exception) -> str:
     if isinstance(error, jinja2.TemplateNotFound):
-        return f"there is no template {visible(str(error))!r}"
+        return f"missing template {visible(str(error))!r}"
     if isinstance(error, UnicodeDecodeError):
         return f"a template is not UTF-8: {visible(str(error))}"
     if isinstance(error, jinja2.TemplateError):

@@ -1,4 +1,4 @@
-"""What a comparison and a run came to, in words for the terminal, the failing test and the page."""
+"""Comparisons and runs as text for the terminal, the failing test and the page."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 REGIONS_IN_TEXT = 3
 NAMED_IN_TEXT = 6
-"""Regions whose elements are known have a line each."""
+"""Most regions with a line of their own, if their elements are known."""
 LEAST_REDRAWN = 5
-"""So many failing comparisons tell that another font renderer was at work."""
+"""Failing comparisons from which another font renderer is assumed."""
 BANDS_IN_TEXT = 3
 MOST_FRAMES_NAMED = 20
-"""Numbers, or runs of numbers."""
+"""Numbers or ranges of numbers."""
 HEADLINES = {
     "different": "images differ",
     "missing": "no expected image",
@@ -48,22 +48,22 @@ DEFAULT_REASONS = {
     "missing": "there is no expected image",
     "unmatched": "there is no actual image",
     "resized": "the sizes differ",
-    "broken": "an image could not be read",
+    "broken": "an image is unreadable",
 }
 KIND_WORDS: dict[RegionKind, str] = {
     "text": "text changed",
     "content": "content changed",
     "rendering": "rendering only",
 }
-"""Kinds of regions that are not their own words."""
+"""Text for kinds of regions that do not describe themselves."""
 EQUALITIES = {"bytes": IDENTICAL, "pixels": IDENTICAL_PIXELS}
 
 NOT_FILES = frozenset({"array", "bytes", "figure", "file object", "PIL image"})
-"""What images call the sources that the reader cannot open as a file of that name."""
+"""Labels of sources that are not files the reader could open."""
 
 
 def counts(run: RunRecord) -> dict[str, int]:
-    """Return how many comparisons there are of every verdict, and how many ``passed`` and ``failed``."""
+    """Return the number of comparisons with each verdict, and the numbers ``passed`` and ``failed``."""
     overview = overview_of(run.comparisons)
     failed = overview.outcomes["failed"]
     verdicts: dict[str, int] = {verdict: overview.verdicts[verdict] for verdict in VERDICTS}
@@ -91,27 +91,27 @@ def summary_line(run: RunRecord) -> str:
 
 
 def _skipped_part(overview: Overview) -> str:
-    """Return what a reader of a green line must know: rules that were left out, though as the policy allows."""
+    """Return the number of comparisons with skipped rules: a passing run must show that something was not checked."""
     return f"; rules SKIPPED in {thousands(overview.skipped)} of them" if overview.skipped else ""
 
 
 def settings_words(run: RunRecord) -> str:
-    """Return the settings files in force: ``settings: imgdiff.yaml``."""
-    return f"settings: {visible(', '.join(run.settings)) or 'the defaults (there is no imgdiff.yaml)'}"
+    """Return the settings files in use: ``settings: imgdiff.yaml``."""
+    return f"settings: {visible(', '.join(run.settings)) or 'defaults (no imgdiff.yaml)'}"
 
 
 def incompleteness(run: RunRecord) -> str:
-    """Return what an incomplete run lacks: ``3 of what was collected did not run to the end``."""
+    """Return what is missing from an incomplete run: ``3 of the collected items did not finish``."""
     if run.unrecorded:
-        return f"{thousands(len(run.unrecorded))} of what was collected did not run to the end"
-    return "the run did not come to its end"
+        return f"{thousands(len(run.unrecorded))} of the collected items did not finish"
+    return "the run did not finish"
 
 
 def redrawn_line(run: RunRecord) -> str | None:
-    """Return what is said once where most failures are those of another font renderer; None where they are not.
+    """Return the message that another font renderer explains most failures; None if it does not.
 
-    Another renderer changes every page with text. So most comparisons that fail have to be drawn again, at least
-    `LEAST_REDRAWN` of them, and more than there are whose pixels are equal.
+    Another renderer changes every page with text. So most failing comparisons must be redrawn, at least
+    `LEAST_REDRAWN`, and more than have equal pixels.
     """
     overview = overview_of(run.comparisons)
     failed = overview.failed_verdicts["different"] + overview.failed_verdicts["resized"]
@@ -119,18 +119,18 @@ def redrawn_line(run: RunRecord) -> str | None:
     if redrawn < LEAST_REDRAWN or 2 * redrawn <= failed or redrawn <= overview.equal:
         return None
     return (
-        f"the rendering differs everywhere, as another font renderer's would: in {thousands(redrawn)} of "
-        f"{thousands(failed)} failing comparisons nearly all text differs and the ground does not. Check that the "
+        f"the font rendering differs: in {thousands(redrawn)} of "
+        f"{thousands(failed)} failing comparisons nearly all text differs and the background does not. Check that the "
         "baselines were made with the same fonts, browser version and operating system. Run the tests in the container "
-        "image that made them, or accept the images of the place that counts: pytest-imgdiff accept REPORT. "
+        "image that made them, or accept the new images: pytest-imgdiff accept REPORT. "
         "See docs/browsers.md"
     )
 
 
 def rename_line(rename: RenameRecord) -> str:
-    """Return one line: which unused baseline has the picture of which test, and the command that renames it."""
-    how = "is the picture of" if rename.equal else "passes for the picture of"
-    return visible(f"{rename.old} {how} {rename.name}; as its baseline it is called {rename.new}")
+    """Return one line: the unused baseline, the renamed test that it belongs to, and its new path."""
+    how = "is equal to the image of" if rename.equal else "passes for the image of"
+    return visible(f"{rename.old} {how} {rename.name}; rename it to {rename.new}")
 
 
 def verdict_line(record: ComparisonRecord) -> str:
@@ -159,9 +159,9 @@ def named_line(record: ComparisonRecord) -> str:
 
 
 def measured_words(record: ComparisonRecord) -> list[str]:
-    """Return what was measured only, a line for each: ``orb: 0.93``.
+    """Return the measured-only metrics, one line each: ``orb: 0.93``.
 
-    What could not be measured because a model or what runs it is not here is told once for the whole run.
+    Metrics that could not be measured because a model or backend is missing are reported once for the whole run.
     """
     return [
         f"{visible(score.metric)}: {phrase(score)}"
@@ -175,12 +175,12 @@ def _ruled(record: ComparisonRecord) -> list[ScoreRecord]:
 
 
 def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Callable[[str], str] | None = None) -> str:
-    """Return all that a person needs at a failed comparison.
+    """Return everything a person needs to understand a failed comparison.
 
     Args:
-        record: of the comparison.
-        directory: the report's folder as the reader would name it; None where no pictures were written.
-        shown: gives for the file that a record names the path that the reader would give; as recorded where omitted.
+        record: the failed comparison.
+        directory: the report's folder as shown to the user; None if no images were written.
+        shown: returns the path to show for a recorded path; default: the recorded path.
 
     Returns:
         Lines, without a final newline: the verdict, every rule, the limits that would have passed, the
@@ -216,13 +216,13 @@ def _headline(record: ComparisonRecord) -> str:
 
 
 def region_words(region: RegionRecord) -> str:
-    """Return a region's element, where it is known, and its box: ```nav > a` 'New' (link), 34x18 at 310,12``."""
+    """Return a region's element, if known, and its box: ```nav > a` 'New' (link), 34x18 at 310,12``."""
     element = region.element
     return box_words(region) if element is None else f"{element_words(element)}, {box_words(region)}"
 
 
 def element_words(element: ElementRecord) -> str:
-    """Return an element of a page by path, name or else text, and role: ```nav > a.badge` 'New' (link)``."""
+    """Return a page element as path, name (or text) and role: ```nav > a.badge` 'New' (link)``."""
     said = element.name or element.text
     quoted = "" if said is None else f" '{visible(said)}'"
     role = "" if element.role is None else f" ({visible(element.role)})"
@@ -230,12 +230,12 @@ def element_words(element: ElementRecord) -> str:
 
 
 def elements_of(record: ComparisonRecord) -> list[ElementRecord]:
-    """Return the elements under a comparison's regions, each once, that under the largest region first."""
+    """Return the distinct elements under a comparison's regions, the one under the largest region first."""
     return list({region.element.path: region.element for region in record.regions if region.element}.values())
 
 
 def capture_facts(record: ComparisonRecord) -> list[tuple[str, str]]:
-    """Return what is known of the capture that was compared, in labels and words; nothing where none was taken."""
+    """Return the known facts about the capture as labels and values; empty if nothing was captured."""
     capture = record.capture
     if capture is None:
         return []
@@ -263,15 +263,15 @@ def _circumstances(capture: CaptureRecord) -> Iterator[str]:
 
 
 def unsteady_words(record: ComparisonRecord) -> str | None:
-    """Return ``4 captures until two were equal``; None of what stood still at once, or never did."""
+    """Return ``4 captures until two were equal``; None if the first two were equal or no two were."""
     capture = record.capture
     if capture is None or capture.steady or record.verdict == "broken":
-        return None  # of what never stood still the reason tells
+        return None  # the reason says that it never became stable
     return f"{thousands(capture.attempts)} captures until two were equal"
 
 
 def box_words(region: RegionRecord) -> str:
-    """Return a region's box and, where it is known, its kind: ``240x64 at 16,80 (moved by 14,-6)``."""
+    """Return a region's box and, if known, its kind: ``240x64 at 16,80 (moved by 14,-6)``."""
     box = f"{region.width}x{region.height} at {region.x},{region.y}"
     if region.kind == "changed":
         return box
@@ -280,7 +280,7 @@ def box_words(region: RegionRecord) -> str:
 
 
 def kinds_of(record: ComparisonRecord) -> list[RegionKind]:
-    """Return the kinds of the regions of a comparison and of its frames, that of most of the area first."""
+    """Return the kinds of regions of a comparison and its frames, ordered by area."""
     areas: Counter[RegionKind] = Counter()
     for region in (*record.regions, *(region for frame in record.frames for region in frame.regions)):
         if region.kind != "changed":
@@ -294,18 +294,18 @@ def size_words(side: SideRecord) -> str:
 
 
 def accept_command(record: ComparisonRecord) -> str | None:
-    """Return the command that accepts the actual image; None where there is none to accept."""
+    """Return the command that accepts the actual image; None if there is none to accept."""
     return None if record.accept is None or record.actual is None else visible(record.accept)
 
 
 def nearest_limits(record: ComparisonRecord) -> str | None:
     """Return the nearest limits that would have passed: ``perceptual: {max: 0.00804}, ssim: {min: 0.987}``.
 
-    None where nothing failed, or where no limit would have made the comparison pass.
+    None if nothing failed, or if no limit would make the comparison pass.
     """
     if any(frame.reason is not None for frame in record.frames if not frame.passed):
         return None
-    if record.verdict == "different" and record.reason is not None:  # what no metric measures, such as durations
+    if record.verdict == "different" and record.reason is not None:  # such as durations, which no metric measures
         return None
     rules = [passing_rule(score) for score in _worst_scores(record) if not score.passed]
     known = [rule for rule in rules if rule is not None]
@@ -313,17 +313,17 @@ def nearest_limits(record: ComparisonRecord) -> str | None:
 
 
 def _worst_scores(record: ComparisonRecord) -> list[ScoreRecord]:
-    """Return one score for each rule, the worst that any frame has: a limit that it holds, all of them hold."""
+    """Return the worst score of each rule over all frames: if it meets a limit, all frames do."""
     of_frames = [score for frame in record.frames for score in frame.scores]
     return [worst_of([score, *(one for one in of_frames if one.metric == score.metric)]) for score in record.scores]
 
 
 def size_choice(record: ComparisonRecord) -> str | None:
-    """Return what was done to compare two images of unequal size; None where nothing was."""
+    """Return how two images of unequal size were compared; None if they have equal sizes."""
     expected, actual = record.expected, record.actual
     if record.size_policy == "fail" or expected is None or actual is None or size_words(expected) == size_words(actual):
         return None
-    if record.compared_width is None:  # something was wrong before: the reason says what
+    if record.compared_width is None:  # an earlier error; the reason describes it
         return None
     compared = f"{record.compared_width}x{record.compared_height}"
     done = {
@@ -335,7 +335,7 @@ def size_choice(record: ComparisonRecord) -> str | None:
 
 
 def failing_frames(record: ComparisonRecord) -> str | None:
-    """Return which frames or pages fail: ``2 of 4 frames fail: 0, 3``; None of a comparison of one frame."""
+    """Return which frames or pages fail: ``2 of 4 frames fail: 0, 3``; None if there is only one frame."""
     if record.frame_count < 2:  # noqa: PLR2004 - several
         return None
     failed = [frame.frame for frame in record.frames if not frame.passed]
@@ -345,7 +345,7 @@ def failing_frames(record: ComparisonRecord) -> str | None:
 
 
 def _numbers(ascending: Sequence[int]) -> str:
-    """Return numbers in words, those that follow one another as one: ``0, 3-5, 9``."""
+    """Return numbers as text, with ranges: ``0, 3-5, 9``."""
     runs: list[list[int]] = []
     for value in ascending:
         if runs and value == runs[-1][-1] + 1:
@@ -358,7 +358,7 @@ def _numbers(ascending: Sequence[int]) -> str:
 
 
 def replaced_frames(record: ComparisonRecord) -> str | None:
-    """Return what accepting replaces where that is more than one frame or page: all of the file's, whatever fails."""
+    """Return what accepting replaces if that is more than one frame or page: the whole file, whichever frames fail."""
     expected, actual = record.expected, record.actual
     if expected is None or actual is None or max(expected.frames, actual.frames) < 2:  # noqa: PLR2004 - several
         return None
@@ -368,8 +368,8 @@ def replaced_frames(record: ComparisonRecord) -> str | None:
         words += f" with {thousands(actual.frames)}"
     failed = sum(not frame.passed for frame in record.frames)
     if record.frame_count == 1:
-        return f"replaces {words}, of which only frame {actual.frame} was compared"
-    return f"replaces {words}, of which {thousands(failed)} {'fails' if failed == 1 else 'fail'}"
+        return f"replaces {words}; only frame {actual.frame} was compared"
+    return f"replaces {words}; {thousands(failed)} {'fails' if failed == 1 else 'fail'}"
 
 
 def _verdict_words(record: ComparisonRecord) -> str:
@@ -395,20 +395,20 @@ def _verdict_words(record: ComparisonRecord) -> str:
 
 
 def _below_limits(record: ComparisonRecord) -> Iterator[str]:
-    """Yield how many pixels differ although every rule holds, unless a rule has counted just these."""
+    """Yield how many pixels differ although all limits are met, unless a rule counted the same pixels."""
     counts = {differing_pixels(score) for score in _ruled(record)}
     if is_unsettled(record) and record.verdict == "match" and record.differing_pixels not in counts:
         yield f"{thousands(record.differing_pixels or 0)} px differ below the limits"
 
 
 def _made_comparable(record: ComparisonRecord) -> Iterator[str]:
-    """Yield what was done so that two images of unlike shape could pass at all."""
+    """Yield how two images with different sizes or frames were made comparable."""
     size = size_choice(record)
     if size is not None:
         yield size
     expected, actual = record.expected, record.actual
     if expected is not None and actual is not None and expected.frames != actual.frames:
-        yield f"frame {expected.frame} of {expected.frames} beside frame {actual.frame} of {actual.frames}"
+        yield f"frame {expected.frame} of {expected.frames} with frame {actual.frame} of {actual.frames}"
 
 
 def _failed_then_warned(score: ScoreRecord) -> int:
@@ -422,7 +422,7 @@ def _reason(record: ComparisonRecord) -> str | None:
 def alignment_words(record: ComparisonRecord) -> str | None:
     """Return what was inserted, deleted and moved: ``43 rows inserted at y = 47; the rest equal, moved down by 43``.
 
-    None where the pair is compared in place.
+    None if the pair is compared in place.
     """
     alignment = record.alignment
     if alignment is None:
@@ -455,7 +455,7 @@ def _band_words(record: ComparisonRecord, band: BandRecord) -> str:
 
 
 def _shift_words(bands: Sequence[BandRecord]) -> str:
-    """Return by how much all that follows moved, where one band alone says so."""
+    """Return how far everything after a single band moved."""
     if len(bands) != 1:
         return ""
     (band,) = bands
@@ -520,14 +520,14 @@ def _margin_words(score: ScoreRecord) -> str:
 
 
 def _region_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
-    """Yield the regions in one line or, where elements are known, each of the largest in its own."""
+    """Yield the regions in one line or, if elements are known, one line for each of the largest."""
     shown = record.regions[:NAMED_IN_TEXT]
     if not record.region_count:
         return
     if all(region.element is None for region in shown):
         yield "regions", _largest_regions(record)
         return
-    more = f", the {len(shown)} largest are these; the report has all" if record.region_count > len(shown) else ""
+    more = f", here are the {len(shown)} largest; the report has all" if record.region_count > len(shown) else ""
     yield "regions", f"{thousands(record.region_count)}{more}"
     for number, region in enumerate(shown, start=1):
         yield f"region {number}", region_words(region)
@@ -574,9 +574,9 @@ def _picture_path(record: ComparisonRecord, name: str, directory: str | None) ->
 def _advice_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     advice = {
         "missing": "accept the actual image as the expected one, or allow it: `missing: allow`",
-        "unmatched": "find out why no actual image was made; delete the expected one, or allow it: `unmatched: allow`",
-        "resized": "fix the size, accept the new one, or compare all the same: `size: pad`, `crop` or `scale`",
-        "broken": "fix or replace what the reason names; what could not be judged never passes",
+        "unmatched": "find out why there is no actual image, delete the expected one, or allow it: `unmatched: allow`",
+        "resized": "fix the size, accept the new one, or compare different sizes: `size: pad`, `crop` or `scale`",
+        "broken": "fix the error; a comparison with an error never passes",
     }.get(record.verdict)
     if advice is not None:
         yield "to do", advice
@@ -597,7 +597,7 @@ def _passed_part(overview: Overview, passed: int) -> str:
     warnings = overview.outcomes["warned"] - overview.unasserted
     parts = [f"{thousands(warnings)} with a warning"] if warnings else []
     parts += [f"{thousands(overview.unsettled)} differ below the limits"] if overview.unsettled else []
-    # A reader of a green line must know where nothing was compared.
+    # A passing run must show that some pairs were not compared.
     nothing: tuple[VerdictName, ...] = ("missing", "unmatched")
     allowed = [f"{thousands(overview.allowed[name])} {name}" for name in nothing if overview.allowed[name]]
     parts += [f"{' and '.join(allowed)} allowed"] if allowed else []

@@ -1,1 +1,1 @@
-"""``pytest-imgdiff serve``: a report whose decisions act at once, and pictures compared as they are uploaded."""
+"""``pytest-imgdiff serve``: a report that applies decisions immediately, and a page that compares uploaded images."""

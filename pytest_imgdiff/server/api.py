@@ -1,4 +1,4 @@
-"""The addresses below ``/api/``: JSON out, and JSON or pictures in. docs/serve.md describes them."""
+"""The endpoints below ``/api/``: JSON out, JSON or images in. docs/serve.md describes them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Endpoints:
         self._service = service
 
     def add_to(self, app: flask.Flask) -> None:
-        """Give each its address and its only method."""
+        """Register each route with its method."""
         app.add_url_rule("/api/version", "version", self.version, methods=["GET"])
         app.add_url_rule("/api/metrics", "metrics", self.metrics, methods=["GET"])
         app.add_url_rule("/api/stale", "stale", self.stale, methods=["GET"])
@@ -51,7 +51,7 @@ class Endpoints:
         app.add_url_rule("/api/jobs/<name>/remove", "remove", self.remove, methods=["POST"])
 
     def version(self) -> Any:
-        """Return what answers here, and what it takes on."""
+        """Return the version and limits of this server."""
         limits = self._service.limits
         return flask.jsonify(
             name="pytest-imgdiff",
@@ -62,11 +62,11 @@ class Endpoints:
         )
 
     def metrics(self) -> Any:
-        """Return what an upload can be judged by."""
+        """Return the metrics for uploads."""
         return flask.jsonify(metrics=msgspec.to_builtins(offers(self._service.registry, self._service.settings)))
 
     def stale(self) -> Any:
-        """Return which failures can no longer be accepted, as their baselines or pictures have changed since."""
+        """Return the failures that can no longer be accepted because baselines or images have changed."""
         records = read_results(self._report() / RESULTS_FILE).comparisons
         decisions = [
             Decision(record.name, record.column, "accept", "", record.accepts)
@@ -77,26 +77,26 @@ class Endpoints:
         return flask.jsonify(stale=[_line_of(one) for one in carried if one.words.startswith("stale: ")])
 
     def accept(self) -> Any:
-        """Carry out decisions on the served report, and return what became of each."""
+        """Apply decisions to the served report, and return the result of each."""
         wanted = decoded(_json_body(), AcceptRequest)
         carried = self._carried(wanted.decisions, dry_run=wanted.dry_run)
         return flask.jsonify(results=[_line_of(one) for one in carried], done=all(one.is_done for one in carried))
 
     def compare(self) -> Any:
-        """Take an upload, and return the job that judges it."""
+        """Accept an upload, and return its job."""
         if flask.request.mimetype != "multipart/form-data":
-            raise UnsupportedMediaType("send the pictures as multipart/form-data")
+            raise UnsupportedMediaType("send the images as multipart/form-data")
         with self._service.jobs.arriving() as (name, folder):
             job = self._uploaded(name, folder)
             self._service.jobs.submit(job)
         return flask.jsonify(self._told(job)), _ACCEPTED
 
     def progress(self, name: str) -> Any:
-        """Return how far a job is."""
+        """Return the progress of a job."""
         return flask.jsonify(self._told(self._service.jobs.get(name)))
 
     def remove(self, name: str) -> Any:
-        """End a job, and delete its pictures and its report."""
+        """Cancel a job, and delete its images and report."""
         decoded(_json_body(), Nothing)
         self._service.jobs.remove(self._service.jobs.get(name))
         return flask.jsonify(removed=name)
@@ -104,7 +104,7 @@ class Endpoints:
     def _report(self) -> Path:
         report = self._service.report
         if report is None:
-            raise NotFound("no report is served here, so that there is nothing to accept")
+            raise NotFound("this server has no report to accept from")
         return report
 
     def _carried(self, decisions: Sequence[Decision], *, dry_run: bool) -> list[Carried]:
@@ -118,10 +118,10 @@ class Endpoints:
             raise BadRequest(f"unknown field {visible(min(unknown)[:_LONGEST_SHOWN])}: send settings, expected, actual")
         texts = request.form.getlist("settings")
         if len(texts) > 1:
-            raise BadRequest("settings are there twice")
+            raise BadRequest("duplicate field settings")
         chosen = decoded((texts or ["{}"])[0].encode("utf-8", "replace"), CompareSettings)
         changes = policy_changes(chosen, service.settings, service.registry)
-        service.settings.apply(service.settings.defaults, changes, "settings")  # a mistake is told now, not by the job
+        service.settings.apply(service.settings.defaults, changes, "settings")  # report errors now, not in the job
         pairs = stored_pairs(request.files.getlist("expected"), request.files.getlist("actual"), folder, service.limits)
         return Job(name, folder, pairs, changes, chosen.glance)
 

@@ -1,4 +1,4 @@
-"""The WSGI application: what every request passes before its route, and how refusals look."""
+"""The WSGI application: checks before each route, and error responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS_BESIDE_PICTURES = 4
 
 
 def application(service: Service) -> flask.Flask:
-    """Return the application that serves this."""
+    """Return the application for this service."""
     app = flask.Flask("pytest_imgdiff.server", static_folder=None, template_folder=None)
     limits = service.limits
     app.config.update(
@@ -70,7 +70,7 @@ def _refused(error: HTTPException) -> flask.Response:
 
 
 def _told(error: ImgdiffError) -> flask.Response:
-    """Tell what the rest of the package has words for: a mistake in what was sent, or an accident while reading."""
+    """Return the response for an error of the package: an invalid request, or a failure while reading."""
     kind = BadRequest if flask.request.method == "POST" else InternalServerError
     return _refused(kind(str(error)))
 
@@ -78,4 +78,4 @@ def _told(error: ImgdiffError) -> flask.Response:
 def _internal(error: Exception) -> flask.Response:
     print("pytest-imgdiff: internal error; please report it with these lines:", file=sys.stderr)  # noqa: T201 - a command's own output
     traceback.print_exception(error)
-    return _refused(InternalServerError("internal error; the server's terminal says more"))
+    return _refused(InternalServerError("internal error; see the server's terminal"))

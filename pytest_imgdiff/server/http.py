@@ -1,8 +1,8 @@
-"""The HTTP side: few threads, and no patience with clients that keep them waiting.
+"""The HTTP server: few threads, and deadlines for slow clients.
 
-Werkzeug's own server, which comes with Flask, with what a local tool needs beside it. Its open questions (a body sent
-in chunks without end, https://github.com/pallets/werkzeug/issues/3051; a thread for every silent client) are settled
-here: chunks are refused, as browsers send none, and every read has a deadline.
+It extends Werkzeug's server, which comes with Flask. Two open problems of that server are solved here: bodies in
+endless chunks (https://github.com/pallets/werkzeug/issues/3051) are rejected, because browsers send none, and a
+deadline for every read frees threads of silent clients.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
-"""What every answer says, whoever gives it."""
+"""Headers of every response."""
 _ONCE = ("Host", "Content-Length", "Content-Type", "Origin", "X-Imgdiff-Token", "Sec-Fetch-Site")
 _DRAINED = 4_000_000
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 
 class Server(ThreadedWSGIServer):
-    """A server with a bounded number of threads; what answers is put into ``app``, as it has to know the port.
+    """A server with a limited number of threads. Set ``app`` after creation, because it needs the port.
 
     Args:
         host: the address to bind.
-        port: the port, 0 for any that is free.
-        limits: how many threads, and how long they wait.
+        port: the port; 0 for any free one.
+        limits: number of threads and timeouts.
 
     Raises:
         ReportError: the address cannot be bound.
@@ -53,12 +53,12 @@ class Server(ThreadedWSGIServer):
     def __init__(self, host: str, port: int, limits: Limits) -> None:
         self.limits = limits
         self._free = threading.BoundedSemaphore(limits.connections)
-        with _bound(host, port) as listening:  # werkzeug itself prints and exits where that fails
+        with _bound(host, port) as listening:  # werkzeug would print and exit on failure
             super().__init__(host, port, NotFound(), _Handler, fd=listening.fileno())
         self.port: int = self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, where one is free."""
+        """Handle the request in a thread of its own, if one is free."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
             return
@@ -68,14 +68,14 @@ class Server(ThreadedWSGIServer):
         self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and free the thread."""
+        """Handle the request, and free the thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say in one line what a connection ended with; most are clients that went away."""
+        """Print the error of a connection in one line. Most are clients that disconnected."""
         del request
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
@@ -84,33 +84,33 @@ class Server(ThreadedWSGIServer):
 
 def _bound(host: str, port: int) -> socket.socket:
     try:
-        family = select_address_family(host, port)  # what werkzeug takes the socket for
+        family = select_address_family(host, port)  # werkzeug chooses the family the same way
         address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
         listening = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise ReportError(f"--host {host}: no such address: {error.strerror or error}") from error
+        raise ReportError(f"--host {host}: not a valid address: {error.strerror or error}") from error
     try:
-        if sys.platform != "win32":  # there it lets two programs have one port
+        if sys.platform != "win32":  # Windows would let two programs share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(128)
     except OSError as error:
         listening.close()
         cause = error.strerror or error
-        raise ReportError(f"{host}:{port} cannot be served at: {cause}; name another --host or --port") from error
+        raise ReportError(f"{host}:{port} cannot be bound: {cause}; use another --host or --port") from error
     return listening
 
 
 def _is_path(target: str) -> bool:
-    """Return whether this is what browsers ask a server for; proxies are asked for whole addresses."""
+    """Return whether the target is a path, as browsers send it; proxies receive full URLs."""
     try:
         return target.startswith("/") and urlsplit(target).scheme == ""
-    except ValueError:  # an open bracket, say
+    except ValueError:  # such as an unclosed bracket
         return False
 
 
 class _Patient(io.RawIOBase):
-    """A socket's bytes, up to a deadline that a client cannot move by sending one now and then."""
+    """A socket's bytes with a deadline that a client cannot extend by sending slowly."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._connection = connection
@@ -132,7 +132,7 @@ class _Patient(io.RawIOBase):
 
 
 class _Body(io.RawIOBase):
-    """As much of a connection as the request said that it would send; then its end, though the client waits on."""
+    """The bytes of the announced request body, and then EOF, even if the client keeps the connection open."""
 
     def __init__(self, stream: io.BufferedReader, length: int) -> None:
         self._stream = stream
@@ -156,7 +156,7 @@ class _Handler(WSGIRequestHandler):
     close_connection = True
 
     def setup(self) -> None:
-        """Give the connection its deadline."""
+        """Set the deadline of the connection."""
         self.request.settimeout(self.server.limits.silence)
         super().setup()
         self._patient = _Patient(self.connection, self.server.limits)
@@ -164,11 +164,11 @@ class _Handler(WSGIRequestHandler):
         self.rfile = io.BufferedReader(self._patient)
 
     def version_string(self) -> str:
-        """Return what the header ``Server`` says: no versions that could be looked up."""
+        """Return the ``Server`` header, without versions that could help an attacker."""
         return "pytest-imgdiff"
 
     def run_wsgi(self) -> None:
-        """Refuse what no browser sends, then let the application answer."""
+        """Reject requests that no browser sends, then call the application."""
         refusal = self._refusal()
         if refusal is not None:
             self.send_error(*refusal)
@@ -181,24 +181,24 @@ class _Handler(WSGIRequestHandler):
 
     def _refusal(self) -> tuple[int, str] | None:
         if not _is_path(self.path):
-            return HTTPStatus.BAD_REQUEST, "the address is not a path"
+            return HTTPStatus.BAD_REQUEST, "the request target must be a path"
         if self.headers.get("Transfer-Encoding") is not None:
-            return HTTPStatus.LENGTH_REQUIRED, "send the body whole, with its Content-Length"
+            return HTTPStatus.LENGTH_REQUIRED, "send the body with a Content-Length, not in chunks"
         twice = [name for name in _ONCE if len(self.headers.get_all(name, [])) > 1]
         if twice:
-            return HTTPStatus.BAD_REQUEST, f"the header {twice[0]} is there twice"
+            return HTTPStatus.BAD_REQUEST, f"duplicate header {twice[0]}"
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 16):  # noqa: PLR2004 - a petabyte
             return HTTPStatus.BAD_REQUEST, "Content-Length must be an integer"
         if int(length) > self.server.limits.upload_bytes + self.server.limits.settings_bytes:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the upload is larger than this server takes"
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the upload is larger than this server accepts"
         return None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in one line; unlike the library's own, it repeats nothing of the request."""
+        """Send an error in one line. Unlike the base class, it does not repeat parts of the request."""
         del explain
         phrase = HTTPStatus(code).phrase
-        if code == HTTPStatus.BAD_REQUEST and message and "'" in message:  # the library's, with the request in it
+        if code == HTTPStatus.BAD_REQUEST and message and "'" in message:  # it contains the request
             message = None
         body = f"{int(code)} {message or phrase}\n".encode("utf-8", "replace")
         with suppress(OSError):
@@ -215,7 +215,7 @@ class _Handler(WSGIRequestHandler):
             self._drain()
 
     def _drain(self) -> None:
-        """Take in some of what is still coming: closed at once, the connection would be reset before it is read."""
+        """Read some of the remaining body: an early close would reset the connection before the client reads it."""
         self.connection.shutdown(socket.SHUT_WR)
         self._patient.deadline = time.monotonic() + 1
         left = _DRAINED
@@ -223,4 +223,4 @@ class _Handler(WSGIRequestHandler):
             left -= len(data)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Be silent about requests; the page says what came of them."""
+        """Do not log requests; the page shows their results."""

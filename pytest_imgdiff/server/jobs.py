@@ -1,4 +1,4 @@
-"""Uploads that wait, are judged one at a time, and are kept for a while."""
+"""Uploads that wait, are compared one at a time, and are kept for a while."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ class Job:
     """One upload.
 
     Attributes:
-        id: what its address holds; nobody guesses it.
-        folder: its own; what was uploaded, and ``report``.
-        pairs: what to compare.
-        changes: what it changes of imgdiff.yaml's policy.
-        glance: whether every pair is measured to be seen at a glance as well.
-        state: how far it is.
-        done: pairs judged.
-        line: the result, or what went wrong, in one line.
-        passed: whether all pairs did.
-        seen: when it was last looked at, by the monotonic clock.
-        cancelled: set to have it end early.
+        id: random part of its URL, which cannot be guessed.
+        folder: its own folder, with the uploaded files and ``report``.
+        pairs: the pairs to compare.
+        changes: changes to the policy of imgdiff.yaml.
+        glance: whether each pair is also measured for the glance.
+        state: progress of the job.
+        done: number of compared pairs.
+        line: the result or the error, in one line.
+        passed: whether all pairs passed.
+        seen: time of the last request for it, by the monotonic clock.
+        cancelled: set to stop it early.
     """
 
     id: str
@@ -87,10 +87,10 @@ class Job:
         return self.folder / "report"
 
     def step(self) -> None:
-        """Count one more pair as judged.
+        """Count one more compared pair.
 
         Raises:
-            CancelledError: nobody waits for the others.
+            CancelledError: the job was cancelled.
         """
         self.done += 1
         if self.cancelled.is_set():
@@ -98,13 +98,13 @@ class Job:
 
 
 class Jobs:
-    """All jobs of a server, and the thread that judges them.
+    """All jobs of a server, and the thread that runs them.
 
     Args:
-        folder: where each has its own.
-        judge: compares a job's pairs, calls `Job.step` after each and writes the report; returns whether all passed
+        folder: parent of the jobs' folders.
+        judge: compares a job's pairs, calls `Job.step` after each and writes the report; returns whether all passed,
             and the result in one line.
-        limits: how many may wait and are kept.
+        limits: how many jobs may wait, and how many are kept.
     """
 
     def __init__(self, folder: Path, judge: Callable[[Job], tuple[bool, str]], limits: Limits) -> None:
@@ -121,18 +121,18 @@ class Jobs:
 
     @contextmanager
     def arriving(self) -> Iterator[tuple[str, Path]]:
-        """Give the identifier and the folder of a job to be; its place is kept while the upload comes in.
+        """Create the id and the folder for a new job. Its place in the queue is reserved during the upload.
 
-        The folder is removed where the upload fails.
+        The folder is removed if the upload fails.
 
         Raises:
-            TooManyRequests: too many wait already.
+            TooManyRequests: the queue is full.
         """
         self._expire()
         with self._changed:
             under_way = self._arriving + sum(job.state in ("waiting", "running") for job in self._jobs.values())
             if self._closed or under_way >= self._limits.waiting:
-                raise TooManyRequests(f"{under_way} uploads wait already; try again when one is judged")
+                raise TooManyRequests(f"{under_way} uploads are waiting; try again later")
             self._arriving += 1
         name = secrets.token_hex(16)
         folder = self._folder / name
@@ -147,26 +147,26 @@ class Jobs:
                 self._arriving -= 1
 
     def submit(self, job: Job) -> None:
-        """Have a job judged when its turn comes."""
+        """Add a job to the queue."""
         with self._changed:
             self._jobs[job.id] = job
             self._waiting.append(job)
             self._changed.notify()
 
     def get(self, name: str) -> Job:
-        """Return a job, which keeps it for longer.
+        """Return a job, and extend how long it is kept.
 
         Raises:
-            NotFound: there is none of that name, or none any more.
+            NotFound: there is no such job, or it was removed.
         """
         job = self._jobs.get(name)
         if job is None:
-            raise NotFound("there is no such job here; results are kept for a while only")
+            raise NotFound("no such job; results are deleted after a while")
         job.seen = time.monotonic()
         return job
 
     def ahead(self, job: Job) -> int:
-        """Return how many jobs are judged before this one."""
+        """Return the number of jobs before this one in the queue."""
         with self._changed:
             if job not in self._waiting:
                 return 0
@@ -174,18 +174,18 @@ class Jobs:
             return running + self._waiting.index(job)
 
     def remove(self, job: Job) -> None:
-        """Have it end, and delete all of it."""
+        """Cancel the job, and delete its files."""
         job.cancelled.set()
         with self._changed:
             self._jobs.pop(job.id, None)
             if job in self._waiting:
                 self._waiting.remove(job)
             running = job.state == "running"
-        if not running:  # else its own thread does when it has ended
+        if not running:  # else its own thread removes it at the end
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """End whatever runs, and wait for it; nothing is begun any more."""
+        """Cancel the running job, wait for it, and start no others."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -224,12 +224,12 @@ class Jobs:
             job.seen = time.monotonic()
             job.state = state
         for side in ("expected", "actual"):
-            shutil.rmtree(job.folder / side, ignore_errors=True)  # the report has what is to be seen
+            shutil.rmtree(job.folder / side, ignore_errors=True)  # the report contains the images it needs
         if job.cancelled.is_set():
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _expire(self) -> None:
-        """Remove the finished jobs that are old, or too many."""
+        """Remove finished jobs that are old or too many."""
         with self._changed:
             finished = sorted(
                 (job for job in self._jobs.values() if job.state in ("done", "failed")), key=lambda job: job.seen
@@ -248,8 +248,8 @@ def judged(job: Job, settings: Settings, registry: Registry, limits: Limits) -> 
         Whether all passed, and the summary in one line.
 
     Raises:
-        ImgdiffError: a model is not here, the policy cannot be followed, or the report cannot be written.
-        CancelledError: the job was cancelled meanwhile.
+        ImgdiffError: a model is missing, the policy is invalid, or the report cannot be written.
+        CancelledError: the job was cancelled.
     """
     workspace = _workspace(job, settings, registry)
     keys = [pair.key for pair in job.pairs]
@@ -271,9 +271,9 @@ def judged(job: Job, settings: Settings, registry: Registry, limits: Limits) -> 
 
 
 def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
-    # Of two pictures both are looked at, whatever became of them; of folders, what was equal is of no interest.
+    # For a single pair both images are always kept; for folders, equal images are not.
     wanted: Literal["all", "different"] = "all" if len(job.pairs) == 1 else "different"
-    report = replace(settings.report, pictures=wanted, title="Uploaded pictures")
+    report = replace(settings.report, pictures=wanted, title="Uploaded images")
     results = ResultsFolder(job.report, uuid.uuid4().hex)
     results.begin()
     return Workspace(
@@ -306,7 +306,7 @@ def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> Compari
 
 
 def _source(file: Path | None, label: str) -> Source | None:
-    """Return the picture under the name it was uploaded with, whatever its file is called here."""
+    """Return the image with its uploaded name, not the name of its file here."""
     return None if file is None else replace(read(file), kind="bytes", label=label, path=None)
 
 
@@ -316,12 +316,12 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 @dataclass(frozen=True, slots=True)
 class UploadedPair:
-    """Two pictures of one name, or one that stands alone.
+    """Two images with one name, or a single one.
 
     Attributes:
-        name: what the pair is called: a text to show, never a path.
-        key: what imgdiff.yaml's globs are matched against.
-        expected, actual: the files, below the upload's folder; None where there is none.
+        name: the name to show; never used as a path.
+        key: the name that the globs of imgdiff.yaml are matched against.
+        expected, actual: the files, below the upload's folder; None if missing.
     """
 
     name: str
@@ -333,21 +333,21 @@ class UploadedPair:
 def stored_pairs(
     expected: Sequence[FileStorage], actual: Sequence[FileStorage], folder: Path, limits: Limits
 ) -> list[UploadedPair]:
-    """Write the pictures of an upload below the folder, as ``expected/0``, ``expected/1``, ..., and pair them.
+    """Write the images of an upload below the folder, as ``expected/0``, ``expected/1``, ..., and pair them.
 
-    One picture on either side is a pair whatever their names; of more, those of one name are.
+    One image on each side form a pair regardless of their names; otherwise equal names do.
 
     Raises:
-        BadRequest: there is no picture, a name cannot be meant, or stands twice on one side.
-        RequestEntityTooLarge: there are too many.
-        UnsupportedMediaType: a file is no picture of a format that is read, by its first bytes.
+        BadRequest: there is no image, or a name is invalid or occurs twice on one side.
+        RequestEntityTooLarge: there are too many images.
+        UnsupportedMediaType: the first bytes of a file are not a supported image format.
     """
     sides = {side: _named(files, side, limits) for side, files in (("expected", expected), ("actual", actual))}
     count = sum(map(len, sides.values()))
     if not count:
-        raise BadRequest("there is no picture: send files as expected and as actual")
+        raise BadRequest("no images: send files in the fields expected and actual")
     if count > limits.pictures:
-        raise RequestEntityTooLarge(f"{count} pictures; at most {limits.pictures} are taken at once")
+        raise RequestEntityTooLarge(f"{count} images; at most {limits.pictures} are allowed")
     for side, files in sides.items():
         for name, file in files.items():
             _require_picture(file, f"{side} {printable(name)}")
@@ -361,19 +361,19 @@ def _named(files: Sequence[FileStorage], side: str, limits: Limits) -> dict[str,
         if wrong := _mistake(name, limits):
             raise BadRequest(f"{side}: {printable(name[:100])!r}: {wrong}")
         if name in named:
-            raise BadRequest(f"{side}: two pictures are named {printable(name)}")
+            raise BadRequest(f"{side}: duplicate name {printable(name)}")
         named[name] = file
     return named
 
 
 def _mistake(name: str, limits: Limits) -> str | None:
-    """Return what is wrong with a picture's name; it is only shown, and yet nobody means one of these."""
+    """Return what is wrong with an image's name. Names are only shown, but these are never intended."""
     if not name or len(name) > limits.name_length:
-        return f"a name has 1 to {limits.name_length} characters"
+        return f"the name must have 1 to {limits.name_length} characters"
     if printable(name) != name:
-        return "the name has control characters, or half a character, in it"
+        return "the name contains control characters or a lone surrogate"
     if "\\" in name or _DRIVE.match(name) or any(part in ("", ".", "..") for part in name.split("/")):
-        return 'a name is relative, with "/" between folders, without "..", "\\" or a drive'
+        return 'the name must be a relative path with "/", without "..", "\\" or a drive'
     return None
 
 
@@ -381,8 +381,8 @@ def _require_picture(file: FileStorage, label: str) -> None:
     start = file.stream.read(_LOOKED_AT)
     file.stream.seek(0)
     try:
-        if sniff(start) == "PDF":  # rendering takes more than a picture's limits allow for
-            raise UnsupportedMediaType(f"{label}: PDF: a document, which this server does not render")
+        if sniff(start) == "PDF":  # rendering a page can exceed the limits for images
+            raise UnsupportedMediaType(f"{label}: PDF: unsupported by this server")
     except UnreadableError as error:
         raise UnsupportedMediaType(f"{label}: {error.kind}: {printable(error.cause)}") from None
 
@@ -396,7 +396,7 @@ def _stored(files: Mapping[str, FileStorage], folder: Path) -> dict[str, Path]:
             with stored[name].open("xb") as target:
                 shutil.copyfileobj(file.stream, target)
         except OSError as error:
-            raise ImgdiffError(f"the upload cannot be kept: {error.strerror or error}") from error
+            raise ImgdiffError(f"the upload cannot be stored: {error.strerror or error}") from error
     return stored
 
 

@@ -1,4 +1,4 @@
-"""How much one server takes on."""
+"""Limits of one server."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ MEGA = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused beyond.
+    """Limits beyond which requests are rejected.
 
     Attributes:
-        upload_bytes: the largest upload, all its pictures together.
-        json_bytes: the largest body of the endpoints that take JSON.
-        settings_bytes: the largest text beside an upload's pictures.
-        pictures: the most pictures of an upload, both sides together.
-        name_length: the longest name of a picture, in characters.
-        pixels: the largest width x height that is decoded; imgdiff.yaml may say less.
-        waiting: the most jobs that wait or run at one time.
-        kept: the most jobs whose results are kept; of more, those that were not looked at for longest are removed.
-        kept_seconds: how long after it was last looked at a job is kept.
-        connections: the most requests at one time.
-        silence: seconds in which a request's head must be here, and between two parts of its body.
-        bytes_per_second: the slowest body.
+        upload_bytes: largest upload, all images together.
+        json_bytes: largest JSON body.
+        settings_bytes: largest settings field of an upload.
+        pictures: most images of an upload, both sides together.
+        name_length: longest name of an image, in characters.
+        pixels: largest width x height that is decoded; imgdiff.yaml may set a lower limit.
+        waiting: most jobs that wait or run at the same time.
+        kept: most jobs whose results are kept; the least recently requested are removed first.
+        kept_seconds: seconds for which a job is kept after the last request for it.
+        connections: most requests at the same time.
+        silence: timeout in seconds for a request's headers, and between two parts of its body.
+        bytes_per_second: slowest allowed body.
     """
 
     upload_bytes: int = 200 * MEGA

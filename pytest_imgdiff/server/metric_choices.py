@@ -1,4 +1,4 @@
-"""What an upload can be judged by, and what its request asked for."""
+"""The metrics and settings that an upload can choose."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ _HEADINGS: dict[str, str] = {
     "pixels": "Pixels",
     "structure": "Structure",
     "hashes": "Hashes",
-    "content": "What is in the picture",
+    "content": "What is in the image",
 }
 _OTHERS = "From plugins"
 _CHOSEN = ("visible", "perceptual", "ssim", "pixel_match", "diffimg", "phash")
-"""Those that have a value for nearly any two pictures; ORB, say, has none where there are no corners."""
+"""Metrics that have a value for nearly any two images; ORB, for example, has none without corners."""
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A metric that the page lists."""
+    """A metric on the page."""
 
     name: str
     group: str
     words: str
     limit: Literal["max", "min"]
-    """``max`` for distances: the largest value that passes; ``min`` for similarities."""
+    """``max`` for distances: the largest passing value; ``min`` for similarities: the smallest."""
     value: float
-    """A limit to start from: that of imgdiff.yaml, else a usual one."""
+    """The initial limit: from imgdiff.yaml, or a common one."""
     lowest: float
     highest: float | None
-    """The bounds of a limit; None for a distance without any."""
+    """The bounds of a limit; None for an unbounded distance."""
     unit: str
     chosen: bool
     paints: bool
-    """Whether it can say where pictures differ."""
+    """Whether it can show where images differ."""
     unavailable: str | None
-    """Why it cannot be chosen, and what to install; None where it can."""
+    """Why it cannot be selected, and what to install; None if it can."""
 
 
 def offers(registry: Registry, settings: Settings) -> list[Offer]:
-    """Return every metric, group by group. Models are looked for, none is loaded."""
+    """Return all metrics, by group. Models are located but not loaded."""
     configured, options = _configured(settings), _options(settings)
     names = [*METRICS, *(name for name in registry.names() if name not in METRICS)]
     listed = [_offer(name, configured.get(name), options.get(name, ()), registry) for name in names]
@@ -93,7 +93,7 @@ def _offer(name: str, rule: Rule | None, options: Options, registry: Registry) -
 
 
 def _stated(metric: Any, attribute: str, kind: type | tuple[type, ...], otherwise: Any = None) -> Any:
-    """Return what a metric's class may state; an option of the same name is no statement."""
+    """Return a class attribute of a metric; an option with the same name does not count."""
     value = getattr(metric, attribute, None)
     return value if isinstance(value, kind) else otherwise
 
@@ -109,7 +109,7 @@ def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
 
 
 def _configured(settings: Settings) -> dict[str, Rule]:
-    """Return the first rule of each metric that imgdiff.yaml has one for: its limit and its options are meant."""
+    """Return the first rule of each metric that imgdiff.yaml has a rule for; it gives the limit and options."""
     layers: Iterable[tuple[Rule, ...]] = (
         settings.defaults.metrics,
         *(override.layer.policy.get("metrics", ()) for override in settings.overrides),
@@ -121,23 +121,23 @@ def _configured(settings: Settings) -> dict[str, Rule]:
 
 
 def _options(settings: Settings) -> dict[str, Options]:
-    """Return the options that imgdiff.yaml names for each metric, in its first rule or where it is measured only."""
+    """Return the options of each metric in imgdiff.yaml, from its first rule or from ``measure``."""
     measured = {rule.metric: rule.options for rule in settings.defaults.measure}
     return {**measured, **{name: rule.options for name, rule in _configured(settings).items()}}
 
 
 def policy_changes(chosen: CompareSettings, settings: Settings, registry: Registry) -> dict[str, Any]:
-    """Return what the choice changes of imgdiff.yaml's policy, in that file's own words.
+    """Return the changes to the policy of imgdiff.yaml, as settings of that file.
 
-    Of a metric, the limit is the choice's; its options stay those of imgdiff.yaml.
+    The limit of a metric comes from the request; its options are unchanged.
 
     Raises:
-        ImgdiffError: a metric is unknown, or a limit is none.
+        ImgdiffError: a metric is unknown, or a limit is invalid.
     """
     changes: dict[str, Any] = {}
     if chosen.metrics is not None:
         if not chosen.metrics:
-            raise ConfigError("no metric is chosen, so that nothing could fail; choose at least one")
+            raise ConfigError("no metric is selected, so nothing could fail; select at least one")
         options = _options(settings)
         changes["metrics"] = {
             name: {
@@ -162,49 +162,49 @@ class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /api/accept``."""
 
     decisions: Annotated[list[Decision], Meta(max_length=MOST_DECISIONS)]
-    """As in an exported manifest."""
+    """Decisions as in an exported manifest."""
     dry_run: bool = False
-    """Verify, and write nothing."""
+    """Verify without writing."""
 
 
 class CompareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The field ``settings`` of ``POST /api/compare``. Paths, addresses and models are the configuration's alone."""
+    """The field ``settings`` of ``POST /api/compare``. Paths, URLs and models can only be set in imgdiff.yaml."""
 
     metrics: Annotated[dict[str, float], Meta(max_length=100)] | None = None
-    """Each metric's name and limit (the largest distance, the smallest similarity); None for imgdiff.yaml's policy."""
+    """Name and limit of each metric (largest distance, smallest similarity); None for the policy of imgdiff.yaml."""
     size: Literal["fail", "pad", "crop", "scale"] | None = None
-    """What to do with unequal sizes; None for imgdiff.yaml's choice."""
+    """What to do with unequal sizes; None for the setting of imgdiff.yaml."""
     mask: Annotated[str, Meta(max_length=100)] | None = None
-    """The metric that says where the pictures differ; None for imgdiff.yaml's choice."""
+    """The metric that shows where the images differ; None for the setting of imgdiff.yaml."""
     glance: bool = False
-    """Measure, beside what judges, the metrics that show at a glance how alike two pictures are."""
+    """Whether to also measure the metrics of the glance, which do not affect the verdict."""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A body that says nothing: ``{}``."""
+    """An empty body: ``{}``."""
 
 
 def decoded(text: bytes, wanted: type[T]) -> T:
-    """Return what the JSON text says.
+    """Return the decoded JSON body.
 
     Raises:
-        BadRequest: it is no JSON, or not of that form; the description is one line for its sender.
+        BadRequest: it is not JSON or does not have this form; the message is one line for the sender.
     """
     try:
         value = json.loads(text.decode(), object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"this is not what is expected here: {printable(str(error))}") from None
+        raise BadRequest(f"invalid request: {printable(str(error))}") from None
     except RecursionError:
         raise BadRequest("the JSON is nested too deeply") from None
-    except ValueError as error:  # no UTF-8, no JSON, a number of thousands of digits
+    except ValueError as error:  # not UTF-8, not JSON, or a number with thousands of digits
         raise BadRequest(f"the body is not JSON: {printable(str(error))}") from None
 
 
 def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("duplicate key")
     return mapping
 
 

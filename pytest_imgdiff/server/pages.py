@@ -1,4 +1,4 @@
-"""The pages: the served report, the one on which pictures are dropped, and the folders and drawings behind them."""
+"""The pages: the served report, the upload page, and their files."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ SECURITY_POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What served pages may load and ask: this server, and nothing else."""
+"""What served pages may load and request: only this server."""
 _MAIN_SCRIPT = re.compile(r"""<script\b[^>]*\bsrc=["']?[^"'>]*\bmain\.js""", re.IGNORECASE)
 _END_OF_HEAD = re.compile(r"</head\s*>", re.IGNORECASE)
 
 
 def live_page(page: str, token: str, kind: str) -> str:
-    """Return a report's page with the script that asks the server, and the token that it is to show.
+    """Return a report's page with the script for live actions and the token.
 
     Args:
         page: the report's ``index.html``.
-        token: what a request that writes has to carry.
-        kind: ``report``, where accepting acts at once, or ``job``.
+        token: required in requests that write.
+        kind: ``report``, which can accept immediately, or ``job``.
     """
     added = (
         f'<meta name="imgdiff-token" content="{escape(token)}"><meta name="imgdiff-served" content="{escape(kind)}">'
@@ -58,14 +58,14 @@ def live_page(page: str, token: str, kind: str) -> str:
 
 
 def refusal_page(code: int, phrase: str, line: str) -> str:
-    """Return a page that says in one line why there is no other."""
+    """Return an error page with a one-line reason."""
     return (
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{code} {escape(phrase)}</title>"
         '<link rel="stylesheet" href="/server/base.css"><link rel="stylesheet" href="/server/upload.css">'
         f'<main class="refusal"><h1>{code} {escape(phrase)}</h1><p>{escape(line)}</p>'
-        '<p><a href="/">To the first page</a></p></main></html>\n'
+        '<p><a href="/">Start page</a></p></main></html>\n'
     )
 
 
@@ -80,26 +80,26 @@ _PICTURES = {
 }
 _ASSETS = {**_PICTURES, "css": "text/css", "js": "text/javascript"}
 _FOLDERS = {"data": {"js": "text/javascript"}, "pictures": _PICTURES}
-"""The folders of a report that are served, and the kinds of files in each. The records of a run are not among them."""
+"""The folders of a report that are served, with their file types. The records of a run are not served."""
 _DATA = re.compile(rb'imgdiff\.receive\("(?:run|details|piece)",(.*)\);\s*', re.DOTALL)
-"""As `pytest_imgdiff.report.html_data` writes it. Pictures as scripts are for pages that are no served ones."""
+"""As `pytest_imgdiff.report.html_data` writes it. Served pages do not need images as scripts."""
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9._\[\]-]{1,120}")
-"""Names of a report's folders, as `pytest_imgdiff.base.text.safe_name` makes them."""
+"""Names of a report's folders, as `pytest_imgdiff.base.text.safe_name` creates them."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_\[\]-][A-Za-z0-9._~\[\]-]{0,239}")
-"""And of the files in them, which may be two such names and an extension."""
+"""Names of the files in them: up to two such names and an extension."""
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def served_file(folder: Path, path: str) -> tuple[Path, str] | None:
-    """Return a report's file and its content type, or None where nothing of that path is served.
+    """Return a report's file and its content type, or None if the path is not served.
 
     Args:
         folder: the report's folder.
-        path: as it stands in the address, decoded once.
+        path: from the URL, decoded once.
 
     Returns:
-        The file, with symbolic links followed as far as they stay in the folder, and its type: chosen by us from its
-        place and extension, never from what it holds.
+        The file, with symbolic links resolved if they stay in the folder, and its type, which depends on its folder and
+        extension, never on its content.
     """
     kind = _kind(path)
     if kind is None:
@@ -114,12 +114,12 @@ def served_file(folder: Path, path: str) -> tuple[Path, str] | None:
 
 
 def asset_kind(name: str) -> str | None:
-    """Return the content type of a style, a script or a picture of the templates; None for anything else."""
+    """Return the content type of a style, script or image of the templates; None for other files."""
     return _ASSETS.get(name.rpartition(".")[2].lower())
 
 
 def is_data(script: bytes) -> bool:
-    """Return whether the script does nothing but hand the page its data, as JSON."""
+    """Return whether the script only passes JSON data to the page."""
     found = _DATA.fullmatch(script)
     if found is None:
         return False
@@ -144,7 +144,7 @@ def _kind(path: str) -> str | None:
 
 _PAGE = "index.html"
 _OWN_FILES = ("base.css", "imgdiff.js", "live.js", "upload.css", "upload.js", "upload_files.js")
-"""What the server's own pages load."""
+"""Files that the server's own pages load."""
 
 
 class Pages:
@@ -154,7 +154,7 @@ class Pages:
         self._service = service
 
     def add_to(self, app: flask.Flask) -> None:
-        """Give each its address."""
+        """Register the routes."""
         app.add_url_rule("/", "first", self.first, methods=["GET"])
         app.add_url_rule("/upload", "upload", self.upload, methods=["GET"])
         app.add_url_rule("/server/<name>", "own_file", self.own_file, methods=["GET"])
@@ -165,30 +165,30 @@ class Pages:
             app.add_url_rule(f"/{folder}/<path:path>", folder, partial(self.report_folder, folder), methods=["GET"])
 
     def first(self) -> Any:
-        """Show the report, or, where none is served, where to drop pictures."""
+        """Show the report or, if there is none, the upload page."""
         if self._service.report is None:
             return flask.redirect("/upload", 303)
         return self.report_file(_PAGE)
 
     def report_file(self, path: str) -> Any:
-        """Show the served report, or a file of it."""
+        """Send the served report's page or one of its files."""
         if self._service.report is None:
-            raise NotFound("no report is served here; pictures are compared at /upload")
+            raise NotFound("this server has no report; compare images at /upload")
         return self._file(self._service.report, path, "report")
 
     def report_folder(self, folder: str, path: str) -> Any:
-        """Show a file of a folder of the served report."""
+        """Send a file from a folder of the served report."""
         return self.report_file(f"{folder}/{path}")
 
     def job_file(self, job: str, path: str) -> Any:
-        """Show the report of an upload, or a file of it."""
+        """Send the page or a file of an upload's report."""
         found = self._service.jobs.get(job)
         if found.state != "done":
-            raise NotFound("this job has no report: it is not finished, or it failed")
+            raise NotFound("this job has no report: it is not finished or has failed")
         return self._file(found.report, path, "job")
 
     def upload(self) -> Any:
-        """Show where pictures are dropped, and what they can be judged by."""
+        """Send the upload page."""
         service = self._service
         listed = offers(service.registry, service.settings)
         page = service.templates.rendered(
@@ -207,7 +207,7 @@ class Pages:
         return flask.Response(page, mimetype="text/html")
 
     def own_file(self, name: str) -> Any:
-        """Send what the server's own pages load."""
+        """Send a file of the server's own pages."""
         if name not in _OWN_FILES:
             raise NotFound
         return self._asset(name)
@@ -221,26 +221,26 @@ class Pages:
             return self._asset(name)
         served = served_file(report, path)
         if served is None:
-            raise NotFound("there is nothing of that name here")
+            raise NotFound("no such page or file")
         if folder == DATA and not is_data(read_regular(served[0])):
-            raise Forbidden("this script of the report is not data and cannot run with permission to accept")
+            raise Forbidden("this script of the report is not data; it may not run on a page that can accept")
         return _sent(*served)
 
     def _asset(self, name: str) -> flask.Response:
         file, kind = self._service.templates.assets().get(name), asset_kind(name)
         if file is None or kind is None:
-            raise NotFound("there is no style or script of that name")
+            raise NotFound("no such style or script")
         return _sent(file, kind)
 
 
 def _sent(file: Path, kind: str) -> flask.Response:
     response = flask.send_file(file, mimetype=kind, conditional=True, max_age=0)
-    response.headers["Cache-Control"] = "no-cache"  # kept and asked for anew: a report may be drawn again meanwhile
+    response.headers["Cache-Control"] = "no-cache"  # revalidated on each use, because the report may be written again
     return response
 
 
 def _rules_in_words(settings: Settings) -> list[str]:
-    """Return the rules of the default policy as imgdiff.yaml has them."""
+    """Return the rules of the default policy in the form of imgdiff.yaml."""
     return [f"{rule.metric}: {_in_words(written_limits(rule))}" for rule in settings.defaults.metrics]
 
 

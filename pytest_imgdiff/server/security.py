@@ -1,4 +1,4 @@
-"""Who may ask for what: the names the server answers to, its token, and where a request comes from."""
+"""Request checks: host names, the token, and the origin of requests."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _HTTP_PORT = 80
 
 
 class Gate:
-    """Decides on each request before anything else looks at it.
+    """Checks each request before anything else handles it.
 
-    A page of any other site can make a browser send requests here. What it cannot do is choose the ``Host`` that its
-    own name, rebound to this machine, puts into them; send a header of ours; or hide its ``Origin``. Each is checked
-    by itself, so that one that a browser gets wrong is not all there is.
+    A page of another site can make a browser send requests here. It cannot set the ``Host`` to one of our names when
+    its own name is rebound to this machine, send our header, or hide its ``Origin``. Each of these is checked
+    separately, so that a browser bug in one does not open the server.
 
     Args:
-        host: the address that is bound.
+        host: the bound address.
         port: its port.
-        names: further ``HOST`` or ``HOST:PORT`` to answer to, where a port is forwarded.
+        names: additional ``HOST`` or ``HOST:PORT`` to accept, for forwarded ports.
     """
 
     def __init__(self, host: str, port: int, names: Iterable[str] = ()) -> None:
@@ -41,11 +41,11 @@ class Gate:
         self._hosts |= {name.lower() for name in names}
 
     def check(self, request: Request) -> None:
-        """Let the request pass, or refuse it.
+        """Accept the request or raise.
 
         Raises:
             Forbidden: it is for another host, from another site, or writes without the token.
-            UnsupportedMediaType: it writes, and is of a kind that a plain form of any site can send.
+            UnsupportedMediaType: it writes, and has a content type that an HTML form of any site can send.
         """
         self._check_host(request)
         self._check_site(request)
@@ -55,11 +55,11 @@ class Gate:
     def _check_host(self, request: Request) -> None:
         host = request.environ.get("HTTP_HOST", "").lower()
         if host not in self._hosts and not (self._any_address and _is_address(host, self._port)):
-            raise Forbidden("this server does not answer to that host name; see --allow-host")
+            raise Forbidden("unknown host name; allow it with --allow-host")
 
     @staticmethod
     def _check_site(request: Request) -> None:
-        """Refuse what another site's page embeds or fetches; a link from anywhere to a page of ours is followed."""
+        """Raise if another site's page embeds or fetches; links from anywhere to our pages are allowed."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         link = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.method in _READS
         link = link and request.headers.get("Sec-Fetch-Dest", "document") == "document"
@@ -71,19 +71,19 @@ class Gate:
             raise Forbidden("the request comes from a page of another site")
         origin = request.headers.get("Origin")
         if origin is None:
-            raise Forbidden("a request that writes names this server as its Origin")
+            raise Forbidden("a request that writes must have this server as its Origin")
         own = request.environ["HTTP_HOST"].lower()
-        if origin.lower() not in (f"http://{own}", f"https://{own}"):  # the latter behind a proxy
+        if origin.lower() not in (f"http://{own}", f"https://{own}"):  # https if behind a proxy
             raise Forbidden("the request's Origin is another site")
         given = request.headers.get(TOKEN_HEADER, "")
         if not secrets.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
-            raise Forbidden(f"the header {TOKEN_HEADER} is missing or is not this server's; load the page again")
+            raise Forbidden(f"the header {TOKEN_HEADER} is missing or invalid; reload the page")
         if request.mimetype not in ("application/json", "multipart/form-data"):
-            raise UnsupportedMediaType("send application/json or, with pictures, multipart/form-data")
+            raise UnsupportedMediaType("send application/json or, with images, multipart/form-data")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches the address."""
+    """Return whether only this machine can reach the address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -93,7 +93,7 @@ def is_loopback(host: str) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """Return the host as it stands in an address: IPv6 in brackets."""
+    """Return the host as written in a URL: IPv6 in brackets."""
     return f"[{host.lower()}]" if ":" in host else host.lower()
 
 
@@ -105,12 +105,12 @@ def _is_any(host: str) -> bool:
 
 
 def _forms(name: str, port: int) -> set[str]:
-    """Return how browsers write the host: without the port where it is that of HTTP."""
+    """Return the forms of the host that browsers send: without the port if it is the default of HTTP."""
     return {f"{name}:{port}", name} if port == _HTTP_PORT else {f"{name}:{port}"}
 
 
 def _is_address(host: str, port: int) -> bool:
-    """Return whether the host is a bare address of ours: a name can be rebound to another machine, a number cannot."""
+    """Return whether the host is an IP address of ours: a name can be rebound to another machine, an address cannot."""
     address, colon, number = host.rpartition(":")
     if not colon or number != str(port):
         address, number = host, str(_HTTP_PORT)

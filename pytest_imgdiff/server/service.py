@@ -1,4 +1,4 @@
-"""What all routes serve."""
+"""Objects that all routes share."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """One server's surroundings.
+    """Shared state of one server.
 
     Attributes:
-        report: the report's folder, or None where there is none to serve.
-        root: the folder that baselines are written below.
-        settings: imgdiff.yaml's.
+        report: the report's folder; None if no report is served.
+        root: base folder of baselines.
+        settings: from imgdiff.yaml.
         registry: the known metrics.
-        templates: those of the pages, and the files beside them.
-        gate: who may ask for what.
+        templates: of the pages, and their assets.
+        gate: checks requests.
         jobs: the uploads.
-        limits: how much is taken on.
-        accepting: held while baselines are written; two at a time would verify what the other is about to change.
+        limits: of the server.
+        accepting: lock for writing baselines: two requests at the same time would verify what the other changes.
     """
 
     report: Path | None

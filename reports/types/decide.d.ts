@@ -21,7 +21,7 @@ interface Imported {
   decisions: Map<number, Decision>;
   /** How many of its comparisons this report does not have. */
   unknown: number;
-  /** How many accepted pictures are not those of this report. */
+  /** How many accepted images are not those of this report. */
   other: number;
 }
 
@@ -51,7 +51,7 @@ interface Imgdiff {
     of(index: number): Decision;
     /** Whether the report holds what this decision needs: all can be rejected. */
     allows(index: number, decision: Decision["decision"]): boolean;
-    /** Whether this decision writes a picture: it is accepted, as the baseline or as an alternative. */
+    /** Whether this decision writes an image: it is accepted, as the baseline or as an alternative. */
     writes(decision: Decision["decision"]): boolean;
     all(): ReadonlyMap<number, Decision>;
     /** Decide all of them in one step of undo; what cannot be accepted is left. Returns how many have changed. */

@@ -13,7 +13,7 @@ type Outcome = "failed" | "warned" | "passed";
  * different, resized, missing, unmatched, each by departure; then those with a warning, then those that passed.
  *
  * In the self-contained page one script receives the run and the details of every shard, and every address of a
- * picture is a data: address, which may be read; `pixels` is null there.
+ * image is a data: address, which may be read; `pixels` is null there.
  */
 interface RunData {
   version: 1;
@@ -48,7 +48,7 @@ interface Row {
   test: string;
   /** Names of the metrics whose rule fails. */
   fails: string[];
-  /** Differing pixels, or null where nobody counted. */
+  /** Differing pixels, or null if nobody counted. */
   pixels: number | null;
   /** Of 0..1, or null. */
   share: number | null;
@@ -59,15 +59,15 @@ interface Row {
   departure: number;
   /** The group of the same change, or null. */
   change: string | null;
-  /** Address of the small picture, or null. */
+  /** Address of the small image, or null. */
   thumb: string | null;
   /** Index into RunData.columns, or -1. */
   column: number;
   /** Whether there is something to accept. */
   acceptable: boolean;
-  /** Whether the actual picture can be stored beside the baseline, as an alternative. */
+  /** Whether the actual image can be stored beside the baseline, as an alternative. */
   alternative: boolean;
-  /** How many frames or pages accepting replaces: 1 of a still picture, 0 where there is nothing to accept. */
+  /** How many frames or pages accepting replaces: 1 of a still image, 0 where there is nothing to accept. */
   frames: number;
   /** Whether metrics were measured only, so that there is a glance at it. */
   glance: boolean;
@@ -111,7 +111,7 @@ interface Detail {
   notes: string[];
   /** The command that accepts the change, or null. */
   accept: string | null;
-  /** What the manifest says of an accepted picture; null where it cannot be accepted from the report. */
+  /** What the manifest says of an accepted image; null if it cannot be accepted from the report. */
   accepts: { baseline: string; source: string; digest: string; replaces: string | null; alternative: boolean } | null;
   written: string | null;
   seconds: string;
@@ -119,9 +119,9 @@ interface Detail {
   frames: FrameDetail[];
   /** Which of them the above is of, or null. */
   frame: number | null;
-  /** Both pictures padded, so that equal parts lie at one place; empty where they are compared in place. */
+  /** Both images padded, so that equal parts lie at one place; empty where they are compared in place. */
   layout: Part[];
-  /** What was measured only; null where nothing was. */
+  /** What was measured only; null if nothing was. */
   glance: Glance | null;
   /** What accepting replaces, where that is more than one frame or page; or null. */
   replaces: string | null;
@@ -131,7 +131,7 @@ interface Detail {
   attachments: [string, string][];
 }
 
-/** A part of the padded plane, and where it starts in each picture; null where only the other picture has it. */
+/** A part of the padded plane, and where it starts in each image; null if only the other image has it. */
 interface Part {
   x: number;
   y: number;
@@ -141,10 +141,10 @@ interface Part {
   actual: [number, number] | null;
 }
 
-/** What was measured of two pictures, for one look. */
+/** What was measured of two images, for one look. */
 interface Glance {
   cards: { metric: string; title: string; value: string; words: string }[];
-  /** What a classifier takes each picture for, likeliest first: label, probability in words, and as a number 0..1. */
+  /** What a classifier takes each image for, likeliest first: label, probability in words, and as a number 0..1. */
   expected: [string, string, number][];
   actual: [string, string, number][];
   /** What could not be measured, and why; each begins with the metric's name and a colon. */
@@ -169,7 +169,7 @@ interface Figure {
   width: number | null;
   height: number | null;
   /** A script that calls imgdiff.receive("pixels", {href, data: "data:image/png;base64,..."}): under file:// a page
-   * may show a picture and may not read its pixels. Null where there is none. */
+   * may show an image and may not read its pixels. Null where there is none. */
   pixels: string | null;
 }
 
@@ -185,7 +185,7 @@ interface ManifestDecision {
   column: string | null;
   decision: "accept" | "alternative" | "reject" | "none";
   comment: string;
-  /** As in Detail.accepts; null where nothing can be accepted (only to reject or to comment). */
+  /** As in Detail.accepts; null if nothing can be accepted (only to reject or to comment). */
   accepts: { baseline: string; source: string; digest: string; replaces: string | null; alternative: boolean } | null;
 }
 
@@ -236,7 +236,7 @@ interface Imgdiff {
   loader: {
     /** The details of a row; its shard is loaded when first asked for. */
     details(index: number): Promise<Detail>;
-    /** A picture whose pixels may be read, as an image that is loaded; null where there is none. */
+    /** An image whose pixels may be read, as an image that is loaded; null if there is none. */
     readable(figure: Figure): Promise<HTMLImageElement | null>;
     /** Run a data file once. */
     load(address: string): Promise<void>;
@@ -332,7 +332,7 @@ interface Imgdiff {
   list: {
     /** Indices of the rows that the filters leave, in the order shown. */
     shown(): number[];
-    /** Draw visible rows anew (a decision has changed, say). */
+    /** Draw visible rows again (a decision has changed, say). */
     refresh(): void;
     /** Have this row in sight. */
     reveal(index: number): void;
@@ -399,7 +399,7 @@ interface GroupItem {
 interface EntryItem {
   kind: "entry";
   entry: Entry;
-  /** The key of its group, or null where nothing is grouped. */
+  /** The key of its group, or null if nothing is grouped. */
   group: string | null;
   /** Whether its group is folded and this entry shown in place of all. */
   standsForAll: boolean;
@@ -413,7 +413,7 @@ interface VirtualList {
   layout(count: number): void;
   /** Have this line in sight. */
   reveal(line: number): void;
-  /** The element of a line; null where it is out of sight. */
+  /** The element of a line; null if it is out of sight. */
   elementOf(line: number): HTMLElement | null;
   /** How many lines of usual height fit on the screen. */
   page(): number;

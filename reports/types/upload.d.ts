@@ -3,7 +3,7 @@
 type UploadSide = "expected" | "actual";
 
 interface UploadPart {
-  /** The chosen pictures of each side, by name: a path below the chosen folder, or the file's own name. */
+  /** The chosen images of each side, by name: a path below the chosen folder, or the file's own name. */
   readonly chosen: Record<UploadSide, Map<string, File>>;
   /** Called whenever these change. */
   onChange(listener: () => void): void;

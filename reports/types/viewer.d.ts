@@ -14,18 +14,18 @@ interface Box extends Point, Size {}
 
 type ViewName = "side" | "swipe" | "onion" | "blink" | "difference" | "mask" | "heat" | "orb" | "glance";
 
-/** How a picture is drawn: as it is, in faint gray below the mask, or as the mask in one colour. */
+/** How an image is drawn: as it is, in faint gray below the mask, or as the mask in one colour. */
 type LayerRole = "expected" | "actual" | "faint" | "tint" | "mask" | "heat" | "matches";
 
 type Side = "expected" | "actual";
 type Region = Detail["regions"][number];
 
-/** A part of a picture, and where it is shown in the plan. */
+/** A part of an image, and where it is shown in the plan. */
 interface Slice extends Box {
   at: Point;
 }
 
-/** A part of the plan that the picture of this role does not have. */
+/** A part of the plan that the image of this role does not have. */
 interface Gap extends Box {
   role: LayerRole;
 }
@@ -40,15 +40,15 @@ interface LayerPlan extends Size {
 interface PanePlan {
   caption: string;
   layers: LayerPlan[];
-  /** What is said in place of pictures where there are none. */
+  /** What is said in place of images where there are none. */
   absent: string;
-  /** Parts that a picture of this pane does not have. */
+  /** Parts that an image of this pane does not have. */
   gaps?: Gap[];
-  /** Where a region is in this pane, or null where its picture does not have it; as it lies where omitted. */
+  /** Where a region is in this pane, or null if its image does not have it; as it lies where omitted. */
   place?(region: Region): Box | null;
 }
 
-/** What a view shows of one comparison: panes of one size, all looking at the same point of a picture this large. */
+/** What a view shows of one comparison: panes of one size, all looking at the same point of an image this large. */
 interface Plan extends Size {
   panes: PanePlan[];
   /** Whether the pixels shown are those of the compared pictures: regions and colours have their places there. */
@@ -85,9 +85,9 @@ interface Subject extends Size {
 
 interface Pane {
   plan: PanePlan;
-  /** The window through which the picture is seen. */
+  /** The window through which the image is seen. */
   window: HTMLElement;
-  /** Holds the layers; its origin is the picture's top left corner. */
+  /** Holds the layers; its origin is the image's top left corner. */
   plane: HTMLElement;
   layers: { plan: LayerPlan; box: HTMLElement; image: HTMLImageElement }[];
   gaps: { plan: Gap; box: HTMLElement }[];
@@ -106,7 +106,7 @@ interface Viewing {
   openAt(index: number): void;
   step(by: number): void;
   choose(view: ViewName): void;
-  /** Pad both pictures so that equal parts lie at one place, or show them as they lie. */
+  /** Pad both images so that equal parts lie at one place, or show them as they lie. */
   align(): void;
   /** In a report of several runs: the same name in the next of them. */
   otherRun(): void;
@@ -115,19 +115,19 @@ interface Viewing {
   /** Show the next of several frames that fail or warn, or the one before. */
   stepFrame(by: number): void;
 
-  /** viewer_camera.js: where all panes look. Points are in pixels of the window of a pane; scale is in those per pixel of the picture. */
+  /** viewer_camera.js: where all panes look. Points are in pixels of the window of a pane; scale is in those per pixel of the image. */
   camera: {
     readonly scale: number;
     /** Screen pixels per pixel of the picture: 1 is true size, also on screens of high density. */
     readonly enlargement: number;
-    /** Where the picture's top left corner is, on whole screen pixels. */
+    /** Where the image's top left corner is, on whole screen pixels. */
     readonly origin: Point;
     readonly pane: Size;
     readonly picture: Size;
-    /** The part of the picture that is seen. */
+    /** The part of the image that is seen. */
     readonly seen: Box;
     readonly canPan: boolean;
-    /** Whether the picture is so tall that it is read from top to bottom, not looked at as a whole. */
+    /** Whether the image is so tall that it is read from top to bottom, not looked at as a whole. */
     readonly tall: boolean;
     frame(picture: Size, pane: Size, anew: boolean): void;
     fit(): void;
@@ -137,9 +137,9 @@ interface Viewing {
     zoom(by: number, at?: Point): void;
     /** To the next step of a ladder of round scales. */
     step(up: boolean, at?: Point): void;
-    /** Move the picture within its edges. */
+    /** Move the image within its edges. */
     pan(x: number, y: number): void;
-    /** Move the picture with the hand, past its edges too. */
+    /** Move the image with the hand, past its edges too. */
     drag(x: number, y: number): void;
     centre(point: Point): void;
     lookAt(box: Box): void;
@@ -152,9 +152,9 @@ interface Viewing {
     all: View[];
     /** The view that is shown where this one was chosen. */
     shown(chosen: ViewName, subject: Subject): View;
-    /** Whether this view can show both pictures padded. */
+    /** Whether this view can show both images padded. */
     canPad(view: ViewName, subject: Subject): boolean;
-    /** The layers of both pictures, placed as in this view. */
+    /** The layers of both images, placed as in this view. */
     sides(view: ViewName, subject: Subject): LayerPlan[];
   };
 
@@ -199,7 +199,7 @@ interface Viewing {
 
   /** viewer_swipe.js */
   swipe: {
-    /** The divider's place: 0 at the left edge of what is seen of the pictures, 1 at the right. */
+    /** The divider's place: 0 at the left edge of what is seen of the images, 1 at the right. */
     place: number;
   };
 
@@ -214,12 +214,12 @@ interface Viewing {
     step(by: number): void;
     highlight(index: number): void;
     readonly selected: number;
-    /** The smallest region at a point of the picture, or -1. */
+    /** The smallest region at a point of the image, or -1. */
     at(point: Point): number;
     onHighlight(listener: (index: number) => void): void;
   };
 
-  /** viewer_pixels.js: the colours of both pictures at a pixel. */
+  /** viewer_pixels.js: the colours of both images at a pixel. */
   pixels: {
     element: HTMLElement;
   };

@@ -4,7 +4,7 @@
 
   const { counted, thousands } = imgdiff;
   const COMMAND = "pytest-imgdiff accept imgdiff-decisions.json";
-  const DONE = { accept: "accepted", alternative: "accepted as an alternative", reject: "rejected", none: "undecided again" };
+  const DONE = { accept: "accepted", alternative: "accepted as an alternative", reject: "rejected", none: "undecided" };
   const VERB = { accept: "Accept", alternative: "Accept as an alternative", reject: "Reject", none: "Undecide" };
 
   /** The command that accepts. A page that was opened from the disk knows where its report is, unless it is one file and can lie anywhere. */
@@ -46,11 +46,11 @@
   /** @param {number} index @param {Decision["decision"]} [decision] */
   function reason(index, decision = "accept") {
     const row = imgdiff.run.rows[index];
-    if (decision === "alternative" && row.acceptable) return "Only a picture that a test compared with a stored baseline can be an alternative.";
-    if (row.verdict === "unmatched") return "There is no actual picture to accept.";
-    if (row.verdict === "broken") return "What could not be judged cannot be accepted from here.";
-    if (row.outcome === "passed" && !row.pixels) return "It passes: there is nothing to accept.";
-    return "The report does not hold what a baseline would be written from, or there is no stored baseline to write.";
+    if (decision === "alternative" && row.acceptable) return "Only an image that a test compared with a stored baseline can be an alternative.";
+    if (row.verdict === "unmatched") return "There is no actual image to accept.";
+    if (row.verdict === "broken") return "A comparison with an error cannot be accepted.";
+    if (row.outcome === "passed" && !row.pixels) return "It passed: there is nothing to accept.";
+    return "The report does not contain the image for a baseline, or the expected image is not a stored baseline.";
   }
 
   /** The same as a sentence of its own. @param {number[]} indices */
@@ -64,7 +64,7 @@
     if (!indices.length) return;
     const usable = indices.filter((index) => imgdiff.decisions.allows(index, decision));
     if (!usable.length) {
-      tell(indices.length === 1 ? reason(indices[0], decision) : "None of these can be accepted from here.");
+      tell(indices.length === 1 ? reason(indices[0], decision) : "None of these can be accepted in this report.");
       return;
     }
     imgdiff.decisions.set(usable, { decision });
@@ -72,7 +72,7 @@
     const more = indices.length === 1 ? alikeAndOpen(indices[0]) : 0;
     const words = [`${named(usable)} ${DONE[decision]}`];
     if (decision === "accept" && replaced(usable)) words.push(replaced(usable));
-    if (left) words.push(`${thousands(left)} cannot be accepted from here`);
+    if (left) words.push(`${thousands(left)} cannot be accepted in this report`);
     if (more && decision !== "none") words.push(`${thousands(more)} more with the same change to decide`);
     tell(words.join("; "));
   }
@@ -92,7 +92,7 @@
     const first = of(indices[0]).comment;
     const before = indices.every((index) => of(index).comment === first) ? first : "";
     imgdiff.dialogs.comment(`Comment on ${named(indices)}`, before, (text) => {
-      if (set(indices, { comment: text.trim() })) tell(text.trim() ? `Comment on ${named(indices)} kept` : `Comment on ${named(indices)} removed`);
+      if (set(indices, { comment: text.trim() })) tell(text.trim() ? `Comment on ${named(indices)} saved` : `Comment on ${named(indices)} removed`);
     });
   }
 
@@ -101,11 +101,11 @@
     const shown = imgdiff.list.shown();
     const usable = shown.filter((index) => imgdiff.decisions.allows(index, decision));
     if (!usable.length) {
-      tell(shown.length ? "Nothing that is shown can be accepted from here." : "Nothing is shown.");
+      tell(shown.length ? "None of the shown comparisons can be accepted in this report." : "Nothing is shown.");
       return;
     }
     const left = shown.length - usable.length;
-    const words = `The list shows ${counted(shown.length, "comparison")}${left ? `, of which ${thousands(left)} cannot be accepted from here` : ""}.${also(decision === "accept" ? usable : [])} It can be undone.`;
+    const words = `The list shows ${counted(shown.length, "comparison")}${left ? `; ${thousands(left)} cannot be accepted in this report` : ""}.${also(decision === "accept" ? usable : [])} You can undo this.`;
     imgdiff.dialogs.confirm(`${VERB[decision]} ${counted(usable.length, "comparison")}?`, words, {
       label: `${VERB[decision]} ${thousands(usable.length)}`,
       does: () => decide(shown, decision),
@@ -118,13 +118,13 @@
     else tell("Nothing is shown.");
   }
 
-  const undo = () => tell(imgdiff.decisions.undo() ? "Undone" : "There is nothing to undo");
-  const redo = () => tell(imgdiff.decisions.redo() ? "Done again" : "There is nothing to do again");
+  const undo = () => tell(imgdiff.decisions.undo() ? "Undone" : "Nothing to undo");
+  const redo = () => tell(imgdiff.decisions.redo() ? "Redone" : "Nothing to redo");
 
   function clear() {
     const all = [...imgdiff.decisions.all().keys()];
     if (!all.length) return;
-    imgdiff.dialogs.confirm("Clear all decisions?", `Decisions and comments on ${counted(all.length, "comparison")} are dropped. It can be undone as long as this page is open.`, {
+    imgdiff.dialogs.confirm("Clear all decisions?", `Decisions and comments on ${counted(all.length, "comparison")} are deleted. You can undo this while the page is open.`, {
       label: "Clear",
       does: () => {
         imgdiff.decisions.set(all, { decision: "none", comment: "" });
@@ -134,16 +134,16 @@
   }
 
   async function exportAll() {
-    tell("Gathering what was decided …");
+    tell("Collecting decisions …");
     try {
       const manifest = await imgdiff.manifests.build();
       imgdiff.manifests.download(manifest);
       const accepted = manifest.decisions.filter(({ decision }) => imgdiff.decisions.writes(decision)).length;
       tell(`${counted(manifest.decisions.length, "decision")} exported`);
       const lines = accepted
-        ? [`${counted(accepted, "picture")} will be written over baselines, or beside them as alternatives, by this command, given the saved file's path and run in any folder of the project. It verifies first that neither picture nor baseline has changed; with --dry-run it does no more than that.`]
-        : ["Nothing is accepted, so that there is nothing to write; the command lists what was rejected and the comments."];
-      imgdiff.dialogs.tell("imgdiff-decisions.json is saved where the browser keeps downloads", lines, command());
+        ? [`${counted(accepted, "image")} will replace baselines, or be added as alternatives, when you run this command with the path of the saved file, in any folder of the project. It first verifies that neither image nor baseline has changed; --dry-run does only that.`]
+        : ["Nothing is accepted, so no file will be written. The command lists rejections and comments."];
+      imgdiff.dialogs.tell("imgdiff-decisions.json was saved in the downloads folder", lines, command());
     } catch (error) {
       failed(error);
     }
@@ -153,7 +153,7 @@
   function failed(error) {
     const words = error instanceof Error ? error.message : String(error);
     tell(words);
-    imgdiff.dialogs.tell("That did not work", [words]);
+    imgdiff.dialogs.tell("Error", [words]);
   }
 
   /** @param {File} file */
@@ -163,7 +163,7 @@
       imgdiff.decisions.put(decisions);
       const parts = [`${counted(decisions.size, "decision")} imported`];
       if (unknown) parts.push(`${counted(unknown, "comparison")} ${unknown === 1 ? "is" : "are"} not in this report`);
-      if (other) parts.push(`${counted(other, "picture")} accepted elsewhere ${other === 1 ? "is" : "are"} not the same here and stayed undecided`);
+      if (other) parts.push(`${counted(other, "image")} accepted elsewhere ${other === 1 ? "differs" : "differ"} here, so ${other === 1 ? "it is" : "they are"} still undecided`);
       tell(parts.join("; "));
     } catch (error) {
       failed(error);
@@ -179,7 +179,7 @@
       else if (accepted.length) {
         const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => imgdiff.decisions.writes(decision)).map(([index]) => index);
         const words = also(all.filter((index) => imgdiff.decisions.of(index).decision === "accept" && (!indices || indices.includes(index))));
-        imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, `The server writes them at once; your version control can bring the old ones back.${words}`, {
+        imgdiff.dialogs.confirm(`Write ${counted(accepted.length, "baseline")} now?`, `The server writes them immediately; you can restore the old ones from version control.${words}`, {
           label: `Write ${thousands(accepted.length)}`,
           does: () => void write(accepted),
         });
@@ -200,8 +200,8 @@
     try {
       const lines = (await imgdiff.server?.carryOut(accepted)) ?? [];
       imgdiff.decisions.settle();
-      tell(lines.length === 1 ? lines[0] : `${counted(lines.length, "decision")} carried out; each has its line`);
-      imgdiff.dialogs.tell("What became of it", [...lines, "What was written is not undone here: your version control has the baselines that were replaced."]);
+      tell(lines.length === 1 ? lines[0] : `${counted(lines.length, "decision")} applied; see the result of each`);
+      imgdiff.dialogs.tell("Results", [...lines, "Undo does not restore baselines: restore the replaced ones from version control."]);
     } catch (error) {
       failed(error);
     }

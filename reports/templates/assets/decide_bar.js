@@ -49,7 +49,7 @@
 
     const counts = element("p", { class: "counts" });
     const message = element("p", { class: "message", "aria-hidden": "true" }); // said politely by keys.say
-    const warning = element("p", { class: "warning", hidden: true }, "This browser keeps nothing for this page: decisions are lost when it closes. Export them.");
+    const warning = element("p", { class: "warning", hidden: true }, "This browser cannot store data for this page: decisions are lost when you close it. Export them.");
     const undo = signed(button("Undo", actions.undo, { title: "Ctrl + Z" }), "↶");
     const redo = signed(button("Redo", actions.redo, { title: "Ctrl + Shift + Z" }), "↷");
     const file = element("input", { type: "file", accept: ".json,application/json", hidden: true, "aria-label": "Decisions to import" });
@@ -68,7 +68,7 @@
     const clear = button("Clear all decisions …", actions.clear);
     const more = menu("More", button("Import decisions …", () => file.click()), clear);
     const keep = button("Export", () => void actions.exportAll(), { class: "primary", title: "Save the decisions as a file for pytest-imgdiff accept" });
-    const now = imgdiff.server?.live ? button("Accept now", () => void actions.acceptNow(), { class: "primary", title: "Write the accepted pictures over their baselines" }) : null;
+    const now = imgdiff.server?.live ? button("Accept now", () => void actions.acceptNow(), { class: "primary", title: "Replace the baselines by the accepted images" }) : null;
     bar.append(element("div", { class: "words" }, counts, message, warning), element("div", { class: "buttons" }, undo, redo, shown, more, keep, ...(now ? [now] : []), file));
 
     function draw() {

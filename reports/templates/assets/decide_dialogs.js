@@ -34,7 +34,7 @@
     return made;
   }
 
-  /** Close first: the focus goes back to where it was, which what follows may draw anew. @param {DialogChoice} choice @param {() => HTMLDialogElement} dialog */
+  /** Close first: the focus goes back to where it was, which what follows may draw again. @param {DialogChoice} choice @param {() => HTMLDialogElement} dialog */
   const closing = (choice, dialog) =>
     button(
       choice.label,
@@ -56,11 +56,11 @@
   function comment(title, before, save) {
     const field = element("textarea", { rows: 4, maxlength: LONGEST_COMMENT, "aria-labelledby": "decide-title" });
     field.value = before;
-    const keep = closing({ label: "Keep the comment", does: () => save(field.value) }, () => dialog);
+    const keep = closing({ label: "Save comment", does: () => save(field.value) }, () => dialog);
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) keep.click();
     });
-    const hint = element("p", { class: "small" }, element("kbd", {}, "Ctrl + Enter"), " keeps it, ", element("kbd", {}, "Esc"), " leaves it as it was");
+    const hint = element("p", { class: "small" }, element("kbd", {}, "Ctrl + Enter"), " saves, ", element("kbd", {}, "Esc"), " cancels");
     const dialog = open(title, [field, hint], [button("Cancel", () => dialog.close()), keep]);
     field.focus();
   }
@@ -77,7 +77,7 @@
   function copyButton(text) {
     const made = button("Copy", async () => {
       const done = await copied(text, made);
-      made.textContent = done ? "Copied" : "Mark it and press Ctrl + C";
+      made.textContent = done ? "Copied" : "Select it and press Ctrl + C";
       imgdiff.keys.say(made.textContent);
     });
     return made;

@@ -63,16 +63,16 @@
 
   /** @param {string} text @returns {Manifest} */
   function parsed(text) {
-    if (text.length > MOST_BYTES) throw new Error("This file is too large to be decisions.");
+    if (text.length > MOST_BYTES) throw new Error("This file is too large for exported decisions.");
     let data;
     try {
       data = JSON.parse(text);
     } catch {
-      throw new Error("This file is no JSON: choose the decisions that a report exported.");
+      throw new Error("This file is not JSON: choose decisions that a report exported.");
     }
-    if (data?.imgdiff !== "decisions" || !Array.isArray(data.decisions)) throw new Error("This file holds no decisions that a report exported.");
+    if (data?.imgdiff !== "decisions" || !Array.isArray(data.decisions)) throw new Error("This file does not contain decisions of a report.");
     if (data.version !== VERSION) throw new Error("These decisions were exported by another version of the report.");
-    if (!data.decisions.every(isDecision)) throw new Error("This file holds decisions that no report exported.");
+    if (!data.decisions.every(isDecision)) throw new Error("This file contains invalid decisions.");
     return data;
   }
 

@@ -13,7 +13,7 @@
   ];
   const LONGEST_COMMENT = 4000;
 
-  /** Draws the open comparison's controls anew; does nothing while none is open. */
+  /** Draws the open comparison's controls again; does nothing while none is open. */
   let draw = () => {};
 
   /** @param {number} index */
@@ -61,7 +61,7 @@
     const buttons = choices(index);
     const field = commentField(index);
     buttons[1].disabled = !imgdiff.decisions.allows(index, "alternative");
-    buttons[1].title = buttons[1].disabled ? "Only a picture that a test compared with a stored baseline can be an alternative" : "Keep the baseline, and accept this picture beside it";
+    buttons[1].title = buttons[1].disabled ? "Only an image that a test compared with a stored baseline can be an alternative" : "Keep the baseline and add this image as an alternative";
     const why = acceptable ? null : element("p", { id: "decide-reason", class: "reason" }, imgdiff.actions.reason(index));
     if (why) {
       buttons[0].disabled = true;

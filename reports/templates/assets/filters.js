@@ -7,7 +7,7 @@
   /** Where nothing is chosen and something asks for attention, what passed is out of the way; "all" brings it back. */
   const EVERYTHING = "all";
 
-  /** The upper end of each size of change, as a share of the picture. @type {[string, number][]} */
+  /** The upper end of each size of change, as a share of the image. @type {[string, number][]} */
   const SIZES = [
     ["none", 0],
     ["tiny", 0.001],

@@ -28,7 +28,7 @@
   function place(id) {
     const found = document.getElementById(id);
     if (!found)
-      throw new Error(`The page has no element with the id "${id}": a template that replaces a block keeps its ids.`);
+      throw new Error(`The page has no element with the id "${id}": a template that replaces a block must keep its ids.`);
     return found;
   }
 

@@ -26,10 +26,10 @@
         body: JSON.stringify(body),
       });
     } catch {
-      throw new Error("The server does not answer. Was `pytest-imgdiff serve` ended?");
+      throw new Error("The server does not answer. Is `pytest-imgdiff serve` still running?");
     }
     const answer = await response.json().catch(() => null);
-    if (!response.ok) throw new Error(answer?.error ?? `The server refused: ${response.status} ${response.statusText}`);
+    if (!response.ok) throw new Error(answer?.error ?? `The server rejected the request: ${response.status} ${response.statusText}`);
     return answer;
   }
 
@@ -52,23 +52,23 @@
   function announce() {
     const line = element("p", { class: "summary", id: "served" });
     if (isReport) {
-      line.append("Served: Accept now writes accepted pictures over their baselines. ");
-      line.append(element("a", { href: "/upload" }, "Compare other pictures"));
+      line.append("Live report: Accept now replaces baselines by accepted images. ");
+      line.append(element("a", { href: "/upload" }, "Compare other images"));
     } else {
       const button = element("button", { type: "button", class: "quiet" }, "Delete this upload");
       button.addEventListener("click", () => void remove());
-      line.append(element("a", { href: "/upload" }, "Compare other pictures"), " ", button);
+      line.append(element("a", { href: "/upload" }, "Compare other images"), " ", button);
     }
     place("head").append(line);
   }
 
-  /** Say which pictures are not those of this report any more: their baselines were written since. */
+  /** Say which images are not those of this report any more: their baselines were written since. */
   async function tellStale() {
     const answer = await fetch("/api/stale").catch(() => null);
     if (!answer?.ok) return; // accepting one would be refused in words
     const { stale } = await answer.json();
     if (!stale.length) return;
-    const summary = element("summary", {}, `${imgdiff.counted(stale.length, "picture")} of this report cannot be accepted any more`);
+    const summary = element("summary", {}, `${imgdiff.counted(stale.length, "image")} of this report can no longer be accepted`);
     const lines = stale.map((/** @type {{ line: string }} */ one) => element("li", {}, element("bdi", {}, one.line)));
     place("head").after(element("details", { class: "banner is-warned", id: "stale" }, summary, element("ul", {}, ...lines)));
   }

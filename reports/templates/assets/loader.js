@@ -6,7 +6,7 @@
   const shards = new Map();
   /** Details that came with their row. @type {Map<number, Detail>} */
   const kept = new Map();
-  /** @type {Map<string, string>} from a picture's address to the same picture as a data: address */
+  /** @type {Map<string, string>} from an image's address to the same image as a data: address */
   const pixels = new Map();
   /** @type {Map<string, Promise<void>>} */
   const scripts = new Map();
@@ -32,7 +32,7 @@
         script.addEventListener("load", () => resolve(undefined));
         script.addEventListener("error", () => {
           scripts.delete(address);
-          reject(new Error(`${address} cannot be read: was the whole folder of the report kept?`));
+          reject(new Error(`${address} cannot be read: keep all files of the report in one folder.`));
         });
         document.head.append(script);
         script.addEventListener("load", () => script.remove());
@@ -51,7 +51,7 @@
     if (!shards.has(shard)) await load(`data/details-${shard}.js`);
     const detail = shards.get(shard)?.[index % size];
     if (!detail)
-      throw new Error(`data/details-${shard}.js does not belong to this report: it lacks comparison ${index}.`);
+      throw new Error(`data/details-${shard}.js is from another report: it has no comparison ${index}.`);
     return detail;
   }
 

@@ -8,7 +8,7 @@
     return;
   }
   const { element, place } = imgdiff;
-  const text = "data/run.js cannot be read: was the whole folder of the report kept? ";
+  const text = "data/run.js cannot be read: keep all files of the report in one folder. ";
   const plain = element("a", { href: "plain.html" }, "The same results without scripts");
   place("list").replaceChildren(element("p", { class: "notice" }, text, plain, "."));
 })();

@@ -32,7 +32,7 @@
       await imgdiff.loader.load(`data/piece-${number}.js`);
       piece = loaded.get(number);
     }
-    if (!piece) throw new Error(`data/piece-${number}.js does not belong to this report.`);
+    if (!piece) throw new Error(`data/piece-${number}.js is from another report.`);
     return piece;
   }
 
@@ -128,7 +128,7 @@
       return start - size;
     });
     if (total - rows.length !== sizes.reduce((sum, size) => sum + size, 0))
-      throw new Error("data/run.js is damaged: its pieces do not hold what the list lacks.");
+      throw new Error("data/run.js is damaged: its pieces do not contain all comparisons.");
   });
 
   imgdiff.pieces = {

@@ -21,7 +21,7 @@
 
   /** A page that is one file has no other beside it. @param {number} rest */
   function remainder(rest) {
-    const beside = document.querySelector("footer a[href='plain.html']") ? "in plain.html" : "not on this print";
+    const beside = document.querySelector("footer a[href='plain.html']") ? "in plain.html" : "not printed";
     return `${thousands(rest)} more are ${beside}.`;
   }
 
@@ -31,7 +31,7 @@
     const head = element(
       "tr",
       {},
-      ...["Comparison", "Outcome", "Verdict", "What was found"].map((title) => element("th", { scope: "col" }, title)),
+      ...["Comparison", "Outcome", "Verdict", "Result"].map((title) => element("th", { scope: "col" }, title)),
     );
     const { total } = imgdiff.run;
     const table = element(

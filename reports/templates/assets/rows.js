@@ -6,7 +6,7 @@
 
   /** @type {Record<Verdict, string>} */
   const verdicts = {
-    broken: "Could not be judged",
+    broken: "Error",
     missing: "No expected image",
     unmatched: "No actual image",
     resized: "Sizes differ",
@@ -83,7 +83,7 @@
     const button = element(
       "button",
       { type: "button", class: "alike", tabindex: -1, title: says },
-      `${thousands(change.size)} alike`,
+      `${thousands(change.size)} similar`,
     );
     button.dataset.change = change.id;
     return button;

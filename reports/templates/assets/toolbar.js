@@ -80,8 +80,8 @@
       [["Escape"], "Clear the search", clearSearch],
       [["f"], "Failures and warnings only, or everything", toggleOutcome],
       [["0"], "Clear all filters", imgdiff.filters.clear],
-      [["g"], "Group by the next", () => cycle(group)],
-      [["s"], "Sort by the next", () => cycle(sort)],
+      [["g"], "Group by the next field", () => cycle(group)],
+      [["s"], "Sort by the next field", () => cycle(sort)],
     ];
     imgdiff.keys.bind(bindings.map(([keys, says, does]) => ({ keys, says, scope: "list", does })));
   }

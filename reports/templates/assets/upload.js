@@ -14,20 +14,20 @@
   /** @type {XMLHttpRequest | null} */
   let sending = null;
 
-  /** What the pictures make when they are paired: all that is wrong with them, or null, and what to expect. */
+  /** What the images make when they are paired: all that is wrong with them, or null, and what to expect. */
   function pairing() {
     const { expected, actual } = upload.chosen;
-    if (!expected.size || !actual.size) return { wrong: "Choose pictures on both sides.", words: "" };
+    if (!expected.size || !actual.size) return { wrong: "Choose images on both sides.", words: "" };
     if (expected.size === 1 && actual.size === 1) return { wrong: null, words: "1 pair" };
     const both = [...expected.keys()].filter((name) => actual.has(name)).length;
-    const words = [`${counted(both, "pair")} of one name`];
+    const words = [`${counted(both, "pair")} with the same name`];
     if (expected.size > both) words.push(`${expected.size - both} only expected`);
     if (actual.size > both) words.push(`${actual.size - both} only actual`);
     const most = Number(form.dataset.pictures);
     const bytes = [...expected.values(), ...actual.values()].reduce((sum, file) => sum + file.size, 0);
     const largest = Number(form.dataset.bytes);
-    if (expected.size + actual.size > most) return { wrong: `These are more than ${counted(most, "picture")}.`, words: "" };
-    if (bytes > largest) return { wrong: `These are ${Math.ceil(bytes / MEGA)} MB; at most ${largest / MEGA} MB are taken.`, words: "" };
+    if (expected.size + actual.size > most) return { wrong: `These are more than ${counted(most, "image")}.`, words: "" };
+    if (bytes > largest) return { wrong: `These are ${Math.ceil(bytes / MEGA)} MB; at most ${largest / MEGA} MB are allowed.`, words: "" };
     return { wrong: null, words: words.join(", ") };
   }
 
@@ -67,11 +67,11 @@
     request.setRequestHeader("X-Imgdiff-Token", token);
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => show("Sending", event.loaded, event.total));
-    request.addEventListener("error", () => fail("The server does not answer. Was `pytest-imgdiff serve` ended?"));
+    request.addEventListener("error", () => fail("The server does not answer. Is `pytest-imgdiff serve` still running?"));
     request.addEventListener("abort", () => busy(false));
     request.addEventListener("load", () => {
       sending = null;
-      if (request.status !== 202) return fail(request.response?.error ?? `The server refused: ${request.status}`);
+      if (request.status !== 202) return fail(request.response?.error ?? `The server rejected the request: ${request.status}`);
       job = request.response.id;
       void watch(FIRST_POLL);
     });

@@ -1,4 +1,4 @@
-// The two sides of the upload page: pictures and folders chosen, dropped or pasted, and shown before they are sent.
+// The two sides of the upload page: images and folders chosen, dropped or pasted, and shown before they are sent.
 (() => {
   "use strict";
 
@@ -14,7 +14,7 @@
   const listeners = [];
 
   /**
-   * Take these for the side's pictures, in place of those before.
+   * Take these for the side's images, in place of those before.
    *
    * @param {UploadSide} side
    * @param {Map<string, File>} files by name
@@ -30,8 +30,8 @@
   /** @param {UploadSide} side */
   function words(side) {
     const files = chosen[side];
-    if (!files.size) return "nothing yet";
-    return counted(files.size, "picture");
+    if (!files.size) return "nothing selected";
+    return counted(files.size, "image");
   }
 
   /** @param {UploadSide} side */
@@ -134,7 +134,7 @@
   }
 
   SIDES.forEach(listen);
-  // Dropped beside a side, a picture would replace the page.
+  // Dropped beside a side, an image would replace the page.
   for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData?.files;

@@ -51,7 +51,7 @@
     };
   }
 
-  /** Where the report does not know a picture's size, the browser finds it. @param {Detail} whole */
+  /** Where the report does not know an image's size, the browser finds it. @param {Detail} whole */
   async function measure(whole) {
     const { figures } = frameOf(whole) ?? whole;
     const unknown = figures.filter(({ key, width, height }) => key !== "thumb" && (width === null || height === null));
@@ -79,7 +79,7 @@
   /** @param {Subject} subject */
   function announce({ row, index, frame }) {
     const shown = imgdiff.list.shown();
-    const where = frame ? ` Shown is ${frame.words}.` : "";
+    const where = frame ? ` Showing ${frame.words}.` : "";
     imgdiff.keys.say(`${row.name}, ${row.verdict}, ${shown.indexOf(index) + 1} of ${shown.length}. ${row.line}.${where}`);
   }
 
@@ -224,13 +224,13 @@
     align() {
       const { stage, subject, view, views } = imgdiff.viewing;
       if (!subject || !views.canPad(view, subject)) {
-        stage.hint("There is no alignment to show here");
-        imgdiff.keys.say("There is no alignment to show here");
+        stage.hint("Nothing to align in this view");
+        imgdiff.keys.say("Nothing to align in this view");
         return;
       }
       const isOff = imgdiff.state.get("aligned") === "off";
       imgdiff.state.set({ aligned: isOff ? "" : "off" });
-      imgdiff.keys.say(isOff ? "Aligned: both pictures are padded" : "As the pictures lie, from the top left");
+      imgdiff.keys.say(isOff ? "Aligned: both images are padded" : "Not aligned: both images start at the top left");
     },
     choose(name) {
       const { subject, views } = imgdiff.viewing;

@@ -45,8 +45,8 @@
       percent,
       button("+", "Zoom in", "+", () => camera.step(true)),
       button("Fit", "Fit", "0", () => camera.fit()),
-      button("Width", "Width: fit it", "w", () => camera.fitWidth()),
-      button("1:1", "1:1, true size", "z", () => camera.trueSize()),
+      button("Width", "Fit the width", "w", () => camera.fitWidth()),
+      button("1:1", "1:1, actual size", "z", () => camera.trueSize()),
     );
   }
 
@@ -64,8 +64,8 @@
     );
   }
 
-  /** Whether both pictures are padded: drawn anew with each comparison and view. */
-  const aligned = button("Aligned", "Aligned: equal parts at one place, both pictures padded", "l", () => imgdiff.viewing.align());
+  /** Whether both images are padded: drawn again with each comparison and view. */
+  const aligned = button("Aligned", "Align matching parts by padding both images", "l", () => imgdiff.viewing.align());
   const alignment = group("Alignment", aligned);
 
   /** @param {Subject} subject */
@@ -199,7 +199,7 @@
   document.addEventListener("imgdiff:start", () => {
     const { bar, camera, tuning } = imgdiff.viewing;
     const tools = element("div", { class: "viewer-tools" }, viewTools(), zoomTools());
-    // This row is always there: the pictures stay where they are when the view is changed.
+    // This row is always there: the images stay where they are when the view is changed.
     const settings = element("div", { class: "viewer-settings" }, frames, tuning.element, alignment, regionTools());
     bar.element.append(head(), tools, settings, fallback);
     camera.onChange(drawZoom);

@@ -1,12 +1,12 @@
-// Where all panes look: one scale and one point of the picture, which lies in the middle of every pane.
+// Where all panes look: one scale and one point of the image, which lies in the middle of every pane.
 (() => {
   "use strict";
 
   const LARGEST = 64;
-  /** Screen pixels per pixel of the picture, for one step of the keys. */
+  /** Screen pixels per pixel of the image, for one step of the keys. */
   const STEPS = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, LARGEST];
   const LARGEST_FIT = 16;
-  /** A picture that many times as high as it is wide, or as wide as it is high, is a long one. */
+  /** An image that many times as high as it is wide, or as wide as it is high, is a long one. */
   const TALL = 2.5;
   const WIDE = 6;
   const LARGEST_JUMP = 12;
@@ -31,7 +31,7 @@
 
   const wholeScale = () => Math.min(pane.width / picture.width, pane.height / picture.height);
 
-  /** Small pictures are enlarged by whole numbers, so that all their pixels are of one size. @param {number} scale */
+  /** Small images are enlarged by whole numbers, so that all their pixels are of one size. @param {number} scale */
   function even(scale) {
     const enlargement = scale * density();
     return enlargement <= 1 ? scale : Math.min(Math.floor(enlargement), LARGEST_FIT) / density();
@@ -41,7 +41,7 @@
   const isTall = () => picture.height > TALL * picture.width && isSmallWhole();
   const isWide = () => picture.width > WIDE * picture.height && isSmallWhole();
 
-  /** A long picture fits by its short side: whole, it could not be made out. */
+  /** A long image fits by its short side: whole, it could not be made out. */
   function fitScale() {
     if (!isTall() && !isWide()) return even(wholeScale());
     return Math.min(Math.max(pane.width / picture.width, pane.height / picture.height), 1 / density());
@@ -94,7 +94,7 @@
   /** @param {number} scale */
   function fitTo(scale) {
     cancelAnimationFrame(glide);
-    // A long picture is read from its top left corner.
+    // A long image is read from its top left corner.
     become({ scale, x: held(0, scale, picture.width, pane.width), y: held(0, scale, picture.height, pane.height) });
   }
 

@@ -1,10 +1,10 @@
-// At a glance: two pictures, all that was measured of them, and what a network takes them for, on one page.
+// At a glance: two images, all that was measured of them, and what a network takes them for, on one page.
 (() => {
   "use strict";
 
   const { element } = imgdiff;
   const SVG = "http://www.w3.org/2000/svg";
-  /** From this height for one of width on, pictures stand in one row. */
+  /** From this height for one of width on, images stand in one row. */
   const TALL = 1.15;
 
   const glance = element("section", { class: "glance", "aria-label": "At a glance", tabindex: -1 });
@@ -16,7 +16,7 @@
   /** @param {string} text */
   const noticeOf = (text) => element("p", { class: "glance-notice" }, text);
 
-  /** The outlines of the regions, in pixels of the compared picture. @param {Subject} subject */
+  /** The outlines of the regions, in pixels of the compared image. @param {Subject} subject */
   function outlines({ detail, width, height }) {
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -36,7 +36,7 @@
   }
 
   /**
-   * One picture under its caption; it leads to the view in which it can be looked at closely.
+   * One image under its caption; it leads to the view in which it can be looked at closely.
    *
    * @param {{ name: string, title: string, words: (Node | string)[], figure: Figure | null, view: ViewName, absent: string, over?: Element | null }} shown
    */
@@ -44,7 +44,7 @@
     const caption = element("figcaption", {}, element("b", {}, title), ...words);
     if (!figure) return element("figure", { class: `glance-picture is-${name}` }, caption, noticeOf(absent));
     const image = element("img", { src: figure.href, alt: figure.alt || title, decoding: "async" });
-    const frame = element("button", { type: "button", class: "glance-frame", title: "Look closely" }, image);
+    const frame = element("button", { type: "button", class: "glance-frame", title: "Open this view" }, image);
     if (figure.width && figure.height) frame.style.setProperty("--ratio", String(figure.width / figure.height));
     else image.addEventListener("load", () => frame.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight)));
     if (over) frame.append(over);
@@ -75,10 +75,10 @@
     return element(
       "section",
       { class: "glance-classes" },
-      element("h3", {}, expected.length ? "What a network sees" : "Measured"),
+      element("h3", {}, expected.length ? "Classes" : "Measured"),
       element("div", { class: "glance-lists" }, ...lists),
       ...lacks.map((text) => element("p", { class: "small" }, text)),
-      !expected.length && !lacks.length ? element("p", { class: "small" }, "No classes: the pictures are equal, or classification was not asked for.") : null,
+      !expected.length && !lacks.length ? element("p", { class: "small" }, "No classes: the images are equal, or classification is not among the metrics.") : null,
     );
   }
 
@@ -96,23 +96,23 @@
     glance.replaceChildren(
       element("p", { class: `verdict is-${row.outcome}` }, [line, ...resampled].join("; ")),
       element("dl", { class: "glance-cards" }, ...found.cards.map(cardOf)),
-      pictureOf({ name: "expected", title: "Expected", words: labelOf(found.expected), figure: expected, view: "side", absent: "This picture was not kept", over: compared ? outlines(subject) : null }),
-      pictureOf({ name: "actual", title: "Actual", words: labelOf(found.actual), figure: actual, view: "side", absent: "This picture was not kept", over: compared ? outlines(subject) : null }),
+      pictureOf({ name: "expected", title: "Expected", words: labelOf(found.expected), figure: expected, view: "side", absent: "This image was not stored", over: compared ? outlines(subject) : null }),
+      pictureOf({ name: "actual", title: "Actual", words: labelOf(found.actual), figure: actual, view: "side", absent: "This image was not stored", over: compared ? outlines(subject) : null }),
       pictureOf({
         name: "heat",
-        title: "Where they differ",
+        title: "Differences",
         words: [element("span", { class: "small" }, [heat?.caption.replace(/ heat$/, "").replace("Ssim", "SSIM"), detail.regionCount ? count : ""].filter(Boolean).join(", "))],
         figure: heat,
         view: "heat",
-        absent: lacked("ssim") ?? (equal ? "Nowhere: the pictures are equal" : "No metric paints where they differ"),
+        absent: lacked("ssim") ?? (equal ? "Nowhere: the images are equal" : "No metric has a heat map"),
       }),
       pictureOf({
         name: "matches",
         title: "ORB matches",
-        words: [element("span", { class: "small" }, "points of one picture found again in the other")],
+        words: [element("span", { class: "small" }, "points matched in both images")],
         figure: matches,
         view: "orb",
-        absent: lacked("orb") ?? (equal ? "Every point: the pictures are equal" : "ORB was not asked for"),
+        absent: lacked("orb") ?? (equal ? "Every point: the images are equal" : "ORB is not among the metrics"),
       }),
       classesOf(found),
     );

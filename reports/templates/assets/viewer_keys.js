@@ -15,7 +15,7 @@
 
   /** @param {string} direction @param {number} x @param {number} y */
   function arrow(direction, x, y) {
-    return key([`Arrow${direction}`, `Shift+Arrow${direction}`], `Look ${direction.toLowerCase()}; with Shift farther`, (event) => {
+    return key([`Arrow${direction}`, `Shift+Arrow${direction}`], `Pan ${direction.toLowerCase()}; with Shift, farther`, (event) => {
       const { camera } = imgdiff.viewing;
       const far = event.shiftKey ? { x: camera.pane.width * PAGE, y: camera.pane.height * PAGE } : { x: STEP, y: STEP };
       camera.pan(-x * far.x, -y * far.y);
@@ -36,14 +36,14 @@
       key(["k"], "Previous comparison", () => viewing.step(-1)),
       key(["r"], "The same name in the next run, in a merged report", () => viewing.otherRun()),
       ...views.all.map(({ name, title, hint }, index) => key([String(index + 1)], `${title}: ${hint.toLowerCase()}`, () => viewing.choose(name))),
-      key([",", "<"], "Less: divider to the left, opacity, rate, heat", () => tuning.nudge(-1)),
-      key([".", ">"], "More: divider to the right, opacity, rate, heat", () => tuning.nudge(1)),
+      key([",", "<"], "Decrease: divider to the left, opacity, rate, heat", () => tuning.nudge(-1)),
+      key([".", ">"], "Increase: divider to the right, opacity, rate, heat", () => tuning.nudge(1)),
       key(["b", " "], "Start or stop to blink", () => {
         if (viewing.view !== "blink") viewing.choose("blink");
         else if (blink.running) blink.stop();
         else blink.start();
       }),
-      key(["f"], "Flip to the other picture by hand, when blinking", () => {
+      key(["f"], "Switch to the other image, in the blink view", () => {
         if (viewing.view !== "blink") viewing.choose("blink");
         if (viewing.view === "blink") blink.flip();
       }),
@@ -51,15 +51,15 @@
       key(["{"], "Previous frame or page that differs", () => viewing.stepFrame(-1)),
       key(["n", "]"], "Next region", () => regions.step(1)),
       key(["p", "["], "Previous region", () => regions.step(-1)),
-      key(["y"], "Copy the chosen region, or the first, as an ignore area for imgdiff.yaml", () => panel.copyArea()),
-      key(["l"], "Align both pictures, or show them as they lie", () => viewing.align()),
-      key(["o"], "Outline the regions, or not", () => regions.toggle()),
+      key(["y"], "Copy the selected region, or the first, as an ignore area for imgdiff.yaml", () => panel.copyArea()),
+      key(["l"], "Align both images, or show them unaligned", () => viewing.align()),
+      key(["o"], "Show or hide the outlines of regions", () => regions.toggle()),
       key(["+", "="], "Zoom in", zoomed(() => camera.step(true))),
       key(["-", "_"], "Zoom out", zoomed(() => camera.step(false))),
       key(["0"], "Fit", zoomed(() => camera.fit())),
       key(["w"], "Fit the width", zoomed(() => camera.fitWidth())),
-      key(["e"], "Fit the whole picture, however long it is", zoomed(() => camera.whole())),
-      key(["z"], "True size, 1:1", zoomed(() => camera.trueSize())),
+      key(["e"], "Fit the whole image", zoomed(() => camera.whole())),
+      key(["z"], "Actual size, 1:1", zoomed(() => camera.trueSize())),
       arrow("Left", -1, 0),
       arrow("Right", 1, 0),
       arrow("Up", 0, -1),

@@ -1,4 +1,4 @@
-// The whole picture in small, with its regions and what is seen of it: beside the panes for tall pictures, in their
+// The whole image in small, with its regions and what is seen of it: beside the panes for tall images, in their
 // corner where others are zoomed. For the pointer only; keys and screen readers have the regions' list.
 (() => {
   "use strict";
@@ -6,7 +6,7 @@
   const { element } = imgdiff;
   /** A region is at least this many pixels high in the map. */
   const LEAST = 3;
-  /** A very long picture becomes a strip, and is stretched where it would be narrower than this. */
+  /** A very long image becomes a strip, and is stretched where it would be narrower than this. */
   const NARROWEST = 36;
   /** The side of the map in the corner. */
   const CORNER = 132;

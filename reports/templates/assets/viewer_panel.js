@@ -76,7 +76,7 @@
     if (button && !panel.hidden) reveal(button);
   }
 
-  /** Scrolls the panel only: on a phone the whole viewer scrolls, and the pictures would go out of sight. @param {HTMLElement} button */
+  /** Scrolls the panel only: on a phone the whole viewer scrolls, and the images would go out of sight. @param {HTMLElement} button */
   function reveal(button) {
     const list = /** @type {HTMLElement} */ (button.closest(".regions"));
     for (const scroller of [list, panel]) {
@@ -100,7 +100,7 @@
       const { facts } = imgdiff.viewing;
       const verdict = element("p", { class: `verdict is-${row.outcome}`, id: "viewer-verdict" }, row.line);
       const { frame } = subject;
-      const ofFrame = frame && detail.frames.length > 1 ? element("p", { class: "of-frame" }, element("b", {}, `Shown is ${frame.words}: `), frame.line) : null;
+      const ofFrame = frame && detail.frames.length > 1 ? element("p", { class: "of-frame" }, element("b", {}, `Showing ${frame.words}: `), frame.line) : null;
       const added = fillers.map((fill) => {
         const extra = element("div", { class: "panel-extra" });
         fill(index, detail, extra);

@@ -1,5 +1,5 @@
 // The pixel under the pointer, or in the middle of the pane where keys are used: its place, its colours in both
-// pictures and their difference; from eight times its size on also the grid of pixels.
+// images and their difference; from eight times its size on also the grid of pixels.
 (() => {
   "use strict";
 
@@ -53,7 +53,7 @@
     return x >= at.x && x < at.x + width && y >= at.y && y < at.y + height;
   }
 
-  /** Where a pixel of the plan is in the picture that a layer shows, or null where the layer does not show it. @param {LayerPlan | null} layer @param {Point} pixel */
+  /** Where a pixel of the plan is in the image that a layer shows, or null if the layer does not show it. @param {LayerPlan | null} layer @param {Point} pixel */
   function inPicture(layer, pixel) {
     const slice = layer?.slice;
     if (!slice) return layer && pixel;
@@ -87,7 +87,7 @@
   }
 
   /**
-   * Red, green, blue and opacity as 0..255; null outside of the picture, undefined while it is read or where it cannot be.
+   * Red, green, blue and opacity as 0..255; null outside of the image, undefined while it is read or where it cannot be.
    *
    * @param {LayerPlan} layer @param {Point} pixel
    */
@@ -115,8 +115,8 @@
 
   /** @param {null | undefined} colour @param {Source} source */
   function withoutColour(colour, source) {
-    if (colour === null) return "has nothing here";
-    return source.ready === null ? "is not kept in a form whose colours can be told" : "…";
+    if (colour === null) return "no pixel here";
+    return source.ready === null ? "colours not available" : "…";
   }
 
   /** @param {"expected" | "actual"} side @param {Point} pixel */
@@ -131,7 +131,7 @@
     return colour;
   }
 
-  /** Where the camera looks, as a whole pixel of the compared picture; null outside of it. */
+  /** Where the camera looks, as a whole pixel of the compared image; null outside of it. */
   function probed() {
     const { camera, subject } = imgdiff.viewing;
     if (!subject) return null;
@@ -164,8 +164,8 @@
     place.textContent = placeWords(pixel);
     const close = camera.enlargement >= GRID_FROM;
     const known = [subject.expected, subject.actual].every((figure) => !figure || sources.get(figure.href)?.ready);
-    // Under file:// each picture is read from a second, larger file: only where colours are asked for by coming close.
-    note.textContent = close || known ? "" : `Colours from ${GRID_FROM} times on`;
+    // Under file:// each image is read from a second, larger file: only where colours are asked for by coming close.
+    note.textContent = close || known ? "" : `Zoom to ${GRID_FROM}:1 for colours`;
     if (!close && !known) {
       hideColours();
       return;
@@ -177,7 +177,7 @@
     if (expected && actual) difference.textContent = differenceOf(expected, actual);
   }
 
-  /** Where a pixel of the plan is in the actual picture; where that does not have it, or has it elsewhere, in the expected one too. @param {Point} pixel */
+  /** Where a pixel of the plan is in the actual image; where that does not have it, or has it elsewhere, in the expected one too. @param {Point} pixel */
   function placeWords(pixel) {
     const [expected, actual] = /** @type {const} */ (["expected", "actual"]).map((side) => inPicture(layerOf(side, pixel), pixel));
     const words = (/** @type {Point} */ { x, y }) => `x ${x}, y ${y}`;
@@ -195,7 +195,7 @@
   /**
    * The edges of pixels along one side, in pixels of the screen, from just before the pane to just beyond it.
    *
-   * @param {number} start of the picture @param {number} count @param {number} room
+   * @param {number} start of the image @param {number} count @param {number} room
    */
   function edges(start, count, room) {
     const { enlargement } = imgdiff.viewing.camera;

@@ -29,7 +29,7 @@
     return Number.isInteger(number) && number >= 1 && number <= list().length ? number - 1 : -1;
   }
 
-  /** Where a region is in a pane, or null where its picture does not have it. @param {Pane} pane @param {Region} region @returns {Box | null} */
+  /** Where a region is in a pane, or null if its image does not have it. @param {Pane} pane @param {Region} region @returns {Box | null} */
   function boxIn(pane, region) {
     if (pane.plan.place) return pane.plan.place(region);
     const isThere = region.kind !== "deleted" || pane.layers.some((layer) => layer.plan.role === "expected");
@@ -160,8 +160,8 @@
     step(by) {
       const count = list().length;
       if (!count) {
-        imgdiff.keys.say("There is no region to go to");
-        imgdiff.viewing.stage.hint("There is no region to go to");
+        imgdiff.keys.say("There are no regions");
+        imgdiff.viewing.stage.hint("There are no regions");
         return;
       }
       const now = selected();

@@ -1,4 +1,4 @@
-// The stage: panes of one size, the pictures in them in layers, all placed by the camera.
+// The stage: panes of one size, the images in them in layers, all placed by the camera.
 (() => {
   "use strict";
 
@@ -7,7 +7,7 @@
   /** Narrower columns than this show a long page too small to read. */
   const LEAST_COLUMN = 300;
   const MUCH_LARGER = 1.5;
-  /** From here on a pixel of the picture is drawn as a square, not smoothed. */
+  /** From here on a pixel of the image is drawn as a square, not smoothed. */
   const PIXELATED = 2;
   const HINT_MILLISECONDS = 2500;
 
@@ -26,7 +26,7 @@
   const grid = element("div", { class: "panes" });
   const stage = element(
     "div",
-    { class: "stage", role: "group", "aria-label": "Pictures: arrows move them, + and - zoom, 0 fits", tabindex: 0 },
+    { class: "stage", role: "group", "aria-label": "Images: arrows move them, + and - zoom, 0 fits", tabindex: 0 },
     grid,
     hint,
     tintFilter(),
@@ -89,7 +89,7 @@
       return { plan: layer, box, image };
     });
     const gaps = (panePlan.gaps ?? []).map((gap) => ({ plan: gap, box: element("div", { class: "gap" }) }));
-    // Where both pictures lie on each other, all of one is above all of the other.
+    // Where both images lie on each other, all of one is above all of the other.
     const roles = [...new Set([...layers, ...gaps].map(({ plan: { role } }) => role))];
     plane.append(...roles.flatMap((role) => [...layers, ...gaps].filter((part) => part.plan.role === role).map(({ box }) => box)));
     plane.append(outlines);
@@ -102,8 +102,8 @@
   }
 
   /**
-   * Columns, unless rows show the picture much larger: a banner, a phone's screen. All panes begin on whole pixels and
-   * have whole sizes, else equal pictures would not look equal.
+   * Columns, unless rows show the image much larger: a banner, a phone's screen. All panes begin on whole pixels and
+   * have whole sizes, else equal images would not look equal.
    *
    * @param {Plan} shown
    */

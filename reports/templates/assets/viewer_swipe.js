@@ -1,4 +1,4 @@
-// Swipe: a divider over both pictures, moved by pointer and arrow keys. It stays in sight while they are zoomed and
+// Swipe: a divider over both images, moved by pointer and arrow keys. It stays in sight while they are zoomed and
 // moved below it: its place is counted along what is seen of them.
 (() => {
   "use strict";
@@ -24,7 +24,7 @@
 
   const active = () => imgdiff.viewing.view === "swipe" && imgdiff.viewing.stage.panes.length === 1;
 
-  /** Left and right edge of what is seen of the pictures, in the pane. */
+  /** Left and right edge of what is seen of the images, in the pane. */
   function edges() {
     const { origin, pane, picture, scale } = imgdiff.viewing.camera;
     const left = Math.max(origin.x, 0);
@@ -72,7 +72,7 @@
       End: 1,
     };
     if (!Object.hasOwn(places, event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault(); // which also keeps the arrows from moving the pictures
+    event.preventDefault(); // which also keeps the arrows from moving the images
     move(places[event.key]);
   }
 

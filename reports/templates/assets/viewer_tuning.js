@@ -62,7 +62,7 @@
     flip.addEventListener("click", () => lamp.flip());
     const limits = { min: 0.5, max: 3, step: 0.25, value: lamp.rate };
     const rate = slider("Rate", limits, (value) => `${value} a second`, (value) => { lamp.rate = value; });
-    const why = calm.matches ? element("span", { class: "tuning-note" }, "Waits for you: your system asks for less motion") : null;
+    const why = calm.matches ? element("span", { class: "tuning-note" }, "Paused: your system requests reduced motion") : null;
     return [button, flip, rate, why];
   }
 

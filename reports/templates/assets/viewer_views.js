@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  /** Views that show both pictures, padded where they can be; the others show what has the form of the actual picture. @type {ViewName[]} */
+  /** Views that show both images, padded where they can be; the others show what has the form of the actual image. @type {ViewName[]} */
   const PADDED = ["side", "swipe", "onion", "blink", "glance"];
 
   /** @param {Figure} figure @param {Subject} subject */
@@ -20,7 +20,7 @@
   /** @param {Subject} subject @param {LayerRole} role @returns {LayerPlan[]} */
   function actualLayer(subject, role = "actual") {
     const figure = subject.actual;
-    // What was compared is what is shown: an actual picture that was resampled to the expected size is, here too.
+    // What was compared is what is shown: an actual image that was resampled to the expected size is, here too.
     const size = figure && subject.detail.scaled ? compared(subject) : figure && own(figure, subject);
     return figure && size ? [{ figure, role, ...size }] : [];
   }
@@ -28,7 +28,7 @@
   /** @param {Figure | null} figure @param {LayerRole} role @param {Subject} subject @returns {LayerPlan[]} */
   const comparedLayer = (figure, role, subject) => (figure ? [{ figure, role, ...compared(subject) }] : []);
 
-  /** Whether both pictures can be padded so that equal parts lie at one place. @param {Subject} subject */
+  /** Whether both images can be padded so that equal parts lie at one place. @param {Subject} subject */
   const canPad = ({ detail, expected, actual }) => detail.layout.length > 1 && expected !== null && actual !== null;
 
   /** @param {Subject} subject */
@@ -58,7 +58,7 @@
     return { width: most(({ x, width }) => x + width), height: most(({ y, height }) => y + height) };
   }
 
-  /** What a box of one picture covers on the padded plane. @param {Slice[]} slices @param {Box} box @returns {Box} */
+  /** What a box of one image covers on the padded plane. @param {Slice[]} slices @param {Box} box @returns {Box} */
   function placed(slices, box) {
     const parts = slices.flatMap((slice) => {
       const left = Math.max(box.x, slice.x);
@@ -76,11 +76,11 @@
     return { x, y, width, height: Math.max(...parts.map(({ bottom }) => bottom)) - y };
   }
 
-  /** The picture whose pixels a region's box is in. @param {Region} region @returns {Side} */
+  /** The image whose pixels a region's box is in. @param {Region} region @returns {Side} */
   const sideOf = ({ kind }) => (kind === "deleted" ? "expected" : "actual");
 
   /**
-   * Where a region lies in one picture, or null where that picture does not have it.
+   * Where a region lies in one image, or null if that image does not have it.
    *
    * @param {Region} region @param {Side} side @returns {Box | null}
    */
@@ -102,7 +102,7 @@
     const slices = { expected: slicesOf(subject, "expected"), actual: slicesOf(subject, "actual") };
     return (region) => {
       const box = boxIn(region, side);
-      // What differs in place is laid out by the actual picture, as the mask is.
+      // What differs in place is laid out by the actual image, as the mask is.
       return box && placed(slices[region.kind === "moved" || region.kind === "deleted" ? side : "actual"], box);
     };
   };
@@ -152,21 +152,21 @@
 
   /** @param {string} title @returns {(subject: Subject) => string} */
   const needsBoth = (title) => ({ expected, actual }) =>
-    expected && actual ? "" : `${title} needs both pictures, and there is no ${expected ? "actual" : "expected"} one`;
+    expected && actual ? "" : `${title} needs both images, and there is no ${expected ? "actual" : "expected"} one`;
 
   /** @param {string} title @returns {(subject: Subject) => string} */
   const needsMask = (title) => ({ mask, row }) => {
     if (mask) return "";
-    return row.verdict === "match" ? `${title}: nothing differs` : `${title}: no difference was drawn`;
+    return row.verdict === "match" ? `${title}: nothing differs` : `${title}: no difference image was written`;
   };
 
   /** @param {Subject} subject @param {"expected" | "actual"} side */
   function absence(subject, side) {
     const { verdict } = subject.row;
-    if (side === "expected" && verdict === "missing") return "There is no expected picture yet";
-    if (side === "actual" && verdict === "unmatched") return "Nothing was compared with the expected picture";
-    if (verdict === "broken") return `The ${side} picture cannot be shown`;
-    return verdict === "match" ? `The ${side} picture was not kept: it is the same` : `There is no ${side} picture`;
+    if (side === "expected" && verdict === "missing") return "There is no expected image";
+    if (side === "actual" && verdict === "unmatched") return "There is no actual image";
+    if (verdict === "broken") return `The ${side} image cannot be shown`;
+    return verdict === "match" ? `The ${side} image was not stored: both are equal` : `There is no ${side} image`;
   }
 
   /** @type {View[]} */
@@ -174,7 +174,7 @@
     {
       name: "side",
       title: "Side by side",
-      hint: "Expected and actual, zoomed and moved together",
+      hint: "Expected and actual, zoomed and panned together",
       lacks: () => "",
       nearest: [],
       plan: sides,
@@ -190,7 +190,7 @@
     {
       name: "onion",
       title: "Onion skin",
-      hint: "Actual over expected, as opaque as you set it",
+      hint: "Actual over expected, with adjustable opacity",
       lacks: needsBoth("Onion skin"),
       nearest: ["side"],
       plan: both("Expected, actual over it"),
@@ -198,7 +198,7 @@
     {
       name: "blink",
       title: "Blink",
-      hint: "Expected and actual in turn, in one place",
+      hint: "Expected and actual alternately, in the same place",
       lacks: needsBoth("Blink"),
       nearest: ["side"],
       plan: both("Expected"),
@@ -218,15 +218,15 @@
     {
       name: "mask",
       title: "Mask",
-      hint: "What differs, marked on the faint actual picture",
-      lacks: (subject) => needsMask("Mask")(subject) || (subject.actual ? "" : "Mask: there is no actual picture"),
+      hint: "Differing pixels marked on the faded actual image",
+      lacks: (subject) => needsMask("Mask")(subject) || (subject.actual ? "" : "Mask: there is no actual image"),
       nearest: ["difference", "side"],
       plan: (subject) => ({
         ...compared(subject),
         compared: true,
         panes: [
           {
-            caption: "Differing pixels on the actual picture",
+            caption: "Differing pixels on the actual image",
             layers: [...actualLayer(subject, "faint"), ...comparedLayer(subject.mask, "tint", subject)],
             absent: "",
           },
@@ -236,8 +236,8 @@
     {
       name: "heat",
       title: "Heat",
-      hint: "How much each place differs, as a metric sees it",
-      lacks: ({ heats }) => (heats.length ? "" : "Heat: no metric of this comparison paints one"),
+      hint: "How much each pixel differs, by one metric",
+      lacks: ({ heats }) => (heats.length ? "" : "Heat: no metric of this comparison has a heat map"),
       nearest: ["mask", "difference", "side"],
       plan(subject) {
         const heat = imgdiff.viewing.tuning.heat(subject);
@@ -248,7 +248,7 @@
     {
       name: "orb",
       title: "ORB matches",
-      hint: "Points of one picture found again in the other",
+      hint: "Points matched in both images",
       lacks: ({ matches }) => (matches ? "" : "ORB matches: the orb metric did not draw any"),
       nearest: ["side"],
       plan(subject) {
@@ -262,8 +262,8 @@
     {
       name: "glance",
       title: "At a glance",
-      hint: "Both pictures and all that was measured of them, on one page",
-      lacks: ({ detail }) => (detail.glance ? "" : "At a glance: no metric was measured only, as --glance does"),
+      hint: "Both images and all measurements on one page",
+      lacks: ({ detail }) => (detail.glance ? "" : "At a glance: run with --glance"),
       nearest: ["side"],
       plan: sides, // viewer_glance.js shows its own page over it
     },
