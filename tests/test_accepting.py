@@ -253,7 +253,7 @@ def test_a_baseline_that_changed_since_is_left_and_the_others_are_written(projec
     code, out, err = accept(project.manifest())
     assert (code, out[-1]) == (REFUSED, "1 accepted, 1 refused")
     assert err[0].endswith(
-        "refused: cart: stale: the baseline baselines/cart.png has changed since; run the comparison again and decide anew"
+        "refused: cart: stale: the baseline baselines/cart.png has changed since; run the comparison again and decide again"
     )
     assert project.files() == {"baselines/cart.png": OTHER, "baselines/login.png": NEW}
 
@@ -286,8 +286,8 @@ def stale_other_results(project: Project) -> None:
     [
         (stale_gone, "stale: the baseline baselines/cart.png is gone"),
         (stale_picture, "stale: pictures/0-actual.png is not the picture that was looked at"),
-        (stale_no_picture, "the report has no such picture any more"),
-        (stale_results, "is of another run, with other pictures"),
+        (stale_no_picture, "the image was removed from the report"),
+        (stale_results, "is from another run with other images"),
         (stale_other_results, "has no such comparison"),
     ],
 )
@@ -346,7 +346,7 @@ def test_a_baseline_that_came_meanwhile_is_left(project, accept):
     project.put(project.root / "baselines/cart.png", OTHER)
     code, _, (line,) = accept(project.manifest())
     assert code == REFUSED
-    assert "a baseline baselines/cart.png is there by now" in line
+    assert "a baseline baselines/cart.png was added" in line
     assert project.files() == {"baselines/cart.png": OTHER}
 
 
@@ -366,7 +366,7 @@ def test_a_manifest_that_says_other_than_the_report_is_refused(project, accept, 
     before = project.files()
     code, _, (line,) = accept(project.manifest(decisions))
     assert code == REFUSED
-    assert "with other pictures" in line
+    assert "with other images" in line
     assert project.files() == before
 
 
@@ -376,8 +376,8 @@ def test_two_pictures_for_one_baseline_refuse_each_other(project, accept):
     project.changed("menu")
     code, out, err = accept(project.manifest())
     assert (code, out[-1]) == (REFUSED, "1 accepted, 2 refused")
-    assert "baselines/cart.png: firefox is accepted for the same baseline; accept one of the two" in err[0]
-    assert "baselines/cart.png: chromium is accepted for the same baseline; accept one of the two" in err[1]
+    assert "baselines/cart.png: firefox is accepted for the same baseline; accept only one of them" in err[0]
+    assert "baselines/cart.png: chromium is accepted for the same baseline; accept only one of them" in err[1]
     assert project.files()["baselines/cart.png"] == OLD
 
 
@@ -586,7 +586,7 @@ BAD_MANIFESTS = {
     "wrong type": (text_of(decisions=[{**GOOD, "comment": 5}]), "$.decisions[0].comment"),
     "unknown decision": (text_of(decisions=[{**GOOD, "decision": "maybe"}]), "$.decisions[0].decision"),
     "accepts a text": (text_of(decisions=[{**GOOD, "accepts": "all"}]), "$.decisions[0].accepts"),
-    "decided twice": (text_of(decisions=[GOOD, {**GOOD, "decision": "reject"}]), "decides twice over cart"),
+    "decided twice": (text_of(decisions=[GOOD, {**GOOD, "decision": "reject"}]), "has two decisions on cart"),
     "key twice": (
         text_of(decisions=[GOOD]).replace(b'"comment"', b'"decision": "reject", "comment"'),
         "the key 'decision' stands twice",
@@ -686,7 +686,7 @@ def test_a_write_that_fails_loses_nothing_and_keeps_none_of_the_others(project, 
     ]
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"pytest-imgdiff: not written: on disk: baselines/disk/cart.png: {cause}")
-    assert line.endswith("; what stood there is untouched")
+    assert line.endswith("; the old file is unchanged")
     assert (project.root / "seen/cart.png").read_bytes() == OLD
     assert [path.name for path in project.root.rglob(".imgdiff*")] == []
 
@@ -706,7 +706,7 @@ def test_folders_without_permission_are_told(project):
     assert done.returncode == REFUSED, done.stderr
     assert done.stdout == "1 refused, 1 not written\n"
     written, secret = done.stderr.splitlines()
-    assert "not written: cart: baselines/cart.png: Permission denied; what stood there is untouched" in written
+    assert "not written: cart: baselines/cart.png: Permission denied; the old file is unchanged" in written
     assert "cannot be read: Permission denied" in secret
     assert project.files() == {"baselines/cart.png": OLD, "secret/menu.png": OLD}
 
@@ -728,7 +728,7 @@ def test_what_changes_between_verifying_and_writing_is_verified_again(project):
 
     carried = carry_out(Meddling(decisions), project.report, project.root)
     assert [one.result for one in carried] == ["accepted", "refused"]
-    assert "is there by now" in carried[1].words
+    assert "was added" in carried[1].words
     assert project.files() == {"baselines/cart.png": NEW, "baselines/CART.png": OLD}
 
 
@@ -778,7 +778,7 @@ def test_fails_looked_at_accepted_passes(pytester, accept):
     code, _, err = accept(project.manifest(first))
     assert code == REFUSED
     assert [line.rpartition(": ")[2].partition(",")[0] for line in err] == [
-        "the report in imgdiff-report is of another run"
+        "the report in imgdiff-report is from another run"
     ]
     assert {name: data for name, data in project.files().items() if name.endswith(".png")} == {
         name: data for name, data in before.items() if name.endswith(".png")
@@ -875,8 +875,8 @@ def test_a_report_of_an_older_run_is_told_once(project, accept):
     assert (code, out) == (REFUSED, ["4 refused"])
     (line,) = err
     assert line == (
-        "pytest-imgdiff: refused: 4 pictures (cart, login, menu and 1 more): stale: the report in imgdiff-report is of "
-        "an older run: the baselines have changed since; run the comparison again and decide anew"
+        "pytest-imgdiff: refused: 4 images (cart, login, menu and 1 more): stale: the report in imgdiff-report is from "
+        "an older run: the baselines have changed since; run the comparison again and decide again"
     )
 
 
@@ -890,7 +890,7 @@ def test_a_report_of_another_run_than_the_decisions_is_told_once(project, accept
     code, _, err = accept(manifest)
     assert code == REFUSED
     (line,) = err
-    assert "2 pictures (cart, login): stale: the report in imgdiff-report is of another run" in line
+    assert "2 images (cart, login): stale: the report in imgdiff-report is from another run" in line
 
 
 @pytest.mark.parametrize(
@@ -959,7 +959,7 @@ def test_what_has_no_alternatives_is_refused(project, accept):
     before = project.files()
     code, out, err = accept("imgdiff-report", "--only", "**", "--alternative")
     assert (code, out[-1]) == (REFUSED, "2 refused")
-    assert "only a picture that a test compared with a stored baseline" in err[0]
+    assert "only an image that a test compared with a stored baseline" in err[0]
     assert "stale: the baseline baselines/stale.png has changed since" in err[1]
     assert project.files() == before
 

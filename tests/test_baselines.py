@@ -341,7 +341,7 @@ def test_a_baseline_that_dvc_tracks_and_has_not_fetched_is_not_missing(pytester,
     (pytester.path / tracked).write_text("outs: []\n", encoding="utf-8")
     run = pytester.runpytest_subprocess("--imgdiff-update=missing")
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*test_page.png: DVC tracks it*dvc pull*"])
+    run.stdout.fnmatch_lines(["*test_page.png: tracked by DVC*dvc pull*"])
     assert not accepted_red.exists()
 
 

@@ -162,7 +162,7 @@ def test_a_setting_that_did_not_run_keeps_its_baselines(suite):
     run.stdout.fnmatch_lines(
         [
             "unused baseline deleted: baselines/test_shop/chromium/1280x600@1/light/test_form.png",
-            "pruning did not look at 1 stored picture: they are of a browser and viewport and device scale and *",
+            "pruning did not check 1 stored image: they are of a browser and viewport and device scale and *",
         ]
     )
     assert stored(suite) == [
@@ -183,7 +183,7 @@ def test_one_test_of_another_viewport_does_not_make_the_others_baselines_unused(
     )
     suite.on("chromium 390 1 light", "--imgdiff-update=missing").assert_outcomes(passed=2)
     run = suite.on("chromium 390 1 light", "--imgdiff-prune")
-    run.stdout.fnmatch_lines(["pruning did not look at 1 stored picture: their tests ran with another *"])
+    run.stdout.fnmatch_lines(["pruning did not check 1 stored image: their tests ran with another *"])
     assert "test_shop/chromium/1280x600@1/light/test_form.png" in stored(suite)
 
 

@@ -254,7 +254,7 @@ def test_an_override_that_is_meant_for_none_of_the_pictures_is_told(two_trees):
 def test_a_scan_of_which_all_is_left_out_says_by_what(two_trees):
     done = two_trees("compare", "expected", "actual", "--exclude", "**")
     assert done.returncode == NOT_JUDGED
-    assert "no pictures in expected nor in actual with ** left out: an empty scan proves nothing" in done.stderr
+    assert "no images in expected nor in actual with ** left out: an empty scan fails" in done.stderr
 
 
 def test_json_to_a_file_keeps_the_words(two_trees):
@@ -351,7 +351,7 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
         pytest.param(["old.png", "new.png", "--set", "sise=pad"], '*unknown key "sise"; did you mean "size"', id="key"),
         pytest.param(["old.png", "new.png", "--set", "size=[1"], "--set size*", id="set-no-yaml"),
         pytest.param(["old.png", "new.png", "--config", "no.yaml"], "no.yaml: cannot be read", id="no-configuration"),
-        pytest.param(["old.png", "new.png", "--report", "full"], "full: holds files that are not", id="foreign-report"),
+        pytest.param(["old.png", "new.png", "--report", "full"], "full: contains files that are not", id="foreign-report"),
         pytest.param(["old.png", "new.png", "--report", "old.png/r"], "old.png/r: the results cannot", id="no-report"),
         pytest.param(["old.png", "new.png", "-q", "--json", "folder"], "folder: the results cannot be", id="json-folder"),
     ],
@@ -375,7 +375,7 @@ def test_a_command_that_cannot_be_followed_says_why_in_one_line(pair, arguments,
         pytest.param("scans: [\n", "imgdiff.yaml:2:1", id="no-yaml"),
         pytest.param(
             "scans: [{expected: nowhere, actual: folder}]\n",
-            "nowhere: the folder of expected pictures does not exist",
+            "nowhere: the folder of expected images does not exist",
             id="no-folder",
         ),
     ],
@@ -700,4 +700,4 @@ def test_folders_without_a_picture_say_what_they_hold(shell):
         (shell.folder / side).mkdir()
         (shell.folder / side / "plan.pdf").write_bytes(b"%PDF-1.7")
     told = shell.refused("compare", "expected", "actual")
-    assert told.endswith("an empty scan proves nothing; not compared: 2 .pdf; in expected and actual")
+    assert told.endswith("an empty scan fails; not compared: 2 .pdf; in expected and actual")

@@ -161,7 +161,7 @@ def test_a_cluster_that_shrinks_to_nothing_passes_nothing_and_ends(folders):
     records = read_results(folders / "r" / "results.json").comparisons
     assert len(records) == COUNT
     lost = [
-        record for record in records if record.reason and "the cluster has had no worker for 2 seconds" in record.reason
+        record for record in records if record.reason and "the cluster had no worker for 2 seconds" in record.reason
     ]
     assert lost
     assert {record.verdict for record in lost} == {"broken"}
@@ -207,10 +207,10 @@ def test_a_scheduler_that_restarts_changes_no_record(folders):
 @pytest.mark.parametrize(
     ("cluster", "told"),
     [
-        ("tcp://127.0.0.1:9", "no scheduler answers there within 1 seconds"),
-        ("there", "expected local, the address of a scheduler (tcp://HOST:PORT), or MODULE:FACTORY"),
+        ("tcp://127.0.0.1:9", "no scheduler responded within 1 seconds"),
+        ("there", "must be local, the URL of a scheduler (tcp://HOST:PORT), or MODULE:FACTORY"),
         ("clusters:failing", "the factory failed: OSError: no quota"),
-        ("clusters:empty", "no worker has come within 1 seconds"),
+        ("clusters:empty", "no worker started within 1 seconds"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_told_in_one_line(cluster, told):

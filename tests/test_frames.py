@@ -328,7 +328,7 @@ def test_frames_of_a_pil_image_are_never_stored_as_one_picture(pytester):
         """
     )
     result = pytester.runpytest("--imgdiff-update=all")
-    result.stdout.fnmatch_lines(["*its 2 frames cannot be stored as one picture; give the file or the bytes*"])
+    result.stdout.fnmatch_lines(["*its 2 frames cannot be stored as one image; pass the file or the bytes*"])
     result.assert_outcomes(failed=1)
     assert not list(pytester.path.glob("baselines/**/*.png"))
 

@@ -95,7 +95,9 @@ def test_a_picture_that_is_a_link_to_the_other_side_is_told(sides, linked):
     place = expected / linked
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     place.symlink_to(actual / linked)
-    with pytest.raises(ConfigError, match=r"sub/page\.png and .*sub/page\.png are the same file by a symbolic link"):
+    with pytest.raises(
+        ConfigError, match=r"sub/page\.png and .*sub/page\.png are the same file through a symbolic link"
+    ):
         scan_folders(*sides)
     assert keys(*sides, exclude=["sub/*"]) == ["page.png"]
 

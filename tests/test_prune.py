@@ -62,8 +62,8 @@ def test_a_part_of_the_suite_prunes_only_its_own(suite):
 )
 def test_pruning_says_what_it_did_not_look_at_and_why(suite, options, count, reason):
     run = suite.runpytest_subprocess("--imgdiff-prune", *options)
-    pictures = "stored pictures" if count > 1 else "stored picture"
-    run.stdout.fnmatch_lines(["pruning looked at *", f"pruning did not look at {count} {pictures}: {reason}*"])
+    pictures = "stored images" if count > 1 else "stored image"
+    run.stdout.fnmatch_lines(["pruning checked *", f"pruning did not check {count} {pictures}: {reason}*"])
     assert "tests/b/test_b/test_gone.png" in stored(suite)
 
 
@@ -71,13 +71,13 @@ def test_pruning_says_so_after_last_failed_and_with_a_layout_without_modules(sui
     path = suite.path / "tests/b/test_b.py"
     path.write_text(path.read_text(encoding="utf-8").replace("90", "10"), encoding="utf-8")
     run = suite.runpytest_subprocess("--imgdiff-prune")
-    run.stdout.fnmatch_lines(["pruning did not look at 1 stored picture: a test of their modules did not pass*"])
+    run.stdout.fnmatch_lines(["pruning did not check 1 stored image: a test of their modules did not pass*"])
     run = suite.runpytest_subprocess("--imgdiff-prune", "--lf")
-    run.stdout.fnmatch_lines(["pruning did not look at *: only some of the tests of their modules ran*"])
+    run.stdout.fnmatch_lines(["pruning did not check *: only some of the tests of their modules ran*"])
     (suite.path / "imgdiff.yaml").write_text('baselines: {layout: "{test}.png"}\n', encoding="utf-8")
     run = suite.runpytest_subprocess("--imgdiff-prune", "tests/a")
     run.stdout.fnmatch_lines(
-        ["pruning looked at no stored picture", "pruning did not look at *: the layout names no {module}*"]
+        ["pruning checked no stored image", "pruning did not check *: the layout names no {module}*"]
     )
     assert "tests/b/test_b/test_gone.png" in stored(suite)
 
@@ -111,7 +111,7 @@ def test_baselines_of_an_old_layout_are_listed_and_deleted_on_request(suite):
     )
     run = suite.runpytest_subprocess("--imgdiff-prune-orphans", "-n", "2")
     run.assert_outcomes(passed=3)
-    run.stdout.fnmatch_lines(["pruning did not look at 1 stored picture: they are of another platform*"])
+    run.stdout.fnmatch_lines(["pruning did not check 1 stored image: they are of another platform*"])
     left = stored(suite)
     assert [name for name in left if not name.startswith(sys.platform)] == [
         "by-hand.png",
@@ -131,7 +131,7 @@ def test_orphans_stay_where_the_run_has_no_baseline_of_the_folder(suite):
     (suite.path / "tests/b/test_b_new.py").unlink()
     run = suite.runpytest_subprocess("--imgdiff-prune-orphans")
     run.stdout.fnmatch_lines(
-        ["pruning did not look at 4 stored pictures: they belong to no test file, and no test of the run*"]
+        ["pruning did not check 4 stored images: they belong to no test file, and no test of the run*"]
     )
     assert stored(suite) == EVERYTHING
 
@@ -277,7 +277,7 @@ def test_a_failure_in_another_thread_fails_the_test(pytester):
         ("assert_images_similar(None, b'x')", "check that your function returns it"),
         ("assert_images_similar(b'x', name='')", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name=3)", "name must be a non-empty string"),
-        ("assert_images_similar(b'x', name='icon.alt1')", "that of an alternative baseline"),
+        ("assert_images_similar(b'x', name='icon.alt1')", "reserved for alternatives"),
         ("assert assert_images_similar.compare(b'x', b'y')", "ask its .passed"),
     ],
 )
@@ -332,7 +332,7 @@ def test_two_calls_that_name_both_pictures_may_share_a_name_and_baselines_may_no
     run = pytester.runpytest_subprocess("--imgdiff-update=missing", "--color=no")
     run.assert_outcomes(passed=1, failed=1)
     run.stdout.fnmatch_lines(
-        ["*would share the baseline *Icon.png (names that differ in upper *): give one of them another name=..."]
+        ["*would share the baseline *Icon.png (some disks are case-insensitive): pass another name=... to one of them"]
     )
 
 

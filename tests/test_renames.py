@@ -149,7 +149,7 @@ def in_use(shop):
     ("change", "words"),
     [
         (changed_since, "has changed since"),
-        (taken, "is there by now"),
+        (taken, "was added"),
         (linked, "symbolic link"),
         (in_use, "test_shop.py::test_first uses it"),
     ],

@@ -550,7 +550,7 @@ def test_import_into_another_run_leaves_other_pictures_undecided(shop, project, 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "This file is no JSON"),
+        ("{", "This file is not JSON"),
         ("[]", "does not contain decisions"),
         ('{"imgdiff": "decisions", "decisions": []}', "another version"),
         ('{"imgdiff": "decisions", "version": 1, "decisions": [{"name": 5}]}', "contains invalid decisions"),

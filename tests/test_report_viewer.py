@@ -227,7 +227,7 @@ def test_pictures_stay_in_place_when_the_view_is_changed(open_viewer):
     [
         ("new", ["There is no expected image"]),
         ("gone", ["There is no actual image"]),
-        ("torn", ["The expected picture cannot be shown", "The actual picture cannot be shown"]),
+        ("torn", ["The expected image cannot be shown", "The actual image cannot be shown"]),
         (
             "bare",
             ["The expected image was not stored: both are equal", "The actual image was not stored: both are equal"],

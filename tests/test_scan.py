@@ -170,7 +170,7 @@ def test_a_report_folder_in_use_for_something_else_is_left_alone(two_trees):
     precious.write_text("mine", encoding="utf-8")
     run = two_trees.runpytest_subprocess(*SCAN)
     assert run.ret == pytest.ExitCode.USAGE_ERROR
-    run.stderr.fnmatch_lines(["*holds files that are not an earlier report's*"])
+    run.stderr.fnmatch_lines(["*contains files that are not from a report*"])
     assert precious.read_text(encoding="utf-8") == "mine"
 
 
@@ -319,4 +319,4 @@ def test_a_folder_without_any_actual_picture_never_passes(pytester, command):
     (pytester.path / "imgdiff.yaml").write_text("unmatched: allow\n", encoding="utf-8")
     run = pytester.run(sys.executable, *command, "old", "new")
     assert run.ret == (1 if "pytest" in command else 2)
-    run.stdout.fnmatch_lines(["no actual picture was found, so that nothing was compared: *"])
+    run.stdout.fnmatch_lines(["no actual image was found, so nothing was compared: *"])

@@ -133,7 +133,7 @@ def test_more_shards_than_pairs_leave_some_without_any(folders):
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
 def test_what_is_no_shard_is_told(capsys, shard):
     assert main(["compare", "expected", "actual", f"--shard={shard}"]) == 2
-    assert f"--shard '{shard}': expected NUMBER/COUNT, such as 3/8" in capsys.readouterr().err
+    assert f"--shard '{shard}': must be NUMBER/COUNT, such as 3/8" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folders")

@@ -250,8 +250,8 @@ def test_unused_baselines_are_told_after_a_whole_run_and_deleted_on_request(pyte
         run = pytester.runpytest_subprocess("--imgdiff-prune", *narrow)
         run.stdout.fnmatch_lines(
             [
-                "pruning looked at 1 stored picture, of which 0 unused",
-                "pruning did not look at 3 stored pictures: only some*",
+                "pruning checked 1 stored image: 0 unused",
+                "pruning did not check 3 stored images: only some*",
             ]
         )
         run.stdout.no_fnmatch_line("no unused*")

@@ -240,7 +240,7 @@ def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
     for cause in shared:
         names = [visible(shortened(one.decision.name, _LONGEST_NAME)) for one in carried if one.cause == cause]
         more = f" and {thousands(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
-        which = f"{counted(len(names), 'picture')} ({', '.join(names[:_NAMED])}{more})"
+        which = f"{counted(len(names), 'image')} ({', '.join(names[:_NAMED])}{more})"
         print(f"pytest-imgdiff: refused: {which}: {visible(cause)}", file=sys.stderr)
     for one in carried:
         if one.cause in shared:

@@ -1,4 +1,4 @@
-"""Decisions carried out: pictures of a report become baselines, if they are those that were looked at."""
+"""Applying decisions: images of a report become baselines, if they are still the reviewed ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Result = Literal["accepted", "would be accepted", "already accepted", "rejected", "left", "refused", "not written"]
 
 ACCEPTING = ("accept", "alternative")
-"""The decisions that write a picture."""
+"""The decisions that write an image."""
 _BLOCK = 1024 * 1024
 _LONGEST_NAME, _LONGEST_COMMENT = 1000, 300
 """Characters that a line shows."""
@@ -41,17 +41,16 @@ _LONGEST_NAME, _LONGEST_COMMENT = 1000, 300
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What became of one decision.
+    """The result of one decision.
 
     Attributes:
         decision: the decision.
-        result: ``accepted`` (the baseline is written), ``would be accepted`` (it is not, as this is a dry run),
-            ``already accepted`` (it was this picture before), ``refused`` (what was looked at is not what is there, or
-            the paths are not to be followed), ``not written`` (the disk refused), ``rejected``, or ``left`` (no
-            decision, at most a comment).
-        words: the baseline's path, and how many frames or pages are replaced where these are several; or what is wrong
-            and what to do.
-        cause: what is wrong, in words that are the same for every decision with this cause: a stale report, say.
+        result: ``accepted`` (the baseline was written), ``would be accepted`` (dry run), ``already accepted`` (it was
+            this image before), ``refused`` (images or baselines have changed, or a path is invalid), ``not written``
+            (an error of the disk), ``rejected``, or ``left`` (no decision, at most a comment).
+        words: the baseline's path, and the number of frames or pages to replace if there are several; or the error and
+            what to do.
+        cause: the error in words that are equal for all decisions with this cause, such as a stale report.
     """
 
     decision: Decision
@@ -61,12 +60,12 @@ class Carried:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do: False for what was refused or could not be written."""
+        """Whether nothing is left to do: False if it was refused or could not be written."""
         return self.result not in {"refused", "not written"}
 
     @property
     def line(self) -> str:
-        """What became of it, in one printable line."""
+        """The result in one printable line."""
         decision = self.decision
         name = _name(decision)
         verb = "comment on" if self.result == "left" else f"{self.result}:"
@@ -76,21 +75,21 @@ class Carried:
 
 
 def _name(decision: Decision) -> str:
-    """Return what the comparison is called and, in a report of several runs, the run it is from."""
+    """Return the name of the comparison and, in a report of several runs, its run."""
     name = shortened(decision.name, _LONGEST_NAME)
     return name if decision.column is None else f"{name} [{shortened(decision.column, _LONGEST_NAME)}]"
 
 
 def root_of_baselines(report: Path, run: RunRecord, start: Path) -> Path:
-    """Return the folder that the baselines' paths in a report start from, where nobody named it.
+    """Return the base folder of the baselines' paths in a report, if it was not specified.
 
-    It is the folder that the report names, else the first that holds one of its baselines, else `start`. Only `start`
-    and the folders above it in the same project come into question: a report can be from anybody.
+    It is the folder recorded in the report, else the first that contains one of its baselines, else `start`. Only
+    `start` and its parents in the same project are considered, because a report may be from anyone.
 
     Args:
         report: the report's folder.
         run: its results.
-        start: the folder that the user is in.
+        start: the current folder of the user.
     """
     folders = project_folders(start)
     if run.root is not None:
@@ -112,28 +111,28 @@ def _is_there(root: Path, place: str) -> bool:
 def carry_out(
     decisions: Sequence[Decision], report: Path, root: Path, *, dry_run: bool = False, here: Path | None = None
 ) -> list[Carried]:
-    """Write the accepted pictures over their baselines; all of them are verified before the first is written.
+    """Write the accepted images over their baselines. All are verified before the first is written.
 
-    A picture is written where the report still says of its comparison what the decision says, the picture's file
-    has the very bytes that were looked at, and the baseline is still that which it was compared with. What cannot be
-    verified is refused, and the rest is written: each file atomically, after it was verified once more.
+    An image is written if the report still contains the decided comparison, the image's file has the reviewed bytes,
+    and the baseline is still the compared one. Decisions that cannot be verified are refused and the others are
+    written: each file atomically, after a second verification.
 
     Args:
-        decisions: what was decided, as `pytest_imgdiff.run.accepting.read_manifest` gives it.
+        decisions: the decisions, as `read_manifest` returns them.
         report: the report's folder.
-        root: the folder that the paths of baselines start from; nothing outside of it is written.
-        dry_run: verify only.
-        here: the folder that the paths in words are relative to; `root` where omitted.
+        root: base folder of the baselines' paths; nothing outside it is written.
+        dry_run: only verify.
+        here: base folder of the paths in messages; default: `root`.
 
     Returns:
-        What became of each decision, in their order.
+        The result of each decision, in their order.
 
     Raises:
         ReportError: the report's results cannot be read.
-        ConfigError: there is no folder `root`, or it is not the one that the baselines' paths start from.
+        ConfigError: `root` does not exist, or is not the base folder of the baselines' paths.
     """
     if not root.is_dir():
-        raise ConfigError(f"{label_of(root)}: there is no such folder; baselines are written below it")
+        raise ConfigError(f"{label_of(root)}: no such folder; pass the folder of the project with --root")
     _require_root([one.accepts for one in decisions if one.decision in ACCEPTING and one.accepts is not None], root)
     decided = {_identity(decision) for decision in decisions}
     run = open_results(report / RESULTS_FILE)
@@ -144,7 +143,7 @@ def carry_out(
     if dry_run:
         return verified
     done = dict(enumerate(verified))
-    # Alternatives first: they are compared with the baseline that another decision may replace.
+    # Alternatives first: they are compared with the baseline, which another decision may replace.
     for number in sorted(done, key=lambda number: verified[number].decision.decision != "alternative"):
         if verified[number].result == "would be accepted":
             done[number] = grounds.written(verified[number].decision)
@@ -152,27 +151,27 @@ def carry_out(
 
 
 def _identity(named: ComparisonRecord | Decision) -> tuple[str, str | None]:
-    """Return what tells a comparison from the others, as the page shows it: a decision made there has no more."""
+    """Return what identifies a comparison, as the page shows it."""
     return visible(named.name), None if named.column is None else visible(named.column)
 
 
 def _require_root(accepts: Sequence[AcceptRecord], root: Path) -> None:
-    """Refuse a folder that has nothing of the stored baselines, not even the folders that they are in."""
+    """Raise if a folder contains none of the baselines, nor their folders."""
     stored = [one.baseline for one in accepts if one.replaces is not None]
     if stored and not any(root.joinpath(place).parent.is_dir() for place in stored):
         raise ConfigError(
             f"{label_of(root)}: neither the baselines of the report ({counted(len(stored), 'file')}, the first is "
-            f"{visible(shortened(stored[0], _LONGEST_COMMENT))}) nor their folders are below this folder: name the "
-            "folder that these paths start from with --root DIR"
+            f"{visible(shortened(stored[0], _LONGEST_COMMENT))}) nor their folders are below this folder: pass the "
+            "base folder of these paths with --root DIR"
         )
 
 
 class _RefusedError(ImgdiffError):
-    """Why one decision cannot be carried out, and what to do.
+    """Why a decision cannot be applied, and what to do.
 
     Args:
         words: about this decision.
-        cause: the same about every decision with this cause; empty where it is the decision's own.
+        cause: the message for all decisions with this cause; empty if it is specific to the decision.
     """
 
     def __init__(self, words: str, cause: str = "") -> None:
@@ -182,7 +181,7 @@ class _RefusedError(ImgdiffError):
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """A file, and the digest of the picture that is to be in it."""
+    """A file, and the digest of the image to write to it."""
 
     target: Path
     digest: str
@@ -190,7 +189,7 @@ class _Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Grounds:
-    """What decisions are verified against."""
+    """The data that decisions are verified against."""
 
     records: dict[tuple[str, str | None], ComparisonRecord]
     report: Path
@@ -198,12 +197,12 @@ class _Grounds:
     here: Path
 
     def _shown(self, accepts: AcceptRecord) -> str:
-        """Return the baseline's path from where the user is."""
+        """Return the baseline's path relative to the user's folder."""
         root, here = (Path(os.path.abspath(folder)) for folder in (self.root, self.here))  # noqa: PTH100 - links stay
         return accepts.baseline if root == here else relative(root / accepts.baseline, here)
 
     def verified(self, decision: Decision) -> Carried:
-        """Return what is to become of a decision, without writing anything."""
+        """Return the expected result of a decision, without writing."""
         if decision.decision not in ACCEPTING:
             return Carried(decision, "rejected" if decision.decision == "reject" else "left")
         try:
@@ -226,7 +225,7 @@ class _Grounds:
     def _verified_alternative(self, decision: Decision, accepts: AcceptRecord, target: Path) -> Carried:
         if not accepts.alternative or accepts.replaces is None:
             raise _RefusedError(
-                f"{accepts.baseline}: only a picture that a test compared with a stored baseline can be accepted as an "
+                f"{accepts.baseline}: only an image that a test compared with a stored baseline can be accepted as an "
                 "alternative"
             )
         if accepts.digest in [_digest(file) for file in stored_for(target)]:
@@ -237,13 +236,13 @@ class _Grounds:
         return Carried(decision, "would be accepted", f"{self._shown(accepts)}, as an alternative of it")
 
     def _scope(self, decision: Decision) -> str:
-        """Return what is replaced beside the frame that the report shows first; nothing for a file of one frame."""
+        """Return what is replaced besides the first frame in the report; empty for a file with one frame."""
         record = self.records.get(_identity(decision))
         words = None if record is None else replaced_frames(record)
         return "" if words is None else f" ({words})"
 
     def written(self, decision: Decision) -> Carried:
-        """Verify once more, as the disk may have changed meanwhile, and write."""
+        """Verify again, because files may have changed, and write."""
         carried = self.verified(decision)
         if carried.result != "would be accepted":
             return carried
@@ -257,12 +256,12 @@ class _Grounds:
         except (_RefusedError, BaselineError) as error:
             return Carried(decision, "refused", str(error))
         except OSError as error:
-            words = f"{carried.words}: {error.strerror or error}; what stood there is untouched"
+            words = f"{carried.words}: {error.strerror or error}; the old file is unchanged"
             return Carried(decision, "not written", words)
         return replace(carried, result="accepted", words=f"{carried.words}{beside}")
 
     def _write(self, decision: Decision, target: Path, data: bytes) -> str:
-        """Write a picture, and return what its line says beside the baseline's name."""
+        """Write an image, and return what to add to its line."""
         if decision.decision == "accept":
             write_atomically(place_to_write(target), data)
             return ""
@@ -273,7 +272,7 @@ class _Grounds:
         return f": {beside.name}"
 
     def without_conflicts(self, verified: list[Carried]) -> list[Carried]:
-        """Refuse decisions that would write different pictures to one file."""
+        """Reject decisions that would write different images to one file."""
         claims = [self._claim(carried) for carried in verified]
         rivals: defaultdict[Path, dict[str, str]] = defaultdict(dict)
         for carried, claim in zip(verified, claims, strict=True):
@@ -288,7 +287,7 @@ class _Grounds:
         accepts = carried.decision.accepts
         if carried.result not in {"would be accepted", "already accepted"} or accepts is None:
             return None
-        if carried.decision.decision == "alternative":  # it has a file of its own
+        if carried.decision.decision == "alternative":  # it has its own file
             return None
         return _Claim(self._target(accepts), accepts.digest)
 
@@ -297,7 +296,7 @@ class _Grounds:
         target = _below(self.root, accepts.baseline)
         if not is_baseline_file(target):
             raise _RefusedError(
-                f"{accepts.baseline}: not the name of a picture, nor is it one now; if it is meant, copy it by hand"
+                f"{accepts.baseline}: not the name of an image, nor an image file; if this is intended, copy it"
             )
         try:
             place_to_write(target)
@@ -309,32 +308,32 @@ class _Grounds:
         record = self.records.get(_identity(decision))
         where = f"the report in {label_of(self.report)}"
         if record is None:
-            words = f"{where} has no such comparison; give the report that the decision was made on"
+            words = f"{where} has no such comparison; pass the report that the decision was made in"
             raise _RefusedError(words, words)
         if record.accepts != decision.accepts:
-            words = f"stale: {where} is of another run, with other pictures; look at it and decide again"
+            words = f"stale: {where} is from another run with other images; review it again"
             raise _RefusedError(words, words)
 
     def _check_source(self, accepts: AcceptRecord) -> None:
         digest = _digest(_below(self.report, accepts.source))
         if digest is None:
-            raise _RefusedError(f"{accepts.source}: the report has no such picture any more; run the comparison again")
+            raise _RefusedError(f"{accepts.source}: the image was removed from the report; run the comparison again")
         if digest != accepts.digest:
             raise _RefusedError(_changed_source(accepts))
 
     def _check_baseline(self, present: str | None, accepts: AcceptRecord) -> None:
-        """Refuse where another baseline stands there than the one that was compared, or none any more."""
+        """Raise if the baseline is not the compared one, or is missing."""
         if present == accepts.replaces:
             return
         place = self._shown(accepts)
         if present is None:
-            what = f"the baseline {place} is gone"
+            what = f"the baseline {place} was removed"
         elif accepts.replaces is None:
-            what = f"a baseline {place} is there by now"
+            what = f"a baseline {place} was added"
         else:
             what = f"the baseline {place} has changed since"
-        again = "run the comparison again and decide anew"
-        older = f"stale: the report in {label_of(self.report)} is of an older run: the baselines have changed since"
+        again = "run the comparison again and decide again"
+        older = f"stale: the report in {label_of(self.report)} is from an older run: the baselines have changed since"
         raise _RefusedError(f"stale: {what}; {again}", f"{older}; {again}")
 
 
@@ -342,35 +341,35 @@ def _unless_rivalled(carried: Carried, claim: _Claim, claimed: dict[str, str]) -
     others = [name for digest, name in claimed.items() if digest != claim.digest]
     if not others:
         return carried
-    words = f"{carried.words}: {others[0]} is accepted for the same baseline; accept one of the two"
+    words = f"{carried.words}: {others[0]} is accepted for the same baseline; accept only one of them"
     return Carried(carried.decision, "refused", words)
 
 
 def _accepted(decision: Decision) -> AcceptRecord:
     if decision.accepts is None:
         raise _RefusedError(
-            "nothing to accept: there is no actual picture, it could not be read, or it was not compared with a stored "
-            "baseline (one whose picture is gone for good is deleted by hand)"
+            "nothing to accept: there is no actual image, it is unreadable, or it was not compared with a stored "
+            "baseline (to remove a baseline, delete its file)"
         )
     return decision.accepts
 
 
 def _changed_source(accepts: AcceptRecord) -> str:
-    return f"stale: {accepts.source} is not the picture that was looked at; run the comparison again and decide anew"
+    return f"stale: {accepts.source} is not the reviewed image; run the comparison again and decide again"
 
 
 def _below(folder: Path, relative: str) -> Path:
     try:
         return path_below(folder, relative)
     except OutsideError as error:
-        raise _RefusedError(f"{shortened(relative, _LONGEST_COMMENT)}: {error}; such a path is not followed") from error
+        raise _RefusedError(f"{shortened(relative, _LONGEST_COMMENT)}: {error}; such a path is rejected") from error
 
 
 def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file's bytes; None where there is no file.
+    """Return the SHA-256 of a file's bytes; None if there is no file.
 
     Raises:
-        _RefusedError: what is there is no file, or cannot be read.
+        _RefusedError: it is not a file, or is unreadable.
     """
     digest = hashlib.sha256()
     try:
@@ -388,20 +387,20 @@ def _digest(path: Path) -> str | None:
 
 VERSION = 1
 MOST_BYTES = 64 * 1024 * 1024
-"""Of a manifest; a hundred thousand decisions take less."""
+"""Largest manifest; a hundred thousand decisions need less."""
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was decided of one comparison."""
+    """The decision on one comparison."""
 
     name: str
-    """The comparison's, as in ``results.json``."""
+    """Name of the comparison, as in ``results.json``."""
     column: str | None
-    """The run that it is from, in a report of several."""
+    """Its run, in a report of several runs."""
     decision: Literal["accept", "alternative", "reject", "none"]
     comment: str
     accepts: AcceptRecord | None
-    """What was looked at, and over what it would be written; None where nothing can be accepted."""
+    """The reviewed image and its baseline; None if nothing can be accepted."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -410,18 +409,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     imgdiff: Literal["decisions"]
     version: int
     run: str
-    """Which run's page they were made on."""
+    """The run whose page was used."""
     decisions: list[Decision]
 
 
 class _Marked(msgspec.Struct):
-    """Whatever JSON object says that it holds decisions: read first, so that other versions are told by number."""
+    """A JSON object with decisions, whose version is read first so that an error can name it."""
 
     imgdiff: Literal["decisions"]
     version: int
 
 
-# Made when nothing else runs: msgspec crashes where two threads are the first to decode a type at the same time.
+# Created at import: msgspec crashes if two threads decode a type for the first time at the same time.
 _MARKED = msgspec.json.Decoder(_Marked)
 _MANIFEST = msgspec.json.Decoder(Manifest)
 
@@ -430,15 +429,15 @@ def read_manifest(path: Path) -> list[Decision]:
     """Read the decisions of a manifest.
 
     Raises:
-        ReportError: the file cannot be read, is no JSON, is no manifest or one of another version, has an unknown,
-            missing, mistyped or repeated field, or decides twice over one comparison; the message is one line.
+        ReportError: the file is unreadable, is not JSON, is not a manifest or has another version, has an unknown,
+            missing, mistyped or repeated field, or has two decisions on one comparison; the message is one line.
     """
     shown = visible(str(path))
     decisions = _decoded(_text(path, shown), shown).decisions
     seen = set()
     for decision in decisions:
         if (decision.name, decision.column) in seen:
-            raise ReportError(f"{shown}: decides twice over {visible(decision.name)}; export the decisions again")
+            raise ReportError(f"{shown}: has two decisions on {visible(decision.name)}; export the decisions again")
         seen.add((decision.name, decision.column))
     return decisions
 
@@ -446,11 +445,11 @@ def read_manifest(path: Path) -> list[Decision]:
 def _text(path: Path, shown: str) -> str:
     try:
         content = read_regular(path, MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
+    except (OSError, ValueError) as error:  # ValueError: the path contains a NUL
         cause = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ReportError(f"{shown}: cannot be read: {cause}") from error
     if len(content) > MOST_BYTES:
-        raise ReportError(f"{shown}: larger than {MOST_BYTES // 1024**2} MiB, which no manifest is")
+        raise ReportError(f"{shown}: larger than {MOST_BYTES // 1024**2} MiB; not a manifest")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -463,21 +462,21 @@ def _decoded(text: str, shown: str) -> Manifest:
         if version != VERSION:
             raise ReportError(
                 f"{shown}: decisions of version {version}; this pytest-imgdiff reads version {VERSION}: use the "
-                "release that drew the report, or draw it again"
+                "release that wrote the report, or write it again"
             )
         manifest = _MANIFEST.decode(text)
-        json.loads(text, object_pairs_hook=_without_repetition)  # whose shape is known by now: neither deep nor odd
+        json.loads(text, object_pairs_hook=_without_repetition)  # the structure is known to be valid by now
     except msgspec.ValidationError as error:
         raise ReportError(f"{shown}: not decisions that a report exported: {visible(str(error))}") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ReportError(f"{shown}: not JSON: {visible(str(error))}") from error
     except _RepeatedKeyError as error:
-        raise ReportError(f"{shown}: the key {visible(str(error))!r} stands twice in one object") from error
+        raise ReportError(f"{shown}: the key {visible(str(error))!r} is repeated in one object") from error
     return manifest
 
 
 class _RepeatedKeyError(Exception):
-    """A key that stands twice: two readers of the file could take it for two different things."""
+    """A repeated key: two readers of the file could read different values."""
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Baselines in a store that all checkouts share: pictures named by their content, and a manifest for each commit.
+"""Baselines in a store that all checkouts share: images named by their content, and a manifest for each commit.
 
 The store holds ``objects/ab/cdef...``, named by the SHA-256 of their content, and
 ``manifests/<commit>/<tree>.<sha256>.json``, named by the commit, its tree and the manifest's own SHA-256. Nothing is
@@ -107,9 +107,9 @@ class _Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     before: str | None
-    """SHA-256 of what stood there; None where nothing did."""
+    """SHA-256 of what stood there; None if nothing did."""
     staged: str | None
-    """The name of the new file in the stage; None where the baseline is deleted."""
+    """The name of the new file in the stage; None if the baseline is deleted."""
 
 
 class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,7 +168,7 @@ class Resolved:
 
 
 class ConflictError(BaselineError):
-    """Two manifests that are equally near have different pictures for one baseline.
+    """Two manifests that are equally near have different images for one baseline.
 
     Attributes:
         manifests: SHA-256 of all of them.
@@ -270,9 +270,9 @@ class Status:
 
     Attributes:
         commit: the one that is asked about.
-        resolved: the baselines that belong to it; None where the store has none.
+        resolved: the baselines that belong to it; None if the store has none.
         conflict: why it is not known which they are; empty otherwise.
-        state: what was pulled; None where nothing was.
+        state: what was pulled; None if nothing was.
         is_current: whether what was pulled is what belongs to the commit.
         here: how the folder differs from what belongs to the commit, or, if that was not pulled, from what was.
         missing: baselines whose objects are not in the store, or have another size there.
@@ -321,7 +321,7 @@ def merge(base: Files, sides: Sequence[Files]) -> tuple[Files, list[str]]:
 
 
 def read_state(folder: Path) -> State | None:
-    """Return what the last pull or push left in a baselines folder; None where there was none.
+    """Return what the last pull or push left in a baselines folder; None if there was none.
 
     Raises:
         BaselineError: the file is damaged or of another version.
@@ -578,7 +578,7 @@ class BaselineStore:
         """Return the baselines of the folder by their content.
 
         Args:
-            checked: refuse what is no picture.
+            checked: refuse what is no image.
 
         Raises:
             BaselineError: one cannot be read.
@@ -598,7 +598,7 @@ class BaselineStore:
         """Return the content of a baseline that is to be pushed.
 
         Raises:
-            BaselineError: it is no picture (a pointer of Git LFS, say), or too large.
+            BaselineError: it is no image (a pointer of Git LFS, say), or too large.
         """
         label = label_of(self.folder / name)
         _require_name(name, label)
@@ -1052,7 +1052,7 @@ class _Cache:
     """Objects that were fetched before, on this machine. Each one is verified when it is used.
 
     Args:
-        folder: None where this user has none.
+        folder: None if this user has none.
     """
 
     folder: Path | None
@@ -1105,7 +1105,7 @@ def _pictures_in(folder: Path) -> Iterator[str]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Return commit, tree and SHA-256 from the name of a manifest; nothing where it is another name."""
+    """Return commit, tree and SHA-256 from the name of a manifest; nothing if it is another name."""
     found = _MANIFEST_NAME.fullmatch(name)
     return found.groups() if found else ()
 
@@ -1115,7 +1115,7 @@ def _entry(data: bytes) -> Entry:
 
 
 def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None where there is none."""
+    """Return the SHA-256 of a file; None if there is none."""
     try:
         return hashlib.sha256(read_regular(path)).hexdigest()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Where expected images live: their names, their alternatives, their atomic acceptance, and those nobody uses."""
+"""Stored expected images: their names, alternatives, atomic replacement, and unused ones."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ EXTENSIONS = {
     "JPEG 2000": ".jp2",
     "PDF": ".pdf",
 }
-"""The extension of a baseline that is stored as its file was; whatever was no file is stored as PNG."""
+"""Extensions of baselines that are stored unchanged; other sources are stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
-"""What the stem of a further accepted baseline ends in."""
+"""Suffix of the stem of an alternative."""
 UNCLEAN = "a test of their modules did not pass"
-"""Why a run does not tell that a baseline of such a module is unused."""
+"""Why a run cannot decide that a baseline of such a module is unused."""
 _PLATFORMS = "linux|darwin|win32|cygwin|aix|emscripten|wasi|ios|android|freebsd[0-9]*"
-"""The values of ``sys.platform``: a folder of another name belongs to another layout."""
+"""Values of ``sys.platform``: a folder with another name belongs to another layout."""
 ANY = "any"
-"""What stands for the browser, viewport, ... of an image that was not captured."""
+"""Value for the browser, viewport, ... of an image that was not captured."""
 SETTING = {"browser": "browser", "viewport": "viewport", "dpr": "device scale", "color_scheme": "colour scheme"}
-"""The placeholders that follow from how a page was captured, and what they are in words."""
+"""Placeholders that depend on the capture, with their descriptions."""
 _MEANINGS = {
     "module": ".+",
     "test": "[^/]+",
@@ -62,28 +62,28 @@ _MEANINGS = {
     "dpr": f"[0-9]+(?:[.][0-9]+)?|{ANY}",
     "color_scheme": f"light|dark|{ANY}",
 }
-"""What may stand in the place of each placeholder."""
+"""Patterns of the values of each placeholder."""
 _BROWSERS = "chromium|firefox|webkit|chrome|msedge|edge|safari"
-"""Browsers as they are known where only a test's parameters name them."""
+"""Browser names that are recognized in a test's parameters."""
 _MOST_NAMED = 3
-"""So many baselines of other settings are named where one is missing."""
+"""Most baselines for other settings to name if one is missing."""
 _STORE_HASHES = ("md5", "sha1", "sha256", "sha512")
-"""What stores of large files (git-annex, DVC, Git LFS) name a file by."""
+"""Hashes in the file names of stores for large files (git-annex, DVC, Git LFS)."""
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".tif"})
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineKey:
-    """What the place of a baseline follows from.
+    """The parts that determine a baseline's path.
 
     Attributes:
         module: the test's file relative to the root folder, without its suffix, with forward slashes.
-        test: the rest of its node id (classes, function, parameters), or the name that the call gave.
-        call: which unnamed comparison of the test it is, from 1.
-        browser: of the test's ``browser_name`` parameter or fixture, or of the capture; ``any`` where there is none.
-        viewport: of the capture, in CSS pixels: ``1280x720``; ``any`` where nothing was captured.
-        dpr: screen pixels for each CSS pixel of the capture: ``1``, ``1.5``; likewise.
-        color_scheme: ``light`` or ``dark``; likewise.
+        test: the rest of its node id (classes, function, parameters), or the name that was passed.
+        call: number of the unnamed comparison in the test, from 1.
+        browser: from the test's ``browser_name`` parameter or fixture, or from the capture; ``any`` if there is none.
+        viewport: of the capture, in CSS pixels: ``1280x720``; ``any`` if nothing was captured.
+        dpr: device pixels per CSS pixel of the capture: ``1``, ``1.5``; or ``any``.
+        color_scheme: ``light``, ``dark`` or ``any``.
     """
 
     module: str
@@ -95,7 +95,7 @@ class BaselineKey:
     color_scheme: str = ANY
 
     def captured(self, info: CaptureInfo) -> BaselineKey:
-        """Return the key of what was captured like this; a browser that the test itself names stays."""
+        """Return the key for a capture. A browser from the test itself is kept."""
         return replace(
             self,
             browser=self.browser if self.browser != ANY else info.browser or ANY,
@@ -106,12 +106,12 @@ class BaselineKey:
 
     @property
     def file_test(self) -> str:
-        """The name of the test as files have it."""
+        """Name of the test as used in file names."""
         return safe_name(self.test if self.call == 1 else f"{self.test}-{self.call}")
 
     @property
     def setting(self) -> dict[str, str]:
-        """The platform, browser, ... as files have them."""
+        """Platform, browser, ... as used in file names."""
         own = {name: safe_name(getattr(self, name)) for name in SETTING}
         return {"platform": sys.platform, **own}
 
@@ -121,8 +121,8 @@ class Baselines:
     """The stored expected images of a project.
 
     Args:
-        folder: where they live.
-        layout: their place below it, with `pytest_imgdiff.config.settings.PLACEHOLDERS`.
+        folder: the baselines folder.
+        layout: path below it, with `pytest_imgdiff.config.settings.PLACEHOLDERS`.
     """
 
     folder: Path
@@ -130,19 +130,19 @@ class Baselines:
     _owners: dict[str, str] = field(default_factory=dict)
 
     def place(self, key: BaselineKey) -> str:
-        """Return the place of this key's baseline below the folder, with forward slashes."""
+        """Return the path of the baseline below the folder, with forward slashes."""
         return self.layout.format(module=module_place(key.module), test=key.file_test, **key.setting)
 
     def follows_capture(self, key: BaselineKey) -> bool:
-        """Return whether the place of this key's baseline depends on how the page is captured."""
+        """Return whether the path of the baseline depends on the capture."""
         unknown = (name for name in SETTING if getattr(key, name) == ANY)
         return any(f"{{{name}}}" in self.layout for name in unknown)
 
     def elsewhere(self, key: BaselineKey) -> list[OtherBaseline]:
         """Return the stored baselines of the same comparison for another platform, browser, viewport, ...
 
-        Also where only the test's parameters name the browser, viewport or colour scheme (``test_page[chromium]``).
-        The nearest come first: those that differ in the fewest settings.
+        This includes baselines whose browser, viewport or colour scheme occurs only in the test's parameters
+        (``test_page[chromium]``). Those that differ in the fewest settings come first.
         """
         pattern, wildcard = self._any_setting(key)
         if wildcard is None:
@@ -159,9 +159,9 @@ class Baselines:
         return sorted(found, key=lambda other: (len(other.differs), other.path))
 
     def _any_setting(self, key: BaselineKey) -> tuple[re.Pattern[str], str | None]:
-        """Return what matches the stems of this key's baselines of any setting, and a glob that finds the files.
+        """Return a pattern for the stems of this key's baselines with any setting, and a glob for their files.
 
-        The glob is None where there is but one setting.
+        The glob is None if there is only one setting.
         """
         stem = self.layout.rpartition(".")[0]
         pattern, wildcard = "", ""
@@ -189,15 +189,15 @@ class Baselines:
         """Return where the baseline of this key is stored, with the layout's own extension.
 
         Args:
-            key: what to name it by.
-            owner: who asks, in words; another owner that comes to the same file (also on a disk that does not
-                tell upper from lower case) is an error.
+            key: of the baseline.
+            owner: description of the comparison; another owner of the same file (also on a case-insensitive disk) is an
+                error.
 
         Raises:
             BaselineError: another comparison of this run already has this baseline.
         """
         if ALTERNATIVE.search(key.test):
-            msg = f"{owner}: a name that ends in .alt and digits is that of an alternative baseline; choose another"
+            msg = f"{owner}: names that end in .alt and digits are reserved for alternatives; use another name"
             raise BaselineError(msg)
         relative = self.place(key)
         claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
@@ -206,8 +206,8 @@ class Baselines:
             lacking = " and ".join(part for part in ("{module}", "{test}") if part not in self.layout)
             layout = f", or add {lacking} to baselines.layout" if lacking else ""
             msg = (
-                f"{holder} and {owner} would share the baseline {relative} (names that differ in upper and lower case "
-                f"only are one on some disks): give one of them another name=...{layout}"
+                f"{holder} and {owner} would share the baseline {relative} (some disks are case-insensitive): "
+                f"pass another name=... to one of them{layout}"
             )
             raise BaselineError(msg)
         return self.folder / relative
@@ -220,58 +220,58 @@ class Baselines:
         """
         found = stored_for(path)
         if not found and (tracked := self._tracked_elsewhere(path)) is not None:
-            raise BaselineError(f"{label_of(path)}: DVC tracks it ({tracked.name}) and it is not here; run `dvc pull`")
+            raise BaselineError(f"{label_of(path)}: tracked by DVC ({tracked.name}) but missing; run `dvc pull`")
         return found
 
     def _tracked_elsewhere(self, path: Path) -> Path | None:
-        """Return the .dvc file of a baseline, or of a folder above it, that was not fetched."""
+        """Return the .dvc file of a baseline, or of a folder above it, that was not pulled."""
         beside = (path.with_name(f"{path.stem}{suffix}.dvc") for suffix in sorted(PICTURE_SUFFIXES))
         folders = [folder for folder in path.parents if folder.is_relative_to(self.folder) and not folder.exists()]
         above = (folder.with_name(f"{folder.name}.dvc") for folder in folders)
         return next((file for file in (*beside, *above) if file.is_file()), None)
 
     def accept(self, path: Path, image: Image, data: bytes) -> Path:
-        """Store the image as the baseline, in place of the one there was; its alternatives stay.
+        """Store the image as the baseline, and keep its alternatives.
 
         Args:
-            path: as `path` gave it.
-            image: what is stored, for its format.
+            path: as `path` returned it.
+            image: the image, which determines the format.
             data: its encoded bytes.
 
         Returns:
-            Where it was stored: the extension follows the content.
+            Its path: the extension depends on the content.
 
         Raises:
-            BaselineError: it could not be written; the old one is untouched.
+            BaselineError: it could not be written; the old one is unchanged.
         """
         target = self.target(path, image)
         replaced = [file for file in self.accepted(path)[:1] if file != target and file.stem == target.stem]
         for file in replaced:
             if file.is_symlink():
                 raise BaselineError(
-                    f"{file}: the baseline is a symbolic link, and the new picture has another format; delete the link "
+                    f"{file}: the baseline is a symbolic link, and the new image has another format; delete the link "
                     "first"
                 )
         store(target, data)
         for file in replaced:
-            if not file.samefile(target):  # as test.PNG and test.png are where case does not count
+            if not file.samefile(target):  # such as test.PNG and test.png on a case-insensitive disk
                 file.unlink()
         return target
 
     def target(self, path: Path, image: Image) -> Path:
-        """Return where this image would be stored as the baseline of that place: the extension follows the content."""
+        """Return the path for this image as the baseline: the extension depends on the content."""
         return path.with_name(path.stem + EXTENSIONS.get(image.info.format, ".png"))
 
     def relative(self, path: Path) -> str:
-        """Return a stored baseline's place below the folder, with forward slashes."""
+        """Return the path of a stored baseline below the folder, with forward slashes."""
         return path.relative_to(self.folder).as_posix()
 
     def survey(self, used: Collection[str], ran: RanModules, root: Path) -> Survey:
-        """Look for stored pictures that no test asked for.
+        """Find stored images that no test used.
 
         Args:
-            used: the baselines that were asked for, relative to the folder.
-            ran: what the run can tell about its modules.
+            used: the baselines that were used, relative to the folder.
+            ran: what is known about the modules of the run.
             root: the folder that modules are relative to.
         """
         survey = Survey()
@@ -298,16 +298,16 @@ class Baselines:
         return survey
 
     def module_and_test(self, file: Path) -> tuple[str, str] | None:
-        """Return the places of module and test in the name of a stored baseline; None where it is of another layout."""
+        """Return module and test from the path of a stored baseline; None if it has another layout."""
         parts = self._parts(self.relative(file))
         return (parts["module"], parts["test"]) if {"module", "test"} <= parts.keys() else None
 
     def setting_of(self, place: str) -> Setting:
-        """Return for which browser, viewport, ... a baseline is stored here; None for what the layout does not name."""
+        """Return the browser, viewport, ... of a stored baseline; None for those that the layout does not contain."""
         return _setting(self._parts(place))
 
     def _parts(self, place: str) -> dict[str, str]:
-        """Return what stands for each placeholder in the place of a baseline; nothing where it is of another layout."""
+        """Return the value of each placeholder in the path of a baseline; empty if it has another layout."""
         found = _pattern(self.layout).fullmatch(place.rpartition(".")[0])
         return {} if found is None else found.groupdict()
 
@@ -318,7 +318,7 @@ Setting = tuple["str | None", ...]
 
 @lru_cache(maxsize=8)
 def _pattern(layout: str) -> re.Pattern[str]:
-    """Return what the stems of baselines of this layout match, with any setting."""
+    """Return a pattern for stems of baselines in this layout, with any setting."""
     pattern = re.escape(layout.rpartition(".")[0])
     for word, meaning in _MEANINGS.items():
         written = re.escape(f"{{{word}}}")
@@ -331,9 +331,9 @@ def _setting(parts: Mapping[str, str]) -> Setting:
 
 
 def _settings_in(key: BaselineKey) -> Iterator[tuple[str, str | None]]:
-    """Yield a test's name in pieces: texts, and the settings that its parameters name.
+    """Yield the parts of a test's name: strings, and the settings that its parameters contain.
 
-    A name whose characters had to be replaced ends in a hash of them all, so it is one piece.
+    A name with replaced characters ends in a hash of all characters, so it is one part.
     """
     name = key.file_test
     written = key.test if key.call == 1 else f"{key.test}-{key.call}"
@@ -350,7 +350,7 @@ def _settings_in(key: BaselineKey) -> Iterator[tuple[str, str | None]]:
 
 @dataclass(frozen=True, slots=True)
 class OtherBaseline:
-    """A stored baseline of the same comparison in another setting.
+    """A stored baseline of the same comparison for another setting.
 
     Attributes:
         path: of the file.
@@ -362,17 +362,17 @@ class OtherBaseline:
 
     @property
     def words(self) -> str:
-        """What it is for: ``chromium``, ``viewport 390x844, colour scheme dark``."""
+        """Description of its settings: ``chromium``, ``viewport 390x844, colour scheme dark``."""
         bare = ("platform", "browser")
         named = ((value if name in bare else f"{SETTING[name]} {value}") for name, value in self.differs.items())
         return ", ".join(named)
 
     def advice(self, key: BaselineKey) -> str:
-        """Return what would make it serve for this key."""
+        """Return how it could be used for this key."""
         if any(key.setting[name] == ANY for name in self.differs):
             return "pass the page itself, not an image of it, or accept this one"
         if ANY in self.differs.values():
-            return "it was stored from an image that was not captured: rename it, or accept this one"
+            return "it was stored from an image, not a capture: rename it, or accept this one"
         named = [SETTING[name] for name in self.differs if name in SETTING]
         parts = [*(["on that platform"] if "platform" in self.differs else [])]
         parts += [f"with that {' and '.join(named)}"] if named else []
@@ -380,12 +380,12 @@ class OtherBaseline:
 
 
 def in_other_settings(others: Sequence[OtherBaseline], key: BaselineKey, shown: Callable[[Path], str]) -> str:
-    """Return in words which baselines of the same comparison there are, and what would make the nearest serve.
+    """Describe the baselines of the same comparison for other settings, and how to use the nearest.
 
     Args:
-        others: as `Baselines.elsewhere` gave them, at least one.
+        others: from `Baselines.elsewhere`, at least one.
         key: of the missing baseline.
-        shown: gives a path as the reader would name it.
+        shown: returns the path to show.
     """
     nearest = [other for other in others if other.differs.keys() == others[0].differs.keys()]
     named = " and one for ".join(f"{other.words}: {shown(other.path)}" for other in nearest[:_MOST_NAMED])
@@ -394,11 +394,11 @@ def in_other_settings(others: Sequence[OtherBaseline], key: BaselineKey, shown: 
 
 
 class _Settings:
-    """Which browsers, viewports, ... the comparisons of a run had.
+    """The browsers, viewports, ... of a run's comparisons.
 
     Args:
         layout: of the baselines.
-        claims: the parts of the places that comparisons of the run took for their own.
+        claims: the path parts of the run's comparisons.
     """
 
     def __init__(self, layout: str, claims: Collection[Mapping[str, str]]) -> None:
@@ -411,7 +411,7 @@ class _Settings:
             self._had = {tuple(ANY if f"{{{name}}}" in layout else None for name in SETTING)}
 
     def why_unknown(self, parts: Mapping[str, str]) -> str | None:
-        """Return why the run does not tell whether a baseline of these parts is used; None where it does."""
+        """Return why the run cannot decide whether a baseline with these parts is used; None if it can."""
         setting = _setting(parts)
         if setting not in self._had:
             return f"they are of a {self._named} that the run did not have"
@@ -421,20 +421,20 @@ class _Settings:
 
 
 def _test_in(parts: Mapping[str, str]) -> tuple[str | None, str]:
-    """Return module and test of a baseline, without the number of its call and of an alternative."""
+    """Return module and test of a baseline, without the numbers of call and alternative."""
     return parts.get("module"), re.sub(r"-\d+$", "", ALTERNATIVE.sub("", parts.get("test", "")))
 
 
 @dataclass(frozen=True, slots=True)
 class RanModules:
-    """What a run can tell about the modules of its image tests.
+    """What is known about the modules of a run's image tests.
 
     Attributes:
-        collected: those of which an image test was to run.
-        whole: those of which every image test was to run.
-        unclean: those of which an image test did not pass.
-        claimed: the places of baselines that comparisons took for their own, below the baselines folder.
-        is_stopped: whether some test that was collected did not run to its end.
+        collected: modules with an image test to run.
+        whole: modules whose image tests were all to run.
+        unclean: modules with an image test that did not pass.
+        claimed: paths of the comparisons' own baselines below the baselines folder.
+        is_stopped: whether a collected test did not finish.
     """
 
     collected: Collection[str]
@@ -444,12 +444,12 @@ class RanModules:
     is_stopped: bool
 
     def why_unknown(self, place: str, platform: str | None, setting: str | None) -> str | None:
-        """Return why the run does not tell whether a baseline is used; None where it does.
+        """Return why the run cannot decide whether a baseline is used; None if it can.
 
         Args:
-            place: of its module, as the layout has it.
-            platform: that the layout names; None where it names none.
-            setting: why its browser, viewport, ... does not tell; None where it does.
+            place: of its module, in the layout.
+            platform: in the layout; None if it has none.
+            setting: why its browser, viewport, ... prevents a decision; None if it does not.
         """
         collected, whole, unclean = (
             {module_place(module) for module in modules} for modules in (self.collected, self.whole, self.unclean)
@@ -458,7 +458,7 @@ class RanModules:
             "they are of another platform": platform not in {None, sys.platform},
             setting: setting is not None,
             "no image test of their modules ran": place not in collected,
-            "the run stopped before its end": self.is_stopped,
+            "the run stopped early": self.is_stopped,
             "only some of the tests of their modules ran (-k, -m, --lf, a node id)": place not in whole,
             UNCLEAN: place in unclean,
         }
@@ -467,13 +467,13 @@ class RanModules:
 
 @dataclass
 class Survey:
-    """The stored pictures that no test of a run asked for.
+    """Stored images that no test of a run used.
 
     Attributes:
-        looked_at: how many stored pictures the run can tell something about.
-        unused: those among them that nobody asked for, although every test of their module ran and passed.
-        orphans: pictures that belong to no test file: it was deleted, or the layout was another one.
-        left: pictures that the run tells nothing about, by the reason.
+        looked_at: number of stored images that the run can decide about.
+        unused: those that no test used, although all tests of their module ran and passed.
+        orphans: images that belong to no test file: it was deleted, or the layout has changed.
+        left: images that the run cannot decide about, by reason.
     """
 
     looked_at: int = 0
@@ -482,12 +482,12 @@ class Survey:
     left: dict[str, list[Path]] = field(default_factory=dict)
 
     def leave(self, reason: str, file: Path) -> None:
-        """Note a picture that the run tells nothing about."""
+        """Add an image that the run cannot decide about."""
         self.left.setdefault(reason, []).append(file)
 
 
 def _has_test_file(root: Path, module: str) -> bool:
-    """Return whether a file lies below the root that baselines of this module are named by."""
+    """Return whether a test file for this module exists below the root."""
     folders = [root]
     *parents, last = module.split("/")
     for part in parents:
@@ -501,7 +501,7 @@ def _has_test_file(root: Path, module: str) -> bool:
 
 
 def module_place(module: str) -> str:
-    """Return what the place of a baseline has for its module."""
+    """Return the module in the path of a baseline."""
     return "/".join(safe_name(part) for part in module.split("/"))
 
 
@@ -511,14 +511,13 @@ def _alternative(file: Path) -> str:
 
 
 def stored_for(path: Path) -> list[Path]:
-    """Return what is stored for a baseline: the baseline itself first, then its alternatives.
+    """Return the stored files for a baseline: the baseline itself, then its alternatives.
 
-    A baseline may be stored in any format (``login.png``, ``login.jpg``), and further ones that are just as good
-    beside it as ``login.alt1.png``, ``login.alt2.png``, ... Whatever has such a name counts, also a symbolic link
-    that leads nowhere: it is broken, not missing.
+    A baseline may have any format (``login.png``, ``login.jpg``), and alternatives next to it: ``login.alt1.png``,
+    ``login.alt2.png``, ... All files with such names count, also a dangling symbolic link: it is broken, not missing.
 
     Raises:
-        BaselineError: the baseline is stored in two formats at once.
+        BaselineError: the baseline is stored in two formats.
     """
     if not path.parent.is_dir():
         return []
@@ -533,28 +532,28 @@ def stored_for(path: Path) -> list[Path]:
 
 
 def digest_of_all(stored: Sequence[Path]) -> str | None:
-    """Return a SHA-256 that changes where the content of any of these files does; None where one cannot be read."""
+    """Return a SHA-256 of the contents of all these files; None if one is unreadable."""
     try:
         digests = [hashlib.sha256(read_regular(path)).hexdigest() for path in stored]
-    except OSError:  # the comparison says why
+    except OSError:  # the comparison reports it
         return None
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def alternative_place(path: Path, data: bytes) -> Path | None:
-    """Return where a picture is stored beside a baseline as an alternative: under the first free number.
+    """Return the path for an image as an alternative: the first free number.
 
     Args:
-        path: of the baseline, with the extension of the picture.
-        data: the encoded picture.
+        path: of the baseline, with the extension of the image.
+        data: the encoded image.
 
     Returns:
-        The path, which is that of the baseline where nothing is stored yet. None where one of the accepted pictures has
-        these very bytes.
+        The path; the baseline's own path if nothing is stored yet. None if one of the accepted images has the same
+        bytes.
 
     Raises:
-        BaselineError: the baseline is stored in two formats at once.
-        OSError: one of the accepted pictures cannot be read.
+        BaselineError: the baseline is stored in two formats.
+        OSError: one of the accepted images is unreadable.
     """
     found = stored_for(path)
     if any(read_regular(file) == data for file in found):
@@ -567,10 +566,10 @@ def alternative_place(path: Path, data: bytes) -> Path | None:
 
 
 def store(path: Path, data: bytes) -> None:
-    """Write an expected image atomically; a symbolic link stays, and the file that it leads to is replaced.
+    """Write an expected image atomically. For a symbolic link the target file is replaced.
 
     Raises:
-        BaselineError: it could not be written, or must not be (see `place_to_write`); what stood there is untouched.
+        BaselineError: it could not be written, or must not be (see `place_to_write`); the old file is unchanged.
     """
     place = place_to_write(path)
     try:
@@ -581,11 +580,11 @@ def store(path: Path, data: bytes) -> None:
 
 
 def place_to_write(path: Path) -> Path:
-    """Return the file to replace when a baseline is written: the path itself, or what a symbolic link leads to.
+    """Return the file to replace when a baseline is written: the path itself, or the target of a symbolic link.
 
     Raises:
-        BaselineError: the link leads to nothing, to what is no picture, or into a store whose files must not change
-            (git-annex, DVC); the message says what to do.
+        BaselineError: the target is missing, is not an image, or is in a store whose files must not change (git-annex,
+            DVC); the message says what to do.
     """
     if not os.path.islink(path):  # noqa: PTH114 - what cannot be looked at is for the writer to report
         return path
@@ -594,19 +593,19 @@ def place_to_write(path: Path) -> Path:
     if not target.exists():
         raise BaselineError(f"{link}, which does not exist; {FETCH_LINKED}, or delete the link")
     if not target.is_file() or not is_baseline_file(target):
-        raise BaselineError(f"{link}, which is not a picture; nothing was changed")
+        raise BaselineError(f"{link}, which is not an image; nothing was changed")
     if _must_stay(target):
         raise BaselineError(f"{link}, a file that must not change; {_unlocking(path, target)}; nothing was changed")
     return target
 
 
 def is_baseline_file(path: Path) -> bool:
-    """Return whether a file has the name of an image or of a PDF, or holds an image: accepting may write over it."""
+    """Return whether a file has the name of an image or a PDF, or contains an image: accepting may replace it."""
     return path.suffix.lower() in PICTURE_SUFFIXES or is_picture_file(path)
 
 
 def _must_stay(target: Path) -> bool:
-    """Return whether a file is read-only, or belongs to a store that names its files by their content."""
+    """Return whether a file is read-only, or in a store that names files by their content."""
     if not target.stat().st_mode & target.parent.stat().st_mode & stat.S_IWUSR:
         return True
     name = "".join(target.parts[-3:])

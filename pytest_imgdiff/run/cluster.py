@@ -1,8 +1,8 @@
-"""Pairs compared by the workers of a Dask cluster: batches of pairs go out, records come back in order.
+"""Comparing pairs on a Dask cluster: batches of pairs are sent out, records return in order.
 
-The comparison is that of a local run. A batch holds pairs of so many bytes; workers read their own pictures. Each
-answers with records as JSON, and with the pictures that a report wants. Only a few batches for each worker are under
-way at any time, so neither the scheduler nor this process grows with the number of pairs.
+Pairs are compared as in a local run. Batches have a limited number of bytes, and workers read the images themselves.
+Each returns records as JSON, and the images for the report. Only a few batches for each worker are in progress at any
+time, so the memory of scheduler and client does not grow with the number of pairs.
 """
 
 from __future__ import annotations
@@ -59,23 +59,23 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 8 << 20
 _PAIR_BYTES = 32 << 10
-"""Of a batch, and what a pair counts beside its files: to judge the smallest takes as long as these bytes."""
+"""Fixed cost of a pair in bytes: the smallest pair takes as long as these bytes."""
 _SHARES = 4
-"""So many batches at least for each thread of the cluster, so that all end at about the same time."""
+"""Least batches for each thread of the cluster, so that all threads finish at about the same time."""
 _AHEAD = 2
-"""Batches under way for each thread of the cluster."""
+"""Batches in progress for each thread of the cluster."""
 _LOOK_EVERY = 0.5
 _NO_PROGRESS = 10
-"""Seconds between two looks at the cluster; how many times the time limit it may work without any result."""
+"""Multiple of the time limit after which a cluster without results is given up."""
 _ALLOWED_FAILURES = 1
-"""How many workers a batch may lose before `local` gives it up; another scheduler has a setting of its own."""
+"""How many workers a batch may lose on a `local` cluster; other schedulers have their own setting."""
 _RECONNECTS = 3
 _LOCAL = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "2s",
 }
-"""What Dask would measure of `local`, which nobody looks at: it takes a good part of the time of small pairs."""
+"""Dask's own measurements, disabled for `local`: they take much of the time of small pairs."""
 
 _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 """Of Pillow."""
@@ -86,12 +86,12 @@ _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a worker needs to judge as this process would.
+    """What a worker needs to compare like this process.
 
     Attributes:
         about: the versions that it must have.
-        wants_pictures: whether there is a report, which needs the pictures of failures.
-        space: a workspace's arguments, without what cannot travel.
+        wants_pictures: whether images of failures are needed for a report.
+        space: arguments of a workspace that can be pickled.
     """
 
     about: dict[str, str]
@@ -101,7 +101,7 @@ class _Plan:
 
 @dataclass(slots=True)
 class _Answer:
-    """Of a batch: the lines of its records, in order, and the files of their pictures by their path in the report."""
+    """The records of a batch in order, and the files of its images by their path in the report."""
 
     lines: list[bytes]
     pictures: dict[str, bytes]
@@ -109,10 +109,10 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Batch:
-    """Some pairs that are compared by one task.
+    """Pairs that are compared in one task.
 
     Attributes:
-        is_alone: whether it is the one pair of a batch that lost its workers: then the pair is to blame.
+        is_alone: whether it is a single pair from a batch that lost its workers; then this pair is the cause.
     """
 
     pairs: list[Pair | FoundPair]
@@ -121,24 +121,24 @@ class _Batch:
 
 
 class WorkerMismatchError(ImgdiffError):
-    """A worker that would not judge as this process does."""
+    """A worker with other versions."""
 
 
 class _ClusterLostError(Exception):
-    """No worker, no scheduler, or no result within the time limit; the message says which."""
+    """The workers or the scheduler are lost, or there was no result within the time limit."""
 
 
 class Cluster:
     """A Dask cluster that compares pairs.
 
     Args:
-        named: ``local``: processes of this machine; the address of a scheduler; or ``module:factory``, a function
-            without arguments that returns a cluster, a client or an address.
-        workers: how many processes ``local`` starts; as many as there are cores where omitted.
-        patience: seconds to wait for the scheduler, and for a worker where there is none.
+        named: ``local`` for processes on this machine, the URL of a scheduler, or ``module:factory``: a function
+            without arguments that returns a cluster, a client or a URL.
+        workers: number of processes for ``local``; default: the number of cores.
+        patience: seconds to wait for the scheduler, and for a first worker.
 
     Raises:
-        ConfigError: distributed is not installed, the name cannot be followed, or the scheduler cannot be reached.
+        ConfigError: distributed is not installed, the value is invalid, or the scheduler cannot be reached.
     """
 
     def __init__(self, named: str, workers: int | None, patience: float) -> None:
@@ -173,12 +173,12 @@ class Cluster:
             self._client, self._is_own_client = self._target, False
             return
         try:
-            with warnings.catch_warnings():  # of versions, which are checked and told in one line
+            with warnings.catch_warnings():  # versions are checked and reported in one line
                 warnings.simplefilter("ignore")
                 self._client = client(self._target, timeout=self.patience, set_as_default=False)
         except (OSError, TimeoutError, ValueError, TypeError, ImportError) as error:
             raise ConfigError(
-                f"--cluster {printable(self._named)}: no scheduler answers there within {self.patience:g} seconds "
+                f"--cluster {printable(self._named)}: no scheduler responded within {self.patience:g} seconds "
                 f"({_in_words(error)})"
             ) from error
 
@@ -190,17 +190,17 @@ class Cluster:
         return self._client
 
     def check(self) -> None:
-        """Look, before any picture is read, whether scheduler and workers have the versions of this process.
+        """Check before any image is read that scheduler and workers have the versions of this process.
 
         Raises:
-            ConfigError: there is no worker within the time limit.
-            WorkerMismatchError: one has another version, or no pytest-imgdiff at all.
+            ConfigError: no worker is available within the time limit.
+            WorkerMismatchError: a worker has another version, or no pytest-imgdiff.
         """
         end = time.monotonic() + self.patience
         while not self.threads():
             if time.monotonic() > end:
                 raise ConfigError(
-                    f"--cluster {printable(self._named)}: no worker has come within {self.patience:g} seconds"
+                    f"--cluster {printable(self._named)}: no worker started within {self.patience:g} seconds"
                 )
             time.sleep(min(_LOOK_EVERY, self.patience / 4))
         ours = installed(_ENGINE)
@@ -219,22 +219,22 @@ class Cluster:
             packages: dict[str, str] = self.client.get_versions()["scheduler"]["packages"]
         except Exception as error:
             raise ConfigError(
-                f"--cluster {printable(self._named)}: the scheduler does not say its versions ({_in_words(error)})"
+                f"--cluster {printable(self._named)}: the scheduler does not report its versions ({_in_words(error)})"
             ) from error
         return packages
 
     def threads(self) -> int:
-        """Return how many threads all workers have together; 0 where there is no worker or no scheduler."""
+        """Return the total number of threads of all workers; 0 if there is no worker or no scheduler."""
         try:
             return sum(self.client.nthreads().values())
         except Exception:  # noqa: BLE001 - the connection is lost, in one of many ways
             return 0
 
     def reconnect(self) -> None:
-        """Connect again to a scheduler that was lost.
+        """Reconnect to a lost scheduler.
 
         Raises:
-            ImgdiffError: it does not come back within the time limit, or not with the same versions.
+            ImgdiffError: it does not respond within the time limit, or has other versions.
         """
         with suppress(Exception):
             if self._is_own_client:
@@ -243,7 +243,7 @@ class Cluster:
         self.check()
 
     def close(self) -> None:
-        """Let go of the connection, and end the processes of ``local``."""
+        """Close the connection, and stop the processes of ``local``."""
         with suppress(Exception):
             if self._client is not None and self._is_own_client:
                 self._client.close(timeout=2)
@@ -261,16 +261,16 @@ class Cluster:
 def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Workspace) -> Iterator[ComparisonRecord]:
     """Compare the pairs on the cluster and yield their records, in order.
 
-    A pair that lost its workers again when it was compared alone is broken; so is each that is left where the cluster
+    A pair that loses its workers again when it is compared alone is broken; so are all remaining pairs if the cluster
     is lost.
 
     Args:
-        cluster: one that was checked.
+        cluster: a checked cluster.
         todo: the pairs.
-        workspace: of this process: its settings, and where pictures of the report go.
+        workspace: settings, and the folder of the report's images.
 
     Raises:
-        ImgdiffError: a worker cannot follow the settings, or has other versions; a picture cannot be written.
+        ImgdiffError: a worker cannot use the settings, or has other versions; an image cannot be written.
     """
     run = _Run(cluster, workspace)
     left = _batches(todo, max(1, cluster.threads()))
@@ -286,11 +286,11 @@ def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Works
 
 
 class _Run:
-    """What is under way on a cluster."""
+    """The work in progress on a cluster."""
 
     def __init__(self, cluster: Cluster, workspace: Workspace) -> None:
         self.under_way: deque[_Batch] = deque()
-        """Pairs whose records were not yet asked for; the oldest first."""
+        """Batches whose records were not yet returned, the oldest first."""
         self._cluster = cluster
         self._workspace = workspace
         self._plan = _plan(workspace)
@@ -302,7 +302,7 @@ class _Run:
         self._empty_since: float | None = None
 
     def next(self, left: Iterator[_Batch]) -> _Batch | None:
-        """Send out what there is room for, and return the oldest batch under way; None where all were answered."""
+        """Submit as many batches as allowed, and return the oldest one in progress; None if none is left."""
         while len(self.under_way) < _AHEAD * self._threads and (batch := next(left, None)) is not None:
             self.under_way.append(batch)
             self._submit(batch)
@@ -324,7 +324,7 @@ class _Run:
                 return
             self.under_way.popleft()
             self.under_way.extendleft(_Batch([pair], is_alone=True) for pair in reversed(batch.pairs))
-            for _ in batch.pairs:  # one at a time: nothing else can have killed its worker
+            for _ in batch.pairs:  # one at a time, so that the cause of a crash is certain
                 self._submit(self.under_way[0])
                 yield from self.answered(self.under_way[0])
             return
@@ -336,8 +336,8 @@ class _Run:
         self.under_way.popleft()
         (pair,) = batch.pairs
         reason = (
-            f"the workers that compared this pair died, the last at {error.last_worker.address}: killed, perhaps for "
-            "want of memory, or crashed"
+            f"the workers that compared this pair died, the last at {error.last_worker.address}: perhaps killed "
+            "because of too little memory"
         )
         return self._workspace.record(self._workspace.not_compared(pair, pair.name, reason), key=pair.key)
 
@@ -366,10 +366,10 @@ class _Run:
                 return answer
 
     def _look(self) -> None:
-        """See whether there are workers, and whether there was a result in a long time.
+        """Check for workers and for recent results.
 
         Raises:
-            _ClusterLostError: neither.
+            _ClusterLostError: there are none.
         """
         now = self._looked = time.monotonic()
         patience = self._cluster.patience
@@ -380,14 +380,14 @@ class _Run:
         elif self._empty_since is None:
             self._empty_since = now
         elif now - self._empty_since > patience:
-            raise _ClusterLostError(f"not compared: the cluster has had no worker for {patience:g} seconds")
+            raise _ClusterLostError(f"not compared: the cluster had no worker for {patience:g} seconds")
         if now - self._heard > _NO_PROGRESS * patience:
             raise _ClusterLostError(
-                f"not compared: the cluster has given no result for {_NO_PROGRESS * patience:g} seconds"
+                f"not compared: the cluster returned no result for {_NO_PROGRESS * patience:g} seconds"
             )
 
     def _reconnect(self) -> None:
-        """Send out again what was under way when the scheduler was lost."""
+        """Submit the batches in progress again after the scheduler was lost."""
         self._reconnects += 1
         if self._reconnects > _RECONNECTS:
             raise _ClusterLostError(f"not compared: the scheduler was lost {self._reconnects} times")
@@ -407,11 +407,11 @@ class _Run:
         for path, data in pictures.items():
             folder, _, name = path.partition("/")
             if folder != FOLDER or name in {"", ".", ".."} or "/" in name or "\\" in name:
-                raise ReportError(f"a worker of the cluster gave a picture with the path {printable(path)!r}")
+                raise ReportError(f"a worker of the cluster returned an image with the path {printable(path)!r}")
             replace_derived(results.directory / path, data)
 
     def cancel(self) -> None:
-        """Let go of what is under way: it is not begun any more."""
+        """Cancel the batches in progress."""
         waiting = [batch.future for batch in self.under_way if batch.future is not None]
         with suppress(Exception):
             if waiting:
@@ -419,10 +419,9 @@ class _Run:
 
 
 def _reraise(error: Exception, *, has_failed: bool) -> None:
-    """Raise what ended the wait for a batch, unless it is distributed's own and the batch is still under way.
+    """Raise the error of a batch, unless it is one of distributed itself and the batch is still in progress.
 
-    distributed's wait has no result to return where it is cancelled in the moment in which its time ends: an
-    UnboundLocalError.
+    A bug in distributed: if its wait is cancelled at the moment of its timeout, it raises an UnboundLocalError.
     """
     if isinstance(error, UnboundLocalError) and not has_failed:
         return
@@ -432,7 +431,7 @@ def _reraise(error: Exception, *, has_failed: bool) -> None:
 
 
 def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
-    """Yield the pairs in batches of about equal bytes; their paths are absolute, as workers stand in other folders."""
+    """Yield the pairs in batches of about equal bytes. Paths are absolute, because workers have other folders."""
     most = -(-len(todo) // (_SHARES * threads))
     absolute: dict[tuple[Path, ...], tuple[Path, Path]] = {}
     pairs: list[Pair | FoundPair] = []
@@ -445,7 +444,7 @@ def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]
             else ()
         )
         if isinstance(found, FoundPair) and len(folders) == len(found.folders):
-            # One pair of folders for all of a batch travels once. What a store listed must not travel with each.
+            # The pair of folders is sent once for each batch; listings of stores are not sent.
             if folders not in absolute:
                 absolute[folders] = (_absolute(folders[0]), _absolute(folders[1]))
             pair = replace(found, folders=absolute[folders])
@@ -486,7 +485,7 @@ def _size(path: Path | StoredFile | None) -> int:
         return path.size()
     try:
         return 0 if path is None else path.stat().st_size
-    except OSError:  # what is wrong with it is for its reader to say
+    except OSError:  # reading it reports the error
         return 0
 
 
@@ -504,10 +503,10 @@ def _plan(workspace: Workspace) -> bytes:
 
 @functools.lru_cache(maxsize=2)
 def _planned(plan: bytes) -> tuple[Workspace, bool]:
-    """Return, in a worker, the workspace of a plan, and whether pictures are wanted."""
+    """In a worker: return the workspace of a plan, and whether images are needed."""
     found: _Plan = pickle.loads(plan)  # noqa: S301 - a cluster runs whatever its clients send
     _refuse_others(f"the worker {_own_address()}", found.about, about_this_process())
-    cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
+    cv2.setNumThreads(1)  # parallel pairs already use all cores
     registry = Registry()
     settings = replace(found.space["settings"], metrics=registry)
     allowance = Allowance(settings.memory)
@@ -521,14 +520,14 @@ def _planned(plan: bytes) -> tuple[Workspace, bool]:
 
 
 def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
-    """Compare some pairs, in a worker.
+    """In a worker: compare pairs.
 
     Args:
-        plan: what `_plan` made.
+        plan: from `_planned`'s sender.
         pairs: with absolute paths.
 
     Raises:
-        ImgdiffError: the worker has other versions, or the settings cannot be followed here.
+        ImgdiffError: the worker has other versions, or cannot use the settings.
     """
     space, wants_pictures = _planned(plan)
     if not wants_pictures:
@@ -545,7 +544,7 @@ def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
 def _line(space: Workspace, pair: Pair | FoundPair) -> bytes:
     try:
         return line_of(space.judged(pair))
-    except (MemoryError, OSError, ReportError) as error:  # of this machine, and of this pair
+    except (MemoryError, OSError, ReportError) as error:  # of this machine and this pair
         reason = f"the worker {_own_address()} could not compare this pair: {_in_words(error)}"
         space = replace(space, results=None)
         return line_of(space.record(space.not_compared(pair, pair.name, reason), key=pair.key))
@@ -559,7 +558,7 @@ def _own_address() -> str:
 
 @functools.cache
 def about_this_process() -> dict[str, str]:
-    """Return the versions of all that can change a result: packages, codecs and plugins."""
+    """Return the versions of everything that can affect results: packages, codecs and plugins."""
     from PIL import features
 
     codecs = {f"Pillow's {name}": str(features.version(name) or "none") for name in _CODECS}
@@ -572,7 +571,7 @@ def about_this_process() -> dict[str, str]:
 
 
 def about_worker() -> dict[str, str]:
-    """Return `about_this_process` of a worker."""
+    """Return `about_this_process` from a worker."""
     return about_this_process()
 
 
@@ -591,11 +590,11 @@ def _import_distributed() -> None:
         import distributed  # noqa: F401 - whether it is there
     except ImportError as error:
         raise ConfigError(
-            f"--cluster needs the package distributed ({error}): pip install 'pytest-imgdiff[cluster]'"
+            f"--cluster needs the package distributed ({error}): run pip install 'pytest-imgdiff[cluster]'"
         ) from error
     for name in ["distributed", *logging.root.manager.loggerDict]:
         if name.partition(".")[0] == "distributed":
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens to the cluster is told in one line
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # errors of the cluster are reported in one line
 
 
 def _local_cluster(workers: int) -> Any:
@@ -615,19 +614,19 @@ def _local_cluster(workers: int) -> Any:
                 scheduler_kwargs={"allowed_failures": _ALLOWED_FAILURES},
             )
     except (OSError, RuntimeError, ImportError) as error:
-        raise ConfigError(f"--cluster local: the processes do not start: {_in_words(error)}") from error
+        raise ConfigError(f"--cluster local: the processes could not start: {_in_words(error)}") from error
 
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Let the processes that are started here, and by the threads that are, not hear Ctrl-C: this one ends them.
+    """Make child processes ignore Ctrl-C, because this process stops them.
 
-    It hears of a Ctrl-C itself when they have started.
+    This process handles Ctrl-C again after they have started.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # its own start would let the signal through again
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -636,16 +635,15 @@ def _deaf_children() -> Iterator[None]:
 
 
 def _made(named: str) -> Any:
-    """Return what the function of ``module:factory`` makes.
+    """Return the result of the function ``module:factory``.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it is missing or fails.
     """
     module, colon, factory = named.partition(":")
     if not colon or not module or not factory:
         raise ConfigError(
-            f"--cluster {printable(named)}: expected local, the address of a scheduler (tcp://HOST:PORT), or "
-            "MODULE:FACTORY"
+            f"--cluster {printable(named)}: must be local, the URL of a scheduler (tcp://HOST:PORT), or MODULE:FACTORY"
         )
     sys.path.insert(0, str(Path.cwd()))
     try:

@@ -1,4 +1,4 @@
-"""The end of a run: what all processes recorded becomes one report, and nothing missing goes unsaid."""
+"""The end of a run: the records of all processes become one report, and everything missing is reported."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ MOST_LISTED = 20
 
 @dataclass
 class Outcome:
-    """What is told at the end.
+    """What to print and return at the end.
 
     Attributes:
         lines: for the terminal.
-        must_fail: whether something was not compared or not written, so that the run is no success.
-        page: the report's page, where there is one.
-        is_empty_shard: whether the run is a shard without any pair: then it had nothing to do, and that is no failure.
-        is_usage_error: whether it was used in a way that it must refuse, which only workers of pytest-xdist saw.
+        must_fail: whether something was not compared or not written, so that the run fails.
+        page: the report's page, if there is one.
+        is_empty_shard: whether the run is a shard without pairs, which is not a failure.
+        is_usage_error: whether workers of pytest-xdist found invalid usage that only they could see.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -71,10 +71,10 @@ def finish_run(
 
     Args:
         workspace: the run's.
-        prune: delete the unused baselines.
-        prune_orphans: delete those that belong to no test file, too.
-        problems: what went wrong in this process while the tests ran.
-        verbose: list what passed although some pixels are not equal.
+        prune: delete unused baselines.
+        prune_orphans: also delete those that belong to no test file.
+        problems: errors in this process during the run.
+        verbose: list comparisons that passed with differing pixels.
     """
     if workspace.results is None:
         return Outcome()
@@ -113,13 +113,13 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     shared = _shared_baselines(merged)
     run = _run(workspace, merged, [])
     unheard = [
-        f"failed, and its test did not: {named_line(record)} (the call was made in another process, or after the test)"
+        f"failed, but its test passed: {named_line(record)} (the call was in another process, or after the test)"
         for record in merged.unheard()
     ]
     problems = [*problems, *shared, *unheard, *nothing_compared(run)]
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
     if workspace.has_store and merged.owners:
-        from pytest_imgdiff.run.baseline_store import stale_line  # few projects keep baselines in a store
+        from pytest_imgdiff.run.baseline_store import stale_line  # few projects use a store
 
         if line := stale_line(workspace.baselines.folder, workspace.settings.folder):
             outcome.lines.append(line)
@@ -136,7 +136,7 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
     written = [workspace.shown(workspace.root / name) for name in merged.written]
     outcome.lines += _listed("baseline written", written)
     if written and workspace.has_store:
-        from pytest_imgdiff.run.baseline_store import PUSH_LINE  # few projects keep baselines in a store
+        from pytest_imgdiff.run.baseline_store import PUSH_LINE  # few projects use a store
 
         outcome.lines.append(PUSH_LINE)
     outcome.lines += model_lines(merged.records.overview)
@@ -144,17 +144,17 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
 
 
 def nothing_compared(run: RunRecord) -> list[str]:
-    """Return a line where every comparison lacks its actual picture: `unmatched: allow` is meant for some of them."""
+    """Return a line if every comparison lacks its actual image: `unmatched: allow` is meant for only some of them."""
     unmatched = overview_of(run.comparisons).verdicts["unmatched"]
     if not unmatched or unmatched < len(run.comparisons):
         return []
-    return ["no actual picture was found, so that nothing was compared: name the folder that holds them"]
+    return ["no actual image was found, so nothing was compared: check the path of the folder of actual images"]
 
 
 def _shared_baselines(merged: Merged) -> list[str]:
-    """Return a line for each place that several comparisons took for their own, as they can in several processes."""
+    """Return a line for each baseline that several comparisons share, which can happen across processes."""
     return [
-        f"{' and '.join(owners)} share the baseline {place}: give one of them another name=..."
+        f"{' and '.join(owners)} share the baseline {place}: pass another name=... to one of them"
         for place, owners in merged.owners.items()
         if len(owners) > 1
     ]
@@ -187,7 +187,7 @@ def run_record(
 
 
 def shard_lines(run: RunRecord) -> list[str]:
-    """Return a line that says which part of a set the run has; nothing for a whole one."""
+    """Return a line with the shard of the run; empty for a complete run."""
     shard = run.shard
     if shard is None:
         return []
@@ -196,19 +196,19 @@ def shard_lines(run: RunRecord) -> list[str]:
 
 
 def _settings_name(path: Path, workspace: Workspace) -> str:
-    """Return what the report calls a settings file: nobody else's machine has this one's folders."""
+    """Return the name of a settings file for the report, without folders of this machine."""
     inside = path.is_relative_to(workspace.root)
     return printable(relative(path, workspace.root if inside else workspace.here or workspace.root))
 
 
 def _root(root: Path, directory: Path) -> str | None:
-    """Return the way from the report's folder to the root; None where there is none, or none that JSON holds."""
+    """Return the path from the report's folder to the root; None if there is none, or JSON cannot represent it."""
     way = relative(root, directory)
     return None if Path(way).is_absolute() or printable(way) != way else way
 
 
 def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
-    """Write results, page and summaries; what cannot be written becomes a line, and the run no success."""
+    """Write results, page and summaries. Anything that cannot be written adds a line and fails the run."""
     if workspace.results is None:
         return
     directory = workspace.results.directory
@@ -239,7 +239,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
 
 
 def _tell_plugins(workspace: Workspace, run: RunRecord, directory: Path) -> None:
-    """Give plugins the run; the comparisons as a list, of which they may do whatever one does with lists."""
+    """Pass the run to plugins, with the comparisons as a list, which they may modify."""
     if workspace.registry.extended:
         run = msgspec.structs.replace(run, comparisons=list(run.comparisons))
     workspace.registry.reported(run, directory)
@@ -248,7 +248,7 @@ def _tell_plugins(workspace: Workspace, run: RunRecord, directory: Path) -> None
 def _write_step_summary(summary: str, outcome: Outcome) -> None:
     try:
         append_step_summary(summary, os.environ)
-    except ImgdiffError as error:  # the results stand all the same
+    except ImgdiffError as error:  # the results are written anyway
         outcome.lines.append(str(error))
 
 
@@ -273,7 +273,7 @@ def _survey(workspace: Workspace, merged: Merged) -> Survey:
         is_stopped=not set(merged.collected) <= merged.finished or merged.torn > 0,
     )
     survey = workspace.baselines.survey(merged.used, ran, workspace.root)
-    if survey.orphans:  # a test may name one as its expected picture
+    if survey.orphans:  # a test may use one as its expected image
         named = {record.expected.label for record in merged.records if record.expected is not None}
         known = {_absolute(workspace.root / name) for name in named}
         survey.orphans = [path for path in survey.orphans if _absolute(path) not in known]
@@ -285,42 +285,40 @@ def _absolute(path: Path) -> str:
 
 
 def _why_orphans_stay(merged: Merged) -> str | None:
-    """Return why the run does not tell that a stored picture belongs to no test; None where it does."""
+    """Return why the run cannot decide that a stored image belongs to no test; None if it can."""
     if not merged.is_whole_suite:
-        return "only a part of the suite was to run"
+        return "only a part of the test suite was selected"
     if not set(merged.collected) <= merged.finished or merged.torn:
-        return "the run stopped before its end"
+        return "the run stopped early"
     if merged.unclean:
         return "a test did not pass"
     return None if merged.used else "no test of the run has a stored baseline here"
 
 
 def _prune(workspace: Workspace, survey: Survey, reason: str | None, outcome: Outcome, *, orphans_too: bool) -> None:
-    """Delete what is unused, and say what was looked at, what was not, and why."""
+    """Delete unused baselines, and report what was checked, what was not, and why."""
     doomed = [*survey.unused, *(survey.orphans if orphans_too and reason is None else ())]
     failures = [failure for path in doomed if (failure := _deletion(path)) is not None]
     outcome.lines += failures
     outcome.must_fail = outcome.must_fail or bool(failures)
     deleted = [workspace.shown(path) for path in doomed if not os.path.lexists(path)]
     outcome.lines += _listed("unused baseline deleted", deleted)
-    looked_at = counted(survey.looked_at, "stored picture")
+    looked_at = counted(survey.looked_at, "stored image")
     outcome.lines.append(
-        f"pruning looked at {looked_at}, of which {thousands(len(survey.unused))} unused"
+        f"pruning checked {looked_at}: {thousands(len(survey.unused))} unused"
         if survey.looked_at
-        else "pruning looked at no stored picture"
+        else "pruning checked no stored image"
     )
     left = dict(survey.left)
     if survey.orphans and reason is not None:
         left[f"they belong to no test file, and {reason}"] = survey.orphans
     for why, files in left.items():
         first = workspace.shown(files[0])
-        outcome.lines.append(
-            f"pruning did not look at {counted(len(files), 'stored picture')}: {why}; the first: {first}"
-        )
+        outcome.lines.append(f"pruning did not check {counted(len(files), 'stored image')}: {why}; the first: {first}")
 
 
 def _deletion(path: Path) -> str | None:
-    """Delete the file; return why it could not be."""
+    """Delete the file; return the error if that fails."""
     try:
         path.unlink()
     except OSError as error:
@@ -329,19 +327,19 @@ def _deletion(path: Path) -> str | None:
 
 
 def model_lines(overview: Overview) -> list[str]:
-    """Return a line for each backend and device that models ran on, and one for each reason why others did not."""
+    """Return a line for each backend and device that models used, and for each reason why others did not run."""
     lines = sorted(f"models: {model}" for model in overview.models)
     return [*lines, *(f"{', '.join(names)}: {cause}" for cause, names in overview.unmeasured.items())]
 
 
 def _named(what: str, records: Sequence[ComparisonRecord]) -> list[str]:
-    """Return a line for each of the first, which are read from disk, and the number of the others."""
+    """Return a line for each of the first records, and one with the number of the others."""
     first = [named_line(record) for record in records[:MOST_LISTED]]
     return _listed(what, first, len(records))
 
 
 def _listed(what: str, names: Sequence[str], count: int | None = None) -> list[str]:
-    """Return a line for each of the first names, and one for how many more there are, of ``count`` or of the names."""
+    """Return a line for each of the first names, and one with the number of the others."""
     more = (len(names) if count is None else count) - MOST_LISTED
     lines = [f"{what}: {name}" for name in names[:MOST_LISTED]]
     if more > 0:

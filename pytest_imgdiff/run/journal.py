@@ -1,4 +1,4 @@
-"""The results of a run while it runs: one JSON line each, appended whole by the process that made it."""
+"""The results during a run: one JSON line each, appended atomically by the process that created it."""
 
 from __future__ import annotations
 
@@ -33,77 +33,77 @@ MARK = "# written by pytest-imgdiff: this folder is replaced by every run\n*\n"
 LINES = "records"
 LOCK = ".lock"
 MOST_WAIT = 60
-"""Seconds that one run waits for others which begin at the same time."""
+"""Seconds that a run waits for others that start at the same time."""
 _NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
-"""What file systems say that have no locks."""
+"""Error codes of file systems without locks."""
 
 
 class Collected(msgspec.Struct, frozen=True, tag_field="type", tag="collected"):
-    """The image tests or pairs that are to be run; every process of a run says the same."""
+    """The image tests or pairs to run; all processes of a run record the same."""
 
     ids: list[str]
     whole: list[str] = []
-    """Modules all of whose tests are to be run: only these can tell that a baseline is unused."""
+    """Modules whose tests are all to be run: only for these can a baseline be found unused."""
     modules: list[str] = []
     """Modules of the tests among them."""
     is_whole_suite: bool = False
-    """Whether no part of the suite was chosen, by path, name or mark."""
+    """Whether the complete suite was selected, without paths, names or marks."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
-    """One of them ran to its end, whatever came of it."""
+    """A test that finished, with any outcome."""
 
     id: str
 
 
 class Unclean(msgspec.Struct, frozen=True, tag_field="type", tag="unclean"):
-    """A module of which a test did not pass: it may not have come to all of its baselines."""
+    """A module with a test that did not pass, and so may not have used all its baselines."""
 
     module: str
     test: str = ""
 
 
 class Red(msgspec.Struct, frozen=True, tag_field="type", tag="red"):
-    """An image test that failed, in any of its phases: pytest shows it as such."""
+    """An image test that failed in any phase."""
 
     id: str
 
 
 class Again(msgspec.Struct, frozen=True, tag_field="type", tag="again"):
-    """An image test that is run again: what it compared before counts no longer."""
+    """An image test that is rerun: its earlier comparisons no longer count."""
 
     id: str
 
 
 class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="problem"):
-    """What went wrong in a process that cannot stop the run: the run is no success."""
+    """An error in a process that cannot stop the run: the run fails."""
 
     text: str
     is_usage_error: bool = False
-    """Whether the process that starts the run would have refused it with pytest's exit code 4."""
+    """Whether the main process would have rejected it with pytest's exit code 4."""
 
 
 class NotCompared(msgspec.Struct, frozen=True, tag_field="type", tag="not compared"):
-    """What scans leave out, in lines."""
+    """What scans do not compare, one line each."""
 
     lines: list[str]
 
 
 class Sharded(msgspec.Struct, frozen=True, tag_field="type", tag="sharded"):
-    """Which shard the run is; every process of a run says the same."""
+    """The shard of the run; all processes of a run record the same."""
 
     shard: ShardRecord
 
 
 class Claimed(msgspec.Struct, frozen=True, tag_field="type", tag="claimed"):
-    """A place for a baseline, and the comparison that has it for its own."""
+    """The path of a baseline, and the comparison that owns it."""
 
     place: str
     owner: str
 
 
 class Used(msgspec.Struct, frozen=True, tag_field="type", tag="used"):
-    """A stored baseline that a test asked for, relative to the baselines folder."""
+    """A stored baseline that a test used, relative to the baselines folder."""
 
     baseline: str
 
@@ -115,44 +115,44 @@ Line = (
 
 @dataclass
 class Merged:
-    """What all processes of a run wrote."""
+    """What all processes of a run recorded."""
 
     records: StoredRecords = field(default_factory=lambda: StoredRecords(Lines(), Overview()))
-    """The comparisons; of a test that was run again, the last."""
+    """The comparisons; for a rerun test, the last ones."""
     lines: Lines = field(default_factory=Lines)
-    """Of all comparisons, those of tests that were run again, too."""
+    """All comparisons, including those of tests that were rerun."""
     overview: Overview = field(default_factory=Overview)
     hashes: array[int] = field(default_factory=lambda: array("q"))
-    """Of their names."""
+    """Hashes of their names."""
     tests: array[int] = field(default_factory=lambda: array("q"))
     """Hashes of the names of the tests that made `records`, in their order."""
     void: dict[int, str] = field(default_factory=dict)
-    """The numbers of comparisons whose test, which is named, was run again."""
+    """Indices of comparisons whose test was rerun, with the test's name."""
     red: set[str] = field(default_factory=set)
     """Tests that failed."""
     collected: dict[str, None] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
-    """Those of which every test was to run."""
+    """Modules whose tests were all to run."""
     collected_modules: set[str] = field(default_factory=set)
     is_whole_suite: bool = False
     written: dict[str, None] = field(default_factory=dict)
-    """Baselines that any attempt of any test wrote."""
+    """Baselines written by any attempt of any test."""
     owners: dict[str, dict[str, None]] = field(default_factory=dict)
-    """Who claimed each place of a baseline; more than one is a mistake that no process alone can see."""
+    """Owners of each baseline's path; more than one is an error that no single process can see."""
     problems: dict[str, None] = field(default_factory=dict)
     not_compared: dict[str, None] = field(default_factory=dict)
-    """What scans left out, in lines; every process of a run says the same."""
+    """What scans did not compare, one line each; all processes of a run record the same."""
     shard: ShardRecord | None = None
     is_usage_error: bool = False
     unclean: dict[str, set[str]] = field(default_factory=dict)
-    """Modules of which a test did not pass, and these tests."""
+    """Modules with a test that did not pass, and these tests."""
     torn: int = 0
-    """Lines that are not whole: their process died while it wrote."""
+    """Incomplete lines: their process died while writing."""
 
     def unheard(self) -> list[ComparisonRecord]:
-        """Return the comparisons that failed and were asserted, and whose test ran to its end and did not fail."""
+        """Return the failed, asserted comparisons whose test finished and did not fail."""
         red = {hash(test) for test in self.red}
         doubtful = [number for number in self.records.overview.failures() if self.tests[number] not in red]
         found = [self.records[number] for number in doubtful]
@@ -160,26 +160,25 @@ class Merged:
 
     @property
     def unrecorded(self) -> list[str]:
-        """What was collected and did not finish, in the order of collection."""
+        """Collected items that did not finish, in the order of collection."""
         return [item for item in self.collected if item not in self.finished]
 
 
 class ResultsFolder:
-    """The report's folder, and in it the lines of one run.
+    """The report's folder, with the lines of one run.
 
-    Each process of a run holds a lock in the folder while it runs. A run that finds another one at work in the folder
-    takes the folder of the same name and the next number: ``imgdiff-report-2``. The system ends the locks of a process
-    that is killed.
+    Each process of a run holds a lock in the folder while it runs. If another run is active in the folder, a run uses
+    the folder with the next number: ``imgdiff-report-2``. The system releases the locks of killed processes.
 
     Args:
         directory: the report's folder.
-        run: an identifier of the run, the same in all its processes.
+        run: an identifier of the run, equal in all its processes.
         process: an identifier of this process in the run.
     """
 
     def __init__(self, directory: Path, run: str, process: str = "main") -> None:
         self.asked = directory
-        """The folder that was asked for."""
+        """The requested folder."""
         self.run = run
         self._process = process
         self._begun_here = False
@@ -196,26 +195,26 @@ class ResultsFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether any process of this run has begun to write."""
+        """Whether any process of this run has started to write."""
         if not self._begun_here and (found := self._ours()) is not None:
             self._use(found)
         return self._lines.is_dir()
 
     @property
     def lost(self) -> bool:
-        """Whether what this process wrote is gone: the folder was removed, or another run took it over."""
+        """Whether the lines of this process are lost: the folder was removed, or another run has taken it."""
         return self._begun_here and not self.begun
 
     def reports(self) -> list[Path]:
-        """Return the folders that are reports of this name: the one asked for, and those with a number."""
+        """Return the report folders with this name: the requested one, and those with a number."""
         numbered = takewhile(Path.exists, islice(self._candidates(), 1, None))
         return [self.asked, *(folder for folder in numbered if (folder / MARKER).is_file())]
 
     def check(self) -> None:
-        """Refuse a folder that is in use for something else, before anything is run.
+        """Raise before the run if the folder is used for something else.
 
         Raises:
-            ReportError: it is not a folder, or holds what is not an earlier report's.
+            ReportError: it is not a folder, or contains files that are not from an earlier report.
         """
         try:
             _refuse_foreign(self.asked)
@@ -223,15 +222,15 @@ class ResultsFolder:
             raise ReportError(_cannot_write(self.asked, error)) from error
 
     def begin(self) -> None:
-        """Make the folder and, as the first process of the run to come here, empty it of the run before.
+        """Create the folder. The first process of a run deletes the earlier run in it.
 
         Raises:
-            ReportError: the folder is in use for something else, was lost in mid-run, or cannot be written.
+            ReportError: the folder is used for something else, was removed during the run, or cannot be written.
         """
         if self.lost:
             msg = (
-                f"{label_of(self.directory)}: the results of this run were removed while it ran; give each run a "
-                "report folder of its own"
+                f"{label_of(self.directory)}: the results of this run were deleted while it ran; use a separate report "
+                "folder for each run"
             )
             raise ReportError(msg)
         if self._begun_here:
@@ -259,7 +258,7 @@ class ResultsFolder:
             self._choose()
 
     def _choose(self) -> None:
-        """Find the folder that another process of this run has chosen, or take the first that no live run is in."""
+        """Find the folder that another process of this run has chosen, or take the first that no active run uses."""
         found = self._ours()
         if found is None:
             found = next(folder for folder in self._candidates() if self._is_free(folder))
@@ -291,24 +290,24 @@ class ResultsFolder:
         return not any(is_held(lock) for lock in folder.glob(f"{LINES}/*/*{LOCK}"))
 
     def join(self) -> None:
-        """Hold a lock, so that no other run takes the folder of a run that some process of it has begun."""
+        """Hold a lock, so that no other run takes the folder of an active run."""
         if self._is_locked or not self.begun:
             return
         try:
             handle = hold(self._file.with_suffix(LOCK))
-        except OSError:  # without locks, a second run in the folder fails the first
+        except OSError:  # without locks, a second run in the folder makes the first fail
             return
         self._is_locked = True
-        if self._process == "main":  # a worker's lasts until its process ends: the run does not end before
+        if self._process == "main":  # a worker holds it until its process ends, before the run ends
             self._lock = weakref.finalize(self, os.close, handle)
 
     def release(self) -> None:
-        """Let other runs have the folder: the report is written."""
+        """Release the folder: the report is written."""
         if self._lock is not None:
             self._lock()
             self._lock, self._is_locked = None, False
             for lock in self._lines.glob(f"*{LOCK}"):
-                with suppress(OSError):  # of a worker that has not ended yet, where open files cannot be deleted
+                with suppress(OSError):  # of a running worker, on systems where open files cannot be deleted
                     lock.unlink()
 
     def _claim(self) -> None:
@@ -334,19 +333,19 @@ class ResultsFolder:
                 shutil.rmtree(other, ignore_errors=True)
 
     def hold(self, line: Line) -> None:
-        """Keep a line until the next one is appended, which is to come soon: both are written at once.
+        """Keep a line until the next one, which must follow soon: both are written at the same time.
 
         Raises:
-            ReportError: it is a comparison, and holds what JSON cannot.
+            ReportError: it is a comparison with a value that JSON cannot represent.
         """
         encoded = line_of(line) if isinstance(line, ComparisonRecord) else msgspec.json.encode(line)
         self._held += encoded + b"\n"
 
     def append(self, line: Line) -> None:
-        """Append one line, whole, and before it what is held.
+        """Append one line atomically, after any kept line.
 
         Raises:
-            ReportError: it cannot be written (the disk is full, say).
+            ReportError: it cannot be written, for example because the disk is full.
         """
         self.hold(line)
         self._write_held()
@@ -361,8 +360,8 @@ class ResultsFolder:
             raise ReportError(_cannot_write(self._file, OSError("the disk is full")))
 
     def _opened(self) -> int:
-        """Return the handle of this process's file: opened once, as a run may have a hundred thousand lines."""
-        if self._handle is None or not os.fstat(self._handle).st_nlink:  # where the file is gone, begin() says why
+        """Return the handle of this process's file. It stays open, as a run may have a hundred thousand lines."""
+        if self._handle is None or not os.fstat(self._handle).st_nlink:  # if the file was removed, begin() reports it
             self.begin()
             self.close()
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -370,18 +369,18 @@ class ResultsFolder:
         return self._handle
 
     def close(self) -> None:
-        """Close this process's file; the next line opens it again."""
+        """Close this process's file; the next line reopens it."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     def merge(self) -> Merged:
-        """Read what all processes of the run wrote; the comparisons are read again when they are asked for.
+        """Read the lines of all processes of the run. Comparisons are read again on demand.
 
-        Their files stay open until the lines of what is returned are closed.
+        The files stay open until the returned lines are closed.
 
         Raises:
-            ReportError: a file of theirs cannot be read, or what is held not written.
+            ReportError: a file cannot be read, or a kept line cannot be written.
         """
         if self._held:
             self._write_held()
@@ -408,11 +407,11 @@ def _refuse_foreign(directory: Path) -> None:
         return
     if not directory.exists():
         return
-    # What another process of this run is writing at this very moment is not foreign.
+    # A file that another process of this run is writing right now is not foreign.
     if all(entry.name.startswith(TEMPORARY) or entry == marker for entry in directory.iterdir()):
         return
     msg = (
-        f"{label_of(directory)}: holds files that are not an earlier report's; empty it, or name another folder for "
+        f"{label_of(directory)}: contains files that are not from a report; empty it, or use another folder for "
         "the report"
     )
     raise ReportError(msg)
@@ -481,9 +480,9 @@ def _add_outcome(line: Finished | Unclean | Red | Again, merged: Merged) -> None
 
 
 def _without_older(merged: Merged) -> StoredRecords:
-    """Return the comparisons; of one that was made again (its test was run once more) the last, in the first's place.
+    """Return the comparisons. If a test was rerun, its last comparison replaces the first.
 
-    Names are read again only where the hashes of two are equal.
+    Names are read again only if two hashes are equal.
     """
     hashes = merged.hashes
     records = StoredRecords(merged.lines, merged.overview)

@@ -1,4 +1,4 @@
-"""Two trees of pictures, paired by name."""
+"""Pairing of two folder trees by file name."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """Two pictures to compare.
+    """Two images to compare.
 
     Attributes:
-        name: what it is called; printable.
-        key: the name as the file system has it, for globs.
-        expected, actual: the files; None where there is none.
-        expected_place: where the expected picture stands, or would.
+        name: printable name.
+        key: name in the file system, for globs.
+        expected, actual: the files; None if there is none.
+        expected_place: path of the expected image, which may not exist.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundPair:
-    """A `Pair` of two folders, or what stands alone in one of them; a hundred thousand of them take little memory.
+    """A pair from two folders, or a single file from one of them. It takes little memory.
 
     Attributes:
-        name: the path below both folders, with forward slashes, printable.
-        key: the same as the file system has it, for globs.
-        folders: that of expected pictures and that of actual ones.
-        is_expected, is_actual: whether it stands there.
+        name: path below both folders, with forward slashes, printable.
+        key: the same path as in the file system, for globs.
+        folders: the folders of expected and actual images.
+        is_expected, is_actual: whether the file exists there.
     """
 
     name: str
@@ -59,17 +59,17 @@ class FoundPair:
 
     @property
     def expected(self) -> Path | StoredFile | None:
-        """The expected picture."""
+        """The expected image."""
         return self.expected_place if self.is_expected else None
 
     @property
     def actual(self) -> Path | StoredFile | None:
-        """The actual picture."""
+        """The actual image."""
         return self.folders[1] / self.key if self.is_actual else None
 
     @property
     def expected_place(self) -> Path | StoredFile:
-        """Where the expected picture stands, or would."""
+        """Path of the expected image, which may not exist."""
         return self.folders[0] / self.key
 
 
@@ -78,9 +78,9 @@ class Scanned:
     """What was found in two folders.
 
     Attributes:
-        pairs: what is to be compared, sorted by name.
-        not_compared: a line for what is not: files of other kinds, counted by extension; and each two files, one in
-            either folder, whose names are the same but for extension or case.
+        pairs: the pairs to compare, sorted by name.
+        not_compared: lines about what is not compared: files of other kinds, counted by extension; and pairs of files
+            whose names differ only in extension or case.
     """
 
     pairs: Sequence[Pair | FoundPair]
@@ -98,32 +98,33 @@ def scan_folders(
     prefix: str = "",
     shown: Callable[[Path | StoreFolder], str] = str,
 ) -> Scanned:
-    """Return the union of both trees.
+    """Return the union of both folder trees.
 
-    Folders that are symbolic links are followed, and left out where they lead back to one that they stand in.
+    Symbolic links to folders are followed, unless they lead back to one of their parents.
 
     Args:
-        expected: the folder of expected pictures.
-        actual: the folder of actual ones.
-        include: globs; where none are given, every file with a picture's extension, and those without any that hold
-            a picture on either side.
-        exclude: globs of what to leave out.
-        others: what to do with files of other kinds, where ``include`` names none: ``tell`` them, ``fail`` (they become
-            pairs, which cannot be read), or ``ignore`` them. Names that begin with a dot are always left out.
-        skip: folders that are not descended into (the report's own, say).
-        prefix: put before each name, to tell several scans apart.
-        shown: how a line calls a folder.
+        expected: the folder of expected images.
+        actual: the folder of actual images.
+        include: globs; default: all files with an image's extension, and those without extension that contain an image
+            on either side.
+        exclude: globs of files to leave out.
+        others: what to do with files of other kinds if ``include`` is empty: ``tell`` reports them, ``fail`` makes
+            pairs of them, which cannot be read, and ``ignore`` drops them. Names that start with a dot are always left
+            out.
+        skip: folders to leave out, such as the report's own.
+        prefix: prefix of each name, to distinguish several scans.
+        shown: returns the path of a folder for messages.
 
     Raises:
-        ConfigError: a folder is missing or cannot be listed, both are the same, no picture is found in either, or
-            both sides of a pair are one file by symbolic links. Hard links are honest: equal bytes, twice.
+        ConfigError: a folder is missing or cannot be listed, both are the same, neither contains an image, or both
+            sides of a pair are one file through symbolic links. Hard links are allowed.
     """
     for side, folder in (("expected", expected), ("actual", actual)):
         if isinstance(folder, Path) and not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
-            raise ConfigError(f"{label_of(folder)}: the folder of {side} pictures {what}")
+            raise ConfigError(f"{label_of(folder)}: the folder of {side} images {what}")
     if _is_one_folder(expected, actual):
-        raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same one")
+        raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same")
     skipped = {folder.resolve() for folder in skip}
     ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
     folders = expected, actual
@@ -138,9 +139,9 @@ def scan_folders(
         where = f"in {called(expected)} nor in {called(actual)}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
         found = f"; {told[0]}" if told else ""
-        raise ConfigError(f"no pictures{patterns} {where}{left_out}: an empty scan proves nothing{found}")
+        raise ConfigError(f"no images{patterns} {where}{left_out}: an empty scan fails{found}")
     for key in keys:
-        # A link is on the way to it.
+        # A link is part of its path.
         if (ours.get(key) or theirs.get(key)) and isinstance(expected, Path) and isinstance(actual, Path):
             _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
@@ -153,7 +154,7 @@ def scan_folders(
 def _not_compared(
     wanted: set[str], other: set[str], found: tuple[dict[str, bool], dict[str, bool]], folders: Sequence[str]
 ) -> Iterator[str]:
-    """Yield the lines of `Scanned.not_compared`."""
+    """Yield the lines for `Scanned.not_compared`."""
     kinds = Counter(_kind(key) for files in found for key in files if key in other)
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
@@ -168,7 +169,7 @@ def _not_compared(
         keys = [*sides[0][stem], *sides[1][stem]]
         if len(keys) == 2 and not wanted.isdisjoint(keys):  # noqa: PLR2004 - one on either side
             named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, keys, strict=True))
-            yield f"not paired: {named}: their names differ in extension or case only; give both the same name"
+            yield f"not paired: {named}: their names differ only in extension or case; rename one of them"
 
 
 def _kind(key: str) -> str:
@@ -176,7 +177,7 @@ def _kind(key: str) -> str:
 
 
 def _extension(key: str) -> str:
-    """Return what a name ends with: ``.svg``, or both of ``.png.bak``."""
+    """Return the extension of a name: ``.svg``, or both of ``.png.bak``."""
     path = PurePosixPath(key)
     inner = PurePosixPath(path.stem).suffix
     return inner + path.suffix if inner.lower() in EXTENSIONS else path.suffix
@@ -187,7 +188,7 @@ def _is_hidden(key: str) -> bool:
 
 
 def prefixes(scans: Sequence[ScanSettings], root: Path) -> list[str]:
-    """Return what tells the names of several scans apart: the actual folder of each, relative to ``root``."""
+    """Return prefixes that distinguish several scans: the actual folder of each, relative to ``root``."""
     if len(scans) == 1:
         return [""]
     return unique([f"{_relative(scan.actual, root)}/" for scan in scans])
@@ -200,7 +201,7 @@ def _relative(path: Path | StoreFolder, root: Path) -> str:
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Return the names, with ``(2)``, ``(3)``, ... before those that stood there already: none may hide another."""
+    """Return the names with ``(2)``, ``(3)``, ... before repeated ones, so that none hides another."""
     seen: dict[str, int] = {}
     told_apart = []
     for name in names:
@@ -210,7 +211,7 @@ def unique(names: Sequence[str]) -> list[str]:
 
 
 def called(folder: Path | StoreFolder) -> str:
-    """Return a folder as messages show it."""
+    """Return the path of a folder for messages."""
     return label_of(folder) if isinstance(folder, Path) else folder.label
 
 
@@ -222,11 +223,11 @@ def _is_one_folder(expected: Path | StoreFolder, actual: Path | StoreFolder) -> 
 
 
 def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
-    """Return the files below the folder that are not excluded, by their keys, and whether a link leads to each."""
+    """Return the files below the folder that are not excluded, by key, and whether a link leads to each."""
     if isinstance(folder, StoreFolder):
         return {key: False for key in folder.keys() if not any(glob_matches(glob, key) for glob in exclude)}  # noqa: SIM118 - no mapping
     found = {}
-    # A folder's path and key, whether a link leads to it, and the folders that it stands in, itself too.
+    # Path and key of a folder, whether a link leads to it, and its parents including itself.
     todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
     while todo:
         path, prefix, linked, around = todo.pop()
@@ -244,7 +245,7 @@ def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads back to itself: what is wrong with it is for its reader to say
+    except OSError:  # a circular link: reading it reports the error
         return False
 
 
@@ -279,8 +280,8 @@ def _refuse_one_file(expected: Path, actual: Path) -> None:
     real = os.path.realpath(expected)
     if real == os.path.realpath(actual) and os.path.exists(real):  # noqa: PTH110 - realpath takes links that lead nowhere
         raise ConfigError(
-            f"{label_of(expected)} and {label_of(actual)} are the same file by a symbolic link: nothing "
-            "could differ; put a copy in its place, or exclude it"
+            f"{label_of(expected)} and {label_of(actual)} are the same file through a symbolic link: nothing "
+            "could differ; replace the link by a copy, or exclude it"
         )
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a comparison and thumbnails: drawn only where a report or a failure asks for them."""
+"""Images and thumbnails of a comparison, created only if a report or a failure needs them."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ if TYPE_CHECKING:
 
 
 WIDTH, HEIGHT = 320, 200
-"""The largest that a thumbnail can be, in pixels."""
+"""Largest size of a thumbnail, in pixels."""
 MOST_SHOWN = 1280
-"""Of a larger picture so many columns are shown, or what its largest region takes where that is more."""
+"""Most columns to show of a larger image, unless its largest region is wider."""
 MOST_OUTLINES = 50
 OUTLINE = (255, 0, 102)
 QUALITY = 70
 
 
 def thumbnail(image: Image, regions: tuple[Region, ...]) -> bytes:
-    """Return a JPEG of the picture around its largest region, with the regions outlined.
+    """Return a JPEG of the image around its largest region, with the regions outlined.
 
-    A WebP would be a quarter smaller and take ten times as long.
+    A WebP would be a quarter smaller but take ten times as long.
 
     Args:
-        image: what is shown.
-        regions: the largest first; without any, the top left is shown.
+        image: the image to show.
+        regions: the largest first; without regions, the top left of the image is shown.
     """
     window = _window(image.size, regions[0].box if regions else Box(0, 0, *image.size))
     shown = _shown(image, window)
@@ -68,7 +68,7 @@ def thumbnail(image: Image, regions: tuple[Region, ...]) -> bytes:
 
 
 def _reduced(pixels: NDArray[Any], width: int, height: int) -> NDArray[Any]:
-    """Return the picture at that size, each of its pixels the mean of those that it stands for."""
+    """Return the image at that size; each pixel is the mean of the pixels it replaces."""
     times = min(pixels.shape[0] // height, pixels.shape[1] // width).bit_length() - 1
     pixels = halved(pixels, times)
     if pixels.shape[:2] != (height, width):
@@ -77,7 +77,7 @@ def _reduced(pixels: NDArray[Any], width: int, height: int) -> NDArray[Any]:
 
 
 def _window(size: tuple[int, int], box: Box) -> Box:
-    """Return what part of the picture to show: as wide as it may be, the box in its middle."""
+    """Return the part of the image to show: as wide as allowed, with the box in its middle."""
     width = min(size[0], max(MOST_SHOWN, box.width * 5 // 4))
     height = min(size[1], max(width * HEIGHT // WIDTH, min(box.height * 5 // 4, width * 2)))
     x = min(max(0, box.x + box.width // 2 - width // 2), size[0] - width)
@@ -86,20 +86,20 @@ def _window(size: tuple[int, int], box: Box) -> Box:
 
 
 def _shown(image: Image, window: Box) -> NDArray[Any]:
-    """Return that part of the picture, over white; the alpha of an opaque one is left on, and goes when it is small."""
+    """Return that part of the image, over white. The alpha of an opaque one is removed after scaling."""
     pixels = image.rows(window.y, window.y + window.height)[:, window.x : window.x + window.width]
     return pixels if image.opaque else rgb_on_white(Image(pixels, image.info))
 
 
 def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (height, width, 3) ``uint8`` that can be drawn on."""
+    """Return a writable (height, width, 3) ``uint8`` array."""
     if pixels.dtype != np.uint8:
         pixels = np.rint(pixels * (255 / full_value(pixels.dtype))).clip(0, 255).astype(np.uint8)
     return without_alpha(pixels) if pixels.shape[2] == 4 else np.array(pixels, np.uint8, order="C")  # noqa: PLR2004 - RGBA
 
 
 def _outline(small: NDArray[np.uint8], box: Box, window: Box, scale: float) -> None:
-    """Draw a frame outside of what differs, within the picture."""
+    """Draw a frame around the region, within the image."""
     left, top = int((box.x - window.x) * scale) - 2, int((box.y - window.y) * scale) - 2
     right = int((box.x + box.width - window.x) * scale) + 2
     bottom = int((box.y + box.height - window.y) * scale) + 2
@@ -111,37 +111,37 @@ def _outline(small: NDArray[np.uint8], box: Box, window: Box, scale: float) -> N
 
 FOLDER = "pictures"
 PARTING = "~"
-"""Between what a comparison is called and a picture of it: no safe name has one."""
+"""Separator between the name of a comparison and of its image; safe names do not contain it."""
 DIGITS = 32
-"""Of a SHA-256 in a picture's name: 128 bits never meet by chance."""
+"""Digits of a SHA-256 in an image's name: 128 bits do not collide."""
 
 _log = logging.getLogger(__name__)
 _SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "AVIF": "avif"}
 
 
 def write_artefacts(comparison: Comparison, report: Path, *, of_frame: bool = False) -> dict[str, str]:
-    """Write every picture that this comparison has, below ``report / "pictures"``.
+    """Write all images of this comparison below ``report / "pictures"``.
 
-    The two images go by their content, so that one which many comparisons share is stored once.
+    The two images are named by their content, so that equal images are stored once.
 
     Args:
         comparison: of one frame or page.
         report: the report's folder.
-        of_frame: it is one of several frames of a pair. All of its pictures go by their content: a pair with
-            alternatives is judged several times, and the frames of one must not overwrite those of another.
+        of_frame: whether it is one of several frames of a pair. Then all its images are named by content: a pair with
+            alternatives is judged several times, and their frames must not overwrite one another.
 
     Returns:
-        The name of each picture and its path relative to ``report``, with forward slashes; the names are those of
+        The key of each image and its path relative to ``report``, with forward slashes; the keys are those of
         `pytest_imgdiff.base.record.ComparisonRecord.artefacts`.
 
     Raises:
-        OSError: a picture could not be written.
+        OSError: an image could not be written.
     """
     paths = {}
     for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
         if image is not None:
             paths[side] = keep(report, *_as_found(image))
-    # All in one folder: to make one for each comparison takes longer than to fill it.
+    # All in one folder: creating a folder for each comparison takes longer than writing the files.
     stem = f"{FOLDER}/{safe_name(comparison.name)}"
     for name, (extension, encode) in _drawn(comparison).items():
         data = encode()
@@ -154,11 +154,11 @@ def write_artefacts(comparison: Comparison, report: Path, *, of_frame: bool = Fa
 
 
 def keep(report: Path, extension: str, data: bytes, digest: str) -> str:
-    """Store the bytes below the report's folder under a name that is made of them, unless they are there already.
+    """Store the bytes below the report's folder, named by their digest, unless they exist already.
 
     Args:
         report: the report's folder.
-        extension: of the name, without a dot.
+        extension: file extension, without a dot.
         data: the bytes.
         digest: their SHA-256.
 
@@ -171,7 +171,7 @@ def keep(report: Path, extension: str, data: bytes, digest: str) -> str:
     path = f"{FOLDER}/{digest[:DIGITS]}.{extension}"
     target = report / path
     if not target.is_file():
-        # By way of a name of its own: another process may be about to store the same picture.
+        # Through a temporary name, because another process may store the same image.
         partial = target.with_name(f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}")
         _written(partial, data)
         partial.replace(target)
@@ -181,13 +181,13 @@ def keep(report: Path, extension: str, data: bytes, digest: str) -> str:
 def _written(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
-    except FileNotFoundError:  # the first one
+    except FileNotFoundError:  # the first file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
 
 def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | None]]]:
-    """Return how to draw what shows the difference."""
+    """Return functions that draw the difference images."""
     pictures: dict[str, tuple[str, Callable[[], bytes | None]]] = {}
     if comparison.equal is not None:
         return pictures
@@ -195,7 +195,7 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
     if comparison.compared is not None:
         shown = comparison.compared[1]
     if shown is not None and (comparison.regions or _fits(shown, comparison.policy.memory)):
-        # What was deleted has a place in the expected picture only.
+        # Deleted parts only have a position in the expected image.
         regions = tuple(region for region in comparison.regions if region.kind != "deleted")
         pictures["thumb"] = "jpg", partial(thumbnail, shown, regions)
     if comparison.mask is not None:
@@ -209,13 +209,13 @@ def _drawn(comparison: Comparison) -> dict[str, tuple[str, Callable[[], bytes | 
 
 
 def _fits(image: Image, memory: int) -> bool:
-    """Whether all of a picture may be decoded, which was perhaps refused before any of it was."""
+    """Return whether the image is within the limits for decoding."""
     width, height = image.size
     return 2 * 4 * image.dtype.itemsize * width * height <= memory
 
 
 def _as_found(image: Image) -> tuple[str, bytes, str]:
-    """Return the picture's own bytes where a browser shows them, else a PNG of what was read.
+    """Return the image's own bytes if browsers show the format, else a PNG.
 
     Returns:
         The extension, the bytes and their SHA-256.
@@ -237,7 +237,7 @@ def _displayable(pixels: Pixels) -> Pixels:
 
 
 def coloured(heat: Heat) -> Drawing:
-    """Return heat as colours: black where alike, through purple and orange, to pale yellow at the largest."""
+    """Return heat as colours: black for no difference, through purple and orange, to pale yellow at the largest."""
     peak = float(heat.max()) or 1.0
     levels = np.rint(heat * (255 / peak)).astype(np.uint8)
     colours = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
@@ -245,7 +245,7 @@ def coloured(heat: Heat) -> Drawing:
 
 
 def one_bit_png(mask: Mask) -> bytes:
-    """Return the mask as a PNG of one bit a pixel (PNG, third edition, 2025), white where it is true."""
+    """Return the mask as a 1-bit PNG (PNG, third edition, 2025), white where it is true."""
     height, width = mask.shape
     if CORE is not None:
         png = CORE.mask_png(np.ascontiguousarray(mask), width, height)
@@ -268,11 +268,11 @@ def _heat_png(heat: Heat) -> bytes:
 
 
 def _drawing_png(name: str, draw: Callable[[], Drawing]) -> bytes | None:
-    """Draw what a metric offers; a metric may be anybody's code, and one that cannot draw has judged all the same."""
+    """Draw an image of a metric. An error in a metric's drawing code does not affect the verdict."""
     try:
         return _png(draw())
     except Exception as error:  # noqa: BLE001 - it is logged, and costs a picture only
-        _log.warning("the picture %s could not be drawn: %s: %s", name, type(error).__name__, error)
+        _log.warning("the image %s could not be drawn: %s: %s", name, type(error).__name__, error)
         return None
 
 

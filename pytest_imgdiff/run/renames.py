@@ -1,4 +1,4 @@
-"""Renamed tests: their old baselines are found by their pictures, and moved on request."""
+"""Renamed tests: their old baselines are found by content, and renamed on request."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from pytest_imgdiff.run.session import Workspace
 
 MOST_COMPARED = 500
-"""How many pairs that are not equal are compared, in a run of which many baselines are missing and unused."""
+"""Most unequal pairs to compare in a run with many missing and unused baselines."""
 
 
 def find_renames(workspace: Workspace, merged: Merged, survey: Survey) -> list[RenameRecord]:
-    """Return the stored baselines that no test uses and that have the picture of a test without a baseline.
+    """Return the unused baselines that have the image of a test without a baseline.
 
-    A stored picture counts where its test file is gone, or where every test of its module ran, none has its name, and
-    all that did not pass failed for their pictures: any other may not have come to it.
+    A stored image is considered if its test file was removed, or if all tests of its module ran, none has its name, and
+    all failures were image differences: after another error, a test may not have reached its comparison.
 
     Args:
-        workspace: the run's.
-        merged: what its processes recorded.
-        survey: the stored pictures that no test asked for.
+        workspace: of the run.
+        merged: the records of all processes.
+        survey: the unused stored images.
     """
     failed = [merged.records[number] for number in merged.records.overview.failures()]
     missing = [record for record in failed if record.verdict == "missing" and _place(workspace, record) is not None]
@@ -65,7 +65,7 @@ def find_renames(workspace: Workspace, merged: Merged, survey: Survey) -> list[R
 
 
 def _place(workspace: Workspace, record: ComparisonRecord) -> str | None:
-    """Return where the baseline of a comparison belongs, below the baselines folder; None where it has none."""
+    """Return the path of a comparison's baseline below the baselines folder; None if it has none."""
     if record.accepts is None:
         return None
     path = workspace.root / record.accepts.baseline
@@ -74,7 +74,7 @@ def _place(workspace: Workspace, record: ComparisonRecord) -> str | None:
 
 
 def _is_of_setting(workspace: Workspace, record: ComparisonRecord, path: Path) -> bool:
-    """Return whether a baseline is of the browser, viewport, ... of the comparison, or of another layout."""
+    """Return whether a baseline is for the browser, viewport, ... of the comparison, or in another layout."""
     baselines, place = workspace.baselines, _place(workspace, record)
     setting = baselines.setting_of(baselines.relative(path))
     return place is None or not any(setting) or setting == baselines.setting_of(place)
@@ -119,20 +119,20 @@ def _rename(workspace: Workspace, record: ComparisonRecord, old: Path, digest: s
 
 
 class RenameError(ImgdiffError):
-    """Why a baseline is not renamed."""
+    """The reason why a baseline is not renamed."""
 
 
 def rename_baseline(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bool) -> None:
-    """Move a baseline, with its alternatives, to the place of the test that has its picture now.
+    """Move a baseline, with its alternatives, to the path for the renamed test.
 
     Args:
-        rename: what the report offers.
+        rename: the rename that the report suggests.
         run: the report.
-        root: the folder that the paths start from; nothing outside of it is moved.
-        dry_run: verify only.
+        root: base folder of the paths; nothing outside it is moved.
+        dry_run: only verify.
 
     Raises:
-        RenameError: a test uses the baseline, it has changed since, the new place is taken, or the disk refuses.
+        RenameError: a test uses the baseline, it has changed since, the new path exists, or a file cannot be moved.
     """
     try:
         old, new = path_below(root, rename.old), path_below(root, rename.new)
@@ -142,13 +142,13 @@ def rename_baseline(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run
     except (OutsideError, BaselineError, OSError) as error:
         raise RenameError(f"{rename.old}: {error}") from error
     if content is None or not is_baseline_file(old) or not is_baseline_file(new):
-        raise RenameError(f"{rename.old}: this baseline no longer exists, or it is a symbolic link: move it by hand")
+        raise RenameError(f"{rename.old}: this baseline no longer exists, or is a symbolic link: move it yourself")
     if hashlib.sha256(content).hexdigest() != rename.digest:
         raise RenameError(f"stale: the baseline {rename.old} has changed since; run the tests again")
     if user := next((record.name for record in run.comparisons if _uses(record, rename.old)), None):
-        raise RenameError(f"{rename.old}: {visible(user)} uses it")
+        raise RenameError(f"{rename.old}: used by {visible(user)}")
     if taken:
-        raise RenameError(f"stale: a baseline {rename.new} is there by now; run the tests again")
+        raise RenameError(f"stale: a baseline {rename.new} was added; run the tests again")
     if not dry_run:
         _move([(file, new.with_name(f"{new.stem}{file.stem[len(old.stem) :]}{file.suffix}")) for file in stored])
 
@@ -159,7 +159,7 @@ def _uses(record: ComparisonRecord, baseline: str) -> bool:
 
 
 def _move(files: Sequence[tuple[Path, Path]]) -> None:
-    """Move all of the files or none; the baseline itself, which is the first, last: until then its test finds none."""
+    """Move all files or none. The baseline itself is moved last, so that its test does not find a partial set."""
     moved: list[tuple[Path, Path]] = []
     try:
         for old, new in reversed(files):

@@ -1,4 +1,4 @@
-"""What the comparisons of one run share: settings, registry, baselines, results, and what may be written."""
+"""State that the comparisons of one run share: settings, registry, baselines, results, and what may be written."""
 
 from __future__ import annotations
 
@@ -40,37 +40,37 @@ if TYPE_CHECKING:
     from pytest_imgdiff.run.pairing import FoundPair, Pair
 
 GATHERED = 8
-"""How many pairs wait together for a model's answers, so that it answers them in one batch."""
+"""Pairs that wait together for a model, so that it evaluates them in one batch."""
 
 _NOT_ACCEPTED = (Verdict.BROKEN, Verdict.UNMATCHED)
-"""There is no picture that could become the expected one."""
+"""Verdicts without an image that could become the expected one."""
 
 Update = Literal["none", "missing", "failed", "alternative", "all"]
 
 
 @dataclass
 class Workspace:
-    """One run's surroundings.
+    """The shared state of a run.
 
     Attributes:
-        root: the folder that the paths in records are relative to.
-        here: the folder that the user is in, which printed paths are relative to; the root where omitted.
-        settings: the loaded configuration.
+        root: base folder of the paths in records.
+        here: base folder of printed paths: the user's current folder; default: the root.
+        settings: the loaded settings.
         registry: the known metrics and loaders.
         baselines: the stored expected images.
-        results: where records and pictures go; None where nobody asked for any.
-        update: which baselines may be written: none, the missing ones, whatever failed (the missing ones too), or all;
-            with ``alternative``, what failed is stored beside the baseline.
+        results: where records and images are written; None if they are not needed.
+        update: which baselines may be written: none, missing ones, failed ones (including missing), or all; with
+            ``alternative``, failed ones are stored as alternatives.
         command_line: the policy settings of the command line, as in imgdiff.yaml.
-        merges_metrics: whether its ``metrics`` are single keys of rules, so that the other rules stay.
-        command: the words that start pytest as this run was started.
-        options: the command line's options that a command which accepts a change must repeat.
-        allowance: how much memory the pairs under way may take.
-        self_contained: whether the report is written as one file, too.
-        settings_files: the files that the settings come from; empty where the defaults hold.
-        glance: whether every pair is measured by the metrics of `GLANCE` as well, and its regions are found by
-            structure where the settings leave it open.
-        ended: whether the report was written, so that a comparison comes too late for it.
+        merges_metrics: whether its ``metrics`` are single keys, so that other rules are kept.
+        command: the command that started pytest.
+        options: the options that a command to accept a change must repeat.
+        allowance: how much memory the pairs in progress may use.
+        self_contained: whether the report is also written as one file.
+        settings_files: the settings files; empty for defaults.
+        glance: whether each pair is also measured with the metrics of `GLANCE`, and regions are found by structure
+            unless the settings specify it.
+        ended: whether the report was written, so that later comparisons are too late for it.
     """
 
     root: Path
@@ -92,14 +92,14 @@ class Workspace:
 
     @property
     def has_store(self) -> bool:
-        """Whether the folder of the baselines is pulled from a store: one that was named for this run alone is not."""
+        """Whether the baselines folder is pulled from a store; a folder from an option of this run is not."""
         return self.settings.baselines.store is not None and self.baselines.folder == self.settings.baselines.folder
 
     def policy(self, name: str, call: Mapping[str, Any] | None = None) -> Policy:
-        """Return what holds for the picture of this name.
+        """Return the policy for the image with this name.
 
         Raises:
-            ConfigError: the settings of the command line or of the call cannot be followed.
+            ConfigError: the settings of the command line or of the call are invalid.
         """
         command_line = dict(self.command_line)
         if self.merges_metrics:
@@ -111,26 +111,26 @@ class Workspace:
         return replace(policy, mask="ssim") if self.glance and policy.mask == AUTO else policy
 
     def _measure(self, name: str, command_line: Mapping[str, Any]) -> Any:
-        """Return what to measure of this picture: metrics named without options have those of imgdiff.yaml."""
+        """Return what to measure for this image. Metrics without options use those of imgdiff.yaml."""
         configured = self.settings.policy_for(name)
         named = command_line.get("measure", [rule.metric for rule in configured.measure])
         if not isinstance(named, list):
-            return named  # of which the settings say what is wrong
+            return named  # the settings report the error
         if self.glance:
             listed = {next(iter(item), "") if isinstance(item, dict) else str(item): item for item in named}
             named = [*(listed.pop(metric, metric) for metric in GLANCE), *listed.values()]
         return with_options(named, (*configured.measure, *configured.metrics))
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Look, before any picture is read, for the models that pictures of these names are judged by.
+        """Check before any image is read that the models for images with these names are available.
 
         Raises:
-            ImgdiffError: one is not on this machine, or cannot be used, and its rule does not allow it to be skipped.
+            ImgdiffError: a model is missing or cannot be used, and its rule does not allow it to be skipped.
         """
         self._look(self._model_rules(names))
 
     def prepare_all(self) -> None:
-        """Look for the models of every configured rule, where it is not known which pictures there will be.
+        """Check the models of all configured rules, if the images are not known in advance.
 
         Raises:
             ImgdiffError: as in `prepare`.
@@ -138,20 +138,20 @@ class Workspace:
         self._look(dict.fromkeys([*self._override_rules(), *self._model_rules(["any"])]))
 
     def _override_rules(self) -> list[Rule]:
-        """Return the rules of overrides that ask models, unless the command line names rules in place of all."""
+        """Return the rules of overrides that use models, unless the command line replaces all rules."""
         if "metrics" in self.command_line and not self.merges_metrics:
             return []
         layers = (override.layer.policy.get("metrics", ()) for override in self.settings.overrides)
         return self._asking(rule for rules in layers for rule in rules)
 
     def threads(self, names: Iterable[str]) -> int | None:
-        """Return how many pairs to compare at once: enough to fill a model's batches, or None for one a core."""
+        """Return how many pairs to compare in parallel: enough to fill a model's batches, or None for one per core."""
         return GATHERED if self._model_rules(names) else None
 
     def may_run_apart(self, count: int, names: Iterable[str]) -> bool:
-        """Return whether so many pairs of these names may be compared by copies of this process, and prepare for it.
+        """Return whether pairs with these names may be compared by copies of this process, and prepare for it.
 
-        Plugins may keep something of what they see, and a model is loaded once: these stay in one process.
+        Plugins may keep state, and a model is loaded once: these need a single process.
         """
         if not worth_copies(count) or self.registry.extended or self.threads(names) is not None:
             return False
@@ -162,7 +162,7 @@ class Workspace:
         return True
 
     def _model_rules(self, names: Iterable[str]) -> list[Rule]:
-        """Return the rules for pictures of these names whose metrics have something to prepare."""
+        """Return the rules for images with these names whose metrics need preparation."""
         policies = {(*policy.metrics, *policy.measure) for policy in map(self.policy, names)}
         return self._asking(rule for rules in policies for rule in rules)
 
@@ -177,10 +177,10 @@ class Workspace:
 
     @contextmanager
     def compared(self, pair: Pair | FoundPair, name: str) -> Iterator[Comparison]:
-        """Compare a pair of a scan once there is memory for it, which is given back in the end.
+        """Compare a pair of a scan when there is memory for it.
 
         Raises:
-            ImgdiffError: its policy cannot be followed.
+            ImgdiffError: its policy is invalid.
         """
         policy = self.policy(pair.key)
         with self.allowance.of(images.working_size(pair.expected, pair.actual)):
@@ -198,25 +198,25 @@ class Workspace:
         """Compare a pair of a scan and return its record.
 
         Raises:
-            ImgdiffError: its policy cannot be followed, or a picture of the report cannot be written.
+            ImgdiffError: its policy is invalid, or an image of the report cannot be written.
         """
         with self.compared(pair, pair.name) as comparison:
             place = pair.expected_place
             return self.record(comparison, baseline=None if isinstance(place, StoredFile) else place, key=pair.key)
 
     def not_compared(self, pair: Pair | FoundPair, name: str, reason: str) -> Comparison:
-        """Return what stands for a pair that could not be compared, whose pictures were not even read."""
+        """Return the record for a pair that could not be compared and whose images were not read."""
         policy = self.policy(pair.key)
         return Comparison(name=name, verdict=Verdict.BROKEN, passed=False, policy=policy, reason=reason)
 
     def keep_frame(self, frame: Comparison) -> tuple[dict[str, str], str | None]:
-        """Write the pictures of one of several frames, where the settings ask for them.
+        """Write the images of one of several frames, if the settings require them.
 
         Returns:
             The path of each below the report's folder, and the fingerprint of the difference.
 
         Raises:
-            ReportError: a picture could not be written.
+            ReportError: an image could not be written.
         """
         if self.results is None or not self._wants_pictures(frame):
             return {}, None
@@ -228,27 +228,27 @@ class Workspace:
 
     def _cannot_write_pictures(self, comparison: Comparison, error: OSError) -> ReportError:
         folder = "" if self.results is None else label_of(self.results.directory)
-        return ReportError(f"{folder}: the pictures of {comparison.name} cannot be written: {error.strerror}")
+        return ReportError(f"{folder}: the images of {comparison.name} cannot be written: {error.strerror}")
 
     def against(self, stored: Sequence[Path], actual: object, policy: Policy, name: str) -> Comparison:
-        """Compare with a baseline and its alternatives, and return the comparison that counts.
+        """Compare with a baseline and its alternatives, and return the deciding comparison.
 
-        A stored picture that cannot be read makes the comparison broken, also where another one passes. Otherwise an
-        equal picture counts before one that passes without a warning, and that before one that passes with a warning.
-        Where none passes, the baseline itself counts.
+        An unreadable stored image makes the comparison broken, even if another one passes. Otherwise an equal image is
+        preferred to one that passes without a warning, and that to one that passes with a warning. If none passes, the
+        comparison with the baseline itself decides.
 
         Args:
-            stored: the baseline and its alternatives; none where nothing is stored yet.
-            actual: the picture, read already where it can be read only once.
-            policy: what decides.
-            name: of the comparison.
+            stored: the baseline and its alternatives; empty if nothing is stored yet.
+            actual: the image; already read if its source can be read only once.
+            policy: the policy.
+            name: name of the comparison.
         """
         if not stored:
             return self.compared_with(None, actual, policy, name)
         judged: list[Comparison] = []
         for path in stored:
             if any(_rank(comparison) == 0 for comparison in judged) and self._cause_unreadable(path, policy) is None:
-                continue  # an equal picture was found: the others must only be readable
+                continue  # an equal image was found: the others must only be readable
             comparison = self.compared_with(path, actual, policy, name)
             if _is_unreadable(comparison):
                 return comparison
@@ -263,7 +263,7 @@ class Workspace:
         return best
 
     def _cause_unreadable(self, path: Path, policy: Policy) -> str | None:
-        """Return why a stored picture cannot be read; None where it can."""
+        """Return why a stored image is unreadable; None if it can be read."""
         try:
             for _ in images.check(
                 images.read(path, root=self.root), frames=policy.frames, max_pixels=policy.limits.pixels
@@ -274,7 +274,7 @@ class Workspace:
         return None
 
     def compared_with(self, expected: object | None, actual: object, policy: Policy, name: str) -> Comparison:
-        """Compare two pictures by the run's metrics and loaders; the arguments are those of `engine.compare`."""
+        """Compare two images with the run's metrics and loaders; the arguments are those of `engine.compare`."""
         return compare(
             expected,
             actual,
@@ -286,15 +286,15 @@ class Workspace:
         )
 
     def accept(self, place: Path, comparison: Comparison) -> Path:
-        """Store the actual image of a comparison as the baseline, or as an alternative of it, and return where.
+        """Store the actual image of a comparison as the baseline or an alternative, and return its path.
 
         Args:
-            place: of the baseline, as `Baselines.path` gave it.
-            comparison: one that has an actual image.
+            place: path of the baseline, from `Baselines.path`.
+            comparison: a comparison with an actual image.
 
         Raises:
-            BaselineError: it cannot be stored, or an alternative of the baseline cannot be read, so that the
-                comparison would fail all the same.
+            BaselineError: it cannot be stored, or an alternative is unreadable, so that the comparison would still
+                fail.
         """
         if comparison.actual is None:
             raise AssertionError(comparison.name)
@@ -306,13 +306,13 @@ class Workspace:
             return self.baselines.accept(place, comparison.actual, data)
         target = self.baselines.target(place, comparison.actual)
         beside = alternative_place(target, data)
-        if beside is None:  # stored by another process meanwhile
+        if beside is None:  # another process has stored it meanwhile
             return target
         store(beside, data)
         return beside
 
     def may_write(self, comparison: Comparison) -> bool:
-        """Return whether the user asked for this actual image to become the expected one."""
+        """Return whether the user requested that this actual image becomes the expected one."""
         if comparison.actual is None or comparison.equal == "bytes":
             return False
         missing = comparison.verdict is Verdict.MISSING
@@ -338,20 +338,20 @@ class Workspace:
         takes_alternatives: bool = False,
         key: str | None = None,
     ) -> ComparisonRecord:
-        """Write the comparison's pictures, where the settings ask for them, and return its record.
+        """Write the comparison's images, if the settings require them, and return its record.
 
         Args:
-            comparison: what was judged.
+            comparison: the comparison.
             test: the node id of the pytest item.
-            asserted: whether the run fails where the comparison does.
+            asserted: whether its failure fails the run.
             accept: the command that accepts the change.
             written: the baseline that this comparison wrote.
             baseline: the file that accepting the actual image would write.
-            takes_alternatives: whether the actual image can be stored beside it, too.
-            key: the name that overrides are matched against.
+            takes_alternatives: whether the actual image can be stored as an alternative.
+            key: name that overrides are matched against.
 
         Raises:
-            ReportError: a picture could not be written.
+            ReportError: an image could not be written.
         """
         failed = not comparison.passed and not written
         pictures = _Pictures()
@@ -386,7 +386,7 @@ class Workspace:
         return _Pictures(artefacts, self._accepts(comparison, baseline, report), mark)
 
     def _accepts(self, comparison: Comparison, baseline: Path | None, report: Path) -> AcceptRecord | None:
-        """Return how the actual image can be accepted from the report; None where that takes a run of the tests."""
+        """Return how the actual image can be accepted from the report; None if the tests must run for that."""
         actual, expected = comparison.actual, comparison.expected
         if actual is None or baseline is None or comparison.verdict is Verdict.BROKEN:
             return None
@@ -394,7 +394,7 @@ class Workspace:
         if not baseline.is_relative_to(self.root) or baseline.exists() != (expected is not None):
             return None
         place = baseline.relative_to(self.root).as_posix()
-        if printable(place) != place:  # no JSON holds such a name
+        if printable(place) != place:  # JSON cannot represent such a name
             return None
         try:
             data = stored_form(actual)
@@ -418,11 +418,11 @@ class Workspace:
         return wanted == "all"
 
     def named(self, path: Path) -> str:
-        """Return the path as records name it: relative to the root where it lies below it."""
+        """Return the path for records: relative to the root if it is below it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     def shown(self, path: Path | StoreFolder) -> str:
-        """Return the path as the terminal shows it: relative to where the user is, if it lies in the project."""
+        """Return the path for the terminal: relative to the user's folder if it is in the project."""
         if isinstance(path, StoreFolder):
             return path.label
         here = self.here or self.root
@@ -430,7 +430,7 @@ class Workspace:
         return relative(path, here) if inside else str(path)
 
     def failure_text(self, record: ComparisonRecord) -> str:
-        """Return all that a person needs at a failed comparison, with paths as the terminal shows them."""
+        """Return the message for a failed comparison, with paths for the terminal."""
         directory = None if self.results is None else self.shown(self.results.directory)
         record = msgspec.structs.replace(
             record,
@@ -440,19 +440,19 @@ class Workspace:
         return failure_text(record, directory=directory, shown=self._shown_label)
 
     def _shown_start(self, words: str) -> str:
-        """Return words such as ``old.png: PNG: truncated`` with their file as the terminal shows it."""
+        """Return a message such as ``old.png: PNG: truncated`` with the file's path for the terminal."""
         label, colon, rest = words.partition(": ")
         return f"{self._shown_label(label)}{colon}{rest}" if colon else words
 
     def _shown_label(self, label: str) -> str:
-        """Return a label of a record as the terminal shows it: records name files from the root."""
+        """Return a label for the terminal; in records, labels of files are relative to the root."""
         place = self.root / label
         return self.shown(place) if place.exists() else label
 
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """What of a comparison's record only its pictures tell."""
+    """The fields of a record that depend on the images."""
 
     artefacts: dict[str, str] = field(default_factory=dict)
     accepts: AcceptRecord | None = None
@@ -460,12 +460,12 @@ class _Pictures:
 
 
 def _is_unreadable(comparison: Comparison) -> bool:
-    """Return whether the expected picture is there and could not be read."""
+    """Return whether the expected image exists but is unreadable."""
     return comparison.verdict is Verdict.BROKEN and comparison.expected is None and comparison.actual is not None
 
 
 def _rank(comparison: Comparison) -> int:
-    """Return how well a comparison with one of several accepted pictures ended; 0 is best."""
+    """Return the rank of a comparison with one of several accepted images; 0 is best."""
     if not comparison.passed:
         return 3
     if comparison.warnings or any(score.warned for score in comparison.scores):
@@ -481,7 +481,7 @@ def _fingerprint(comparison: Comparison) -> str | None:
 
 
 def _fingerprint_of_all(comparison: Comparison) -> str | None:
-    """Return the fingerprint of all frames that fail; None where the pair differs in more than they show."""
+    """Return the fingerprint of all failing frames; None if the pair also differs in other ways."""
     if comparison.reason is not None:
         return None
     failed = [frame for frame in comparison.frames if not frame.passed]
@@ -489,27 +489,27 @@ def _fingerprint_of_all(comparison: Comparison) -> str | None:
 
 
 def _artefacts_of_worst(comparison: Comparison) -> dict[str, str] | None:
-    """Return the pictures that were kept of the frame that stands for the pair."""
+    """Return the written images of the frame that represents the pair."""
     shown = None if comparison.expected is None else comparison.expected.info.frame
     return next((dict(frame.pictures) for frame in comparison.frames if frame.index == shown), None)
 
 
 def is_storable(image: Image) -> bool:
-    """Whether a baseline of this image can be stored without loss: floats and several frames have no such form."""
+    """Whether a baseline can store this image without loss: not for floats or several frames."""
     return image.encoded is not None or (image.dtype.kind == "u" and image.info.alone)
 
 
 def stored_form(image: Image) -> bytes:
-    """Return the bytes that a baseline of this image is stored as: its own, or a lossless PNG.
+    """Return the bytes to store for a baseline: the image's own, or a lossless PNG.
 
     Raises:
-        BaselineError: there is no lossless form for its depth, or it is one of several frames of a PIL image.
+        BaselineError: no lossless form exists for its depth, or it has several frames of a PIL image.
     """
     if image.encoded is not None:
         return image.encoded
     if not image.info.alone:
         raise BaselineError(
-            f"{image.info.label}: its {image.info.frames} frames cannot be stored as one picture; give the file or the "
+            f"{image.info.label}: its {image.info.frames} frames cannot be stored as one image; pass the file or the "
             "bytes that the PIL image was opened from"
         )
     try:

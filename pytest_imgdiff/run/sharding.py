@@ -30,28 +30,28 @@ class Shard:
 
 
 def parsed_shard(text: str, option: str) -> Shard:
-    """Return the shard that ``3/8`` names.
+    """Return the shard for a string such as ``3/8``.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: the string is invalid.
     """
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     shard = Shard(int(match[1]), int(match[2])) if match else Shard(0, 0)
     if not 1 <= shard.number <= shard.count:
-        raise ConfigError(f"{option} {text!r}: expected NUMBER/COUNT, such as 3/8: the third of eight shards")
+        raise ConfigError(f"{option} {text!r}: must be NUMBER/COUNT, such as 3/8 for the third of eight shards")
     return shard
 
 
 def split(items: Sequence[T], names: Sequence[str], sizes: Sequence[int], shard: Shard) -> tuple[list[T], ShardRecord]:
-    """Return the items of a shard in their order, and what tells whether other shards split the same set.
+    """Return the items of a shard in their order, and a digest of the complete set.
 
-    The items are ordered by the hash of their names, and that row is cut where equal shares of the bytes end. So the
-    result depends on names and sizes alone; an item that is added moves only the items at the cuts. Shares differ from
-    an equal one by less than the largest item.
+    The items are sorted by the hash of their names and cut into parts of equal bytes. So the result depends only on
+    names and sizes, and an added item only moves the items at the cuts. Parts differ from an equal share by less than
+    the largest item.
 
     Args:
-        items: all that is split.
-        names: of the items; each once.
+        items: all items to split.
+        names: names of the items, without duplicates.
         sizes: of the items, in bytes.
         shard: the one to return.
     """
@@ -61,8 +61,8 @@ def split(items: Sequence[T], names: Sequence[str], sizes: Sequence[int], shard:
     chosen = []
     before = 0
     for number in sorted(range(len(items)), key=hashes.__getitem__):
-        weight = sizes[number] + 1  # empty files count, too
-        place = (2 * before + weight) * shard.count // (2 * whole)  # where its middle lies
+        weight = sizes[number] + 1  # empty files count too
+        place = (2 * before + weight) * shard.count // (2 * whole)  # the position of its middle
         before += weight
         digest.update(b"%d " % place + hashes[number])
         if place == shard.number - 1:
@@ -75,10 +75,10 @@ def shard_of_tests(shard: Shard, here: int, names: Iterable[str], *, is_chosen: 
     """Return the record of a shard that another plugin made.
 
     Args:
-        shard: which.
-        here: how many image tests it has.
+        shard: the shard.
+        here: number of image tests in it.
         names: of all image tests of all shards.
-        is_chosen: whether tests were left out for other reasons, so that it is unknown how many all shards have.
+        is_chosen: whether tests were also deselected for other reasons, so that the total of all shards is unknown.
     """
     listed = sorted(names)
     digest = hashlib.sha256("\0".join(listed).encode("utf-8", "surrogateescape")).hexdigest()
@@ -86,15 +86,15 @@ def shard_of_tests(shard: Shard, here: int, names: Iterable[str], *, is_chosen: 
 
 
 def told_apart(names: Sequence[str], longer: Sequence[str]) -> list[str]:
-    """Return the names, of those that stand there several times the longer ones."""
+    """Return the distinct names; for repeated ones, the longer forms."""
     counts = Counter(names)
     return [name if counts[name] == 1 else long for name, long in zip(names, longer, strict=True)]
 
 
 def split_size(pair: Pair | FoundPair) -> int:
-    """Return the bytes that a pair is split by: those of its expected picture, which all machines have alike.
+    """Return the size for splitting: that of the expected image, which is equal on all machines.
 
-    The actual picture counts only where it is alone: it may be drawn anew on each machine, in other bytes.
+    The actual image counts only if it is alone: each machine may create it with other bytes.
     """
     return _size(pair.actual if pair.expected is None else pair.expected)
 
@@ -104,5 +104,5 @@ def _size(path: Path | StoredFile | None) -> int:
         return path.size()
     try:
         return 0 if path is None else path.stat().st_size
-    except OSError:  # what is wrong with it is for its reader to say
+    except OSError:  # reading it reports the error
         return 0
