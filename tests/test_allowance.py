@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.base.memory import Allowance
 from pytest_imgdiff.base.parallel import RunAhead
-from pytest_imgdiff.images import decoded_size
+from pytest_imgdiff.comparison.engine import compare
+from pytest_imgdiff.images import decoded_size, read
 from tests.image_files import photograph, saved
 
 
@@ -91,15 +92,22 @@ def test_what_fails_gives_its_share_back():
         ("BMP", photograph(24, 32), 24 * 32 * 4),
     ],
 )
-def test_the_size_of_a_picture_is_known_from_its_header(tmp_path, form, pixels, size):
-    path = tmp_path / "picture"
-    path.write_bytes(saved(pixels, form))
-    assert decoded_size(path) == size
+def test_the_size_of_a_picture_is_known_from_its_header(form, pixels, size):
+    assert decoded_size(read(saved(pixels, form))) == size
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"text", b"%!PS-Adobe-3.0"])
-def test_what_has_no_header_has_no_size_and_raises_nothing(tmp_path, content):
-    (tmp_path / "file").write_bytes(content)
-    assert decoded_size(tmp_path / "file") == 0
-    assert decoded_size(tmp_path / "missing") == 0
+def test_what_has_no_header_has_no_size_and_raises_nothing(content):
+    assert decoded_size(read(content)) == 0
     assert decoded_size(None) == 0
+
+
+def test_a_large_pair_waits_for_room_and_a_small_one_does_not():
+    pair = [np.zeros((300, 400, 3), np.uint8), np.full((300, 400, 3), 9, np.uint8)]
+    encoded = [saved(pixels, "PNG") for pixels in pair]
+    asked = []
+    compare(*encoded, room=asked.append)
+    assert asked == [2 * 2 * 300 * 400 * 4]
+    allowance = Allowance(1 << 20)
+    with allowance.of(1 << 20), allowance.of(1 << 10):  # a thousandth of the whole is not counted
+        pass

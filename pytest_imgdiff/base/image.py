@@ -70,6 +70,26 @@ class ImageInfo:
     alone: bool = True
     notes: tuple[str, ...] = ()
 
+    def called(self, label: str) -> ImageInfo:
+        """Return the same without its notes, of a file with equal bytes and another name."""
+        return ImageInfo(
+            label,
+            self.format,
+            self.width,
+            self.height,
+            self.mode,
+            self.frames,
+            self.frame,
+            self.orientation,
+            self.icc,
+            self.gamma,
+            self.cicp,
+            self.byte_size,
+            self.duration,
+            self.loops,
+            self.alone,
+        )
+
 
 class Image:
     """An image in the normal form, straight RGBA. It is immutable.

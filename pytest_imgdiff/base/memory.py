@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 GIBIBYTE = 1 << 30
+_SMALL_PART = 10
+"""Halvings of the whole: work that needs so little of it is not counted, as counting takes longer than a small pair."""
 
 
 class _Number(Protocol):
@@ -55,6 +57,9 @@ class Allowance:
     @contextmanager
     def of(self, size: int) -> Iterator[None]:
         """Take so many bytes, once there is room for them, and give them back in the end."""
+        if size <= self._size >> _SMALL_PART:
+            yield
+            return
         with self._changed:
             self._changed.wait_for(lambda: not self._taken.value or self._taken.value + size <= self._size)
             self._taken.value += size

@@ -16,6 +16,9 @@ _KINDS = (
     (stat.S_ISBLK, "device", f"a device; {_ONLY}"),
 )
 _PIECE = 1 << 20
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
 
 
 class NotRegularError(OSError):
@@ -41,18 +44,26 @@ def open_regular(path: str | bytes | os.PathLike[str]) -> IO[bytes]:
         OSError: it cannot be opened.
         ValueError: no file can have this name.
     """
+    descriptor, _ = open_descriptor(path)
+    return open(descriptor, "rb", buffering=0)  # noqa: PTH123 - a descriptor; the caller closes the file
+
+
+def open_descriptor(path: str | bytes | os.PathLike[str]) -> tuple[int, os.stat_result]:
+    """Open a regular file as `open_regular` does, and return its descriptor and status: many small files need no more.
+
+    Raises:
+        NotRegularError, OSError, ValueError: as `open_regular` raises them.
+    """
     # Looking first keeps devices from being opened at all: opening one can have effects.
     _require_regular(os.stat(path), path)  # noqa: PTH116 - pathlib takes no bytes, and takes long to import
-    flags = os.O_RDONLY
-    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: PTH123, SIM115 - a descriptor with flags; the caller's
+    descriptor = os.open(path, _FLAGS)
     try:
-        _require_regular(os.fstat(file.fileno()), path)  # something else may have taken its place
+        status = os.fstat(descriptor)
+        _require_regular(status, path)  # something else may have taken its place
     except BaseException:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor, status
 
 
 def read_regular(path: str | bytes | os.PathLike[str], most: int | None = None) -> bytes:

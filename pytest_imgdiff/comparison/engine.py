@@ -44,6 +44,7 @@ def compare(
     registry: Registry | None = None,
     root: Path | None = None,
     keep_frame: KeepFrame | None = None,
+    room: Callable[[int], object] | None = None,
 ) -> Comparison:
     """Compare two images and judge them.
 
@@ -57,6 +58,7 @@ def compare(
         root: absolute paths in the comparison become relative to this folder. Default: they do not change.
         keep_frame: for animations and documents: called with each frame that fails or passes with a warning, while its
             pixels are in memory. It returns `Frame.pictures` and `Frame.fingerprint`.
+        room: called once, before anything is decoded, with about how many bytes that takes; it may wait.
 
     Returns:
         The comparison. If an image cannot be read, or a metric has no value for this pair, the verdict is
@@ -77,8 +79,10 @@ def compare(
         check_policy(policy, registry)
         registry.followed = policy
     reading = _Reading(policy, registry, root)
-    comparison = _compared(name, expected, actual, reading, keep_frame)
-    return replace(comparison, seconds=time.perf_counter() - started)
+    comparison = _compared(name, expected, actual, reading, keep_frame, room)
+    # Nobody else has it yet, and a copy of all fields takes longer than reading a small file.
+    object.__setattr__(comparison, "seconds", time.perf_counter() - started)
+    return comparison
 
 
 @functools.cache
@@ -88,7 +92,12 @@ def _installed() -> Registry:
 
 
 def _compared(
-    name: str, expected: object | None, actual: object | None, reading: _Reading, keep: KeepFrame | None
+    name: str,
+    expected: object | None,
+    actual: object | None,
+    reading: _Reading,
+    keep: KeepFrame | None,
+    room: Callable[[int], object] | None,
 ) -> Comparison:
     first = reading.read(expected, "expected")
     if isinstance(actual, StoredFile) and first is not None and first.data is not None and actual.holds(first.data):
@@ -96,6 +105,8 @@ def _compared(
     else:
         second = reading.read(actual, "actual")
     sources = [first, second]
+    if room is not None:
+        room(images.working_size(first, second))
     if first is not None and second is not None and first.data is not None and first.data == second.data:
         return _equal_bytes(name, first, second.label, reading)
     found = reading.decode(sources)
@@ -109,7 +120,7 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
     count = 0
     shown: Comparison | None = None
     for image in reading.each(reading.check(source), "expected"):
-        other = image.named(replace(image.info, label=other_label, notes=()))
+        other = image.named(image.info.called(other_label))
         judged = judge_equal(name, image, other, reading.policy, reading.registry)
         count += 1
         if shown is None or _badness(judged) > _badness(shown):
@@ -118,7 +129,7 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
         found = () if shown is None or shown.expected is None else (shown.expected,)
         other_name = reading.called(other_label, "actual")
         return _broken(name, reading.policy, [found], [*reading.problems, *_same(reading.problems, other_name)])
-    return replace(shown, frame_count=count)
+    return shown if count == 1 else replace(shown, frame_count=count)
 
 
 def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageError]:

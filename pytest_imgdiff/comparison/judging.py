@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -79,38 +79,65 @@ def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparis
     if ignore is not None and ignore.all():
         return replace(comparison, notes=notes, ignored=1.0, reason=ALL_IGNORED)
     sized, ignore, ignored = _without_ignored(sized, ignore)
-    comparison = replace(comparison, notes=notes, ignored=ignored, compared=sized)
     try:
         equal = equal_pixels(*sized)
     except MemoryError:  # pixels are made when they are asked for
-        return replace(comparison, reason=NO_MEMORY)
+        return replace(comparison, notes=notes, ignored=ignored, compared=sized, reason=NO_MEMORY)
     if equal:
-        return _equal(comparison, "pixels", registry)
+        return replace(
+            comparison,
+            verdict=Verdict.MATCH,
+            passed=True,
+            equal="pixels",
+            notes=notes,
+            ignored=ignored,
+            compared=sized,
+            scores=_scores_of_equal(comparison.policy, registry),
+            differing_pixels=0,
+        )
+    comparison = replace(comparison, notes=notes, ignored=ignored, compared=sized)
     return _differing(comparison, Measurements(*sized, ignore, registry, {}))
 
 
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
     """Settle two images of equal bytes, whose pixels are not asked for."""
-    comparison = Comparison(
-        name=name,
-        verdict=Verdict.BROKEN,
-        passed=False,
-        policy=policy,
-        expected=expected,
-        actual=actual,
-        compared=(expected, actual),
-        notes=tuple(f"{expected.info.label}: {note}" for note in expected.info.notes),
-    )
+    notes = tuple(f"{expected.info.label}: {note}" for note in expected.info.notes)
+    ignored, reason = 0.0, None
     if policy.ignore:
         try:
             ignore, ignore_notes = ignore_mask(policy.ignore, expected.size)
         except BrokenImageError as error:
-            return replace(comparison, compared=None, reason=str(error))
-        ignored = 0.0 if ignore is None else float(ignore.mean())
-        comparison = replace(comparison, notes=comparison.notes + ignore_notes, ignored=ignored)
-        if ignore is not None and ignore.all():
-            return replace(comparison, compared=None, reason=ALL_IGNORED)
-    return _equal(comparison, "bytes", registry)
+            reason = str(error)
+        else:
+            notes += ignore_notes
+            ignored = 0.0 if ignore is None else float(ignore.mean())
+            reason = ALL_IGNORED if ignore is not None and ignore.all() else None
+    if reason is not None:
+        return Comparison(
+            name=name,
+            verdict=Verdict.BROKEN,
+            passed=False,
+            policy=policy,
+            reason=reason,
+            expected=expected,
+            actual=actual,
+            notes=notes,
+            ignored=ignored,
+        )
+    return Comparison(
+        name=name,
+        verdict=Verdict.MATCH,
+        passed=True,
+        policy=policy,
+        equal="bytes",
+        expected=expected,
+        actual=actual,
+        compared=(expected, actual),
+        scores=_scores_of_equal(policy, registry),
+        ignored=ignored,
+        differing_pixels=0,
+        notes=notes,
+    )
 
 
 def _without_ignored(pair: Pair, ignore: Mask | None) -> tuple[Pair, Mask | None, float]:
@@ -123,11 +150,10 @@ def _without_ignored(pair: Pair, ignore: Mask | None) -> tuple[Pair, Mask | None
 # ---- Pairs that are settled without a metric
 
 
-def _equal(comparison: Comparison, how: Literal["bytes", "pixels"], registry: Registry) -> Comparison:
-    policy = comparison.policy
+def _scores_of_equal(policy: Policy, registry: Registry) -> tuple[Score, ...]:
+    """Return the scores of a pair whose pixels are equal."""
     measured = (replace(item, measured=True) for item in _perfect(_measured_only(policy), registry))
-    scores = (*_perfect(policy.metrics, registry), *measured)
-    return replace(comparison, verdict=Verdict.MATCH, passed=True, equal=how, scores=scores, differing_pixels=0)
+    return (*_perfect(policy.metrics, registry), *measured)
 
 
 def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:

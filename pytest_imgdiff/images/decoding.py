@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import io
 import os
 import struct
 from contextlib import nullcontext, suppress
@@ -13,8 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
 from pytest_imgdiff.base.image import Image, ImageInfo
 from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
-from pytest_imgdiff.base.opening import open_regular
-from pytest_imgdiff.base.stores import StoredFile
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.images.container import normal, oriented
 from pytest_imgdiff.images.png_core import CoreRows
@@ -30,7 +29,6 @@ from pytest_imgdiff.images.source import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import PIL.Image
     from numpy.typing import NDArray
@@ -408,42 +406,35 @@ def _extension_notes(source: Source, found: Format) -> tuple[str, ...]:
 
 
 _CHANNELS = 4
-_EXPANSION = 20
-"""Times the size of a compressed picture; to read its header from a store would take a request."""
 _HEADER = struct.Struct(">8s8xIIB")
 _DEEP = 16
 _FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
-def decoded_size(path: Path | StoredFile | None) -> int:
+def decoded_size(source: Source | None) -> int:
     """Return about how many bytes the picture's pixels take in the normal form.
 
-    It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, the file's own size where
-    its header says nothing.
+    It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, or its header says nothing.
     """
-    if path is None:
+    data = None if source is None else source.data
+    if data is None:
         return 0
-    if isinstance(path, StoredFile):
-        return _EXPANSION * path.size()
     try:
-        with open_regular(path) as file:
-            start = file.read(_HEADER.size)
-            if start.startswith(SIGNATURE) and len(start) == _HEADER.size:
-                _, width, height, depth = _HEADER.unpack(start)
-                return _size(width, height, 2 if depth == _DEEP else 1)
-            if start[:1] == b"P":  # Netpbm: hardly more than its samples
-                return file.seek(0, 2) * _CHANNELS
-            import PIL.Image  # PNGs do without
+        if data.startswith(SIGNATURE):
+            _, width, height, depth = _HEADER.unpack_from(data)
+            return _size(width, height, 2 if depth == _DEEP else 1)
+        if data[:1] == b"P":  # Netpbm: hardly more than its samples
+            return len(data) * _CHANNELS
+        import PIL.Image  # PNGs do without
 
-            file.seek(0)
-            with PIL.Image.open(file, formats=_FORMATS) as picture:
-                deep = picture.mode.startswith(("I", "F"))
-                return _size(picture.width, picture.height, 4 if deep else 1)
+        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            deep = picture.mode.startswith(("I", "F"))
+            return _size(picture.width, picture.height, 4 if deep else 1)
     except Exception:  # noqa: BLE001 - whatever is wrong with it, reading it in earnest will say
         return 0
 
 
-def working_size(expected: Path | StoredFile | None, actual: Path | StoredFile | None) -> int:
+def working_size(expected: Source | None, actual: Source | None) -> int:
     """Return about how many bytes a pair takes while it is read: the pixels, and as much again to make them of."""
     return 2 * (decoded_size(expected) + decoded_size(actual))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import BrokenImageError
-from pytest_imgdiff.base.opening import NotRegularError, open_regular
+from pytest_imgdiff.base.opening import NotRegularError, open_descriptor
 from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
@@ -99,20 +99,22 @@ def read_stream(stream: IO[bytes], label: str) -> bytes:
 
 def _read_unchanged(path: str | bytes, label: str) -> bytes:
     started = time.monotonic()
-    with open_regular(path) as file:
-        before = os.fstat(file.fileno())
-        if before.st_size > MAX_ENCODED_BYTES:
-            raise BrokenImageError(label, "file", _too_large(f"{before.st_size:,}"))
+    descriptor, before = open_descriptor(path)
+    try:
+        size = before.st_size
+        if size > MAX_ENCODED_BYTES:
+            raise BrokenImageError(label, "file", _too_large(f"{size:,}"))
         # One byte more than there should be shows whether it grew; a short read is completed by the loop.
-        data = file.read(before.st_size + 1)
-        while len(data) < before.st_size and (piece := file.read(before.st_size + 1 - len(data))):
+        data = os.read(descriptor, size + 1)
+        while len(data) < size and (piece := os.read(descriptor, size + 1 - len(data))):
             data += piece
-        is_whole = len(data) == before.st_size
+        is_whole = len(data) == size
         if is_whole and _may_have_changed_unseen(data, before, time.monotonic() - started):
-            is_whole = _holds(file, data)
-        # Both what was read and what now has its name: another file may have been put in its place.
-        states = [_state(os.fstat(file.fileno())), _state(os.stat(path))]  # noqa: PTH116 - pathlib takes no bytes
-    if not is_whole or states != [_state(before)] * 2:
+            is_whole = _holds(descriptor, data)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not is_whole or _state(after) != _state(before):
         raise BrokenImageError(label, "file", "it changed while it was read; wait until its writer has finished")
     return data
 
@@ -124,12 +126,12 @@ def _may_have_changed_unseen(data: bytes, before: os.stat_result, lasted: float)
     return lasted >= _LONG or time.time() - before.st_mtime < _RECENT
 
 
-def _holds(file: IO[bytes], data: bytes) -> bool:
+def _holds(descriptor: int, data: bytes) -> bool:
     """Whether the file still holds exactly these bytes."""
     view = memoryview(data)
-    file.seek(0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
     done = 0
-    while piece := file.read(_PIECE):
+    while piece := os.read(descriptor, _PIECE):
         if view[done : done + len(piece)] != piece:
             return False
         done += len(piece)
@@ -137,8 +139,9 @@ def _holds(file: IO[bytes], data: bytes) -> bool:
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:
-    # The time of change can be set back, as copying tools do; that of the status, on POSIX systems, cannot.
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+    # The time of change can be set back, as copying tools do; that of the status, on POSIX systems, cannot. Where
+    # another file takes its place, the file that was opened has a name less.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink
 
 
 def _too_large(size: str) -> str:

@@ -13,7 +13,7 @@ from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -93,14 +93,16 @@ class ChunkList(NamedTuple):
     Attributes:
         chunks: every chunk.
         trailing: how many bytes follow IEND.
+        first: the first chunk of each type.
     """
 
     chunks: tuple[Chunk, ...]
     trailing: int
+    first: dict[bytes, Chunk]
 
     def find(self, kind: bytes) -> Chunk | None:
         """Return the first chunk of this type."""
-        return next((chunk for chunk in self.chunks if chunk.type == kind), None)
+        return self.first.get(kind)
 
 
 class PngStructure(NamedTuple):
@@ -228,22 +230,22 @@ def chunk_bytes(kind: bytes, data: bytes) -> bytes:
 
 def _list_chunks(file: bytes, *, checksums: bool) -> ChunkList:
     chunks: list[Chunk] = []
-    seen: set[bytes] = set()
+    first: dict[bytes, Chunk] = {}
     previous = b""
     for chunk in _walk(file, checksums=checksums):
         kind = chunk.type
         if not chunks and kind != b"IHDR":
             raise UnreadableError(f"its first chunk is {_shown(kind)}, not IHDR")
-        _check_order(kind, seen, previous)
+        _check_order(kind, first, previous)
         chunks.append(chunk)
-        seen.add(kind)
+        first.setdefault(kind, chunk)
         previous = kind
         if len(chunks) > MOST_CHUNKS:
             raise UnreadableError(f"it has more than {MOST_CHUNKS:,} chunks")
-    if b"IDAT" not in seen:
+    if b"IDAT" not in first:
         raise UnreadableError("it has no IDAT chunk: there are no pixels in it")
     end = chunks[-1]
-    return ChunkList(tuple(chunks), len(file) - (end.start + end.length + 4))
+    return ChunkList(tuple(chunks), len(file) - (end.start + end.length + 4), first)
 
 
 def _walk(file: bytes, *, checksums: bool) -> Iterator[Chunk]:
@@ -269,7 +271,7 @@ def _walk(file: bytes, *, checksums: bool) -> Iterator[Chunk]:
         at = end + 4
 
 
-def _check_order(kind: bytes, seen: set[bytes], previous: bytes) -> None:
+def _check_order(kind: bytes, seen: Container[bytes], previous: bytes) -> None:
     if kind == previous == b"IDAT":  # most chunks
         return
     if kind[:1].isupper() and kind not in _CRITICAL:

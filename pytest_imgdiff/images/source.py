@@ -486,22 +486,34 @@ def _read_path(path: str | bytes, root: Path | None) -> Source:
 def _path_label(path: str | bytes, root: Path | None) -> str:
     """Return what the file is called: nobody else's machine has this one's folders."""
     name = os.fsdecode(path)
-    if root is not None and not os.path.isabs(name):  # noqa: PTH117 - no Path is needed for it
-        name = _from_working_directory(name, root)
-    if root is not None and os.path.isabs(name):  # noqa: PTH117 - the same
-        try:
-            name = os.path.relpath(name, root)
-        except ValueError:  # on another drive
-            name = Path(name).name
-        name = name.replace(os.sep, "/")
+    if root is not None:
+        folder = str(root)
+        if not os.path.isabs(name):  # noqa: PTH117 - no Path is needed for it
+            name = _from_working_directory(name, folder)
+        if os.path.isabs(name):  # noqa: PTH117 - the same
+            name = _below(name, folder)
     return printable(name)
 
 
-def _from_working_directory(name: str, root: Path) -> str:
+def _below(name: str, folder: str) -> str:
+    """Return the way from a folder to an absolute path, with forward slashes."""
+    inside = name[len(folder) + 1 :]
+    # Of most files this is all of `relpath`, which takes as long as reading a small one.
+    if not name.startswith(folder + os.sep) or os.path.normpath(inside) != inside:
+        try:
+            inside = os.path.relpath(name, folder)
+        except ValueError:  # on another drive
+            inside = Path(name).name
+    return inside.replace(os.sep, "/")
+
+
+def _from_working_directory(name: str, root: str) -> str:
     """Return the absolute path of a relative one that lies below the root, if that is not the working directory."""
-    here = Path.cwd()
-    place = here / name
-    return str(place) if here != root and name and place.is_relative_to(root) else name
+    here = os.getcwd()  # noqa: PTH109 - no Path is needed for it
+    if here == root or not name:
+        return name
+    place = Path(here, name)
+    return str(place) if place.is_relative_to(root) else name
 
 
 def _asked(source: object, load: Load | None) -> object | None:

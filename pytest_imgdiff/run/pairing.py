@@ -39,6 +39,11 @@ class Pair:
     actual: Path | StoredFile | None
     expected_place: Path | StoredFile
 
+    @property
+    def sources(self) -> tuple[Path | StoredFile | None, Path | StoredFile | None]:
+        """Both pictures, to be read."""
+        return self.expected, self.actual
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundPair:
@@ -71,6 +76,21 @@ class FoundPair:
     def expected_place(self) -> Path | StoredFile:
         """Path of the expected image, which may not exist."""
         return self.folders[0] / self.key
+
+    @property
+    def sources(self) -> tuple[str | StoredFile | None, str | StoredFile | None]:
+        """Both pictures, to be read; paths as words, as joining a `Path` takes longer than opening the file."""
+        expected, actual = self.folders
+        return (
+            _within(expected, self.key) if self.is_expected else None,
+            _within(actual, self.key) if self.is_actual else None,
+        )
+
+
+def _within(folder: Path | StoreFolder, key: str) -> str | StoredFile:
+    if isinstance(folder, StoreFolder):
+        return folder / key
+    return key if (words := str(folder)) == "." else os.path.join(words, key)  # noqa: PTH118 - as above
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,6 +293,9 @@ def _is_wanted(
 ) -> bool:
     if include:
         return any(glob_matches(glob, key) for glob in include)
+    extension = os.path.splitext(key)[1]  # noqa: PTH122 - a `Path` is made of few names only, those without extension
+    if len(extension) > 1:
+        return extension.lower() in EXTENSIONS
     return any(key in files and is_picture_file(folder / key) for folder, files in zip(folders, found, strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -89,6 +89,8 @@ class Workspace:
     settings_files: tuple[Path, ...] = ()
     glance: bool = False
     ended: bool = False
+    _policies: dict[tuple[bool, ...], Policy] = field(default_factory=dict, init=False, repr=False)
+    """By which overrides match."""
 
     @property
     def has_store(self) -> bool:
@@ -101,13 +103,21 @@ class Workspace:
         Raises:
             ConfigError: the settings of the command line or of the call are invalid.
         """
+        if call:
+            return self._policy(name, call)
+        matching = tuple(override.matches(name) for override in self.settings.overrides)
+        if matching not in self._policies:
+            self._policies[matching] = self._policy(name, {})
+        return self._policies[matching]
+
+    def _policy(self, name: str, call: Mapping[str, Any]) -> Policy:
         command_line = dict(self.command_line)
         if self.merges_metrics:
             rules = self.settings.policy_for(name).metrics
             command_line["metrics"] = merged_rules(rules, command_line["metrics"])
         if self.glance or "measure" in command_line:
             command_line["measure"] = self._measure(name, command_line)
-        policy = self.settings.policy_for(name, command_line=command_line, call=call or {})
+        policy = self.settings.policy_for(name, command_line=command_line, call=call)
         return replace(policy, mask="ssim") if self.glance and policy.mask == AUTO else policy
 
     def _measure(self, name: str, command_line: Mapping[str, Any]) -> Any:
@@ -163,8 +173,8 @@ class Workspace:
 
     def _model_rules(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules for images with these names whose metrics need preparation."""
-        policies = {(*policy.metrics, *policy.measure) for policy in map(self.policy, names)}
-        return self._asking(rule for rules in policies for rule in rules)
+        policies = {id(policy): policy for policy in map(self.policy, names)}
+        return self._asking(rule for policy in policies.values() for rule in (*policy.metrics, *policy.measure))
 
     def _asking(self, rules: Iterable[Rule]) -> list[Rule]:
         distinct = dict.fromkeys(rules)
@@ -183,15 +193,17 @@ class Workspace:
             ImgdiffError: its policy is invalid.
         """
         policy = self.policy(pair.key)
-        with self.allowance.of(images.working_size(pair.expected, pair.actual)):
+        expected, actual = pair.sources
+        with ExitStack() as stack:
             yield compare(
-                pair.expected,
-                pair.actual,
+                expected,
+                actual,
                 policy,
                 name=name,
                 registry=self.registry,
                 root=self.root,
                 keep_frame=self.keep_frame,
+                room=lambda size: stack.enter_context(self.allowance.of(size)),
             )
 
     def judged(self, pair: Pair | FoundPair) -> ComparisonRecord:
@@ -201,7 +213,7 @@ class Workspace:
             ImgdiffError: its policy is invalid, or an image of the report cannot be written.
         """
         with self.compared(pair, pair.name) as comparison:
-            place = pair.expected_place
+            place = None if comparison.passed else pair.expected_place
             return self.record(comparison, baseline=None if isinstance(place, StoredFile) else place, key=pair.key)
 
     def not_compared(self, pair: Pair | FoundPair, name: str, reason: str) -> Comparison:

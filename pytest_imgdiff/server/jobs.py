@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +22,7 @@ from pytest_imgdiff.base.model import MEGA, LimitSettings
 from pytest_imgdiff.base.parallel import RunAhead
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.comparison.engine import compare
-from pytest_imgdiff.images import Source, read, working_size
+from pytest_imgdiff.images import Source, read
 from pytest_imgdiff.images.sniff import sniff
 from pytest_imgdiff.report import summary_line
 from pytest_imgdiff.run.baselines import Baselines
@@ -293,7 +293,7 @@ def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
 def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> ComparisonRecord:
     policy = workspace.policy(pair.key)
     policy = replace(policy, limits=LimitSettings(min(policy.limits.megapixels, limits.pixels / MEGA)))
-    with workspace.allowance.of(working_size(pair.expected, pair.actual)):
+    with ExitStack() as stack:
         comparison = compare(
             _source(pair.expected, f"expected {pair.name}"),
             _source(pair.actual, f"actual {pair.name}"),
@@ -301,6 +301,7 @@ def _record(workspace: Workspace, limits: Limits, pair: UploadedPair) -> Compari
             name=pair.name,
             registry=workspace.registry,
             keep_frame=workspace.keep_frame,
+            room=lambda size: stack.enter_context(workspace.allowance.of(size)),
         )
         return workspace.record(comparison)
 
