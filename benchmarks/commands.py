@@ -29,7 +29,13 @@ def scan(bench: Bench, expected: Path, actual: Path, *options: str | Path) -> Co
     report = bench.scratch / "pytest-report"
     words = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_imgdiff.plugin", "-p", "no:cacheprovider"]
     return Command(
-        [*words, "--imgdiff-scan", expected, actual, "--imgdiff-report", report, *options],
+        [
+            *words,
+            f"--imgdiff-expected={expected}",
+            f"--imgdiff-actual={actual}",
+            f"--imgdiff-report={report}",
+            *options,
+        ],
         folder=bench.scratch,
         codes=CODES["ours"],
         variables={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},

@@ -99,6 +99,7 @@ def different(name: str = "charts/bar", **changes: Any) -> ComparisonRecord:
         "name": name,
         "verdict": "different",
         "passed": False,
+        "asserted": True,
         "reason": None,
         "equal": None,
         "expected": side(),

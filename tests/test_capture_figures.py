@@ -110,7 +110,7 @@ def test_written_passes_differs_accepted(drawing, pytester, monkeypatch):
     drawing(STORY, "--imgdiff-update=missing", "-n", "2").assert_outcomes(passed=count)
     drawing(STORY).assert_outcomes(passed=count)
     found = records(pytester)
-    assert {name for name, record in found.items() if record["equal"]} == set(TARGETS)
+    assert {name for name, record in found.items() if record.get("equal")} == set(TARGETS)
     captured = {name: record["capture"]["target"] for name, record in found.items() if record.get("capture")}
     assert captured == {name: target for name, target in TARGETS.items() if target}
 

@@ -39,6 +39,43 @@ def full_run():
     return run_of(*records, complete=False, unrecorded=["x"], unused_baselines=["y.png"])
 
 
+def test_what_has_its_default_is_left_out_and_read_again(tmp_path):
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    record = record_of(compare(pixels, pixels.copy(), name="page"))
+    path = write_results(tmp_path, run_of(record, different("other", asserted=False, seconds=0.25)))
+    written = json.loads(path.read_text(encoding="utf-8"))["comparisons"]
+    optional = {"equal", "expected", "actual", "compared_width", "compared_height", "scores", "differing_pixels"}
+    assert set(written[0]) - optional == {"type", "name", "verdict", "passed", "asserted", "seconds"}
+    assert set(written[0]["expected"]) == {"label", "format", "width", "height", "mode", "digest"}
+    assert set(written[0]["scores"][0]) == {"metric", "value", "unit", "direction", "limit", "passed", "details"}
+    assert (written[0]["asserted"], written[1]["asserted"]) == (True, False)
+    schema = results_schema()["$defs"]
+    assert set(schema["ComparisonRecord"]["required"]) == {"type", "name", "verdict", "passed", "asserted", "seconds"}
+    assert schema["ComparisonRecord"]["properties"]["size_policy"]["default"] == "fail"
+    assert schema["SideRecord"]["properties"]["orientation"]["default"] == 1
+    assert read_results(path).comparisons[0] == record
+
+
+def test_a_file_with_all_fields_is_read_and_means_the_same(tmp_path):
+    run = full_run()
+    path = write_results(tmp_path, run)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["comparisons"] = [json.loads(json.dumps(_whole(record))) for record in run.comparisons]
+    assert "reason" in content["comparisons"][0]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert read_results(path) == run
+
+
+def _whole(value):
+    """Everything that a record says, its defaults too."""
+    if isinstance(value, msgspec.Struct):
+        tag = {} if value.__struct_config__.tag is None else {"type": value.__struct_config__.tag}
+        return {**tag, **{name: _whole(getattr(value, name)) for name in value.__struct_fields__}}
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def test_results_are_read_as_they_were_written(tmp_path):
     path = write_results(tmp_path / "new" / "folder", full_run())
 
@@ -287,7 +324,7 @@ def test_results_without_captures_and_elements_are_read(tmp_path):
     results = json.loads(path.read_text(encoding="utf-8"))
     assert results["comparisons"][0]["regions"][0].pop("element")["path"] == "nav > a.badge"
     for comparison in results["comparisons"]:
-        del comparison["capture"]
+        comparison.pop("capture", None)
         for region in comparison["regions"]:
             region.pop("element", None)
     path.write_text(json.dumps(results), encoding="utf-8")

@@ -111,20 +111,50 @@ def test_what_a_job_raises_is_raised_where_its_result_is_asked_for_and_costs_no_
 
 
 @COPIES
-def test_a_process_that_is_killed_is_told_and_nothing_waits_for_ever():
+def test_jobs_whose_processes_die_are_named_and_all_others_are_done():
     script = """
     def job(key):
         if number(key) == 20:
             os.kill(os.getpid(), signal.SIGKILL)
-        return number(key)
-    jobs = ahead(job, 40)
-    try:
-        print([jobs.result(f"key {n}") for n in range(40)])
-    except ImgdiffError as error:
-        print(error)
+        if number(key) == 21:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if number(key) == 33:
+            os._exit(3)
+        return number(key), os.getpid()
+    lost = []
+    jobs = ahead(job, 40, on_loss=lambda: lost.append(os.getpid() == HERE))
+    for n in range(40):
+        try:
+            value, process = jobs.result(f"key {n}")
+            assert value == n and process != HERE
+        except ImgdiffError as error:
+            print(n, error)
+    jobs.close()
+    print(lost)
+    """
+    first, second, third, rest = told(script).splitlines()
+    assert first.startswith("20 the process that compared this pair died (SIGKILL): if memory ran out, ")
+    assert second.startswith("21 the process that compared this pair died (SIGSEGV): ")
+    assert third.startswith("33 the process that compared this pair died (exit code 3): ")
+    assert rest == "[True, True, True]"
+
+
+@COPIES
+def test_where_processes_die_and_are_at_no_job_nothing_waits_for_ever():
+    script = """
+    class Ending:
+        def __reduce__(self):
+            os._exit(7)  # while the result is sent
+    jobs = ahead(lambda key: Ending(), 40)
+    for n in (0, 1):
+        try:
+            jobs.result(f"key {n}")
+        except ImgdiffError as error:
+            print(n, error)
     jobs.close()
     """
-    assert told(script).startswith("a process that compared pictures died")
+    words = "processes that compare images die before they compare any (exit code 7): "
+    assert [line.partition("find")[0] for line in told(script).splitlines()] == [f"0 {words}", f"1 {words}"]
 
 
 def children_of(process: int) -> list[int]:
@@ -142,7 +172,7 @@ def many_pairs(folder: Path) -> tuple[Path, Path]:
 
 @COPIES
 @pytest.mark.parametrize("command", [["-m", "pytest_imgdiff", "compare"], ["-m", "pytest", "-q", "--imgdiff-scan"]])
-def test_a_scan_one_of_whose_processes_is_killed_is_no_success(command, tmp_path):
+def test_a_pair_whose_process_is_killed_is_broken_and_all_others_are_judged(command, tmp_path):
     folders = many_pairs(tmp_path)
     words = [sys.executable, *command, *map(str, folders)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -154,10 +184,14 @@ def test_a_scan_one_of_whose_processes_is_killed_is_no_success(command, tmp_path
         deadline = time.monotonic() + 60
         while not (children := children_of(run.pid)) and time.monotonic() < deadline:
             time.sleep(0.005)
+        while not _has_worked(children[0]) and time.monotonic() < deadline:
+            time.sleep(0.001)
         os.kill(children[0], signal.SIGKILL)
-        output, _ = run.communicate(timeout=60)
+        output, _ = run.communicate(timeout=120)
     assert run.returncode == (2 if "compare" in command else 1), output
-    assert "a process that compared pictures died" in output
+    told_of = r"\d+\.png(: |.*\n.*reason: +)the process that compared this pair died \(SIGKILL\): if memory ran out"
+    assert re.search(told_of, output), output
+    assert "120 comparisons: 120 failed (119 different, 1 broken)" in output
     assert "Traceback" not in output
     assert "KeyError" not in output
 
@@ -194,7 +228,7 @@ def _has_worked(process: int) -> bool:
 
 
 @COPIES
-def test_a_job_whose_process_is_stopped_is_told_and_the_others_are_done_here():
+def test_a_job_whose_process_is_stopped_is_told_and_the_others_are_done():
     script = """
     def job(key):
         if number(key) == 0:

@@ -72,7 +72,7 @@ def test_two_runs_at_once_keep_their_results(pytester, started, first, second):
     assert names(pytester.path / "imgdiff-report-2") == ["test_two.py::test_page"]
     assert "in use" not in outputs[0]
     assert "imgdiff-report is in use by another run, so the results of this run are in imgdiff-report-2" in outputs[1]
-    assert "report: imgdiff-report-2/index.html" in outputs[1]
+    assert "results: imgdiff-report-2/results.json" in outputs[1]
     assert not list(pytester.path.rglob("*.lock"))
 
 

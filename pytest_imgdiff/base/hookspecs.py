@@ -118,7 +118,9 @@ def imgdiff_capture(target: object, settings: CaptureSettings) -> Capturer | Non
 
 @hookspec
 def imgdiff_report(run: RunRecord, directory: Path) -> None:
-    r"""Run after a report was written: ``directory`` contains ``results.json``, the page and its images.
+    r"""Run after a report was written: ``directory`` contains ``results.json``, and the page and its images if any.
+
+    A run of pytest in which everything passed writes no page, unless a report was asked for.
 
     Example::
 

@@ -38,7 +38,7 @@ class Allowance:
         self._changed: threading.Condition | SharedCondition = threading.Condition()
 
     def share(self) -> None:
-        """Hold from now on for the copies of this process, too, that begin later; for as long as none does, no more.
+        """Hold from now on for the copies of this process, too, that begin later, with nothing taken yet.
 
         Raises:
             ImportError, OSError: the system has not what that takes.
@@ -48,11 +48,6 @@ class Allowance:
         context = multiprocessing.get_context("fork")
         self._changed = context.Condition()
         self._taken = context.RawValue("q", 0)
-
-    def unshare(self) -> None:
-        """Hold for this process alone again, with nothing taken: what copies of it took and held died with them."""
-        self._changed = threading.Condition()
-        self._taken = _OwnNumber()
 
     @contextmanager
     def of(self, size: int) -> Iterator[None]:

@@ -1,22 +1,21 @@
-"""Jobs done a few ahead of whoever asks for their results, which come in order: on all cores.
+"""Jobs done in parallel, a few ahead of whoever asks for their results: on threads, or on processes where that is safe.
 
-Python lets one thread of a process run at a time, and what compares pictures is made of many short calls: two threads
-do the work of one and a half. So where it can be done safely the jobs run on processes, which begin as copies of this
-one, with everything imported.
+Processes begin as copies of this one, with everything imported. They keep the cores busier than threads do, and a
+decoder that crashes ends one of them, not the run: the pair that it had in hand fails, all others are compared.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 import threading
 import warnings
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import c_bool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import cv2
@@ -26,37 +25,40 @@ from pytest_imgdiff.base.opening import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from multiprocessing.context import ForkContext
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 _WORTH_PROCESSES = 16
-"""So many jobs take longer than starting processes for them does."""
+"""Fewer jobs take less time than starting processes for them."""
 _BATCHES, _LARGEST_BATCH = 16, 16
-"""So many batches for each process at least, and so many jobs in a batch at most: a message costs as much as a pair of
-small pictures."""
-_DEATH_OF_PARENT = 1  # linux/prctl.h: PR_SET_PDEATHSIG
-_DIED = (
-    "a process that compared pictures died: it was killed, perhaps for want of memory, or crashed; the setting "
-    "`memory` bounds what the pairs under way take together"
-)
-
+"""At least this many batches for each process, and at most this many jobs in a batch: a message costs as much as a pair
+of small images."""
+_IN_HAND = 2
+"""Batches that a process has: one under way, one to go on with."""
 _LOOK_EVERY = 0.5
 _LOOKS = 10
-"""Seconds between two looks at the processes, and how many of them in a row find one stopped before it is ended. While
-the whole job is stopped (Ctrl-Z) nobody looks."""
+"""Seconds between two looks at processes that send nothing, and after how many looks in a row a stopped one is ended.
+While the whole job is stopped (Ctrl-Z) nobody looks."""
+_MOST_IDLE_DEATHS = 3
+_PATIENCE = 5
+"""Seconds that a process has to end by itself."""
 _NO_JOB = -1
-
-
-class StoppedProcessError(ImgdiffError):
-    """The process that did a job was stopped and did not go on; the message says so."""
-
-
 _STOPPED = (
     "the process that compared this pair was stopped (SIGSTOP) for {} seconds and was ended; find out who stops "
     "processes here and run again"
 )
+_DIED = (
+    "the process that compared this pair died ({}): if memory ran out, lower `memory` or the number of parallel "
+    "comparisons; otherwise a decoder crashed on these images: report them"
+)
+_DIED_IDLE = "processes that compare images die before they compare any ({}): find out what ends them and run again"
+
+
+class LostProcessError(ImgdiffError):
+    """The process that did a job died, or was stopped and did not go on; the message says which."""
 
 
 def cores() -> int:
@@ -67,7 +69,7 @@ def cores() -> int:
 
 
 def worth_copies(count: int) -> bool:
-    """Return whether so many jobs are worth processes, and these may begin as copies of this one.
+    """Return whether this many jobs are worth processes, and these may begin as copies of this one.
 
     They may on Linux, while this one has a single thread of Python's. The threads of libraries do not matter: NumPy's
     linear algebra and OpenCV start theirs again when they are needed.
@@ -76,20 +78,20 @@ def worth_copies(count: int) -> bool:
 
 
 class RunAhead(Generic[K, T]):
-    """Does jobs side by side, a few ahead of whoever asks for their results.
+    """Does jobs in parallel, a few ahead of whoever asks for their results.
 
-    At most twice as many batches of jobs as there are workers are under way or wait to be fetched, so a result should
-    be small (a record, not pixels).
+    Few results wait to be fetched, but each should be small (a record, not pixels).
 
     Args:
         job: what to do with each key.
         keys: in the order in which the results will be asked for; each once.
         workers: how many at once; as many as there are cores where omitted.
         apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
-            does must then not matter to this one, and its result is pickled.
+            does must then not matter to this one, and its result is pickled. A job whose process dies is not done
+            again; others may be.
         meanwhile: what this process can do, once, while the first ones run on others.
-        on_loss: called before this process does the jobs that are left itself, since one of the others was stopped and
-            had to be ended: what it held of what they share is lost.
+        on_loss: called where a process was lost, once all others were ended and before new ones begin: what the
+            processes share is in an unknown state.
     """
 
     def __init__(
@@ -100,86 +102,81 @@ class RunAhead(Generic[K, T]):
         *,
         apart: bool = False,
         meanwhile: Callable[[], None] | None = None,
-        on_loss: Callable[[], None] = lambda: None,
+        on_loss: Callable[[], object] = lambda: None,
     ) -> None:
-        listed = list(keys)
-        self._numbers = {key: number for number, key in enumerate(listed)}
-        self._workers = workers or cores()
-        self._opencv_threads = cv2.getNumThreads()
-        if self._workers > 1 and len(listed) > 1:
-            cv2.setNumThreads(1)  # the pairs side by side keep the cores busy
-        apart = apart and self._workers > 1 and worth_copies(len(listed))
-        size = max(1, min(_LARGEST_BATCH, len(listed) // (_BATCHES * self._workers))) if apart else 1
-        self._batches = _Batches(job, listed, size)
-        processes = _processes(self._batches, self._workers) if apart else None
-        self._pool = processes or ThreadPoolExecutor(self._workers, thread_name_prefix="imgdiff")
-        self._do: Callable[[int], list[_Outcome[T]]] = self._batches if processes is None else _done_in_copy
-        self._meanwhile = None if processes is None else meanwhile
-        self._on_loss = on_loss
-        self._watch = None if processes is None else _Watch(self._batches.workers)
-        self._is_alone = False
+        self._keys = listed = list(keys)
         self._next = 0
-        self._begun: set[int] = set()
-        self._under_way: dict[int, Future[list[_Outcome[T]]]] = {}
-        self._unfetched: dict[int, int] = {}
+        self._numbers: dict[K, int] | None = None
+        """Those of keys that were not yet asked for, once one was asked for out of order: mostly it takes no memory."""
+        workers = workers or cores()
+        self._opencv_threads = cv2.getNumThreads()
+        if workers > 1 and len(listed) > 1:
+            cv2.setNumThreads(1)  # the pairs in parallel keep the cores busy
+        self._jobs: _Threads[T] | _Processes[T] = _Threads(lambda number: job(listed[number]), len(listed), workers)
+        self._meanwhile: Callable[[], None] | None = None
+        if apart and workers > 1 and worth_copies(len(listed)):
+            with suppress(ImportError, OSError):  # no semaphores, no shared memory, no more processes
+                self._jobs = _Processes(lambda number: job(listed[number]), len(listed), workers, on_loss)
+                self._meanwhile = meanwhile
 
     def result(self, key: K) -> T:
-        """Return what came of this job; whatever was raised in it is raised here.
+        """Return the result of this job; whatever was raised in it is raised here.
 
         Raises:
             KeyError: it was fetched before.
-            StoppedProcessError: its process was stopped and did not go on.
-            ImgdiffError: a process died.
+            LostProcessError: its process died, or was stopped and did not go on.
+            ImgdiffError: processes die before they do anything.
         """
-        number = self._numbers.pop(key)
-        if not self._is_alone:
-            try:
-                return self._fetched(number)
-            except BrokenExecutor as error:
-                if self._watch is None or not self._watch.ended:
-                    raise ImgdiffError(_DIED) from error
-                self._is_alone = True
-                self._on_loss()
-        if self._watch is not None and number in self._watch.ended:
-            raise StoppedProcessError(_STOPPED.format(round(_LOOK_EVERY * _LOOKS)))
-        done: T = self._batches.outcome(number).result()
-        return done
-
-    def _fetched(self, number: int) -> T:
-        batch, place = divmod(number, self._batches.size)
-        self._begin(batch)  # out of order it goes first
-        self._fill()
+        number = self._number(key)
+        self._jobs.begin(number)
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        outcome = self._under_way[batch].result()[place]
-        self._unfetched[batch] -= 1
-        if not self._unfetched[batch]:
-            del self._under_way[batch]
-        with suppress(BrokenExecutor):  # this result is here; whoever asks for one that is not will hear of it
-            self._fill()
-        return outcome.result()
+        return self._jobs.result(number)
 
-    def _fill(self) -> None:
-        while self._next < self._batches.count and len(self._under_way) < 2 * self._workers:
-            self._begin(self._next)
-            self._next += 1
-
-    def _begin(self, batch: int) -> None:
-        if batch not in self._begun:
-            self._under_way[batch] = self._pool.submit(self._do, batch)
-            self._unfetched[batch] = len(self._batches.numbers(batch))
-            self._begun.add(batch)
+    def _number(self, key: K) -> int:
+        if self._numbers is None:
+            if self._next < len(self._keys) and self._keys[self._next] == key:
+                self._next += 1
+                return self._next - 1
+            self._numbers = {key: number for number, key in enumerate(self._keys) if number >= self._next}
+        return self._numbers.pop(key)
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has."""
-        self._batches.stopped.value = True
-        self._next = self._batches.count
-        self._numbers.clear()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._watch is not None:
-            self._watch.close()
+        self._numbers = {}
+        self._jobs.close()
         cv2.setNumThreads(self._opencv_threads)
+
+
+class _Threads(Generic[T]):
+    """Numbered jobs on threads of this process."""
+
+    def __init__(self, job: Callable[[int], T], count: int, workers: int) -> None:
+        self._job = job
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="imgdiff")
+        self._most = 2 * workers
+        self._next = iter(range(count))
+        self._begun: set[int] = set()
+        self._under_way: dict[int, Future[T]] = {}
+
+    def begin(self, number: int) -> None:
+        """Begin a job, and others while few are under way."""
+        self._submit(number)  # out of order it goes first
+        while len(self._under_way) < self._most and (following := next(self._next, None)) is not None:
+            self._submit(following)
+
+    def _submit(self, number: int) -> None:
+        if number not in self._begun:
+            self._begun.add(number)
+            self._under_way[number] = self._pool.submit(self._job, number)
+
+    def result(self, number: int) -> T:
+        """Return the result of a job that has begun, or raise what it raised."""
+        return self._under_way.pop(number).result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,140 +192,179 @@ class _Outcome(Generic[T]):
         return self.value
 
 
-class _Batches(Generic[K, T]):
-    """A job for each of some keys, which are called by their numbers, so many at a time."""
-
-    def __init__(self, job: Callable[[K], T], keys: Sequence[K], size: int) -> None:
-        self._job = job
-        self._keys = keys
-        self.stopped = c_bool(False)  # noqa: FBT003 - its value
-        """Whether what has not begun is dropped; what copies share of it is put in its place."""
-        self.size = size
-        self.count = -(-len(keys) // size)
-        self.workers: _Workers | None = None
-        """The processes that do them, if there are any."""
-
-    def numbers(self, batch: int) -> range:
-        return range(batch * self.size, min((batch + 1) * self.size, len(self._keys)))
-
-    def __call__(self, batch: int) -> list[_Outcome[T]]:
-        return [self.outcome(number) for number in self.numbers(batch) if not self.stopped.value]
-
-    def outcome(self, number: int) -> _Outcome[Any]:
-        try:
-            return _Outcome(self._job(self._keys[number]))
-        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
-            return _Outcome(None, error)
-
-    def do(self, batch: int) -> list[_Outcome[T]]:
-        """Do a batch in a process of its own, which says what it is at."""
-        if self.workers is None:
-            raise AssertionError(batch)
-        done = []
-        for number in self.numbers(batch):
-            if not self.stopped.value:
-                self.workers.say(number)
-                done.append(self.outcome(number))
-        self.workers.say(_NO_JOB)
-        return done
+def _outcome(job: Callable[[int], Any], number: int) -> _Outcome[Any]:
+    try:
+        return _Outcome(job(number))
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+        return _Outcome(None, error)
 
 
-class _Workers:
-    """What processes say of themselves, in memory that they share: who they are, and which job they are at."""
+@dataclass(eq=False)
+class _Worker:
+    """A process, and what it has in hand."""
 
-    def __init__(self, context: ForkContext, count: int) -> None:
-        self._lock = context.Lock()
-        self._joined = context.RawValue("i", 0)
-        self._processes = context.RawArray("i", count)
-        self._jobs = context.RawArray("q", [_NO_JOB] * count)
-        self._place = 0
-
-    def join(self) -> None:
-        """Take a place, in the process that begins."""
-        with self._lock:
-            self._place = self._joined.value
-            self._joined.value += 1
-        self._processes[self._place] = os.getpid()
-
-    def say(self, job: int) -> None:
-        """Say, in the process itself, which job it is at."""
-        self._jobs[self._place] = job
-
-    def there(self) -> list[tuple[int, int]]:
-        """Return each process and the job that it is at."""
-        return [(process, job) for process, job in zip(self._processes, self._jobs, strict=True) if process]
+    process: BaseProcess
+    connection: Connection[Sequence[int], list[_Outcome[Any]]]
+    place: int
+    batches: deque[Sequence[int]] = field(default_factory=deque)
+    looks: int = 0
+    """How often in a row it was found stopped."""
 
 
-class _Watch:
-    """Ends processes that were stopped and do not go on: whoever waits for them would wait for ever.
+class _Processes(Generic[T]):
+    """Numbered jobs on copies of this process.
 
-    Attributes:
-        ended: the jobs that these processes were at; `_NO_JOB` for one that was at none.
+    Raises:
+        ImportError, OSError: the system lacks what they need.
     """
 
-    def __init__(self, workers: _Workers | None) -> None:
-        self.ended: set[int] = set()
-        self._workers = workers
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="imgdiff-watch", daemon=True)
-        self._thread.start()
+    def __init__(self, job: Callable[[int], T], count: int, workers: int, on_loss: Callable[[], object]) -> None:
+        import multiprocessing
 
-    def _look(self) -> None:
-        stopped: dict[int, int] = {}
-        while self._workers is not None and not self._closed.wait(_LOOK_EVERY):
-            for process, job in self._workers.there():
-                stopped[process] = stopped.get(process, 0) + 1 if _is_stopped(process) else 0
-                if stopped[process] == _LOOKS:
-                    self.ended.add(job)
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGKILL)
+        self._context = multiprocessing.get_context("fork")
+        self._job = job
+        self._on_loss = on_loss
+        size = max(1, min(_LARGEST_BATCH, count // (_BATCHES * workers)))
+        self._most = _IN_HAND * workers * size
+        self._waiting: deque[Sequence[int]] = deque(
+            range(start, min(start + size, count)) for start in range(0, count, size)
+        )
+        self._under_way: set[int] = set()
+        self._done: dict[int, _Outcome[T]] = {}
+        self._stopped = self._context.RawValue(c_bool, False)  # noqa: FBT003 - its value
+        self._current = self._context.RawArray("q", workers)
+        """The job that each process is at."""
+        self._idle_deaths = 0
+        self._error: ImgdiffError | None = None
+        """Why no process is there any more."""
+        self._workers: list[_Worker] = []
+        self._start(workers)
+
+    def _start(self, count: int) -> None:
+        for place in range(count):
+            self._current[place] = _NO_JOB
+            ours, theirs = self._context.Pipe()
+            foreign = [ours, *(worker.connection for worker in self._workers)]
+            process = self._context.Process(target=self._work, args=(place, theirs, foreign), daemon=True)
+            with warnings.catch_warnings():
+                # Python warns of the threads of libraries, too: they do not matter, see `worth_copies`.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours, place))
+
+    def _work(self, place: int, own: Connection[Any, Any], foreign: Iterable[Connection[Any, Any]]) -> None:
+        """Do batches, in a process of its own, until the one that started it closes the connection or ends."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
+        for connection in foreign:  # else none of them would see its end
+            connection.close()
+        with suppress(EOFError, OSError):
+            while True:
+                done = []
+                for number in own.recv():
+                    self._current[place] = number
+                    if not self._stopped.value:
+                        done.append(_outcome(self._job, number))
+                self._current[place] = _NO_JOB
+                own.send(done)
+
+    def begin(self, number: int) -> None:
+        """Give the processes something to do; this job first, if it is not under way."""
+        wanted = None
+        if number not in self._done and number not in self._under_way:
+            wanted = next(batch for batch in self._waiting if number in batch)
+            self._waiting.remove(wanted)
+            self._waiting.appendleft(wanted)
+        for count in range(1, _IN_HAND + 1):
+            for worker in self._workers:
+                has_room = len(self._done) + len(self._under_way) < self._most
+                if len(worker.batches) < count and self._waiting and (has_room or self._waiting[0] is wanted):
+                    self._give(worker, self._waiting.popleft())
+
+    def _give(self, worker: _Worker, batch: Sequence[int]) -> None:
+        worker.batches.append(batch)
+        self._under_way.update(batch)
+        with suppress(OSError):  # it has died, which shows when it is listened to
+            worker.connection.send(batch)
+
+    def result(self, number: int) -> T:
+        """Return the result of a job, or raise what it raised."""
+        while number not in self._done:
+            if self._error is not None:
+                raise self._error
+            self._listen()
+            self.begin(number)
+        return self._done.pop(number).result()
+
+    def _listen(self) -> None:
+        """Take what the processes send, and notice which of them are lost."""
+        from multiprocessing.connection import wait
+
+        ready = wait([worker.connection for worker in self._workers], _LOOK_EVERY)
+        for worker in self._workers:
+            if worker.connection in ready:
+                try:
+                    done = worker.connection.recv()
+                except (EOFError, OSError):
+                    self._replace_lost(worker, None)
+                    return
+                worker.looks = 0
+                batch = worker.batches.popleft()
+                self._under_way.difference_update(batch)
+                self._done.update(zip(batch, done, strict=True))
+            elif not ready:
+                worker.looks = worker.looks + 1 if _is_stopped(worker.process.pid) else 0
+                if worker.looks == _LOOKS:
+                    self._replace_lost(worker, _STOPPED.format(round(_LOOK_EVERY * _LOOKS)))
+                    return
+
+    def _replace_lost(self, lost: _Worker, cause: str | None) -> None:
+        """Note which job a lost process was at, and start all processes again: it may have held what they share."""
+        culprit = self._current[lost.place]
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            if worker is not lost or cause is not None:
+                worker.process.kill()
+            worker.connection.close()
+            worker.process.join()
+        how = _how_it_ended(lost.process.exitcode)
+        if culprit != _NO_JOB:
+            outcome: _Outcome[Any] = _Outcome(None, LostProcessError(cause or _DIED.format(how)))
+            self._done[culprit] = outcome
+        else:
+            self._idle_deaths += 1
+            if self._idle_deaths > _MOST_IDLE_DEATHS:
+                self._error = ImgdiffError(_DIED_IDLE.format(how))
+                return
+        batches = sorted((batch for worker in workers for batch in worker.batches), key=lambda batch: batch[0])
+        again = [[number for number in batch if number != culprit] for batch in batches]
+        self._waiting.extendleft(batch for batch in reversed(again) if batch)
+        self._under_way.clear()
+        self._on_loss()
+        self._start(len(workers))
 
     def close(self) -> None:
-        self._closed.set()
-        self._thread.join()
+        self._stopped.value = True
+        for worker in self._workers:
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join(_PATIENCE)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
 
 
-def _is_stopped(process: int) -> bool:
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        with suppress(ValueError):
+            return signal.Signals(-exit_code).name
+    return f"exit code {exit_code}"
+
+
+def _is_stopped(process: int | None) -> bool:
     """Return whether a signal stopped a child of this process (a debugger does so otherwise: state ``t``)."""
     try:
         status = read_regular(f"/proc/{process}/stat")
     except OSError:  # it is gone
         return False
     return status.rpartition(b")")[2].split()[0] == b"T"
-
-
-def _processes(batches: _Batches[Any, Any], workers: int) -> Executor | None:
-    """Return copies of this process that do these jobs; None where the system has not what they need."""
-    try:
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
-
-        context = multiprocessing.get_context("fork")
-        batches.stopped = context.RawValue(c_bool, False)  # noqa: FBT003 - its value
-        batches.workers = _Workers(context, workers)
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin_in_copy, initargs=(batches, os.getpid()))
-        with warnings.catch_warnings():
-            # Python warns of the threads of libraries, too: they are no matter, see `worth_copies`.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pool.submit(os.getpid)  # they begin with the first job
-    except (ImportError, OSError):  # no semaphores, no shared memory, no more processes
-        return None
-    return pool
-
-
-_in_copy: list[_Batches[Any, Any]] = []
-"""What this process does, if it is such a copy: a batch's number is all that travels."""
-
-
-def _begin_in_copy(batches: _Batches[Any, Any], parent: int) -> None:
-    _in_copy.append(batches)
-    if batches.workers is not None:
-        batches.workers.join()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
-    ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)  # else it would wait for more work for ever
-    if os.getppid() != parent:  # which died before that was said
-        os._exit(1)
-
-
-def _done_in_copy(batch: int) -> list[_Outcome[Any]]:
-    return _in_copy[0].do(batch)

@@ -1,4 +1,7 @@
-"""A comparison's JSON form, complete and versioned: every report is drawn from these and nothing else."""
+"""A comparison's JSON form, complete and versioned: every report is drawn from these and nothing else.
+
+A field with its default is left out of the JSON of a comparison: most comparisons pass, and have little to say.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import CaptureInfo, Comparison, Element, Frame, Region, Score
 
 VERSION = 1
+_NOTHING = 0.0
+"""msgspec leaves out a number that is the default itself, not one that equals it."""
 
 
-class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True, kw_only=True):
     """One of the two images; the fields are those of `pytest_imgdiff.base.model.ImageInfo`."""
 
     label: str
@@ -28,9 +33,9 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     width: int
     height: int
     mode: str
-    frames: int
-    frame: int
-    orientation: int
+    frames: int = 1
+    frame: int = 0
+    orientation: int = 1
     digest: str
     """SHA-256 of the encoded bytes, or of the pixels where the image was never encoded."""
     icc: str | None = None
@@ -48,20 +53,20 @@ class WindowRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     pixels: int
 
 
-class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True, kw_only=True):
     """One rule and its result; the fields are those of `pytest_imgdiff.base.model.Score`."""
 
     metric: str
     value: float | None
     unit: str
     direction: Literal["distance", "similarity"]
-    limit: float | None
-    max_pixels: int | None
-    warn: float | None
+    limit: float | None = None
+    max_pixels: int | None = None
+    warn: float | None = None
     passed: bool
-    warned: bool
-    reason: str | None
-    details: dict[str, Any]
+    warned: bool = False
+    reason: str | None = None
+    details: dict[str, Any] = {}
     omitted: str | None = None
     worst: float | None = None
     """The worst value that the metric has for any two pictures of this depth; null where nothing was measured or there
@@ -165,7 +170,7 @@ class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
 
 
-class FrameSideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class FrameSideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """One frame of one of the two images; the fields are those of `pytest_imgdiff.base.image.ImageInfo`."""
 
     width: int
@@ -176,23 +181,23 @@ class FrameSideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     duration: float | None = None
 
 
-class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True, kw_only=True):
     """One frame or page of several; what is not said here is as in the comparison."""
 
     frame: int
     """Its index, from 0."""
     verdict: VerdictName
     passed: bool
-    reason: str | None
+    reason: str | None = None
     expected: FrameSideRecord
     actual: FrameSideRecord
-    compared_width: int | None
-    compared_height: int | None
-    mask_metric: str | None
-    scores: list[ScoreRecord]
-    regions: list[RegionRecord]
-    region_count: int
-    ignored: float
+    compared_width: int | None = None
+    compared_height: int | None = None
+    mask_metric: str | None = None
+    scores: list[ScoreRecord] = []
+    regions: list[RegionRecord] = []
+    region_count: int = 0
+    ignored: float = _NOTHING
     artefacts: dict[str, str] = {}
     differing_pixels: int | None = None
     alignment: AlignmentRecord | None = None
@@ -214,7 +219,14 @@ class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
 
 
 class ComparisonRecord(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_field="type", tag="comparison"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    omit_defaults=True,
+    kw_only=True,
+    tag_field="type",
+    tag="comparison",
 ):
     """Everything a report says of one pair."""
 
@@ -223,22 +235,22 @@ class ComparisonRecord(
     verdict: VerdictName
     passed: bool
     """Good enough under its policy, or accepted as the new baseline in this very run (see `written`)."""
-    reason: str | None
-    equal: Literal["bytes", "pixels"] | None
-    expected: SideRecord | None
-    actual: SideRecord | None
-    size_policy: Literal["fail", "pad", "crop", "scale"]
-    compared_width: int | None
-    compared_height: int | None
-    mask_metric: str | None
+    reason: str | None = None
+    equal: Literal["bytes", "pixels"] | None = None
+    expected: SideRecord | None = None
+    actual: SideRecord | None = None
+    size_policy: Literal["fail", "pad", "crop", "scale"] = "fail"
+    compared_width: int | None = None
+    compared_height: int | None = None
+    mask_metric: str | None = None
     """The metric that painted the difference mask; None where there is no mask."""
-    scores: list[ScoreRecord]
-    regions: list[RegionRecord]
+    scores: list[ScoreRecord] = []
+    regions: list[RegionRecord] = []
     """The largest ones, largest first; `region_count` counts them all."""
-    region_count: int
-    ignored: float
+    region_count: int = 0
+    ignored: float = _NOTHING
     """Share of the picture that was not looked at, 0..1."""
-    notes: list[str]
+    notes: list[str] = []
     seconds: float
     test: str | None = None
     """The node id of the pytest item."""
@@ -256,9 +268,9 @@ class ComparisonRecord(
     """What the difference looks like wherever it is, as `pytest_imgdiff.comparison.fingerprint` makes it."""
     column: str | None = None
     """In a report of several runs, the one this is from."""
-    asserted: bool = True
+    asserted: bool
     """Whether the run fails where this comparison does. Not so after ``.compare``, in a test that is expected to fail
-    (xfail), and where ``pytest.raises`` caught the failure."""
+    (xfail), and where ``pytest.raises`` caught the failure. Always written: what is left out reads as false."""
     differing_pixels: int | None = None
     """How many pixels are not equal in every channel, however little they differ; None where nothing was compared."""
     warnings: list[str] = []
@@ -395,7 +407,7 @@ def record_of(
         scores=[_score(score) for score in comparison.scores],
         regions=_regions(comparison.regions),
         region_count=len(comparison.regions),
-        ignored=comparison.ignored,
+        ignored=comparison.ignored or _NOTHING,
         notes=[printable(note) for note in comparison.notes],
         seconds=round(comparison.seconds, 4),
         test=None if test is None else printable(test),
@@ -481,7 +493,7 @@ def _frame(frame: Frame) -> FrameRecord:
         scores=[_score(score) for score in frame.scores],
         regions=_regions(frame.regions),
         region_count=frame.region_count,
-        ignored=frame.ignored,
+        ignored=frame.ignored or _NOTHING,
         artefacts=dict(frame.pictures),
         differing_pixels=frame.differing_pixels,
         alignment=_alignment(frame.alignment),

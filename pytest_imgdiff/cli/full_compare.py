@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.base.memory import Allowance
-from pytest_imgdiff.base.parallel import RunAhead, StoppedProcessError
+from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.parallel import LostProcessError, RunAhead
 from pytest_imgdiff.base.project import label_of, refuse_other_settings
 from pytest_imgdiff.base.stores import StoredFile, StoreFolder, is_url, location
 from pytest_imgdiff.base.text import printable
@@ -25,7 +26,8 @@ from pytest_imgdiff.images.sniff import EXTENSIONS
 from pytest_imgdiff.report import encoded, load_page, summary_line
 from pytest_imgdiff.report.files import write_output
 from pytest_imgdiff.report.parquet import require_parquet
-from pytest_imgdiff.report.records import RecordSpool, outcome_of, overview_of
+from pytest_imgdiff.report.records import RecordSpool, line_of, outcome_of, overview_of, read_line
+from pytest_imgdiff.report.results_json import RESULTS_START
 from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.run.baselines import Baselines
 from pytest_imgdiff.run.finish import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
@@ -36,7 +38,7 @@ from pytest_imgdiff.run.sharding import parsed_shard, split, split_size
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
@@ -68,12 +70,13 @@ def run_compare(options: argparse.Namespace) -> int:
     words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
     with closing(RecordSpool()) as records:
         progress = _Progress(len(todo), sys.stderr)
+        found: Iterable[tuple[ComparisonRecord, bytes | None]]
         if options.cluster is None:
             found = _judged(todo, workspace, options.jobs or workspace.threads(pair.key for pair in todo))
         else:
-            found = _on_cluster(todo, workspace, options)
-        for record in found:
-            records.append(record)
+            found = ((record, None) for record in _on_cluster(todo, workspace, options))
+        for record, line in found:
+            records.append(record, line)
             if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
                 progress.clear()
                 print(_told(record, workspace, alone=len(todo) == 1), file=words)
@@ -196,18 +199,26 @@ def _skipped(workspace: Workspace) -> list[Path]:
     return [workspace.settings.report.folder, *(workspace.results.reports() if workspace.results else [])]
 
 
-def _judged(todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None) -> Iterator[ComparisonRecord]:
+def _judged(
+    todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None
+) -> Iterator[tuple[ComparisonRecord, bytes]]:
+    """Yield the record of each pair, and its line: that is what travels from the process that compared it."""
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
-    meanwhile = None if workspace.results is None else load_page
-    unshare = workspace.allowance.unshare
-    ahead = RunAhead(workspace.judged, todo, workers, apart=apart, meanwhile=meanwhile, on_loss=unshare)
+    ahead = RunAhead(
+        lambda pair: line_of(workspace.judged(pair)),
+        todo,
+        workers,
+        apart=apart,
+        meanwhile=None if workspace.results is None else load_page,
+        on_loss=workspace.allowance.share,
+    )
     try:
         for pair in todo:
             try:
-                record = ahead.result(pair)
-            except StoppedProcessError as error:
-                record = workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
-            yield record
+                line = ahead.result(pair)
+            except LostProcessError as error:
+                line = line_of(workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key))
+            yield read_line(line), line
     finally:
         ahead.close()
 
@@ -259,14 +270,17 @@ def _finish(
 def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
     """Refuse to write the results over a picture that is compared."""
     try:
-        status = Path(target).stat()
+        status = os.stat(target)  # noqa: PTH116 - as below
+        if read_regular(target, len(RESULTS_START)) == RESULTS_START:  # of an earlier run, as mostly
+            return
     except OSError:  # it is not there yet, or cannot be written, which is told then
         return
-    for path in (path for pair in todo for path in (pair.expected, pair.actual) if isinstance(path, Path)):
-        if path.exists() and os.path.samestat(path.stat(), status):
-            raise ConfigError(
-                f"--json {printable(target)}: this picture is compared; name another file for the results"
-            )
+    for path in (path for pair in todo for path in pair.sources if not isinstance(path, StoredFile)):
+        with suppress(OSError):
+            if path is not None and os.path.samestat(os.stat(path), status):  # noqa: PTH116 - many paths, as words
+                raise ConfigError(
+                    f"--json {printable(target)}: this picture is compared; name another file for the results"
+                )
 
 
 class _Progress:

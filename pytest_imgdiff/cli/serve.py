@@ -19,7 +19,8 @@ from pytest_imgdiff.base.text import visible
 from pytest_imgdiff.cli.parser import above_zero, add_config
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
-from pytest_imgdiff.report import read_results
+from pytest_imgdiff.report import close_results, open_results, read_results
+from pytest_imgdiff.report.html import PAGE, write_page
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.templates import Templates
 from pytest_imgdiff.run.accepting import root_of_baselines
@@ -90,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         root = root_of_baselines(report, read_results(report / RESULTS_FILE), here)
     registry = Registry()
     settings = load_settings(Path(options.config) if options.config else find_config(here), registry, folder=root)
+    if report is not None:
+        _write_missing_page(report, settings.report.templates)
     templates = Templates(settings.report.templates)
     limits = replace(Limits(), upload_bytes=round(options.upload_limit * MEGA), silence=options.timeout)
     with _ended_by_signals(), _private_folder() as folder:
@@ -117,10 +120,25 @@ def _report(named: str | None) -> Path | None:
         return None
     folder = Path(named)
     folder = folder if folder.is_dir() else folder.parent
-    if not (folder / "index.html").is_file():
-        raise ReportError(f"{visible(named)}: no report: there is no index.html; name the folder of one, or none")
-    read_results(folder / RESULTS_FILE)
+    if not any((folder / name).is_file() for name in (PAGE, RESULTS_FILE)):
+        raise ReportError(f"{visible(named)}: no report: there is no {PAGE}; name the folder of one, or none")
+    close_results(open_results(folder / RESULTS_FILE))
     return folder.resolve()
+
+
+def _write_missing_page(report: Path, templates: Path | None) -> None:
+    """Write the report's page where the run has written none, because everything passed.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    if (report / PAGE).is_file():
+        return
+    run = open_results(report / RESULTS_FILE)
+    try:
+        write_page(report, run, templates=templates)
+    finally:
+        close_results(run)
 
 
 @contextmanager

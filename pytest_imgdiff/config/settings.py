@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,6 +114,7 @@ class ReportSettings:
         parquet: whether the comparisons are written as a table, too.
         templates: a folder of templates that come before the report's own, or None.
         title: the headline.
+        asked: whether the file says anything about the report.
     """
 
     folder: Path
@@ -122,6 +123,7 @@ class ReportSettings:
     parquet: bool
     templates: Path | None
     title: str
+    asked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,8 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     data = {} if source.root.value is None else source.root.value
     _refuse_misplaced(data, FileFields, metrics, source, None)
     fields = convert(data, FileFields, source, ())
-    return _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
+    settings = _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
+    return replace(settings, report=replace(settings.report, asked="report" in data))
 
 
 _OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max", "omit_background": "transparent"}
@@ -365,7 +368,13 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
             f"there is no folder {label_of(templates)}; relative paths start from {label_of(folder)}",
         )
     return ReportSettings(
-        folder / fields.folder, fields.pictures, fields.self_contained, fields.parquet, templates, fields.title
+        folder / fields.folder,
+        fields.pictures,
+        fields.self_contained,
+        fields.parquet,
+        templates,
+        fields.title,
+        asked=False,
     )
 
 

@@ -14,7 +14,7 @@ from pytest_imgdiff.base.errors import BaselineError, ConfigError, ImageAssertio
 from pytest_imgdiff.base.hookspecs import HOOKS
 from pytest_imgdiff.base.memory import Allowance
 from pytest_imgdiff.base.model import Verdict
-from pytest_imgdiff.base.parallel import RunAhead, StoppedProcessError
+from pytest_imgdiff.base.parallel import LostProcessError, RunAhead
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.stores import StoredFile, location, redacted
 from pytest_imgdiff.base.text import counted, printable
@@ -36,6 +36,7 @@ from pytest_imgdiff.plugin.invocation import (
 )
 from pytest_imgdiff.report import failure_summary, load_page, properties
 from pytest_imgdiff.report.parquet import require_parquet
+from pytest_imgdiff.report.records import line_of, read_line
 from pytest_imgdiff.run.baselines import ANY, BaselineKey, Baselines, store
 from pytest_imgdiff.run.finish import Outcome, finish_run
 from pytest_imgdiff.run.journal import (
@@ -73,8 +74,14 @@ class PairItem(pytest.Item):
         self.pair = pair
         self.run = run
         self.workspace = workspace
+        self.is_ahead = False
+        """Whether the comparison was made ahead of this item, which then only fetches it."""
         self.seconds: float | None = None
-        """Seconds of the comparison if it ran before this item; the item then only fetches the result."""
+        """What the comparison took where it was made ahead."""
+
+    def line(self) -> bytes:
+        """Compare the pair and return its record as a line: that is what travels from the process that compared it."""
+        return line_of(self.compared())
 
     def compared(self) -> ComparisonRecord:
         """Compare the pair and return its record. It is not yet in the results."""
@@ -91,19 +98,22 @@ class PairItem(pytest.Item):
                     written = workspace.named(pair.expected_place)
                 except BaselineError as error:
                     comparison = replace(judged, verdict=Verdict.BROKEN, passed=False, reason=str(error))
-            update = f"--imgdiff-update={_update_for(comparison)}"
-            only = f"--imgdiff-only={self.name}"  # a name may contain characters that a node id cannot
-            accept = shlex.join(
-                [*workspace.command, *map(redacted, self._selection()), *workspace.options, only, update]
-            )
+            place = None if comparison.passed else _file(pair.expected_place)
             return workspace.record(
                 comparison,
                 test=self.nodeid,
-                accept=None if isinstance(pair.expected_place, StoredFile) else accept,
+                accept=None if place is None else self._accepting(comparison),
                 written=written,
-                baseline=_file(pair.expected_place),
+                baseline=place,
                 key=pair.key,
             )
+
+    def _accepting(self, comparison: Comparison) -> str:
+        """Return the command that accepts the change."""
+        update = f"--imgdiff-update={_update_for(comparison)}"
+        only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+        selection = map(redacted, self._selection())
+        return shlex.join([*self.workspace.command, *selection, *self.workspace.options, only, update])
 
     def not_compared(self, reason: str) -> ComparisonRecord:
         """Return the record for a pair that could not be compared."""
@@ -118,8 +128,10 @@ class PairItem(pytest.Item):
     def runtest(self) -> None:
         """Fail if the pair fails."""
         run = self.run
-        record = run.compared(self)
-        run.results.hold(record)
+        line = run.compared(self)
+        record = read_line(line)
+        self.seconds = record.seconds if self.is_ahead else None
+        run.results.hold(line)
         self.stash[RECORDS] = [record]
         self.user_properties.extend(properties(record))
         if not record.passed:
@@ -297,7 +309,7 @@ class ImageRun:
             self.workspace.policy("any")  # report an invalid option once now, not in every test
         except ImgdiffError as error:
             raise pytest.UsageError(f"imgdiff: {error}") from error
-        self._ahead: RunAhead[PairItem, ComparisonRecord] | None = None
+        self._ahead: RunAhead[PairItem, bytes] | None = None
         self._fetched: set[PairItem] = set()
         self._expected: set[str] = set()
         self._found: set[str] = set()
@@ -379,12 +391,12 @@ class ImageRun:
             apart = self.workspace.may_run_apart(len(jobs), names)
             threads = self.workspace.threads(names)
             self._ahead = RunAhead(
-                PairItem.compared,
+                PairItem.line,
                 jobs,
                 threads,
                 apart=apart,
-                meanwhile=load_page,
-                on_loss=self.workspace.allowance.unshare,
+                meanwhile=load_page if self.workspace.always_page else None,
+                on_loss=self.workspace.allowance.share,
             )
 
     def keep_shard(self, items: list[pytest.Item]) -> None:
@@ -532,18 +544,17 @@ class ImageRun:
         named = ", ".join(sorted(map(printable, unknown)))
         return f"--imgdiff-only: no scan has an image with this name: {named}" if unknown else None
 
-    def compared(self, item: PairItem) -> ComparisonRecord:
-        """Return the comparison of a scan's item, from the background threads if they run."""
+    def compared(self, item: PairItem) -> bytes:
+        """Return the line of a scan's item, from the processes that run ahead where there are some."""
         if self._ahead is None or item in self._fetched:
-            item.seconds = None
-            return item.compared()  # not planned, or a rerun
+            item.is_ahead = False
+            return item.line()  # alone, or once more (a rerun)
         self._fetched.add(item)
+        item.is_ahead = True
         try:
-            record = self._ahead.result(item)
-        except StoppedProcessError as error:
-            record = item.not_compared(str(error))
-        item.seconds = record.seconds
-        return record
+            return self._ahead.result(item)
+        except LostProcessError as error:
+            return line_of(item.not_compared(str(error)))
 
     def finished(self, item: pytest.Item) -> None:
         """Record that an image test finished."""
@@ -641,7 +652,8 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
     root = project_root(config, in_force)
     registry = Registry(_plugins(config))
     settings = load_settings(in_force.path, registry, folder=root)
-    report = chosen_path(config, "imgdiff_report") or settings.report.folder
+    named = chosen_path(config, "imgdiff_report")
+    report = named or settings.report.folder
     baselines = chosen_path(config, "imgdiff_baselines") or settings.baselines.folder
     _keep_apart(report, baselines)
     if settings.report.parquet:
@@ -665,6 +677,7 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
         command=typed_command(config),
         options=repeated_options(config),
         allowance=Allowance(settings.memory),
+        always_page=named is not None or config.option.imgdiff_self_contained or settings.report.asked,
         self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,
         here=config.invocation_params.dir,
         settings_files=tuple(settings_files(config)),

@@ -200,13 +200,17 @@ class RecordSpool(StoredRecords):
         self._spool = Spool()
         super().__init__(self._spool, Overview())
 
-    def append(self, record: ComparisonRecord) -> None:
+    def append(self, record: ComparisonRecord, line: bytes | None = None) -> None:
         """Store a comparison.
+
+        Args:
+            record: the comparison.
+            line: its JSON, where another process has made it; made here where omitted.
 
         Raises:
             ReportError: it contains a value that JSON cannot represent, or the disk is full.
         """
-        self._spool.append(line_of(record))
+        self._spool.append(line_of(record) if line is None else line)
         self.overview.add(record)
 
     def close(self) -> None:
@@ -241,6 +245,11 @@ def line_of(record: ComparisonRecord) -> bytes:
         ReportError: it contains a value that JSON cannot represent (NaN, a lone surrogate).
     """
     return strictly_encoded(record, f"comparison {visible(record.name)!r}")
+
+
+def read_line(line: bytes) -> ComparisonRecord:
+    """Return the comparison of which `line_of` made this line."""
+    return _RECORD.decode(line)
 
 
 def overview_of(records: Sequence[ComparisonRecord]) -> Overview:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import IO
 
 RESULTS_FILE = "results.json"
+RESULTS_START = b'{"tool":'
+"""How every such file begins."""
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

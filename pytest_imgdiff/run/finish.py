@@ -20,9 +20,10 @@ from pytest_imgdiff.base.files import write_atomically
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.record import RunRecord, ToolRecord
 from pytest_imgdiff.base.text import counted, printable, thousands
-from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report
+from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report, write_results
 from pytest_imgdiff.report.parquet import write_parquet
 from pytest_imgdiff.report.records import not_asserted, overview_of, unsettled, warned
+from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.sarif import SARIF_FILE, sarif
 from pytest_imgdiff.report.words import named_line, redrawn_line, rename_line
 from pytest_imgdiff.run.baselines import RanModules
@@ -208,13 +209,16 @@ def _root(root: Path, directory: Path) -> str | None:
 
 
 def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
-    """Write results, page and summaries. Anything that cannot be written adds a line and fails the run."""
+    """Write results, summaries and the page if needed. Anything that cannot be written adds a line and fails the run."""
     if workspace.results is None:
         return
     directory = workspace.results.directory
     try:
         templates = workspace.settings.report.templates
-        outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
+        if workspace.always_page or outcome.must_fail or _has_something_to_see(run):
+            outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
+        else:
+            write_results(directory, run)
         if workspace.settings.report.parquet:
             write_parquet(directory, run)
         write_atomically(directory / "summary.md", markdown(run, pictures="").encode())
@@ -236,6 +240,14 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         )
     if outcome.page is not None:
         outcome.lines.append(f"report: {workspace.shown(outcome.page)}")
+    elif not outcome.must_fail:
+        outcome.lines.append(f"results: {workspace.shown(directory / RESULTS_FILE)}")
+
+
+def _has_something_to_see(run: RunRecord) -> bool:
+    """Whether a person may want to look at a comparison, or decide about it."""
+    outcomes = overview_of(run.comparisons).outcomes
+    return not run.complete or bool(outcomes["failed"] or outcomes["warned"] or run.renames)
 
 
 def _tell_plugins(workspace: Workspace, run: RunRecord, directory: Path) -> None:

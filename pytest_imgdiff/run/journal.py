@@ -332,14 +332,18 @@ class ResultsFolder:
             if other != self._lines:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def hold(self, line: Line) -> None:
+    def hold(self, line: Line | bytes) -> None:
         """Keep a line until the next one, which must follow soon: both are written at the same time.
+
+        Args:
+            line: the line; for a comparison also the result of `line_of`.
 
         Raises:
             ReportError: it is a comparison with a value that JSON cannot represent.
         """
-        encoded = line_of(line) if isinstance(line, ComparisonRecord) else msgspec.json.encode(line)
-        self._held += encoded + b"\n"
+        if isinstance(line, ComparisonRecord):
+            line = line_of(line)
+        self._held += (line if isinstance(line, bytes) else msgspec.json.encode(line)) + b"\n"
 
     def append(self, line: Line) -> None:
         """Append one line atomically, after any kept line.

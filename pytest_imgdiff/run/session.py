@@ -66,6 +66,7 @@ class Workspace:
         command: the command that started pytest.
         options: the options that a command to accept a change must repeat.
         allowance: how much memory the pairs in progress may use.
+        always_page: whether the page is written if everything passes.
         self_contained: whether the report is also written as one file.
         settings_files: the settings files; empty for defaults.
         glance: whether each pair is also measured with the metrics of `GLANCE`, and regions are found by structure
@@ -84,6 +85,7 @@ class Workspace:
     command: tuple[str, ...] = ("pytest",)
     options: tuple[str, ...] = ()
     allowance: Allowance = field(default_factory=Allowance)
+    always_page: bool = True
     self_contained: bool = False
     here: Path | None = None
     settings_files: tuple[Path, ...] = ()
