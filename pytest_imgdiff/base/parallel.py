@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import c_bool
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import cv2
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+    _Outcome = tuple["T | None", Exception | None]
+    """What a job returned or raised."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -179,24 +182,11 @@ class _Threads(Generic[T]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome(Generic[T]):
-    """What a job returned or raised."""
-
-    value: T
-    error: Exception | None = None
-
-    def result(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-def _outcome(job: Callable[[int], Any], number: int) -> _Outcome[Any]:
+def _outcome(job: Callable[[int], T], number: int) -> _Outcome[T]:
     try:
-        return _Outcome(job(number))
+        return job(number), None
     except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
-        return _Outcome(None, error)
+        return None, error
 
 
 @dataclass(eq=False)
@@ -270,6 +260,8 @@ class _Processes(Generic[T]):
 
     def begin(self, number: int) -> None:
         """Give the processes something to do; this job first, if it is not under way."""
+        if number in self._done and 2 * len(self._under_way) > self._most:
+            return
         wanted = None
         if number not in self._done and number not in self._under_way:
             wanted = next(batch for batch in self._waiting if number in batch)
@@ -294,7 +286,10 @@ class _Processes(Generic[T]):
                 raise self._error
             self._listen()
             self.begin(number)
-        return self._done.pop(number).result()
+        value, error = self._done.pop(number)
+        if error is not None:
+            raise error
+        return cast("T", value)
 
     def _listen(self) -> None:
         """Take what the processes send, and notice which of them are lost."""
@@ -329,8 +324,7 @@ class _Processes(Generic[T]):
             worker.process.join()
         how = _how_it_ended(lost.process.exitcode)
         if culprit != _NO_JOB:
-            outcome: _Outcome[Any] = _Outcome(None, LostProcessError(cause or _DIED.format(how)))
-            self._done[culprit] = outcome
+            self._done[culprit] = None, LostProcessError(cause or _DIED.format(how))
         else:
             self._idle_deaths += 1
             if self._idle_deaths > _MOST_IDLE_DEATHS:

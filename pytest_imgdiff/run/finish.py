@@ -209,7 +209,7 @@ def _root(root: Path, directory: Path) -> str | None:
 
 
 def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
-    """Write results, summaries and the page if needed. Anything that cannot be written adds a line and fails the run."""
+    """Write results, summaries and the page if needed. What cannot be written adds a line and fails the run."""
     if workspace.results is None:
         return
     directory = workspace.results.directory
