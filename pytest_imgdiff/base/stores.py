@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.request import url2pathname
 
 from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigError, ImgdiffError
 from pytest_imgdiff.base.files import TEMPORARY, write_atomically
@@ -82,6 +81,8 @@ def location(text: str, folder: Path) -> Path | StoreFolder:
         folder: what relative paths start from.
     """
     if "::" not in text and (found := _LOCAL.match(text)):
+        from urllib.request import url2pathname  # it imports an HTTP client, and few URLs are of files
+
         return Path(url2pathname(text[found.end() :]))
     return StoreFolder(text) if is_url(text) else folder / text
 

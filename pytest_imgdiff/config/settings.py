@@ -19,7 +19,6 @@ from pytest_imgdiff.config.fields import SECTIONS, BaselineFields, FileFields, P
 from pytest_imgdiff.config.globs import glob_matches, glob_mistake
 from pytest_imgdiff.config.policy import Layer, LayerReader, place_of, written_limits
 from pytest_imgdiff.config.validation import CallOrigin, clipped, convert, did_you_mean, number, plain, quoted
-from pytest_imgdiff.config.yaml_source import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -229,7 +228,7 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     if path is None:
         fields, origin = FileFields(), CallOrigin("the defaults")
         return _settings(None, Path.cwd() / (folder or ""), fields, metrics, origin)
-    from pytest_imgdiff.config.yaml_source import parse_yaml  # not every run has a file, and PyYAML takes its time
+    from pytest_imgdiff.config.yaml_source import parse_yaml, read_text  # not every run has a file; PyYAML is slow
 
     source = parse_yaml(read_text(path), label_of(path))
     data = {} if source.root.value is None else source.root.value

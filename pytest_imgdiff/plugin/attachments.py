@@ -10,7 +10,6 @@ import pytest
 from pytest_imgdiff.base.errors import ImageAssertionError
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.text import visible
-from pytest_imgdiff.report.html_data import media_type, picture_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +66,8 @@ def attach(item: pytest.Item, report: pytest.TestReport, directory: Path) -> Non
 
 
 def _attachments(records: list[ComparisonRecord], directory: Path) -> Iterator[Attachment]:
+    from pytest_imgdiff.report.html_data import media_type, picture_path  # slow, and needed by few runs
+
     for record in records:
         if record.passed:
             continue

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.text import counted, shortened, thousands, visible
-from pytest_imgdiff.report.html_data import THUMB, address_of, picture_path
 from pytest_imgdiff.report.records import failures, not_asserted, unsettled, warned
 from pytest_imgdiff.report.words import (
     VERDICTS,
@@ -136,6 +135,8 @@ class _Columns:
         return [_code(record.name), *run, record.verdict, line, *([self._picture(record, rank)] if self._shows else [])]
 
     def _picture(self, record: ComparisonRecord, rank: int) -> str:
+        from pytest_imgdiff.report.html_data import THUMB, address_of, picture_path  # slow; few runs show images
+
         if THUMB not in record.artefacts or rank >= MOST_THUMBNAILS:
             return ""
         address = _escaped(f"{self._pictures}{address_of(picture_path(record, THUMB))}")
@@ -143,6 +144,8 @@ class _Columns:
 
 
 def _columns(what: str, run: RunRecord, records: Iterable[ComparisonRecord], pictures: str | None) -> _Columns:
+    from pytest_imgdiff.report.html_data import THUMB  # as above
+
     shown = any(THUMB in record.artefacts for record in records)
     return _Columns(what, runs=bool(run.columns), pictures=pictures if shown else None)
 

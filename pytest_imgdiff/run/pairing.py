@@ -17,7 +17,7 @@ from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.sniff import EXTENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_imgdiff.config import ScanSettings
 
@@ -145,50 +145,64 @@ def scan_folders(
             raise ConfigError(f"{label_of(folder)}: the folder of {side} images {what}")
     if _is_one_folder(expected, actual):
         raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same")
-    skipped = {folder.resolve() for folder in skip}
-    ours, theirs = (_files(folder, exclude, skipped) for folder in (expected, actual))
     folders = expected, actual
-    wanted = {key for key in {*ours, *theirs} if _is_wanted(key, include, folders, (ours, theirs))}
-    other = set() if include else {key for key in {*ours, *theirs} - wanted if not _is_hidden(key)}
+    # One mapping, and no sets of all keys: a hundred thousand of them are the most that a client keeps in memory.
+    found = _files(folders, exclude, {folder.resolve() for folder in skip})
+    keys, other = _images_and_others(found, include, folders)
     if others == "fail":
-        wanted, other = wanted | other, set()
-    told = () if others == "ignore" else tuple(_not_compared(wanted, other, (ours, theirs), [*map(shown, folders)]))
-    keys = sorted(wanted)
+        keys += other
+        other = set()
+    keys.sort()
+    told = () if others == "ignore" else tuple(_not_compared(found, keys, other, [*map(shown, folders)]))
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
-        where = f"in {called(expected)} nor in {called(actual)}"
+        where_not = f"in {called(expected)} nor in {called(actual)}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
-        found = f"; {told[0]}" if told else ""
-        raise ConfigError(f"no images{patterns} {where}{left_out}: an empty scan fails{found}")
+        instead = f"; {told[0]}" if told else ""
+        raise ConfigError(f"no images{patterns} {where_not}{left_out}: an empty scan fails{instead}")
     for key in keys:
         # A link is part of its path.
-        if (ours.get(key) or theirs.get(key)) and isinstance(expected, Path) and isinstance(actual, Path):
+        if found[key] & _LINKED and isinstance(expected, Path) and isinstance(actual, Path):
             _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
+    places = bytes(map(found.__getitem__, keys))
+    found.clear()
     found_pairs = [
-        FoundPair(name, key, folders, key in ours, key in theirs) for name, key in zip(names, keys, strict=True)
+        FoundPair(name, key, folders, bool(where & _SIDES[0]), bool(where & _SIDES[1]))
+        for name, key, where in zip(names, keys, places, strict=True)
     ]
     return Scanned(found_pairs, told)
 
 
 def _not_compared(
-    wanted: set[str], other: set[str], found: tuple[dict[str, bool], dict[str, bool]], folders: Sequence[str]
+    found: Mapping[str, int], keys: Sequence[str], other: set[str], folders: Sequence[str]
 ) -> Iterator[str]:
-    """Yield the lines for `Scanned.not_compared`."""
-    kinds = Counter(_kind(key) for files in found for key in files if key in other)
-    if kinds:
+    """Yield the lines for `Scanned.not_compared`.
+
+    Args:
+        found: as `_files` returns it.
+        keys: the images to compare.
+        other: files of other kinds.
+        folders: the labels of the folders.
+    """
+    if other:
+        kinds = Counter(_kind(key) for key in other for side in _SIDES if found[key] & side)
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        places = [folder for folder, files in zip(folders, found, strict=True) if not other.isdisjoint(files)]
+        places = [
+            folder for folder, side in zip(folders, _SIDES, strict=True) if any(found[key] & side for key in other)
+        ]
         yield f"not compared: {counts}; in {' and '.join(places)}"
-    sides: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
-    for side, files, partner in zip(sides, found, found[::-1], strict=True):
-        for key in files.keys() - partner.keys():
-            if key in wanted or key in other:
-                side.setdefault(key[: len(key) - len(_extension(key))].casefold(), []).append(key)
-    for stem in sorted(sides[0].keys() & sides[1].keys()):
-        keys = [*sides[0][stem], *sides[1][stem]]
-        if len(keys) == 2 and not wanted.isdisjoint(keys):  # noqa: PLR2004 - one on either side
-            named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, keys, strict=True))
+    alone = [key for key, where in found.items() if where & sum(_SIDES) != sum(_SIDES)]
+    wanted = set(keys) if alone else set()
+    stems: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
+    for key in alone:
+        if key in wanted or key in other:
+            side = stems[0] if found[key] & _SIDES[0] else stems[1]
+            side.setdefault(key[: len(key) - len(_extension(key))].casefold(), []).append(key)
+    for stem in sorted(stems[0].keys() & stems[1].keys()):
+        pair = [*stems[0][stem], *stems[1][stem]]
+        if len(pair) == 2 and not wanted.isdisjoint(pair):  # noqa: PLR2004 - one on either side
+            named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, pair, strict=True))
             yield f"not paired: {named}: their names differ only in extension or case; rename one of them"
 
 
@@ -222,6 +236,8 @@ def _relative(path: Path | StoreFolder, root: Path) -> str:
 
 def unique(names: Sequence[str]) -> list[str]:
     """Return the names with ``(2)``, ``(3)``, ... before repeated ones, so that none hides another."""
+    if len(set(names)) == len(names):
+        return list(names)
     seen: dict[str, int] = {}
     told_apart = []
     for name in names:
@@ -242,11 +258,27 @@ def _is_one_folder(expected: Path | StoreFolder, actual: Path | StoreFolder) -> 
     return len(urls) > len(set(urls))
 
 
-def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path]) -> dict[str, bool]:
-    """Return the files below the folder that are not excluded, by key, and whether a link leads to each."""
+_SIDES = (1, 2)
+_LINKED = 4
+
+
+def _files(
+    folders: tuple[Path | StoreFolder, Path | StoreFolder], exclude: Sequence[str], skipped: set[Path]
+) -> dict[str, int]:
+    """Return the files that are not excluded, by key: which folders have them (`_SIDES`), and if a link leads there."""
+    found: dict[str, int] = {}
+    for folder, side in zip(folders, _SIDES, strict=True):
+        for key, is_linked in _files_below(folder, skipped):
+            if not any(glob_matches(glob, key) for glob in exclude):
+                found[key] = found.get(key, 0) | side | (_LINKED if is_linked else 0)
+    return found
+
+
+def _files_below(folder: Path | StoreFolder, skipped: set[Path]) -> Iterator[tuple[str, bool]]:
+    """Yield the key of each file below the folder, and whether a link leads to it."""
     if isinstance(folder, StoreFolder):
-        return {key: False for key in folder.keys() if not any(glob_matches(glob, key) for glob in exclude)}  # noqa: SIM118 - no mapping
-    found = {}
+        yield from ((key, False) for key in folder.keys())  # noqa: SIM118 - no mapping
+        return
     # Path and key of a folder, whether a link leads to it, and its parents including itself.
     todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
     while todo:
@@ -255,11 +287,9 @@ def _files(folder: Path | StoreFolder, exclude: Sequence[str], skipped: set[Path
             key = prefix + entry.name
             is_linked = linked or entry.is_symlink()
             if not _is_folder(entry):
-                if not any(glob_matches(glob, key) for glob in exclude):
-                    found[key] = is_linked
+                yield key, is_linked
             elif Path(entry.path).resolve() not in skipped and (identity := _identity(Path(entry.path))) not in around:
                 todo.append((entry.path, f"{key}/", is_linked, around | {identity}))
-    return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -285,18 +315,29 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _images_and_others(
+    found: Mapping[str, int], include: Sequence[str], folders: tuple[Path | StoreFolder, Path | StoreFolder]
+) -> tuple[list[str], set[str]]:
+    """Return the keys of the images to compare, and those of other files that are not hidden."""
+    keys: list[str] = []
+    other: set[str] = set()
+    for key, where in found.items():
+        if _is_wanted(key, include, folders, where):
+            keys.append(key)
+        elif not include and not _is_hidden(key):
+            other.add(key)
+    return keys, other
+
+
 def _is_wanted(
-    key: str,
-    include: Sequence[str],
-    folders: tuple[Path | StoreFolder, Path | StoreFolder],
-    found: tuple[dict[str, bool], dict[str, bool]],
+    key: str, include: Sequence[str], folders: tuple[Path | StoreFolder, Path | StoreFolder], where: int
 ) -> bool:
     if include:
         return any(glob_matches(glob, key) for glob in include)
     extension = os.path.splitext(key)[1]  # noqa: PTH122 - a `Path` is made of few names only, those without extension
     if len(extension) > 1:
         return extension.lower() in EXTENSIONS
-    return any(key in files and is_picture_file(folder / key) for folder, files in zip(folders, found, strict=True))
+    return any(where & side and is_picture_file(folder / key) for folder, side in zip(folders, _SIDES, strict=True))
 
 
 def _refuse_one_file(expected: Path, actual: Path) -> None:
