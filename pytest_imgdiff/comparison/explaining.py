@@ -46,8 +46,14 @@ ALIGNING_BYTES = 24
 _BY_ALIGNMENT: tuple[RegionKind, ...] = ("inserted", "deleted", "moved")
 
 
-def with_regions(comparison: Comparison, measured: Measurements) -> Comparison:
-    """Return the comparison with its mask and regions, by the first metric that sees where the pair differs."""
+def with_regions(comparison: Comparison, measured: Measurements, *, with_kinds: bool = True) -> Comparison:
+    """Return the comparison with its mask and regions, by the first metric that sees where the pair differs.
+
+    Args:
+        comparison: with its scores.
+        measured: what its metrics measured.
+        with_kinds: false where the kinds of the regions are found later, by `aligned`.
+    """
     for metric in _mask_metrics(comparison, measured.registry):
         try:
             heat = measured.result(metric).heat
@@ -64,8 +70,9 @@ def with_regions(comparison: Comparison, measured: Measurements) -> Comparison:
             mask = difference_mask(heat, "zero", rows)
             regions = find_regions(mask, heat, settings, rows)
         if mask.any():
-            regions = _with_kinds(regions, comparison, mask)
+            regions = _beyond_either(regions, comparison)
             comparison = replace(comparison, mask=mask, mask_metric=metric.name, regions=regions)
+            comparison = _with_kinds(comparison) if with_kinds else comparison
             break
     return replace(comparison, results=measured.results)
 
@@ -81,17 +88,22 @@ def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
     return [metric for metric in metrics if metric.heat_threshold != "none"]
 
 
-def _with_kinds(regions: tuple[Region, ...], comparison: Comparison, mask: Mask) -> tuple[Region, ...]:
-    """Work out the kinds of the regions, for pairs that a person will look at: those that fail or pass with a warning.
+def _with_kinds(comparison: Comparison) -> Comparison:
+    """Return the comparison with the kinds of its regions, if a person will look at it: if it fails or warns."""
+    mask = comparison.mask
+    if mask is None or comparison.compared is None:
+        return comparison
+    if comparison.passed and not any(item.warned for item in comparison.scores):
+        return comparison
+    return replace(comparison, regions=classify(*comparison.compared, mask, comparison.regions))
 
-    Regions where only one of two padded pictures has pixels are of their own kinds.
-    """
+
+def _beyond_either(regions: tuple[Region, ...], comparison: Comparison) -> tuple[Region, ...]:
+    """Return the regions; those where only one of two padded images has pixels are of their own kinds."""
     expected, actual = comparison.expected, comparison.actual
-    if comparison.policy.size is SizePolicy.PAD and expected is not None and actual is not None:
-        regions = tuple(_beyond_one(region, expected.size, actual.size) for region in regions)
-    if comparison.compared is None or (comparison.passed and not any(item.warned for item in comparison.scores)):
+    if comparison.policy.size is not SizePolicy.PAD or expected is None or actual is None:
         return regions
-    return classify(*comparison.compared, mask, regions)
+    return tuple(_beyond_one(region, expected.size, actual.size) for region in regions)
 
 
 def _beyond_one(region: Region, expected: tuple[int, int], actual: tuple[int, int]) -> Region:
@@ -119,32 +131,40 @@ def looked_over(comparison: Comparison) -> Comparison:
 
 
 def aligned(comparison: Comparison, measured: Measurements) -> Comparison:
-    """Return a failing comparison as what was inserted, deleted and moved, where that explains clearly more."""
-    pair = measured.expected, measured.actual
-    width, height = measured.expected.size
-    in_place = comparison.mask
+    """Return a failing comparison as what was inserted, deleted and moved, where that explains clearly more.
+
+    Where it does not, the kinds of the regions are found as they lie. They are found once, for the regions that are
+    reported: that is what takes longest.
+    """
+    in_place, pair = comparison.mask, (measured.expected, measured.actual)
     if in_place is None or not _can_be_aligned(pair, comparison.policy):
-        return comparison
+        return _with_kinds(comparison)
     if np.count_nonzero(in_place.any(axis=1)) < ALIGNED_ROWS:
-        return comparison
+        return _with_kinds(comparison)
+    width, height = measured.expected.size
     rows = np.flatnonzero(differing_rows(*pair))
     top, bottom = max(0, int(rows[0]) - CONTEXT), min(height, int(rows[-1]) + 1 + CONTEXT)
     alignment = align(*(image.rows(top, bottom) for image in pair))
-    if alignment is None:
-        return comparison
-    moved = [region.kind == "moved" for region in comparison.regions]
-    spans = any(band.box.width == width or band.box.height == height for band in alignment.shown)
-    if not spans and (all(moved) or (not alignment.shown and any(moved))):
-        return comparison  # its regions say so already
+    if alignment is None or _has_too_large_bands(alignment, in_place):
+        return _with_kinds(comparison)
+    if not any(band.box.width == width or band.box.height == height for band in alignment.shown):
+        comparison = _with_kinds(comparison)
+        moved = [region.kind == "moved" for region in comparison.regions]
+        if all(moved) or (not alignment.shown and any(moved)):
+            return comparison  # its regions say so already
     alignment = alignment.below(top, (height, height))
     ignored = None if measured.ignore is None else (measured.ignore, measured.ignore)
     explained = _by_alignment(comparison, pair, alignment, measured.registry, ignored)
     still = sum(region.area for region in explained.regions if region.kind not in _BY_ALIGNMENT)
+    if explained is comparison or still > STILL_DIFFERENT * np.count_nonzero(in_place):
+        return _with_kinds(comparison)
+    return _allowed_space(explained, pair)
+
+
+def _has_too_large_bands(alignment: Alignment, in_place: Mask) -> bool:
     _, _, across, down = cv2.boundingRect(in_place.view(np.uint8))
     banded = sum(min(band.box.width, across) * min(band.box.height, down) for band in alignment.shown)
-    if still > STILL_DIFFERENT * np.count_nonzero(in_place) or banded > BANDS_SHARE * across * down:
-        return comparison
-    return _allowed_space(explained, pair)
+    return banded > BANDS_SHARE * across * down
 
 
 def resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:

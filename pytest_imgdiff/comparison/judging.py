@@ -222,8 +222,10 @@ def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
         scores=(*scores, *_just_measured(_measured_only(policy), measured)),
         differing_pixels=differing_pixels(measured.expected, measured.actual),
     )
-    comparison = _allowed(explaining.with_regions(comparison, measured))
-    return comparison if comparison.passed or unmeasured else explaining.aligned(comparison, measured)
+    will_be_aligned = not passed and not unmeasured
+    with_kinds = bool(policy.kinds) or not will_be_aligned
+    comparison = _allowed(explaining.with_regions(comparison, measured, with_kinds=with_kinds))
+    return explaining.aligned(comparison, measured) if will_be_aligned and not comparison.passed else comparison
 
 
 def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
