@@ -81,6 +81,7 @@ class Kernels:
             self.weigh,
             self.ssim,
             self.mask_png,
+            self.lines,
         )
 
     def perceptual(self, rng: random.Random) -> None:
@@ -229,6 +230,65 @@ class Kernels:
         self._native.weigh(wild, share, contrast, count)
         self._native.weigh(labels, _any_halves(numbers, shape), _any_halves(numbers, shape), count)
         self._misused(rng, "weigh", (labels, share, contrast, count))
+
+    def lines(self, rng: random.Random) -> None:
+        """Align the lines of two images, and hash their tiles."""
+        from pytest_imgdiff.base.geometry import Rect
+        from pytest_imgdiff.comparison.alignment import tile_hashes
+        from pytest_imgdiff.comparison.line_maps import Lines, View, cheapest, line_costs, votes_of
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        height, width = rng.randint(1, 40), rng.choice((rng.randint(1, 30), rng.randint(250, 600)))
+        first = numbers.integers(0, rng.choice((2, 256)), (height, width, 4), np.uint8)
+        second = np.roll(first, rng.randint(-9, 9), axis=rng.randint(0, 1))[: rng.randint(1, height)].copy()
+        second[numbers.random(len(second)) < rng.choice((0.0, 0.3))] ^= np.uint8(rng.choice((1, 40)))
+        axis: Any = rng.choice(("rows", "columns"))
+        views = [View(side.view(np.uint32)[..., 0], Rect(0, 0, width, len(side))) for side in (first, second)]
+        length = width if axis == "rows" else len(second)
+        one, two = (Lines(view, axis, length) for view in views)
+        for view, lines in zip(views, (one, two), strict=True):
+            part = view.columns(0, width) if axis == "rows" else View(view.words[:length], Rect(0, 0, width, length))
+            digests = part.words, width, 0, width, len(part.words), axis == "columns"
+            self._holds(lambda d=digests: (("line_digests", d), None), _told, lines.digests.tobytes())
+            self._misused(rng, "line_digests", digests)
+            samples = lines.samples, lines.count, lines.width, 16
+            self._holds(
+                lambda s=samples: (("line_ink", s), None),
+                lambda result, _: (bytes(result[0]), bytes(result[1])),
+                (lines.ink.tobytes(), lines.repeats.tobytes()),
+            )
+            self._misused(rng, "line_ink", samples)
+            if min(width, len(view.words)) >= 8:  # noqa: PLR2004 - a tile
+                tiles = view.words, width, 0, width, len(view.words)
+                self._holds(lambda t=tiles: (("tile_hashes", t), None), _told, tile_hashes(view).tobytes())
+                self._misused(rng, "tile_hashes", tiles)
+        votes, equal = votes_of(one, two)
+        asked = one.digests, two.digests, one.content
+        self._holds(
+            lambda: (("line_votes", asked), None),
+            lambda result, _: (bytes(result[0]), result[1]),
+            (votes.astype(np.int64).tobytes(), equal),
+        )
+        self._misused(rng, "line_votes", asked)
+        tones = (one.tone(), two.tone()) if rng.random() < 1 / 2 else None
+        offsets = sorted({0, two.count - one.count, *(rng.randint(-one.count, two.count) for _ in range(3))})
+        costs = np.stack([line_costs(one, two, offset, tones) for offset in offsets])
+        sides = [
+            (side.samples, side.ink, side.digests, tone)
+            for side, tone in zip((one, two), tones or (None, None), strict=True)
+        ]
+        limits = 16, one.width / 64, 0.1, 25.0, 0.02, 1.5
+        for offset, cost in zip(offsets, costs, strict=True):
+            costing = *sides, one.width, offset, limits
+            self._holds(lambda c=costing: (("line_costs", c), None), _told, cost.tobytes())
+        mapped = cheapest(one, two, offsets, costs)
+        program = costs, np.array(offsets, np.int64), one.content_before, two.content_before, 3.0, 0.5, 1e-9
+        self._holds(
+            lambda: (("cheapest_lines", program), None),
+            lambda result, _: ([*map(tuple, result[0])], *result[1:]),
+            ([tuple(segment) for segment in mapped.segments], mapped.cost, mapped.in_place),
+        )
+        self._misused(rng, "cheapest_lines", program)
 
     def ssim(self, rng: random.Random) -> None:
         """Measure structural similarity, of gray and of opaque colours."""
@@ -393,6 +453,10 @@ def _overflowing(rng: random.Random, argument: Any) -> Any:
     if isinstance(argument, int) and not isinstance(argument, bool):
         return rng.choice((2**16, 2**24, 2**31, 2**31, 2**62, 2**62, 2**63, argument))
     return argument
+
+
+def _told(result: Any, _: Any) -> bytes:
+    return bytes(result)
 
 
 def _pair(rng: random.Random, most: int = 600) -> tuple[tuple[Pixels, Pixels], bool]:

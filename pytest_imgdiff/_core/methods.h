@@ -25,5 +25,7 @@ extern PyMethodDef PIXELS_METHODS[];  /* pixels_calls.c */
 extern PyMethodDef SSIM_METHODS[];    /* ssim.c */
 extern PyMethodDef MASK_METHODS[];    /* mask_png.c */
 extern PyMethodDef VISIBLE_METHODS[]; /* visible.c */
+extern PyMethodDef LINES_METHODS[];   /* lines.c */
+extern PyMethodDef COLOURS_METHODS[]; /* colours.c */
 
 #endif

@@ -60,3 +60,57 @@ def ssim(
     /,
 ) -> int | None: ...
 def mask_png(mask: Buffer, width: int, height: int, /) -> bytearray | None: ...
+def line_digests(
+    rows: Buffer, stride: int, left: int, width: int, height: int, columns: bool, /
+) -> bytearray | None: ...
+def line_ink(samples: Buffer, lines: int, count: int, limit: int, /) -> tuple[bytearray, bytearray] | None: ...
+def line_votes(first: Buffer, second: Buffer, content: Buffer, /) -> tuple[bytearray, int] | None: ...
+def line_costs(
+    one: tuple[Buffer, Buffer, Buffer, Buffer | None],
+    two: tuple[Buffer, Buffer, Buffer, Buffer | None],
+    width: int,
+    offset: int,
+    limits: tuple[int, float, float, float, float, float],
+    /,
+) -> bytearray | None: ...
+def cheapest_lines(
+    costs: Buffer,
+    offsets: Buffer,
+    content: Buffer,
+    other_content: Buffer,
+    change: float,
+    skipped: float,
+    rounding: float,
+    /,
+) -> tuple[list[tuple[int, int, int]], float, float] | None: ...
+def tile_hashes(rows: Buffer, stride: int, left: int, width: int, height: int, /) -> bytearray | None: ...
+def line_sums(rows: Buffer, stride: int, left: int, width: int, height: int, columns: bool, /) -> bytearray | None: ...
+def colours(
+    rows: Buffer,
+    stride: int,
+    left: int,
+    width: int,
+    height: int,
+    step: int,
+    scale: float,
+    weights: tuple[float, ...],
+    /,
+) -> bytearray | None: ...
+def apart(one: Buffer, two: Buffer, /) -> bytearray | None: ...
+def commonest(colours: Buffer, steps: float, /) -> tuple[float, float, float, float] | None: ...
+def maps(
+    first: Buffer, second: Buffer, changed: Buffer, steps: float, limits: tuple[float, float, float, float, float], /
+) -> bool | None: ...
+def moved(
+    one: Buffer,
+    two: Buffer,
+    fill: Buffer,
+    changed: Buffer,
+    width: int,
+    height: int,
+    across: int,
+    down: int,
+    seen: float,
+    near: float,
+    /,
+) -> tuple[int, int]: ...

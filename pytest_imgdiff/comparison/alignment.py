@@ -13,11 +13,10 @@ import functools
 import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
-from zlib import crc32
 
-import cv2
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import eight_bit
 from pytest_imgdiff.base.geometry import (
     Alignment,
@@ -33,6 +32,7 @@ from pytest_imgdiff.base.geometry import (
     overlapping,
     slices_of,
 )
+from pytest_imgdiff.comparison.line_maps import LineMap, Segment, View, line_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,33 +44,8 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint32]
     """(height, width): RGBA of 8 bits a channel, one word a pixel."""
     Numbers = NDArray[np.intp]
-    Costs = NDArray[np.float64]
 
 
-_NOISE = 16
-"""Levels of 255 by which two pixels differ that still count as the same when lines are aligned."""
-_MOST_OFFSETS = 8
-_MOST_GUESSED = 4
-"""Offsets that are guessed by correlation where few lines are equal to the byte."""
-_SAMPLES = 256
-"""Pixels of a line, evenly spread, by which two lines are compared; full lines only where digests are made."""
-_PROFILE = 32
-"""Numbers that describe a line where offsets are guessed."""
-_CHANGE = 3.0
-"""A change of offset has to save so many lines that differ all over. Below, lines that repeat by chance are moves."""
-_SKIPPED = 0.5
-"""An inserted or deleted line with content, in lines that differ all over: two are no better than a changed one."""
-_NEARLY = 0.02
-"""A line that is equal within `_NOISE`: worse than one that is equal to the byte, better than any other."""
-_DRIFTED = 0.1
-"""A line that has the same ink at other columns, or is equal to its neighbour: a line that drifts by part of a pixel
-or sideways is the same line."""
-_TONE = 25.0
-"""How strictly: ink that differs by a twentieth is other ink. That of a line which drifts stays within a hundredth."""
-_FEW_EQUAL = 0.5
-"""Share of lines with content below which equal lines alone do not tell the offsets."""
-_LEAST_INK = 1 / 64
-"""Share of a line that its ink counts as at the least."""
 _CLEAR = 0.2
 """An alignment of lines that leaves at most this share of the cost of "changed in place" needs no rival."""
 _ACCEPTED = 0.6
@@ -112,8 +87,9 @@ _MOST_OF_IT = 0.5
 with another, is no move."""
 _DEPTH = 8
 _LEAST = 3
+_STRIP_PIXELS = 1 << 16
+"""Pixels of the strips in which two rectangles are compared: most that are not equal differ soon."""
 """Lines below which there is nothing to align."""
-_ROUNDING = 1e-9
 
 
 def align(expected: Pixels, actual: Pixels) -> Alignment | None:
@@ -145,29 +121,6 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
 def _words(pixels: Pixels) -> Words:
     words: Words = np.ascontiguousarray(eight_bit(pixels)).view(np.uint32)[..., 0]
     return words
-
-
-class _Segment(NamedTuple):
-    """So many lines from ``one`` on in the expected picture are those from ``two`` on in the actual one."""
-
-    one: int
-    two: int
-    length: int
-
-
-class _Map(NamedTuple):
-    """Which lines are which: segments that rise in both pictures, and what they leave unexplained.
-
-    The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
-    of the pictures as they lie.
-    """
-
-    segments: list[_Segment]
-    cost: float
-    in_place: float
-
-    def is_believed(self, share: float) -> bool:
-        return self.in_place > 0 and self.cost <= share * self.in_place
 
 
 class _Stack(NamedTuple):
@@ -262,7 +215,7 @@ class _Aligner:
         if first.is_empty or second.is_empty:
             return self._only_one(first, second, "rows" if first.width == second.width else "columns")
         a, b = first.of(self.one), second.of(self.two)
-        if a.shape == b.shape and np.array_equal(a, b):
+        if _are_equal(a, b):
             return self._keep(first, second, equal=True)
         if (trimmed := self._trimmed(first, second, depth, axis)) is not None:
             return trimmed
@@ -272,14 +225,15 @@ class _Aligner:
 
     def _changed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
         """Explain what differs from its first row to its last."""
-        a, b = first.of(self.one), second.of(self.two)
-        self._left -= a.size
+        a, b = View(self.one, first), View(self.two, second)
+        self._left -= first.width * first.height
         if self._left < 0:
             return self._in_place(first, second)
-        lines = _line_map(a, b) if axis != "rows" else None
+        lines = line_map(a, b, "rows") if axis != "rows" else None
         if lines is not None and lines.is_believed(_CLEAR):
             return self._along("rows", first, second, lines, depth)
-        if (cuts := _gutters(a, b)) and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * a.shape[1]:
+        cuts = _gutters(a.pixels, b.pixels)
+        if cuts and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * first.width:
             return self._side_by_side(first, second, cuts, depth)
         if lines is not None and lines.is_believed(_ACCEPTED):
             return self._along("rows", first, second, lines, depth)
@@ -360,15 +314,15 @@ class _Aligner:
 
     def _columns(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
         """Explain what rows do not: by columns, then by strips of columns, or not at all."""
-        a, b = first.of(self.one), second.of(self.two)
-        if a.size > _LARGE:
+        a, b = View(self.one, first), View(self.two, second)
+        if first.width * first.height > _LARGE:
             return self._in_place(first, second)
         if axis != "columns":
-            columns = _line_map(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
-            is_tall = a.shape != b.shape or len(a) >= _STRIP
-            if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a, b, columns.segments)):
+            columns = line_map(a, b, "columns")
+            is_tall = first[2:] != second[2:] or first.height >= _STRIP
+            if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a.pixels, b.pixels, columns.segments)):
                 return self._along("columns", first, second, columns, depth)
-        if a.shape == b.shape and axis is None and (cuts := _strips(a, b)):
+        if first[2:] == second[2:] and axis is None and (cuts := _strips(a, b)):
             return self._side_by_side(first, second, cuts, depth)
         return self._in_place(first, second)
 
@@ -408,7 +362,7 @@ class _Aligner:
             below = stop
         return _Stack("rows", parts)
 
-    def _along(self, axis: Axis, first: Rect, second: Rect, lines: _Map, depth: int) -> _Stack:
+    def _along(self, axis: Axis, first: Rect, second: Rect, lines: LineMap, depth: int) -> _Stack:
         """Explain segment by segment; what lies between them was deleted or inserted."""
         self.is_explained = True
         a, b = first.of(self.one), second.of(self.two)
@@ -417,7 +371,7 @@ class _Aligner:
         ends = (first.height, second.height) if axis == "rows" else (first.width, second.width)
         parts: list[_Part] = []
         one = two = 0
-        for start, other, count in [*segments, _Segment(*ends, 0)]:
+        for start, other, count in [*segments, Segment(*ends, 0)]:
             if start > one:
                 parts.append(self._only_one(first.lines(axis, one, start), second.lines(axis, two, two), axis))
             if other > two:
@@ -428,7 +382,7 @@ class _Aligner:
             one, two = start + count, other + count
         return _Stack(axis, parts)
 
-    def _note_move(self, axis: Axis, first: Rect, second: Rect, segments: Sequence[_Segment]) -> None:
+    def _note_move(self, axis: Axis, first: Rect, second: Rect, segments: Sequence[Segment]) -> None:
         """Note the one segment that moved within plain space, where the space does not span the picture.
 
         Of space that does, all that follows moved: there the band tells more.
@@ -465,7 +419,7 @@ class _Aligner:
         """Leave what differs as it lies; of unequal sizes the rest, below and to the right, was inserted or deleted."""
         width, height = min(first.width, second.width), min(first.height, second.height)
         common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
-        equal = np.array_equal(common[0].of(self.one), common[1].of(self.two))
+        equal = _are_equal(common[0].of(self.one), common[1].of(self.two))
         self.is_explained |= equal
         across: list[_Part] = [self._keep(*common, equal=equal)]
         down: list[_Part] = [_Stack("columns", across)]
@@ -482,7 +436,7 @@ class _Aligner:
         return _Stack("rows", down)
 
 
-def _at_quiet_lines(segments: Sequence[_Segment], a: Words, b: Words) -> list[_Segment]:
+def _at_quiet_lines(segments: Sequence[Segment], a: Words, b: Words) -> list[Segment]:
     """Return the segments with the bands between them shifted to where content begins, as far as lines are equal.
 
     Where an item was deleted, its last line and the one before the item may be equal: then the band can be shifted by
@@ -508,7 +462,7 @@ def _at_quiet_lines(segments: Sequence[_Segment], a: Words, b: Words) -> list[_S
         best = max(range(-up, down + 1), key=lambda place: (runs[place + up + 1], -abs(place)))
         if runs[best + up + 1] > runs[up + 1]:
             found[number - 1] = before._replace(length=before.length + best)
-            found[number] = _Segment(after.one + best, after.two + best, after.length - best)
+            found[number] = Segment(after.one + best, after.two + best, after.length - best)
     return found
 
 
@@ -614,7 +568,7 @@ class _Search:
         is_known[digests >> 16] = True
         found: dict[int, list[tuple[int, int, int]]] = {}
         for target, rect in enumerate(self.come):
-            hashes = _tile_hashes(rect.of(self.two))
+            hashes = tile_hashes(View(self.two, rect))
             places = np.flatnonzero(is_known[hashes >> 16])
             places = places[np.isin(hashes.flat[places], digests)]
             _, which, counts = np.unique(hashes.flat[places], return_inverse=True, return_counts=True)
@@ -685,16 +639,21 @@ def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
     part = rect.of(words)
     pixels = part[: down * _TILE, : across * _TILE].reshape(down, _TILE, across, _TILE)
     has_content = (pixels != pixels[:, :1, :, :1]).any(axis=(1, 3))
-    hashes = _tile_hashes(part)[::_TILE, ::_TILE]
+    hashes = tile_hashes(View(words, rect))[::_TILE, ::_TILE]
     places = np.argwhere(has_content)
     for row, column in places[:: 1 + len(places) // _MOST_TILES].tolist():
         yield rect.x + column * _TILE, rect.y + row * _TILE, int(hashes[row, column])
 
 
-def _tile_hashes(words: Words) -> Words:
+def tile_hashes(view: View) -> Words:
     """Return a hash of the tile below and to the right of each pixel, of those that lie inside."""
-    height, width = (max(0, length - _TILE + 1) for length in words.shape)
-    mixed: Words = words * np.uint32(0x9E3779B1)
+    rect = view.rect
+    height, width = (max(0, length - _TILE + 1) for length in (rect.height, rect.width))
+    if CORE is not None and height and width:
+        found = CORE.tile_hashes(view.rows, view.words.shape[1], rect.x, rect.width, rect.height)
+        if found is not None:
+            return np.frombuffer(found, np.uint32).reshape(height, width)
+    mixed: Words = view.pixels * np.uint32(0x9E3779B1)
     mixed ^= mixed >> np.uint32(15)
     for axis, factor in ((1, 0x85EBCA6B), (0, 0xC2B2AE35)):
         size = (len(mixed), width) if axis == 1 else (height, width)
@@ -746,7 +705,7 @@ def _bounds(rect: Rect, marked: NDArray[np.bool_]) -> Rect:
     return rect.rows(int(rows[0]), int(rows[-1]) + 1).columns(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _skips_space_alone(a: Words, b: Words, segments: Sequence[_Segment]) -> bool:
+def _skips_space_alone(a: Words, b: Words, segments: Sequence[Segment]) -> bool:
     """Whether all columns that are not in a segment are of one colour each: columns that drift, not another text."""
     kept, others = np.zeros(a.shape[1], np.bool_), np.zeros(b.shape[1], np.bool_)
     for start, other, count in segments:
@@ -806,8 +765,12 @@ def _quiet_place(words: Words, top: int) -> int:
     return top if top > _MOST_SHIFTED else 0
 
 
+def _are_equal(a: Words, b: Words) -> bool:
+    return a.shape == b.shape and _equal_start(a, b) == len(a)
+
+
 def _equal_start(a: Words, b: Words) -> int:
-    step = max(1, (1 << 20) // max(1, a.shape[1]))
+    step = max(1, _STRIP_PIXELS // max(1, a.shape[1]))
     for start in range(0, len(a), step):
         unequal = a[start : start + step] != b[start : start + step]
         if unequal.any():
@@ -827,271 +790,11 @@ def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
     return runs
 
 
-class _Lines:
-    """What is known of the lines of one picture: samples, ink and digests."""
-
-    def __init__(self, words: Words, width: int) -> None:
-        self.count = len(words)
-        step = -(-width // _SAMPLES)
-        sampled = np.ascontiguousarray(words[:, :width:step])
-        self.samples: NDArray[np.uint8] = sampled.view(np.uint8).reshape(self.count, -1)
-        self.width = sampled.shape[1]
-        self._words = words[:, :width]
-        shifted = cv2.absdiff(self.samples[:, 4:], self.samples[:, :-4]) if self.width > 1 else self.samples[:, :0]
-        self.ink: Costs = _marked(np.asarray(shifted, np.uint8), self.count).astype(np.float64)
-        """How many samples differ from the one before them: 0 of lines of one colour."""
-        self.content = self.ink > 0
-        is_new = np.ones(self.count, np.bool_)
-        is_new[1:] = (self.samples[1:] != self.samples[:-1]).any(axis=1)
-        self.content_before: Costs = np.concatenate([[0.0], np.cumsum(self.content & is_new)])
-        """How many lines with content are before each line, those left out that repeat the one before: borders that
-        run through them, the inside of a box."""
-
-    def digests(self) -> NDArray[np.uint32]:
-        """Return a number for each line, equal for equal lines and seldom otherwise."""
-        return np.fromiter((crc32(row) for row in np.ascontiguousarray(self._words)), np.uint32, self.count)
-
-    def profile(self) -> NDArray[np.float32]:
-        """Return (lines, `_PROFILE`): how bright each line is, column by column, less the line before it."""
-        gray = cv2.cvtColor(self.samples.reshape(self.count, -1, 4), cv2.COLOR_RGBA2GRAY)
-        size = min(_PROFILE, self.width), self.count
-        small = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.float32).reshape(self.count, -1)
-        return np.diff(small, axis=0, prepend=small[:1])
-
-    def tone(self) -> Costs:
-        """Return (lines, 4): the sum of each line's pixels less its typical colour, channel by channel.
-
-        It is the line's ink to the level, wherever in the line the ink stands.
-        """
-        pixels = np.ascontiguousarray(self._words).view(np.uint8).reshape(self.count, -1, 4)
-        sums = np.asarray(cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F), np.float64).reshape(-1, 4)
-        few = self.samples.reshape(self.count, -1, 4)[:, :: -(-self.width // _PROFILE)]
-        ink: Costs = sums - pixels.shape[1] * np.median(few, axis=1).astype(np.float64)
-        return ink
-
-
-def _marked(differences: NDArray[np.uint8], count: int) -> Numbers:
-    """Return for each line how many of its samples differ by more than `_NOISE` in any channel."""
-    if not differences.size:
-        return np.zeros(count, np.intp)
-    _, marked = cv2.threshold(differences, _NOISE, 255, cv2.THRESH_BINARY)
-    counts: Numbers = np.count_nonzero(np.ascontiguousarray(marked).reshape(count, -1).view(np.uint32), axis=1)
-    return counts
-
-
-def _line_map(a: Words, b: Words) -> _Map:
-    """Return which rows of the one are which of the other; of unequal widths the common columns count."""
-    width = min(a.shape[1], b.shape[1])
-    one, two = _Lines(a, width), _Lines(b, width)
-    digests = one.digests(), two.digests()
-    offsets, is_noisy = _offsets(one, two, *digests)
-    tones = (one.tone(), two.tone()) if is_noisy else None
-    costs = np.stack([_line_costs(one, two, *digests, offset, tones) for offset in offsets])
-    return _cheapest(one, two, offsets, costs)
-
-
-def _offsets(one: _Lines, two: _Lines, first: NDArray[np.uint32], second: NDArray[np.uint32]) -> tuple[list[int], bool]:
-    """Return the offsets worth a try, ascending, and whether lines are seldom equal to the byte."""
-    n, m = one.count, two.count
-    values, starts, counts = np.unique(first, return_index=True, return_counts=True)
-    others, other_starts, other_counts = np.unique(second, return_index=True, return_counts=True)
-    _, mine, theirs = np.intersect1d(
-        values[counts == 1], others[other_counts == 1], assume_unique=True, return_indices=True
-    )
-    here, there = starts[counts == 1][mine], other_starts[other_counts == 1][theirs]
-    telling = one.content[here]
-    votes = np.bincount((there - here)[telling] + n, minlength=n + m + 1).astype(np.float64)
-    equal = float(np.isin(first[one.content], second).sum())
-    fair = 2  # votes: one line may be equal by chance
-    chosen = [
-        offset - n for offset in np.argsort(-votes, kind="stable")[:_MOST_OFFSETS].tolist() if votes[offset] >= fair
-    ]
-    is_noisy = equal < _FEW_EQUAL * max(1.0, float(one.content.sum()))
-    if len(chosen) < 2 or is_noisy:  # noqa: PLR2004 - one offset moves nothing
-        chosen += _guessed(one, two)
-    return sorted({*chosen, 0, m - n}), is_noisy
-
-
-def _guessed(one: _Lines, two: _Lines) -> list[int]:
-    """Return the offsets at which the profiles of the lines correlate best (by the Fourier transform)."""
-    n, m = one.count, two.count
-    size = cv2.getOptimalDFTSize(n + m)
-    spectra = [np.fft.rfft(lines.profile(), size, axis=0) for lines in (one, two)]
-    correlation = np.fft.irfft((np.conj(spectra[0]) * spectra[1]).sum(axis=1), size)
-    found = []
-    for _ in range(_MOST_GUESSED):
-        place = int(correlation.argmax())
-        if correlation[place] <= 0:
-            break
-        offset = place if place < m else place - size
-        if -n < offset < m:
-            found.append(offset)
-        correlation[max(0, place - 1) : place + 2] = 0
-    return found
-
-
-def _line_costs(
-    one: _Lines,
-    two: _Lines,
-    first: NDArray[np.uint32],
-    second: NDArray[np.uint32],
-    offset: int,
-    tones: tuple[Costs, Costs] | None,
-) -> Costs:
-    """Return what each line of the one costs beside its counterpart, 0 where equal to 1 where different all over.
-
-    Where there is no counterpart it is more than 1. Where lines are seldom equal to the byte, their tones tell which
-    of them drifted.
-    """
-    costs = np.full(one.count, 1.5)
-    start, stop = max(0, -offset), min(one.count, two.count - offset)
-    if stop <= start:
-        return costs
-    here, there = slice(start, stop), slice(start + offset, stop + offset)
-    found = _mismatch(one, two, here, there)
-    if tones is not None:  # a page that drifts by a fraction of a pixel is the same page
-        for drift in (-1, 1):
-            low, high = max(start, -offset - drift), min(stop, two.count - offset - drift)
-            if high > low:
-                beside = _mismatch(one, two, slice(low, high), slice(low + offset + drift, high + offset + drift))
-                part = found[low - start : high - start]
-                np.minimum(part, _DRIFTED + beside, out=part)
-        np.minimum(found, _drifted_sideways(tones[0][here], tones[1][there]), out=found)
-    np.maximum(found, _NEARLY, out=found)
-    found[first[here] == second[there]] = 0
-    costs[here] = found
-    return costs
-
-
-def _mismatch(one: _Lines, two: _Lines, here: slice, there: slice) -> Costs:
-    difference = np.asarray(cv2.absdiff(one.samples[here], two.samples[there]), np.uint8)
-    differing = _marked(difference, here.stop - here.start)
-    ink = np.maximum(np.maximum(one.ink[here], two.ink[there]), one.width * _LEAST_INK)
-    costs: Costs = np.minimum(1.0, differing / ink)
-    return costs
-
-
-def _drifted_sideways(mine: Costs, theirs: Costs) -> Costs:
-    """Return what lines cost that may have the same ink at other columns, as in a table whose columns became wider."""
-    ink = np.maximum(np.abs(mine), np.abs(theirs)).sum(axis=1)
-    apart = np.abs(mine - theirs).sum(axis=1) / np.maximum(ink, 255)
-    costs: Costs = np.minimum(1.0, _DRIFTED + _TONE * apart)
-    return costs
-
-
-def _cheapest(one: _Lines, two: _Lines, offsets: list[int], costs: Costs) -> _Map:
-    """Choose an offset for each line, so that lines and changes of offset together cost the least.
-
-    Dynamic programming: ``best[k, i]`` is the least cost of the first ``i`` lines with the last of them at offset
-    ``k``. Each round allows one change of offset more, for all lines at once: what a change costs is known where it
-    happens, and what follows up to any line is a running minimum.
-    """
-    n, m = one.count, two.count
-    before = np.concatenate([np.zeros((len(offsets), 1)), np.cumsum(costs, axis=1)], axis=1)
-    best = np.full((len(offsets), n + 1), np.inf)
-    for number, offset in enumerate(offsets):
-        start, skipped = max(0, -offset), _skipped(one, two, 0, max(0, -offset), 0, max(0, offset))
-        if start <= n and offset <= m:
-            best[number, start:] = before[number, start:] - before[number, start] + (_CHANGE if offset else 0) + skipped
-    steps: list[tuple[Numbers, Numbers]] = []
-    while len(steps) < n:
-        better, origin, place = _one_change_more(one, two, offsets, before, best)
-        improved = better < best - _ROUNDING
-        if not improved.any():
-            break
-        steps.append((np.where(improved, origin, -1), place))
-        best = np.where(improved, better, best)
-    ends = [_end_cost(one, two, best[number], offset) for number, offset in enumerate(offsets)]
-    last = int(np.argmin(ends))
-    in_place = before[offsets.index(0), min(n, m)] + (
-        _CHANGE + _skipped(one, two, min(n, m), n, min(n, m), m) if n != m else 0.0
-    )
-    demanded = _CHANGE + _SKIPPED * abs(one.content_before[-1] - two.content_before[-1]) if n != m else 0.0
-    return _Map(_traced(steps, offsets, last, n, m), float(ends[last] - demanded), float(in_place - demanded))
-
-
-def _skipped(one: _Lines, two: _Lines, start: int, stop: int, other: int, other_stop: int) -> float:
-    """Return what it costs to delete lines of the one and to insert lines of the other."""
-    deleted = one.content_before[min(stop, one.count)] - one.content_before[min(start, one.count)]
-    inserted = two.content_before[min(other_stop, two.count)] - two.content_before[min(other, two.count)]
-    return float(_SKIPPED * (deleted + inserted))
-
-
-def _one_change_more(
-    one: _Lines, two: _Lines, offsets: list[int], before: Costs, best: Costs
-) -> tuple[Costs, Numbers, Numbers]:
-    """Return the least costs with a change of offset as the last event, from which offset, and before which line."""
-    n, m = one.count, two.count
-    lines = np.arange(n + 1)
-    better = np.full(best.shape, np.inf)
-    origin = np.zeros(best.shape, np.intp)
-    place = np.zeros(best.shape, np.intp)
-    for number, offset in enumerate(offsets):
-        arrived = np.full(best.shape, np.inf)
-        for source, old in enumerate(offsets):
-            if old == offset:
-                continue
-            if offset > old:  # lines of the other are inserted
-                stop = min(n, m - offset)
-                if stop < 0:
-                    continue
-                start = max(0, -old)
-                there = lines[start : stop + 1]
-                inserted = two.content_before[there + offset] - two.content_before[there + old]
-                arrived[source, start : stop + 1] = best[source, start : stop + 1] + _CHANGE + _SKIPPED * inserted
-            else:  # lines of the one are deleted
-                count = old - offset
-                start = max(0, -offset)
-                stop = min(n, m - offset)
-                start = max(start, count)
-                if stop < start:
-                    continue
-                deleted = one.content_before[start : stop + 1] - one.content_before[start - count : stop + 1 - count]
-                arrived[source, start : stop + 1] = (
-                    best[source, start - count : stop + 1 - count] + _CHANGE + _SKIPPED * deleted
-                )
-        from_which = arrived.argmin(axis=0)
-        ahead = arrived[from_which, lines] - before[number]
-        least = np.minimum.accumulate(ahead)
-        at = np.maximum.accumulate(np.where(ahead <= least + _ROUNDING, lines, 0))
-        better[number] = least + before[number]
-        origin[number] = from_which[at]
-        place[number] = at
-    return better, origin, place
-
-
-def _end_cost(one: _Lines, two: _Lines, best: Costs, offset: int) -> float:
-    """Return the cost of ending at an offset: the lines that are left were deleted or inserted."""
-    n, m = one.count, two.count
-    end = min(n, m - offset)
-    if end < max(0, -offset):
-        return float("inf")
-    rest = _skipped(one, two, end, n, end + offset, m)
-    return float(best[end]) + (_CHANGE + rest if end < n or end + offset < m else 0.0)
-
-
-def _traced(steps: Sequence[tuple[Numbers, Numbers]], offsets: list[int], last: int, n: int, m: int) -> list[_Segment]:
-    """Return the segments, from the last change of offset back to the first."""
-    segments: list[_Segment] = []
-    number, end = last, min(n, m - offsets[last])
-    for origins, places in reversed(steps):
-        source = int(origins[number, end])
-        if source < 0:
-            continue
-        start = int(places[number, end])
-        segments.append(_Segment(start, start + offsets[number], end - start))
-        end = start - max(0, offsets[source] - offsets[number])
-        number = source
-    start = max(0, -offsets[number])
-    segments.append(_Segment(start, start + offsets[number], end - start))
-    return [segment for segment in reversed(segments) if segment.length > 0]
-
-
-def _cost(lines: _Map | None, a: Words, b: Words) -> float:
+def _cost(lines: LineMap | None, a: View, b: View) -> float:
     """Return what is left unexplained, in lines, by the map or, without one, by the pictures as they lie."""
     if lines is not None:
         return min(lines.cost, lines.in_place)
-    return _line_map(a, b).in_place
+    return line_map(a, b, "rows").in_place
 
 
 def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
@@ -1101,58 +804,64 @@ def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
     """
     if a.shape[1] != b.shape[1]:
         return []
-    low, high = _extremes(a)
-    other_low, other_high = _extremes(b)
-    quiet = cast(
-        "NDArray[np.bool_]",
-        (np.maximum(high, other_high).astype(np.int16) - np.minimum(low, other_low) <= _QUIET).all(axis=1),
-    )
-    runs = _runs(~quiet, _GUTTER)
+    low = high = None
+    runs: list[tuple[int, int]] = []
+    step = max(1, _STRIP_PIXELS // a.shape[1])
+    for top in range(0, max(len(a), len(b)), step):  # columns that are not quiet stay so, and mostly it is known soon
+        for words in (a[top : top + step], b[top : top + step]):
+            if not len(words):
+                continue
+            channels = words.view(np.uint8)
+            least, most = channels.min(axis=0), channels.max(axis=0)
+            low = least if low is None else np.minimum(low, least)
+            high = most if high is None else np.maximum(high, most)
+        if low is None or high is None:
+            return []
+        runs = _runs((high - low > _QUIET).reshape(-1, 4).any(axis=1), _GUTTER)
+        if len(runs) < 2 and _fills(runs, a.shape[1]):  # noqa: PLR2004 - nothing stands side by side
+            return []
     if len(runs) < 2:  # noqa: PLR2004 - nothing stands side by side
         return []
     cuts = [0, *((left[1] + right[0]) // 2 for left, right in itertools.pairwise(runs)), a.shape[1]]
     return list(itertools.pairwise(cuts))
 
 
-def _extremes(words: Words) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    channels = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), -1)
-    found = [
-        np.asarray(cv2.reduce(channels, 0, how), np.uint8).reshape(-1, 4) for how in (cv2.REDUCE_MIN, cv2.REDUCE_MAX)
-    ]
-    return found[0], found[1]
+def _fills(runs: Sequence[tuple[int, int]], width: int) -> bool:
+    """Whether a run is so wide that another one cannot stand beside it."""
+    return bool(runs) and runs[0][0] <= _GUTTER and width - runs[0][1] <= _GUTTER
 
 
-def _cost_of_parts(a: Words, b: Words, cuts: Sequence[tuple[int, int]]) -> float:
+def _cost_of_parts(a: View, b: View, cuts: Sequence[tuple[int, int]]) -> float:
     """Return what is left unexplained where each part is aligned on its own, in pixels."""
     cost = 0.0
     for left, right in cuts:
-        one, two = a[:, left:right], b[:, left:right]
-        if one.shape == two.shape and np.array_equal(one, two):
+        one, two = a.columns(left, right), b.columns(left, right)
+        if _are_equal(one.pixels, two.pixels):
             continue
-        lines = _line_map(one, two)
+        lines = line_map(one, two, "rows")
         cost += (right - left) * min(lines.cost, lines.in_place)
     return cost
 
 
-def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
+def _strips(a: View, b: View) -> list[tuple[int, int]]:
     """Return parts that moved on their own with no gutter between them; none where there are no such parts.
 
     Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
     the columns themselves tell which of the two they follow.
     """
-    height, width = a.shape
+    width, height = a.rect[2:]
     if width < 2 * _STRIP or height < _STRIP:
         return []
-    still = [_Segment(0, 0, height)]
+    still = [Segment(0, 0, height)]
 
     @functools.cache
-    def aligned(left: int, right: int) -> list[_Segment]:
-        one, two = a[:, left:right], b[:, left:right]
-        lines = None if np.array_equal(one, two) else _line_map(one, two)
+    def aligned(left: int, right: int) -> list[Segment]:
+        one, two = a.columns(left, right), b.columns(left, right)
+        lines = None if _are_equal(one.pixels, two.pixels) else line_map(one, two, "rows")
         return lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
 
     strips = list(itertools.pairwise([*range(0, width - _STRIP // 2, _STRIP), width]))
-    parts: list[tuple[int, int, list[_Segment]]] = []
+    parts: list[tuple[int, int, list[Segment]]] = []
     for left, right in strips:
         segments = aligned(left, right)
         if parts and _moves_alike(parts[-1][2], segments):
@@ -1165,20 +874,22 @@ def _strips(a: Words, b: Words) -> list[tuple[int, int]]:
     cuts = [0]
     for (left, _, mine), (middle, right, theirs) in itertools.pairwise(parts):
         low, high = max(left + 1, middle - _STRIP), min(right - 1, middle + _STRIP)
-        own, other = (_unequal_columns(a[:, low:high], b[:, low:high], segments) for segments in (mine, theirs))
+        own, other = (
+            _unequal_columns(a.pixels[:, low:high], b.pixels[:, low:high], segments) for segments in (mine, theirs)
+        )
         costs = np.concatenate([[0], np.cumsum(own)]) + np.concatenate([np.cumsum(other[::-1])[::-1], [0]])
         cuts.append(max(cuts[-1] + 1, low + int(costs.argmin())))
     cuts.append(width)
     return list(itertools.pairwise(cuts))
 
 
-def _moves_alike(one: Sequence[_Segment], other: Sequence[_Segment]) -> bool:
+def _moves_alike(one: Sequence[Segment], other: Sequence[Segment]) -> bool:
     return {line.two - line.one for line in one} == {line.two - line.one for line in other}
 
 
-def _without_slivers(parts: list[tuple[int, int, list[_Segment]]]) -> list[tuple[int, int, list[_Segment]]]:
+def _without_slivers(parts: list[tuple[int, int, list[Segment]]]) -> list[tuple[int, int, list[Segment]]]:
     """Return the parts without single strips between like ones, whose content belongs to both sides."""
-    joined: list[tuple[int, int, list[_Segment]]] = []
+    joined: list[tuple[int, int, list[Segment]]] = []
     for number, (left, right, segments) in enumerate(parts):
         is_sliver = 0 < number < len(parts) - 1 and right - left <= _STRIP
         if joined and (is_sliver or _moves_alike(joined[-1][2], segments)):
@@ -1188,7 +899,7 @@ def _without_slivers(parts: list[tuple[int, int, list[_Segment]]]) -> list[tuple
     return joined
 
 
-def _unequal_columns(a: Words, b: Words, segments: Sequence[_Segment]) -> Numbers:
+def _unequal_columns(a: Words, b: Words, segments: Sequence[Segment]) -> Numbers:
     """Return how many pixels of each column differ where its rows are mapped so."""
     unequal = np.zeros(a.shape[1], np.intp)
     for start, other, count in segments:

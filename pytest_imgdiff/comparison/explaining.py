@@ -12,7 +12,7 @@ from pytest_imgdiff.base.errors import BrokenImageError, MetricError, ModelUnava
 from pytest_imgdiff.base.geometry import slices_of
 from pytest_imgdiff.base.model import Region, SizePolicy, Verdict
 from pytest_imgdiff.comparison.alignment import align
-from pytest_imgdiff.comparison.kinds import classify, is_redrawn
+from pytest_imgdiff.comparison.kinds import classify, could_all_have_moved, is_redrawn
 from pytest_imgdiff.comparison.masks import ignore_mask, painted
 from pytest_imgdiff.comparison.measuring import Measurements, deciding_metric
 from pytest_imgdiff.comparison.regions import contour_mask, contour_regions, difference_mask, find_regions
@@ -148,7 +148,8 @@ def aligned(comparison: Comparison, measured: Measurements) -> Comparison:
     if alignment is None or _has_too_large_bands(alignment, in_place):
         return _with_kinds(comparison)
     if not any(band.box.width == width or band.box.height == height for band in alignment.shown):
-        comparison = _with_kinds(comparison)
+        if not alignment.shown or could_all_have_moved(*pair, in_place, comparison.regions):
+            comparison = _with_kinds(comparison)
         moved = [region.kind == "moved" for region in comparison.regions]
         if all(moved) or (not alignment.shown and any(moved)):
             return comparison  # its regions say so already

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import cv2
 import numpy as np
 
+from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import full_value
+from pytest_imgdiff.comparison.colours import apart_from, colours_of, commonest, maps, median, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +23,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.geometry import Mask
     from pytest_imgdiff.base.image import Image
     from pytest_imgdiff.base.model import Region
+    from pytest_imgdiff.comparison.colours import Colours
 
-    Colours = NDArray[np.float32]
-    """(height, width, 4): luma, two chromas and opacity, scaled so that distances are shares of black to white."""
     Numbers = NDArray[np.float32]
     """(height, width)."""
 
@@ -48,15 +49,8 @@ ABSENT, PRESENT = 0.08, 0.5
 """At most this share of the changed pixels off the background: nothing stands there. At least that share: something."""
 EXPLAINED = 0.88
 """A move explains at least this share of the changed pixels exactly; the rest lies within a pixel of it."""
-UNMAPPED, MAPPED, COLOURS = 0.12, 0.6, 0.35
-"""Of a recoloured region: the share of its variance that a rule from colour to colour leaves at the most, the share of
-the difference that the rule explains at least, and the number of colours as a share of its pixels at the most."""
-KEPT = 0.6
-"""And the share, on average, of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
 LINE, OUTLINE = 3, 0.3
 """A line is at most so many pixels thick; of a box with an outline or with letters less than this share differs."""
-STEPS_OF_COLOUR = 40
-"""Colours that differ by less than one of so many steps between black and white count as one."""
 
 TEXTURED = 0.02
 """At least this share of a box is off its background where shapes are in it."""
@@ -91,22 +85,6 @@ they are), at most that share of the plain ones, which are at least so many of a
 MOST_COUNTED = 1 << 19
 """So many pixels, in evenly spread rows of squares, tell whether all of a picture was drawn again."""
 
-_WEIGHTS = np.sqrt(np.array([0.5053, 0.299, 0.1957])) * (255 / math.sqrt(35215))
-_YIQ = np.array(
-    [
-        [0.29889531, 0.58662247, 0.11448223],
-        [0.59597799, -0.27417610, -0.32180189],
-        [0.21147017, -0.52261711, 0.31114694],
-    ]
-)
-"""Y. Kotsarenko and F. Ramos, "Measuring perceived color difference using YIQ NTSC transmission color space in mobile
-applications", 2010, with the weights of their distance."""
-_OF_PREMULTIPLIED = np.zeros((4, 4), np.float32)
-_OF_PREMULTIPLIED[:3, :3] = _YIQ * _WEIGHTS[:, np.newaxis]
-_OF_PREMULTIPLIED[3, 3] = _WEIGHTS[0]
-"""From premultiplied RGBA. Over black a colour is its premultiplied one, over white that and 1 less its opacity:
-a difference that shows over either of them is in these four planes."""
-
 _BESIDE = np.ones((3, 3), np.uint8)
 
 
@@ -134,12 +112,29 @@ class _Patch:
     step: int
     changed: Mask
 
+    @functools.cached_property
     def inside(self) -> tuple[Colours, Colours]:
+        """The colours of the box, as arrays of their own."""
         left, top, right, bottom = self.box
-        return self.expected[top:bottom, left:right], self.actual[top:bottom, left:right]
+        one, two = (np.ascontiguousarray(side[top:bottom, left:right]) for side in (self.expected, self.actual))
+        return one, two
+
+    @functools.cached_property
+    def apart(self) -> Numbers:
+        """How far the colours of the box are apart."""
+        return apart_from(*self.inside)
+
+    @functools.cached_property
+    def size(self) -> int:
+        """How many pixels of the box differ."""
+        return int(np.count_nonzero(self.changed))
+
+    def share(self, marked: Mask) -> float:
+        """Return the share of the changed pixels that are marked."""
+        return float(np.count_nonzero(marked & self.changed)) / self.size if self.size else math.nan
 
     def reversed(self) -> _Patch:
-        return replace(self, expected=self.actual, actual=self.expected)
+        return _Patch(self.actual, self.expected, self.box, self.step, self.changed)
 
 
 def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> tuple[Region, ...]:
@@ -158,19 +153,44 @@ def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Regio
     found = list(regions)
     gone: dict[int, _Patch] = {}
     come: dict[int, _Patch] = {}
-    numbers = [number for number, region in enumerate(found[:MOST_CLASSIFIED]) if region.kind == "changed"]
-    areas = [found[number].box.width * found[number].box.height for number in numbers]
-    share = min(1.0, MOST_PIXELS_IN_ALL / max(1, sum(min(area, MOST_PIXELS) for area in areas)))
-    few = len(regions) <= FEW_REGIONS
-    for number in numbers:
-        patch = _patch(expected, actual, mask, found[number], int(MOST_PIXELS * share))
-        found[number] = _classified(found[number], patch, few=few)
+    numbers = _numbers(regions)
+    for number, patch in _patches(expected, actual, mask, regions, numbers):
+        found[number] = _classified(found[number], patch, few=len(regions) <= FEW_REGIONS)
         if found[number].kind in ("removed", "added"):
             (gone if found[number].kind == "removed" else come)[number] = patch
     for number, other, shift in _pairs(gone, come, found):
         for each in (number, other):
             found[each] = replace(found[each], kind="moved", moved=shift)
     return tuple(found)
+
+
+def could_all_have_moved(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> bool:
+    """Return whether `classify`, of the same arguments, may find that all regions moved.
+
+    The smallest regions are looked at first, up to the first that did not move.
+    """
+    numbers = _numbers(regions)
+    if len(numbers) < len(regions):
+        return all(region.kind == "moved" for region in regions)
+    few = len(regions) <= FEW_REGIONS
+    patches = _patches(expected, actual, mask, regions, numbers[::-1])
+    looked_at = (_classified(regions[number], patch, few=few) for number, patch in patches)
+    return all(region.kind in ("moved", "added", "removed") for region in looked_at)
+
+
+def _numbers(regions: Sequence[Region]) -> list[int]:
+    """Return the numbers of the regions whose kinds are to be found."""
+    return [number for number, region in enumerate(regions[:MOST_CLASSIFIED]) if region.kind == "changed"]
+
+
+def _patches(
+    expected: Image, actual: Image, mask: Mask, regions: Sequence[Region], numbers: Sequence[int]
+) -> Iterator[tuple[int, _Patch]]:
+    """Yield the regions with these numbers, in their order, as patches that have not too many pixels in all."""
+    areas = [regions[number].box.width * regions[number].box.height for number in numbers]
+    share = min(1.0, MOST_PIXELS_IN_ALL / max(1, sum(min(area, MOST_PIXELS) for area in areas)))
+    for number in numbers:
+        yield number, _patch(expected, actual, mask, regions[number], int(MOST_PIXELS * share))
 
 
 def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> bool:
@@ -218,35 +238,19 @@ def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int
     left, top = (min(start // step, MARGIN) for start in (box.x, box.y))
     columns = slice(box.x - left * step, min(width, box.x + box.width + MARGIN * step), step)
     first, last = box.y - top * step, min(height, box.y + box.height + MARGIN * step)
-    colours = [_colours(image.rows(first, last)[::step, columns]) for image in (expected, actual)]
+    one, two = (colours_of(image.rows(first, last), columns) for image in (expected, actual))
     across, down = -(-box.width // step), -(-box.height // step)
     inside = _Box(left, top, left + across, top + down)
     marked = mask[box.y : box.y + box.height : step, box.x : box.x + box.width : step]
-    patch = _Patch(colours[0], colours[1], inside, step, marked)
-    one, two = patch.inside()
-    patch.changed = marked | (_apart(one, two) > SEEN)
+    patch = _Patch(one, two, inside, step, marked)
+    patch.changed = marked | (patch.apart > SEEN)
     return patch
-
-
-def _colours(pixels: NDArray[Any]) -> Colours:
-    values = pixels.astype(np.float32)
-    values *= np.float32(1 / full_value(pixels.dtype))
-    if values[..., 3].min() < 1:
-        values[..., :3] *= values[..., 3:]
-    return np.asarray(cv2.transform(values, _OF_PREMULTIPLIED), np.float32)
-
-
-def _apart(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
-    """Return how far colours are apart."""
-    difference = one - two
-    distance: NDArray[np.float32] = np.sqrt(np.einsum("...c,...c->...", difference, difference))
-    return distance
 
 
 def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
     if _is_rendering(patch, few=few):
         return replace(region, kind="rendering")
-    textured = min(_texture(side) for side in patch.inside()) > TEXTURED
+    textured = all(_texture(side) > TEXTURED for side in patch.inside)
     drawn_over = _is_drawn_over(patch)
     if textured and not drawn_over and _is_recoloured(patch):
         return replace(region, kind="recoloured")
@@ -295,12 +299,11 @@ class _Background(NamedTuple):
 
 def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
     """Yield the backgrounds that both pictures may share: one colour; then what goes on across, and down."""
-    sides = patch.inside()
-    typical = float(np.median(_apart(*sides)[patch.changed]))
+    typical = median(patch.apart[patch.changed])
     limit = min(OFF_BACKGROUND, max(SEEN, 0.35 * typical))
     for fill in (_surrounding_colour(patch), _continued(patch, across=True), _continued(patch, across=False)):
         if fill is not None:
-            off = [float((_apart(side, fill)[patch.changed] > limit).mean()) for side in sides]
+            off = [patch.share(apart_from(side, fill) > limit) for side in patch.inside]
             yield _Background(fill, off[0], off[1])
 
 
@@ -319,27 +322,10 @@ def _surrounding_colour(patch: _Patch) -> Colours | None:
                 side[patch.box.top : patch.box.bottom, patch.box.right : around.right].reshape(-1, 4),
             ]
         )
-        colours.append(_commonest(ring if len(ring) else side.reshape(-1, 4)))
-    if _apart(*colours) > SEEN:
+        colours.append(commonest(ring if len(ring) else side.reshape(-1, 4)))
+    if apart_from(*colours) > SEEN:
         return None
     return np.asarray((colours[0] + colours[1]) / 2, np.float32).reshape(1, 1, 4)
-
-
-def _commonest(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the commonest of (n, 4) colours, those that are near counted together."""
-    steps = np.rint(colours * 64).astype(np.int64)
-    keys, counts = np.unique(_key(steps), return_counts=True)
-    commonest = steps[_key(steps) == keys[counts.argmax()]][0]
-    near = colours[(np.abs(steps - commonest) <= 1).all(axis=1)]
-    middle: NDArray[np.float32] = np.median(near, axis=0)
-    return middle
-
-
-def _key(steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for each colour of whole steps."""
-    shifted = steps + 512
-    key: NDArray[np.int64] = ((shifted[..., 0] * 1024 + shifted[..., 1]) * 1024 + shifted[..., 2]) * 1024
-    return key + shifted[..., 3]
 
 
 def _continued(patch: _Patch, *, across: bool) -> Colours | None:
@@ -354,7 +340,7 @@ def _continued(patch: _Patch, *, across: bool) -> Colours | None:
         if not ends:
             return None
         edges.append(np.stack([ends[0], ends[-1]]))
-    if float(_apart(edges[0], edges[1]).mean()) > SEEN:
+    if float(apart_from(edges[0], edges[1]).mean()) > SEEN:
         return None
     first, last = (edges[0] + edges[1]) / 2
     length = right - left if across else bottom - top
@@ -367,53 +353,23 @@ def _texture(side: Colours) -> float:
     """Return the share of a box that is off its commonest colour."""
     colours = side.reshape(-1, 4)
     colours = colours[:: 1 + len(colours) // MOST_ASKED]
-    return float((_apart(colours, _commonest(colours)) > OFF_BACKGROUND).mean())
+    return float(np.count_nonzero(apart_from(colours, commonest(colours)) > OFF_BACKGROUND)) / len(colours)
 
 
 def _is_recoloured(patch: _Patch) -> bool:
     """Whether a rule from colour to colour turns either picture into the other."""
-    one, two = (side.reshape(-1, 4) for side in patch.inside())
+    one, two = (side.reshape(-1, 4) for side in patch.inside)
     changed = patch.changed.ravel()
-    return all(_maps(first, second, changed) for first, second in ((one, two), (two, one)))
-
-
-def _maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArray[np.bool_]) -> bool:
-    _, colours = np.unique(_key(np.rint(first * STEPS_OF_COLOUR).astype(np.int64)), return_inverse=True)
-    colours = colours.reshape(-1)
-    number, pixels = int(colours.max()) + 1, len(colours)
-    if number > COLOURS * pixels:
-        return False
-    of_colour = np.bincount(colours[changed], minlength=number) / np.bincount(colours, minlength=number)
-    if float(of_colour[colours[changed]].mean()) < KEPT:
-        return False
-    _, spread = cv2.meanStdDev(second.reshape(-1, 1, 4))
-    variance = float(np.square(spread).sum())
-    left = _unexplained(colours, second) / max(1, pixels - number)
-    if variance > 1e-5 and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:  # noqa: PLR2004 - not flat
-        return False
-    _, few = np.unique(colours[changed], return_inverse=True)
-    difference = (second - first)[changed]
-    freedom = len(difference) / max(1, len(difference) - int(few.max()))
-    return 1 - _unexplained(few.reshape(-1), difference) / (float((difference**2).sum()) + 1e-9) * freedom > MAPPED
-
-
-def _unexplained(groups: NDArray[np.intp], values: NDArray[np.float32]) -> float:
-    """Return the sum of the squares of what is left of (n, 4) values less the mean of their group."""
-    counts = np.bincount(groups)
-    left = 0.0
-    for plane in values.T:
-        sums = np.bincount(groups, plane)
-        left += float(np.square(plane - (sums / counts)[groups]).sum())
-    return left
+    return all(maps(first, second, changed) for first, second in ((one, two), (two, one)))
 
 
 def _is_shaded(patch: _Patch) -> bool:
     """Whether all of it became lighter, darker or another hue by about as much, with the edges where they were."""
-    one, two = patch.inside()
+    one, two = patch.inside
     edges = [cv2.Laplacian(np.ascontiguousarray(side[..., 0]), cv2.CV_32F)[patch.changed] for side in (one, two)]
     if min(float(edge.std()) for edge in edges) < 1e-3:  # noqa: PLR2004 - flat
         return False
-    apart = _apart(one, two)[patch.changed]
+    apart = patch.apart[patch.changed]
     alike = float(np.corrcoef(edges[0], edges[1])[0, 1])
     return alike > 0.9 and float(apart.std()) < 0.5 * float(apart.mean())  # noqa: PLR2004 - fitted
 
@@ -426,7 +382,7 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
     colour = background.fill.reshape(4)
     rows = slice(max(0, top - 12), bottom + 4)
     around, other = side[rows], (patch.actual if side is patch.expected else patch.expected)[rows]
-    unchanged = (_apart(around, other) < SEEN) & (_apart(around, colour) > 0.15)  # noqa: PLR2004 - ink
+    unchanged = (apart_from(around, other) < SEEN) & (apart_from(around, colour) > 0.15)  # noqa: PLR2004 - ink
     new = side[top:bottom, left:right][patch.changed]
     if np.count_nonzero(unchanged) < 8 or _runs(unchanged).mean > HEADING_STROKE:  # noqa: PLR2004 - one letter has more
         return False
@@ -448,8 +404,8 @@ def _is_letter(patch: _Patch, background: _Background) -> bool:
 
 def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return in which direction from the background the strongest of (n, 4) colours lie."""
-    distances = _apart(colours, background)
-    strongest = colours[distances >= np.percentile(distances, 70)]
+    distances = apart_from(colours, background)
+    strongest = colours[distances >= percentile(distances, 70)]
     direction: NDArray[np.float32] = np.median(strongest, axis=0) - background
     return direction
 
@@ -458,7 +414,7 @@ def _is_text(patch: _Patch, background: _Background) -> bool:
     """Whether thin strokes stand on one background in both pictures, and are no frame or line of a drawing."""
     if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
         return False
-    if not all(_has_strokes(side, background.fill) for side in patch.inside()):
+    if not all(_has_strokes(side, background.fill) for side in patch.inside):
         return False
     return not any(_goes_on(patch, side, background.fill) for side in (patch.expected, patch.actual))
 
@@ -480,8 +436,8 @@ def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
     """
     if fill.size > 4:  # noqa: PLR2004 - not one colour
         return False
-    strength = _apart(side, fill)
-    ink = strength > float(np.percentile(strength, 99.5)) / 2
+    strength = apart_from(side, fill)
+    ink = strength > percentile(strength, 99.5) / 2
     ink[ink.all(axis=1)] = False
     ink[:, ink.all(axis=0)] = False
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8), connectivity=8)
@@ -499,8 +455,8 @@ def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
 
 
 def _has_strokes(side: Colours, fill: Colours) -> bool:
-    strength = _apart(side, fill)
-    strongest = float(np.percentile(strength, 99.5))
+    strength = apart_from(side, fill)
+    strongest = percentile(strength, 99.5)
     if strongest < 0.08:  # noqa: PLR2004 - fainter than any ink
         return False
     ink = strength > strongest / 2
@@ -523,7 +479,7 @@ def _runs(ink: Mask) -> _Runs:
 
 def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
     """Return by how much what stands on the background moved to the right and down; None where it did not just move."""
-    sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside())]
+    sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside)]
     largest = max(float(np.abs(total).sum()) for total in sums)
     if float(np.abs(sums[0] - sums[1]).sum()) > 0.1 * largest:
         return None
@@ -548,8 +504,8 @@ def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
 
 def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
     """Yield where the object that stands on the background of the one picture is found best in the other."""
-    one, two = patch.inside()
-    present = _apart(one, fill) > NEAR
+    one, two = patch.inside
+    present = apart_from(one, fill) > NEAR
     x, y, width, height = cv2.boundingRect(present.view(np.uint8))
     if np.count_nonzero(present) < 8:  # noqa: PLR2004 - too little to be found again
         return
@@ -577,19 +533,27 @@ def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
 
     0 where some of the others differ from whatever is beside them: then something besides has changed.
     """
-    one, two = patch.inside()
+    one, two = patch.inside
     height, width = one.shape[:2]
+    if abs(across) >= width or abs(down) >= height:
+        return 0.0
+    if CORE is not None:
+        changed = np.ascontiguousarray(patch.changed)
+        found = CORE.moved(one, two, np.ascontiguousarray(fill), changed, width, height, across, down, SEEN, NEAR)
+        if found[1] == 0 or 1 - found[0] / found[1] < EXPLAINED:
+            return 0.0
     painted = np.broadcast_to(fill, one.shape).copy()
     target = np.s_[max(0, down) : height + min(0, down), max(0, across) : width + min(0, across)]
     source = np.s_[max(0, -down) : height + min(0, -down), max(0, -across) : width + min(0, -across)]
-    if painted[target].size == 0:
-        return 0.0
-    present = _apart(one[source], fill if fill.size == 4 else fill[source]) > SEEN  # noqa: PLR2004 - one colour
+    present = apart_from(one[source], fill if fill.size == 4 else fill[source]) > SEEN  # noqa: PLR2004 - one colour
     painted[target][present] = one[source][present]
-    unlike = _apart(painted, two) > NEAR
-    share = 1 - float(unlike[patch.changed | unlike].mean())
-    if share < EXPLAINED or not unlike.any():
-        return share if share >= EXPLAINED else 0.0
+    unlike = apart_from(painted, two) > NEAR
+    differing = int(np.count_nonzero(unlike)), int(np.count_nonzero(patch.changed | unlike))
+    share = 1 - differing[0] / max(1, differing[1])
+    if share < EXPLAINED or not differing[1]:
+        return 0.0
+    if not differing[0]:
+        return share
     beyond = np.maximum(two - cv2.dilate(painted, _BESIDE), cv2.erode(painted, _BESIDE) - two).max(axis=2)
     return share if float(beyond.max()) < 2 * NEAR else 0.0
 
@@ -604,9 +568,9 @@ def _pairs(
             sizes = [(regions[each].box.width, regions[each].box.height) for each in (number, other)]
             if sizes[0] != sizes[1] or patch.step != at.step:
                 continue
-            before, after = patch.inside()[0], at.inside()[1]
+            before, after = patch.inside[0], at.inside[1]
             flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle tells nothing
-            if before.shape == after.shape and not flat and float((_apart(before, after) < NEAR).mean()) > 0.98:  # noqa: PLR2004 - all
+            if before.shape == after.shape and not flat and float((apart_from(before, after) < NEAR).mean()) > 0.98:  # noqa: PLR2004 - all
                 one, two = regions[number].box, regions[other].box
                 shift = two.x - one.x, two.y - one.y
                 found.append((abs(shift[0]) + abs(shift[1]), min(number, other), max(number, other), shift))
@@ -628,18 +592,19 @@ def _is_rendering(patch: _Patch, *, few: bool) -> bool:
     left, top, right, bottom = patch.box
     rim = np.s_[max(0, top - RIM) : bottom + RIM, max(0, left - RIM) : right + RIM]
     own = np.s_[min(top, RIM) : min(top, RIM) + bottom - top, min(left, RIM) : min(left, RIM) + right - left]
+    lumas = [np.ascontiguousarray(side[rim][..., 0]) for side in (patch.expected, patch.actual)]
+    if any(patch.share(_beyond(*each)[own] > 0.3) > 0.1 for each in (lumas, lumas[::-1])):  # noqa: PLR2004 - fitted
+        return False  # most regions end here
     one, two = _softened(patch.expected[rim]), _softened(patch.actual[rim])
-    for first, second in ((one, two), (two, one)):  # most regions end here
-        if float((_beyond(first, second)[own][patch.changed] > 0.3).mean()) > 0.1:  # noqa: PLR2004 - fitted
-            return False
-    apart = _apart(*patch.inside())
+    if any(patch.share(_beyond(*each)[own] > 0.3) > 0.1 for each in ((one, two), (two, one))):  # noqa: PLR2004 - fitted
+        return False
     tint = _tint(patch.expected, patch.actual)
     if float(tint[top:bottom, left:right].max()) > TINT:
         return False
     flat = np.maximum(*(_variance(side) for side in (patch.expected, patch.actual))) < FLAT
     if (flat & (tint > TINT_OF_FLAT))[top:bottom, left:right].any():
         return False
-    seen = apart > SEEN
+    apart, seen = patch.apart, patch.apart > SEEN
     alone = few and int(np.count_nonzero(seen)) <= 256  # noqa: PLR2004 - fitted
     return any(not _is_seen(evidence[own], apart, seen, alone=alone) for evidence in _energies_unexplained(one, two))
 
@@ -661,8 +626,8 @@ def _softened(colours: Colours) -> Colours:
     return soft
 
 
-def _beyond(one: Colours, two: Colours) -> Numbers:
-    """Return how far the second picture is outside of what the first has within a pixel."""
+def _beyond(one: NDArray[np.float32], two: NDArray[np.float32]) -> Numbers:
+    """Return how far the second picture is outside of what the first has within a pixel, of all planes the most."""
     outside = np.maximum(two - cv2.dilate(one, _BESIDE), cv2.erode(one, _BESIDE) - two)
     return np.asarray(functools.reduce(np.maximum, cv2.split(outside)), np.float32)
 
@@ -672,7 +637,7 @@ def _tint(one: Colours, two: Colours) -> Numbers:
     difference = one - two
     low = cv2.GaussianBlur(difference, (0, 0), 5)
     strength = np.sqrt(np.square(low).sum(axis=2))
-    whole = cv2.GaussianBlur(_apart(one, two), (0, 0), 5)
+    whole = cv2.GaussianBlur(apart_from(one, two), (0, 0), 5)
     return np.asarray(np.where(strength > 0.7 * (whole + 1e-6), strength, 0), np.float32)
 
 
