@@ -563,6 +563,8 @@ class _Search:
 
     def _places(self, known: Mapping[int, object]) -> dict[int, list[tuple[int, int, int]]]:
         """Return where in the actual picture tiles are, by hash: the rectangle, x and y; not of frequent ones."""
+        if not known:
+            return {}
         digests = np.array(sorted(known), np.uint32)
         is_known = np.zeros(1 << 16, np.bool_)  # half a hash rules most tiles out
         is_known[digests >> 16] = True
@@ -570,11 +572,13 @@ class _Search:
         for target, rect in enumerate(self.come):
             hashes = tile_hashes(View(self.two, rect))
             places = np.flatnonzero(is_known[hashes >> 16])
-            places = places[np.isin(hashes.flat[places], digests)]
-            _, which, counts = np.unique(hashes.flat[places], return_inverse=True, return_counts=True)
-            for place in places[counts[which.reshape(-1)] <= _MOST_ALIKE].tolist():
+            candidates = hashes.ravel()[places]
+            which = np.minimum(np.searchsorted(digests, candidates), len(digests) - 1)
+            is_one = digests[which] == candidates
+            counts = np.bincount(which[is_one], minlength=len(digests))
+            for place in places[is_one & (counts[which] <= _MOST_ALIKE)].tolist():
                 down, across = divmod(place, hashes.shape[1])
-                found.setdefault(int(hashes.flat[place]), []).append((target, rect.x + across, rect.y + down))
+                found.setdefault(int(hashes[down, across]), []).append((target, rect.x + across, rect.y + down))
         return {digest: each for digest, each in found.items() if len(each) <= _MOST_ALIKE}
 
     def _block(self, source: Rect, target: Rect, dx: int, dy: int, tiles: list[tuple[int, int]]) -> Rect | None:

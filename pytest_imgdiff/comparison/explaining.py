@@ -264,7 +264,7 @@ def _left_over(
     rows = alignment.unequal_rows() if laid.dtype == np.uint8 else slice(0, actual.size[1])
     metric = _mask_metrics(comparison, registry)[0].name
     top, bottom = max(0, rows.start - AROUND), min(actual.size[1], rows.stop + AROUND)
-    one, two = (with_pixels(image, image.pixels[top:bottom].copy(), opaque=image.opaque) for image in (laid, actual))
+    one, two = (with_pixels(image, image.rows(top, bottom), opaque=image.opaque) for image in (laid, actual))
     if rows.stop <= rows.start or equal_pixels(one, two):
         return [], metric
     if ignore is not None:
