@@ -128,7 +128,6 @@ def test_the_whole_story(suite, api, monkeypatch):
     assert "there is no baseline baselines/test_shop/test_shop.png yet" in shown(missing)
     assert not (suite.path / "baselines").exists()
     run("--imgdiff-update=missing").assert_outcomes(passed=count)
-    run().assert_outcomes(passed=count)
     monkeypatch.setenv("BADGE", "Sold out")
     differs = run("-n", "2")  # what was captured comes from the workers
     differs.assert_outcomes(failed=count)
@@ -138,7 +137,7 @@ def test_the_whole_story(suite, api, monkeypatch):
     assert record["capture"]["viewport"] == [640, 400]
     assert record["capture"]["title"] == "Shop"
     assert record["regions"][0]["element"]["path"] == "nav > a.badge"
-    run("--imgdiff-update=failed", "-n", "2").assert_outcomes(passed=count)
+    run("--imgdiff-update=failed").assert_outcomes(passed=count)
     run().assert_outcomes(passed=count)
 
 
@@ -165,7 +164,7 @@ def asynchronous(suite):
     return CALLS.sub(r"(await \1)", suite).replace("def test_", "async def test_")
 
 
-@pytest.mark.parametrize(("api", "times"), [("sync", 50), ("async", 10)])
+@pytest.mark.parametrize(("api", "times"), [("sync", 20), ("async", 10)])
 def test_a_page_that_moves_is_captured_many_times_without_a_false_alarm(suite, api, times):
     """Web font, late image, video poster, endless animation, transition, caret, clock."""
     suite.write(f"{MOVING}\nTIMES = {times}\n", "moving")

@@ -64,6 +64,7 @@ IMPORTED = (
     "pytest_imgdiff.run.session",
     "pytest_imgdiff.run.sharding",
 )
+IMPORTED_IF_INSTALLED = ("playwright.async_api", "playwright.sync_api")
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "IMGDIFF_CORE", "OMP_", "OPENCV_", "OPENBLAS_")
 """How variables begin that interpreters and libraries read when they start; PYTHONPATH is heeded."""
 _NUMBER = struct.Struct("i")
@@ -179,6 +180,9 @@ def _serve(server: socket.socket) -> None:
     del sys.path[0]  # this file's folder
     for name in IMPORTED:
         importlib.import_module(name)
+    for name in IMPORTED_IF_INSTALLED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     gc.freeze()  # pytest collects garbage five times at its end: not among all of this
     request = _forked(server)
     if request is not None:
