@@ -11,6 +11,7 @@ from pytest_imgdiff.base.errors import CaptureError
 from pytest_imgdiff.base.model import CaptureSettings
 from pytest_imgdiff.capture import capturer_of
 from pytest_imgdiff.images import decode, read
+from tests.chromium import EXECUTABLE
 from tests.test_images_sources import class_of
 
 STORY = """
@@ -92,11 +93,18 @@ def records(pytester) -> dict[str, dict]:
     return {record["test"].partition("::test_")[2]: record for record in found}
 
 
+def equal(pytester) -> set[str]:
+    """Of the last run, what looked as it did before."""
+    return {name for name, record in records(pytester).items() if record.get("equal")}
+
+
 @pytest.fixture
 def drawing(pytester, monkeypatch):
     """Runs tests in which everything can be rendered that is installed, with or without a display."""
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     monkeypatch.setenv("BOKEH_IN_DOCKER", "1")  # the tests may run as root
+    if EXECUTABLE:
+        monkeypatch.setenv("BROWSER_PATH", EXECUTABLE)  # which Kaleido starts
 
     def run(source: str, *options: str):
         pytester.makepyfile(test_it=source)
@@ -105,22 +113,23 @@ def drawing(pytester, monkeypatch):
     return run
 
 
-def test_written_passes_differs_accepted(drawing, pytester, monkeypatch):
+def test_written_differs_accepted_passes(drawing, pytester, monkeypatch):
     count = len(TARGETS)
-    drawing(STORY, "--imgdiff-update=missing", "-n", "2").assert_outcomes(passed=count)
-    drawing(STORY).assert_outcomes(passed=count)
+    drawing(STORY, "--imgdiff-update=missing").assert_outcomes(passed=count)
+    monkeypatch.setenv("HIGH", "4")
+    drawing(STORY, "-n", "2").assert_outcomes(failed=count)
     found = records(pytester)
-    assert {name for name, record in found.items() if record.get("equal")} == set(TARGETS)
+    assert {name: record["verdict"] for name, record in found.items()} == dict.fromkeys(TARGETS, "different")
     captured = {name: record["capture"]["target"] for name, record in found.items() if record.get("capture")}
     assert captured == {name: target for name, target in TARGETS.items() if target}
 
-    monkeypatch.setenv("HIGH", "4")
-    drawing(STORY, "-n", "2").assert_outcomes(failed=count)
-    assert {name: record["verdict"] for name, record in records(pytester).items()} == dict.fromkeys(
-        TARGETS, "different"
-    )
-    drawing(STORY, "--imgdiff-update=failed").assert_outcomes(passed=count)
-    drawing(STORY, "-k", "matplotlib or altair or qt").assert_outcomes(passed=3, deselected=count - 3)
+    without_browsers = ["-k", "not plotly and not bokeh"]
+    drawing(STORY, "--imgdiff-update=failed", *without_browsers).assert_outcomes(passed=count - 2, deselected=2)
+    drawing(STORY, *without_browsers).assert_outcomes(passed=count - 2, deselected=2)
+    assert equal(pytester) == TARGETS.keys() - {"plotly", "bokeh"}
+    monkeypatch.delenv("HIGH")
+    drawing(STORY, "-k", "plotly or bokeh").assert_outcomes(passed=2, deselected=count - 2)
+    assert equal(pytester) == {"plotly", "bokeh"}
 
 
 def test_a_figure_without_a_baseline_fails_and_writes_none(drawing, pytester):
