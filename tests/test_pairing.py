@@ -173,7 +173,9 @@ def test_names_that_differ_in_extension_or_case_only_are_told(sides, names):
         shutil.copy(folder / "page.png", folder / name)
     expected, actual = names
     (line,) = [line for line in told(*sides) if line.startswith("not paired")]
-    assert line.startswith(f"not paired: expected/{expected} and actual/{actual}: their names differ only in extension or")
+    assert line.startswith(
+        f"not paired: expected/{expected} and actual/{actual}: their names differ only in extension or"
+    )
 
 
 def test_names_that_could_be_paired_in_several_ways_are_not(sides):

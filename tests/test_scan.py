@@ -97,12 +97,12 @@ def test_one_sided_pictures_can_be_allowed(two_trees):
     ("prepare", "told"),
     [
         pytest.param(
-            lambda root: [path.unlink() for path in root.rglob("*.png")], "no pictures*an empty scan", id="empty"
+            lambda root: [path.unlink() for path in root.rglob("*.png")], "no images*an empty scan", id="empty"
         ),
         pytest.param(lambda root: shutil.rmtree(root / "actual"), "actual*does not exist", id="no-actual-folder"),
         pytest.param(
             lambda root: (shutil.rmtree(root / "actual"), (root / "actual").symlink_to(root / "expected")),
-            "are the same one",
+            "folder are the same",
             id="the-same-folder",
         ),
     ],

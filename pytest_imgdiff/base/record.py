@@ -378,7 +378,7 @@ def digest_of(image: Image) -> str:
     return hashlib.sha256(shape + pixels.tobytes()).hexdigest()
 
 
-def record_of(
+def record_of(  # noqa: PLR0913 - what a run knows besides
     comparison: Comparison,
     *,
     test: str | None = None,
@@ -388,6 +388,7 @@ def record_of(
     written: str | None = None,
     accepts: AcceptRecord | None = None,
     fingerprint: str | None = None,
+    key: str | None = None,
 ) -> ComparisonRecord:
     """Return the record of a comparison; every text in it is printable, every number finite."""
     compared = comparison.compared
@@ -422,6 +423,7 @@ def record_of(
         frame_count=comparison.frame_count,
         frames=[_frame(frame) for frame in comparison.frames],
         alignment=_alignment(comparison.alignment),
+        key=_printable_or_none(key),
         capture=_capture(comparison.capture),
         redrawn=comparison.redrawn,
     )

@@ -86,6 +86,7 @@ def run_compare(options: argparse.Namespace) -> int:
             workspace.settings.idle_overrides([pair.key for pair in scanned.pairs]) if _names_folders(options) else []
         )
         run = run_record(workspace, records, not_compared=scanned.not_compared, shard=share)
+        del scanned, todo, found  # the pairs of a large scan take more memory than what is kept of its records
         return _finish(run, workspace, options, words, idle)
 
 

@@ -378,7 +378,7 @@ class Workspace:
         accepts = pictures.accepts
         if accepts is not None and accepts.replaces is not None and takes_alternatives:
             accepts = msgspec.structs.replace(accepts, alternative=True)
-        record = record_of(
+        return record_of(
             comparison,
             test=test,
             asserted=asserted,
@@ -387,8 +387,8 @@ class Workspace:
             written=written,
             accepts=accepts,
             fingerprint=pictures.fingerprint,
+            key=key,
         )
-        return record if key is None else msgspec.structs.replace(record, key=printable(key))
 
     def _pictures(self, comparison: Comparison, baseline: Path | None, report: Path) -> _Pictures:
         if comparison.frame_count > 1:
