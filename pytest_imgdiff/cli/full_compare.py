@@ -62,7 +62,8 @@ def run_compare(options: argparse.Namespace) -> int:
         if options.expected is not None and not _is_folder(location(options.expected, Path())):
             raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
         todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
-    workspace.prepare(pair.key for pair in todo)
+    if options.cluster is None:  # workers of a cluster have their own models
+        workspace.prepare(pair.key for pair in todo)
     if options.json and options.json != "-":
         _refuse_compared(options.json, todo)
     if workspace.results is not None:
@@ -229,11 +230,6 @@ def _on_cluster(
 ) -> Iterator[ComparisonRecord]:
     from pytest_imgdiff.run.cluster import Cluster, records
 
-    if workspace.threads(pair.key for pair in todo) is not None:
-        raise ConfigError(
-            "--cluster: a rule of these pictures asks a model, and workers load none: compare without --cluster, or "
-            "without that rule"
-        )
     with Cluster(options.cluster, options.jobs, options.cluster_timeout) as cluster:
         cluster.check()
         yield from records(cluster, todo, workspace)

@@ -316,6 +316,23 @@ class ReportFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     title: Annotated[str, Meta(min_length=1, description="the report's headline")] = "Image comparison"
 
 
+class ClusterFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How `pytest-imgdiff compare --cluster` uses a Dask cluster."""
+
+    resources: Annotated[
+        dict[
+            Annotated[str, Meta(min_length=1)],
+            Annotated[float, Meta(gt=0, extra={"expects": "a number above 0, as workers offer it"})],
+        ],
+        Meta(
+            description="what a worker must offer to compare images whose rules use a model, as in "
+            '`dask worker --resources "GPU=1"`, and how much of it a batch takes; see '
+            "[scale.md](scale.md#models-on-a-cluster)",
+            extra={"expects": "names and numbers such as {GPU: 1}"},
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+
 class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of imgdiff.yaml."""
 
@@ -347,3 +364,4 @@ class FileFields(PolicyFields, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = DEFAULT_MEMORY >> 20
     baselines: BaselineFields = BaselineFields()
     report: ReportFields = ReportFields()
+    cluster: ClusterFields = ClusterFields()

@@ -150,6 +150,8 @@ class Settings:
         scans: pairs of folders to compare.
         baselines: where expected images live.
         report: what is written.
+        memory: bytes that all pairs in progress may take.
+        resources: what a worker of a cluster must offer to use a model, and how much of it a batch takes.
     """
 
     path: Path | None
@@ -161,6 +163,7 @@ class Settings:
     baselines: BaselineSettings
     report: ReportSettings
     memory: int
+    resources: Mapping[str, float]
 
     def policy_for(
         self, name: str, *, command_line: Mapping[str, Any] | None = None, call: Mapping[str, Any] | None = None
@@ -336,6 +339,7 @@ def _settings(path: Path | None, folder: Path, fields: FileFields, metrics: Metr
         baselines=_baselines(fields.baselines, folder, origin),
         report=_report(fields.report, folder, origin),
         memory=fields.memory * MEBIBYTE,
+        resources=fields.cluster.resources,
     )
 
 

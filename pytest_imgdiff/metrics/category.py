@@ -113,14 +113,17 @@ class _ModelMetric:
         except ModelError as error:
             raise MetricError(f"{self.name}: {error}") from error
 
-    def prepare(self) -> None:
+    def prepare(self) -> str:
         """Find the model and what runs it, and load neither: so much can be told before any picture is read.
+
+        Returns:
+            The name and version of the latter, and the model's digest.
 
         Raises:
             ModelUnavailableError: one of them is not on this machine.
             ModelError: it cannot be used.
         """
-        service_for(self.settings).backend_title()
+        return service_for(self.settings).about()
 
 
 def _facts(service: InferenceService) -> dict[str, Any]:

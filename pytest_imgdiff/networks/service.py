@@ -224,6 +224,14 @@ class InferenceService:
         """
         return self._model().chosen.title
 
+    def about(self) -> str:
+        """Return `backend_title` and the digest of the model: what outputs depend on beside pictures and settings.
+
+        Raises:
+            ModelUnavailableError, ModelError: as `backend_title`.
+        """
+        return f"{self.backend_title()} and SHA-256 {self._model().located.digest}"
+
     def outputs(self, images: Sequence[Image], backdrop: Backdrop) -> list[Output]:
         """Return the model's output for each picture, laid on the backdrop where it is not opaque.
 

@@ -23,12 +23,12 @@ import warnings
 from collections import deque
 from concurrent import futures
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from itertools import chain, count
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import cv2
 import msgspec
@@ -51,14 +51,18 @@ from pytest_imgdiff.run.pictures import FOLDER
 from pytest_imgdiff.run.session import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from distributed import Worker
     from distributed.scheduler import KilledWorker
     from typing_extensions import Self
 
+    from pytest_imgdiff.base.model import Rule
+
+T = TypeVar("T")
 
 _BATCH_BYTES = 8 << 20
-_PAIR_BYTES = 32 << 10
+_PAIR_BYTES = 16 << 10
 """Fixed cost of a pair in bytes: the smallest pair takes as long as these bytes."""
 _SHARES = 4
 """Least batches for each thread of the cluster, so that all threads finish at about the same time."""
@@ -81,6 +85,8 @@ _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 """Of Pillow."""
 _READERS = ("flip-evaluator", "msgspec", "pypdfium2", "ssimulacra2")
 _ENGINE = ("dask", "distributed")
+_GONE = (OSError, TimeoutError, asyncio.TimeoutError)
+"""Exceptions that stand for a worker that was lost."""
 _RECORD = msgspec.json.Decoder(ComparisonRecord)
 
 
@@ -92,11 +98,15 @@ class _Plan:
         about: the versions that it must have.
         wants_pictures: whether images of failures are needed for a report.
         space: arguments of a workspace that can be pickled.
+        rules: those that use a model.
+        models: the model versions that each worker needs for them; None if they are not known yet.
     """
 
     about: dict[str, str]
     wants_pictures: bool
     space: dict[str, Any]
+    rules: tuple[Rule, ...]
+    models: dict[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -112,16 +122,22 @@ class _Batch:
     """Pairs that are compared in one task.
 
     Attributes:
+        resources: what a worker must offer to compare them, because their rules use a model.
         is_alone: whether it is a single pair from a batch that lost its workers; then this pair is the cause.
     """
 
     pairs: list[Pair | FoundPair]
+    resources: Mapping[str, float] = field(default_factory=dict)
     is_alone: bool = False
     future: Any = None
 
 
 class WorkerMismatchError(ImgdiffError):
     """A worker with other versions."""
+
+
+class _SchedulerLostError(Exception):
+    """The scheduler does not answer; the message says why."""
 
 
 class _ClusterLostError(Exception):
@@ -193,34 +209,102 @@ class Cluster:
         """Check before any image is read that scheduler and workers have the versions of this process.
 
         Raises:
-            ConfigError: no worker is available within the time limit.
+            ConfigError: no worker is available within the time limit, or the scheduler was lost several times.
             WorkerMismatchError: a worker has another version, or no pytest-imgdiff.
         """
-        end = time.monotonic() + self.patience
-        while not self.threads():
-            if time.monotonic() > end:
-                raise ConfigError(
-                    f"--cluster {printable(self._named)}: no worker started within {self.patience:g} seconds"
-                )
-            time.sleep(min(_LOOK_EVERY, self.patience / 4))
+        self._insisting(self._check)
+
+    def check_models(self, plan: bytes, resources: Mapping[str, float]) -> dict[str, str]:
+        """Check before any image is read that the workers that offer these resources have the models.
+
+        Args:
+            plan: what `_plan` made.
+            resources: what a worker must offer.
+
+        Returns:
+            The model and the backend of each rule.
+
+        Raises:
+            ConfigError: no worker that offers this started within the time limit, or the scheduler was lost.
+            ImgdiffError: a model or its backend is missing or cannot be used.
+            WorkerMismatchError: two workers have different models or backends.
+        """
+        return self._insisting(functools.partial(self._check_models, plan, resources))
+
+    def _insisting(self, check: Callable[[], T], reconnects: int = _RECONNECTS) -> T:
+        """Return the result of a check. If the scheduler is lost meanwhile, connect again and repeat the check."""
+        try:
+            return check()
+        except _SchedulerLostError as error:
+            if not reconnects:
+                named = printable(self._named)
+                times = _RECONNECTS + 1
+                raise ConfigError(f"--cluster {named}: the scheduler was lost {times} times ({error})") from error
+        self._connect_again()
+        return self._insisting(check, reconnects - 1)
+
+    def _check(self) -> None:
+        self._wait(self.threads, "worker")
         ours = installed(_ENGINE)
         theirs = self._told_versions()
         _refuse_others("the scheduler", ours, {name: theirs.get(name) or "nothing" for name in ours})
-        for worker, about in self.client.run(about_worker, on_error="return").items():
-            if isinstance(about, BaseException):
+        for worker, about in self._told(about_worker).items():
+            if isinstance(about, Exception):
                 raise WorkerMismatchError(
                     f"the worker {worker} cannot load pytest-imgdiff {__version__} ({_in_words(about)}): install the "
                     "version of this machine there"
                 )
             _refuse_others(f"the worker {worker}", about_this_process(), about)
 
+    def _check_models(self, plan: bytes, resources: Mapping[str, float]) -> dict[str, str]:
+        found: dict[str, dict[str, str] | None]
+
+        def has_models() -> bool:
+            nonlocal found
+            found = {}
+            for worker, models in self._told(models_of_worker, plan, dict(resources)).items():
+                if isinstance(models, Exception):
+                    words = str(models) if isinstance(models, ImgdiffError) else _in_words(models)
+                    raise ImgdiffError(f"the worker {worker}: {words}") from models
+                found[worker] = models
+            return any(models is not None for models in found.values())
+
+        self._wait(has_models, _worker_with(resources))
+        (first, ours), *others = [(worker, models) for worker, models in found.items() if models is not None]
+        for worker, theirs in others:
+            _refuse_others(f"the worker {worker}", ours, theirs, f"the worker {first}")
+        return ours
+
+    def _wait(self, is_there: Callable[[], object], what: str) -> None:
+        """Wait for a worker.
+
+        Raises:
+            ConfigError: none started within the time limit.
+        """
+        end = time.monotonic() + self.patience
+        while not is_there():
+            if time.monotonic() > end:
+                named = printable(self._named)
+                raise ConfigError(f"--cluster {named}: no {what} started within {self.patience:g} seconds")
+            time.sleep(min(_LOOK_EVERY, self.patience / 4))
+
+    def _told(self, function: Callable[..., Any], *args: object) -> dict[str, Any]:
+        """Return what each worker returns or raises, without workers that are lost before they answer.
+
+        Raises:
+            _SchedulerLostError: the scheduler was lost.
+        """
+        try:
+            answers = self.client.run(function, *args, on_error="return")
+        except Exception as error:
+            raise _SchedulerLostError(_in_words(error)) from error
+        return {worker: answer for worker, answer in answers.items() if not isinstance(answer, _GONE)}
+
     def _told_versions(self) -> dict[str, str]:
         try:
             packages: dict[str, str] = self.client.get_versions()["scheduler"]["packages"]
         except Exception as error:
-            raise ConfigError(
-                f"--cluster {printable(self._named)}: the scheduler does not report its versions ({_in_words(error)})"
-            ) from error
+            raise _SchedulerLostError(f"it does not report its versions: {_in_words(error)}") from error
         return packages
 
     def threads(self) -> int:
@@ -230,17 +314,28 @@ class Cluster:
         except Exception:  # noqa: BLE001 - the connection is lost, in one of many ways
             return 0
 
+    def offers(self, resources: Mapping[str, float]) -> bool:
+        """Return whether a worker offers these; False if there is no scheduler."""
+        try:
+            workers = self._told(offered).values()
+        except _SchedulerLostError:
+            return False
+        return any(_is_offered(resources, theirs) for theirs in workers if isinstance(theirs, dict))
+
     def reconnect(self) -> None:
         """Reconnect to a lost scheduler.
 
         Raises:
             ImgdiffError: it does not respond within the time limit, or has other versions.
         """
+        self._connect_again()
+        self.check()
+
+    def _connect_again(self) -> None:
         with suppress(Exception):
             if self._is_own_client:
                 self.client.close(timeout=2)
         self._connect()
-        self.check()
 
     def close(self) -> None:
         """Close the connection, and stop the processes of ``local``."""
@@ -272,8 +367,17 @@ def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Works
     Raises:
         ImgdiffError: a worker cannot use the settings, or has other versions; an image cannot be written.
     """
-    run = _Run(cluster, workspace)
-    left = _batches(todo, max(1, cluster.threads()))
+    rules = workspace.model_rules(pair.key for pair in todo)
+    resources = workspace.settings.resources if rules else {}
+    plan = _plan(workspace, rules)
+    if rules:
+        plan = _plan(workspace, rules, cluster.check_models(plan, resources))
+    run = _Run(cluster, workspace, plan)
+
+    def needs(pair: Pair | FoundPair) -> Mapping[str, float]:
+        return resources if resources and workspace.model_rules([pair.key]) else {}
+
+    left = _batches(todo, max(1, cluster.threads()), needs)
     try:
         while batch := run.next(left):
             yield from run.answered(batch)
@@ -288,12 +392,12 @@ def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Works
 class _Run:
     """The work in progress on a cluster."""
 
-    def __init__(self, cluster: Cluster, workspace: Workspace) -> None:
+    def __init__(self, cluster: Cluster, workspace: Workspace, plan: bytes) -> None:
         self.under_way: deque[_Batch] = deque()
         """Batches whose records were not yet returned, the oldest first."""
         self._cluster = cluster
         self._workspace = workspace
-        self._plan = _plan(workspace)
+        self._plan = plan
         self._name = uuid.uuid4().hex[:12]
         self._numbers = count()
         self._reconnects = 0
@@ -310,7 +414,9 @@ class _Run:
 
     def _submit(self, batch: _Batch) -> None:
         key = f"imgdiff-{self._name}-{next(self._numbers)}"
-        batch.future = self._cluster.client.submit(compare_batch, self._plan, batch.pairs, key=key, pure=False)
+        batch.future = self._cluster.client.submit(
+            compare_batch, self._plan, batch.pairs, key=key, pure=False, resources=dict(batch.resources) or None
+        )
 
     def answered(self, batch: _Batch) -> Iterator[ComparisonRecord]:
         """Yield the records of the oldest batch."""
@@ -323,7 +429,7 @@ class _Run:
                 yield self._lost(batch, error)
                 return
             self.under_way.popleft()
-            self.under_way.extendleft(_Batch([pair], is_alone=True) for pair in reversed(batch.pairs))
+            self.under_way.extendleft(_Batch([pair], batch.resources, is_alone=True) for pair in reversed(batch.pairs))
             for _ in batch.pairs:  # one at a time, so that the cause of a crash is certain
                 self._submit(self.under_way[0])
                 yield from self.answered(self.under_way[0])
@@ -374,13 +480,15 @@ class _Run:
         now = self._looked = time.monotonic()
         patience = self._cluster.patience
         threads = self._cluster.threads()
-        if threads:
-            self._threads = threads
+        self._threads = threads or self._threads
+        resources = self.under_way[0].resources
+        if self._cluster.offers(resources) if resources else threads:
             self._empty_since = None
         elif self._empty_since is None:
             self._empty_since = now
         elif now - self._empty_since > patience:
-            raise _ClusterLostError(f"not compared: the cluster had no worker for {patience:g} seconds")
+            what = _worker_with(resources)
+            raise _ClusterLostError(f"not compared: the cluster had no {what} for {patience:g} seconds")
         if now - self._heard > _NO_PROGRESS * patience:
             raise _ClusterLostError(
                 f"not compared: the cluster returned no result for {_NO_PROGRESS * patience:g} seconds"
@@ -430,14 +538,36 @@ def _reraise(error: Exception, *, has_failed: bool) -> None:
     raise ImgdiffError(f"a worker of the cluster cannot compare: {_in_words(error)}") from error
 
 
-def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]:
-    """Yield the pairs in batches of about equal bytes. Paths are absolute, because workers have other folders."""
+def _worker_with(resources: Mapping[str, float]) -> str:
+    return " with ".join(["worker", *filter(None, [", ".join(f"{name}={most:g}" for name, most in resources.items())])])
+
+
+def _is_offered(resources: Mapping[str, float], offer: Mapping[str, float]) -> bool:
+    return all(offer.get(name, 0) >= most for name, most in resources.items())
+
+
+def _batches(
+    todo: Sequence[Pair | FoundPair], threads: int, needs: Callable[[Pair | FoundPair], Mapping[str, float]]
+) -> Iterator[_Batch]:
+    """Yield the pairs in batches of about equal bytes. Paths are absolute, because workers have other folders.
+
+    Args:
+        todo: the pairs.
+        threads: number of threads of the cluster.
+        needs: what a worker must offer to compare a pair.
+    """
     most = -(-len(todo) // (_SHARES * threads))
     absolute: dict[tuple[Path, ...], tuple[Path, Path]] = {}
     pairs: list[Pair | FoundPair] = []
+    resources: Mapping[str, float] = {}
     size = 0
     for found in todo:
         pair: Pair | FoundPair
+        needed = needs(found)
+        if pairs and needed != resources:
+            yield _Batch(pairs, resources)
+            pairs, size = [], 0
+        resources = needed
         folders = (
             tuple(folder for folder in found.folders if isinstance(folder, Path))
             if isinstance(found, FoundPair)
@@ -454,10 +584,10 @@ def _batches(todo: Sequence[Pair | FoundPair], threads: int) -> Iterator[_Batch]
         pairs.append(pair)
         size += _PAIR_BYTES + _size(pair.expected) + _size(pair.actual)
         if size >= _BATCH_BYTES or len(pairs) >= most:
-            yield _Batch(pairs)
+            yield _Batch(pairs, resources)
             pairs, size = [], 0
     if pairs:
-        yield _Batch(pairs)
+        yield _Batch(pairs, resources)
 
 
 @overload
@@ -489,7 +619,7 @@ def _size(path: Path | StoredFile | None) -> int:
         return 0
 
 
-def _plan(workspace: Workspace) -> bytes:
+def _plan(workspace: Workspace, rules: Sequence[Rule], models: dict[str, str] | None = None) -> bytes:
     settings = replace(workspace.settings, metrics=None)  # type: ignore[arg-type]  # each process has its own
     space = {
         "root": Path(os.path.abspath(workspace.root)),  # noqa: PTH100 - links stay
@@ -498,14 +628,14 @@ def _plan(workspace: Workspace) -> bytes:
         "merges_metrics": workspace.merges_metrics,
         "glance": workspace.glance,
     }
-    return pickle.dumps(_Plan(about_this_process(), workspace.results is not None, space))
+    return pickle.dumps(_Plan(about_this_process(), workspace.results is not None, space, tuple(rules), models))
 
 
-@functools.lru_cache(maxsize=2)
-def _planned(plan: bytes) -> tuple[Workspace, bool]:
-    """In a worker: return the workspace of a plan, and whether images are needed."""
+@functools.lru_cache(maxsize=4)
+def _planned(plan: bytes, worker: str) -> tuple[Workspace, _Plan]:
+    """In a worker: return a plan and its workspace."""
     found: _Plan = pickle.loads(plan)  # noqa: S301 - a cluster runs whatever its clients send
-    _refuse_others(f"the worker {_own_address()}", found.about, about_this_process())
+    _refuse_others(f"the worker {worker}", found.about, about_this_process())
     cv2.setNumThreads(1)  # parallel pairs already use all cores
     registry = Registry()
     settings = replace(found.space["settings"], metrics=registry)
@@ -516,7 +646,7 @@ def _planned(plan: bytes) -> tuple[Workspace, bool]:
         baselines=Baselines(settings.baselines.folder, settings.baselines.layout),
         allowance=allowance,
     )
-    return space, found.wants_pictures
+    return space, found
 
 
 def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
@@ -529,23 +659,33 @@ def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
     Raises:
         ImgdiffError: the worker has other versions, or cannot use the settings.
     """
-    space, wants_pictures = _planned(plan)
-    if not wants_pictures:
-        return _Answer([_line(space, pair) for pair in pairs], {})
+    worker = _own_address()
+    space, found = _planned(plan, worker)
+    if not found.wants_pictures:
+        return _Answer(_lines(space, found, pairs, worker), {})
     with tempfile.TemporaryDirectory(prefix="imgdiff-") as scratch:
         results = ResultsFolder(Path(scratch) / "report", uuid.uuid4().hex)
-        own = replace(space, results=results)
-        lines = [_line(own, pair) for pair in pairs]
+        lines = _lines(replace(space, results=results), found, pairs, worker)
         results.release()
         files = sorted((results.directory / FOLDER).glob("*"))
         return _Answer(lines, {f"{FOLDER}/{file.name}": file.read_bytes() for file in files})
 
 
-def _line(space: Workspace, pair: Pair | FoundPair) -> bytes:
+def _lines(space: Workspace, plan: _Plan, pairs: Sequence[Pair | FoundPair], worker: str) -> list[bytes]:
+    line = functools.partial(_line, space, worker)
+    together = space.threads(pair.key for pair in pairs) if plan.rules else None
+    if together is None:
+        return [line(pair) for pair in pairs]
+    _refuse_others(f"the worker {worker}", plan.models or {}, space.models(plan.rules), "other workers")
+    with futures.ThreadPoolExecutor(together) as pool:  # their images fill the model's batches
+        return list(pool.map(line, pairs))
+
+
+def _line(space: Workspace, worker: str, pair: Pair | FoundPair) -> bytes:
     try:
         return line_of(space.judged(pair))
     except (MemoryError, OSError, ReportError) as error:  # of this machine and this pair
-        reason = f"the worker {_own_address()} could not compare this pair: {_in_words(error)}"
+        reason = f"the worker {worker} could not compare this pair: {_in_words(error)}"
         space = replace(space, results=None)
         return line_of(space.record(space.not_compared(pair, pair.name, reason), key=pair.key))
 
@@ -554,6 +694,36 @@ def _own_address() -> str:
     from distributed import get_worker
 
     return str(get_worker().address)
+
+
+def offered(dask_worker: Worker) -> dict[str, float]:
+    """Return the resources that a worker offers.
+
+    Args:
+        dask_worker: the worker; distributed passes it by this name.
+    """
+    return dict(dask_worker.state.total_resources)
+
+
+async def models_of_worker(plan: bytes, resources: dict[str, float], dask_worker: Worker) -> dict[str, str] | None:
+    """Return the models and backends of a worker for a plan; None if it does not offer the resources.
+
+    Args:
+        plan: what `_plan` made.
+        resources: what it must offer.
+        dask_worker: the worker; distributed passes it by this name.
+
+    Raises:
+        ImgdiffError: a model or its backend is missing or cannot be used.
+    """
+    if not _is_offered(resources, offered(dask_worker)):
+        return None
+
+    def look() -> dict[str, str]:
+        space, found = _planned(plan, str(dask_worker.address))
+        return space.models(found.rules)
+
+    return await asyncio.to_thread(look)  # it may read or download a model, and the worker must answer meanwhile
 
 
 @functools.cache
@@ -575,12 +745,12 @@ def about_worker() -> dict[str, str]:
     return about_this_process()
 
 
-def _refuse_others(who: str, ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
+def _refuse_others(who: str, ours: Mapping[str, str], theirs: Mapping[str, str], whose: str = "this machine") -> None:
     for name in dict.fromkeys([*ours, *theirs]):
         here, there = ours.get(name, "nothing"), theirs.get(name, "nothing")
         if here != there:
             raise WorkerMismatchError(
-                f"{who} has {there} of {name}, and this machine has {here}: install the same on both, or the verdicts "
+                f"{who} has {there} of {name}, and {whose} has {here}: install the same on both, or the verdicts "
                 "could differ"
             )
 

@@ -139,7 +139,7 @@ class Workspace:
         Raises:
             ImgdiffError: a model is missing or cannot be used, and its rule does not allow it to be skipped.
         """
-        self._look(self._model_rules(names))
+        self._look(self.model_rules(names))
 
     def prepare_all(self) -> None:
         """Check the models of all configured rules, if the images are not known in advance.
@@ -147,7 +147,7 @@ class Workspace:
         Raises:
             ImgdiffError: as in `prepare`.
         """
-        self._look(dict.fromkeys([*self._override_rules(), *self._model_rules(["any"])]))
+        self._look(dict.fromkeys([*self._override_rules(), *self.model_rules(["any"])]))
 
     def _override_rules(self) -> list[Rule]:
         """Return the rules of overrides that use models, unless the command line replaces all rules."""
@@ -156,9 +156,27 @@ class Workspace:
         layers = (override.layer.policy.get("metrics", ()) for override in self.settings.overrides)
         return self._asking(rule for rules in layers for rule in rules)
 
+    def models(self, rules: Iterable[Rule]) -> dict[str, str]:
+        """Return the model and the backend of each of these rules, as text that identifies them.
+
+        Raises:
+            ImgdiffError: a model is missing or cannot be used, and its rule does not allow it to be skipped.
+        """
+        found = {}
+        for rule in rules:
+            metric: Any = self.registry.metric(rule.metric, rule.options)
+            try:
+                about = metric.prepare()
+            except ImgdiffError:
+                if rule.on_unavailable == "fail":
+                    raise
+                about = "nothing"
+            found[f"the model of {rule.metric}"] = str(about)
+        return found
+
     def threads(self, names: Iterable[str]) -> int | None:
         """Return how many pairs to compare in parallel: enough to fill a model's batches, or None for one per core."""
-        return GATHERED if self._model_rules(names) else None
+        return GATHERED if self.model_rules(names) else None
 
     def may_run_apart(self, count: int, names: Iterable[str]) -> bool:
         """Return whether pairs with these names may be compared by copies of this process, and prepare for it.
@@ -173,7 +191,7 @@ class Workspace:
             return False
         return True
 
-    def _model_rules(self, names: Iterable[str]) -> list[Rule]:
+    def model_rules(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules for images with these names whose metrics need preparation."""
         policies = {id(policy): policy for policy in map(self.policy, names)}
         return self._asking(rule for policy in policies.values() for rule in (*policy.metrics, *policy.measure))
