@@ -117,4 +117,4 @@ def test_a_worker_without_what_runs_models_is_told_before_the_first_pair(scene):
     more = "cluster: {resources: {TPU: 2}}\n"
     run = compare(scene, "r", "--cluster", "clusters:mixed", "--cluster-timeout", "1", more=more)
     assert run.returncode == 2
-    assert "no worker with TPU=2 has come within 1 seconds" in run.stderr
+    assert "no worker with TPU=2 started within 1 seconds" in run.stderr
