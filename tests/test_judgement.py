@@ -23,6 +23,7 @@ from benchmarks.judgement.templates import PAGES
 from benchmarks.judgement.wrong import drawn
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
+from tests.chromium import EXECUTABLE
 
 ROOT = Path(__file__).parent.parent
 RENDERED = ("moved-button", "added-badge", "deleted-item", "content-picture", "none", "grain-1", "type-lcd")
@@ -38,7 +39,9 @@ def rendered(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("judgement")
 
     def render():
-        with ExitStack() as ended:
+        with ExitStack() as ended, pytest.MonkeyPatch.context() as patch:
+            if EXECUTABLE:
+                patch.setenv("CHROMIUM", EXECUTABLE)
             studio = Studio(ended, folder)
             generate(folder / "set", [pair for pair in pairs if pair.change.name in RENDERED], studio)
 
