@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests import warm
 from tests.chromium import browser
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 __all__ = ["browser"]
+
+# A busy machine fails nothing.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 pytest_plugins = ["pytester"]
 

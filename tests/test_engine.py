@@ -90,6 +90,13 @@ def test_a_policy_that_can_be_followed():
     assert comparison.scores[0].warned
 
 
+@pytest.mark.parametrize(("limit", "passes"), [(400, True), (399, False)])
+def test_the_limit_of_pixels_holds_at_the_pixel(limit, passes):
+    comparison = compare(square(RED), square(BLUE), rules("perceptual", max=1.0, max_pixels=limit))
+    assert comparison.scores[0].details["pixels"] == 400
+    assert comparison.passed == passes
+
+
 @pytest.mark.parametrize("far", [1e308, 3e9, 2.0**31, 40_000.0])
 def test_ignore_areas_that_reach_far_out_cover_what_they_enclose(far):
     zero, five, out = Length(0), Length(5), Length(far)
