@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests import warm
+from tests.server_process import serving
 
 SUITE = """
     import os
@@ -83,3 +84,13 @@ def test_the_page_can_be_drawn_later(suite):
     assert (done.returncode, done.stderr) == (0, "")
     assert "report: later/index.html" in done.stdout
     assert pages(suite, "later") == ["index.html", "plain.html", "assets", "data"]
+
+
+def test_a_served_report_without_a_page_gets_it(suite):
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    assert pages(suite) == []
+    with serving(suite.path, "imgdiff-report") as served:
+        answer = served.get("/")
+    assert answer.status == 200
+    assert b"<title>" in answer.body
+    assert pages(suite) == ["index.html", "plain.html", "assets", "data"]
