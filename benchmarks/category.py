@@ -25,11 +25,10 @@ import skimage.data
 
 from pytest_imgdiff.base.derived import BLACK
 from pytest_imgdiff.base.image import Image, ImageInfo
-from pytest_imgdiff.networks.export import export_onnx
 from pytest_imgdiff.networks.onnx import OnnxBackend
 from pytest_imgdiff.networks.service import model_input
 from pytest_imgdiff.networks.settings import ModelSettings
-from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend, export_onnx
 
 if TYPE_CHECKING:
     from pytest_imgdiff.networks.backends import Backend

@@ -181,6 +181,6 @@ def test_plugins_that_make_no_report_are_not_imported(suite, pytester, monkeypat
 
 
 def test_our_plugin_imports_neither():
-    code = "import sys, pytest_imgdiff.plugin; print(*{'pytest_html', 'allure', 'pytest_imgdiff.plugin.attachments'} & set(sys.modules))"
+    code = "import sys, pytest_imgdiff.plugin; print(*{'pytest_html', 'allure', 'pytest_imgdiff.plugin.run'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

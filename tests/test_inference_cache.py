@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_imgdiff.networks.backends import ChosenBackend
-from pytest_imgdiff.networks.output_cache import EmbeddingCache, key_of
+from pytest_imgdiff.networks.service import EmbeddingCache, key_of
 
 BACKEND = ChosenBackend("onnx", "1.32.0")
 OUTPUT = np.random.default_rng(1).normal(size=1280).astype(np.float32)
@@ -107,7 +107,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.test_inference_cache import OUTPUT, key
-from pytest_imgdiff.networks.output_cache import EmbeddingCache
+from pytest_imgdiff.networks.service import EmbeddingCache
 cache = EmbeddingCache(Path(sys.argv[1]), most_bytes=50_000)
 for turn in range(4):
     for number in range(25):

@@ -13,8 +13,7 @@ import pytest
 
 from pytest_imgdiff.base.errors import ModelError, ModelUnavailableError
 from pytest_imgdiff.networks.backends import quiet
-from pytest_imgdiff.networks.export import export_onnx
-from pytest_imgdiff.networks.tensorflow import TensorFlowBackend
+from pytest_imgdiff.networks.tensorflow import TensorFlowBackend, export_onnx
 from tests.tiny_models import SIDE, WEIGHTS, saved_model
 
 PICTURES = np.random.default_rng(2).random((5, SIDE, SIDE, 3), np.float32)

@@ -15,10 +15,10 @@ from pytest_imgdiff.base.derived import BLACK
 from pytest_imgdiff.metrics.category import Classification, EmbeddingCosine, EmbeddingEuclidean
 from pytest_imgdiff.networks import fetch
 from pytest_imgdiff.networks.backends import quiet
-from pytest_imgdiff.networks.export import export_onnx
 from pytest_imgdiff.networks.locating import fetch_labels
 from pytest_imgdiff.networks.service import model_input
 from pytest_imgdiff.networks.settings import ModelSettings
+from pytest_imgdiff.networks.tensorflow import export_onnx
 from tests.metric_pictures import as_jpeg, image_of, photograph
 from tests.model_server import body, serving
 

@@ -90,7 +90,7 @@ OWN_FILES = {
     "base/opening.py": "the one place that opens the files that somebody named",
     "capture/browser.py": "the scripts of this package itself",
     "run/journal.py": "the lines that the run's own processes have just written",
-    "networks/kaggle.py": "what our own download has just put in a new folder",
+    "networks/locating.py": "what our own download has just put in a new folder",
     "base/git.py": "a file of Git itself, below its own folder",
     "base/stores.py": "objects of a store, which fsspec opens",
     "run/cluster.py": "the lines that a worker of this run has just written",

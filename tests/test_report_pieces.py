@@ -7,7 +7,7 @@ import pytest
 
 from pytest_imgdiff.report import html, write_results
 from pytest_imgdiff.report.html import write_page
-from pytest_imgdiff.server.pages import is_data
+from pytest_imgdiff.server.app import is_data
 from tests.report_records import different, equal, perceptual, run_of
 
 expect = pytest.importorskip("playwright.sync_api", reason="the test extra brings playwright").expect

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.report import write_report
+from pytest_imgdiff.report.html import inlined, write_self_contained
 from pytest_imgdiff.report.html_data import SHARD
-from pytest_imgdiff.report.html_single_file import inlined, write_self_contained
 from tests.report_records import HOSTILE_NAMES, different, equal, perceptual, png, run_of, with_pictures
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from playwright.sync_api import expect
 from pytest_imgdiff import Registry
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.images import encode_png
-from pytest_imgdiff.server.metric_choices import offers
+from pytest_imgdiff.server.api import offers
 from tests import warm
 from tests.decided_report import NEW, OLD, Project
 from tests.pictures import BLUE, RED, notes, square, trees, write

@@ -6,36 +6,34 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_imgdiff.base.model import Capturer, CaptureSettings
 
 _HOMES = {
-    ("playwright", "Page"): "playwright",
-    ("playwright", "Locator"): "playwright",
-    ("playwright", "ElementHandle"): "playwright",
-    ("playwright", "Frame"): "playwright",
-    ("playwright", "FrameLocator"): "playwright",
-    ("selenium", "WebDriver"): "selenium",
-    ("selenium", "WebElement"): "selenium",
-    ("matplotlib", "FigureBase"): "matplotlib",
-    ("matplotlib", "Axes"): "matplotlib",
-    ("seaborn", "_BaseGrid"): "matplotlib",
-    ("plotly", "BaseFigure"): "plotly",
-    ("altair", "TopLevelMixin"): "altair",
-    ("bokeh", "UIElement"): "bokeh",
-    ("bokeh", "Document"): "bokeh",
-    ("pyvista", "BasePlotter"): "pyvista",
-    ("PySide6", "QWidget"): "qt",
-    ("PySide2", "QWidget"): "qt",
-    ("PyQt6", "QWidget"): "qt",
-    ("PyQt5", "QWidget"): "qt",
-    ("pypdfium2", "PdfDocument"): "pdf",
-    ("pypdfium2", "PdfPage"): "pdf",
+    ("playwright", "Page"): "playwright:capturer",
+    ("playwright", "Locator"): "playwright:capturer",
+    ("playwright", "ElementHandle"): "playwright:capturer",
+    ("playwright", "Frame"): "playwright:capturer",
+    ("playwright", "FrameLocator"): "playwright:capturer",
+    ("selenium", "WebDriver"): "selenium:capturer",
+    ("selenium", "WebElement"): "selenium:capturer",
+    ("matplotlib", "FigureBase"): "figures:matplotlib_capturer",
+    ("matplotlib", "Axes"): "figures:matplotlib_capturer",
+    ("seaborn", "_BaseGrid"): "figures:matplotlib_capturer",
+    ("plotly", "BaseFigure"): "figures:plotly_capturer",
+    ("altair", "TopLevelMixin"): "figures:altair_capturer",
+    ("bokeh", "UIElement"): "figures:bokeh_capturer",
+    ("bokeh", "Document"): "figures:bokeh_capturer",
+    ("pyvista", "BasePlotter"): "figures:pyvista_capturer",
+    ("PySide6", "QWidget"): "figures:qt_capturer",
+    ("PySide2", "QWidget"): "figures:qt_capturer",
+    ("PyQt6", "QWidget"): "figures:qt_capturer",
+    ("PyQt5", "QWidget"): "figures:qt_capturer",
+    ("pypdfium2", "PdfDocument"): "figures:pdf_capturer",
+    ("pypdfium2", "PdfPage"): "figures:pdf_capturer",
 }
-"""The top package and name of a class, or of one it inherits from, to the file here that captures its instances.
+"""The top package and name of a class, or of one it inherits from, to the module here and its function for it.
 
-Each file has a function ``capturer(target, settings)`` that returns a `pytest_imgdiff.base.model.Capturer`.
+The function takes the target and the settings and returns a `pytest_imgdiff.base.model.Capturer`.
 """
 
 
@@ -57,7 +55,7 @@ def capturer_of(target: object, settings: CaptureSettings) -> Capturer | None:
     for owner in type(target).__mro__:
         home = _HOMES.get((owner.__module__.partition(".")[0], owner.__name__))
         if home is not None:
-            module = importlib.import_module(f"{__name__}.{home}")
-            factory = cast("Callable[[object, CaptureSettings], Capturer]", module.capturer)
-            return factory(target, settings)
+            module, _, function = home.partition(":")
+            factory = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+            return cast("Capturer", factory(target, settings))
     return None

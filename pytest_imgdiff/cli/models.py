@@ -163,7 +163,7 @@ def _exported(settings: ModelSettings, output: str | None) -> str:
     shown = printable(settings.model)
     if located.saved_model is None:
         raise ConfigError(f"model {shown} is ONNX already")
-    from pytest_imgdiff.networks.export import export_onnx  # heavy, and for nothing where there is no model
+    from pytest_imgdiff.networks.tensorflow import export_onnx  # heavy, and for nothing where there is no model
 
     if output is None:
         target = keep_export(settings, located.saved_model, located.digest, export_onnx)

@@ -24,7 +24,7 @@ from pytest_imgdiff.report.html import PAGE, write_page
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.templates import Templates
 from pytest_imgdiff.run.accepting import root_of_baselines
-from pytest_imgdiff.server.limits import MEGA, Limits
+from pytest_imgdiff.server.http import MEGA, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,10 +77,8 @@ def run(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("flask") is None:
         raise ConfigError("serve needs Flask, which is not installed: pip install 'pytest-imgdiff[serve]'")
     from pytest_imgdiff.server.app import application
-    from pytest_imgdiff.server.http import Server
-    from pytest_imgdiff.server.jobs import Jobs, judged
-    from pytest_imgdiff.server.security import Gate, is_loopback
-    from pytest_imgdiff.server.service import Service
+    from pytest_imgdiff.server.http import Gate, Server, is_loopback
+    from pytest_imgdiff.server.jobs import Jobs, Service, judged
 
     here = Path(options.root or "").resolve()
     if not here.is_dir():
@@ -170,7 +168,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _announce(host: str, port: int, report: Path | None, *, warned: bool) -> None:
-    from pytest_imgdiff.server.security import bracketed
+    from pytest_imgdiff.server.http import bracketed
 
     address = f"http://{bracketed(host)}:{port}"
     if warned:

@@ -13,10 +13,9 @@ from pytest_imgdiff.base.geometry import slices_of
 from pytest_imgdiff.base.model import Region, SizePolicy, Verdict
 from pytest_imgdiff.comparison.alignment import align
 from pytest_imgdiff.comparison.kinds import classify, could_all_have_moved, is_redrawn
-from pytest_imgdiff.comparison.masks import ignore_mask, painted
+from pytest_imgdiff.comparison.masks import ignore_mask, painted, same_size, with_pixels
 from pytest_imgdiff.comparison.measuring import Measurements, deciding_metric
 from pytest_imgdiff.comparison.regions import contour_mask, contour_regions, difference_mask, find_regions
-from pytest_imgdiff.comparison.sizes import same_size, with_pixels
 from pytest_imgdiff.images.differing import differing_rows, equal_pixels
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from pytest_imgdiff.base.derived import common_depth, compared_pixels
 from pytest_imgdiff.base.errors import BrokenImageError, MetricError, ModelUnavailableError
 from pytest_imgdiff.base.model import Comparison, MetricResult, Score, SizePolicy, Verdict
 from pytest_imgdiff.comparison import explaining
-from pytest_imgdiff.comparison.masks import ignore_mask, painted
+from pytest_imgdiff.comparison.masks import ignore_mask, painted, same_size
 from pytest_imgdiff.comparison.measuring import Measurements, beyond_memory
 from pytest_imgdiff.comparison.scoring import score
-from pytest_imgdiff.comparison.sizes import same_size
 from pytest_imgdiff.config.policy import could_fail, worst_value
 from pytest_imgdiff.images.differing import differing_pixels, equal_pixels
 from pytest_imgdiff.networks.backends import nothing_installed

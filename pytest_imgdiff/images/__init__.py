@@ -15,10 +15,10 @@ if TYPE_CHECKING:
         decode,
         decode_pair,
         decoded_size,
+        encode_png,
         in_mebibytes,
         working_size,
     )
-    from pytest_imgdiff.images.encoding import encode_png
     from pytest_imgdiff.images.png_pair import are_one_picture
     from pytest_imgdiff.images.source import Source, SourceKind, is_picture_file, read
 
@@ -48,7 +48,7 @@ _FILES = {
     "decode_pair": "decoding",
     "decoded_size": "decoding",
     "working_size": "decoding",
-    "encode_png": "encoding",
+    "encode_png": "decoding",
     "in_mebibytes": "decoding",
     "is_picture_file": "source",
     "read": "source",

@@ -10,8 +10,7 @@ from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
 from pytest_imgdiff.base.errors import UnreadableError
-from pytest_imgdiff.images.animation import pillow_frames
-from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of
+from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of, pillow_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,11 +11,14 @@ import struct
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
+import cv2
+import numpy as np
+
+from pytest_imgdiff.base.errors import BrokenImageError, ImgdiffError, UnreadableError
 from pytest_imgdiff.base.image import Image, ImageInfo
 from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.base.text import printable
-from pytest_imgdiff.images.container import normal, oriented
+from pytest_imgdiff.images.container import full_scale, normal, oriented
 from pytest_imgdiff.images.png_core import CoreRows
 from pytest_imgdiff.images.png_structure import SIGNATURE
 from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import FrameChoice
     from pytest_imgdiff.images.container import Container, Page
     from pytest_imgdiff.images.source import Source
-
 
 _OPENERS: Mapping[Format, str] = {
     "PNG": "png:open_png",
@@ -82,6 +84,10 @@ class Frames:
 
 Images = tuple[Image, ...] | Frames
 """The images of one source: at most one that is decoded, or several frames that are decoded one at a time."""
+
+if TYPE_CHECKING:
+    Decoded = Images | BrokenImageError
+    """The images of a source, or what is wrong with it."""
 
 
 def decode(
@@ -443,11 +449,6 @@ def _size(width: int, height: int, depth: int) -> int:
     return width * height * _CHANNELS * depth
 
 
-if TYPE_CHECKING:
-    Decoded = Images | BrokenImageError
-    """The images of a source, or what is wrong with it."""
-
-
 def decode_pair(
     expected: Source | None,
     actual: Source | None,
@@ -493,3 +494,40 @@ def decode_pair(
         with suppress(MemoryError):
             rows[0].unlike(rows[1], None if memory is None else memory // 4)
     return sound(expected, pair[0]), sound(actual, pair[1])
+
+
+# ---- From pixels in the normal form to PNG
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return a PNG that reads back to exactly these pixels, in the fewest channels that hold them.
+
+    Args:
+        pixels: (height, width, 4) straight RGBA of uint8 or uint16 in the normal form. Opaque pictures are written
+            as gray or RGB.
+
+    Raises:
+        ImgdiffError: the pixels are floats, which PNG cannot hold, or larger than PNG allows.
+    """
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImgdiffError(
+            f"PNG cannot hold {pixels.dtype} pixels without loss; convert the image to uint8 or uint16 "
+            "(`np.rint(image * 65535).astype(np.uint16)`)"
+        )
+    try:
+        _, encoded = cv2.imencode(".png", _fewest_channels(pixels))
+    except cv2.error as error:
+        raise ImgdiffError(
+            f"a picture of {pixels.shape[1]} x {pixels.shape[0]} pixels cannot be PNG: {error}"
+        ) from None
+    return encoded.tobytes()
+
+
+def _fewest_channels(pixels: Pixels) -> NDArray[Any]:
+    """Return gray, BGR or BGRA, as OpenCV orders colours."""
+    if (pixels[..., 3] != full_scale(pixels.dtype)).any():
+        return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA)
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    if (red == green).all() and (green == blue).all():
+        return np.ascontiguousarray(red)
+    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGR)

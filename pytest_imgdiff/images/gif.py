@@ -15,8 +15,7 @@ import numpy as np
 import PIL.Image
 
 from pytest_imgdiff.base.errors import UnreadableError
-from pytest_imgdiff.images.animation import Disposal, Patch, composed
-from pytest_imgdiff.images.container import Container, Page, Raster
+from pytest_imgdiff.images.container import Container, Disposal, Page, Patch, Raster, composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,8 +14,7 @@ from PIL import features
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from pytest_imgdiff.base.errors import UnreadableError
-from pytest_imgdiff.images.animation import pillow_frames
-from pytest_imgdiff.images.container import Container, Page, Raster
+from pytest_imgdiff.images.container import Container, Page, Raster, pillow_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

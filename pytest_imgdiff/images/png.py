@@ -16,8 +16,18 @@ import numpy as np
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import UnreadableError
 from pytest_imgdiff.images import png_core
-from pytest_imgdiff.images.animation import Disposal, Patch, composed
-from pytest_imgdiff.images.container import Container, Page, Raster, full_scale, normal, opaque, orientation_of
+from pytest_imgdiff.images.container import (
+    Container,
+    Disposal,
+    Page,
+    Patch,
+    Raster,
+    composed,
+    full_scale,
+    normal,
+    opaque,
+    orientation_of,
+)
 from pytest_imgdiff.images.png_structure import (
     GRAY,
     PALETTE,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pytest_imgdiff.base.errors import UnreadableError
-from pytest_imgdiff.images.animation import pillow_frames
-from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of
+from pytest_imgdiff.images.container import Container, Page, Raster, orientation_of, pillow_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

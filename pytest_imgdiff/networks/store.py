@@ -21,8 +21,7 @@ import msgspec
 
 from pytest_imgdiff.base.environment import users_cache
 from pytest_imgdiff.base.errors import ModelError
-from pytest_imgdiff.base.files import sync_folder, write_atomically
-from pytest_imgdiff.base.lock import locked
+from pytest_imgdiff.base.files import locked, sync_folder, write_atomically
 from pytest_imgdiff.base.opening import open_regular, read_regular
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.networks.download import what_it_is

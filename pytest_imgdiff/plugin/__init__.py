@@ -251,7 +251,7 @@ def pytest_runtest_makereport(
         return report
     if report.when == "call" and (seconds := getattr(item, "seconds", None)) is not None:
         report.duration = seconds
-    from pytest_imgdiff.plugin.attachments import attach, show_in_words
+    from pytest_imgdiff.plugin.run import attach, show_in_words
 
     run = item.config.stash[RUN]
     show_in_words(report, call)
@@ -341,8 +341,8 @@ def assert_images_similar(request: pytest.FixtureRequest) -> Generator[ImageAsse
     ``assert_images_similar(actual, expected=None, *, name=None, **policy)`` compares with ``expected`` or, by default,
     with the stored baseline. It returns the comparison, or fails the test.
     """
-    from pytest_imgdiff.plugin.attachments import RECORDS
     from pytest_imgdiff.plugin.fixture import ImageAssertion
+    from pytest_imgdiff.plugin.run import RECORDS
 
     run = image_run(request.config)
     run.expect(request.node)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_imgdiff.report.junit import properties
 from pytest_imgdiff.report.results_json import (
     close_results,
     encoded,
@@ -13,7 +12,7 @@ from pytest_imgdiff.report.results_json import (
     results_schema,
     write_results,
 )
-from pytest_imgdiff.report.summary import append_step_summary, markdown
+from pytest_imgdiff.report.summary import append_step_summary, markdown, properties
 from pytest_imgdiff.report.words import counts, failure_summary, failure_text, summary_line, verdict_line
 
 if TYPE_CHECKING:
@@ -43,10 +42,7 @@ __all__ = [
 
 def load_page() -> None:
     """Import the modules that write the page, while this process waits for its workers."""
-    from pytest_imgdiff.report import (
-        html,  # noqa: F401 - for who imports them in the end
-        html_single_file,  # noqa: F401 - for who imports them in the end
-    )
+    from pytest_imgdiff.report import html  # noqa: F401 - for who imports it in the end
 
 
 def write_report(
@@ -63,8 +59,7 @@ def write_report(
         templates: a folder of the user's own templates and assets.
         self_contained: write ``report.html`` as well, the page with everything inside, and return its path.
     """
-    from pytest_imgdiff.report.html import write_page  # a failing test needs the words, not Jinja
-    from pytest_imgdiff.report.html_single_file import write_self_contained
+    from pytest_imgdiff.report.html import write_page, write_self_contained  # a failing test needs the words, not Jinja
 
     write_results(directory, run)
     html = write_page(directory, run, templates=templates)

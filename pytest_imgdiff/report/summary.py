@@ -1,21 +1,24 @@
-"""The run as Markdown, for a pull request or the summary page of a CI job."""
+"""The run in other forms: Markdown for a pull request or the page of a job, properties for JUnit XML."""
 
 from __future__ import annotations
 
 import errno
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.text import counted, shortened, thousands, visible
 from pytest_imgdiff.report.records import failures, not_asserted, unsettled, warned
+from pytest_imgdiff.report.scores import differing_pixels
 from pytest_imgdiff.report.words import (
     VERDICTS,
     capture_facts,
     counts,
     incompleteness,
     redrawn_line,
+    region_words,
     rename_line,
     settings_words,
     verdict_line,
@@ -25,6 +28,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
+
+# ---- JUnit XML
+
+
+def properties(record: ComparisonRecord) -> list[tuple[str, str]]:
+    """Return names and values for pytest's ``user_properties``.
+
+    Values are plain ``str`` of printable characters: execnet sends neither NumPy scalars nor surrogates, and XML cannot
+    contain control characters. ``float()`` reads numbers back exactly.
+    """
+    pairs = [("name", record.name), ("verdict", record.verdict), ("passed", "true" if record.passed else "false")]
+    if record.reason is not None:
+        pairs.append(("reason", record.reason))
+    for score in record.scores:
+        pairs.append((score.metric, "not measured" if score.value is None else repr(score.value)))
+        pixels = differing_pixels(score)
+        if pixels is not None:
+            pairs.append((f"{score.metric}.pixels", str(pixels)))
+    pairs.append(("regions", str(record.region_count)))
+    if record.regions:
+        pairs.append(("largest_region", region_words(record.regions[0])))
+    return [_shared(f"imgdiff.{name}", value) for name, value in pairs]
+
+
+@lru_cache(maxsize=4096)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    """Return a property. Equal ones are shared, because pytest keeps the properties of all tests until the end."""
+    return visible(name), visible(value)
+
+
+# ---- Markdown
+
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST_FAILURES = 50

@@ -24,9 +24,8 @@ import msgspec
 
 from pytest_imgdiff.base.environment import users_cache
 from pytest_imgdiff.base.errors import BaselineError, UnreadableError
-from pytest_imgdiff.base.files import OutsideError, path_below, path_mistake, write_atomically
+from pytest_imgdiff.base.files import OutsideError, locked, path_below, path_mistake, write_atomically
 from pytest_imgdiff.base.git import Commit, Git, GitError, is_hash
-from pytest_imgdiff.base.lock import locked
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.stores import MOST_BYTES, ObjectStore

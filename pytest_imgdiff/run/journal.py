@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_imgdiff.base.errors import ReportError
-from pytest_imgdiff.base.files import TEMPORARY, write_atomically
+from pytest_imgdiff.base.files import TEMPORARY, hold, is_held, locked, write_atomically
 from pytest_imgdiff.base.lines import Lines
-from pytest_imgdiff.base.lock import hold, is_held, locked
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.record import ComparisonRecord, ShardRecord

@@ -1,34 +1,229 @@
-"""The endpoints below ``/api/``: JSON out, JSON or images in. docs/serve.md describes them."""
+"""The addresses below ``/api/``: JSON out, and JSON or pictures in. docs/serve.md describes them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import flask
 import msgspec
+from msgspec import Meta
 from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
 
 from pytest_imgdiff import __version__
-from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.base.errors import ConfigError, ImgdiffError
+from pytest_imgdiff.base.text import printable, visible
+from pytest_imgdiff.comparison.registry import METRICS
+from pytest_imgdiff.config.policy import limit_of
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.results_json import RESULTS_FILE
-from pytest_imgdiff.run.accepting import Decision, carry_out
-from pytest_imgdiff.server.jobs import Job, stored_pairs
-from pytest_imgdiff.server.metric_choices import (
-    AcceptRequest,
-    CompareSettings,
-    Nothing,
-    decoded,
-    offers,
-    policy_changes,
+from pytest_imgdiff.run.accepting import (
+    Decision,
+    carry_out,
 )
+from pytest_imgdiff.server.jobs import Job, stored_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from pytest_imgdiff.base.model import Rule
+    from pytest_imgdiff.comparison.registry import Registry
+    from pytest_imgdiff.config import Settings
     from pytest_imgdiff.run.accepting import Carried
-    from pytest_imgdiff.server.service import Service
+    from pytest_imgdiff.server.jobs import Service
+
+Options = tuple[tuple[str, Any], ...]
+_HEADINGS: dict[str, str] = {
+    "pixels": "Pixels",
+    "structure": "Structure",
+    "hashes": "Hashes",
+    "content": "What is in the image",
+}
+_OTHERS = "From plugins"
+_CHOSEN = ("visible", "perceptual", "ssim", "pixel_match", "diffimg", "phash")
+"""Metrics that have a value for nearly any two images; ORB, for example, has none without corners."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A metric on the page."""
+
+    name: str
+    group: str
+    words: str
+    limit: Literal["max", "min"]
+    """``max`` for distances: the largest passing value; ``min`` for similarities: the smallest."""
+    value: float
+    """The initial limit: from imgdiff.yaml, or a common one."""
+    lowest: float
+    highest: float | None
+    """The bounds of a limit; None for an unbounded distance."""
+    unit: str
+    chosen: bool
+    paints: bool
+    """Whether it can show where images differ."""
+    unavailable: str | None
+    """Why it cannot be selected, and what to install; None if it can."""
+
+
+def offers(registry: Registry, settings: Settings) -> list[Offer]:
+    """Return all metrics, by group. Models are located but not loaded."""
+    configured, options = _configured(settings), _options(settings)
+    names = [*METRICS, *(name for name in registry.names() if name not in METRICS)]
+    listed = [_offer(name, configured.get(name), options.get(name, ()), registry) for name in names]
+    headings = [*_HEADINGS.values(), _OTHERS]
+    return sorted(listed, key=lambda offer: headings.index(offer.group))
+
+
+def _offer(name: str, rule: Rule | None, options: Options, registry: Registry) -> Offer:
+    try:
+        metric: Any = registry.described(name)
+    except ImgdiffError as error:  # a plugin's metric that cannot be imported
+        cause = printable(str(error))
+        return Offer(name, _OTHERS, "", "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
+    limit = limit_of(metric)
+    start = None if rule is None else getattr(rule, limit)
+    usual = _stated(metric, "usual_limit", (int, float), metric.perfect)
+    unavailable = _unavailable(name, options, registry)
+    lowest, highest = (float(bound) for bound in metric.bounds)
+    return Offer(
+        name=name,
+        group=_HEADINGS.get(_stated(metric, "group", str), _OTHERS),
+        words=_stated(metric, "summary", str) or (metric.__doc__ or "").strip().partition("\n")[0],
+        limit=limit,
+        value=float(usual if start is None else start),
+        lowest=lowest,
+        highest=highest if math.isfinite(highest) else None,
+        unit=str(metric.unit),
+        chosen=unavailable is None and (rule is not None or name in _CHOSEN),
+        paints=metric.heat_threshold != "none",
+        unavailable=unavailable,
+    )
+
+
+def _stated(metric: Any, attribute: str, kind: type | tuple[type, ...], otherwise: Any = None) -> Any:
+    """Return a class attribute of a metric; an option with the same name does not count."""
+    value = getattr(metric, attribute, None)
+    return value if isinstance(value, kind) else otherwise
+
+
+def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
+    try:
+        metric = registry.metric(name, options)
+        if hasattr(metric, "prepare"):
+            metric.prepare()
+    except ImgdiffError as error:
+        return printable(str(error))
+    return None
+
+
+def _configured(settings: Settings) -> dict[str, Rule]:
+    """Return the first rule of each metric that imgdiff.yaml has a rule for; it gives the limit and options."""
+    layers: Iterable[tuple[Rule, ...]] = (
+        settings.defaults.metrics,
+        *(override.layer.policy.get("metrics", ()) for override in settings.overrides),
+    )
+    rules: dict[str, Rule] = {}
+    for rule in (rule for layer in layers for rule in layer):
+        rules.setdefault(rule.metric, rule)
+    return rules
+
+
+def _options(settings: Settings) -> dict[str, Options]:
+    """Return the options of each metric in imgdiff.yaml, from its first rule or from ``measure``."""
+    measured = {rule.metric: rule.options for rule in settings.defaults.measure}
+    return {**measured, **{name: rule.options for name, rule in _configured(settings).items()}}
+
+
+def policy_changes(chosen: CompareSettings, settings: Settings, registry: Registry) -> dict[str, Any]:
+    """Return the changes to the policy of imgdiff.yaml, as settings of that file.
+
+    The limit of a metric comes from the request; its options are unchanged.
+
+    Raises:
+        ImgdiffError: a metric is unknown, or a limit is invalid.
+    """
+    changes: dict[str, Any] = {}
+    if chosen.metrics is not None:
+        if not chosen.metrics:
+            raise ConfigError("no metric is selected, so nothing could fail; select at least one")
+        options = _options(settings)
+        changes["metrics"] = {
+            name: {
+                **dict(options.get(name, ())),
+                limit_of(registry.metric_class(name)): value,
+            }
+            for name, value in chosen.metrics.items()
+        }
+    if chosen.size is not None:
+        changes["size"] = chosen.size
+    if chosen.mask is not None:
+        changes["mask"] = chosen.mask
+    return changes
+
+
+T = TypeVar("T")
+
+MOST_DECISIONS = 100_000
+
+
+class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/accept``."""
+
+    decisions: Annotated[list[Decision], Meta(max_length=MOST_DECISIONS)]
+    """Decisions as in an exported manifest."""
+    dry_run: bool = False
+    """Verify without writing."""
+
+
+class CompareSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The field ``settings`` of ``POST /api/compare``. Paths, URLs and models can only be set in imgdiff.yaml."""
+
+    metrics: Annotated[dict[str, float], Meta(max_length=100)] | None = None
+    """Name and limit of each metric (largest distance, smallest similarity); None for the policy of imgdiff.yaml."""
+    size: Literal["fail", "pad", "crop", "scale"] | None = None
+    """What to do with unequal sizes; None for the setting of imgdiff.yaml."""
+    mask: Annotated[str, Meta(max_length=100)] | None = None
+    """The metric that shows where the images differ; None for the setting of imgdiff.yaml."""
+    glance: bool = False
+    """Whether to also measure the metrics of the glance, which do not affect the verdict."""
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty body: ``{}``."""
+
+
+def decoded(text: bytes, wanted: type[T]) -> T:
+    """Return the decoded JSON body.
+
+    Raises:
+        BadRequest: it is not JSON or does not have this form; the message is one line for the sender.
+    """
+    try:
+        value = json.loads(text.decode(), object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"invalid request: {printable(str(error))}") from None
+    except RecursionError:
+        raise BadRequest("the JSON is nested too deeply") from None
+    except ValueError as error:  # not UTF-8, not JSON, or a number with thousands of digits
+        raise BadRequest(f"the body is not JSON: {printable(str(error))}") from None
+
+
+def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("duplicate key")
+    return mapping
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+# ---- The endpoints
+
 
 _ACCEPTED = 202
 _LONGEST_SHOWN = 100

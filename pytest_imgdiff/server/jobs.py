@@ -1,4 +1,4 @@
-"""Uploads that wait, are compared one at a time, and are kept for a while."""
+"""Uploads that wait, are judged one at a time, and are kept for a while; and what all routes serve."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.record import ComparisonRecord
     from pytest_imgdiff.comparison.registry import Registry
     from pytest_imgdiff.config import Settings
-    from pytest_imgdiff.server.limits import Limits
-
+    from pytest_imgdiff.report.templates import Templates
+    from pytest_imgdiff.server.http import Gate, Limits
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -409,3 +409,30 @@ def _paired(sides: Mapping[str, Mapping[str, Path]]) -> list[UploadedPair]:
     keys = sorted({*expected, *actual})
     names = unique([printable(key) for key in keys])
     return [UploadedPair(name, key, expected.get(key), actual.get(key)) for name, key in zip(names, keys, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """Shared state of one server.
+
+    Attributes:
+        report: the report's folder; None if no report is served.
+        root: base folder of baselines.
+        settings: from imgdiff.yaml.
+        registry: the known metrics.
+        templates: of the pages, and their assets.
+        gate: checks requests.
+        jobs: the uploads.
+        limits: of the server.
+        accepting: lock for writing baselines: two requests at the same time would verify what the other changes.
+    """
+
+    report: Path | None
+    root: Path
+    settings: Settings
+    registry: Registry
+    templates: Templates
+    gate: Gate
+    jobs: Jobs
+    limits: Limits
+    accepting: threading.Lock = field(default_factory=threading.Lock)
