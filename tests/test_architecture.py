@@ -152,6 +152,7 @@ def test_the_public_names():
         "ImageAssertionError",
         "ImgdiffError",
         "LimitSettings",
+        "Metric",
         "MetricError",
         "MetricResult",
         "Policy",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.WebPImagePlugin import WebPImageFile
 
     from pytest_imgdiff.images.png_core import CoreRows
+    from pytest_imgdiff.images.sniff import Format
 
 Raster = NDArray[Any]
 """(height, width, 4) straight RGBA of uint8, uint16, float32 or float64, freshly allocated."""
@@ -66,7 +67,7 @@ class Container:
         notes: what the reader should know.
     """
 
-    format: str
+    format: Format
     pages: Sequence[Page]
     decode: Callable[[Sequence[int]], Iterator[Raster]]
     rows: Callable[[], CoreRows | None] = lambda: None

@@ -21,7 +21,7 @@ from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.images.container import full_scale, normal, oriented
 from pytest_imgdiff.images.png_core import CoreRows
 from pytest_imgdiff.images.png_structure import SIGNATURE
-from pytest_imgdiff.images.sniff import EXTENSIONS, Format, sniff
+from pytest_imgdiff.images.sniff import EXTENSIONS, KINDS, Format, sniff
 from pytest_imgdiff.images.source import (
     at_frame,
     frames_of_picture,
@@ -31,7 +31,7 @@ from pytest_imgdiff.images.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import PIL.Image
     from numpy.typing import NDArray
@@ -41,22 +41,6 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.container import Container, Page
     from pytest_imgdiff.images.source import Source
 
-_OPENERS: Mapping[Format, str] = {
-    "PNG": "png:open_png",
-    "JPEG": "jpeg:open_jpeg",
-    "WebP": "webp:open_webp",
-    "GIF": "gif:open_gif",
-    "BMP": "bmp:open_bmp",
-    "TIFF": "tiff:open_tiff",
-    "AVIF": "avif:open_avif",
-    "Netpbm": "netpbm:open_netpbm",
-    "JPEG 2000": "jpeg2000:open_jpeg2000",
-}
-"""Module of this package and function, for each format: most runs meet one of them."""
-
-_COPIES: Mapping[str, int] = {"TIFF": 3, "GIF": 3, "WebP": 3, "AVIF": 3}
-"""How many times the size of its pixels decoding takes at the most, where it is more than 2: the pixels, what the file
-holds uncompressed, and the canvas of an animation."""
 _FIRST_TURNED = 5
 """EXIF orientations from here on swap width and height."""
 _NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
@@ -310,7 +294,7 @@ def _checked_file(
 
 @functools.cache
 def _opener(found: Format) -> Callable[[bytes], Container]:
-    module, _, function = _OPENERS[found].partition(":")
+    module, _, function = str(KINDS[found].opener).partition(":")
     opener: Callable[[bytes], Container] = getattr(importlib.import_module(f"{__package__}.{module}"), function)
     return opener
 
@@ -351,7 +335,7 @@ def _check_memory(container: Container, indices: Sequence[int], memory: int | No
     """Refuse a frame that takes more memory than a pair may, before it is decoded."""
     if memory is None:
         return
-    copies = _COPIES.get(container.format, 2)
+    copies = KINDS[container.format].copies
     largest = max(bytes_of(container.pages[index]) for index in indices)
     needed = 2 * copies * largest
     if needed > memory:

@@ -11,51 +11,58 @@ from pytest_imgdiff.base.errors import UnreadableError
 
 Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", "JPEG 2000", "PDF"]
 
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A format that is read.
+
+    Attributes:
+        extension: of a file that is written, in lower case.
+        others: that its files' names may have as well.
+        signatures: how its data begins; none where `sniff` looks further.
+        opener: module of this package, and function, that reads a file's headers; None for a PDF, which has pages.
+        media_type: what browsers show it as; None where they do not.
+        copies: how many times the size of its pixels decoding takes at the most: the pixels, what the file holds
+            uncompressed, and the canvas of an animation.
+    """
+
+    extension: str
+    others: tuple[str, ...]
+    signatures: tuple[bytes, ...]
+    opener: str | None
+    media_type: str | None = None
+    copies: int = 2
+
+
+KINDS: dict[Format, Kind] = {
+    "PNG": Kind(".png", (".apng",), (b"\x89PNG\r\n\x1a\n",), "png:open_png", "image/png"),
+    "JPEG": Kind(
+        ".jpg",
+        (".jpeg", ".jpe", ".jfif", ".jif", ".pjp", ".pjpeg", ".mpo"),
+        (b"\xff\xd8\xff",),
+        "jpeg:open_jpeg",
+        "image/jpeg",
+    ),
+    "WebP": Kind(".webp", (), (), "webp:open_webp", "image/webp", copies=3),
+    "GIF": Kind(".gif", (), (b"GIF87a", b"GIF89a"), "gif:open_gif", "image/gif", copies=3),
+    "BMP": Kind(".bmp", (".dib",), (b"BM",), "bmp:open_bmp", "image/bmp"),
+    "TIFF": Kind(".tiff", (".tif",), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff:open_tiff", copies=3),
+    "AVIF": Kind(".avif", (".avifs",), (), "avif:open_avif", "image/avif", copies=3),
+    "JPEG 2000": Kind(
+        ".jp2",
+        (".j2k", ".j2c", ".jpc"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        "jpeg2000:open_jpeg2000",
+    ),
+    "Netpbm": Kind(".pnm", (".pbm", ".pgm", ".ppm", ".pam"), (), "netpbm:open_netpbm"),
+    "PDF": Kind(".pdf", (), (b"%PDF-",), None),
+}
+"""The formats that are read. Another one is a row here, its name in `Format`, and a module that opens it."""
+
 EXTENSIONS: dict[str, Format] = {
-    ".png": "PNG",
-    ".apng": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".jif": "JPEG",
-    ".pjp": "JPEG",
-    ".pjpeg": "JPEG",
-    ".mpo": "JPEG",
-    ".webp": "WebP",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".avif": "AVIF",
-    ".avifs": "AVIF",
-    ".jp2": "JPEG 2000",
-    ".j2k": "JPEG 2000",
-    ".j2c": "JPEG 2000",
-    ".jpc": "JPEG 2000",
-    ".pbm": "Netpbm",
-    ".pgm": "Netpbm",
-    ".ppm": "Netpbm",
-    ".pnm": "Netpbm",
-    ".pam": "Netpbm",
+    extension: name for name, kind in KINDS.items() if kind.opener for extension in (kind.extension, *kind.others)
 }
 """Lower-case file name extension to the format it stands for. Scans take these files, and no PDF."""
-
-_FORMATS: tuple[tuple[bytes, Format], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"%PDF-", "PDF"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +144,8 @@ def sniff(data: bytes) -> Format:
     """
     if not data:
         raise UnreadableError("it holds no bytes; the program that writes it may have failed or not finished", "empty")
-    for signature, name in _FORMATS:
-        if data.startswith(signature):
+    for name, kind in KINDS.items():
+        if kind.signatures and data.startswith(kind.signatures):
             return name
     if _NETPBM.match(data):
         return "Netpbm"

@@ -11,7 +11,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol
 
 from pytest_imgdiff.base.errors import ModelUnavailableError
 from pytest_imgdiff.base.text import printable
@@ -173,7 +173,7 @@ def quiet() -> Iterator[None]:
                 _write_the_rest(kept, stream)
 
 
-def _write_the_rest(kept: BinaryIO, stream: BinaryIO) -> None:
+def _write_the_rest(kept: IO[bytes], stream: IO[bytes]) -> None:
     kept.seek(0)
     for line in kept:
         if not _LOG_LINE.match(line):

@@ -20,6 +20,7 @@ from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.text import thousands, visible
 from pytest_imgdiff.comparison.change_groups import GRIDS, INK, LEVEL, LINE, MOST, Changes, changes_of
 from pytest_imgdiff.comparison.registry import GLANCE
+from pytest_imgdiff.images.sniff import EXTENSIONS, KINDS
 from pytest_imgdiff.report.files import replace_derived
 from pytest_imgdiff.report.records import (
     Outcome,
@@ -937,16 +938,6 @@ MOST_TOGETHER = 32 << 20
 """Most bytes of all these images in a report. The worst comparisons come first."""
 PLACE = "@DATA@"
 """Percent-encoded URLs do not contain this."""
-MEDIA_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".avif": "image/avif",
-}
-"""Media types that browsers show, by file extension."""
 
 
 def companions_of(directory: Path, records: Iterable[ComparisonRecord]) -> dict[str, str]:
@@ -1012,7 +1003,8 @@ def data_address(directory: Path, path: str) -> tuple[bytes, bytes] | None:
 
 def media_type(path: str) -> str | None:
     """Return the media type for the file extension; None if browsers do not show the format."""
-    return MEDIA_TYPES.get(PurePosixPath(path).suffix.lower())
+    name = EXTENSIONS.get(PurePosixPath(path).suffix.lower())
+    return None if name is None else KINDS[name].media_type
 
 
 def _file_size(path: Path) -> int | None:

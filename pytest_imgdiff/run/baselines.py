@@ -23,6 +23,7 @@ from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.text import safe_name
 from pytest_imgdiff.images import is_picture_file
 from pytest_imgdiff.images.files import FETCH_LINKED
+from pytest_imgdiff.images.sniff import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,18 +31,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image
     from pytest_imgdiff.base.model import CaptureInfo
 
-EXTENSIONS = {
-    "PNG": ".png",
-    "JPEG": ".jpg",
-    "WebP": ".webp",
-    "GIF": ".gif",
-    "BMP": ".bmp",
-    "TIFF": ".tiff",
-    "AVIF": ".avif",
-    "Netpbm": ".pnm",
-    "JPEG 2000": ".jp2",
-    "PDF": ".pdf",
-}
+EXTENSIONS: dict[str, str] = {name: kind.extension for name, kind in KINDS.items()}
 """Extensions of baselines that are stored unchanged; other sources are stored as PNG."""
 ALTERNATIVE = re.compile(r"\.alt\d+$")
 """Suffix of the stem of an alternative."""

@@ -23,6 +23,7 @@ from pytest_imgdiff.base.image import Image
 from pytest_imgdiff.base.record import digest_of
 from pytest_imgdiff.base.text import safe_name
 from pytest_imgdiff.images import encode_png
+from pytest_imgdiff.images.sniff import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ DIGITS = 32
 """Digits of a SHA-256 in an image's name: 128 bits do not collide."""
 
 _log = logging.getLogger(__name__)
-_SHOWN_BY_BROWSERS = {"PNG": "png", "JPEG": "jpg", "WebP": "webp", "GIF": "gif", "BMP": "bmp", "AVIF": "avif"}
+_SHOWN_BY_BROWSERS: dict[str, str] = {name: kind.extension[1:] for name, kind in KINDS.items() if kind.media_type}
 
 
 def write_artefacts(comparison: Comparison, report: Path, *, of_frame: bool = False) -> dict[str, str]:

@@ -21,6 +21,7 @@ from pytest_imgdiff.base.model import AUTO
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.text import visible
 from pytest_imgdiff.config.policy import written_limits
+from pytest_imgdiff.images.sniff import KINDS
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.html import DATA, PAGE_TEMPLATE, page_view
 from pytest_imgdiff.report.results_json import RESULTS_FILE
@@ -73,14 +74,7 @@ def refusal_page(code: int, phrase: str, line: str) -> str:
 
 
 _BESIDE = {"plain.html": "text/html", "results.json": "application/json", "summary.md": "text/plain"}
-_PICTURES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "bmp": "image/bmp",
-    "avif": "image/avif",
-}
+_PICTURES = {kind.extension[1:]: kind.media_type for kind in KINDS.values() if kind.media_type}
 _ASSETS = {**_PICTURES, "css": "text/css", "js": "text/javascript"}
 _FOLDERS = {"data": {"js": "text/javascript"}, "pictures": _PICTURES}
 """The folders of a report that are served, with their file types. The records of a run are not served."""
