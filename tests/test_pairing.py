@@ -144,6 +144,21 @@ def test_files_of_other_kinds_are_counted(sides):
     assert told(*sides, exclude=["*.svg", "sub/*", "README"]) == ("not compared: 1 .png.bak; in expected",)
 
 
+def test_a_report_below_a_scanned_folder_is_named_and_not_compared(sides):
+    report = sides[1] / "old"
+    (report / "pictures").mkdir(parents=True)
+    (report / "pictures/page~actual.png").write_bytes((sides[0] / "page.png").read_bytes())
+    found = keys(*sides)
+    assert "old/pictures/page~actual.png" in found  # a folder like any other
+    for name in ("index.html", "results.json"):
+        (report / name).write_text("", encoding="utf-8")
+    assert keys(*sides) == [key for key in found if not key.startswith("old/")]
+    (line,) = told(*sides)
+    assert line.startswith("not compared: the report in ")
+    assert line.endswith("old")
+    assert told(*sides, exclude=["old/**"]) == ()
+
+
 def test_what_was_left_out_by_choice_is_not_told(sides):
     others(sides)
     assert told(*sides, include=["*.png"]) == ()

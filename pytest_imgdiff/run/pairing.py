@@ -147,13 +147,15 @@ def scan_folders(
         raise ConfigError(f"{called(expected)}: the expected and the actual folder are the same")
     folders = expected, actual
     # One mapping, and no sets of all keys: a hundred thousand of them are the most that a client keeps in memory.
-    found = _files(folders, exclude, {folder.resolve() for folder in skip})
+    reports: list[Path] = []
+    found = _files(folders, exclude, {folder.resolve() for folder in skip}, reports)
     keys, other = _images_and_others(found, include, folders)
     if others == "fail":
         keys += other
         other = set()
     keys.sort()
     told = () if others == "ignore" else tuple(_not_compared(found, keys, other, [*map(shown, folders)]))
+    told += tuple(f"not compared: the report in {label_of(report)}" for report in reports)
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
         where_not = f"in {called(expected)} nor in {called(actual)}"
@@ -260,22 +262,34 @@ def _is_one_folder(expected: Path | StoreFolder, actual: Path | StoreFolder) -> 
 
 _SIDES = (1, 2)
 _LINKED = 4
+_IN_A_REPORT = {"index.html", "results.json", "pictures"}
+"""A folder below a scanned one that contains all of these is a report."""
 
 
 def _files(
-    folders: tuple[Path | StoreFolder, Path | StoreFolder], exclude: Sequence[str], skipped: set[Path]
+    folders: tuple[Path | StoreFolder, Path | StoreFolder],
+    exclude: Sequence[str],
+    skipped: set[Path],
+    reports: list[Path],
 ) -> dict[str, int]:
-    """Return the files that are not excluded, by key: which folders have them (`_SIDES`), and if a link leads there."""
+    """Return the files that are not excluded, by key: which folders have them (`_SIDES`), and if a link leads there.
+
+    Reports that are not excluded are added to ``reports``, and their files are left out.
+    """
     found: dict[str, int] = {}
     for folder, side in zip(folders, _SIDES, strict=True):
         for key, is_linked in _files_below(folder, skipped):
-            if not any(glob_matches(glob, key) for glob in exclude):
+            if any(glob_matches(glob, key) for glob in exclude):
+                continue
+            if isinstance(folder, Path) and key.endswith("/"):
+                reports.append(folder / key)
+            else:
                 found[key] = found.get(key, 0) | side | (_LINKED if is_linked else 0)
     return found
 
 
 def _files_below(folder: Path | StoreFolder, skipped: set[Path]) -> Iterator[tuple[str, bool]]:
-    """Yield the key of each file below the folder, and whether a link leads to it."""
+    """Yield the key of each file below the folder, and whether a link leads to it; the key of a report ends in "/"."""
     if isinstance(folder, StoreFolder):
         yield from ((key, False) for key in folder.keys())  # noqa: SIM118 - no mapping
         return
@@ -283,7 +297,11 @@ def _files_below(folder: Path | StoreFolder, skipped: set[Path]) -> Iterator[tup
     todo = [(str(folder), "", False, frozenset({_identity(folder)}))]
     while todo:
         path, prefix, linked, around = todo.pop()
-        for entry in _entries(path):
+        entries = _entries(path)
+        if prefix and sum(entry.name in _IN_A_REPORT for entry in entries) == len(_IN_A_REPORT):
+            yield prefix, linked
+            continue
+        for entry in entries:
             key = prefix + entry.name
             is_linked = linked or entry.is_symlink()
             if not _is_folder(entry):
