@@ -258,6 +258,23 @@ def test_a_broken_picture_is_named_from_where_the_user_stands(pytester):
     assert results(project)["comparisons"][0]["reason"].startswith("shop/old.png: PNG: ")
 
 
+def test_the_command_repeats_the_browser_that_other_plugins_were_asked_for(pytester):
+    add_tests(pytester.path)
+    # As pytest-selenium adds them.
+    pytester.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--driver")
+            parser.addoption("--driver-log")
+        """
+    )
+    code, out = run(pytester.path, "-k", "stored", "--driver", "Chrome", "--driver-log=driver.log")
+    assert code == 1, out
+    command = next(line for line in out.splitlines() if line.startswith("  accept:"))
+    assert "--driver=Chrome" in command
+    assert "--driver-log" not in command
+
+
 def test_the_command_repeats_the_rules_of_the_command_line(pytester):
     add_tests(pytester.path)
     run(pytester.path, "--imgdiff-update=missing")

@@ -33,6 +33,9 @@ _VALUES = {
 }
 """Options whose separate values pytest can mistake for paths, with their number of values."""
 
+_CHOOSE_THE_BROWSER = ("--browser", "--browser-channel", "--device", "--driver", "--base-url")
+"""Options of pytest-playwright, pytest-selenium and pytest-base-url that change what a test captures."""
+
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
@@ -262,6 +265,12 @@ def _from(here: Path, program: Path) -> str:
     return relative(program, here) if program.is_relative_to(here) else str(program)
 
 
+def _of_other_plugin(config: pytest.Config, name: str) -> list[Any]:
+    """Return the values of another plugin's option; none if the plugin is not installed."""
+    given = config.getoption(name, None)
+    return given if isinstance(given, list) else [given]
+
+
 def repeated_options(config: pytest.Config) -> tuple[str, ...]:
     """Return the options of this run that another run needs to find the same tests, settings and baselines.
 
@@ -280,6 +289,7 @@ def repeated_options(config: pytest.Config) -> tuple[str, ...]:
         "--imgdiff-report": [option.imgdiff_report],
         "--imgdiff-set": option.imgdiff_set or (),
         "--imgdiff-measure": [option.imgdiff_measure],
+        **{name: _of_other_plugin(config, name) for name in _CHOOSE_THE_BROWSER},
     }
     typed_words = [str(word) for word in config.invocation_params.args]
     words: list[str] = []
