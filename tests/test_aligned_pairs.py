@@ -12,7 +12,7 @@ from pytest_imgdiff import Comparison, Policy, compare
 from pytest_imgdiff.base.geometry import Box
 from pytest_imgdiff.base.model import Length, MaskArea, RectangleArea, Verdict
 from pytest_imgdiff.base.record import ComparisonRecord, record_of
-from pytest_imgdiff.comparison.change_groups import fingerprint
+from pytest_imgdiff.comparison.fingerprint import fingerprint
 from pytest_imgdiff.report.html_data import same_change
 from pytest_imgdiff.report.words import failure_text, verdict_line
 from tests.image_files import png

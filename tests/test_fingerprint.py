@@ -17,15 +17,8 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from pytest_imgdiff import Policy, Rule, Verdict, compare
-from pytest_imgdiff.comparison.change_groups import (
-    GRIDS,
-    MOST_PATCHES,
-    Appearance,
-    Patch,
-    appearance_of,
-    changes_of,
-    fingerprint,
-)
+from pytest_imgdiff.comparison.change_groups import GRIDS, Appearance, Patch, appearance_of, changes_of
+from pytest_imgdiff.comparison.fingerprint import MOST_PATCHES, fingerprint
 from pytest_imgdiff.report.html_data import same_change as groups_of
 from tests.report_records import different, uncompared
 

@@ -696,7 +696,7 @@ class Frame:
         ignored: share of the frame that was not looked at, 0..1.
         differing_pixels: as in `Comparison`.
         pictures: the pictures of this frame that were kept, by name, and the path of each below the report's folder.
-        fingerprint: what the difference looks like, as `pytest_imgdiff.comparison.change_groups` makes it.
+        fingerprint: what the difference looks like, as `pytest_imgdiff.comparison.fingerprint` makes it.
         alignment: as in `Comparison`.
     """
 

@@ -265,7 +265,7 @@ class ComparisonRecord(
     accepts: AcceptRecord | None = None
     """How to accept the actual image from the report; None where it cannot be."""
     fingerprint: str | None = None
-    """What the difference looks like wherever it is, as `pytest_imgdiff.comparison.change_groups` makes it."""
+    """What the difference looks like wherever it is, as `pytest_imgdiff.comparison.fingerprint` makes it."""
     column: str | None = None
     """In a report of several runs, the one this is from."""
     asserted: bool

@@ -18,8 +18,8 @@ from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.record import AcceptRecord, digest_of, record_of
 from pytest_imgdiff.base.stores import StoredFile, StoreFolder
 from pytest_imgdiff.base.text import printable
-from pytest_imgdiff.comparison.change_groups import fingerprint, of_all_frames
 from pytest_imgdiff.comparison.engine import compare
+from pytest_imgdiff.comparison.fingerprint import fingerprint, of_all_frames
 from pytest_imgdiff.comparison.registry import GLANCE
 from pytest_imgdiff.config.settings import merged_rules, with_options
 from pytest_imgdiff.report import failure_text
