@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -343,3 +347,23 @@ def test_moved_is_a_key_of_the_settings(pytester: pytest.Pytester) -> None:
     (record,) = msgspec.json.decode(Path("imgdiff-report/results.json").read_bytes())["comparisons"]
     assert record["passed"]
     assert record["reason"].endswith("only plain space was inserted or deleted")
+
+
+def test_explaining_two_png_files_imports_numpy_and_opencv_alone(tmp_path: Path) -> None:
+    """Pillow and what downloads models take as long to import as a small pair takes in all."""
+    expected = np.full((200, 120, 4), 255, np.uint8)
+    expected[20:180:9, 10:90] = 40
+    for name, pixels in (("a.png", expected), ("b.png", np.roll(expected, 40, axis=0))):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    code = """
+        import sys
+        from pathlib import Path
+        from pytest_imgdiff import Policy, Rule, compare
+
+        comparison = compare(Path("a.png"), Path("b.png"), Policy((Rule("visible", max=1.0),)))
+        assert comparison.regions and not comparison.passed
+        print([name for name in ("PIL", "skimage", "scipy", "http.client", "numpy", "cv2") if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "['numpy', 'cv2']"

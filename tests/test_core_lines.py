@@ -93,7 +93,16 @@ def test_the_core_knows_of_lines_what_the_reference_knows(
         with core(module):
             one, two = (Lines(view, axis, length) for view in views)
             votes, equal = votes_of(one, two)
-            told: list[Any] = [one.ink, one.content_before, one.digests, two.digests, votes, equal]
+            told: list[Any] = [
+                one.tone(),
+                two.tone(),
+                one.ink,
+                one.content_before,
+                one.digests,
+                two.digests,
+                votes,
+                equal,
+            ]
             offsets = sorted({0, two.count - one.count, 1 if two.count > 1 else 0})
             costs = []
             for tones in (None, (one.tone(), two.tone())):
@@ -128,6 +137,10 @@ def _native() -> Any:
         ("line_digests", (b"12345678", 1, 0, 1, 1, True)),
         ("line_ink", (b"12345678", 2, 2, 16)),
         ("line_ink", (b"12345678", 2, 1, 256)),
+        ("line_medians", (b"12345678", 2, 2, 1)),
+        ("line_medians", (b"12345678", 2, 1, 0)),
+        ("line_medians", (bytes(4 * 129), 1, 129, 1)),
+        ("line_sums", (b"12345678", 1, 0, 2, 2, 0)),
         ("line_votes", (b"12345678", b"1234", b"1")),
         ("line_votes", (b"12345678", b"12345678", b"12")),
         ("line_costs", ((b"1234", bytes(8), bytes(8), None), (b"1234", bytes(8), bytes(8), bytes(32)), 1, 0, (1,) * 6)),
@@ -153,6 +166,8 @@ def test_without_memory_the_reference_does_the_work(native: Any) -> None:
     side = samples, ink, bytes(digests), tones
     calls = [
         lambda: native.line_digests(rows, 9, 0, 9, 9, 0),
+        lambda: native.line_sums(rows, 9, 0, 9, 9, 1),
+        lambda: native.line_medians(samples, 9, 9, 2),
         lambda: native.line_ink(samples, 9, 9, 16),
         lambda: native.line_votes(bytes(digests), bytes(digests), bytes(9)),
         lambda: native.line_costs(side, side, 9, 0, (16, 1.0, 0.1, 25.0, 0.02, 1.5)),

@@ -9,7 +9,7 @@
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-enum { LANES = 8, TILE = 8 };
+enum { LANES = 8, TILE = 8, MOST_FEW = 128 };
 typedef uint8_t Bytes __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Lanes __attribute__((vector_size(4 * LANES)));
 
@@ -107,6 +107,39 @@ static PyObject *core_line_sums(PyObject *module, PyObject *args) {
             CALL(sum_row, row_of(&part, row), part.width, sums + 4 * row);
     Py_END_ALLOW_THREADS
     return found;
+}
+
+static PyObject *core_line_medians(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *bytes;
+    Py_ssize_t size;
+    unsigned int lines, count, step;
+    if (!PyArg_ParseTuple(args, "y#III:line_medians", &bytes, &size, &lines, &count, &step)) return NULL;
+    if (size % 4 || (uint64_t)size / 4 != (uint64_t)lines * count || !count || !step || (count - 1) / step >= MOST_FEW)
+        return refused("those are no samples of lines");
+    PyObject *found = new_bytes(4 * sizeof(double) * lines);
+    const size_t length = 4 * (size_t)count;
+    uint8_t *rest = core_allocate(LANES * length);
+    if (found && rest) {
+        double *medians = (double *)(void *)bytes_of(found);
+        Py_BEGIN_ALLOW_THREADS
+        for (size_t line = 0; line < lines; line += LANES) {
+            const size_t number = lines - line < LANES ? lines - line : LANES;
+            const uint8_t *block = (const uint8_t *)bytes + line * length;
+            if (number < LANES) {
+                memset(rest, 0, LANES * length);
+                memcpy(rest, block, number * length);
+                block = rest;
+            }
+            uint16_t sums[4 * LANES];
+            CALL(middles_of_lines, block, length, step, sums);
+            for (size_t i = 0; i < 4 * number; i++) medians[4 * line + i] = sums[i] / 2.0;
+        }
+        Py_END_ALLOW_THREADS
+    } else
+        Py_CLEAR(found);
+    core_free(rest);
+    return found ? found : declined();
 }
 
 static PyObject *core_line_ink(PyObject *module, PyObject *args) {
@@ -534,6 +567,8 @@ PyMethodDef LINES_METHODS[] = {
      "line_digests(rows, stride, left, width, height, columns) -> uint64 of each row or column: equal for equal lines."},
     {"line_sums", core_line_sums, METH_VARARGS,
      "line_sums(rows, stride, left, width, height, columns) -> float64, four of each row or column: the sums of its channels."},
+    {"line_medians", core_line_medians, METH_VARARGS,
+     "line_medians(samples, lines, count, step) -> float64, four of each line: the medians of every step-th sample's channels."},
     {"line_ink", core_line_ink, METH_VARARGS,
      "line_ink(samples, lines, count, limit) -> float64, how many samples of each line differ by more than the limit from the\n"
      "one before, and bytes, 1 for lines that are equal to the line before."},

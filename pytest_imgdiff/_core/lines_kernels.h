@@ -35,6 +35,31 @@ TARGET static void NAMED(sum_columns)(const uint8_t *restrict samples, size_t co
     for (size_t i = 0; i < count; i++) sums[i] += samples[i];
 }
 
+/* Of as many lines as there are lanes, `size` bytes apart: the sum of the two middle ones of each channel's samples, `step`
+   samples apart. The bits of either are found from the highest one on. */
+TARGET static void NAMED(middles_of_lines)(const uint8_t *lines, size_t size, size_t step, uint16_t *sums) {
+    Bytes samples[MOST_FEW];
+    size_t count = 0;
+    for (size_t at = 0; at < size; at += 4 * step, count++) {
+        uint8_t bytes[sizeof(Bytes)];
+        for (size_t lane = 0; lane < LANES; lane++) memcpy(bytes + 4 * lane, lines + lane * size + at, 4);
+        memcpy(&samples[count], bytes, sizeof bytes);
+    }
+    memset(sums, 0, 4 * LANES * sizeof *sums);
+    for (size_t middle = 0; middle < 2; middle++) {
+        const Bytes before = (Bytes){0} + (uint8_t)((count - 1 + middle) / 2);
+        Bytes value = {0};
+        for (int bit = 128; bit; bit >>= 1) {
+            const Bytes larger = value | (uint8_t)bit;
+            Bytes less = {0};
+            for (size_t i = 0; i < count; i++) less -= (Bytes)(samples[i] < larger);
+            const Bytes fits = (Bytes)(less <= before);
+            value = (larger & fits) | (value & ~fits);
+        }
+        for (size_t i = 0; i < 4 * LANES; i++) sums[i] = (uint16_t)(sums[i] + value[i]);
+    }
+}
+
 /* How many of `count` pixels differ by more than `limit` in any channel. */
 TARGET static uint32_t NAMED(count_unlike)(const uint8_t *one, const uint8_t *two, size_t count, uint8_t limit) {
     const Bytes most = (Bytes){0} + limit;

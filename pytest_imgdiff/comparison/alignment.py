@@ -32,7 +32,7 @@ from pytest_imgdiff.base.geometry import (
     overlapping,
     slices_of,
 )
-from pytest_imgdiff.comparison.line_maps import LineMap, Segment, View, line_map
+from pytest_imgdiff.comparison.line_maps import LineMap, Segment, View, believed_map, line_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -318,9 +318,9 @@ class _Aligner:
         if first.width * first.height > _LARGE:
             return self._in_place(first, second)
         if axis != "columns":
-            columns = line_map(a, b, "columns")
+            columns = believed_map(a, b, "columns", _ACCEPTED)
             is_tall = first[2:] != second[2:] or first.height >= _STRIP
-            if columns.is_believed(_ACCEPTED) and (is_tall or _skips_space_alone(a.pixels, b.pixels, columns.segments)):
+            if columns is not None and (is_tall or _skips_space_alone(a.pixels, b.pixels, columns.segments)):
                 return self._along("columns", first, second, columns, depth)
         if first[2:] == second[2:] and axis is None and (cuts := _strips(a, b)):
             return self._side_by_side(first, second, cuts, depth)
@@ -861,8 +861,8 @@ def _strips(a: View, b: View) -> list[tuple[int, int]]:
     @functools.cache
     def aligned(left: int, right: int) -> list[Segment]:
         one, two = a.columns(left, right), b.columns(left, right)
-        lines = None if _are_equal(one.pixels, two.pixels) else line_map(one, two, "rows")
-        return lines.segments if lines is not None and lines.is_believed(_ACCEPTED) else still
+        lines = None if _are_equal(one.pixels, two.pixels) else believed_map(one, two, "rows", _ACCEPTED)
+        return still if lines is None else lines.segments
 
     strips = list(itertools.pairwise([*range(0, width - _STRIP // 2, _STRIP), width]))
     parts: list[tuple[int, int, list[Segment]]] = []

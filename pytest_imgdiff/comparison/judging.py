@@ -20,7 +20,6 @@ from pytest_imgdiff.comparison.measuring import Measurements, beyond_memory
 from pytest_imgdiff.comparison.scoring import score
 from pytest_imgdiff.config.policy import could_fail, worst_value
 from pytest_imgdiff.images.differing import differing_pixels, equal_pixels
-from pytest_imgdiff.networks.backends import nothing_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -256,6 +255,8 @@ def _just_measured(rules: Iterable[Rule], measured: Measurements) -> list[Score]
         try:
             found = score(rule, metric, measured.result(metric))
         except ModelUnavailableError as error:
+            from pytest_imgdiff.networks.backends import nothing_installed  # which imports the network for downloads
+
             found = _omitted(rule, metric, f"not measured: {nothing_installed() or error}")
         except MetricError as error:
             found = replace(_unmeasured(rule, metric, str(error)), passed=True)

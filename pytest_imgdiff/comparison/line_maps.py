@@ -143,8 +143,7 @@ class Lines:
         It is the line's ink to the level, wherever in the line the ink stands.
         """
         sums = _sums(self._view, self._axis)
-        few = self.samples.reshape(self.count, -1, 4)[:, :: -(-self.width // _PROFILE)]
-        ink: Costs = sums - self._length * np.median(few, axis=1).astype(np.float64)
+        ink: Costs = sums - self._length * _medians(self.samples, -(-self.width // _PROFILE))
         return ink
 
 
@@ -193,6 +192,16 @@ def _sums(view: View, axis: Axis) -> Costs:
     return sums
 
 
+def _medians(samples: NDArray[np.uint8], step: int) -> Costs:
+    """Return (lines, 4): the median of each channel of every ``step``-th sample of each line."""
+    count = len(samples)
+    if CORE is not None:
+        found = CORE.line_medians(samples, count, samples.shape[1] // 4, step)
+        if found is not None:
+            return np.frombuffer(found).reshape(-1, 4)
+    return np.median(samples.reshape(count, -1, 4)[:, ::step], axis=1).astype(np.float64)
+
+
 def _marked(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Numbers:
     """Return for each line how many of its samples differ by more than `_NOISE` in any channel."""
     if not one.size:
@@ -204,8 +213,35 @@ def _marked(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Numbers:
 
 def line_map(a: View, b: View, axis: Axis) -> LineMap:
     """Return which lines of the one are which of the other; of unequal lengths the common part counts."""
+    return _mapped(*_lines(a, b, axis))
+
+
+def believed_map(a: View, b: View, axis: Axis, share: float) -> LineMap | None:
+    """Return the map of the lines if it is believed at this share; see `LineMap.is_believed`."""
+    one, two = _lines(a, b, axis)
+    if _is_hopeless(one, two, share):
+        return None
+    lines = _mapped(one, two)
+    return lines if lines.is_believed(share) else None
+
+
+def _lines(a: View, b: View, axis: Axis) -> tuple[Lines, Lines]:
     length = min(view.rect.width if axis == "rows" else view.rect.height for view in (a, b))
-    one, two = Lines(a, axis, length), Lines(b, axis, length)
+    return Lines(a, axis, length), Lines(b, axis, length)
+
+
+def _is_hopeless(one: Lines, two: Lines, share: float) -> bool:
+    """Whether no map of as many lines can be believed: each has a change of offset, and lines that none is equal to."""
+    if one.count != two.count:
+        return False
+    most = share * float(line_costs(one, two, 0, None).sum())
+    if most < _CHANGE - _ROUNDING:
+        return True
+    unequal = one.content & ~one.repeats & ~np.isin(one.digests, two.digests)
+    return _CHANGE + _NEARLY * np.count_nonzero(unequal) - _ROUNDING * one.count > most
+
+
+def _mapped(one: Lines, two: Lines) -> LineMap:
     offsets, is_noisy = _offsets(one, two)
     tones = (one.tone(), two.tone()) if is_noisy else None
     costs = np.stack([line_costs(one, two, offset, tones) for offset in offsets])

@@ -21,7 +21,6 @@ from pytest_imgdiff.base.stores import StoredFile
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.images.container import Raster, opaque, oriented
 from pytest_imgdiff.images.files import read_file, read_stream
-from pytest_imgdiff.images.gif import plays_of_gif
 from pytest_imgdiff.images.sniff import EXTENSIONS, encoded_text, sniff
 
 if TYPE_CHECKING:
@@ -279,6 +278,8 @@ def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | Non
     """
     duration, loops = picture.info.get("duration"), picture.info.get("loop")
     if picture.format == "GIF":
+        from pytest_imgdiff.images.gif import plays_of_gif  # which imports Pillow
+
         loops = plays_of_gif(loops)
     return (
         float(duration) if isinstance(duration, (int, float)) else None,
