@@ -199,7 +199,8 @@ def _medians(samples: NDArray[np.uint8], step: int) -> Costs:
         found = CORE.line_medians(samples, count, samples.shape[1] // 4, step)
         if found is not None:
             return np.frombuffer(found).reshape(-1, 4)
-    return np.median(samples.reshape(count, -1, 4)[:, ::step], axis=1).astype(np.float64)
+    medians: Costs = np.median(samples.reshape(count, -1, 4)[:, ::step], axis=1).astype(np.float64)
+    return medians
 
 
 def _marked(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Numbers:
@@ -238,7 +239,7 @@ def _is_hopeless(one: Lines, two: Lines, share: float) -> bool:
     if most < _CHANGE - _ROUNDING:
         return True
     unequal = one.content & ~one.repeats & ~np.isin(one.digests, two.digests)
-    return _CHANGE + _NEARLY * np.count_nonzero(unequal) - _ROUNDING * one.count > most
+    return bool(_CHANGE + _NEARLY * np.count_nonzero(unequal) - _ROUNDING * one.count > most)
 
 
 def _mapped(one: Lines, two: Lines) -> LineMap:
