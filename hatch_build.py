@@ -83,7 +83,7 @@ def compile_core(sources: Path, module: Path, *extra: str) -> None:
     shared = {
         "darwin": ["-bundle", "-undefined", "dynamic_lookup", "-lm"],
         "win32": ["-shared", f"-L{Path(sys.base_prefix) / 'libs'}", "-lpython3"],
-    }.get(sys.platform, ["-shared", "-lm"])
+    }.get(sys.platform, ["-shared", "-pthread", "-lm"])
     asked = (word for name in ("CFLAGS", "ARCHFLAGS") for word in shlex.split(os.environ.get(name, "")))
     words = [*compiler, *FLAGS, *FLOATS, LIMITED_API, *extra, *asked]
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}

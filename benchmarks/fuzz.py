@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1")
 THREAD_SANITIZER = ("-fsanitize=thread", "-fno-omit-frame-pointer", "-g", "-O1")
+_SMALL_BANDS = ("-DCORE_BAND_BYTES=3000",)
 THREADS = 4
 _FOLDER = "IMGDIFF_FUZZED"
 _ROUND = "round"
@@ -54,7 +55,7 @@ def main() -> int:
         return _run_threads(Path(folder), options) if options.threads else _fuzz(Path(folder), options)
     from hatch_build import MODULE, compile_core
 
-    sanitizers = THREAD_SANITIZER if options.threads else (*SANITIZERS, "-DCORE_FAULTS")
+    sanitizers = (*(THREAD_SANITIZER if options.threads else (*SANITIZERS, "-DCORE_FAULTS")), *_SMALL_BANDS)
     with tempfile.TemporaryDirectory() as scratch:
         compile_core(ROOT / "pytest_imgdiff" / "_core", Path(scratch) / MODULE, *sanitizers)
         library = subprocess.run(  # noqa: S603 - the compiler
@@ -129,6 +130,13 @@ def _files(native: Any, rng: random.Random, counts: Counter[str], found: Path) -
         native.fail_after(rng.choice([-1, -1, -1, rng.randrange(20)]))
         for pair in ((damaged, other), (other, damaged), (damaged, damaged)):
             native.compare(*pair, rng.randrange(-1, 6), rng.choice([2**62, rng.randrange(10**5)]))
+            size = int.from_bytes(pair[0][16:20], "big"), int.from_bytes(pair[0][20:24], "big")
+            counted = None
+            if all(size):
+                counted = native.count(*pair, *size, 0.1, rng.random() < 1 / 2, 1, None, 1, None, 1, rng.randrange(4))
+            if counted is not None and None in map(native.check, pair):
+                native.fail_after(-1)
+                return _told(found, damaged, "a damaged file is counted, and not accepted")
         native.fail_after(-1)
         if native.check(damaged) is not None:
             counts["PNG files, damaged and accepted"] += 1
@@ -161,12 +169,17 @@ def _run_threads(folder: Path, options: argparse.Namespace) -> int:
 
 def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
     """Return one call of every function of the core; what they write into is their own."""
+    import numpy as np
+
+    from benchmarks.fuzz_kernels import filtered_png
+
     width, height = rng.choice(((64, 60), (300, 9), (130, 131)))
     size = width * height
     pixels = [bytes(rng.choices((0, 1, 90, 255), k=4 * size)) for _ in range(2)]
     heat = bytes(rng.choices((0, 0, 0, 9), k=size))
     stream, file_of = _picture(rng)
     file = file_of(stream)
+    stored = [filtered_png(rng, np.frombuffer(side, np.uint8).reshape(height, width, 4)[..., :3]) for side in pixels]
     labels = b"".join(label.to_bytes(4, "little") for label in rng.choices(range(5), k=size))
     halves = b"".join(half.to_bytes(2, "little") for half in rng.choices(range(0x3C01), k=size))
 
@@ -181,6 +194,7 @@ def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
         lambda: native.check(file),
         lambda: native.decode(file),
         lambda: native.compare(file, file, 1, 2**62)[:3],
+        lambda: native.count(*stored, width, height, 0.1, 0, 1, None, 2, None, 1, 3),
         *(
             heated("perceptual", width, height, 0, height, 0.1, oklab, opaque, 1)
             for oklab in (0, 1)

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib
 import math
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ MOST_ALLOCATIONS = 64
 """No call of the core makes as many."""
 MISUSES = 6
 _OPAQUE = 255
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 REFUSALS = (TypeError, ValueError, OverflowError, BufferError, MemoryError)
 NUMBERS = (
     -1,
@@ -75,6 +77,7 @@ class Kernels:
             self._python_memory = importlib.import_module("_testcapi")
         self.trials: tuple[Callable[[random.Random], None], ...] = (
             self.perceptual,
+            self.count,
             self.other_metrics,
             self.windows_and_regions,
             self.look,
@@ -125,6 +128,43 @@ class Kernels:
         self._misused(rng, *whole()[0])
         # Rows that are said to be opaque and are not: any result, no crash.
         self._native.perceptual(*pair, width, height, first, last, threshold, oklab, 1, ignore, None)
+
+    def count(self, rng: random.Random) -> None:
+        """Count what differs in two files, on one thread and on several."""
+        from pytest_imgdiff.metrics.pixelmatch import find_differences
+
+        pair, opaque = _pair(rng)
+        height, width = pair[0].shape[:2]
+        channels = 3 if opaque else 4
+        files = [filtered_png(rng, side[..., :channels]) for side in pair]
+        rule = rng.choice((0.0, 0.05, 0.1, 0.5, 1.0)), rng.random() < 1 / 2, rng.random() < 2 / 3
+        tolerance = rng.choice((0, 1, 60, 255))
+        options = {"difference": "oklab" if rule[1] else "yiq", "antialiasing": "ignore" if rule[2] else "count"}
+        differs = find_differences(*pair, rule[0], opaque=opaque, **options)  # type: ignore[arg-type]  # these words
+        steps = np.abs(np.subtract(*pair, dtype=np.int64))
+        largest = steps.max(axis=2)
+        levels = np.where(largest > tolerance, largest, 0).astype(np.uint8)
+        unlike = largest.any(axis=1).tobytes()
+        sums = (*(int(channel) for channel in steps.sum(axis=(0, 1))), int((steps**2).sum()))
+        beyond, unequal = np.count_nonzero(levels), np.count_nonzero(largest)
+        wanted = unlike, unequal, differs.pixels, differs.antialiased, beyond, sums
+
+        heats = np.zeros((2, height, width), np.uint8)
+        threads = rng.choice((1, 2, 3, 9))
+        arguments = *files, width, height, *rule, heats[0], tolerance, heats[1], 1, threads
+        found = self._native.count(*arguments)
+        if found is None and not opaque:  # the whole picture decides what lies behind a pixel
+            self._counts["count, declined"] += 1
+            return
+        if found is None or (bytes(found[0]), *found[1:]) != wanted:
+            raise FoundError("count is not what the reference says")
+        if not np.array_equal(heats[1], levels) or not np.array_equal(*(heat > 0 for heat in (heats[0], differs.heat))):
+            raise FoundError("count marks other pixels than the reference")
+        if opaque and not np.array_equal(heats[0], differs.heat):
+            raise FoundError("count gives pixels another heat than the reference")
+        call = "count", (*files, width, height, *rule, None, tolerance, None, 1, threads)
+        self._holds(lambda: (call, None), lambda result, _: (bytes(result[0]), *result[1:]), wanted)
+        self._misused(rng, "count", arguments)
 
     def other_metrics(self, rng: random.Random) -> None:
         """Sum differences, and count those beyond a tolerance."""
@@ -488,6 +528,30 @@ def _pair(rng: random.Random, most: int = 600) -> tuple[tuple[Pixels, Pixels], b
     for side in pair:
         side[side[..., 3] == 0] = 0
     return pair, opaque
+
+
+def filtered_png(rng: random.Random, samples: Pixels) -> bytes:
+    """Return (height, width, channels) samples as a PNG file, with any filter in each row."""
+    height, width, channels = samples.shape
+    padded = np.zeros((height + 1, width + 1, channels), np.int16)
+    padded[1:, 1:] = samples
+    left, up, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
+    by = [abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)]
+    paeth = np.where((by[0] <= by[1]) & (by[0] <= by[2]), left, np.where(by[1] <= by[2], up, corner))
+    predictions = [np.zeros_like(left), left, up, (left + up) >> 1, paeth]
+    usual = rng.choice(((0, 1, 2, 3, 4), (0, 1, 2), (4,), (3, 4), (1, 2, 4, 4, 4)))
+    rows = bytearray()
+    for y in range(height):
+        kind = rng.choice(usual)
+        rows += bytes([kind]) + (samples[y] - predictions[kind][y]).astype(np.uint8).tobytes()
+    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, _COLOUR_TYPES[channels], 0, 0, 0])
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows, rng.randrange(10))), (b"IEND", b""))
+    chunks = (kind + data for kind, data in parts)
+    lengths = (len(data).to_bytes(4, "big") for _, data in parts)
+    checked = (
+        length + chunk + zlib.crc32(chunk).to_bytes(4, "big") for length, chunk in zip(lengths, chunks, strict=True)
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
 
 
 def _at_depth(pixels: Pixels, depth: Any) -> NDArray[Any]:

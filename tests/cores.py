@@ -49,11 +49,11 @@ SOURCES = Path(__file__).parent.parent / "pytest_imgdiff" / "_core"
 
 @functools.cache
 def built() -> ModuleType:
-    """Return the core compiled from the sources as they are; its allocations fail where a test asks for it."""
+    """Return the core compiled from the sources as they are; allocations fail where a test asks for it, and bands are small."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / MODULE
         try:
-            compile_core(SOURCES, file, "-DCORE_FAULTS", "-O1")
+            compile_core(SOURCES, file, "-DCORE_FAULTS", "-DCORE_BAND_BYTES=3000", "-O1")
         except OSError as error:  # no compiler; one that refuses the sources fails the test
             pytest.skip(f"there is no C compiler: {error}")
         spec = importlib.util.spec_from_file_location("native", file)

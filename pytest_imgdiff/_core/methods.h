@@ -19,8 +19,12 @@ PyObject *declined(void);
 PyObject *new_bytes(size_t size);
 uint8_t *bytes_of(PyObject *bytearray);
 
+/* A heat of so many bytes that can be written to; None is NULL. False, with an exception: it is neither. */
+bool writable_heat(PyObject *object, size_t count, uint8_t **heat);
+
 /* Each ends with a row of NULL. */
 extern PyMethodDef PNG_METHODS[];     /* module.c */
+extern PyMethodDef COUNTING_METHODS[]; /* counting.c */
 extern PyMethodDef PIXELS_METHODS[];  /* pixels_calls.c */
 extern PyMethodDef SSIM_METHODS[];    /* ssim.c */
 extern PyMethodDef MASK_METHODS[];    /* mask_png.c */

@@ -182,8 +182,8 @@ PyMethodDef PNG_METHODS[] = {
 };
 
 /* The tables of all files. */
-static PyMethodDef *const TABLES[] = {PNG_METHODS, PIXELS_METHODS, SSIM_METHODS, MASK_METHODS, VISIBLE_METHODS,
-                                      LINES_METHODS, COLOURS_METHODS};
+static PyMethodDef *const TABLES[] = {PNG_METHODS,  COUNTING_METHODS, PIXELS_METHODS, SSIM_METHODS,
+                                      MASK_METHODS, VISIBLE_METHODS,  LINES_METHODS,  COLOURS_METHODS};
 
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "native", "PNG files and pixels, compared.", -1, NULL, NULL, NULL, NULL, NULL,

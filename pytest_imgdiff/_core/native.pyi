@@ -7,6 +7,21 @@ def decode(
 def compare(
     expected: bytes, actual: bytes, near: int, most: int, /
 ) -> tuple[int, int, bytearray, bytearray | None, bytearray | None, bytearray | None] | None: ...
+def count(
+    expected: bytes,
+    actual: bytes,
+    width: int,
+    height: int,
+    threshold: float,
+    oklab: bool,
+    ignore_antialiasing: bool,
+    heat: Buffer | None,
+    tolerance: int,
+    levels: Buffer | None,
+    sums: bool,
+    threads: int,
+    /,
+) -> tuple[bytearray, int, int, int, int, tuple[int, int, int, int, int]] | None: ...
 def instructions() -> str: ...
 def perceptual(
     expected: Buffer,

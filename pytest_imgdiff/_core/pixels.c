@@ -228,11 +228,12 @@ static uint8_t harmless_step(const Perceptual *job) {
 /* Measure some pixels of a row: their heat, and whether each differs by more than the threshold. */
 static void measure(const Perceptual *job, uint32_t row, const uint32_t *places, size_t count, uint8_t *levels, bool *differs) {
     const uint64_t start = (uint64_t)row * job->width;
+    const uint32_t *rows[2] = {job->pixels[0] + row * job->pitch, job->pixels[1] + row * job->pitch};
     uint32_t one[GROUP], two[GROUP];
     float found[GROUP];
     for (size_t i = 0; i < count; i++) {
-        one[i] = job->pixels[0][start + places[i]];
-        two[i] = job->pixels[1][start + places[i]];
+        one[i] = rows[0][places[i]];
+        two[i] = rows[1][places[i]];
     }
     const double limit = LARGEST_DELTA * job->threshold * job->threshold;
     if (!job->opaque) {
@@ -303,10 +304,10 @@ static bool is_edge(const Perceptual *job, uint32_t x, uint32_t y) {
 
 /* The edge of the picture counts as one equal neighbour. */
 static bool is_flat(const Perceptual *job, int picture, uint32_t x, uint32_t y) {
-    const uint32_t *at = job->pixels[picture] + (size_t)y * job->width + x;
-    const size_t width = job->width;
+    const size_t pitch = job->pitch;
+    const uint32_t *at = job->pixels[picture] + y * pitch + x;
     if (!is_edge(job, x, y)) {
-        const uint32_t *above = at - width, *below = at + width, pixel = *at;
+        const uint32_t *above = at - pitch, *below = at + pitch, pixel = *at;
         return (above[-1] == pixel) + (above[0] == pixel) + (above[1] == pixel) + (at[-1] == pixel) + (at[1] == pixel) +
                    (below[-1] == pixel) + (below[0] == pixel) + (below[1] == pixel) >
                MOST_EQUAL;
@@ -316,7 +317,7 @@ static bool is_flat(const Perceptual *job, int picture, uint32_t x, uint32_t y) 
         for (int down = -1; down <= 1; down++) {
             const int64_t column = (int64_t)x + across, row = (int64_t)y + down;
             if ((!across && !down) || column < 0 || row < 0 || column >= job->width || row >= job->height) continue;
-            equal += job->pixels[picture][(size_t)row * width + (size_t)column] == *at;
+            equal += job->pixels[picture][(size_t)row * pitch + (size_t)column] == *at;
         }
     return equal > MOST_EQUAL;
 }
@@ -344,11 +345,11 @@ static bool flat_at(const Perceptual *job, const Flats *known, uint32_t x, uint3
 /* The same as below of a pixel that is not flat, without a branch until it is known to lie on a slope. */
 static bool looks_smoothed_inside(const Perceptual *job, int picture, uint32_t x, uint32_t y, const Flats *known) {
     static const int8_t ACROSS[8] = {-1, -1, -1, 0, 0, 1, 1, 1}, DOWN[8] = {-1, 0, 1, -1, 1, -1, 0, 1};
-    const uint32_t *at = job->pixels[picture] + (size_t)y * job->width + x;
+    const uint32_t *at = job->pixels[picture] + y * job->pitch + x;
     const uint64_t centre = (uint64_t)brightness_order(*at) << 3;
     uint64_t least = UINT64_MAX, most = 0; /* of equal ones the first; their numbers stand in the lowest bits */
     for (unsigned i = 0; i < 8; i++) {
-        const uint64_t order = (uint64_t)brightness_order(at[DOWN[i] * (ptrdiff_t)job->width + ACROSS[i]]) << 3;
+        const uint64_t order = (uint64_t)brightness_order(at[DOWN[i] * (ptrdiff_t)job->pitch + ACROSS[i]]) << 3;
         least = (order | i) < least ? order | i : least;
         most = (order | (7 - i)) > most ? order | (7 - i) : most;
     }
@@ -363,9 +364,8 @@ static bool looks_smoothed(const Perceptual *job, int picture, uint32_t x, uint3
     if (known ? known->own[picture][y % 3][x + 1] : is_flat(job, picture, x, y)) return false;
     if (job->opaque && !is_edge(job, x, y)) return looks_smoothed_inside(job, picture, x, y, known);
     const uint32_t *pixels = job->pixels[picture];
-    const size_t width = job->width;
-    const uint64_t index = (uint64_t)y * width + x;
-    const uint32_t pixel = pixels[index];
+    const uint64_t index = (uint64_t)y * job->width + x;
+    const uint32_t pixel = pixels[y * job->pitch + x];
     int equal = is_edge(job, x, y);
     double least = 0, most = 0; /* the differences to the brightest and to the darkest neighbour */
     uint32_t places[2][2] = {{x, y}, {x, y}};
@@ -374,7 +374,7 @@ static bool looks_smoothed(const Perceptual *job, int picture, uint32_t x, uint3
         for (int down = -1; down <= 1; down++) {
             const int64_t column = (int64_t)x + across, row = (int64_t)y + down;
             if ((!across && !down) || column < 0 || row < 0 || column >= job->width || row >= job->height) continue;
-            const uint32_t neighbour = pixels[(size_t)row * width + (size_t)column];
+            const uint32_t neighbour = pixels[(size_t)row * job->pitch + (size_t)column];
             double more = job->opaque ? (double)((int64_t)order - (int64_t)brightness_order(neighbour))
                                       : brighter(job, pixel, neighbour, index);
             if (more == 0)
@@ -399,7 +399,7 @@ static void look_at_row(const Perceptual *job, Flats *flats, uint32_t y) {
     const bool inside = y && y + 1 < job->height;
     for (int picture = 0; picture < 2; picture++) {
         uint8_t *own = flats->own[picture][y % 3] + 1;
-        if (inside) FASTEST(find_flat)(job->pixels[picture] + (size_t)y * width, width, own);
+        if (inside) FASTEST(find_flat)(job->pixels[picture] + y * job->pitch, job->pitch, width, own);
         for (uint32_t x = 0; x < width; x += inside && width > 1 ? width - 1 : 1) own[x] = is_flat(job, picture, x, y);
     }
     const uint8_t *first = flats->own[0][y % 3] + 1, *second = flats->own[1][y % 3] + 1;
@@ -415,14 +415,26 @@ static void look_about(const Perceptual *job, Flats *flats, uint32_t y) {
     for (uint32_t x = 0; x < job->width; x++) flats->near[x] = flats->scratch[x] | flats->scratch[x + 1] | flats->scratch[x + 2];
 }
 
-bool perceptual_judge(Perceptual *job) {
-    enum { DENSE = 8 }; /* where one pixel of so many differs, it pays to look at whole rows */
-    const size_t width = job->width, padded = (width + 2 + 63) & ~(size_t)63;
+enum { SCRATCH_ROWS = 12 };
+
+static size_t padded_width(const Perceptual *job) { return ((size_t)job->width + 2 + 63) & ~(size_t)63; }
+
+bool perceptual_open(Perceptual *job) {
     job->counted = job->antialiased = 0;
-    uint8_t *memory = core_allocate(padded * (sizeof(uint32_t) + 12));
-    if (!memory) return false;
-    uint32_t *places = (uint32_t *)memory;
-    uint8_t *levels = memory + padded * sizeof(uint32_t);
+    job->scratch = core_allocate(padded_width(job) * (sizeof(uint32_t) + SCRATCH_ROWS));
+    return job->scratch != NULL;
+}
+
+void perceptual_close(Perceptual *job) {
+    core_free(job->scratch);
+    job->scratch = NULL;
+}
+
+void perceptual_judge(Perceptual *job) {
+    enum { DENSE = 8 }; /* where one pixel of so many differs, it pays to look at whole rows */
+    const size_t width = job->width, padded = padded_width(job);
+    uint32_t *places = (uint32_t *)job->scratch;
+    uint8_t *levels = job->scratch + padded * sizeof(uint32_t);
     Flats flats = {.row = {-1, -1, -1}};
     for (int i = 0; i < 3; i++) {
         flats.both[i] = levels + padded * (size_t)(i + 1);
@@ -434,8 +446,8 @@ bool perceptual_judge(Perceptual *job) {
     memset(flats.both[0], 0, 3 * padded);
     const uint8_t harmless = harmless_step(job);
     for (uint32_t y = job->first; y < job->last; y++) {
-        const size_t start = (size_t)y * width;
-        size_t found = FASTEST(find_unlike)(job->pixels[0] + start, job->pixels[1] + start, width, harmless, places);
+        const size_t start = (size_t)y * width, row = y * job->pitch;
+        size_t found = FASTEST(find_unlike)(job->pixels[0] + row, job->pixels[1] + row, width, harmless, places);
         size_t kept = 0;
         for (size_t group = 0; group < found; group += GROUP) {
             const size_t count = found - group < GROUP ? found - group : GROUP;
@@ -468,8 +480,6 @@ bool perceptual_judge(Perceptual *job) {
         if (job->heat)
             for (size_t i = 0; i < kept; i++) job->heat[start + places[i]] = levels[i];
     }
-    core_free(memory);
-    return true;
 }
 
 /* ------------------------------------------------------------------ the other metrics */
@@ -478,6 +488,8 @@ uint64_t beyond_tolerance(const uint32_t *one, const uint32_t *two, size_t count
 }
 
 Sums sums_of_differences(const uint32_t *one, const uint32_t *two, size_t count) { return FASTEST(sums)(one, two, count); }
+
+size_t count_unequal(const uint32_t *one, const uint32_t *two, size_t count) { return FASTEST(unequal)(one, two, count); }
 
 bool pixels_are_opaque(const uint32_t *pixels, size_t count) {
     enum { BLOCK = 256 };
@@ -529,17 +541,40 @@ static void unite(RegionBox *box, const RegionBox *other) {
     box->peak = other->peak > box->peak ? other->peak : box->peak;
 }
 
-/* The pixels with a heat of some columns and rows, at least one. */
-static RegionBox box_of(const uint8_t *heat, uint32_t width, uint32_t left, uint32_t right, uint32_t top, uint32_t bottom) {
-    RegionBox box = {INT32_MAX, INT32_MAX, 0, 0, 0, 0};
-    for (uint32_t y = top; y < bottom; y++)
-        for (uint32_t x = left; x < right; x++) {
-            const uint8_t level = heat[(size_t)y * width + x];
-            if (!level) continue;
-            const RegionBox pixel = {(int32_t)x, (int32_t)y, (int32_t)x + 1, (int32_t)y + 1, 1, level};
-            unite(&box, &pixel);
+/* What a square of at most 4x4 pixels holds: which of them have a heat (bit 4 * y + x), and the largest. */
+typedef struct {
+    uint16_t pixels;
+    uint8_t peak;
+} Square;
+
+static RegionBox box_of_square(const Square *square, uint32_t left, uint32_t top) {
+    const uint32_t pixels = square->pixels, columns = (pixels | pixels >> 4 | pixels >> 8 | pixels >> 12) & 15;
+    return (RegionBox){
+        .left = (int32_t)left + __builtin_ctz(columns),
+        .top = (int32_t)top + __builtin_ctz(pixels) / 4,
+        .right = (int32_t)left + 32 - __builtin_clz(columns),
+        .bottom = (int32_t)top + (31 - __builtin_clz(pixels)) / 4 + 1,
+        .area = (uint64_t)__builtin_popcount(pixels),
+        .peak = square->peak,
+    };
+}
+
+/* Add a row of pixels, the one of number `down` in its squares. False: none has a heat. */
+static bool add_to_squares(Square *squares, const uint8_t *heat, uint32_t width, uint32_t side, uint32_t down) {
+    const uint32_t shift = side == 4 ? 2 : side == 2 ? 1 : 0;
+    bool any = false;
+    for (uint32_t x = 0; x < width; x += 8) {
+        const uint32_t end = width - x < 8 ? width : x + 8;
+        if (end - x == 8 && !load64(heat + x)) continue;
+        for (uint32_t i = x; i < end; i++) {
+            const uint8_t level = heat[i];
+            Square *square = &squares[i >> shift];
+            square->pixels |= (uint16_t)((level != 0) << (4 * down + (i & (side - 1))));
+            square->peak = level > square->peak ? level : square->peak;
         }
-    return box;
+        any = true;
+    }
+    return any;
 }
 
 /* A run of squares in a row of squares that hold pixels; `set` is the index of what it belongs to. */
@@ -556,36 +591,26 @@ static uint32_t root_of_set(uint32_t *parents, uint32_t set) {
 int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint32_t distance, RegionBox **found) {
     const uint32_t side = distance >= 6 ? 4 : distance >= 2 ? 2 : 1, across = (width + side - 1) / side;
     size_t room = 1024, sets = 0, above_count = 0;
-    uint8_t *held = core_allocate(across + 1); /* which squares of a row hold pixels; the last one ends a run */
+    Square *squares = core_allocate((across + 1) * sizeof *squares); /* of a row; the last one ends a run */
     Run *above = core_allocate((size_t)(across / 2 + 1) * sizeof *above);
     Run *now = core_allocate((size_t)(across / 2 + 1) * sizeof *now);
     uint32_t *parents = core_allocate(room * sizeof *parents);
     RegionBox *boxes = core_allocate(room * sizeof *boxes);
-    bool fits = held && above && now && parents && boxes;
+    bool fits = squares && above && now && parents && boxes;
+    if (fits) memset(squares, 0, (across + 1) * sizeof *squares);
     for (uint32_t top = 0; fits && top < height; top += side) {
         const uint32_t bottom = height - top < side ? height : top + side;
         size_t count = 0, at = 0;
         bool any = false;
-        memset(held, 0, across + 1);
-        for (uint32_t y = top; y < bottom; y++) {
-            const uint8_t *row = heat + (size_t)y * width;
-            uint32_t x = 0;
-            while (x < width) {
-                if (x + 8 <= width && !load64(row + x)) {
-                    x += 8;
-                    continue;
-                }
-                for (const uint32_t end = width - x < 8 ? width : x + 8; x < end; x++)
-                    if (row[x]) {
-                        held[x / side] = true;
-                        any = true;
-                    }
-            }
-        }
+        for (uint32_t y = top; y < bottom; y++) any |= add_to_squares(squares, heat + (size_t)y * width, width, side, y - top);
         for (uint32_t x = 0; any && x < across; x++) {
-            if (!held[x]) continue;
+            if (!squares[x].pixels) continue;
             const uint32_t first = x;
-            while (held[x]) x++;
+            RegionBox box = box_of_square(&squares[x], x * side, top);
+            while (squares[++x].pixels) {
+                const RegionBox more = box_of_square(&squares[x], x * side, top);
+                unite(&box, &more);
+            }
             if (sets == room) {
                 uint32_t *more_parents = core_allocate(2 * room * sizeof *parents);
                 RegionBox *more_boxes = core_allocate(2 * room * sizeof *boxes);
@@ -603,9 +628,9 @@ int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint3
                 boxes = more_boxes;
                 room *= 2;
             }
-            const uint32_t set = (uint32_t)sets++, right = x * side < width ? x * side : width;
+            const uint32_t set = (uint32_t)sets++;
             parents[set] = set;
-            boxes[set] = box_of(heat, width, first * side, right, top, bottom);
+            boxes[set] = box;
             now[count++] = (Run){first, x - 1, set};
             while (at < above_count && above[at].last + 1 < first) at++;
             for (size_t i = at; i < above_count && above[i].first <= x; i++) {
@@ -616,6 +641,7 @@ int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint3
                 unite(&boxes[kept], &boxes[gone]);
             }
         }
+        if (any) memset(squares, 0, (across + 1) * sizeof *squares);
         Run *swapped = above;
         above = now;
         now = swapped;
@@ -636,7 +662,7 @@ int64_t find_regions(const uint8_t *heat, uint32_t width, uint32_t height, uint3
         else
             boxes[joined++] = box;
     }
-    core_free(held);
+    core_free(squares);
     core_free(above);
     core_free(now);
     core_free(parents);

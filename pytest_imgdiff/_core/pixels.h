@@ -7,19 +7,25 @@
 #include "core.h"
 
 typedef struct {
-    const uint32_t *pixels[2]; /* width * height, RGBA from the lowest byte */
+    const uint32_t *pixels[2]; /* height rows, RGBA from the lowest byte */
     uint32_t width, height;
+    size_t pitch;         /* pixels from one row to the next */
     uint32_t first, last; /* the rows that are judged; those beside them are neighbours */
     double threshold;
     bool oklab;               /* else YIQ */
     bool opaque;              /* every pixel of both */
     bool ignore_antialiasing;
     uint8_t *heat; /* width * height, set where a pixel counts; or NULL */
-    uint64_t counted, antialiased; /* results */
+    uint64_t counted, antialiased; /* results; each call adds to them */
+    uint8_t *scratch;
 } Perceptual;
 
-/* Returns false where there is no memory. `oklab_set_up` has to have been called before, for OKLab. */
-bool perceptual_judge(Perceptual *job);
+/* Prepare a job whose width is set. Returns false where there is no memory. */
+bool perceptual_open(Perceptual *job);
+void perceptual_close(Perceptual *job);
+
+/* Judge the rows. `oklab_set_up` has to have been called before, for OKLab. */
+void perceptual_judge(Perceptual *job);
 void oklab_set_up(void);
 
 /* How many pixels have a channel that differs by more than `limit`. `heat` gets the largest difference of each of them. */
@@ -31,6 +37,9 @@ typedef struct {
 } Sums;
 
 Sums sums_of_differences(const uint32_t *one, const uint32_t *two, size_t count);
+
+/* How many pixels are not equal. */
+size_t count_unequal(const uint32_t *one, const uint32_t *two, size_t count);
 
 /* Whether every pixel is fully opaque. */
 bool pixels_are_opaque(const uint32_t *pixels, size_t count);

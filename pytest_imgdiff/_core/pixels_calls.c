@@ -32,8 +32,7 @@ static bool both_pictures(PyObject *const objects[2], size_t count, const uint32
     return true;
 }
 
-/* A heat that may be None. */
-static bool writable_heat(PyObject *object, size_t count, uint8_t **heat) {
+bool writable_heat(PyObject *object, size_t count, uint8_t **heat) {
     void *found;
     Py_ssize_t size;
     *heat = NULL;
@@ -57,13 +56,16 @@ static PyObject *core_perceptual(PyObject *module, PyObject *args) {
         return NULL;
     }
     if (!both_pictures(objects, count, job.pixels) || !writable_heat(heat, count, &job.heat)) return NULL;
+    job.pitch = job.width;
     job.oklab = oklab;
     job.opaque = opaque;
     job.ignore_antialiasing = ignore;
     if (oklab) oklab_set_up();
     bool done;
     Py_BEGIN_ALLOW_THREADS
-    done = perceptual_judge(&job);
+    done = perceptual_open(&job);
+    if (done) perceptual_judge(&job);
+    perceptual_close(&job);
     Py_END_ALLOW_THREADS
     if (!done) return declined();
     return Py_BuildValue("(KK)", (unsigned long long)job.counted, (unsigned long long)job.antialiased);

@@ -107,8 +107,8 @@ LOOP void NAMED(oklab_distances)(float light[2][3][GROUP], size_t count, float *
 }
 
 /* Which pixels of a row that is not the first or the last have at least three equal neighbours; not of those at its ends. */
-LOOP void NAMED(find_flat)(const uint32_t *row, size_t width, uint8_t *flat) {
-    const uint32_t *above = row - width, *below = row + width;
+LOOP void NAMED(find_flat)(const uint32_t *row, size_t pitch, size_t width, uint8_t *flat) {
+    const uint32_t *above = row - pitch, *below = row + pitch;
     for (size_t x = 1; x + 1 < width; x++) {
         uint32_t pixel = row[x], equal = 0;
         equal += (pixel == above[x - 1]) + (pixel == above[x]) + (pixel == above[x + 1]);
@@ -116,6 +116,12 @@ LOOP void NAMED(find_flat)(const uint32_t *row, size_t width, uint8_t *flat) {
         equal += (pixel == below[x - 1]) + (pixel == below[x]) + (pixel == below[x + 1]);
         flat[x] = equal > 2;
     }
+}
+
+LOOP size_t NAMED(unequal)(const uint32_t *one, const uint32_t *two, size_t count) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) found += one[i] != two[i];
+    return found;
 }
 
 /* metrics/pixel_match.py */

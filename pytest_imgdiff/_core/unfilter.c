@@ -31,10 +31,16 @@ static void narrow_row(const uint8_t *row, uint8_t *cells, const uint8_t *above,
 
 #define TARGET
 #define NAMED(name) name##_anywhere
+#define EIGHT_ROWS 0
 #include "unfilter_rows.h"
 #undef TARGET
 #undef NAMED
+#undef EIGHT_ROWS
 #if HAVE_AVX2
+#include <immintrin.h>
+
+#include "unfilter_avx2.h"
+#define EIGHT_ROWS 1
 #define TARGET __attribute__((target("avx2,bmi,bmi2")))
 #define NAMED(name) name##_avx2
 #include "unfilter_rows.h"

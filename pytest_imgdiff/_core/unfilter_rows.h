@@ -104,6 +104,23 @@ INLINE void NAMED(wide_rows)(const uint8_t *rows, size_t stride, uint8_t *cells,
             row++;
             continue;
         }
+#if EIGHT_ROWS
+        if (count - row >= 8 && width >= 8) { /* a row that is no chain is made sooner alone: three are worth the others */
+            int chained = 0, paeth = 0;
+            for (size_t i = 0; i < 8; i++) {
+                chained += first[i * stride] > UP;
+                paeth += first[i * stride] == PAETH;
+            }
+            if (chained >= 3) {
+                if (paeth == 8)
+                    eight_rows(first, stride, to, pitch, up, width, bytes, true);
+                else
+                    eight_rows(first, stride, to, pitch, up, width, bytes, false);
+                row += 8;
+                continue;
+            }
+        }
+#endif
         const uint8_t *from[4] = {0};
         uint8_t *into[4] = {0};
         const int together = count - row < 4 ? (int)(count - row) : 4;

@@ -15,6 +15,7 @@ from pytest_imgdiff.base.model import Comparison, Frame, Policy, Verdict
 from pytest_imgdiff.base.record import MOST_REGIONS
 from pytest_imgdiff.base.stores import StoredFile
 from pytest_imgdiff.comparison.judging import judge, judge_equal
+from pytest_imgdiff.comparison.measuring import asked_by
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import check_policy
 
@@ -203,6 +204,7 @@ class _Reading:
             max_pixels=policy.limits.pixels,
             memory=policy.memory,
             dpi=policy.capture.dpi,
+            asked=asked_by(policy, self.registry),
         )
         for outcome, side in zip(decoded, _SIDES, strict=True):
             if isinstance(outcome, BrokenImageError):

@@ -16,6 +16,7 @@ from pytest_imgdiff import images
 from pytest_imgdiff.base.errors import MetricError, ModelUnavailableError
 from pytest_imgdiff.base.model import AUTO, DEFAULT_RULES, MetricResult
 from pytest_imgdiff.config.policy import worst_value
+from pytest_imgdiff.images.counting import together
 from pytest_imgdiff.images.differing import decoded_share, windows
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image
     from pytest_imgdiff.base.model import Metric, Policy, Rule
     from pytest_imgdiff.comparison.registry import Registry
+    from pytest_imgdiff.images.counting import Asked
 
 USUAL_MASK_METRIC = "perceptual"
 
@@ -133,6 +135,15 @@ def deciding_metric(policy: Policy, registry: Registry) -> str:
     thresholds = {rule.metric: registry.metric(rule.metric, rule.options).heat_threshold for rule in policy.metrics}
     structure = [name for name, threshold in thresholds.items() if threshold == "otsu"]
     return structure[0] if structure and "zero" not in thresholds.values() else USUAL_MASK_METRIC
+
+
+def asked_by(policy: Policy, registry: Registry) -> Asked | None:
+    """Return what all metrics of a policy ask to have counted while files are read; None where one needs more."""
+    if policy.ignore:
+        return None
+    options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
+    names = dict.fromkeys([*options, deciding_metric(policy, registry)])
+    return together(getattr(registry.metric(name, options.get(name, ())), "_asked", None) for name in names)
 
 
 def beyond_memory(

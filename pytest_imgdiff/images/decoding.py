@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Pixels
     from pytest_imgdiff.base.model import FrameChoice
     from pytest_imgdiff.images.container import Container, Page
+    from pytest_imgdiff.images.counting import Asked
     from pytest_imgdiff.images.source import Source
 
 _FIRST_TURNED = 5
@@ -441,6 +442,7 @@ def decode_pair(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     memory: int | None = None,
     dpi: int | None = None,
+    asked: Asked | None = None,
 ) -> tuple[Decoded, Decoded]:
     """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
 
@@ -454,6 +456,7 @@ def decode_pair(
         max_pixels: likewise.
         memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
         dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
+        asked: what is to be counted of two opaque PNGs while they are read; nothing where None.
     """
     from_file = functools.partial(_from_file, memory=memory, dpi=dpi)
 
@@ -476,8 +479,15 @@ def decode_pair(
     if isinstance(rows[0], CoreRows):
         # Besides the rows that are kept, pixels are made of them for a while.
         with suppress(MemoryError):
-            rows[0].unlike(rows[1], None if memory is None else memory // 4)
+            most_kept = None if memory is None else memory // 4
+            if asked is None or not _can_be_counted(pair, asked) or rows[0].count(rows[1], asked, most_kept) is None:
+                rows[0].unlike(rows[1], most_kept)
     return sound(expected, pair[0]), sound(actual, pair[1])
+
+
+def _can_be_counted(pair: tuple[Decoded, Decoded], asked: Asked) -> bool:
+    """Whether the core counts what is asked as the metrics do: alpha is in no sum of opaque images only."""
+    return not asked.sums or all(isinstance(side, tuple) and bool(side) and side[0].opaque for side in pair)
 
 
 # ---- From pixels in the normal form to PNG

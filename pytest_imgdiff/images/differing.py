@@ -10,12 +10,14 @@ import numpy as np
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.derived import strips
+from pytest_imgdiff.images.counting import Asked
 from pytest_imgdiff.images.png_core import CoreRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.base.image import Image
+    from pytest_imgdiff.images.counting import Counts
 
 _NEVER_APART = 4
 """Rows that are equal and lie between two that differ part no windows where they are so few,"""
@@ -40,6 +42,8 @@ def equal_pixels(first: Image, second: Image) -> bool:
 
 def differing_pixels(first: Image, second: Image) -> int:
     """Return how many pixels of two images of equal size and depth are not equal in every channel."""
+    if (counts := counted(first, second, Asked())) is not None:
+        return counts.unequal
     count = 0
     for window in windows(first, second):
         one, two = (image.rows(window.start, window.stop) for image in (first, second))
@@ -74,6 +78,13 @@ def _unlike(first: Image, second: Image) -> NDArray[np.bool_] | None:
     """Return the rows that differ as the compiled core tells; None where it does not read both files."""
     stored = first.stored
     return stored.unlike(second.stored) if isinstance(stored, CoreRows) else None
+
+
+def counted(first: Image, second: Image, asked: Asked) -> Counts | None:
+    """Return what the compiled core counted while it read both files; None where this was not asked of it then."""
+    stored = first.stored
+    counts = stored.counted(second.stored) if isinstance(stored, CoreRows) else None
+    return counts if counts is not None and counts.asked.holds(asked) else None
 
 
 def decoded_share(first: Image, second: Image) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_imgdiff._core import CORE
+from pytest_imgdiff._core import CORE, threads
+from pytest_imgdiff.images.counting import Asked, Counts
 from pytest_imgdiff.images.png_pair import NEAR
 from pytest_imgdiff.images.png_structure import PALETTE
 
@@ -29,6 +30,7 @@ LARGE = 32 * 1024 * 1024
 _MORE_ROWS = 512
 """Rows of a large picture that are decoded on either side of those that were asked for."""
 _UNLIMITED = 2**63 - 1
+_NOT_ASKED = -1.0, False, False
 
 
 def takes(layout: Layout, transparency: bytes | None) -> bool:
@@ -65,6 +67,10 @@ class CoreRows:
         self._lender: CoreRows | None = None
         """Who has the same rows where this picture's own are not done."""
         self._beside: tuple[weakref.ref[CoreRows], Truths] | None = None
+        self._counts: Counts | None = None
+        """What was counted beside that picture."""
+        self._unread: tuple[weakref.ref[CoreRows], int] | None = None
+        """The other picture of a pair that was counted, of which no rows were kept, and how many bytes may be."""
         self._changing = threading.RLock()
 
     def check(self) -> None:
@@ -85,6 +91,10 @@ class CoreRows:
 
     def take(self, top: int, bottom: int) -> Pixels:
         """Return the rows from ``top`` up to ``bottom``, read-only."""
+        if self._unread is not None:
+            (other, most), self._unread = self._unread, None
+            if (beside := other()) is not None:
+                self._read_beside(beside, most)
         with self._changing:
             if self.declined is None and not self._done[top:bottom].all():
                 self._make(top, bottom)
@@ -108,19 +118,67 @@ class CoreRows:
         if self.declined is not None or other.declined is not None:
             return None
         if self._beside is None or self._beside[0]() is not other:
-            found = CORE.compare(self.file, other.file, NEAR, _UNLIMITED if most_kept is None else most_kept)
-            if found is None:
+            unlike = self._read_beside(other, _UNLIMITED if most_kept is None else most_kept)
+            if unlike is None:
                 return None
-            _, _, differs, kept, mine, theirs = found
-            unlike = np.frombuffer(differs, np.bool_)
-            self.keep(mine, kept, None)
-            other.keep(theirs, differs, self)
-            self.sound = other.sound = True
             self._beside = weakref.ref(other), unlike
         return self._beside[1]
 
+    def _read_beside(self, other: CoreRows, most_kept: int) -> Truths | None:
+        if CORE is None:
+            raise AssertionError(self._layout)
+        found = CORE.compare(self.file, other.file, NEAR, most_kept)
+        if found is None:
+            return None
+        _, _, differs, kept, mine, theirs = found
+        self.keep(mine, kept, None)
+        other.keep(theirs, differs, self)
+        self.sound = other.sound = True
+        return np.frombuffer(differs, np.bool_)
+
+    def count(self, other: object, asked: Asked, most_kept: int | None = None) -> Counts | None:
+        """Return what is counted in this picture and another; None where the core declines.
+
+        Both files are read once, beside each other, and found sound. No row is kept: both are read again when rows are
+        asked for.
+
+        Args:
+            other: the rows of the other picture, if it has any.
+            asked: what is to be counted.
+            most_kept: as in `unlike`, for that time.
+        """
+        if not isinstance(other, CoreRows) or CORE is None or other is self:
+            return None
+        width, height = self._layout.width, self._layout.height
+        heat = np.zeros((height, width), np.uint8) if asked.perceptual else None
+        levels = np.zeros((height, width), np.uint8) if asked.tolerance is not None else None
+        rule, tolerance = asked.perceptual or _NOT_ASKED, -1 if asked.tolerance is None else asked.tolerance
+        options = *rule, heat, tolerance, levels, asked.sums, threads()
+        found = CORE.count(self.file, other.file, width, height, *options)
+        if found is None:
+            return None
+        unlike, unequal, pixels, antialiased, beyond, sums = found
+        rows = np.frombuffer(unlike, np.bool_)
+        counts = Counts(asked, rows, unequal, pixels, antialiased, heat, beyond, levels, sums)
+        self.sound = other.sound = True
+        self._beside, self._counts = (weakref.ref(other), rows), counts
+        if unequal:
+            most = _UNLIMITED if most_kept is None else most_kept
+            self.postpone(other, most)
+            other.postpone(self, most)
+        return counts
+
+    def counted(self, other: object) -> Counts | None:
+        """Return what was counted beside another picture, if it was."""
+        return self._counts if self._beside is not None and self._beside[0]() is other else None
+
+    def postpone(self, other: CoreRows, most_kept: int) -> None:
+        """Have this file and another read beside each other when rows are asked for first."""
+        self._unread = weakref.ref(other), most_kept
+
     def keep(self, pixels: bytearray | None, done: bytearray | None, lender: CoreRows | None) -> None:
         """Take rows that were decoded; a picture that is whole needs none."""
+        self._unread = None
         with self._changing:
             if pixels is None or done is None or self._done.all():
                 return

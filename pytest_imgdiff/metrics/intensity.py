@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import MetricError
 from pytest_imgdiff.base.model import MetricGroup, MetricResult
+from pytest_imgdiff.images.counting import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image, Pixels
     from pytest_imgdiff.images.png_pair import PngPair
 
+_SUMS = Asked(sums=True)
+"""What a metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4
 _DIFFIMG_BYTES = 1 << 26
@@ -55,6 +58,7 @@ class DiffImg:
     unit: ClassVar[str] = "share"
     heat_threshold: ClassVar[Literal["none"]] = "none"
     plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
+    _asked: ClassVar[Asked] = _SUMS
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return diffimg's number, 0..1, of the pixels that are compared.
@@ -63,7 +67,13 @@ class DiffImg:
             MetricError: the pictures have more than 8 bits, which the package does not compare.
         """
         from pytest_imgdiff.base.derived import compared_pixels, strips
+        from pytest_imgdiff.images.differing import counted
 
+        width, height = expected.size
+        counts = counted(expected, actual, _SUMS)
+        if counts is not None and width * height * _COLOURS_AND_ALPHA <= _DIFFIMG_BYTES:
+            share = _diffimg_of_sums(counts.sums, width * height, without_alpha=True)
+            return MetricResult(min(1.0, share * height * width / compared_pixels(expected, ignore)), self.unit)
         pixels = expected.pixels, actual.pixels
         if pixels[0].dtype != "uint8":
             raise MetricError(
@@ -182,6 +192,7 @@ class Mse:
     unit: ClassVar[str] = "squared levels"
     heat_threshold: ClassVar[Literal["none"]] = "none"
     plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
+    _asked: ClassVar[Asked] = _SUMS
 
     def worst(self, depth: DTypeLike) -> float:
         """Return the error of black and white."""
@@ -275,6 +286,7 @@ class Psnr:
     unit: ClassVar[str] = "dB"
     heat_threshold: ClassVar[Literal["none"]] = "none"
     plane_bytes: ClassVar[tuple[int, int]] = (0, 2)
+    _asked: ClassVar[Asked] = _SUMS
 
     largest_unequal: ClassVar[float] = 999.0
     """What unequal pictures are held below: floats can differ by less than any real picture's noise."""
@@ -304,8 +316,10 @@ def _squared_differences(first: Image, second: Image) -> float:
     import numpy as np
 
     from pytest_imgdiff.base.derived import strips
-    from pytest_imgdiff.images.differing import windows
+    from pytest_imgdiff.images.differing import counted, windows
 
+    if (counts := counted(first, second, _SUMS)) is not None:
+        return float(counts.sums[-1])
     if first.dtype != "uint8":
         return cv2.norm(first.pixels, second.pixels, cv2.NORM_L2SQR)
     total = 0

@@ -11,6 +11,7 @@ import msgspec
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.model import AntiAliasing, ColourDifference, MetricGroup, MetricResult
+from pytest_imgdiff.images.counting import Asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,11 @@ class Perceptual:
     _margin: ClassVar[int] = 2
     """Rows beside one that differs that the rule of anti-aliasing looks at; see `pytest_imgdiff.images.differing`."""
 
+    @property
+    def _asked(self) -> Asked:
+        """What this metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
+        return Asked(perceptual=(self.threshold, self.difference == "oklab", self.antialiasing == "ignore"))
+
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 0 where none of them differ by more than the threshold."""
         if CORE is not None and depth == "uint8":
@@ -84,9 +90,14 @@ class Perceptual:
         import numpy as np
 
         from pytest_imgdiff.base.derived import are_opaque, compared_pixels
-        from pytest_imgdiff.images.differing import windows
+        from pytest_imgdiff.images.differing import counted, windows
         from pytest_imgdiff.metrics.pixelmatch import find_differences
 
+        counts = counted(expected, actual, self._asked)
+        if counts is not None:
+            details = {"pixels": counts.pixels, "antialiased": counts.antialiased}
+            value = counts.pixels / compared_pixels(expected, ignore)
+            return MetricResult(value, self.unit, heat=counts.heat, details=details)
         width, height = expected.size
         parts = windows(expected, actual, self._margin)
         opaque = all(

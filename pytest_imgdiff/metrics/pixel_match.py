@@ -9,6 +9,7 @@ import msgspec
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.model import MetricGroup, MetricResult
+from pytest_imgdiff.images.counting import Asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,11 @@ class PixelMatch:
     plane_bytes: ClassVar[tuple[int, int]] = (2, 0)
     _margin: ClassVar[int] = 0  # rows beside one that differs that it looks at: see `pytest_imgdiff.images.differing`
 
+    @property
+    def _asked(self) -> Asked:
+        """What this metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
+        return Asked(tolerance=int(self.tolerance))
+
     def worst(self, depth: DTypeLike) -> float:
         """Return the value of the colours that differ most: 1 where all of them are within the tolerance."""
         if depth == "uint8":
@@ -66,14 +72,18 @@ class PixelMatch:
         import numpy as np
 
         from pytest_imgdiff.base.derived import compared_pixels
-        from pytest_imgdiff.images.differing import windows
+        from pytest_imgdiff.images.differing import counted, windows
 
+        compared = compared_pixels(expected, ignore)
+        counts = counted(expected, actual, self._asked)
+        if counts is not None:
+            details = {"pixels": counts.beyond, "compared_pixels": compared}
+            return MetricResult((compared - counts.beyond) / compared, self.unit, heat=counts.levels, details=details)
         heat = np.zeros(expected.size[::-1], np.uint8)
         differing = 0
         for part in windows(expected, actual, self._margin):
             one, two = (image.rows(part.start, part.stop) for image in (expected, actual))
             differing += self._count(one, two, heat[part])
-        compared = compared_pixels(expected, ignore)
         details = {"pixels": differing, "compared_pixels": compared}
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
 
