@@ -187,7 +187,7 @@ def test_a_pair_whose_process_is_killed_is_broken_and_all_others_are_judged(comm
         while not _has_worked(children[0]) and time.monotonic() < deadline:
             time.sleep(0.001)
         os.kill(children[0], signal.SIGKILL)
-        output, _ = run.communicate(timeout=120)
+        output, _ = run.communicate(timeout=300)
     assert run.returncode == (2 if "compare" in command else 1), output
     told_of = r"\d+\.png(: |.*\n.*reason: +)the process that compared this pair died \(SIGKILL\): if memory ran out"
     assert re.search(told_of, output), output
@@ -213,7 +213,7 @@ def test_a_pair_whose_process_is_stopped_is_broken_and_all_others_are_judged(com
         while not _has_worked(children[0]) and time.monotonic() < deadline:
             time.sleep(0.001)
         os.kill(children[0], signal.SIGSTOP)
-        output, _ = run.communicate(timeout=120)
+        output, _ = run.communicate(timeout=300)
     assert run.returncode == (2 if "compare" in command else 1), output
     told_of = r"\d+\.png(: |.*\n.*reason: +)the process that compared this pair was stopped \(SIGSTOP\) for 5 seconds"
     assert re.search(told_of, output), output
