@@ -20,6 +20,7 @@ import tempfile
 import time
 import uuid
 import warnings
+import zlib
 from collections import deque
 from concurrent import futures
 from contextlib import contextmanager, suppress
@@ -415,7 +416,12 @@ class _Run:
     def _submit(self, batch: _Batch) -> None:
         key = f"imgdiff-{self._name}-{next(self._numbers)}"
         batch.future = self._cluster.client.submit(
-            compare_batch, self._plan, batch.pairs, key=key, pure=False, resources=dict(batch.resources) or None
+            compare_batch,
+            self._plan,
+            _packed(batch.pairs),
+            key=key,
+            pure=False,
+            resources=dict(batch.resources) or None,
         )
 
     def answered(self, batch: _Batch) -> Iterator[ComparisonRecord]:
@@ -649,18 +655,24 @@ def _planned(plan: bytes, worker: str) -> tuple[Workspace, _Plan]:
     return space, found
 
 
-def compare_batch(plan: bytes, pairs: Sequence[Pair | FoundPair]) -> _Answer:
+def _packed(pairs: Sequence[Pair | FoundPair]) -> bytes:
+    """Return pairs as a few bytes each: a scheduler keeps the last thousand messages to each worker."""
+    return zlib.compress(pickle.dumps(pairs), 1)
+
+
+def compare_batch(plan: bytes, packed: bytes) -> _Answer:
     """In a worker: compare pairs.
 
     Args:
         plan: from `_planned`'s sender.
-        pairs: with absolute paths.
+        packed: what `_packed` made of pairs with absolute paths.
 
     Raises:
         ImgdiffError: the worker has other versions, or cannot use the settings.
     """
     worker = _own_address()
     space, found = _planned(plan, worker)
+    pairs: list[Pair | FoundPair] = pickle.loads(zlib.decompress(packed))  # noqa: S301 - as for the plan
     if not found.wants_pictures:
         return _Answer(_lines(space, found, pairs, worker), {})
     with tempfile.TemporaryDirectory(prefix="imgdiff-") as scratch:
