@@ -29,6 +29,8 @@ LARGE = 32 * 1024 * 1024
 """Bytes of rows from which on a picture is checked without keeping its pixels, and decoded in parts."""
 _MORE_ROWS = 512
 """Rows of a large picture that are decoded on either side of those that were asked for."""
+_ROWS_AT_ONCE = 64
+"""Rows that are copied at once where they do not lie beside each other."""
 _UNLIMITED = 2**63 - 1
 _NOT_ASKED = -1.0, False, False
 
@@ -197,7 +199,9 @@ class CoreRows:
             if missing.size == last - first:
                 self._all_pixels()[wanted] = rows
             else:
-                self._all_pixels()[top + missing] = rows[missing - first]
+                for start in range(0, missing.size, _ROWS_AT_ONCE):  # each is copied twice
+                    part = missing[start : start + _ROWS_AT_ONCE]
+                    self._all_pixels()[top + part] = rows[part - first]
             self._done[wanted] = True
             return
         height = self._layout.height
