@@ -285,7 +285,7 @@ def stale_other_results(project: Project) -> None:
     ("change", "words"),
     [
         (stale_gone, "stale: the baseline baselines/cart.png is gone"),
-        (stale_picture, "stale: pictures/0-actual.png is not the picture that was looked at"),
+        (stale_picture, "stale: pictures/0-actual.png is not the reviewed image"),
         (stale_no_picture, "the image was removed from the report"),
         (stale_results, "is from another run with other images"),
         (stale_other_results, "has no such comparison"),
@@ -309,7 +309,7 @@ def test_a_dry_run_looks_at_the_picture_too(project, accept):
     stale_picture(project)
     code, out, (line,) = accept(manifest, "--dry-run")
     assert (code, out) == (REFUSED, ["1 refused; nothing was written (--dry-run)"])
-    assert "stale: pictures/0-actual.png is not the picture that was looked at" in line
+    assert "stale: pictures/0-actual.png is not the reviewed image" in line
 
 
 def test_a_picture_that_changes_while_it_is_accepted_is_not_written(project, accept, monkeypatch):
@@ -337,7 +337,7 @@ def test_a_picture_that_changes_while_it_is_accepted_is_not_written(project, acc
         opened.clear()
         code, out, (line,) = accept(manifest)
         assert (code, out) == (REFUSED, ["1 refused"])
-        assert "stale: pictures/0-actual.png is not the picture that was looked at" in line
+        assert "stale: pictures/0-actual.png is not the reviewed image" in line
         assert project.files() == {"baselines/cart.png": OLD}
 
 

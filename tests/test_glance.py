@@ -219,7 +219,7 @@ def test_two_dropped_pictures_are_shown_at_a_glance(project, browser):
         for side, name in (("expected", "a.png"), ("actual", "b.jpg")):
             page.evaluate(DROP, [f"#{side}-drop", [[name, list((project / name).read_bytes())]]])
         page.get_by_role("button", name="Compare").click()
-        page.wait_for_url("**/jobs/*/#open=*view=glance*")
+        page.wait_for_url("**/jobs/*/#open=*view=glance*", timeout=120_000)  # three models are loaded
         page.wait_for_function(SETTLED)
         assert texts(page, ".glance-card dt") == CARDS
         assert [label.rsplit(" ", 2)[0] for label in texts(page, ".glance-label")] == ["Egyptian cat", "Egyptian cat"]
