@@ -88,12 +88,12 @@ def wrong_checksum_of_gzip() -> bytes:
 
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
-    "..": (with_member(("../evil", b"x")), "a name that may lead out of its folder: ../evil"),
-    "inner ..": (with_member(("variables/../../evil", b"x")), "a name that may lead out of its folder"),
-    "absolute": (with_member(("/tmp/evil", b"x")), "a name that may lead out of its folder: /tmp/evil"),  # noqa: S108 - refused
-    "drive": (with_member(("C:evil", b"x")), "a name that may lead out of its folder: C:evil"),
-    "backslash": (with_member(("..\\evil", b"x")), "a name that may lead out of its folder"),
-    "control character": (with_member(("evil\x1b[2J", b"x")), r"a name that may lead out of its folder: evil\x1b[2J"),
+    "..": (with_member(("../evil", b"x")), "a path that leads out of its folder: ../evil"),
+    "inner ..": (with_member(("variables/../../evil", b"x")), "a path that leads out of its folder"),
+    "absolute": (with_member(("/tmp/evil", b"x")), "a path that leads out of its folder: /tmp/evil"),  # noqa: S108 - refused
+    "drive": (with_member(("C:evil", b"x")), "a path that leads out of its folder: C:evil"),
+    "backslash": (with_member(("..\\evil", b"x")), "a path that leads out of its folder"),
+    "control character": (with_member(("evil\x1b[2J", b"x")), r"a path that leads out of its folder: evil\x1b[2J"),
     "symbolic link": (
         with_member(member("link", type=tarfile.SYMTYPE, linkname="/etc"), ("link/evil", b"x")),
         "a symbolic link: link",
@@ -106,7 +106,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "set-user-id": (with_member(member("root", mode=0o4755)), "a set-user-id file: root"),
     "twice": (with_member(("saved_model.pb", b"other")), "holds twice: saved_model.pb"),
     "twice on some disks": (with_member(("SAVED_MODEL.PB", b"other")), "holds twice: SAVED_MODEL.PB"),
-    "file into file": (with_member(("saved_model.pb/evil", b"x")), "puts a file into a file"),
+    "file into file": (with_member(("saved_model.pb/evil", b"x")), "has a file below another file"),
     "file over folder": (with_member(("variables", b"x")), "holds twice: variables"),
     "no name": (with_member(("./", b"x")), "a file without a name"),
     "deep": (with_member(("a/" * 100 + "evil", b"x")), "a name that is too long or too deep"),
@@ -124,7 +124,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: gzip.compress(
             member("g", type=tarfile.XGLTYPE, size=512).tobuf() + b"15 path=../evi\n".ljust(512, b"\0")
         ),
-        "one name or size to all",
+        "global header with a name or size",
     ),
     "damaged pax header": (
         lambda: gzip.compress(member("x", type=tarfile.XHDTYPE, size=512).tobuf() + b"0 path=x\n".ljust(512, b"\0")),
@@ -133,14 +133,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut off": (lambda: good()[:-200], "not whole"),
     "cut off tar": (lambda: good_tar()[:-5000], "not whole"),
     "cut off at a block": (lambda: gzip.compress(good_tar()[:1024]), "not whole"),
-    "wrong checksum": (wrong_checksum_of_gzip, "damaged or not whole (CRC check failed"),
-    "noise after gzip's header": (lambda: good()[:10] + bytes(range(256)) * 4, "damaged or not whole"),
+    "wrong checksum": (wrong_checksum_of_gzip, "damaged or incomplete (CRC check failed"),
+    "noise after gzip's header": (lambda: good()[:10] + bytes(range(256)) * 4, "damaged or incomplete"),
     "gzip of no tar": (lambda: gzip.compress(b"no tar " * 200), "damaged"),
-    "empty": (lambda: b"", "not an archive but empty"),
-    "web page": (lambda: b"<!DOCTYPE html><html>Sign in</html>", "not an archive but a web page"),
-    "JSON": (lambda: b'{"error": "gone"}', """not an archive but something that begins with b'{"error": "gone"'"""),
-    "LFS pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "not an archive but a Git LFS pointer"),
-    "no model": (lambda: gzip.compress(tar(("readme.txt", b"x"))), "no SavedModel: it has no saved_model.pb"),
+    "empty": (lambda: b"", "not an archive, but empty"),
+    "web page": (lambda: b"<!DOCTYPE html><html>Sign in</html>", "not an archive, but a web page"),
+    "JSON": (lambda: b'{"error": "gone"}', """not an archive, but data that starts with b'{"error": "gone"'"""),
+    "LFS pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "not an archive, but a Git LFS pointer"),
+    "no model": (lambda: gzip.compress(tar(("readme.txt", b"x"))), "not a SavedModel: it has no saved_model.pb"),
     "model one folder down": (
         lambda: gzip.compress(tar(("model/saved_model.pb", b"x"))),
         "it has no saved_model.pb at its top, but model/ has one",

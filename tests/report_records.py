@@ -83,7 +83,7 @@ def ssim(value: float | None = 0.993, **changes: Any) -> ScoreRecord:
         "warn": None,
         "passed": value is not None and value >= 0.99,
         "warned": False,
-        "reason": None if value is not None else "the picture is smaller than the window of 7x7",
+        "reason": None if value is not None else "the image is smaller than the window of 7x7",
         "details": {},
     }
     return ScoreRecord(**{**known, **changes})

@@ -191,7 +191,7 @@ def test_a_choice_that_finds_nothing_is_refused(project, refused):
     )
     assert "braces" in refused(project.report, "--only", "{a,b}")
     assert "--only '**'" in refused(project.report)
-    assert "--only chooses among the pictures of a report" in refused(project.manifest(), "--only", "cart")
+    assert "--only chooses among the images of a report" in refused(project.manifest(), "--only", "cart")
     assert "this is a report itself" in refused(project.report, "--only", "cart", "--report", "elsewhere")
 
 
@@ -504,7 +504,7 @@ def test_links_that_must_not_be_followed_are_refused_and_stay(project, accept):
         assert out[-1].startswith("3 refused")
         assert "run `git annex unlock stored.png`" in err[0]
         assert "fetched.png, which does not exist; fetch its content" in err[1]
-        assert "which is not a picture" in err[2]
+        assert "which is not an image" in err[2]
     assert annexed.read_bytes() == OLD
     assert all((project.root / f"baselines/{name}.png").is_symlink() for name in ("stored", "gone", "config"))
 
@@ -966,7 +966,7 @@ def test_what_has_no_alternatives_is_refused(project, accept):
 
 def test_a_manifest_says_itself_what_becomes_an_alternative(project, refused):
     as_alternative(project, "cart")
-    assert "a manifest says of each picture" in refused(project.manifest(), "--alternative")
+    assert "a manifest says of each image" in refused(project.manifest(), "--alternative")
 
 
 def test_in_ci_no_alternative_is_written(project, refused, monkeypatch):

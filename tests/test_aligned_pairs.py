@@ -313,7 +313,7 @@ def test_an_ignore_mask_of_one_of_two_sizes(tmp_path: Path) -> None:
     write(tmp_path / "mask.png", drawn)
     judged = compare(before, after, Policy(ignore=(MaskArea(str(tmp_path / "mask.png")),)))
     assert [region.kind for region in judged.regions] == ["inserted"]
-    assert any("applied to one picture at the most" in note for note in judged.notes)
+    assert any("applied to one image at the most" in note for note in judged.notes)
 
 
 def test_a_sidebar_that_stays_while_the_page_moves_did_not_move(root: Path) -> None:

@@ -118,7 +118,7 @@ def test_flaky_says_when_the_limits_changed_and_the_picture_did_not(shell):
 
     done = shell("flaky", "one", "two")
     assert done.returncode == SOME
-    assert "page.png (the limits changed too; the actual picture is the same in all runs)" in done.stdout
+    assert "page.png (the limits changed too; the actual image is the same in all runs)" in done.stdout
 
 
 def test_a_picture_that_matches_an_alternative_now_and_then_is_flaky(pytester):
@@ -235,7 +235,7 @@ def test_calibrate_reads_the_results_of_runs(renderings):
     (renderings.folder / "run0/pages/total.png").unlink()
     (renderings.folder / "run0/pages/order.png").unlink()
     done = renderings("calibrate", "report1", "report2", "report3", "--per", "folder")
-    assert "no edits were tried: the expected pictures are not there, or are others by now" in done.stderr
+    assert "no edits were tried: the expected images are not there, or are others by now" in done.stderr
 
 
 def test_each_picture_has_limits_of_its_own_when_asked(renderings):
@@ -296,7 +296,7 @@ def test_pictures_that_cannot_be_compared_are_named(renderings):
     done = renderings("calibrate", *RUNS)
     assert done.returncode == SOME
     assert "logo.png: 1 comparison not used: the sizes differ: expected 40x40, actual 44x44" in done.stderr
-    assert "logo.png: 1 comparison not used: there is no actual picture" in done.stderr
+    assert "logo.png: 1 comparison not used: there is no actual image" in done.stderr
 
 
 def test_calibrate_never_writes_over_a_file_unasked(renderings):
@@ -311,7 +311,7 @@ def test_calibrate_never_writes_over_a_file_unasked(renderings):
 def test_calibrate_refuses_what_it_cannot_follow(renderings):
     renderings("compare", "run0", "run1", "--report", "report")
     assert "at least two folders" in renderings.refused("calibrate", "run0")
-    assert "either folders of pictures or results" in renderings.refused("calibrate", "run0", "report")
+    assert "either folders of images or results" in renderings.refused("calibrate", "run0", "report")
     assert "name results of runs" in renderings.refused("calibrate")
     assert "--different needs --same" in renderings.refused("calibrate", "--different", "run0", "run1")
     assert "no such file" in renderings.refused("calibrate", "nowhere/results.json")
@@ -343,4 +343,4 @@ def test_pictures_without_text_have_no_digit_to_change(shell):
         write(shell.folder / f"run{number}/logo.png", square(RED, side=60))
     done = shell("calibrate", "run0", "run1", "run2")
     assert done.returncode == NONE
-    assert "no digit was changed: nothing in these pictures looks like a line of text" in done.stdout
+    assert "no digit was changed: nothing in these images looks like a line of text" in done.stdout

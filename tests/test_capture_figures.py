@@ -154,7 +154,7 @@ def test_axes_subfigures_and_grids_of_seaborn_stand_for_their_figure():
     for target in (figure, left, axes, grid):
         assert captured(target) == (300, 200)
     axes.remove()
-    with pytest.raises(CaptureError, match="these Matplotlib axes are in no figure any more"):
+    with pytest.raises(CaptureError, match="these Matplotlib axes are no longer in a figure"):
         capturer_of(axes, CaptureSettings())
 
 
@@ -256,7 +256,7 @@ def test_a_widget_is_captured_until_it_stands_still_and_one_that_cannot_be_says_
     run.assert_outcomes(passed=1, failed=2)
     run.stdout.fnmatch_lines(
         [
-            "*Qt widget: it cannot be captured any more: *already deleted*",
+            "*Qt widget: it can no longer be captured: *already deleted*",
             "*the Qt widget has no size: show it, or call its resize() or adjustSize()",
         ]
     )
@@ -276,7 +276,7 @@ CALLS = {
     "dpi": ("Figure(), capture={'dpi': 5}", "dpi: *5*"),
     "canvas": (
         "Canvas()",
-        "Canvas: this is no picture, and nothing captures it: pass a path, *imgdiff_capture or imgdiff_",
+        "Canvas: this is not an image, and nothing captures it: pass a path, *imgdiff_capture or imgdiff_",
     ),
     "broken": ("Broken()", "Matplotlib figure: its savefig() failed: ZeroDivisionError: division by zero"),
 }
@@ -342,8 +342,8 @@ def test_a_browser_that_is_not_there_is_one_line(drawing, monkeypatch, tmp_path)
     run.assert_outcomes(failed=2)
     run.stdout.fnmatch_lines(
         [
-            "*a Plotly figure is rendered in Chrome, which Kaleido did not find or could not start: install*",
-            "*a Bokeh plot is rendered in a browser, and Bokeh could start none: install Chromium and chromedriver*",
+            "*a Plotly figure is rendered in Chrome, which Kaleido could not find or start: install*",
+            "*a Bokeh plot is rendered in a browser, but Bokeh could not start one: install Chromium and chromedriver*",
         ]
     )
     assert "Traceback" not in run.stdout.str()

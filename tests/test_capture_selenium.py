@@ -240,9 +240,9 @@ def test_what_cannot_be_captured_is_told_in_one_line_and_the_browser_stays_usabl
             driver = show(PAGE)
             gone = driver.find_element("id", "p")
             driver.execute_script("arguments[0].remove()", gone)
-            refused("the element is not in the page any more", gone)
+            refused("the element is no longer in the page", gone)
             for name in ("hidden", "off"):
-                refused("has no size, is hidden or lies outside of the page", driver.find_element("id", name))
+                refused("has no size, is hidden or is outside the page", driver.find_element("id", name))
             refused("the selector is not valid CSS", driver, mask=["!!"])
             refused("clip lies outside", driver, clip={"x": 9000, "y": 0, "width": 9, "height": 9})
             refused("does not support full_page", driver.find_element("id", "hidden"), full_page=True)

@@ -342,7 +342,7 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
         pytest.param(["old.png", "folder"], "folder is a folder and old.png is not", id="file-and-folder"),
         pytest.param(["folder", "nowhere"], "nowhere does not exist", id="folder-and-nothing"),
         pytest.param(["folder", "empty"], "no pictures in folder nor in empty", id="no-pictures"),
-        pytest.param(["old.png"], "name two pictures or two folders", id="one-name"),
+        pytest.param(["old.png"], "name two images or two folders", id="one-name"),
         pytest.param([], "there is no imgdiff.yaml in this folder or above it", id="nothing-to-compare"),
         pytest.param(["old.png", "new.png", "--include", "*"], "--include and --exclude", id="include-for-files"),
         pytest.param(["--exclude", "*"], "--include and --exclude", id="exclude-for-scans"),
@@ -511,7 +511,7 @@ def test_json_through_a_link_keeps_the_link(two_trees):
 def test_json_over_a_compared_picture_is_refused(two_trees, target):
     before = (two_trees.folder / target).read_bytes()
     line = two_trees.refused("compare", "expected", "actual", "--json", target)
-    assert "this picture is compared; name another file" in line
+    assert "this image is compared; name another file" in line
     assert (two_trees.folder / target).read_bytes() == before
 
 
@@ -691,7 +691,7 @@ def test_files_of_other_kinds_fail_by_name_where_the_scan_says_so(two_trees):
     done = two_trees("compare")
     assert done.returncode == NOT_JUDGED
     broken, summary = done.stdout.splitlines()
-    assert broken.startswith("note.txt: expected/note.txt: text: not a picture; it begins with 'no picture'")
+    assert broken.startswith("note.txt: expected/note.txt: text: not an image; it begins with 'no image'")
     assert summary == "2 comparisons: 1 failed (1 broken), 1 passed"
 
 

@@ -162,7 +162,7 @@ MISTAKES = [
     ("frames: ▸first", "frames", 'not the string "first"'),
     ("frames: ▸1.5", "frames", "not 1.5"),
     ("mask: ▸sim", "mask", 'unknown metric "sim"; did you mean "ssim"?'),
-    ("mask: ▸psnr", "mask", "psnr does not say where pictures differ; name a metric that paints heat"),
+    ("mask: ▸psnr", "mask", "psnr does not say where images differ; name a metric that paints heat"),
     ("mask: ▸3", "mask", "expected auto, or the name of a metric, not 3; put strings in quotes"),
     ("missing: ▸no", "missing", 'expected allow or fail, not the string "no"'),
     ("unmatched: ▸ignore", "unmatched", "expected allow or fail"),
@@ -468,7 +468,7 @@ def told(folder: Path, data: bytes, metrics: Lookup = METRICS) -> str:
         ("pixel_match: {min: 1, tolerance: 255}", ": metrics.pixel_match.tolerance: can never"),
         (
             "pixel_match: {max_pixels: 0, tolerance: 255}",
-            "pixel_match sees no difference between any two pictures with tol",
+            "pixel_match sees no difference between any two images with tol",
         ),
         ("pixel_match: {min: 1, tolerance: 255}", "with tolerance: 255; change the options"),
         ("perceptual: {max_in_window: {pixels: 1024}}", "a window of 32x32 has only 1024 pixels; set fewer pixels"),

@@ -60,7 +60,7 @@ def rules(*args, **limits):
             "policy: ignore[0].width: a Length is a finite number",
         ),
         (Policy(frames=-1), "policy: frames: expected refuse, all, or the index"),
-        (Policy(mask="mse"), "policy: mask: mse does not say where pictures differ"),
+        (Policy(mask="mse"), "policy: mask: mse does not say where images differ"),
         (Policy(missing="pass"), "policy: missing: expected allow or fail"),
         (
             Policy(limits=LimitSettings(0)),
@@ -143,9 +143,9 @@ def test_a_polygon_covers_what_it_encloses_wherever_its_corners_are(corners):
         ({"pixel_match": {"min": 0, "max_pixels": 999}}, "max_pixels is 999, and only 100 pixels are compared"),
         (
             {"perceptual": {"max_in_window": {"pixels": 100}}},
-            "allows 100 pixels, and a window in this picture has only 100",
+            "allows 100 pixels, and a window in this image has only 100",
         ),
-        ({"mse": {"max": 65025}}, "mse could not fail for this pair: it is 65025 at the worst for pictures of 8 bits"),
+        ({"mse": {"max": 65025}}, "mse could not fail for this pair: it is 65025 at the worst for images of 8 bits"),
     ],
 )
 def test_a_rule_that_no_picture_of_this_size_or_depth_fails_is_no_pass(rule, reason):
@@ -180,7 +180,7 @@ def test_what_cannot_be_read_and_has_no_name_is_told_with_its_side(tmp_path):
     assert compare(good, bad).reason.startswith("actual array: ")
     assert "; actual array: " in compare(bad, bad.copy()).reason
     assert compare(None, b"text").reason.startswith("actual bytes: text: ")
-    assert compare(good, object()).reason.startswith("actual object: this is no picture")
+    assert compare(good, object()).reason.startswith("actual object: this is not an image")
     for same in (compare(b"text", b"text").reason, compare(b"text", bytearray(b"text")).reason):
         assert same.startswith("expected bytes: text: ")
         assert "; actual bytes: text: " in same

@@ -237,7 +237,7 @@ def test_a_metric_without_a_value_breaks_the_comparison(suite, pytester, right, 
 @pytest.mark.parametrize(
     ("worst", "told"),
     [
-        ("0.0", "can never fail: loudness sees no difference between any two pictures with gain: 2"),
+        ("0.0", "can never fail: loudness sees no difference between any two images with gain: 2"),
         ("0.3", "can never fail: the worst value of loudness is 0.3; set a smaller max"),
         ("1 / 0", "the metric loudness failed to return its worst value: ZeroDivisionError: division by zero"),
         ("None", "the metric loudness failed to return its worst value: TypeError"),
@@ -333,7 +333,7 @@ def test_a_drawing_that_fails_leaves_the_verdict(suite, pytester):
     ("loader", "told"),
     [
         pytest.param("raise KeyError(1)", "the imgdiff_load hook failed: KeyError: 1", id="raises"),
-        pytest.param("return object()", "this is no picture", id="returns-no-picture"),
+        pytest.param("return object()", "this is not an image", id="returns-no-picture"),
         pytest.param("return 'nowhere.png'", "nowhere.png: missing: there is no such file", id="returns-no-file"),
     ],
 )

@@ -223,7 +223,7 @@ def test_all_pictures_of_a_jpeg_are_compared_where_all_frames_are_asked_for():
 def test_of_a_jpeg_whose_frames_nobody_named_the_first_picture_is_compared_with_a_note():
     comparison = compare(pictures(RED, WHITE), pictures(RED, BLUE))
     assert comparison.passed
-    assert "bytes: it holds several pictures (MPF); the first is compared" in comparison.notes
+    assert "bytes: it holds several images (MPF); the first is compared" in comparison.notes
 
 
 def test_pictures_of_a_jpeg_that_are_not_all_there_are_refused():

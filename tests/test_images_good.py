@@ -44,7 +44,7 @@ TURNED = {
     7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: np.rot90,
 }
-"""EXIF orientation to what makes the stored picture upright: CIPA DC-008, 4.6.4."""
+"""EXIF orientation to what makes the stored image upright: CIPA DC-008, 4.6.4."""
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_jpeg_of_several_pictures_is_its_first():
     first, second = photograph(), photograph()[::-1]
     file = saved(first, "MPO", save_all=True, append_images=[PIL.Image.fromarray(second)])
     (image,) = decode(read(file))
-    assert image.info.notes == ("it holds several pictures (MPF); the first is compared",)
+    assert image.info.notes == ("it holds several images (MPF); the first is compared",)
     with PIL.Image.open(io.BytesIO(file)) as picture:
         assert np.array_equal(image.pixels, rgba(np.asarray(picture)))
 

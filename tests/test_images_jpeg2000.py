@@ -73,7 +73,9 @@ def test_a_tile_that_is_missing_is_told_although_the_end_is_there():
 
 def test_what_pillow_would_change_is_refused():
     deep = cv2.imencode(".jp2", large().astype(np.uint16) * 257)[1].tobytes()
-    with pytest.raises(BrokenImageError, match="JPEG 2000 of 16 bits is not read, as Pillow changes its values"):
+    with pytest.raises(
+        BrokenImageError, match="JPEG 2000 of 16 bits is not supported, because Pillow changes its values"
+    ):
         decode(read(deep))
     with pytest.raises(BrokenImageError, match="an extra channel that is not said to be straight alpha"):
         decode(read(saved(photograph(9, 9, 4), no_jp2=True)))

@@ -195,7 +195,7 @@ def test_the_current_frame_of_a_pil_image_is_its_copy():
 
 def test_of_several_pictures_in_one_jpeg_one_is_compared_and_told():
     (image,) = decode(read(animated("MPO")))
-    assert image.info.notes == ("of its 3 pictures the current one is compared",)
+    assert image.info.notes == ("of its 3 images the current one is compared",)
     assert [image.info.frame for image in decode(read(animated("MPO")), frames="all")] == [0, 1, 2]
 
 
@@ -298,7 +298,7 @@ ENCODED = base64.b64encode(PICTURE.getvalue()).decode()
             f"data:image/png;base64,{ENCODED}",
             "str: text: this text is a data: URL; pass base64.b64decode(text.split(',')[1])",
         ),
-        (ENCODED.encode(), "bytes: text: this is base64, not the picture itself; give base64.b64decode(data)"),
+        (ENCODED.encode(), "bytes: text: this is base64, not the image itself; give base64.b64decode(data)"),
         ("x" * 100_000, f"{'x' * 400}...: path: the name is longer than the file system allows"),
     ],
 )
@@ -354,7 +354,7 @@ def class_of(package: str, name: str, *methods: str) -> object:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (class_of("pandas.io.formats.style", "Styler"), "this is a table, not a picture; pass a screenshot of its to_"),
+        (class_of("pandas.io.formats.style", "Styler"), "this is a table, not an image; pass a screenshot of its to_"),
         (
             class_of("plotly.basedatatypes", "BaseFigure", "to_image"),
             "assert_images_similar(figure) captures it, and where there is no fixture pass figure.to_image(format='png')",
@@ -371,8 +371,8 @@ def class_of(package: str, name: str, *methods: str) -> object:
         ),
         (class_of("pyppeteer.page", "Page", "screenshot"), "pass its screenshot: .screenshot()"),
         (class_of("graphviz.sources", "Source", "_repr_png_"), "this draws itself as PNG; pass value._repr_png_()"),
-        ([PICTURE], "list: this is a list of 1; pass one picture at a time"),
-        (io, "module: this is the module io; pass a picture"),
+        ([PICTURE], "list: this is a list of 1; pass one image at a time"),
+        (io, "module: this is the module io; pass an image"),
     ],
 )
 def test_what_is_no_picture_names_what_to_pass(given, told):
@@ -402,8 +402,8 @@ def test_pyplot_itself_points_to_the_figure():
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"a": 1}, "the imgdiff_load hook returned a value of type dict: dict: this is no picture"),
-        (False, "the imgdiff_load hook returned a value of type bool: bool: this is no picture"),
+        ({"a": 1}, "the imgdiff_load hook returned a value of type dict: dict: this is not an image"),
+        (False, "the imgdiff_load hook returned a value of type bool: bool: this is not an image"),
         ("gone.png", "the imgdiff_load hook returned a value of type str: gone.png: missing: there is no such file"),
         (np.zeros((2, 2, 7)), "the imgdiff_load hook returned a value of type ndarray: array: float64 array of shape"),
     ],
@@ -422,9 +422,7 @@ def test_an_asynchronous_load_hook_is_told():
 
 
 def test_a_float_that_is_hardly_above_one_is_shown_with_all_its_digits():
-    with pytest.raises(
-        BrokenImageError, match=r"range from 0\.5 to 1\.0000000000000002; float pictures hold 0\.0 to 1"
-    ):
+    with pytest.raises(BrokenImageError, match=r"range from 0\.5 to 1\.0000000000000002; float images hold 0\.0 to 1"):
         read(np.array([[0.5, np.nextafter(1, 2)]]))
 
 
@@ -466,7 +464,9 @@ def test_a_tensor_that_gives_no_array_says_why():
         def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
             raise TypeError("can't convert cuda:0 device type tensor to numpy")
 
-    with pytest.raises(BrokenImageError, match=r"it gives no NumPy array: TypeError: can't convert .*\.cpu\(\)\.numpy"):
+    with pytest.raises(
+        BrokenImageError, match=r"it cannot be converted to a NumPy array: TypeError: can't convert .*\.cpu\(\)\.numpy"
+    ):
         read(OnAnotherDevice())
 
 
@@ -513,7 +513,7 @@ def test_pictures_of_qt_are_read_at_their_depth():
     pytest.importorskip("PySide6.QtGui", reason="the test extra brings PySide6")
     done = subprocess.run([sys.executable, "-c", QT], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "QImage: value: it holds no picture (isNull()): look at what was to load or to paint it\n"
+    assert done.stdout == "QImage: value: it is empty (isNull()): check the code that loads or paints it\n"
 
 
 @pytest.mark.filterwarnings("error")

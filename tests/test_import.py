@@ -764,7 +764,7 @@ def test_a_number_that_cannot_be_counted_is_not_mapped(project):
     project.write(visual("test_home[chromium][linux]", "test_home[chromium][linux]_3"))
     code, out, _ = project.run()
     assert code == NOT_ALL
-    assert has_line(out, "not mapped: ", "_3.png: pictures with a smaller number are missing")
+    assert has_line(out, "not mapped: ", "_3.png: images with a smaller number are missing")
 
 
 def test_parameters_that_only_a_run_knows_are_not_guessed(project):
@@ -823,7 +823,7 @@ def test_vector_graphics_are_told(project):
     project.write({"tests/__snapshots__/test_views/test_one.svg": b"<svg/>"})
     code, out, _ = project.run()
     assert code == NOT_ALL
-    assert has_line(out, "test_one.svg: an SVG is not a picture of pixels")
+    assert has_line(out, "test_one.svg: an SVG is not an image of pixels")
 
 
 def test_a_hash_library_has_no_pictures(project):

@@ -107,11 +107,11 @@ def of_bytes(tf, images):
 @pytest.mark.parametrize(
     ("compute", "changes", "says"),
     [
-        (None, {"signature": "train"}, r"nor has a signature serving_default \(has: train\)"),
+        (None, {"signature": "train"}, r"has no signature serving_default \(has: train\)"),
         (two_outputs, {}, "high, low"),
         (of_bytes, {"dtype": "uint8"}, "uint8"),
-        (of_bytes, {"shape": (None, SIDE, SIDE)}, r"not a batch of pictures \(n, height, width, 3\)"),
-        (of_bytes, {"shape": (None, SIDE, SIDE, 1)}, r"not a batch of pictures \(n, height, width, 3\)"),
+        (of_bytes, {"shape": (None, SIDE, SIDE)}, r"not a batch of images \(n, height, width, 3\)"),
+        (of_bytes, {"shape": (None, SIDE, SIDE, 1)}, r"not a batch of images \(n, height, width, 3\)"),
     ],
 )
 def test_a_model_of_another_kind_is_refused_in_one_line(tmp_path, compute, changes, says):

@@ -78,7 +78,7 @@ def test_what_takes_more_than_memory_is_refused_by_name_and_takes_little(large, 
     code, words, peak = compared(large, 300, *(f"--set=metrics.{metric}" for metric in metrics))
     assert code == 2
     assert "a.png: PNG: decoding it and one more of its size takes about 489 MiB" in words
-    assert "more than `memory` allows (300 MiB); it was not decoded; raise `memory`" in words
+    assert "more than `memory` allows (300 MiB); it was not decoded; increase `memory`" in words
     assert peak < 300 + LIBRARIES
 
 

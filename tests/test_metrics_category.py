@@ -169,7 +169,7 @@ def test_numbers_that_are_not_finite_are_refused(made, kind):
 
 @every_metric
 def test_an_output_of_another_shape_is_refused(made, kind):
-    broken(made, kind, r"gives an output of shape \(2, 1, 1, 6\)", model={"keep": True})
+    broken(made, kind, r"returns an output of shape \(2, 1, 1, 6\)", model={"keep": True})
 
 
 @every_metric

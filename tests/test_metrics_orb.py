@@ -73,7 +73,7 @@ def test_a_picture_without_keypoints_has_no_value(side, plain):
     photo = photograph("astronaut", *plain.shape)
     pair = (plain, photo) if side == "expected" else (photo, plain)
     found = "expected" if side == "expected" or plain.size == 9 else "actual"
-    with pytest.raises(MetricError, match=rf"orb found 0 keypoints in the {found} picture and needs 10"):
+    with pytest.raises(MetricError, match=rf"orb found 0 keypoints in the {found} image and needs 10"):
         Orb().measure(image_of(pair[0]), image_of(pair[1]), None)
 
 

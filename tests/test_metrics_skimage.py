@@ -101,7 +101,7 @@ def test_nmi_knows_a_picture_of_another_brightness_again_and_not_another_picture
 
 
 def test_nmi_of_two_plain_pictures_is_refused():
-    with pytest.raises(MetricError, match=r"one gray level in each picture.*use mae or perceptual"):
+    with pytest.raises(MetricError, match=r"one gray level in each image.*use mae or perceptual"):
         measured(NormalizedMutualInformation(), np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 7, np.uint8))
 
 
@@ -180,7 +180,7 @@ def test_shift_looks_past_an_ignored_area_that_stays_where_it_is():
 def test_shift_of_pictures_that_no_movement_makes_alike_is_refused(pair):
     plain = {"plain": np.full((300, 300, 3), 90, np.uint8), "darker": np.full((300, 300, 3), 81, np.uint8)}
     sides = [plain[name] if name in plain else photograph(name, 300, 300) for name in pair]
-    with pytest.raises(MetricError, match=r"no movement that makes the pictures alike.*use ssim or perceptual"):
+    with pytest.raises(MetricError, match=r"no movement that makes the images alike.*use ssim or perceptual"):
         measured(Shift(), *sides)
 
 
@@ -205,5 +205,5 @@ def test_shift_where_halving_leaves_nothing_that_is_not_ignored_is_refused():
     ignore[100, 100] = False
     actual[100, 100] = 255 - expected[100, 100]
     expected[ignore] = actual[ignore] = 127
-    with pytest.raises(MetricError, match="no movement that makes the pictures alike"):
+    with pytest.raises(MetricError, match="no movement that makes the images alike"):
         measured(Shift(), expected, actual, ignore)

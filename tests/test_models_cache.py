@@ -88,14 +88,14 @@ def test_an_archive_is_unpacked_into_the_cache_once(settings, cache, tmp_path, n
 def test_a_damaged_archive_names_its_file_and_leaves_nothing(settings, cache, tmp_path):
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(HOSTILE["cut off"][0]())
-    assert line_of(locate, settings(archive)).startswith(f"model {archive}: the archive is damaged or not whole")
+    assert line_of(locate, settings(archive)).startswith(f"model {archive}: the archive is damaged or incomplete")
     assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        pytest.param(lambda path: path.mkdir(), "no SavedModel: it has no saved_model.pb", id="empty folder"),
+        pytest.param(lambda path: path.mkdir(), "not a SavedModel: it has no saved_model.pb", id="empty folder"),
         pytest.param(
             lambda path: write_model(path / "inner"), "no saved_model.pb at its top, but inner/ has one", id="too high"
         ),
@@ -148,7 +148,7 @@ def test_a_folder_whose_parts_are_links_is_hashed_with_what_they_lead_to(setting
     (tmp_path / "elsewhere" / "variables.index").write_bytes(b"another")
     assert locate(settings(folder)).digest != whole
     (folder / "self").symlink_to(folder)
-    assert "a link that leads back into itself" in line_of(locate, settings(folder))
+    assert "a circular link" in line_of(locate, settings(folder))
 
 
 def test_the_digest_depends_on_names_and_bytes_alone(tmp_path):
@@ -205,7 +205,7 @@ def test_a_model_that_changed_is_refused(settings, tmp_path):
     handle, folder = unpacked_model(settings, tmp_path)
     (folder / "variables" / "variables.index").write_bytes(b"another")
     line = line_of(locate, handle)
-    assert line.startswith(f"model {handle.model}: {folder} changed since it came into the cache: SHA-256 ")
+    assert line.startswith(f"model {handle.model}: {folder} has changed since it was cached: SHA-256 ")
 
 
 def test_a_file_too_many_or_too_few_is_a_change(settings, tmp_path):
@@ -254,7 +254,7 @@ def test_a_cache_that_everybody_may_write_to_is_refused(settings, cache, tmp_pat
     for handle in (HANDLE, tmp_path / "model.tar.gz"):
         for call in (locate, fetch) if handle == HANDLE else (locate,):
             line = line_of(call, settings(handle, download=True))
-            assert f"the cache {cache} may be written to by everybody (chmod o-w)" in line
+            assert f"the cache {cache} is writable by everyone (chmod o-w)" in line
     assert list(cache.iterdir()) == []
 
 
@@ -303,8 +303,8 @@ def test_an_export_serves_every_handle_of_the_same_model_and_no_other(settings, 
     assert locate(settings(write_model(tmp_path / "other", {"saved_model.pb": b"other"}))).onnx is None
     onnx.write_bytes(b"another")
     line = line_of(locate, handle)
-    assert f"{onnx} changed since it came into the cache" in line
-    assert f"to export it anew: pytest-imgdiff models export {handle.model}" in line
+    assert f"{onnx} has changed since it was cached" in line
+    assert f"to export it again: pytest-imgdiff models export {handle.model}" in line
     assert locate(handle, exported=False).onnx is None
 
 

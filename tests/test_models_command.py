@@ -78,7 +78,7 @@ def test_what_is_no_list_of_labels_is_refused_and_the_old_one_stays(models, serv
 def test_labels_are_downloaded_and_never_copied_from_this_machine(models):
     done = models("fetch", "--labels", "labels.txt", "http://127.0.0.1:9/m", "--cache", "cache")
     assert done.returncode == FAILED
-    assert "labels labels.txt: expected an address" in done.stderr
+    assert "labels labels.txt: must be a URL" in done.stderr
 
 
 def test_fetched_listed_verified(models, server, tmp_path):
@@ -103,7 +103,7 @@ def test_fetched_listed_verified(models, server, tmp_path):
         assert (damaged.returncode, damaged.stdout) == (FAILED, "")
         (line,) = damaged.stderr.splitlines()
         assert line.startswith(f"pytest-imgdiff: model {address}: ")
-        assert "changed since it came into the cache" in line
+        assert "has changed since it was cached" in line
     assert models("fetch", address, "--cache", "cache").stdout.startswith(f"fetched: {address} (")
     assert graph.read_bytes() == FILES["saved_model.pb"]
     assert models("verify", "--cache", "cache").returncode == DONE
@@ -128,7 +128,7 @@ def test_one_model_that_fails_does_not_stop_the_others(models, server):
     ("options", "line"),
     [
         (["--max-megabytes", "0.0001"], "larger than 0.0001 MB (--max-megabytes)"),
-        (["--connect-timeout", "0.3"], "the server kept silent for 0.3 s (--connect-timeout)"),
+        (["--connect-timeout", "0.3"], "the server did not respond for 0.3 s (--connect-timeout)"),
         (["--timeout", "0.3"], "the download took longer than 0.3 s (--timeout)"),
     ],
 )
@@ -149,7 +149,7 @@ def test_the_limits_of_a_download(models, server, options, line):
         (["export", "--output", "model.onnx"], "--output takes one model: name it"),
         (["export", "model.onnx"], "model model.onnx is ONNX already"),
         (["list", "--cache", "model.onnx"], "the cache model.onnx is not a folder"),
-        (["list", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be looked at (Not a directory)"),
+        (["list", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be accessed (Not a directory)"),
         (["fetch", "https://example.invalid/m", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be"),
     ],
 )
@@ -258,7 +258,7 @@ def test_who_waits_for_another_process_waits_no_longer_than_it_was_told(models, 
         waited = models("fetch", address, "--cache", "cache", "--timeout", "0.3")
         process.terminate()
     assert waited.returncode == FAILED
-    assert waited.stderr == f"pytest-imgdiff: model {address}: another process has been at work on it for 0.3 s\n"
+    assert waited.stderr == f"pytest-imgdiff: model {address}: another process has used it for 0.3 s\n"
 
 
 FETCH_ON = """

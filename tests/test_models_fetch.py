@@ -111,17 +111,17 @@ def test_a_server_need_not_say_how_long_the_archive_is(server, settings):
         pytest.param(body(b"x", status=500), "127.0.0.1 answered 500 Internal Server Error", id="500"),
         pytest.param(body(b"", status=204), "127.0.0.1 answered 204 No Content", id="204"),
         pytest.param(
-            body(b"\n<html><body>Sign in</body></html>", kind="text/html"), "not an archive but a web page", id="HTML"
+            body(b"\n<html><body>Sign in</body></html>", kind="text/html"), "not an archive, but a web page", id="HTML"
         ),
         pytest.param(
             body(model_archives.good()[:400], length=500), "the download ended after 400 of 500 bytes", id="truncated"
         ),
         pytest.param(
-            lambda handler: handler.wfile.write(CHUNKED + b"100\r\nabc"), "the download ended too early", id="chunk"
+            lambda handler: handler.wfile.write(CHUNKED + b"100\r\nabc"), "the download ended early", id="chunk"
         ),
         pytest.param(
             lambda handler: handler.wfile.write(HEAD + b"\r\n" + model_archives.good()[:400]),
-            "the archive is damaged or not whole",
+            "the archive is damaged or incomplete",
             id="truncated without length",
         ),
         pytest.param(lambda _: None, "the download failed: Remote end closed connection", id="hangs up"),
@@ -130,28 +130,30 @@ def test_a_server_need_not_say_how_long_the_archive_is(server, settings):
             "the download failed: SSH-2.0-OpenSSH",
             id="no HTTP",
         ),
-        pytest.param(silent, "the server kept silent for 0.5 s (--connect-timeout)", id="silent"),
+        pytest.param(silent, "the server did not respond for 0.5 s (--connect-timeout)", id="silent"),
         pytest.param(
             body(b"\x1f\x8b", length=20_000_000), "larger than 10 MB (--max-megabytes)", id="says that it is too large"
         ),
         pytest.param(endless(HEAD + b"\r\n\x1f\x8b"), "larger than 10 MB (--max-megabytes)", id="endless and fast"),
         pytest.param(redirect("/m/1"), "redirected more than 10 times", id="redirect loop"),
-        pytest.param(redirect(""), "redirected to no address", id="redirect to nothing"),
+        pytest.param(redirect(""), "redirect target is not a valid URL", id="redirect to nothing"),
         pytest.param(redirect("http://[::1"), "redirect target is not a valid URL", id="redirect to a wrong address"),
-        pytest.param(redirect("file:///etc/passwd"), "redirected to no address (file://)", id="redirect to a file"),
+        pytest.param(
+            redirect("file:///etc/passwd"), "redirect target is not a valid URL (file://)", id="redirect to a file"
+        ),
         pytest.param(
             redirect("file://localhost/etc/passwd"),
-            "redirected to file://localhost, and only https:// is followed",
+            "redirected to file://localhost, but only https:// is allowed",
             id="redirect to a file with a host",
         ),
         pytest.param(
             redirect("ftp://example.org/x?secret"),
-            "redirected to ftp://example.org, and only https://",
+            "redirected to ftp://example.org, but only https://",
             id="redirect to ftp",
         ),
         pytest.param(
             redirect("http://example.org/x"),
-            "redirected to http://example.org, and only https://",
+            "redirected to http://example.org, but only https://",
             id="redirect to http",
         ),
     ],
@@ -194,11 +196,11 @@ def test_a_server_that_accepts_no_connection(settings):
         port = listener.getsockname()[1]
         with closing(socket.create_connection(("127.0.0.1", port))):  # the queue is full
             line = refusal(settings(f"http://127.0.0.1:{port}/m/1"))
-    assert line == "the server kept silent for 0.5 s (--connect-timeout)"
+    assert line == "the server did not respond for 0.5 s (--connect-timeout)"
 
 
 def test_a_name_that_nobody_knows(settings):
-    assert "the server's name is not known" in refusal(settings("https://no-such-host.invalid/m/1"))
+    assert "unknown host" in refusal(settings("https://no-such-host.invalid/m/1"))
 
 
 def test_a_server_that_speaks_no_tls(server, settings):
@@ -243,7 +245,7 @@ def test_a_model_comes_over_tls_from_a_server_whose_certificate_is_trusted(
     assert fetch(handle)
     secure_server.answers["/n/1"] = redirect(secure_server.address("/plain", model()))
     down = settings(f"{base}/m/1", cache=str(tmp_path / "other"))
-    assert refusal(down) == "redirected to http://127.0.0.1, and only https:// is followed"
+    assert refusal(down) == "redirected to http://127.0.0.1, but only https:// is allowed"
     secure_server.answers["/n/2"] = trickle(HEAD, b"x")
     slow = settings(f"{base}/n/2", timeout=0.5, cache=str(tmp_path / "other"))
     assert refusal(slow) == "the download took longer than 0.5 s (--timeout)"
@@ -252,7 +254,7 @@ def test_a_model_comes_over_tls_from_a_server_whose_certificate_is_trusted(
 def test_a_silent_server_behind_tls(settings):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         line = refusal(settings(f"https://127.0.0.1:{listener.getsockname()[1]}/m/1"))
-    assert line == "the server kept silent for 0.5 s (--connect-timeout)"
+    assert line == "the server did not respond for 0.5 s (--connect-timeout)"
 
 
 def test_a_proxy_of_the_environment_is_asked(server, settings, monkeypatch):
@@ -266,19 +268,22 @@ def test_a_proxy_of_the_environment_is_asked(server, settings, monkeypatch):
 @pytest.mark.parametrize(
     ("handle", "line"),
     [
-        ("http://example.org/m/1", "model http://example.org/m/1: only https:// addresses are followed"),
+        ("http://example.org/m/1", "model http://example.org/m/1: only https:// URLs are allowed"),
         (
             "http://127.0.0.1.example.org/m",
-            "model http://127.0.0.1.example.org/m: only https:// addresses are followed",
+            "model http://127.0.0.1.example.org/m: only https:// URLs are allowed",
         ),
-        ("file:///etc/passwd", "model file:///etc/passwd: the address names no server"),
-        ("gs://bucket/model", "model gs://bucket/model: only https:// addresses are followed"),
-        ("https:///m/1", "model https:///m/1: the address names no server"),
-        ("https://host:port/m", "model https://host:port/m: no address: Port could not be cast"),
-        ("https://me:secret@example.org/m", "model https://...@example.org: an address with a user name or password"),
-        ("https://example.org/ä", "model https://example.org/ä: an address holds neither spaces"),
-        ("https://example.org/a b", "model https://example.org/a b: an address holds neither spaces"),
-        ("https://example.org/a\r\nX: y", r"model https://example.org/a\x0d\x0aX: y: an address holds neither spaces"),
+        ("file:///etc/passwd", "model file:///etc/passwd: the URL has no host"),
+        ("gs://bucket/model", "model gs://bucket/model: only https:// URLs are allowed"),
+        ("https:///m/1", "model https:///m/1: the URL has no host"),
+        ("https://host:port/m", "model https://host:port/m: not a valid URL: Port could not be cast"),
+        (
+            "https://me:secret@example.org/m",
+            "model https://...@example.org: a URL must not contain a user name or password",
+        ),
+        ("https://example.org/ä", "model https://example.org/ä: a URL must not contain spaces"),
+        ("https://example.org/a b", "model https://example.org/a b: a URL must not contain spaces"),
+        ("https://example.org/a\r\nX: y", r"model https://example.org/a\x0d\x0aX: y: a URL must not contain spaces"),
     ],
 )
 def test_what_is_no_safe_address_is_refused_before_anything_is_asked(settings, handle, line):
@@ -290,7 +295,7 @@ def test_what_is_no_safe_address_is_refused_before_anything_is_asked(settings, h
 
 def test_what_is_on_this_machine_is_not_fetched(settings, tmp_path):
     folder = model_archives.write_model(tmp_path / "model")
-    with pytest.raises(ConfigError, match="is on this machine: there is nothing to fetch"):
+    with pytest.raises(ConfigError, match="is already on this machine"):
         fetch(settings(str(folder)))
 
 

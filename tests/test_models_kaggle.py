@@ -99,7 +99,7 @@ def test_a_changed_file_is_found_and_the_model_is_fetched_anew(settings):
     graph = locate(settings()).saved_model / "saved_model.pb"
     graph.write_bytes(b"changed")
     with pytest.raises(
-        ModelError, match=r"changed since it came into the cache.*to download it anew: pytest-imgdiff models fetch"
+        ModelError, match=r"has changed since it was cached.*to download it again: pytest-imgdiff models fetch"
     ):
         locate(settings())
     assert fetch(settings())
@@ -157,13 +157,13 @@ def test_a_download_that_is_larger_than_allowed_is_cut_off(server, settings):
 
 def test_what_is_no_saved_model_is_refused(server, settings):
     offer(server, {"model.h5": b"weights"})
-    assert refusal(settings()) == "no SavedModel: it has no saved_model.pb"
+    assert refusal(settings()) == "not a SavedModel: it has no saved_model.pb"
 
 
 def test_without_kagglehub_the_extra_is_named(settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)  # as where it is not installed
     assert refusal(settings()) == (
-        "kagglehub, which downloads it, is not installed; pip install 'pytest-imgdiff[kaggle]'"
+        "kagglehub, which downloads it, is not installed; run pip install 'pytest-imgdiff[kaggle]'"
     )
 
 
@@ -178,7 +178,7 @@ def test_handles_of_kaggle(handle, kind):
 @pytest.mark.parametrize("handle", ["google/mobilenet-v2", "google/gemma/pyTorch/2b/1", f"{HANDLE}/x", f"../{HANDLE}"])
 def test_other_names_are_paths(handle):
     with pytest.raises(
-        ModelUnavailableError, match=r"no such file or folder; give its path.*tensorFlow2/VARIATION/VERSION of Kaggle"
+        ModelUnavailableError, match=r"no such file or folder; pass its path.*tensorFlow2/VARIATION/VERSION of Kaggle"
     ):
         kind_of(handle)
 

@@ -429,7 +429,7 @@ def shop_run(directory: Path) -> RunRecord:
     return run_of(
         with_pictures(directory, different("shop/basket", scores=[perceptual(0.9, 9000)])),
         with_pictures(directory, different("shop/cart")),
-        uncompared("missing", "blog/new", reason="there is no expected picture"),
+        uncompared("missing", "blog/new", reason="there is no expected image"),
         with_pictures(directory, different("blog/warned", verdict="match", passed=True, scores=[warned])),
         equal("blog/same"),
         equal("shop/same", equal="pixels"),

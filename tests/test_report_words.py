@@ -99,7 +99,7 @@ LINES = {
     "the sizes differ: expected 4x3, actual 4x4": uncompared(
         "resized", "a", reason="the sizes differ: expected 4x3, actual 4x4"
     ),
-    "a.png: HTML: a page, not a picture": uncompared("broken", "a", reason="a.png: HTML: a page, not a picture"),
+    "a.png: HTML: a page, not an image": uncompared("broken", "a", reason="a.png: HTML: a page, not an image"),
 }
 
 
@@ -388,7 +388,7 @@ def test_the_limits_that_would_pass_are_accepted_and_pass(share, metrics):
 
     assert not comparison.passed
     if share == 1:
-        assert offered is None, "two pictures that have nothing in common pass under no rule that checks anything"
+        assert offered is None, "two images that have nothing in common pass under no rule that checks anything"
     else:
         policy = settings.policy_for("a", call={"metrics": yaml.safe_load(f"{{{offered}}}")})
         assert compare(*pair, policy).passed

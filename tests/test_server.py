@@ -275,7 +275,7 @@ def test_report_that_is_stale_says_so_when_it_is_opened(browser, project):
     project.put(project.root / "baselines/menu.png", OLD + b"\0")
     with serving(project.root, project.report) as served, looked_at(browser, served) as page:
         page.goto(served.address)
-        page.get_by_text("1 picture of this report can no longer be accepted").click()
+        page.get_by_text("1 image of this report can no longer be accepted").click()
         expect(page.locator("#stale li")).to_contain_text("stale: the baseline baselines/menu.png has changed since")
 
 
@@ -396,7 +396,7 @@ def test_an_upload_that_takes_more_than_memory_is_refused_by_name(tmp_path):
         (comparison,) = served.get(f"{told['report']}results.json").json["comparisons"]
     assert (told["state"], told["passed"], comparison["verdict"]) == ("done", False, "broken")
     assert comparison["reason"].startswith("expected deep.png: PNG: decoding it and one more of its size takes about")
-    assert "more than `memory` allows (64 MiB); it was not decoded; raise `memory`" in comparison["reason"]
+    assert "more than `memory` allows (64 MiB); it was not decoded; increase `memory`" in comparison["reason"]
 
 
 def test_upload_is_judged_by_the_policy_of_the_configuration(tmp_path):
@@ -527,13 +527,13 @@ def test_without_flask_one_line_names_the_extra(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )
-    line = "pytest-imgdiff: serve needs Flask, which is not installed: pip install 'pytest-imgdiff[serve]'\n"
+    line = "pytest-imgdiff: serve needs Flask, which is not installed; run pip install 'pytest-imgdiff[serve]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
 
 
 def test_other_hosts_are_warned_of_and_numbers_alone_are_answered(tmp_path):
     warning = (
-        "pytest-imgdiff: warning: --host 0.0.0.0 is reached from other machines; whoever reaches it sees the pictures "
+        "pytest-imgdiff: warning: --host 0.0.0.0 is reached from other machines; whoever reaches it sees the images "
         "and can accept them\n"
     )
     with serving(tmp_path, "--host", "0.0.0.0", warning=warning) as served:  # noqa: S104 - what is tested

@@ -139,7 +139,7 @@ def test_what_is_no_shard_is_told(capsys, shard):
 @pytest.mark.usefixtures("folders")
 def test_two_pictures_have_no_shards(capsys):
     assert main(["compare", "expected/1.png", "actual/1.png", "--shard", "1/2"]) == 2
-    assert "--shard splits the pictures of folders" in capsys.readouterr().err
+    assert "--shard splits the images of folders" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ CASES = [
     Case("a change in an ignore area", lambda: png(PHOTO), lambda: png(changed(PHOTO, SPOT, 255)), "match", {"ignore": [{"x": 5, "y": 10, "width": 4, "height": 4}], **EXACT}),
     Case("a change one pixel beyond an ignore area", lambda: png(PHOTO), lambda: png(changed(PHOTO, SPOT, 255)), "different", {"ignore": [{"x": 6, "y": 10, "width": 4, "height": 4}], **EXACT}),
     Case("everything ignored", lambda: png(PHOTO), lambda: png(255 - PHOTO), "broken", {"ignore": [{"x": 0, "y": 0, "width": "100%", "height": "100%"}]}),
-    Case("everything ignored, of equal pictures", lambda: png(PHOTO), lambda: png(PHOTO, compress_level=0), "broken", {"ignore": [{"x": 0, "y": 0, "width": "100%", "height": "100%"}]}),
+    Case("everything ignored, of equal images", lambda: png(PHOTO), lambda: png(PHOTO, compress_level=0), "broken", {"ignore": [{"x": 0, "y": 0, "width": "100%", "height": "100%"}]}),
     Case("two broken files, byte for byte the same", lambda: png(PHOTO)[:-20], lambda: png(PHOTO)[:-20], "broken"),
     Case("two empty files", lambda: b"", lambda: b"", "broken"),
     Case("the actual file cut short", lambda: png(PHOTO), lambda: png(PHOTO)[:-40], "broken"),

@@ -102,8 +102,8 @@ def viewer_report(report: Path) -> Path:
         page(report),
         icon(report),
         tall(report),
-        illustrated(report, uncompared("missing", "new", reason="there is no expected picture"), actual=flat),
-        illustrated(report, uncompared("unmatched", "gone", reason="there is no actual picture"), expected=flat),
+        illustrated(report, uncompared("missing", "new", reason="there is no expected image"), actual=flat),
+        illustrated(report, uncompared("unmatched", "gone", reason="there is no actual image"), expected=flat),
         illustrated(
             report, uncompared("resized", "grown", reason="the sizes differ"), expected=flat, actual=gradient()
         ),

@@ -55,7 +55,7 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
     """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row.
 
     For what takes several times the memory of the pixels that it is computed of: a comparison keeps to
-    `pytest_imgdiff.base.model.Policy.memory`, however large a picture is.
+    `pytest_imgdiff.base.model.Policy.memory`, however large an image is.
     """
     height = pixels.shape[0]
     rows = max(1, strip_bytes * height // max(1, pixels.nbytes))
@@ -109,7 +109,7 @@ def are_opaque(pixels: Pixels) -> bool:
 
 
 def halvings(size: tuple[int, int], side: int) -> int:
-    """Return how often a picture is halved until one of its sides is below ``side``."""
+    """Return how often an image is halved until one of its sides is below ``side``."""
     shorter, times = min(size), 0
     while shorter >= side:
         shorter, times = shorter // 2, times + 1
@@ -117,7 +117,7 @@ def halvings(size: tuple[int, int], side: int) -> int:
 
 
 def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
-    """Return a picture with half as many rows and columns, so many times: each pixel is the mean of 2x2.
+    """Return an image with half as many rows and columns, so many times: each pixel is the mean of 2x2.
 
     An odd last row or column is left out. OpenCV has a way to do just this, which is many times as fast as others.
     """
@@ -220,7 +220,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """What a picture that is not opaque is laid on, for metrics that see colours as an eye does."""
+    """What an image that is not opaque is laid on, for metrics that see colours as an eye does."""
 
     name: Literal["black", "white"]
     rgb: Callable[[Image], NDArray[Any]]

@@ -74,7 +74,7 @@ class ModelError(ImgdiffError):
 
 
 class UnreadableError(Exception):
-    """The data is not one whole, readable picture.
+    """The data is not one whole, readable image.
 
     `pytest_imgdiff.images.decode` turns it into a `BrokenImageError` with the source's label.
 

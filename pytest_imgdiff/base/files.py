@@ -104,7 +104,7 @@ def path_below(folder: Path, relative: str) -> Path:
 
 
 def path_mistake(relative: str) -> str | None:
-    """Return what is wrong with the words of a path below a folder, on any system; None where nothing is."""
+    """Return what is wrong with the words of a path below a folder, on any system; None if nothing is."""
     parts = relative.split("/")
     mistakes = {
         "the path is empty": not relative,

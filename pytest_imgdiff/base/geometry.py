@@ -23,7 +23,7 @@ Axis = Literal["rows", "columns"]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in whole pixels, origin at the top left of the picture."""
+    """A rectangle in whole pixels, origin at the top left of the image."""
 
     x: int
     y: int
@@ -33,17 +33,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Rows or columns that only one picture has.
+    """Rows or columns that only one image has.
 
     Attributes:
-        kind: ``inserted``: only the actual picture has them; ``deleted``: only the expected one.
+        kind: ``inserted``: only the actual image has them; ``deleted``: only the expected one.
         axis: whether they are rows or columns.
-        expected: where they are in the expected picture; of inserted ones the place between two lines, without extent
+        expected: where they are in the expected image; of inserted ones the place between two lines, without extent
             along the axis.
-        actual: likewise in the actual picture.
+        actual: likewise in the actual image.
         plain: it is space: all of it is of one colour, and so is a line beside it; or all its lines are equal to one
             beside it, and there are at most 3 of them, or they made room for other content.
-        moved: all that it shows is told as a `Move`: it stands elsewhere in the other picture.
+        moved: all that it shows is told as a `Move`: it stands elsewhere in the other image.
     """
 
     kind: Literal["inserted", "deleted"]
@@ -55,7 +55,7 @@ class Band:
 
     @property
     def box(self) -> Box:
-        """Where the band is, in the picture that has it."""
+        """Where the band is, in the image that has it."""
         return self.actual if self.kind == "inserted" else self.expected
 
     @property
@@ -69,8 +69,8 @@ class Move:
     """A block that stands at another place, or stays where it is while all around it moves, as a fixed sidebar does.
 
     Attributes:
-        box: in the expected picture.
-        dx, dy: how far it is moved in the actual picture, in pixels, to the right and down.
+        box: in the expected image.
+        dx, dy: how far it is moved in the actual image, in pixels, to the right and down.
     """
 
     box: Box
@@ -79,17 +79,17 @@ class Move:
 
     @property
     def actual(self) -> Box:
-        """Where it stands in the actual picture."""
+        """Where it stands in the actual image."""
         return replace(self.box, x=self.box.x + self.dx, y=self.box.y + self.dy)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A rectangle of the expected picture and the place in the actual one that shows the same, perhaps changed.
+    """A rectangle of the expected image and the place in the actual one that shows the same, perhaps changed.
 
     Attributes:
-        expected: in the expected picture.
-        actual: in the actual picture, of the same size.
+        expected: in the expected image.
+        actual: in the actual image, of the same size.
         equal: the pixels are equal in 8 bits a channel.
     """
 
@@ -100,10 +100,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A part of the padded plane, on which parts that both pictures show lie at one place.
+    """A part of the padded plane, on which parts that both images show lie at one place.
 
     Attributes:
-        expected: the part of the expected picture; without extent where only the actual one has it.
+        expected: the part of the expected image; without extent where only the actual one has it.
         actual: likewise; both have the same size where both have an extent.
         x, y: the part's top left corner on the plane.
     """
@@ -116,18 +116,18 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How the expected picture becomes the actual one.
+    """How the expected image becomes the actual one.
 
-    The boxes of ``kept`` and of inserted bands cover every pixel of the actual picture once, those of ``kept`` and of
+    The boxes of ``kept`` and of inserted bands cover every pixel of the actual image once, those of ``kept`` and of
     deleted bands every pixel of the expected one.
 
     Attributes:
-        size: width and height of the actual picture.
-        kept: what both pictures show.
-        bands: what only one of them has, from the top, then from the left, of the picture that has it.
+        size: width and height of the actual image.
+        kept: what both images show.
+        bands: what only one of them has, from the top, then from the left, of the image that has it.
         moves: blocks that stand elsewhere: those of ``kept`` that are told as moved rather than by the plain bands
             before and behind them, and those that were deleted at one place and inserted at another.
-        layout: both pictures padded: ``kept`` and ``bands``, joined where that is possible, on one plane. No two parts
+        layout: both images padded: ``kept`` and ``bands``, joined where that is possible, on one plane. No two parts
             overlap.
     """
 
@@ -152,7 +152,7 @@ class Alignment:
         return tuple(move for move in self.moves if move.dx or move.dy)
 
     def new(self) -> Mask:
-        """Return (height, width) of the actual picture, true in moved blocks and in shown inserted bands."""
+        """Return (height, width) of the actual image, true in moved blocks and in shown inserted bands."""
         import numpy as np
 
         mask = np.zeros(self.size[::-1], np.bool_)  # no memory before it is written
@@ -164,10 +164,10 @@ class Alignment:
         return mask
 
     def covered(self, expected: Mask, actual: Mask) -> Mask:
-        """Return (height, width) of the actual picture, true where a mask of either picture is.
+        """Return (height, width) of the actual image, true where a mask of either image is.
 
         Args:
-            expected: (height, width) of the expected picture.
+            expected: (height, width) of the expected image.
             actual: likewise of the actual one.
         """
         mask: Mask = actual.copy()
@@ -176,7 +176,7 @@ class Alignment:
         return mask
 
     def laid_out(self, expected: Pixels, actual: Pixels) -> Pixels:
-        """Return the expected picture laid out as the actual one; what was inserted is taken from the actual one.
+        """Return the expected image laid out as the actual one; what was inserted is taken from the actual one.
 
         So is the background that a moved block left behind.
 
@@ -206,7 +206,7 @@ class Alignment:
         return laid
 
     def _vacated(self, move: Move) -> Iterator[Box]:
-        """Yield where the actual picture shows what is now at the old place of a block that was found elsewhere."""
+        """Yield where the actual image shows what is now at the old place of a block that was found elsewhere."""
         for kept in self.kept:
             right, down = kept.actual.x - kept.expected.x, kept.actual.y - kept.expected.y
             rect, block = Rect(*corners(kept.expected)), Rect(*corners(move.box))
@@ -216,11 +216,11 @@ class Alignment:
             yield common._replace(x=common.x + right, y=common.y + down).box
 
     def below(self, top: int, heights: tuple[int, int]) -> Alignment:
-        """Return the alignment of taller pictures that are equal above and below what was aligned.
+        """Return the alignment of taller images that are equal above and below what was aligned.
 
         Args:
             top: how many equal rows are above.
-            heights: of the expected and of the actual picture.
+            heights: of the expected and of the actual image.
         """
 
         def lower(box: Box) -> Box:
@@ -248,7 +248,7 @@ class Alignment:
         )
 
     def is_space_alone(self, expected: Pixels, actual: Pixels) -> bool:
-        """Whether the pictures differ in nothing but plain space that spans the whole picture, exactly.
+        """Whether the images differ in nothing but plain space that spans the whole image, exactly.
 
         Every band is one of whole rows or whole columns of one colour, beside a row or column of that colour, and all
         else is equal in every channel of every pixel, in its order.
@@ -267,14 +267,14 @@ class Alignment:
         )
 
     def unequal_rows(self) -> slice:
-        """Return the rows of the actual picture beyond which 8 bits a channel leave nothing to judge."""
+        """Return the rows of the actual image beyond which 8 bits a channel leave nothing to judge."""
         unequal = [kept.actual for kept in self.kept if not kept.equal]
         if not unequal:
             return slice(0, 0)
         return slice(min(box.y for box in unequal), max(box.y + box.height for box in unequal))
 
     def expected_place(self, x: int, y: int) -> tuple[int, int] | None:
-        """Return the pixel of the expected picture that is shown at this one of the actual picture, if there is one."""
+        """Return the pixel of the expected image that is shown at this one of the actual image, if there is one."""
         for kept in self.kept:
             box = kept.actual
             if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
@@ -336,12 +336,12 @@ class Rect(NamedTuple):
 
 
 def extent(part: Placed | Kept | Band) -> Box:
-    """Return the box of a part in a picture that has it."""
+    """Return the box of a part in an image that has it."""
     return part.expected if part.expected.width and part.expected.height else part.actual
 
 
 def joined_parts(layout: Sequence[Placed]) -> tuple[Placed, ...]:
-    """Return the parts of a layout with those joined that are neighbours in both pictures and on the plane."""
+    """Return the parts of a layout with those joined that are neighbours in both images and on the plane."""
     found = list(layout)
     for axis in ("rows", "columns"):
         groups: dict[tuple[int, ...], list[Placed]] = {}
@@ -363,7 +363,7 @@ def joined_parts(layout: Sequence[Placed]) -> tuple[Placed, ...]:
 
 
 def _with_neighbour(first: Placed, second: Placed, axis: Axis) -> Placed | None:
-    """Return two parts with the same shift and the same extent across the axis as one; None where they are apart."""
+    """Return two parts with the same shift and the same extent across the axis as one; None if they are apart."""
     one, two = first.expected, first.actual
     if axis == "rows":
         height = one.height + second.expected.height

@@ -109,7 +109,7 @@ class Git:
         return set(path.read_text("ascii").split())
 
     def merge_base(self, commits: Sequence[str]) -> str | None:
-        """Return the best common ancestor of all of these commits; None where there is none."""
+        """Return the best common ancestor of all of these commits; None if there is none."""
         done = self._done("merge-base", "--octopus", *commits)
         return done.stdout.strip() or None
 

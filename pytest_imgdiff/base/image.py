@@ -1,4 +1,4 @@
-"""A picture in the project's one normal form, with what is known of it; its pixels come when they are asked for."""
+"""An image in the project's one normal form, with what is known of it; its pixels come when they are asked for."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ImageInfo:
             range, such as ``9/16/0/1``. Never applied.
         byte_size: of the encoded file; None for values that were not encoded.
         duration: how long this frame of an animation is shown, in milliseconds, as stored; None for pages and stills.
-        loops: how often the animation is played, 0 for ever; None where the file does not say.
+        loops: how often the animation is played, 0 forever; None if the file does not say.
         alone: false where it is one of several frames of a source that are compared together.
         notes: what the reader should know, such as an extension that does not fit the content.
     """
@@ -151,7 +151,7 @@ class Image:
         return self._pixels.shape[1], self._pixels.shape[0]
 
     def named(self, info: ImageInfo) -> Image:
-        """Return the same picture with other words for it; what is computed of either is shared."""
+        """Return the same image with other words for it; what is computed of either is shared."""
         pixels = (lambda: self.pixels) if self._pixels is None else self._pixels
         image = Image(pixels, info, self.encoded, opaque=self.opaque, stored=self.stored)
         image._derived = self._derived

@@ -25,7 +25,7 @@ MEGA = 1_000_000
 DEFAULT_MAX_PIXELS = 100 * MEGA
 """Width x height, of what is decoded."""
 DEFAULT_MEMORY = 2560 << 20
-"""Bytes that a pair may take while it is compared: enough for two pictures of 100 megapixels and 8 bits."""
+"""Bytes that a pair may take while it is compared: enough for two images of 100 megapixels and 8 bits."""
 
 
 AntiAliasing = Literal["ignore", "count"]
@@ -65,13 +65,13 @@ class SizePolicy(str, Enum):
 Direction = Literal["distance", "similarity"]
 """``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
 MetricGroup = Literal["pixels", "structure", "hashes", "content"]
-"""What metrics compare: single pixels, their structure, a hash of the whole picture, or what it shows."""
+"""What metrics compare: single pixels, their structure, a hash of the whole image, or what it shows."""
 FrameChoice = int | Literal["refuse", "all"]
 """Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
 When = Literal["always", "undecided"]
 """Whether a rule is measured in any case, or only where the others have not settled the verdict."""
 OnUnavailable = Literal["fail", "skip"]  # of a rule whose model is not on this machine
-OneSided = Literal["fail", "allow"]  # of a picture that stands on one side only
+OneSided = Literal["fail", "allow"]  # of an image that stands on one side only
 RegionKind = Literal[
     "changed",
     "added",
@@ -117,7 +117,7 @@ class PolygonArea:
 
 @dataclass(frozen=True, slots=True)
 class MaskArea:
-    """An ignore area drawn as a picture of the compared size: whatever is not black is ignored."""
+    """An ignore area drawn as an image of the compared size: whatever is not black is ignored."""
 
     path: str
 
@@ -127,10 +127,10 @@ IgnoreArea = RectangleArea | PolygonArea | MaskArea
 
 @dataclass(frozen=True, slots=True)
 class WindowLimit:
-    """How many pixels may differ in any square window of a picture.
+    """How many pixels may differ in any square window of an image.
 
     Attributes:
-        size: of the window, in pixels a side; one larger than the picture is as large as its shorter side.
+        size: of the window, in pixels a side; one larger than the image is as large as its shorter side.
         pixels: the largest count of differing pixels that passes.
     """
 
@@ -138,7 +138,7 @@ class WindowLimit:
     pixels: int
 
     def room(self, size: tuple[int, int] | None = None) -> int:
-        """Return how many pixels a window has, in a picture of this width and height where it is given."""
+        """Return how many pixels a window has, in an image of this width and height where it is given."""
         return min(self.size, *(size or (self.size,))) ** 2
 
 
@@ -177,7 +177,7 @@ def setting(description: str, *, default: Any, **form: Any) -> Any:
 
     Args:
         description: Markdown, in one line.
-        default: also the key's default; None where it has none.
+        default: also the key's default; None if it has none.
         form: constraints, as `msgspec.Meta` has them (``ge=0``), and ``expects``: what a message says that the value
             should be.
     """
@@ -317,9 +317,9 @@ class Element:
 
     Attributes:
         path: a short CSS selector: ``nav > a.badge``.
-        role: its accessible role: ``link``; None where it has none.
-        name: its accessible name; None where it has none.
-        text: the first words of its text; None where it has none.
+        role: its accessible role: ``link``; None if it has none.
+        name: its accessible name; None if it has none.
+        text: the first words of its text; None if it has none.
     """
 
     path: str
@@ -430,7 +430,7 @@ class BrowserCapturer(Capturer, Protocol):
 DEFAULT_RULES = (Rule("visible", max=1.0),)
 
 AUTO = "auto"
-"""As `Policy.mask`: the metric that decides is the one that says where pictures differ."""
+"""As `Policy.mask`: the metric that decides is the one that says where images differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,7 +523,7 @@ class MetricResult:
         details: further JSON-ready facts, shown in the report. A metric that counts pixels names
             its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
             where the rule has the limit ``max_in_window``.
-        drawings: named pictures, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
+        drawings: named images, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
     """
 
     value: float
@@ -554,7 +554,7 @@ class Metric(Protocol):
     - ``group``: a `MetricGroup`. Without it a metric is listed as one of a plugin.
     - ``usual_limit``: the limit to start from; ``perfect`` where it is left out.
 
-    One whose worst value depends on its options or on the depth of the pictures has a method ``worst(depth)``, which
+    One whose worst value depends on its options or on the depth of the images has a method ``worst(depth)``, which
     returns it; see `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that
     ``details["pixels"]`` counts has ``marks_pixels = True``, so that the limit ``max_in_window`` applies.
     """
@@ -651,7 +651,7 @@ class Region:
             ``only expected``, ``only actual``: a padded image has no pixels here.
             ``changed``: the kind is unknown.
         moved: for the kind ``moved``: the distance in pixels to the right and down, negative to the left and up.
-        contour: the corners of its outline, each x and y in pixels; empty where the region is its box.
+        contour: the corners of its outline, each x and y in pixels; empty if the region is its box.
         element: for a captured page, the element under it; None if it was not looked up.
     """
 
@@ -688,14 +688,14 @@ class Frame:
         passed: whether that is good enough under the policy.
         expected, actual: what is known of the frame on either side.
         reason: one line, for every verdict but ``match`` and ``different``.
-        compared: width and height in which the two were compared; None where they were not.
+        compared: width and height in which the two were compared; None if they were not.
         scores: one for each rule, in the policy's order, then one for each metric that is measured only.
         mask_metric: the metric whose heat became the difference mask.
         regions: the largest ones, largest first.
         region_count: how many regions there are.
         ignored: share of the frame that was not looked at, 0..1.
         differing_pixels: as in `Comparison`.
-        pictures: the pictures of this frame that were kept, by name, and the path of each below the report's folder.
+        pictures: the images of this frame that were kept, by name, and the path of each below the report's folder.
         fingerprint: what the difference looks like, as `pytest_imgdiff.comparison.fingerprint` makes it.
         alignment: as in `Comparison`.
     """

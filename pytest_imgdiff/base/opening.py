@@ -10,7 +10,7 @@ from typing import IO
 _ONLY = "only regular files are read"
 _KINDS = (
     (stat.S_ISDIR, "directory", "a directory, not a file"),
-    (stat.S_ISFIFO, "FIFO", f"a FIFO; {_ONLY}, as a pipe could keep the reader waiting for ever"),
+    (stat.S_ISFIFO, "FIFO", f"a FIFO; {_ONLY}, as a pipe could keep the reader waiting forever"),
     (stat.S_ISSOCK, "socket", f"a socket; {_ONLY}"),
     (stat.S_ISCHR, "device", f"a device; {_ONLY}"),
     (stat.S_ISBLK, "device", f"a device; {_ONLY}"),

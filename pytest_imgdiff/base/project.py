@@ -25,7 +25,7 @@ def find_config(start: Path) -> Path | None:
         start: the folder; relative to the working directory, or absolute.
 
     Returns:
-        The absolute path of the file; None where there is none.
+        The absolute path of the file; None if there is none.
 
     Raises:
         ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
@@ -37,7 +37,7 @@ def refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) ->
     """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
 
     Raises:
-        ConfigError: a picture or folder that was named does.
+        ConfigError: an image or folder that was named does.
     """
     for side in filter(None, sides):
         folder = Path(side) if Path(side).is_dir() else Path(side).parent
@@ -78,7 +78,7 @@ def _is_repository(folder: Path) -> bool:
 
 
 def common_folder(paths: Iterable[Path]) -> Path | None:
-    """Return the folder that holds all of these files and folders that exist; None where none does."""
+    """Return the folder that holds all of these files and folders that exist; None if none does."""
     folders = [str(path if path.is_dir() else path.parent) for path in paths if path.exists()]
     try:
         return Path(os.path.commonpath(folders)) if folders else None

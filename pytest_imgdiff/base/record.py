@@ -69,7 +69,7 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     details: dict[str, Any] = {}
     omitted: str | None = None
     worst: float | None = None
-    """The worst value that the metric has for any two pictures of this depth; null where nothing was measured or there
+    """The worst value that the metric has for any two images of this depth; null where nothing was measured or there
     is no bound."""
     measured: bool = False
     """It was measured only: it has no limit, and decides nothing."""
@@ -104,7 +104,7 @@ class CaptureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """One region, in pixels of the compared picture."""
+    """One region, in pixels of the compared image."""
 
     x: int
     y: int
@@ -122,22 +122,22 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
 
 
 class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Rows or columns that only one picture has; boxes are x, y, width and height."""
+    """Rows or columns that only one image has; boxes are x, y, width and height."""
 
     kind: Literal["inserted", "deleted"]
     axis: Literal["rows", "columns"]
     expected: tuple[int, int, int, int]
-    """In the expected picture; of inserted ones the place, without extent."""
+    """In the expected image; of inserted ones the place, without extent."""
     actual: tuple[int, int, int, int]
-    """In the actual picture, likewise."""
+    """In the actual image, likewise."""
     plain: bool
     """It is space of one colour."""
     moved: bool
-    """All that it shows is listed among the moves: it stands elsewhere in the other picture."""
+    """All that it shows is listed among the moves: it stands elsewhere in the other image."""
 
 
 class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A block that stands at another place: its box in the expected picture, and how far it moved, right and down."""
+    """A block that stands at another place: its box in the expected image, and how far it moved, right and down."""
 
     x: int
     y: int
@@ -148,14 +148,14 @@ class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class PlacedRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A part of the padded plane, on which equal parts of both pictures lie at one place."""
+    """A part of the padded plane, on which equal parts of both images lie at one place."""
 
     x: int
     y: int
     expected: tuple[int, int, int, int]
-    """The part of the expected picture; without extent where only the actual picture has it."""
+    """The part of the expected image; without extent where only the actual image has it."""
     actual: tuple[int, int, int, int]
-    """Likewise of the actual picture."""
+    """Likewise of the actual image."""
 
 
 class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -164,7 +164,7 @@ class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
     bands: list[BandRecord]
     moves: list[MoveRecord]
     layout: list[PlacedRecord]
-    """Both pictures padded; empty where that takes more than `MOST_PARTS` parts."""
+    """Both images padded; empty if that takes more than `MOST_PARTS` parts."""
 
 
 VerdictName = Literal["match", "different", "missing", "unmatched", "resized", "broken"]
@@ -213,9 +213,9 @@ class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     digest: str
     """SHA-256 of these bytes."""
     replaces: str | None
-    """SHA-256 of the baseline that was compared; None where there was none."""
+    """SHA-256 of the baseline that was compared; None if there was none."""
     alternative: bool = False
-    """Whether the picture can be stored beside the baseline instead, as an alternative."""
+    """Whether the image can be stored beside the baseline instead, as an alternative."""
 
 
 class ComparisonRecord(
@@ -243,13 +243,13 @@ class ComparisonRecord(
     compared_width: int | None = None
     compared_height: int | None = None
     mask_metric: str | None = None
-    """The metric that painted the difference mask; None where there is no mask."""
+    """The metric that painted the difference mask; None if there is no mask."""
     scores: list[ScoreRecord] = []
     regions: list[RegionRecord] = []
     """The largest ones, largest first; `region_count` counts them all."""
     region_count: int = 0
     ignored: float = _NOTHING
-    """Share of the picture that was not looked at, 0..1."""
+    """Share of the image that was not looked at, 0..1."""
     notes: list[str] = []
     seconds: float
     test: str | None = None
@@ -257,13 +257,13 @@ class ComparisonRecord(
     accept: str | None = None
     """The command that accepts the change."""
     artefacts: dict[str, str] = {}
-    """Name of a picture to its path below the report's folder, with forward slashes. Names: ``expected``,
+    """Name of an image to its path below the report's folder, with forward slashes. Names: ``expected``,
     ``actual``, ``mask``, ``thumb`` (the actual one around its largest region, small), ``<metric>_heat``, and a
     metric's own drawings such as ``orb_matches``."""
     written: str | None = None
     """The baseline that this comparison wrote, as it was asked to."""
     accepts: AcceptRecord | None = None
-    """How to accept the actual image from the report; None where it cannot be."""
+    """How to accept the actual image from the report; None if it cannot be."""
     fingerprint: str | None = None
     """What the difference looks like wherever it is, as `pytest_imgdiff.comparison.fingerprint` makes it."""
     column: str | None = None
@@ -272,7 +272,7 @@ class ComparisonRecord(
     """Whether the run fails where this comparison does. Not so after ``.compare``, in a test that is expected to fail
     (xfail), and where ``pytest.raises`` caught the failure. Always written: what is left out reads as false."""
     differing_pixels: int | None = None
-    """How many pixels are not equal in every channel, however little they differ; None where nothing was compared."""
+    """How many pixels are not equal in every channel, however little they differ; None if nothing was compared."""
     warnings: list[str] = []
     """What a person should look at although it passed."""
     frame_count: int = 1
@@ -281,14 +281,14 @@ class ComparisonRecord(
     frames: list[FrameRecord] = []
     """Of several frames, each that fails or passes with a warning, in their order."""
     alignment: AlignmentRecord | None = None
-    """What was inserted, deleted and moved; None where the pair is compared in place."""
+    """What was inserted, deleted and moved; None if the pair is compared in place."""
     key: str | None = None
-    """The name that the globs of imgdiff.yaml's overrides are matched against; None where the run had none for it."""
+    """The name that the globs of imgdiff.yaml's overrides are matched against; None if the run had none for it."""
     baselines_digest: str | None = None
-    """SHA-256 that stands for a baseline and its alternatives; None where there are no alternatives, so that
+    """SHA-256 that stands for a baseline and its alternatives; None if there are no alternatives, so that
     `expected` has the digest of all there is."""
     capture: CaptureRecord | None = None
-    """How the actual image was captured; None where an image was given."""
+    """How the actual image was captured; None if an image was given."""
     redrawn: bool = False
     """Of one that fails: nearly all that is drawn differs and the plain ground does not, as where another font renderer
     drew the same page."""
@@ -304,7 +304,7 @@ class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A stored baseline that no test uses, and that has the picture of a test without a baseline."""
+    """A stored baseline that no test uses, and that has the image of a test without a baseline."""
 
     name: str
     """The comparison that has no baseline."""
@@ -315,7 +315,7 @@ class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     digest: str
     """SHA-256 of the stored baseline."""
     equal: bool
-    """Whether it has the bytes of the actual picture; False where it passes the comparison's policy."""
+    """Whether it has the bytes of the actual image; False where it passes the comparison's policy."""
 
 
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -328,7 +328,7 @@ class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     here: int
     """How many pairs, or image tests, this one has."""
     whole: int | None
-    """How many all of them have; None where tests were left out by name, mark or path."""
+    """How many all of them have; None if tests were left out by name, mark or path."""
     digest: str
     """Of the whole set and, for pairs, of the shard of each: shards with another digest do not belong together."""
 
@@ -350,16 +350,16 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     not_compared: list[str] = []
     """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
     settings: list[str] = []
-    """The settings files in force, relative to the root; empty where the default rules held."""
+    """The settings files in force, relative to the root; empty if the default rules held."""
     root: str | None = None
-    """The folder that the paths of baselines start from, relative to the report's folder; None where it is unknown."""
+    """The folder that the paths of baselines start from, relative to the report's folder; None if it is unknown."""
     title: str = "Image comparison"
     run: str = ""
     """What tells this run from others."""
     columns: list[str] = []
     """The runs that were merged into this one; the same name may then stand once in each column."""
     shard: ShardRecord | None = None
-    """None where this run is a whole one."""
+    """None if this run is a whole one."""
     version: int = VERSION
 
 

@@ -1,4 +1,4 @@
-"""Pictures in object storage and behind URLs: whatever fsspec opens, listed, read and checked.
+"""Images in object storage and behind URLs: whatever fsspec opens, listed, read and checked.
 
 A `StoreFolder` and a `StoredFile` stand where a folder and a file have a `Path`. What they need is imported when the
 first one is opened.
@@ -99,8 +99,8 @@ class Listed(NamedTuple):
     """What a store says of an object.
 
     Attributes:
-        size: in bytes; None where the store does not say.
-        tag: what tells this state of it from others; None where the store says nothing of the kind.
+        size: in bytes; None if the store does not say.
+        tag: what tells this state of it from others; None if the store says nothing of the kind.
     """
 
     size: int | None
@@ -177,7 +177,7 @@ class StoredFile:
 
     Attributes:
         url: of the folder that it stands in, or its own.
-        key: its name below the URL; None where the URL is its own.
+        key: its name below the URL; None if the URL is its own.
         listed: what the store said of it when it was listed.
     """
 
@@ -343,8 +343,8 @@ class Kept(NamedTuple):
     """What an object store says of an object.
 
     Attributes:
-        size: in bytes; None where the store does not say.
-        written: when, in seconds since 1970; None where the store does not say.
+        size: in bytes; None if the store does not say.
+        written: when, in seconds since 1970; None if the store does not say.
     """
 
     size: int | None
@@ -363,7 +363,7 @@ class ObjectStore:
         return label_of(self.place) if isinstance(self.place, Path) else self.place.label
 
     def objects(self, below: str) -> dict[str, Kept]:
-        """List the objects of a folder by their names in the store, the folder's own included; none where it is empty.
+        """List the objects of a folder by their names in the store, the folder's own included; none if it is empty.
 
         Raises:
             BaselineError: they cannot be listed.

@@ -43,7 +43,7 @@ def is_awaited(target: object) -> bool:
 
 
 def capturer_of(target: object, settings: CaptureSettings) -> Capturer | None:
-    """Return what captures the target; None where it is an image already, or unknown.
+    """Return what captures the target; None if it is an image already, or unknown.
 
     Args:
         target: anything.

@@ -64,13 +64,13 @@ def png_size(data: bytes) -> tuple[int, int]:
 
 
 def masked(rectangles: Iterable[Rectangle], shot: Shot) -> tuple[IgnoreArea, ...]:
-    """Return the ignore areas of masked elements: whole pixels, those outside of the picture left out.
+    """Return the ignore areas of masked elements: whole pixels, those outside of the image left out.
 
     Each area has `_OVERHANG` around it.
 
     Args:
         rectangles: the elements' boxes.
-        shot: the capture, whose picture is PNG bytes.
+        shot: the capture, whose image is PNG bytes.
     """
     width, height = png_size(shot.picture)
     areas = []

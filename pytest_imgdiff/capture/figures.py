@@ -28,7 +28,7 @@ def matplotlib_capturer(target: Any, settings: CaptureSettings) -> MatplotlibCap
     while figure is not None and not hasattr(figure, "savefig"):  # subfigures lie in a figure, or in one another
         figure = figure.figure
     if figure is None:
-        raise CaptureError("these Matplotlib axes are in no figure any more; capture them before they are removed")
+        raise CaptureError("these Matplotlib axes are no longer in a figure; capture them before they are removed")
     return MatplotlibCapturer(figure, settings)
 
 
@@ -80,7 +80,7 @@ def plotly_capturer(target: Any, settings: CaptureSettings) -> PlotlyCapturer:  
         CaptureError: Kaleido is not installed.
     """
     if importlib.util.find_spec("kaleido") is None:
-        raise CaptureError("a Plotly figure is rendered by Kaleido, which is not installed: pip install kaleido")
+        raise CaptureError("a Plotly figure is rendered by Kaleido, which is not installed; run pip install kaleido")
     return PlotlyCapturer(target)
 
 
@@ -109,7 +109,7 @@ class PlotlyCapturer:
         except Exception as error:  # Kaleido, its browser and Plotly's checks raise errors of many kinds
             if "chrome" in str(error).lower():
                 raise CaptureError(
-                    "a Plotly figure is rendered in Chrome, which Kaleido did not find or could not start: install "
+                    "a Plotly figure is rendered in Chrome, which Kaleido could not find or start: install "
                     "Chrome or Chromium, or run plotly_get_chrome, or set BROWSER_PATH to its executable"
                 ) from error
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -131,7 +131,7 @@ def altair_capturer(target: Any, settings: CaptureSettings) -> AltairCapturer:
     """
     if importlib.util.find_spec("vl_convert") is None:
         raise CaptureError(
-            "an Altair chart is rendered by vl-convert, which is not installed: pip install vl-convert-python"
+            "an Altair chart is rendered by vl-convert, which is not installed; run pip install vl-convert-python"
         )
     return AltairCapturer(target, settings)
 
@@ -178,7 +178,7 @@ def bokeh_capturer(target: Any, settings: CaptureSettings) -> BokehCapturer:
     """
     if importlib.util.find_spec("selenium") is None:
         raise CaptureError(
-            "a Bokeh plot is rendered in a browser by Selenium, which is not installed: pip install selenium"
+            "a Bokeh plot is rendered in a browser by Selenium, which is not installed; run pip install selenium"
         )
     return BokehCapturer(target, settings)
 
@@ -200,7 +200,7 @@ class BokehCapturer:
         self._settings = settings
 
     def capture(self) -> Shot:
-        """Return the exported picture, one pixel for each pixel that the plot names.
+        """Return the exported image, one pixel for each pixel that the plot names.
 
         Raises:
             CaptureError: there is no browser that Selenium can drive, or the plot cannot be rendered.
@@ -212,7 +212,7 @@ class BokehCapturer:
         except Exception as error:  # Bokeh, Selenium and the driver raise errors of many kinds
             if "geckodriver" in str(error):
                 raise CaptureError(
-                    "a Bokeh plot is rendered in a browser, and Bokeh could start none: install Chromium and "
+                    "a Bokeh plot is rendered in a browser, but Bokeh could not start one: install Chromium and "
                     "chromedriver, or Firefox and geckodriver; where tests run as root, also set BOKEH_IN_DOCKER=1"
                 ) from error
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -311,7 +311,7 @@ class QtCapturer:
             scale = pixmap.devicePixelRatio() if self._settings.scale == "device" else 1.0
             image = pixmap.toImage() if scale == pixmap.devicePixelRatio() else self._drawn()
         except RuntimeError as error:  # PySide and PyQt raise it for objects that Qt has deleted
-            raise CaptureError(f"Qt widget: it cannot be captured any more: {error}") from error
+            raise CaptureError(f"Qt widget: it can no longer be captured: {error}") from error
         return Shot(image, scale=scale)
 
     def pause(self, seconds: float) -> None:

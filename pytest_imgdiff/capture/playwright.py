@@ -33,8 +33,8 @@ _REFUSALS = (
         "Execution context was destroyed",
         "the page navigated during the capture; wait until it has, for example with page.wait_for_load_state()",
     ),
-    ("not attached", "the element is not in the page any more"),
-    ("Clipped area is either empty or outside", "clip lies outside of the captured image"),
+    ("not attached", "the element is no longer in the page"),
+    ("Clipped area is either empty or outside", "clip is outside the captured image"),
 )
 """What Playwright says, and what that means for the capture."""
 
@@ -143,8 +143,8 @@ class PlaywrightCapturer:
             if type(error).__name__ != "TimeoutError":
                 raise
             raise CaptureError(
-                f"{self.target}: the page did not answer within {longest:g} s; close its dialog, or look for a script "
-                "that never ends"
+                f"{self.target}: the page did not respond within {longest:g} s; close its dialog, or check for an "
+                "endless script"
             ) from None
         return found
 
@@ -164,7 +164,7 @@ class PlaywrightCapturer:
         else:
             frame = await _answer(target.owner_frame())
             if frame is None:
-                raise CaptureError("the element is in no frame any more; look it up again, best by a locator")
+                raise CaptureError("the element is no longer in a frame; use a locator, or look it up again")
             self._element, self._page = target, frame.page
 
     async def _of_page(self, options: dict[str, Any]) -> Shot:
@@ -196,7 +196,7 @@ class PlaywrightCapturer:
         box = await _answer(self._element.bounding_box())
         scroll = (await self._run("info", None))["scroll"]
         if box is None:
-            raise CaptureError(f"the {_NAMES[self._kind]} went out of sight during the capture")
+            raise CaptureError(f"the {_NAMES[self._kind]} was scrolled out of view during the capture")
         # Playwright captures whole CSS pixels, from the one in which the element begins.
         origin = (box["x"] + scroll[0]) // 1, (box["y"] + scroll[1]) // 1
         return _with_masks(Shot(data, origin=origin, scale=self._scale()), areas)
@@ -223,7 +223,7 @@ class PlaywrightCapturer:
                 raise CaptureError(f"mask {_shown(mask)}: {printable(cause)}") from None
             if None in found:
                 raise CaptureError(
-                    f"mask {_shown(mask)}: the element is in a frame of another origin, where its place is unknown; "
+                    f"mask {_shown(mask)}: the element is in a frame of another origin, where its position is unknown; "
                     "mask the frame itself"
                 )
             rectangles += map(tuple, found)
@@ -294,9 +294,9 @@ class PlaywrightCapturer:
         if is_locator and not await _answer(self._element.count()):
             return f"{label} matches no element {waited}"
         if not await _answer(self._element.is_visible()):
-            return f"{label} has no size or is hidden, and did not show {waited}"
+            return f"{label} has no size or is hidden, and did not become visible {waited}"
         if "not stable" in message:
-            return f"{label} did not stand still {waited}"
+            return f"{label} did not become stable {waited}"
         return f"{label} could not be captured {waited}: {printable(message.partition(chr(10))[0])}"
 
 

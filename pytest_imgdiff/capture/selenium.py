@@ -32,15 +32,15 @@ _REFUSALS = (
     ("crash", "the page crashed"),
     ("InvalidSessionId", _CLOSED),
     ("NoSuchWindow", _CLOSED),
-    ("StaleElementReference", "the element is not in the page any more; look it up again"),
-    ("NoSuchFrame", "the frame is not in the page any more; call driver.switch_to.default_content()"),
+    ("StaleElementReference", "the element is no longer in the page; look it up again"),
+    ("NoSuchFrame", "the frame is no longer in the page; call driver.switch_to.default_content()"),
     ("UnexpectedAlertPresent", "a dialog of the page is open; accept or dismiss it first"),
     ("InvalidSelector", "the selector is not valid CSS; an XPath starts with //"),
     ("document unloaded", _NAVIGATED),
     ("aborted by navigation", _NAVIGATED),
     ("context was destroyed", _NAVIGATED),
     ("execution contexts cleared", _NAVIGATED),
-    ("script timeout", "the page did not answer in time"),
+    ("script timeout", "the page did not respond in time"),
     ("not connected to DevTools", "the connection to the browser is closed; capture the page before it is closed"),
     ("urllib3", "the connection to the browser is closed; capture the page before it is closed"),
     ("ConnectionRefused", "the connection to the browser is closed; capture the page before it is closed"),
@@ -121,7 +121,7 @@ class SeleniumCapturer:
         if clip is not None:
             part = _common(part, (clip.x, clip.y, clip.width, clip.height))
             if part is None:
-                raise CaptureError(f"{self.target}: clip lies outside of the captured image")
+                raise CaptureError(f"{self.target}: clip is outside the captured image")
         x, y, width, height = part
         rectangle = (left + x, top + y, width, height)
         if self._by_protocol and (settings.full_page or clip is not None or self._needs_protocol):
@@ -138,7 +138,7 @@ class SeleniumCapturer:
         take = getattr(self._driver, "get_full_page_screenshot_as_png", None)
         if take is None:
             raise CaptureError(
-                f"{self.target}: this browser's driver captures the viewport only; leave out full_page, or use "
+                f"{self.target}: this browser's driver captures only the viewport; remove full_page, or use "
                 "Chromium or Firefox"
             )
         data: bytes = take()
@@ -156,7 +156,7 @@ class SeleniumCapturer:
         if box is not None:
             visible = _common((0.0, 0.0, *map(float, self._run("info", None)["size"])), tuple(box))
             if visible is None and not self._in_a_frame():
-                raise CaptureError(f"{self.target}: <{element.tag_name}> lies outside of the page")
+                raise CaptureError(f"{self.target}: <{element.tag_name}> is outside the page")
             box = _outward(tuple(box) if visible is None else visible)
         if self._by_protocol and box is not None:
             return self._masked(Shot(self._by_devtools(box, beyond=True), origin=box[:2], scale=self._scale))
@@ -169,8 +169,8 @@ class SeleniumCapturer:
         while not element.is_displayed():
             if time.monotonic() > deadline:
                 raise CaptureError(
-                    f"{self.target}: <{element.tag_name}> has no size, is hidden or lies outside of the page, and did "
-                    f"not show within {self._settings.timeout:g} s"
+                    f"{self.target}: <{element.tag_name}> has no size, is hidden or is outside the page, and did "
+                    f"not become visible within {self._settings.timeout:g} s"
                 )
             time.sleep(_POLL)
 
@@ -180,7 +180,7 @@ class SeleniumCapturer:
 
     @property
     def _needs_protocol(self) -> bool:
-        """Whether the picture of the viewport is not the one that WebDriver gives."""
+        """Whether the image of the viewport is not the one that WebDriver gives."""
         return self._settings.transparent or self._scale != self._found["deviceScale"]
 
     @property
@@ -211,7 +211,7 @@ class SeleniumCapturer:
 
     def _refuse_transparent(self) -> None:
         if self._settings.transparent:
-            raise CaptureError(f"{self.target}: transparent needs Chromium; leave it out for this browser")
+            raise CaptureError(f"{self.target}: transparent requires Chromium; remove it for this browser")
 
     def _cut(self, data: bytes, part: browser.Rectangle | None) -> bytes:
         """Return a part of a screenshot that WebDriver took, in CSS pixels, at the scale of the settings."""
@@ -247,7 +247,7 @@ class SeleniumCapturer:
             found = self._run("boxes", {"elements": self._located(mask), "what": mask.what})
             if None in found:
                 raise CaptureError(
-                    f"mask {_shown(mask)}: the element is in a frame of another origin, where its place is unknown; "
+                    f"mask {_shown(mask)}: the element is in a frame of another origin, where its position is unknown; "
                     "mask the frame itself"
                 )
             rectangles += map(tuple, found)
@@ -291,7 +291,7 @@ class SeleniumCapturer:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """Return what two rectangles have in common; None where that is nothing."""
+    """Return what two rectangles have in common; None if that is nothing."""
     left, top = max(one[0], other[0]), max(one[1], other[1])
     right, bottom = min(one[0] + one[2], other[0] + other[2]), min(one[1] + one[3], other[1] + other[3])
     return (left, top, right - left, bottom - top) if left < right and top < bottom else None

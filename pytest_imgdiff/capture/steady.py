@@ -26,7 +26,7 @@ class Settled:
 
     Attributes:
         shot: the capture that was judged; the last one where the target never stood still.
-        comparison: what it was judged; None where the target never stood still.
+        comparison: what it was judged; None if the target never stood still.
         attempts: how many captures were taken.
         before: where the target never stood still, the capture before the last.
         seconds: what all this took.
@@ -106,4 +106,4 @@ def at_once(steps: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as ended:
         return ended.value
     steps.close()
-    raise CaptureError("this capture has to be awaited: await assert_images_similar(...)")
+    raise CaptureError("this capture must be awaited: await assert_images_similar(...)")

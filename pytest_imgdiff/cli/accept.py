@@ -1,4 +1,4 @@
-"""``pytest-imgdiff accept``: a manifest's decisions, or pictures of a report by their names, become baselines."""
+"""``pytest-imgdiff accept``: a manifest's decisions, or images of a report by their names, become baselines."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 _DONE, _REFUSED = 0, 2
 _NAMED = 3
-"""How many pictures a line names that have one cause."""
+"""How many images a line names that have one cause."""
 _LONGEST_NAME = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Write what was accepted on a report's page over the baselines, if the pictures and the baselines "
+        "Write what was accepted on a report's page over the baselines, if the images and the baselines "
         "are still those that were looked at. Exit code 0: done, 2: something was refused or could not be written."
     )
     parser.add_argument("target", metavar="MANIFEST|REPORT", help="the exported decisions, or a report's folder")
@@ -51,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alternative",
         action="store_true",
-        help="of a report, keep the baselines and store the pictures beside them, as alternatives",
+        help="of a report, keep the baselines and store the images beside them, as alternatives",
     )
     parser.add_argument(
         "--renames",
         action="store_true",
-        help="of a report, rename the unused baselines that have the pictures of tests without one; --only GLOB "
+        help="of a report, rename the unused baselines that have the images of tests without one; --only GLOB "
         "chooses the tests",
     )
     parser.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report",
         metavar="DIR",
-        help="where the pictures of a manifest are (default: beside it, else the configuration's report folder)",
+        help="where the images of a manifest are (default: beside it, else the configuration's report folder)",
     )
     parser.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
 
@@ -143,16 +143,16 @@ def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bo
 def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision] | None, Path]:
     """Return the decisions, and the folder of the report that they were made on.
 
-    The decisions are None where every comparison that is meant passed; a line has said so.
+    The decisions are None if every comparison that is meant passed; a line has said so.
     """
     if not target.is_dir() and target.name != RESULTS_FILE:
         if options.alternative:
-            raise ConfigError("--alternative is for --only: a manifest says of each picture what was decided")
+            raise ConfigError("--alternative is for --only: a manifest says of each image what was decided")
         if options.only:
-            raise ConfigError(f"--only chooses among the pictures of a report, and {label_of(target)} is not a folder")
+            raise ConfigError(f"--only chooses among the images of a report, and {label_of(target)} is not a folder")
         return read_manifest(target), _report_of(target, options.report, root)
     if options.report is not None:
-        raise ConfigError("--report says where the pictures of a manifest are, and this is a report itself")
+        raise ConfigError("--report says where the images of a manifest are, and this is a report itself")
     report = target if target.is_dir() else target.parent
     run = open_results(report / RESULTS_FILE)
     try:
@@ -162,7 +162,7 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
 
 
 def _chosen(options: argparse.Namespace, run: RunRecord) -> list[Decision] | None:
-    """Return the decisions of ``--only``; None where every comparison that is meant passed."""
+    """Return the decisions of ``--only``; None if every comparison that is meant passed."""
     if not options.only:
         if run.comparisons and run.complete and all(record.passed for record in run.comparisons):
             _say_nothing_to_accept(len(run.comparisons))

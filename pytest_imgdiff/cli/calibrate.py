@@ -1,4 +1,4 @@
-"""``pytest-imgdiff flaky`` and ``calibrate``: what several runs say about pictures in which nothing changed."""
+"""``pytest-imgdiff flaky`` and ``calibrate``: what several runs say about images in which nothing changed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.record import ComparisonRecord, ScoreRecord, SideRecord
 
 ENOUGH = 20
-"""Unchanged comparisons of a picture after which it gets limits of its own: 20, times a margin of 1.5, exceeded by less
+"""Unchanged comparisons of an image after which it gets limits of its own: 20, times a margin of 1.5, exceeded by less
 than one in a hundred further ones of real font renderings."""
 _LEAST = {"visible": 1.0}
 """Limits that are not made stricter: what is below is not visible to a person."""
@@ -57,11 +57,11 @@ _LEAST = {"visible": 1.0}
 _NOTHING, _FOUND = 0, 1
 _FEWEST_FOLDERS = 2
 _NEAR = 8
-"""Pixels between two places in which one picture flickers, up to which they are one."""
+"""Pixels between two places in which one image flickers, up to which they are one."""
 _RIM = 2
 _MOST_AREAS = 5
 _LARGEST_SHARE = 0.25
-"""Of the picture: what flickers in more of it is not offered to be ignored."""
+"""Of the image: what flickers in more of it is not offered to be ignored."""
 
 _DIGIT, _MOVED, _PANEL = "a changed digit", "a line moved by 4 pixels", "a faint panel (8 levels)"
 _PIXELS, _IN_WINDOW = "pixels", "most_in_window"
@@ -85,14 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
         "Propose limits as a fragment of imgdiff.yaml, from runs or renderings in which nothing changed, "
-        "and say what they would miss. Exit code 0: limits for every picture, 1: not for all, 2: something could not "
+        "and say what they would miss. Exit code 0: limits for every image, 1: not for all, 2: something could not "
         "be read."
     )
     parser.add_argument(
         "sources",
         nargs="*",
         metavar="RESULTS|FOLDER",
-        help="results.json or report folders of several runs; or folders with renderings of the same pictures",
+        help="results.json or report folders of several runs; or folders with renderings of the same images",
     )
     parser.add_argument(
         "--pairs",
@@ -108,14 +108,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two folders whose images are similar; may be repeated",
     )
     parser.add_argument(
-        "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose pictures all differ"
+        "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose images all differ"
     )
     parser.add_argument("--margin", type=_margin, default=1.5, metavar="X", help="times the worst value (default: 1.5)")
     parser.add_argument(
         "--per",
         choices=("auto", "picture", "folder", "suite"),
         default="auto",
-        help="which pictures share limits (default: those with fewer than 20 comparisons)",
+        help="which images share limits (default: those with fewer than 20 comparisons)",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write the fragment here (default: standard output)")
     parser.add_argument("--force", action="store_true", help="replace FILE where it is there already")
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
     """Propose limits from comparisons in which nothing changed, and print what they would miss.
 
     Returns:
-        0: every picture has limits under which a changed digit is seen. 1: at least one has none, or differs where it
+        0: every image has limits under which a changed digit is seen. 1: at least one has none, or differs where it
         must not.
 
     Raises:
@@ -180,7 +180,7 @@ def _workspace(options: argparse.Namespace) -> Workspace:
 
 @dataclass(frozen=True)
 class _Edited:
-    """A known edit of a picture, measured.
+    """A known edit of an image, measured.
 
     Attributes:
         kind: what was done.
@@ -195,7 +195,7 @@ class _Edited:
 
 @dataclass
 class _Evidence:
-    """What is known of one picture.
+    """What is known of one image.
 
     Attributes:
         name, key: of the comparison, as in its record.
@@ -208,10 +208,10 @@ class _Evidence:
         compared: how many independent comparisons that were.
         failed: how many of them fail under the present limits.
         boxes: the regions of each that differs.
-        size: width and height; None where it is not known.
+        size: width and height; None if it is not known.
         unusable: why comparisons could not be used.
-        changed: the values of pairs that must be told apart (`--different`).
-        expected: the picture, where it is there.
+        changed: the values of pairs that must be distinguished (`--different`).
+        expected: the image, where it is there.
     """
 
     name: str
@@ -259,7 +259,7 @@ class _Evidence:
                 self.counted.setdefault((score.metric, detail), []).append(int(score.details.get(detail, 0)))
 
     def try_edits(self, workspace: Workspace) -> None:
-        """Measure known edits of the picture by its rules."""
+        """Measure known edits of the image by its rules."""
         if self.expected is None:
             return
         policy = workspace.policy(self.key)
@@ -294,7 +294,7 @@ class _Evidence:
 
 
 def _strictest(rule: Rule, registry: Registry, window: int | None) -> Rule:
-    """Return the rule with the limit that equal pictures just hold, to be measured in any case."""
+    """Return the rule with the limit that equal images just hold, to be measured in any case."""
     metric = registry.metric(rule.metric, rule.options)
     counted = None if window is None else WindowLimit(window, 0)
     rule = Rule(rule.metric, rule.options, max_in_window=counted, on_unavailable=rule.on_unavailable)
@@ -337,7 +337,7 @@ def _around(boxes: Sequence[Box]) -> Box:
 
 
 def _evidence(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_Evidence], str]:
-    """Return what is known of each picture, and in words what it is known from."""
+    """Return what is known of each image, and in words what it is known from."""
     if options.same or options.different:
         return _from_labelled(options, workspace)
     found: dict[str, _Evidence] = {}
@@ -348,8 +348,8 @@ def _evidence(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_
     if folders:
         other = next(path for path in paths if path not in folders)
         raise ConfigError(
-            f"calibrate: {visible(str(folders[0]))} is a folder of pictures and {visible(str(other))} is not: name "
-            "either folders of pictures or results of runs"
+            f"calibrate: {visible(str(folders[0]))} is a folder of images and {visible(str(other))} is not: name "
+            "either folders of images or results of runs"
         )
     if not paths:
         raise ConfigError("calibrate: name results of runs in which nothing changed, or folders of renderings")
@@ -377,7 +377,7 @@ def _from_folders(
     folders: Sequence[Path], options: argparse.Namespace, workspace: Workspace
 ) -> tuple[list[_Evidence], str]:
     if len(folders) < _FEWEST_FOLDERS:
-        raise ConfigError("calibrate: name at least two folders of renderings of the same pictures")
+        raise ConfigError("calibrate: name at least two folders of renderings of the same images")
     found: dict[str, _Evidence] = {}
     pairs = combinations(folders, 2) if options.pairs == "all" else ((folders[0], other) for other in folders[1:])
     for first, other in pairs:
@@ -407,7 +407,7 @@ def _read_run(path: Path, workspace: Workspace, found: dict[str, _Evidence]) -> 
 
 
 def _picture_of(side: SideRecord, roots: Sequence[Path]) -> Path | None:
-    """Return the file of a record's picture; None where it is not there, or is another one by now."""
+    """Return the file of a record's image; None if it is not there, or is another one by now."""
     for root in roots:
         path = root / side.label
         try:
@@ -449,10 +449,10 @@ class _Limit:
 
     Attributes:
         worst: the worst value of a comparison in which nothing changed.
-        limit: the proposed `max` or `min`, as it is written; None where the rule limits counts only.
+        limit: the proposed `max` or `min`, as it is written; None if the rule limits counts only.
         counts: the proposed limits of counts, by the names of details.
         window: the size of the windows.
-        where: the picture with the worst value.
+        where: the image with the worst value.
         problem: why there is no such limit.
     """
 
@@ -484,7 +484,7 @@ class _Limit:
 
 @dataclass
 class _Group:
-    """Pictures that share limits."""
+    """Images that share limits."""
 
     pictures: list[_Evidence]
     limits: dict[str, _Limit] = field(default_factory=dict)
@@ -516,7 +516,7 @@ class _Group:
 
     @property
     def missed_pairs(self) -> list[str]:
-        """The pictures labelled different that would pass."""
+        """The images labelled different that would pass."""
         return [picture.name for picture in self.pictures for pair in picture.changed if self.passes(pair)]
 
     @property
@@ -532,7 +532,7 @@ class _Group:
 def _groups(
     evidence: Sequence[_Evidence], options: argparse.Namespace, registry: Registry
 ) -> tuple[list[_Group], list[_Group]]:
-    """Return the groups with proposed limits, and the pictures for which there are none."""
+    """Return the groups with proposed limits, and the images for which there are none."""
     refused: list[_Group] = []
     pools: dict[tuple[Any, ...], list[_Evidence]] = {}
     for picture in evidence:
@@ -551,7 +551,7 @@ def _groups(
 
 
 def _pool_of(picture: _Evidence, per: str) -> tuple[Any, ...]:
-    """Return what pictures have in common that share limits; the same rules in any case."""
+    """Return what images have in common that share limits; the same rules in any case."""
     kinds = tuple(sorted(picture.counted)), tuple(sorted(picture.limited)), tuple(sorted(picture.windows.items()))
     rules = kinds, tuple((name, rule.options) for name, rule in sorted(picture.rules.items()))
     if per == "picture" or (per == "auto" and picture.compared >= ENOUGH):
@@ -571,7 +571,7 @@ def _limited(pictures: Sequence[_Evidence], options: argparse.Namespace, registr
 def _limit(rule: Rule, metric: Any, pictures: Sequence[_Evidence], margin: float) -> _Limit:
     """Return the limit of one metric: the worst value in which nothing changed, times the margin.
 
-    The margin widens the distance to the value of equal pictures, so that it serves similarities too.
+    The margin widens the distance to the value of equal images, so that it serves similarities too.
     """
     name, direction = rule.metric, metric.direction
     sign = 1 if direction == "distance" else -1
@@ -631,7 +631,7 @@ def false_alarms(compared: int) -> float:
 
 
 def _known_edits(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
-    """Yield known edits of a picture: changed digits and a moved line where it has text, and a faint panel.
+    """Yield known edits of an image: changed digits and a moved line where it has text, and a faint panel.
 
     Args:
         pixels: (height, width, 4) as in `pytest_imgdiff.base.image.Image`.
@@ -681,7 +681,7 @@ def _on_line(box: Box, other: Box) -> bool:
 
 
 def _swapped(pixels: Pixels, line: Sequence[Box]) -> Pixels | None:
-    """Return the picture with one character of a line in place of another one of its size; None where all are alike."""
+    """Return the image with one character of a line in place of another one of its size; None if all are alike."""
     for box, other in combinations(line, 2):
         if abs(box.height - other.height) > 1 or abs(box.width - other.width) > 2:  # noqa: PLR2004 - as digits are
             continue
@@ -708,7 +708,7 @@ def _moved(pixels: Pixels, box: Box) -> Pixels:
 
 
 def _with_panel(pixels: Pixels) -> Pixels:
-    """Return the picture with a panel a little lighter or darker, where there is least else in it."""
+    """Return the image with a panel a little lighter or darker, where there is least else in it."""
     height, width = pixels.shape[:2]
     down, across = min(height, max(24, height // 8)), min(width, max(48, width // 4))
     full = full_value(pixels.dtype)
@@ -775,13 +775,13 @@ def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
 def _certainty(group: _Group) -> str:
     """Say how sure it is that nothing fails that did not change."""
     comparisons = counted(group.compared, "independent comparison")
-    pictures = counted(len(group.pictures), "picture")
+    pictures = counted(len(group.pictures), "image")
     words = f"{pictures}, {comparisons}: false alarms below {percent(round(false_alarms(group.compared), 4))} at 95 %"
     return words if group.compared >= ENOUGH else f"{words}; {ENOUGH} comparisons or more would say more"
 
 
 def _globs(group: _Group, evidence: Sequence[_Evidence]) -> list[str]:
-    """Return globs for these pictures and no others of those known: their folder, or each by its name."""
+    """Return globs for these images and no others of those known: their folder, or each by its name."""
     keys = {picture.key for picture in group.pictures}
     folder = os.path.commonpath(map(os.path.dirname, keys)) if len(keys) > 1 else ""
     if folder and {one.key for one in evidence if one.key.startswith(f"{folder}/")} == keys:
@@ -795,7 +795,7 @@ def _literal(key: str) -> str:
 
 
 def _ignore_lines(picture: _Evidence) -> Iterator[str]:
-    """Yield an override that ignores where the picture flickers most often; nothing where that is much of it."""
+    """Yield an override that ignores where the image flickers most often; nothing if that is much of it."""
     most = max((count for _, count in picture.areas), default=0)
     areas = [_grown(area, picture.size) for area, count in picture.areas if count == most]
     if not 0 < len(areas) <= _MOST_AREAS or picture.size is None:
@@ -847,9 +847,9 @@ def _told_edits(group: _Group) -> Iterator[str]:
     for kind, (tried, missed) in edits.items():
         yield f"  {kind}: {tried} tried, {missed} missed"
     if not edits:
-        yield "  no edits were tried: the expected pictures are not there, or are others by now"
+        yield "  no edits were tried: the expected images are not there, or are others by now"
     elif _DIGIT not in edits:
-        yield "  no digit was changed: nothing in these pictures looks like a line of text"
+        yield "  no digit was changed: nothing in these images looks like a line of text"
 
 
 def _told_flicker(picture: _Evidence) -> Iterator[str]:

@@ -36,7 +36,7 @@ METRICS = frozenset({"perceptual", "pixel_match", "diffimg", "mse"})
 """Those with a method ``measure_files``."""
 _DEPTH = "uint8"
 _MASK = "perceptual"
-"""It says where pictures differ unless the settings name another metric."""
+"""It says where images differ unless the settings name another metric."""
 _BYTES = 128
 """For each pixel: no pair takes more."""
 
@@ -47,13 +47,13 @@ _HEEDED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "clu
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Compare two pictures or two folders; without either, the scans of imgdiff.yaml. Exit code 0: "
+        "Compare two images or two folders; without either, the scans of imgdiff.yaml. Exit code 0: "
         "alike, 1: different, 2: could not be judged."
     )
     parser.add_argument("expected", nargs="?", metavar="EXPECTED", help="an image, or a folder of images")
     parser.add_argument("actual", nargs="?", metavar="ACTUAL", help="an image, or a folder of images")
     add_config(parser)
-    parser.add_argument("--report", metavar="DIR", help="write the HTML report and its pictures to this folder")
+    parser.add_argument("--report", metavar="DIR", help="write the HTML report and its images to this folder")
     parser.add_argument(
         "--self-contained", action="store_true", help="write the report as one HTML file, too: report.html in DIR"
     )
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--glance",
         action="store_true",
-        help="measure pixel match, SSIM, ORB, distances and classes of both pictures, and write a page that shows "
+        help="measure pixel match, SSIM, ORB, distances and classes of both images, and write a page that shows "
         "them at a glance (to --report DIR, otherwise imgdiff-glance)",
     )
     parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="compare only these names")
@@ -161,7 +161,7 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
 
 
 def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Policy | None:
-    """Return what holds for this picture, of settings whose metrics need no NumPy."""
+    """Return what holds for this image, of settings whose metrics need no NumPy."""
     command_line = assigned(options.set, "--set")
     if "measure" in command_line:
         return None

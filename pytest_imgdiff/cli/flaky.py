@@ -1,4 +1,4 @@
-"""``pytest-imgdiff flaky``: pictures whose verdict changed over several runs although their baseline did not."""
+"""``pytest-imgdiff flaky``: images whose verdict changed over several runs although their baseline did not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LONGEST_NAME = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Read the results of several runs, in their order, and list the pictures whose verdict changed "
+        "Read the results of several runs, in their order, and list the images whose verdict changed "
         "although their baseline did not. Exit code 0: none, 1: at least one, 2: something could not be read."
     )
     parser.add_argument(
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print which pictures changed their verdict over several runs although their baseline stayed the same.
+    """Print which images changed their verdict over several runs although their baseline stayed the same.
 
     Returns:
         0: none. 1: at least one.
@@ -85,11 +85,11 @@ def results_paths(named: Sequence[str]) -> list[Path]:
 
 @dataclass
 class _History:
-    """One picture against one content of its baseline, over the runs.
+    """One image against one content of its baseline, over the runs.
 
     Attributes:
         name, column: of the comparison.
-        baseline: what identifies the content of the baseline; None where there was no baseline.
+        baseline: what identifies the content of the baseline; None if there was no baseline.
         runs: how many runs there are.
         records: the comparison in each run that has it, by the run's number from 0.
     """
@@ -117,14 +117,14 @@ class _History:
 
     @property
     def notes(self) -> list[str]:
-        """What explains the change of the verdict, other than the picture."""
+        """What explains the change of the verdict, other than the image."""
         records = list(self.records.values())
         notes = []
         if len({tuple(_limits(record)) for record in records if record.scores}) > 1:
             notes.append("the limits changed too")
         actual = {record.actual.digest for record in records if record.actual is not None}
         if len(actual) == 1 and all(record.actual is not None for record in records):
-            notes.append("the actual picture is the same in all runs")
+            notes.append("the actual image is the same in all runs")
         return notes
 
     def as_json(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _histories(runs: Sequence[RunRecord]) -> list[_History]:
 
 
 def _seen_once(histories: Sequence[_History]) -> set[tuple[str, str | None]]:
-    """Return the pictures that no two runs compared with the same baseline."""
+    """Return the images that no two runs compared with the same baseline."""
     several = {(one.name, one.column) for one in histories if len(one.records) > 1}
     return {(one.name, one.column) for one in histories} - several
 
@@ -193,5 +193,5 @@ def _tell(flaky: Sequence[_History], histories: Sequence[_History], runs: Sequen
         print(f"{counted(len(once), 'picture')}: no two runs compared it with the same baseline", file=stream)
     if incomplete := sum(not run.complete for run in runs):
         print(f"{counted(incomplete, 'run')} of {len(runs)} incomplete", file=stream)
-    total = counted(len(pictures), "picture")
+    total = counted(len(pictures), "image")
     print(f"{total} in {len(runs)} runs: {len({(one.name, one.column) for one in flaky})} flaky", file=stream)

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff compare``: two pictures, two folders, or the scans of imgdiff.yaml, without pytest."""
+"""``pytest-imgdiff compare``: two images, two folders, or the scans of imgdiff.yaml, without pytest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run_compare(options: argparse.Namespace) -> int:
     todo, share = scanned.pairs, None
     if shard is not None:
         if options.expected is not None and not _is_folder(location(options.expected, Path())):
-            raise ConfigError("--shard splits the pictures of folders, and these are two pictures")
+            raise ConfigError("--shard splits the images of folders, and these are two images")
         todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
     if options.cluster is None:  # workers of a cluster have their own models
         workspace.prepare(pair.key for pair in todo)
@@ -107,7 +107,7 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     settings = load_settings(config, registry, folder=here)
     if report and settings.report.parquet:
         require_parquet()
-    if options.glance:  # the pictures are what one looks at, whatever the verdict
+    if options.glance:  # the images are what one looks at, whatever the verdict
         settings = replace(settings, report=replace(settings.report, pictures="all"))
     return Workspace(
         root=here,
@@ -130,7 +130,7 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
             raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
         return _configured(workspace)
     if options.actual is None:
-        raise ConfigError("compare: name two pictures or two folders, or neither for the scans of imgdiff.yaml")
+        raise ConfigError("compare: name two images or two folders, or neither for the scans of imgdiff.yaml")
     expected, actual = location(options.expected, Path()), location(options.actual, Path())
     if _is_folder(expected) and _is_folder(actual):
         scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
@@ -139,9 +139,9 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
         folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
         if isinstance(other, Path) and not other.exists():
             raise ConfigError(f"{label_of(other)} does not exist")
-        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two pictures or two folders")
+        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two images or two folders")
     if options.include or options.exclude:
-        raise ConfigError("--include and --exclude choose among the pictures of two folders, and these are no folders")
+        raise ConfigError("--include and --exclude choose among the images of two folders, and these are no folders")
     return Scanned([_two_pictures(expected, actual)])
 
 
@@ -156,14 +156,14 @@ def _two_pictures(expected: Path | StoreFolder, actual: Path | StoreFolder) -> P
 
 
 def _is_folder(place: Path | StoreFolder) -> bool:
-    """Return whether a folder is meant: what has a picture's extension in a store is a picture."""
+    """Return whether a folder is meant: what has an image's extension in a store is an image."""
     if isinstance(place, Path):
         return place.is_dir()
     return place.url.endswith("/") or PurePosixPath(place.url.partition("?")[0]).suffix.lower() not in EXTENSIONS
 
 
 def _names_folders(options: argparse.Namespace) -> bool:
-    """Whether a whole set of pictures is compared, and not a part of one, for which no override need be meant."""
+    """Whether a whole set of images is compared, and not a part of one, for which no override need be meant."""
     return (
         not options.include
         and not options.exclude
@@ -176,7 +176,7 @@ def _configured(workspace: Workspace) -> Scanned:
     if settings.path is None or not settings.scans:
         missing = "there is no imgdiff.yaml in this folder or above it"
         where = missing if settings.path is None else f"{label_of(settings.path)} names no scans"
-        raise ConfigError(f"compare: {where}: name two pictures or two folders")
+        raise ConfigError(f"compare: {where}: name two images or two folders")
     named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
     scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
     return Scanned(
@@ -265,7 +265,7 @@ def _finish(
 
 
 def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
-    """Refuse to write the results over a picture that is compared."""
+    """Refuse to write the results over an image that is compared."""
     try:
         status = os.stat(target)  # noqa: PTH116 - as below
         if read_regular(target, len(RESULTS_START)) == RESULTS_START:  # of an earlier run, as mostly
@@ -276,7 +276,7 @@ def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
         with suppress(OSError):
             if path is not None and os.path.samestat(os.stat(path), status):  # noqa: PTH116 - many paths, as words
                 raise ConfigError(
-                    f"--json {printable(target)}: this picture is compared; name another file for the results"
+                    f"--json {printable(target)}: this image is compared; name another file for the results"
                 )
 
 

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff init``: a commented imgdiff.yaml to begin with, for what the pictures show."""
+"""``pytest-imgdiff init``: a commented imgdiff.yaml to begin with, for what the images show."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import argparse
 
 _HEAD = """\
-# How pytest-imgdiff decides whether two pictures are alike enough: a start for {what}.
+# How pytest-imgdiff decides whether two images are alike enough: a start for {what}.
 # Lines behind a "#" without a space are inactive. All keys: docs/config.md, all metrics: docs/metrics.md.
-# To learn the limits from pictures in which nothing changed: pytest-imgdiff calibrate
+# To learn the limits from images in which nothing changed: pytest-imgdiff calibrate
 
 """
 
@@ -26,7 +26,7 @@ _TAIL = """
 #ignore:
   #- {x: 0, y: 0, width: 200, height: 40}
 
-# ---- Other settings for some pictures ---------------------------------------------------------------------------
+# ---- Other settings for some images ---------------------------------------------------------------------------
 #overrides:
   #- match: "drafts/**"
     #missing: allow
@@ -53,18 +53,18 @@ _PHOTOGRAPHS = """\
 # Photographs that are encoded or scaled again. Never equal to the pixel, but the same structure everywhere.
 metrics:
   ssim: {min: 0.9}              # mean structural similarity
-  # The mean hides a small change in a large picture: so few pixels of any window of 32x32 may clearly change colour.
+  # The mean hides a small change in a large image: so few pixels of any window of 32x32 may clearly change colour.
   perceptual: {threshold: 0.25, max_in_window: {size: 32, pixels: 100}}
-  # What the picture shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
+  # What the image shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
   #embedding_cosine: {max: 0.1, when: undecided}
 """
 
 _GENERATED = """\
-# Pictures that a model generates. The same seed gives nearly the same picture on other hardware; another picture fails.
+# Images that a model generates. The same seed gives nearly the same image on other hardware; another image fails.
 metrics:
   phash: {max: 10}              # bits of 64 in which the coarse structure differs
   ssim: {min: 0.7}              # details may drift, the composition may not
-  # What the picture shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
+  # What the image shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
   #embedding_cosine: {max: 0.15, when: undecided}
 """
 
@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset",
         choices=PRESETS,
         default="pages",
-        help="what the pictures show (default: pages)",
+        help="what the images show (default: pages)",
     )
 
 
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     """
     for name in CONFIG_NAMES:
         if os.path.lexists(name):
-            raise ConfigError(f"{name}: is there already, and stays as it is; move it away to start anew")
+            raise ConfigError(f"{name}: is there already, and stays as it is; move it away to start again")
     path = Path(CONFIG_NAMES[0])
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:  # another one may have come meanwhile

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff import``: stored pictures of other tools become baselines of ours."""
+"""``pytest-imgdiff import``: stored images of other tools become baselines of ours."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _OF_A_BROWSER = {"page", "browser", "context", "browser_name", "browser_type", "
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _VECTORS = {".svg", ".pdf", ".eps"}
 _RAW = ".raw"
-"""What syrupy's SingleFileSnapshotExtension calls its files; they may hold pictures."""
+"""What syrupy's SingleFileSnapshotExtension calls its files; they may hold images."""
 _FIRST_BYTES = 256
 """In which the signature of every format lies."""
 _LARGEST_LIBRARY = 1 << 24
@@ -63,9 +63,9 @@ _LARGEST_LIBRARY = 1 << 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Find the stored pictures of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
+        "Find the stored images of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
         "pytest-playwright-snapshot, pytest-image-snapshot, pytest-mpl, pytest-regressions, syrupy or playwright, and "
-        "copy them to the places of our baselines. Theirs stay as they are. Exit code 0: done, 1: not for all pictures "
+        "copy them to the places of our baselines. Theirs stay as they are. Exit code 0: done, 1: not for all images "
         "a place is known, 2: something was refused or could not be written."
     )
     parser.add_argument(
@@ -74,13 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FROM|PATH",
         help="the tool first (default: all of them), then files and folders (default: the whole project)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print which picture goes where, write nothing")
-    parser.add_argument("--replace", action="store_true", help="replace baselines that are other pictures")
+    parser.add_argument("--dry-run", action="store_true", help="print which image goes where, write nothing")
+    parser.add_argument("--replace", action="store_true", help="replace baselines that are other images")
     for option, metavar, what in (
         (
             "--browser",
             "NAME",
-            "the browser of pictures whose names do not tell it, where the layout has a place for it",
+            "the browser of images whose names do not tell it, where the layout has a place for it",
         ),
         ("--platform", "NAME", "the platform of images whose names do not contain it: linux, darwin or win32"),
         ("--viewport", "WxH", "the viewport: 1280x720"),
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     """Copy the baselines of other tools to the places of ours, and print the result.
 
     Returns:
-        0: all that was found is a baseline now, or was one before. 1: for some pictures no place is known; a line says
+        0: all that was found is a baseline now, or was one before. 1: for some images no place is known; a line says
         why. 2: something was refused or could not be written; a line on standard error says why.
 
     Raises:
@@ -158,7 +158,7 @@ class _Test:
         module: its file.
         classes: those that it is in, the outermost first.
         node: its definition.
-        ids: of its parameters, as pytest writes them between brackets; empty where it has none, None where the source
+        ids: of its parameters, as pytest writes them between brackets; empty if it has none, None if the source
             does not tell.
     """
 
@@ -178,7 +178,7 @@ class _Test:
 
     @property
     def browser(self) -> str | None:
-        """Return `ANY` where the test has none; None where the source does not tell which one."""
+        """Return `ANY` where the test has none; None if the source does not tell which one."""
         arguments = self.node.args
         names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
         return None if names & _OF_A_BROWSER else ANY
@@ -253,7 +253,7 @@ class _Project:
         root: the folder that the modules of baselines are relative to.
         here: the folder that the user is in.
         settings_baselines: folder and layout of our baselines.
-        max_pixels: of the largest picture that is read.
+        max_pixels: of the largest image that is read.
         ini: keys of pytest's ini file, and the options in its addopts.
         paths: folders that the user names; they are searched also where the search would leave them out.
         named: what the user says is the tool's.
@@ -362,7 +362,7 @@ class _Project:
         return list(dict.fromkeys(below if self.named else found))
 
     def pictures(self, base: Path, suffixes: frozenset[str] = PICTURE_SUFFIXES) -> list[Path]:
-        """Return the pictures in a folder and those below it."""
+        """Return the images in a folder and those below it."""
         below = f"{base}{os.sep}"
         return [
             file
@@ -402,7 +402,7 @@ def _parameter_ids(decorators: Iterable[ast.expr], constants: Mapping[str, ast.e
         constants: what the names of the module stand for.
 
     Returns:
-        The ids; none where the test has no parameters. None where the source does not tell them.
+        The ids; none if the test has no parameters. None if the source does not tell them.
     """
     groups = []
     for decorator in decorators:
@@ -441,7 +441,7 @@ def _ids_of_mark(mark: ast.Call, constants: Mapping[str, ast.expr]) -> list[str]
 
 
 def _id_of_value(value: ast.expr, given: ast.expr | None, names: list[str], index: int) -> str | None:
-    """Return the id of one set of parameters; None where the source does not tell it."""
+    """Return the id of one set of parameters; None if the source does not tell it."""
     if isinstance(value, ast.Call):
         if not ast.unparse(value.func).endswith("param"):
             return None
@@ -482,8 +482,8 @@ class _Place:
         module: the test's file relative to the root, without its suffix.
         test: what follows the file in the node id, or the name that the call gives.
         call: which unnamed comparison of the test it is, from 1.
-        owner: of a name, the test that gives it, as `request.node.name` has it; None where the name is the test's own.
-        browser: None where the tool's file name does not tell it.
+        owner: of a name, the test that gives it, as `request.node.name` has it; None if the name is the test's own.
+        browser: None if the tool's file name does not tell it.
         platform: likewise.
     """
 
@@ -497,7 +497,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A picture of another tool: the places that it is for; none, and why, where these are not known."""
+    """An image of another tool: the places that it is for; none, and why, where these are not known."""
 
     tool: str
     source: Path
@@ -512,7 +512,7 @@ class _Found:
 
 
 def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _Found:
-    """Return the pictures of these tools below the paths, or in the whole project where there are none."""
+    """Return the images of these tools below the paths, or in the whole project where there are none."""
     scope = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the project's folders are
     by_source: defaultdict[Path, list[_Picture]] = defaultdict(list)
     for tool in tools:
@@ -530,16 +530,16 @@ def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _F
 
 
 def _numbers(indices: Iterable[int], named: int) -> dict[int, int] | None:
-    """Return which unnamed comparison of its test each picture is.
+    """Return which unnamed comparison of its test each image is.
 
     The tools number all calls of a test, ours numbers those without a name.
 
     Args:
-        indices: the numbers of the unnamed pictures, from 0.
-        named: how many pictures with a name the test has.
+        indices: the numbers of the unnamed images, from 0.
+        named: how many images with a name the test has.
 
     Returns:
-        Number to call. None where more numbers are missing than there are names: a picture is gone, or two calls have
+        Number to call. None if more numbers are missing than there are names: an image is gone, or two calls have
         one name, and the rest cannot be counted.
     """
     known = sorted(set(indices))
@@ -575,10 +575,10 @@ def _visual(project: _Project, tool: str) -> Iterator[_Picture]:
 def _by_function(
     project: _Project, tool: str, base: Path, modules: Mapping[str, Sequence[_Module]]
 ) -> Iterator[_Picture]:
-    """Map pictures that have a folder for each test function.
+    """Map images that have a folder for each test function.
 
     Args:
-        project: where the pictures are.
+        project: where the images are.
         tool: whose they are.
         base: the folder of all.
         modules: the name of a module's folder to the modules that have it.
@@ -620,7 +620,7 @@ def _unnamed(
     index: int,
 ) -> _Picture:
     if numbers is None:
-        return _Picture(tool, file, why="pictures with a smaller number are missing, so its call is not known")
+        return _Picture(tool, file, why="images with a smaller number are missing, so its call is not known")
     browser = _browser_in(parameters)
     places = [
         _Place(test.module.place, test.qualified + parameters, numbers[index], browser=browser, platform=platform)
@@ -741,7 +741,7 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
             named[whose] += 1
     for file, snapshot in taken.items():
         if file.suffix == ".svg":
-            yield _Picture(tool, file, why="an SVG is not a picture of pixels; draw it as PNG in the test")
+            yield _Picture(tool, file, why="an SVG is not an image of pixels; draw it as PNG in the test")
         elif file.suffix == _RAW and not _holds_picture(file):
             continue
         elif snapshot is None:
@@ -754,7 +754,7 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
             whose = snapshot.test.qualified, snapshot.parameters
             numbers = _numbers(indices[whose], named[whose])
             if numbers is None:
-                yield _Picture(tool, file, why="pictures with a smaller number are missing, so its call is not known")
+                yield _Picture(tool, file, why="images with a smaller number are missing, so its call is not known")
                 continue
             test = snapshot.test.qualified + snapshot.parameters
             place = _Place(snapshot.test.module.place, test, numbers[snapshot.index], browser=snapshot.browser)
@@ -762,7 +762,7 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
 
 
 def _holds_picture(file: Path) -> bool:
-    """Return whether a file begins as a picture does, or cannot be opened: what is wrong with it is told later."""
+    """Return whether a file begins as an image does, or cannot be opened: what is wrong with it is told later."""
     try:
         with open_regular(file) as stream:
             sniff(stream.read(_FIRST_BYTES))
@@ -830,7 +830,7 @@ def _mpl(project: _Project, tool: str) -> Iterator[_Picture]:
     for base, tests in bases.items():
         for file in project.pictures(base, PICTURE_SUFFIXES | _VECTORS):
             if file.suffix in _VECTORS:
-                yield _Picture(tool, file, why=f"{file.suffix} is not a picture of pixels; save the figure as PNG")
+                yield _Picture(tool, file, why=f"{file.suffix} is not an image of pixels; save the figure as PNG")
             elif file in places:
                 yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
             else:
@@ -870,7 +870,7 @@ def _mpl_text(name: str) -> str:
 
 
 def _why_no_test(stem: str, tests: Sequence[_Test]) -> str:
-    """Return why no test is known for a picture."""
+    """Return why no test is known for an image."""
     word = re.sub(r"\W", "_", stem)
     for test in tests:
         if test.ids is None and f"{test.function}_" in word:
@@ -880,7 +880,7 @@ def _why_no_test(stem: str, tests: Sequence[_Test]) -> str:
 
 
 def _hash_libraries(project: _Project, scope: Sequence[Path]) -> list[str]:
-    """Return a line for each hash library of pytest-mpl: it has no pictures."""
+    """Return a line for each hash library of pytest-mpl: it has no images."""
     if not project.modules_with("mpl_image_compare"):
         return []
     found = []
@@ -889,7 +889,7 @@ def _hash_libraries(project: _Project, scope: Sequence[Path]) -> list[str]:
             continue
         found.append(
             f"{label_of(file)}: {count} of pytest-mpl, which have no pictures: nothing to import; a test without a "
-            "picture gets its baseline by pytest --imgdiff-update=missing"
+            "image gets its baseline by pytest --imgdiff-update=missing"
         )
     return found
 
@@ -959,7 +959,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
                     places[file].append(place)
     for file in pictures:
         if file.stem.endswith((".diff", ".new")):
-            continue  # what --image-snapshot-save-diff writes beside a picture that differs
+            continue  # what --image-snapshot-save-diff writes beside an image that differs
         if file in places:
             yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
         elif any(file.is_relative_to(folder) for folder in project.named):
@@ -978,7 +978,7 @@ def _image_paths(module: _Module, root: Path) -> Iterator[tuple[_Test, str]]:
 
 
 def _pattern(value: ast.expr, module: _Module, function: ast.AST, root: Path | None = None) -> str | None:
-    """Return a regular expression for what a text or path may be; None where nothing of it is known.
+    """Return a regular expression for what a text or path may be; None if nothing of it is known.
 
     Args:
         value: the expression.
@@ -1085,7 +1085,7 @@ def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
 
 
 def _of_playwright(module: str, name: str, project: str | None, platform: str | None) -> _Place:
-    """Return the place of a picture; a project that is not called after a browser stays in the name."""
+    """Return the place of an image; a project that is not called after a browser stays in the name."""
     name = name.replace("/", "-")
     if project is not None and project not in _BROWSERS:
         name = f"{name}-{project}"
@@ -1100,7 +1100,7 @@ def _quoted(key: str, text: str) -> list[str]:
 
 
 def _template(template: str, folder: Path, tests: Path, snapshots: str | None, projects: Sequence[str]) -> str:
-    """Return what the paths of pictures of a snapshotPathTemplate match, with a group for each of its words."""
+    """Return what the paths of images of a snapshotPathTemplate match, with a group for each of its words."""
     words = {
         "testDir": re.escape(Path(os.path.normpath(tests)).as_posix()),
         "snapshotDir": re.escape(Path(os.path.normpath(tests if snapshots is None else folder / snapshots)).as_posix()),
@@ -1159,7 +1159,7 @@ _TOOLS: dict[str, Callable[[_Project, str], Iterator[_Picture]]] = {
     "syrupy": _syrupy,
     "playwright": _playwright,
 }
-"""What a tool is called on the command line, and what finds its pictures."""
+"""What a tool is called on the command line, and what finds its images."""
 
 
 # ---- What is written
@@ -1172,16 +1172,16 @@ _Result = Literal[
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One picture and one place, and the result.
+    """One image and one place, and the result.
 
     Attributes:
         picture: theirs.
         result: what holds of it.
         ours: the path of the baseline, where it is known.
-        name: what the call has to give as ``name``; None where it gives none.
+        name: what the call has to give as ``name``; None if it gives none.
         why: of what is not mapped, refused or not written.
         place: what the baseline is named by.
-        digest: the SHA-256 of the picture, where it is to be written.
+        digest: the SHA-256 of the image, where it is to be written.
     """
 
     picture: _Picture
@@ -1194,7 +1194,7 @@ class _Line:
 
 
 class _Plan:
-    """Decides for every picture where it goes, before anything is written."""
+    """Decides for every image where it goes, before anything is written."""
 
     def __init__(self, project: _Project, options: argparse.Namespace) -> None:
         self._project = project
@@ -1202,7 +1202,7 @@ class _Plan:
         self._baselines = project.settings_baselines
 
     def planned(self, pictures: Sequence[_Picture]) -> list[_Line]:
-        """Return what is to be done with each picture, in their order."""
+        """Return what is to be done with each image, in their order."""
         owners: defaultdict[tuple[str, str, str], set[tuple[str, Path | None]]] = defaultdict(set)
         for picture in pictures:
             for place in picture.places:
@@ -1242,7 +1242,7 @@ class _Plan:
         if stored and _bytes_of(stored[0]) == data:
             return replace(line, result="already there", ours=stored[0])
         if stored and not self._options.replace:
-            why = f"the baseline {label_of(stored[0])} is another picture; add --replace to put this one in its place"
+            why = f"the baseline {label_of(stored[0])} is another image; add --replace to put this one in its place"
             return replace(line, result="refused", why=why)
         return replace(line, result="would be replaced") if stored else line
 
@@ -1266,13 +1266,13 @@ class _Plan:
         return self._baselines.folder / replace(self._baselines, layout=filled).place(key)
 
     def carried_out(self, line: _Line) -> _Line:
-        """Write the baseline of a line that is to be written, if picture and baseline still are those of the plan."""
+        """Write the baseline of a line that is to be written, if image and baseline still are those of the plan."""
         if line.result not in {"would be imported", "would be replaced"} or line.ours is None or line.place is None:
             return line
         try:
             image, data = _read(line.picture.source, self._project)
             again = self._line(line.picture, line.place, image, data)
-            if again.result == "already there":  # another picture with the same bytes was for this place
+            if again.result == "already there":  # another image with the same bytes was for this place
                 return again
             if again != line:
                 return replace(line, result="refused", why="it or its baseline has changed meanwhile; import it again")
@@ -1284,7 +1284,7 @@ class _Plan:
         return replace(line, result="imported" if line.result == "would be imported" else "replaced")
 
     def _without_rivals(self, lines: list[_Line]) -> list[_Line]:
-        """Refuse different pictures for one place, by name."""
+        """Refuse different images for one place, by name."""
         rivals: defaultdict[str, dict[str, _Line]] = defaultdict(dict)
         for line in lines:
             if line.ours is not None:
@@ -1321,15 +1321,15 @@ def _claim(path: Path) -> str:
 def _bytes_of(file: Path) -> bytes | None:
     try:
         return read_regular(file)
-    except OSError:  # a link that leads nowhere, or what is no file: it is not this picture
+    except OSError:  # a link that leads nowhere, or what is no file: it is not this image
         return None
 
 
 def _read(source: Path, project: _Project) -> tuple[Image, bytes]:
-    """Return the picture, of which every frame was checked, and its bytes.
+    """Return the image, of which every frame was checked, and its bytes.
 
     Raises:
-        BrokenImageError: it is not one whole, readable picture.
+        BrokenImageError: it is not one whole, readable image.
     """
     found = images.read(source, root=project.here)
     first = None
@@ -1348,7 +1348,7 @@ def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dr
     for line in lines:
         by_tool[line.picture.tool].append(line)
     for tool, of_tool in by_tool.items():
-        print(f"{tool}: {counted(len({line.picture.source for line in of_tool}), 'picture')}")
+        print(f"{tool}: {counted(len({line.picture.source for line in of_tool}), 'image')}")
         for line in of_tool:
             if line.result in {"refused", "not written"}:
                 print(f"pytest-imgdiff: {_words(line)}", file=sys.stderr)
@@ -1384,16 +1384,16 @@ _LAYOUTS = (
     "{test}-{platform}.png",
     "{test}.png",
 )
-"""Layouts that pictures of other tools may have already; one that tells more comes first."""
+"""Layouts that images of other tools may have already; one that tells more comes first."""
 
 
 def _staying(lines: Sequence[_Line], project: _Project) -> str | None:
-    """Return a ``baselines`` line with which the pictures can stay where they are, if there is one for all."""
+    """Return a ``baselines`` line with which the images can stay where they are, if there is one for all."""
     mapped = [line for line in lines if line.place is not None]
     if not mapped or any(line.result == "already there" for line in mapped):
         return None
     sources = [line.picture.source for line in mapped]
-    if len(set(sources)) < len(sources):  # one picture of theirs for two tests of ours
+    if len(set(sources)) < len(sources):  # one image of theirs for two tests of ours
         return None
     common = Path(os.path.commonpath([source.parent for source in sources]))
     folders = [folder for folder in (common, *common.parents) if project.root in folder.parents]

@@ -26,7 +26,7 @@ _DIGITS = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.description = "The models that tell what is in a picture. Exit code 0: done, 2: not, or not for all."
+    parser.description = "The models that tell what is in an image. Exit code 0: done, 2: not, or not for all."
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     fetching = verbs.add_parser("fetch", help="download models of TensorFlow Hub into the cache")
     listing = verbs.add_parser("list", help="print what the cache holds")
@@ -163,7 +163,7 @@ def _exported(settings: ModelSettings, output: str | None) -> str:
     shown = printable(settings.model)
     if located.saved_model is None:
         raise ConfigError(f"model {shown} is ONNX already")
-    from pytest_imgdiff.networks.tensorflow import export_onnx  # heavy, and for nothing where there is no model
+    from pytest_imgdiff.networks.tensorflow import export_onnx  # heavy, and for nothing if there is no model
 
     if output is None:
         target = keep_export(settings, located.saved_model, located.digest, export_onnx)

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COMMANDS = {
-    "compare": ("compare", "compare two pictures or two folders"),
+    "compare": ("compare", "compare two images or two folders"),
     "report": ("report", "draw a report again from its results, alone or several as one"),
     "schema": ("schema", "print the JSON Schema of imgdiff.yaml, for editors"),
-    "accept": ("accept", "make pictures of a report the new baselines"),
+    "accept": ("accept", "make images of a report the new baselines"),
     "baselines": (
         "baselines",
         "pull, push, status and gc of baselines in a store (baselines.store in imgdiff.yaml)",
     ),
     "calibrate": ("calibrate", "propose limits from runs, or folders of renderings, in which nothing changed"),
-    "flaky": ("flaky", "list the pictures whose verdict changed over several runs without their baseline"),
+    "flaky": ("flaky", "list the images whose verdict changed over several runs without their baseline"),
     "import": ("migrate", "copy the baselines of another tool to the places of ours"),
     "init": ("init", "write a commented imgdiff.yaml to begin with"),
     "models": ("models", "fetch, list, verify and export the models of the category metrics"),
     "serve": (
         "serve",
-        "serve a report in which accepting acts at once, and a page that compares uploaded pictures",
+        "serve a report in which accepting acts at once, and a page that compares uploaded images",
     ),
 }
 """Each subcommand: its module in this folder, and its line in the help.
@@ -122,7 +122,7 @@ def _is_flushed(stream: TextIO | None) -> bool:
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of these words; of the commands, only the one that they name is imported."""
     parser = argparse.ArgumentParser(
-        prog="pytest-imgdiff", description="Compare images: two pictures, or two folders of them."
+        prog="pytest-imgdiff", description="Compare images: two images, or two folders of them."
     )
     parser.add_argument("--version", action="version", version=f"pytest-imgdiff {__version__} (core: {described()})")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,6 +1,6 @@
-"""The command ``pytest-imgdiff``: that two pictures are equal is printed before anything large is imported.
+"""The command ``pytest-imgdiff``: that two images are equal is printed before anything large is imported.
 
-Importing what judges pictures takes several times as long as finding that two files, or their pixels, are the same.
+Importing what judges images takes several times as long as finding that two files, or their pixels, are the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _may_be_configured(path: str) -> bool:
 
 
 def _told_at_once(arguments: list[str]) -> bool:
-    """Return whether it was ``compare EXPECTED ACTUAL`` of equal pictures, without options or settings, and told."""
+    """Return whether it was ``compare EXPECTED ACTUAL`` of equal images, without options or settings, and told."""
     if len(arguments) != WORDS or arguments[0] != "compare" or any(word.startswith("-") for word in arguments):
         return False
     name = arguments[2]

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parquet", action="store_true", help="write results.parquet as well: a table for data frames")
     parser.add_argument("--sarif", metavar="FILE", help="write the findings here as well, as SARIF 2.1.0")
     parser.add_argument(
-        "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows pictures from there"
+        "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows images from there"
     )
 
 
@@ -155,13 +155,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.report is None and len(options.sources) > 1:
         raise ConfigError("report: several results become one report of their own: name its folder with --report DIR")
     if options.pictures_at is not None and not options.pictures_at.startswith(("https://", "http://")):
-        raise ConfigError(
-            f"--pictures-at {printable(options.pictures_at)}: expected an address that begins with https://"
-        )
+        raise ConfigError(f"--images-at {printable(options.pictures_at)}: must be a URL that starts with https://")
 
 
 def _root(sources: Sequence[_Source], directory: Path) -> str | None:
-    """Return the way from the report's folder to the root of all runs; None where they do not share one."""
+    """Return the way from the report's folder to the root of all runs; None if they do not share one."""
     roots = {Path(os.path.realpath(source.folder / source.run.root)) if source.run.root else None for source in sources}
     root = roots.pop() if len(roots) == 1 else None
     return None if root is None else relative(root, Path(os.path.realpath(directory)))
@@ -213,7 +211,7 @@ def _results_path(named: Path) -> Path:
 
 
 def _target(options: argparse.Namespace, sources: Sequence[_Source]) -> Path | None:
-    """Return the folder to make; None where the only report is drawn again in its own.
+    """Return the folder to make; None if the only report is drawn again in its own.
 
     Raises:
         ImgdiffError: the folder is in use for something else, or holds, or lies in, what the report is drawn from.
@@ -244,7 +242,7 @@ def _require_report(source: _Source) -> None:
 
 
 class _Copies:
-    """The pictures of one source on their way to another folder: only what its records name.
+    """The images of one source on their way to another folder: only what its records name.
 
     Every path is looked at when the object is made, before anything is written.
 
@@ -262,7 +260,7 @@ class _Copies:
         self._prefix = PICTURES if alone else f"{PICTURES}/{safe_name(source.label)}"
         self._files: dict[str, Path] = {}
         self.lost = 0
-        """How many pictures the records name that are not there."""
+        """How many images the records name that are not there."""
         records = RecordSpool()
         open_files.callback(records.close)
         for record in source.run.comparisons:
@@ -270,7 +268,7 @@ class _Copies:
             self.lost += len(record.artefacts) - len(moved.artefacts)
             records.append(moved)
         self.run = msgspec.structs.replace(source.run, comparisons=records)
-        """The source's run with the pictures' new paths; one that is not there is named no longer."""
+        """The source's run with the images' new paths; one that is not there is named no longer."""
 
     def write(self, directory: Path) -> None:
         """Copy the files below the directory, each whole or not at all.
@@ -291,15 +289,15 @@ class _Copies:
         return msgspec.structs.replace(record, artefacts=artefacts, accepts=accepts)
 
     def _path(self, path: str, record: ComparisonRecord, digest: str | None = None) -> str | None:
-        """Return the file's new path; None where there is no such file, or where it is no picture.
+        """Return the file's new path; None if there is no such file, or where it is no image.
 
-        A picture has the digest that it should or, where it is only looked at, the name of one that browsers show.
+        An image has the digest that it should or, where it is only looked at, the name of one that browsers show.
         """
         try:
             origin = path_below(self._source.folder, path)
         except OutsideError as error:
             raise ReportError(
-                f"{printable(str(self._source.results))}: {record.name}: the picture {printable(path)!r}: {error}"
+                f"{printable(str(self._source.results))}: {record.name}: the image {printable(path)!r}: {error}"
             ) from error
         if not origin.is_file():
             return None

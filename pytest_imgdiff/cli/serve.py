@@ -38,7 +38,7 @@ _LAST_PORT = 65535
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Serve a report, in which accepting acts at once, and a page on which pictures are dropped and "
+        "Serve a report, in which accepting acts at once, and a page on which images are dropped and "
         "compared; without REPORT the page only. Ctrl-C ends it."
     )
     parser.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         ImgdiffError: Flask is not installed, there is no such report, or the address cannot be bound.
     """
     if importlib.util.find_spec("flask") is None:
-        raise ConfigError("serve needs Flask, which is not installed: pip install 'pytest-imgdiff[serve]'")
+        raise ConfigError("serve needs Flask, which is not installed; run pip install 'pytest-imgdiff[serve]'")
     from pytest_imgdiff.server.app import application
     from pytest_imgdiff.server.http import Gate, Server, is_loopback
     from pytest_imgdiff.server.jobs import Jobs, Service, judged
@@ -174,7 +174,7 @@ def _announce(host: str, port: int, report: Path | None, *, warned: bool) -> Non
     if warned:
         print(
             f"pytest-imgdiff: warning: --host {host} is reached from other machines; whoever reaches it sees the "
-            "pictures and can accept them",
+            "images and can accept them",
             file=sys.stderr,
         )
     if report is not None:

@@ -1,6 +1,6 @@
-"""Alignment of two pictures: what was inserted, deleted and moved, and the expected picture laid out as the actual one.
+"""Alignment of two images: what was inserted, deleted and moved, and the expected image laid out as the actual one.
 
-Rows first: lines that are equal to the byte vote for offsets between the two pictures, and a dynamic programme chooses
+Rows first: lines that are equal to the byte vote for offsets between the two images, and a dynamic programme chooses
 for each line the offset that leaves the least to explain. What stands side by side is cut at quiet gutters and aligned
 on its own, then columns, then strips of columns that have no gutter between them. What is gone from one place is
 searched for at every other place that differs. Everything here proposes an explanation; only pixels decide: whatever
@@ -65,7 +65,7 @@ _MOST_LOOKED = 3
 """How many times the size of two images is aligned at most, over all rectangles within rectangles."""
 _LARGE = 1 << 23
 """Pixels above which only rows, and parts with a gutter between them, are aligned: columns and strips of a tall page
-take seconds, and explain nothing where rows do not."""
+take seconds, and explain nothing if rows do not."""
 _MOST_SHIFTED = 256
 """Lines by which a band is shifted to where content begins."""
 _TILE = 8
@@ -76,7 +76,7 @@ _MOST_ALIKE = 4
 """Places that a tile may be found at: one that is found at more, such as a piece of a border, tells nothing."""
 _MOST_TILES = 4096
 _MOST_SEARCHED = 1 << 22
-"""Pixels of all places that are searched, of both pictures together; where there are more, no block is searched."""
+"""Pixels of all places that are searched, of both images together; where there are more, no block is searched."""
 _MOST_BLOCKS = 32
 _RIM = 2
 """Pixels around what differs, which tell the background there."""
@@ -100,7 +100,7 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
         actual: likewise, of the same depth; the sizes may differ.
 
     Returns:
-        None where nothing explains clearly more than that the pictures differ in place, from the top left.
+        None if nothing explains clearly more than that the images differ in place, from the top left.
     """
     aligner = _Aligner(_words(expected), _words(actual))
     height, width = aligner.one.shape
@@ -134,7 +134,7 @@ _Part = Kept | Band | _Stack
 
 
 class _Plane:
-    """Places parts so that each is below, or to the right of, the ones before it in both pictures."""
+    """Places parts so that each is below, or to the right of, the ones before it in both images."""
 
     def __init__(self, actual: Words) -> None:
         self.actual = actual
@@ -169,7 +169,7 @@ class _Plane:
     def _stretched(self, kept: Kept, x: int, y: int, spare: int) -> None:
         """Place what takes less room than its neighbour with the spare room in its last row of one colour.
 
-        So no line of text is cut where the rows below that both pictures have begin.
+        So no line of text is cut where the rows below that both images have begin.
         """
         one, two = kept.expected, kept.actual
         words = self.actual[slices_of(two)]
@@ -191,7 +191,7 @@ def _size(part: _Part) -> tuple[int, int]:
 
 
 class _Aligner:
-    """Explains two pictures rectangle by rectangle."""
+    """Explains two images rectangle by rectangle."""
 
     def __init__(self, one: Words, two: Words) -> None:
         self.one = one
@@ -201,14 +201,14 @@ class _Aligner:
         self.moves: list[Move] = []
         self._left = _MOST_LOOKED * max(one.size, two.size)
         self.is_explained = False
-        """Whether anything was found but that the pictures differ in place."""
+        """Whether anything was found but that the images differ in place."""
 
     def explain(self, first: Rect, second: Rect, depth: int, axis: Axis | None = None) -> _Part:
-        """Explain how a rectangle of the expected picture became one of the actual picture.
+        """Explain how a rectangle of the expected image became one of the actual image.
 
         Args:
-            first: of the expected picture.
-            second: of the actual picture.
+            first: of the expected image.
+            second: of the actual image.
             depth: how many rectangles are around this one.
             axis: along which the lines are aligned already.
         """
@@ -288,7 +288,7 @@ class _Aligner:
                 self.bands[place] = replace(band, plain=True)
 
     def _differing(self) -> list[tuple[Rect, Rect]]:
-        """Return the rectangles in which what is kept differs, of both pictures."""
+        """Return the rectangles in which what is kept differs, of both images."""
         found = []
         for kept in self.kept:
             if kept.equal:
@@ -329,7 +329,7 @@ class _Aligner:
     def _trimmed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
         """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it.
 
-        None where there are no such rows.
+        None if there are no such rows.
         """
         if first.width != second.width:
             return None
@@ -346,7 +346,7 @@ class _Aligner:
         return _Stack("rows", [*above, between, *below])
 
     def _parted(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
-        """Take changes that equal rows part one by one, once the rows are aligned; None where there is one change."""
+        """Take changes that equal rows part one by one, once the rows are aligned; None if there is one change."""
         if first[2:] != second[2:] or axis is None:
             return None
         differs = (first.of(self.one) != second.of(self.two)).any(axis=1)
@@ -383,7 +383,7 @@ class _Aligner:
         return _Stack(axis, parts)
 
     def _note_move(self, axis: Axis, first: Rect, second: Rect, segments: Sequence[Segment]) -> None:
-        """Note the one segment that moved within plain space, where the space does not span the picture.
+        """Note the one segment that moved within plain space, where the space does not span the image.
 
         Of space that does, all that follows moved: there the band tells more.
         """
@@ -482,11 +482,11 @@ def _across(band: Band) -> tuple[Axis, int, int]:
 
 
 _Block = tuple[Rect, int, int]
-"""A rectangle of the expected picture, and how far it moved to the right and down."""
+"""A rectangle of the expected image, and how far it moved to the right and down."""
 
 
 class _Search:
-    """Looks for what is gone from some rectangles of the expected picture in rectangles of the actual one.
+    """Looks for what is gone from some rectangles of the expected image in rectangles of the actual one.
 
     Tiles are found by their hashes and vote for how far they moved; then the pixels decide.
     """
@@ -497,10 +497,10 @@ class _Search:
         """Set up the search.
 
         Args:
-            one: the expected picture.
-            two: the actual picture.
-            gone: where to take blocks from, in the expected picture.
-            come: where to look for them, in the actual picture.
+            one: the expected image.
+            two: the actual image.
+            gone: where to take blocks from, in the expected image.
+            come: where to look for them, in the actual image.
             bands: how many of each, from the first on, are bands; between other places only large blocks move.
         """
         self.one = one
@@ -547,7 +547,7 @@ class _Search:
         return found
 
     def _votes(self) -> list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]]:
-        """Return for rectangles of both pictures and a shift the tiles, (x, y), that are found there; most first."""
+        """Return for rectangles of both images and a shift the tiles, (x, y), that are found there; most first."""
         tiles: dict[int, list[tuple[int, int, int]]] = {}
         for source, rect in enumerate(self.gone):
             for x, y, digest in _tiles(self.one, rect):
@@ -562,7 +562,7 @@ class _Search:
         return sorted(fair, key=lambda vote: (-len(vote[1]), vote[0]))
 
     def _places(self, known: Mapping[int, object]) -> dict[int, list[tuple[int, int, int]]]:
-        """Return where in the actual picture tiles are, by hash: the rectangle, x and y; not of frequent ones."""
+        """Return where in the actual image tiles are, by hash: the rectangle, x and y; not of frequent ones."""
         if not known:
             return {}
         digests = np.array(sorted(known), np.uint32)
@@ -600,7 +600,7 @@ class _Search:
 
 
 def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> Rect | None:
-    """Return the rectangle around tiles, (x, y), grown on all sides while all of it is equal; None where it is not."""
+    """Return the rectangle around tiles, (x, y), grown on all sides while all of it is equal; None if it is not."""
     left, top = min(x for x, _ in tiles), min(y for _, y in tiles)
     right, bottom = max(x for x, _ in tiles) + _TILE, max(y for _, y in tiles) + _TILE
     if not equal[top:bottom, left:right].all():
@@ -621,7 +621,7 @@ def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> Rect |
 
 
 def _with_rim(rect: Rect, words: Words) -> Rect:
-    """Return a rectangle with `_RIM` pixels around it, as far as the picture has them."""
+    """Return a rectangle with `_RIM` pixels around it, as far as the image has them."""
     left, top = max(0, rect.x - _RIM), max(0, rect.y - _RIM)
     right, bottom = min(words.shape[1], rect.x + rect.width + _RIM), min(len(words), rect.y + rect.height + _RIM)
     return Rect(left, top, right - left, bottom - top)
@@ -795,14 +795,14 @@ def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
 
 
 def _cost(lines: LineMap | None, a: View, b: View) -> float:
-    """Return what is left unexplained, in lines, by the map or, without one, by the pictures as they lie."""
+    """Return what is left unexplained, in lines, by the map or, without one, by the images as they lie."""
     if lines is not None:
         return min(lines.cost, lines.in_place)
     return line_map(a, b, "rows").in_place
 
 
 def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
-    """Return the parts of both that stand side by side; none where there is no quiet gutter between them.
+    """Return the parts of both that stand side by side; none if there is no quiet gutter between them.
 
     A quiet column is of one colour from top to bottom, the same in both.
     """
@@ -848,7 +848,7 @@ def _cost_of_parts(a: View, b: View, cuts: Sequence[tuple[int, int]]) -> float:
 
 
 def _strips(a: View, b: View) -> list[tuple[int, int]]:
-    """Return parts that moved on their own with no gutter between them; none where there are no such parts.
+    """Return parts that moved on their own with no gutter between them; none if there are no such parts.
 
     Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
     the columns themselves tell which of the two they follow.

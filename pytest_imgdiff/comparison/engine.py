@@ -70,12 +70,12 @@ def compare(
             has no limit or one that could not fail, a value has the wrong type.
     """
     if expected is None and actual is None:
-        msg = f"{name}: there is neither an expected nor an actual picture"
+        msg = f"{name}: there is neither an expected nor an actual image"
         raise ImgdiffError(msg)
     started = time.perf_counter()
     policy = _DEFAULT if policy is None else policy
     registry = registry or _installed()
-    # A policy that cannot be followed is an error for equal pictures too. Most pictures of a run have one policy.
+    # A policy that cannot be followed is an error for equal images too. Most images of a run have one policy.
     if policy is not registry.followed:
         check_policy(policy, registry)
         registry.followed = policy
@@ -134,7 +134,7 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
 
 
 def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageError]:
-    """Return the same problems for the actual picture, which has the same bytes: both have to be fixed."""
+    """Return the same problems for the actual image, which has the same bytes: both have to be fixed."""
     return [BrokenImageError(other, problem.kind, problem.cause) for problem in problems if problem.label != other]
 
 
@@ -244,7 +244,7 @@ def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> 
         verdict=Verdict.MISSING if missing else Verdict.UNMATCHED,
         passed=(policy.missing if missing else policy.unmatched) == "allow",
         policy=policy,
-        reason="there is no expected picture" if missing else "there is no actual picture",
+        reason="there is no expected image" if missing else "there is no actual image",
         expected=expected,
         actual=actual,
     )
@@ -338,7 +338,7 @@ class _Several:
         """Yield in what the two differ beside the pixels of their frames."""
         if expected != actual:
             yield f"the numbers of frames differ: expected {expected}, actual {actual}"
-        if self._count == 1:  # one frame was chosen, and a picture has no time
+        if self._count == 1:  # one frame was chosen, and an image has no time
             return
         if self._durations:
             listed = "; ".join(self._durations[:MOST_DURATIONS])
@@ -349,7 +349,7 @@ class _Several:
 
 
 def _plays(count: int) -> str:
-    return {0: "for ever", 1: "once"}.get(count, f"{count} times")
+    return {0: "forever", 1: "once"}.get(count, f"{count} times")
 
 
 def _frame_of(

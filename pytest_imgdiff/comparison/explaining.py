@@ -40,7 +40,7 @@ BANDS_SHARE = 0.6
 AROUND = 16
 """Rows around what is still different that a metric sees as well."""
 ALIGNING_BYTES = 24
-"""Bytes that aligning takes for each pixel and each byte of a channel: both pictures, one laid out, marks and lines."""
+"""Bytes that aligning takes for each pixel and each byte of a channel: both images, one laid out, marks and lines."""
 
 _BY_ALIGNMENT: tuple[RegionKind, ...] = ("inserted", "deleted", "moved")
 
@@ -168,7 +168,7 @@ def _has_too_large_bands(alignment: Alignment, in_place: Mask) -> bool:
 
 
 def resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Show where two pictures of unequal size differ: aligned or, where that explains nothing, laid top left."""
+    """Show where two images of unequal size differ: aligned or, where that explains nothing, laid top left."""
     if not _can_be_aligned(pair, comparison.policy):
         return comparison
     ignored, notes = _ignored_in_each(pair, comparison.policy)
@@ -190,9 +190,9 @@ def resized(comparison: Comparison, pair: Pair, registry: Registry) -> Compariso
 
 
 def _ignored_in_each(pair: Pair, policy: Policy) -> tuple[tuple[Mask, Mask] | None, list[str]]:
-    """Return what the ignore areas cover in each of two pictures of unequal size, and notes.
+    """Return what the ignore areas cover in each of two images of unequal size, and notes.
 
-    None where they cover nothing. A mask picture applies to the picture that has its size.
+    None if they cover nothing. A mask image applies to the image that has its size.
     """
     masks, problems = [], []
     for image in pair:
@@ -200,7 +200,7 @@ def _ignored_in_each(pair: Pair, policy: Policy) -> tuple[tuple[Mask, Mask] | No
         try:
             mask, _ = ignore_mask(policy.ignore, image.size)
         except BrokenImageError as error:
-            problems.append(f"the ignore areas were applied to one picture at the most: {error}")
+            problems.append(f"the ignore areas were applied to one image at the most: {error}")
         masks.append(np.zeros(image.size[::-1], np.bool_) if mask is None else mask)
     return ((masks[0], masks[1]) if any(mask.any() for mask in masks) else None), problems[:1]
 
@@ -218,9 +218,9 @@ def _by_alignment(
     registry: Registry,
     ignored: tuple[Mask, Mask] | None,
 ) -> Comparison:
-    """Return the comparison with the mask and the regions that are left once the expected picture is laid out anew.
+    """Return the comparison with the mask and the regions that are left once the expected image is laid out again.
 
-    What an ignore area covers in either picture is left out.
+    What an ignore area covers in either image is left out.
     """
     expected, actual = pair
     ignore = None if ignored is None else alignment.covered(*ignored)

@@ -33,7 +33,7 @@ _KINDS = {"only expected": "e", "only actual": "a", "deleted": "e", "inserted": 
 MOST_PATCHES = 6
 """How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
 MOST_CHANGES = 50
-"""So many different changes of one pair's frames are told apart; each takes half a kilobyte and more."""
+"""So many different changes of one pair's frames are distinguished; each takes half a kilobyte and more."""
 MOST_PIXELS = 1 << 14
 """Of a larger region only every second, third, ... pixel of every such row is looked at."""
 NEAR = np.ones((5, 5), np.uint8)
@@ -83,7 +83,7 @@ def fingerprint(
         actual: likewise, of the same size and depth.
         mask: (height, width), where the two differ.
         regions: of the mask, at least one, the largest first.
-        expected_as_read: where the expected picture was laid out as the actual one: what it was before, which has the
+        expected_as_read: where the expected image was laid out as the actual one: what it was before, which has the
             deleted regions.
     """
     described = regions[:MOST_PATCHES]
@@ -100,10 +100,10 @@ def of_all_frames(marks: Iterable[str | None]) -> str | None:
     one change.
 
     Args:
-        marks: the fingerprint of each frame that fails; None where a frame has none.
+        marks: the fingerprint of each frame that fails; None if a frame has none.
 
     Returns:
-        What `change_groups.changes_of` reads; None where a frame has no fingerprint or the frames show
+        What `change_groups.changes_of` reads; None if a frame has no fingerprint or the frames show
         more than `MOST_CHANGES` changes: then nothing can be told of the whole.
     """
     distinct: list[Appearance] = []

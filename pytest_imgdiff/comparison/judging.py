@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     Pair = tuple[Image, Image]
 
-ALL_IGNORED = "the ignore areas cover the whole picture: nothing was compared"
+ALL_IGNORED = "the ignore areas cover the whole image: nothing was compared"
 
-NO_MEMORY = "there is not enough memory to decode both pictures"
+NO_MEMORY = "there is not enough memory to decode both images"
 
 DIGEST_SHOWN = 12
 """Characters of a SHA-256 that tell two profiles apart in a line; a cICP value has them all."""
@@ -68,7 +68,7 @@ def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: R
 
 
 def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparison:
-    """Return the comparison of two pictures of one size and depth."""
+    """Return the comparison of two images of one size and depth."""
     try:
         ignore, notes = ignore_mask(comparison.policy.ignore, sized[0].size)
     except BrokenImageError as error:
@@ -155,7 +155,7 @@ def _scores_of_equal(policy: Policy, registry: Registry) -> tuple[Score, ...]:
 
 
 def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
-    """Return what the metrics of these rules would measure of equal pictures."""
+    """Return what the metrics of these rules would measure of equal images."""
     scores = []
     for rule in rules:
         metric = registry.metric(rule.metric, rule.options)
@@ -171,7 +171,7 @@ def _measured_only(policy: Policy) -> list[Rule]:
 
 
 def _resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Return the comparison of two pictures whose sizes differ, where the policy is not to compare such ones."""
+    """Return the comparison of two images whose sizes differ, where the policy is not to compare such ones."""
     reason = f"the sizes differ: expected {_size(pair[0])}, actual {_size(pair[1])}"
     comparison = replace(comparison, verdict=Verdict.RESIZED, reason=reason)
     if comparison.policy.measure:
@@ -180,7 +180,7 @@ def _resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparis
 
 
 def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Measure, for the reader, two pictures of unequal size."""
+    """Measure, for the reader, two images of unequal size."""
     policy = comparison.policy
     try:
         sized = same_size(*pair, SizePolicy.SCALE) or pair
@@ -203,7 +203,7 @@ def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) 
 
 
 def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
-    """Return the comparison of two pictures that are not equal, judged by all rules."""
+    """Return the comparison of two images that are not equal, judged by all rules."""
     policy = comparison.policy
     scores = _scores(policy.metrics, measured)
     unmeasured = [f"{item.reason}" for item in scores if item.value is None and item.omitted is None]
@@ -284,7 +284,7 @@ def _omitted(rule: Rule, metric: Metric, why: str) -> Score:
 
 
 def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> list[str]:
-    """Return why this pair has not passed, though every limit holds: a rule that any two such pictures pass."""
+    """Return why this pair has not passed, though every limit holds: a rule that any two such images pass."""
     image = measured.expected
     pixels = compared_pixels(image, measured.ignore)
     reasons = []
@@ -295,13 +295,13 @@ def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> l
         window = rule.max_in_window
         if window is not None and could_fail(replace(rule, max_pixels=None), metric, (image.dtype,)):
             most = f"max_in_window allows {window.pixels} pixels"
-            told = f"{most}, and a window in this picture has only {window.room(image.size)}; name fewer pixels"
+            told = f"{most}, and a window in this image has only {window.room(image.size)}; name fewer pixels"
         elif rule.max_pixels is not None and could_fail(rule, metric, (image.dtype,)):
             told = f"max_pixels is {rule.max_pixels}, and only {pixels} pixels are compared; name a smaller max_pixels"
         else:
             worst = worst_value(metric, image.dtype)
             depth = "floats" if image.dtype.kind == "f" else f"{8 * image.dtype.itemsize} bits"
-            told = f"it is {worst:.15g} at the worst for pictures of {depth}; name a stricter limit"
+            told = f"it is {worst:.15g} at the worst for images of {depth}; name a stricter limit"
         reasons.append(f"{rule.metric} could not fail for this pair: {told}")
     return reasons
 

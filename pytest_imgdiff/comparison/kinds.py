@@ -69,7 +69,7 @@ SHIFTS = sorted(itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2), key=lambda s
 RIM = 6
 """The energy of a pixel is that of so many pixels around it."""
 TINT, TINT_OF_FLAT, FLAT = 0.016, 0.0085, 1e-4
-"""The low-passed colours of what is drawn a little differently are at most so far apart; less where both pictures are
+"""The low-passed colours of what is drawn a little differently are at most so far apart; less where both images are
 flat, which is where their energy is less than the last number: there no edge can have moved."""
 FEW_REGIONS = 16
 """Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
@@ -80,10 +80,10 @@ INK, GROUND = 0.16, 0.02
 """Colours within a square that holds something drawn are at least so far apart, as a share of black to white; a
 difference is more than the latter."""
 REDRAWN, GROUND_TOUCHED, LEAST_GROUND = 0.4, 0.05, 0.3
-"""Drawn again: at least this share of the squares with something drawn differs (borders, rules and pictures stay as
+"""Drawn again: at least this share of the squares with something drawn differs (borders, rules and images stay as
 they are), at most that share of the plain ones, which are at least so many of all."""
 MOST_COUNTED = 1 << 19
-"""So many pixels, in evenly spread rows of squares, tell whether all of a picture was drawn again."""
+"""So many pixels, in evenly spread rows of squares, tell whether all of an image was drawn again."""
 
 _BESIDE = np.ones((3, 3), np.uint8)
 
@@ -97,12 +97,12 @@ class _Box(NamedTuple):
 
 @dataclass(eq=False)
 class _Patch:
-    """A region of both pictures with what is around it.
+    """A region of both images with what is around it.
 
     Attributes:
         expected, actual: the colours, `MARGIN` pixels around the box included where there are as many.
         box: the region's within the patch.
-        step: only every so manieth pixel and row of the pictures is in the patch.
+        step: only every so manieth pixel and row of the images is in the patch.
         changed: (height, width) of the box, which pixels differ.
     """
 
@@ -234,7 +234,7 @@ def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int
     box = region.box
     step = max(1, math.ceil(math.sqrt(box.width * box.height / most)))
     width, height = expected.size
-    # On one grid, so that both pictures and the mask are looked at in the same places.
+    # On one grid, so that both images and the mask are looked at in the same places.
     left, top = (min(start // step, MARGIN) for start in (box.x, box.y))
     columns = slice(box.x - left * step, min(width, box.x + box.width + MARGIN * step), step)
     first, last = box.y - top * step, min(height, box.y + box.height + MARGIN * step)
@@ -275,7 +275,7 @@ def _is_drawn_over(patch: _Patch) -> bool:
 
 
 def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "added", "removed"] | None:
-    """Return the kind where one picture has the background alone; None where both have something else."""
+    """Return the kind where one image has the background alone; None if both have something else."""
     if background.expected < ABSENT and background.actual > PRESENT:
         return "text" if _is_part_of_text(patch, patch.actual, background) else "added"
     if background.actual < ABSENT and background.expected > PRESENT:
@@ -298,7 +298,7 @@ class _Background(NamedTuple):
 
 
 def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
-    """Yield the backgrounds that both pictures may share: one colour; then what goes on across, and down."""
+    """Yield the backgrounds that both images may share: one colour; then what goes on across, and down."""
     typical = median(patch.apart[patch.changed])
     limit = min(OFF_BACKGROUND, max(SEEN, 0.35 * typical))
     for fill in (_surrounding_colour(patch), _continued(patch, across=True), _continued(patch, across=False)):
@@ -308,7 +308,7 @@ def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
 
 
 def _surrounding_colour(patch: _Patch) -> Colours | None:
-    """Return the commonest colour around the box; None where the two pictures have different ones."""
+    """Return the commonest colour around the box; None if the two images have different ones."""
     around = _Box(
         max(0, patch.box.left - RING), max(0, patch.box.top - RING), patch.box.right + RING, patch.box.bottom + RING
     )
@@ -329,7 +329,7 @@ def _surrounding_colour(patch: _Patch) -> Colours | None:
 
 
 def _continued(patch: _Patch, *, across: bool) -> Colours | None:
-    """Return the box filled between the pixels on either side of it, across or down; None where these differ."""
+    """Return the box filled between the pixels on either side of it, across or down; None if these differ."""
     left, top, right, bottom = patch.box
     edges = []
     for side in (patch.expected, patch.actual):
@@ -357,7 +357,7 @@ def _texture(side: Colours) -> float:
 
 
 def _is_recoloured(patch: _Patch) -> bool:
-    """Whether a rule from colour to colour turns either picture into the other."""
+    """Whether a rule from colour to colour turns either image into the other."""
     one, two = (side.reshape(-1, 4) for side in patch.inside)
     changed = patch.changed.ravel()
     return all(maps(first, second, changed) for first, second in ((one, two), (two, one)))
@@ -395,7 +395,7 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
 
 
 def _is_letter(patch: _Patch, background: _Background) -> bool:
-    """Whether a small change is one of a letter beside unchanged ones: what differs has their ink in both pictures."""
+    """Whether a small change is one of a letter beside unchanged ones: what differs has their ink in both images."""
     sides = patch.expected, patch.actual
     if not all(_is_part_of_text(patch, side, background) for side in sides):
         return False
@@ -411,7 +411,7 @@ def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArr
 
 
 def _is_text(patch: _Patch, background: _Background) -> bool:
-    """Whether thin strokes stand on one background in both pictures, and are no frame or line of a drawing."""
+    """Whether thin strokes stand on one background in both images, and are no frame or line of a drawing."""
     if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
         return False
     if not all(_has_strokes(side, background.fill) for side in patch.inside):
@@ -478,7 +478,7 @@ def _runs(ink: Mask) -> _Runs:
 
 
 def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
-    """Return by how much what stands on the background moved to the right and down; None where it did not just move."""
+    """Return by how much what stands on the background moved to the right and down; None if it did not just move."""
     sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside)]
     largest = max(float(np.abs(total).sum()) for total in sums)
     if float(np.abs(sums[0] - sums[1]).sum()) > 0.1 * largest:
@@ -503,7 +503,7 @@ def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
 
 
 def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
-    """Yield where the object that stands on the background of the one picture is found best in the other."""
+    """Yield where the object that stands on the background of the one image is found best in the other."""
     one, two = patch.inside
     present = apart_from(one, fill) > NEAR
     x, y, width, height = cv2.boundingRect(present.view(np.uint8))
@@ -529,7 +529,7 @@ def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
 
 
 def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
-    """Return the share of the changed pixels that one picture has where the other's object is painted elsewhere.
+    """Return the share of the changed pixels that one image has where the other's object is painted elsewhere.
 
     0 where some of the others differ from whatever is beside them: then something besides has changed.
     """
@@ -582,7 +582,7 @@ def _pairs(
 
 
 def _is_rendering(patch: _Patch, *, few: bool) -> bool:
-    """Whether the pictures differ no more than smoothing, hinting, half pixels or encoding make them differ.
+    """Whether the images differ no more than smoothing, hinting, half pixels or encoding make them differ.
 
     Told by the local energy that no shift of at most one pixel explains, and by the low-passed colour. A region that is
     too large to look at every pixel is never only rendering.
@@ -627,7 +627,7 @@ def _softened(colours: Colours) -> Colours:
 
 
 def _beyond(one: NDArray[np.float32], two: NDArray[np.float32]) -> Numbers:
-    """Return how far the second picture is outside of what the first has within a pixel, of all planes the most."""
+    """Return how far the second image is outside of what the first has within a pixel, of all planes the most."""
     outside = np.maximum(two - cv2.dilate(one, _BESIDE), cv2.erode(one, _BESIDE) - two)
     return np.asarray(functools.reduce(np.maximum, cv2.split(outside)), np.float32)
 
@@ -642,7 +642,7 @@ def _tint(one: Colours, two: Colours) -> Numbers:
 
 
 def _energies_unexplained(one: Colours, two: Colours) -> Iterator[Numbers]:
-    """Yield, for each pixel, the share of the local energy that no shift of either picture so far explains."""
+    """Yield, for each pixel, the share of the local energy that no shift of either image so far explains."""
     spread = [_variance(side) for side in (one, two)]
     least = np.full(one.shape[:2], np.inf, np.float32)
     for across, down in SHIFTS:

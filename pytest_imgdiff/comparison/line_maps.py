@@ -81,7 +81,7 @@ class View(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """So many lines from ``one`` on in the expected picture are those from ``two`` on in the actual one."""
+    """So many lines from ``one`` on in the expected image are those from ``two`` on in the actual one."""
 
     one: int
     two: int
@@ -89,10 +89,10 @@ class Segment(NamedTuple):
 
 
 class LineMap(NamedTuple):
-    """Which lines are which: segments that rise in both pictures, and what they leave unexplained.
+    """Which lines are which: segments that rise in both images, and what they leave unexplained.
 
     The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
-    of the pictures as they lie.
+    of the images as they lie.
     """
 
     segments: list[Segment]

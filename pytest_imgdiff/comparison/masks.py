@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image, Image] | None:
-    """Return the pair at one size, or None where the policy is to fail.
+    """Return the pair at one size, or None if the policy is to fail.
 
     ``pad`` lays both top left on a transparent canvas that holds either: what only one of them covers
     differs from nothing being there. ``crop`` keeps the top left rectangle that both cover. ``scale``
@@ -97,7 +97,7 @@ GRAY = 0.5
 RIM = 8
 """Pixels, on each side."""
 MARGIN = 1000
-"""How far outside the picture, in pixels, a polygon is cut: what rounding does to the cut is not seen inside."""
+"""How far outside the image, in pixels, a polygon is cut: what rounding does to the cut is not seen inside."""
 
 
 def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[Mask | None, tuple[str, ...]]:
@@ -106,7 +106,7 @@ def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[M
     A pixel that a rectangle touches at all is covered; a polygon covers its outline and what it encloses.
 
     Raises:
-        BrokenImageError: a mask picture cannot be read or has another size than the compared pictures.
+        BrokenImageError: a mask image cannot be read or has another size than the compared images.
     """
     if not areas:
         return None, ()
@@ -115,7 +115,7 @@ def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[M
     for number, area in enumerate(areas, 1):
         drawn = _drawn(area, size)
         if not drawn.any():
-            notes.append(f"ignore area {number} covers no pixel of this {size[0]}x{size[1]} picture")
+            notes.append(f"ignore area {number} covers no pixel of this {size[0]}x{size[1]} image")
         covered |= drawn
     return covered.astype(bool), tuple(notes)
 
@@ -157,10 +157,10 @@ def _exact_pixels(length: Length, axis: int) -> Fraction:
 
 
 def _clipped(outline: Outline, size: tuple[int, int]) -> Outline:
-    """Return the part of a polygon near the picture: OpenCV counts corners in 32 bits.
+    """Return the part of a polygon near the image: OpenCV counts corners in 32 bits.
 
     Exact in fractions, as a corner may be anywhere. Edges along the bounds, which clipping a concave outline leaves,
-    lie outside the picture.
+    lie outside the image.
 
     Source: I. E. Sutherland and G. W. Hodgman, Reentrant polygon clipping, CACM 17 (1), 1974.
     """
@@ -191,7 +191,7 @@ def _mask_picture(area: MaskArea, size: tuple[int, int]) -> Mask:
     (picture,) = images.decode(images.read(area.path))
     if picture.size != size:
         cause = (
-            f"this ignore mask is {picture.size[0]}x{picture.size[1]}, the compared pictures are {size[0]}x{size[1]}; "
+            f"this ignore mask is {picture.size[0]}x{picture.size[1]}, the compared images are {size[0]}x{size[1]}; "
             "draw it at their size"
         )
         raise BrokenImageError(picture.info.label, picture.info.format, cause)

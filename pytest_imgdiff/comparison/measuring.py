@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 USUAL_MASK_METRIC = "perceptual"
 
 ROUNDING = 1e-6
-"""By how much a value may be better than that of equal pictures, or as a share of it worse than the worst possible one,
+"""By how much a value may be better than that of equal images, or as a share of it worse than the worst possible one,
 before it is a fault of the metric."""
 
 MOST_BYTES = 128
@@ -51,7 +51,7 @@ class Measurements:
     Attributes:
         expected: one image.
         actual: the other, of equal size and depth.
-        ignore: (height, width), where nobody looks; None where everything is looked at.
+        ignore: (height, width), where nobody looks; None if everything is looked at.
         registry: the known metrics.
         results: what was measured, by the metric's name.
     """
@@ -82,7 +82,7 @@ class Measurements:
         return self.results[metric.name]
 
     def heated(self, metric: Metric) -> tuple[slice, ...] | None:
-        """Return the rows outside which a built-in metric has no heat; None where it may be anywhere."""
+        """Return the rows outside which a built-in metric has no heat; None if it may be anywhere."""
         margin = getattr(metric, "_margin", None)
         return None if margin is None else windows(self.expected, self.actual, margin)
 
@@ -91,7 +91,7 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
     """Return a metric's result with a plain number for its value.
 
     Raises:
-        MetricError: it is nothing that a limit can be held against, or its heat is none of this picture.
+        MetricError: it is nothing that a limit can be held against, or its heat is none of this image.
     """
     if not isinstance(result, MetricResult):
         msg = f"the metric {metric.name} returned {result!r:.60}, which is no MetricResult"
@@ -102,7 +102,7 @@ def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
         raise MetricError(msg)
     better = metric.perfect - value if metric.direction == "distance" else value - metric.perfect
     if better > ROUNDING:
-        msg = f"the metric {metric.name} returned {value}, which is better than its {metric.perfect} of equal pictures"
+        msg = f"the metric {metric.name} returned {value}, which is better than its {metric.perfect} of equal images"
         raise MetricError(msg)
     worst = worst_value(metric, image.dtype)
     if abs(value - metric.perfect) > abs(worst - metric.perfect) * (1 + ROUNDING):
@@ -127,7 +127,7 @@ def _is_heat(heat: object, image: Image) -> bool:
 
 
 def deciding_metric(policy: Policy, registry: Registry) -> str:
-    """Return the metric that says where pictures differ because it decides whether they do."""
+    """Return the metric that says where images differ because it decides whether they do."""
     if policy.mask != AUTO:
         return policy.mask
     if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.metrics):
@@ -138,7 +138,7 @@ def deciding_metric(policy: Policy, registry: Registry) -> str:
 
 
 def asked_by(policy: Policy, registry: Registry) -> Asked | None:
-    """Return what all metrics of a policy ask to have counted while files are read; None where one needs more."""
+    """Return what all metrics of a policy ask to have counted while files are read; None if one needs more."""
     if policy.ignore:
         return None
     options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
@@ -149,9 +149,9 @@ def asked_by(policy: Policy, registry: Registry) -> Asked | None:
 def beyond_memory(
     expected: Image, actual: Image, policy: Policy, rules: Sequence[Rule], registry: Registry
 ) -> str | None:
-    """Return why measuring the metrics of these rules takes more memory than it may, in words; None where it does not.
+    """Return why measuring the metrics of these rules takes more memory than it may, in words; None if it does not.
 
-    Of a picture whose rows are decoded when they are asked for, what is asked for counts.
+    Of an image whose rows are decoded when they are asked for, what is asked for counts.
     """
     width, height = (max(sides) for sides in zip(expected.size, actual.size, strict=True))
     plane = width * height
@@ -183,6 +183,6 @@ def beyond_memory(
     return (
         f"{expected.info.label} and {actual.info.label}: comparing them takes about {images.in_mebibytes(needed)} of "
         f"memory ({width}x{height} pixels of {8 * value_bytes} bits a channel; {', '.join(names)}), more than "
-        f"`memory` allows ({images.in_mebibytes(policy.memory)}); raise `memory`, or compare smaller pictures or by "
+        f"`memory` allows ({images.in_mebibytes(policy.memory)}); raise `memory`, or compare smaller images or by "
         "fewer metrics"
     )

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 _SIDES = (4, 2, 1)
 """Sides, in pixels, of the squares that masks are reduced by, the largest first."""
 _WINDOW_ROWS = 256
-"""Rows whose windows are counted at once; the sums of a whole large picture would be several times its size."""
+"""Rows whose windows are counted at once; the sums of a whole large image would be several times its size."""
 _SIDE_FOR_SIGMA = 250
 _LARGEST_SIGMA = 4.0
-"""How far the heat of a structure is smoothed, in pixels: the picture's shorter side by the first, at most this."""
+"""How far the heat of a structure is smoothed, in pixels: the image's shorter side by the first, at most this."""
 _GRAIN = 49
 """Pixels of one window of SSIM: whatever changed, its heat spreads as far."""
 _MOST_CORNERS = 64
 
 
 def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Sequence[slice] | None = None) -> Mask:
-    """Return (height, width), true where the pictures differ.
+    """Return (height, width), true where the images differ.
 
     Args:
         heat: ``uint8`` 0..255 or ``float32`` 0..1, 0 where alike.
@@ -62,11 +62,11 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Seq
 
 
 def contour_mask(heat: Heat) -> Mask:
-    """Return (height, width), true where the structure of the pictures differs: Otsu's threshold, without its grain.
+    """Return (height, width), true where the structure of the images differs: Otsu's threshold, without its grain.
 
     A photograph that was encoded again differs a little everywhere, and the threshold leaves grain of that around a
     change, and holes within it. So the heat is smoothed before it is cut (a Gaussian of 1 to 4 pixels, with the size of
-    the picture), and gaps as narrow as that are closed.
+    the image), and gaps as narrow as that are closed.
 
     Args:
         heat: as in `difference_mask`. What is 0 stays outside of the mask.
@@ -114,13 +114,13 @@ def _outlined(outline: NDArray[Any], mask: NDArray[np.uint8], heat: Heat) -> Reg
 
 
 def most_in_window(heat: Heat, size: int) -> int:
-    """Return how many pixels of any square window inside the picture have a heat above 0 at the most.
+    """Return how many pixels of any square window inside the image have a heat above 0 at the most.
 
     As pixelmatch 8 (https://github.com/mapbox/pixelmatch, ISC) counts with ``windowSize``.
 
     Args:
         heat: (height, width).
-        size: of the window, in pixels a side; one larger than the picture is as large as its shorter side.
+        size: of the window, in pixels a side; one larger than the image is as large as its shorter side.
     """
     height, width = heat.shape
     side = min(size, height, width)
@@ -134,7 +134,7 @@ def most_in_window(heat: Heat, size: int) -> int:
     most = 0
     step = max(side, _WINDOW_ROWS)
     for top in range(int(rows[0]), int(rows[-1]) + 1, step):
-        # Windows that end in these rows; those that reach beyond the picture hold no more than one that does not.
+        # Windows that end in these rows; those that reach beyond the image hold no more than one that does not.
         marked = (heat[max(0, top - side + 1) : top + step] > 0).view(np.uint8)
         sums = cv2.boxFilter(marked, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
         most = max(most, int(sums.max()))

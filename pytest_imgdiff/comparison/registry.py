@@ -47,7 +47,7 @@ METRICS: Mapping[str, str] = {
 """The built-in metrics, in the order in which they are listed to be chosen from."""
 
 GLANCE = ("pixel_match", "ssim", "orb", "embedding_cosine", "embedding_euclidean", "classification")
-"""What two pictures are measured by to see at a glance how alike they are."""
+"""What two images are measured by to see at a glance how alike they are."""
 
 
 ENTRY_POINT_GROUP = "imgdiff"

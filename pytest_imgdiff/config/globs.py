@@ -1,8 +1,8 @@
-"""Globs over the names of pictures; names have forward slashes on every system.
+"""Globs over the names of images; names have forward slashes on every system.
 
 ``*`` stands for any characters of one name, ``?`` for one, ``[abc]``, ``[a-z]`` and ``[!abc]`` for one of (or none
 of) these; ``**`` between slashes stands for any folders, also none; at the end, for everything below. Case counts.
-A glob matches a whole name: ``*.png`` is a picture at the top, ``**/*.png`` one anywhere.
+A glob matches a whole name: ``*.png`` is an image at the top, ``**/*.png`` one anywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def glob_matches(glob: str, name: str) -> bool:
 
     Args:
         glob: the pattern.
-        name: of a picture, with forward slashes.
+        name: of an image, with forward slashes.
 
     Raises:
         ConfigError: the pattern is ambiguous or could never match; the message says what to write.
@@ -58,7 +58,7 @@ def name_matches(glob: str, name: str) -> bool:
 
 
 def glob_mistake(glob: str) -> str | None:
-    """Return what is wrong with a pattern and what to write, or None where nothing is."""
+    """Return what is wrong with a pattern and what to write, or None if nothing is."""
     wrong = next((wrong for segment in glob.split("/") if (wrong := _mistake(segment))), None)
     return wrong and f"the glob {quoted(glob)} has {wrong}"
 

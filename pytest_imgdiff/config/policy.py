@@ -50,7 +50,7 @@ DEPTHS = ("uint8", "uint16", "float32", "float64")
 
 
 def worst_value(metric: Any, depth: DTypeLike) -> float:
-    """Return the worst value that the metric, with its options, has for any two pictures of this depth.
+    """Return the worst value that the metric, with its options, has for any two images of this depth.
 
     That is what its method ``worst`` returns or, where it has none, the far end of its ``bounds``.
 
@@ -82,14 +82,14 @@ def could_fail(
     compared_pixels: int | None = None,
     size: tuple[int, int] | None = None,
 ) -> bool:
-    """Return whether some two pictures exceed one of the rule's limits, ``warn`` included.
+    """Return whether some two images exceed one of the rule's limits, ``warn`` included.
 
     A rule without any limit only measures; that is no mistake, and counts as one that could.
 
     Args:
         rule: what is asked.
         metric: the rule's metric, made with its options.
-        depths: dtypes that the pictures may have.
+        depths: dtypes that the images may have.
         compared_pixels: how many pixels of them are looked at; any number where omitted.
         size: their width and height; any where omitted.
     """
@@ -314,7 +314,7 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     _check_warn(limits, limit_of(metric), origin, path)
     options = {option.name: getattr(rule, option.name) for option in _options(metric) if option.name in given}
     try:
-        hash(tuple(options.items()))  # rules and metrics are told apart by their options
+        hash(tuple(options.items()))  # rules and metrics are distinguished by their options
         made = metric(**options)
         checked = Rule(name, tuple(options.items()), **limits, **choices)
         fails = could_fail(checked, made)
@@ -354,14 +354,14 @@ def _check_room(window: WindowLimit, origin: Origin, path: KeyPath) -> None:
 
 
 def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> ConfigError:
-    """Return the error of a rule that any two pictures hold: ``max: 1`` of a share, meant as one percent."""
+    """Return the error of a rule that any two images hold: ``max: 1`` of a share, meant as one percent."""
     limit = limit_of(metric)
     values = [worst_value(metric, depth) for depth in DEPTHS]
     worst = max(values) if limit == "max" else min(values)
     if worst == metric.perfect:
         options = ", ".join(f"{name}: {shown(value)}" for name, value in rule.options) or "its own options"
         at = (*path, rule.options[0][0]) if len(rule.options) == 1 else path
-        what = f"can never fail: {rule.metric} sees no difference between any two pictures with {options}"
+        what = f"can never fail: {rule.metric} sees no difference between any two images with {options}"
         return origin.error(at, f"{what}; change the options", at_key=at == path)
     way = "smaller" if limit == "max" else "larger"
     what = (
@@ -404,7 +404,7 @@ def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
         count = Meta(ge=0, description="the largest count of differing pixels that passes")
         fields.append(("max_pixels", Annotated[int, count] | UnsetType, UNSET))
     if marks_pixels(metric):
-        window = Meta(description="how many pixels may differ in any window of the picture")
+        window = Meta(description="how many pixels may differ in any window of the image")
         fields.append(("max_in_window", Annotated[Window, window] | UnsetType, UNSET))
     return fields
 
@@ -419,7 +419,7 @@ def _choices(metric: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _range(metric: Any) -> tuple[float, float]:
-    """Return the limits that can hold for equal pictures and that some pictures can fail."""
+    """Return the limits that can hold for equal images and that some images can fail."""
     low, high = (float(bound) for bound in metric.bounds)
     perfect = float(metric.perfect)
     return (max(low, perfect), high) if limit_of(metric) == "max" else (low, min(high, perfect))
@@ -584,7 +584,7 @@ def _named(fields: msgspec.Struct) -> dict[str, Any]:
 
 
 def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
-    """Return the name of the metric that is to say where pictures differ, or `AUTO`.
+    """Return the name of the metric that is to say where images differ, or `AUTO`.
 
     Raises:
         ConfigError: it is unknown, or paints no heat.
@@ -597,7 +597,7 @@ def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath)
         what = f"{printable(str(error))}; ignored areas belong in ignore"
         raise origin.error(path, what) from error
     if metric.heat_threshold == "none":
-        raise origin.error(path, f"{name} does not say where pictures differ; name a metric that paints heat")
+        raise origin.error(path, f"{name} does not say where images differ; name a metric that paints heat")
     return name
 
 

@@ -34,7 +34,7 @@ _NOT_IN_FILE_NAMES = '\\:*?"<>|'
 
 
 def layout_mistake(layout: str) -> str | None:
-    """Return what is wrong with a layout and what to write, or None where nothing is."""
+    """Return what is wrong with a layout and what to write, or None if nothing is."""
     return next(_mistakes(layout), None)
 
 
@@ -71,11 +71,11 @@ LONGEST_EXAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """Two folders whose pictures are compared, name by name.
+    """Two folders whose images are compared, name by name.
 
     Attributes:
         expected, actual: the folders, absolute, or those of a store; whether they exist is the scan's business.
-        include: globs of the names to compare; every file with a picture's extension where empty.
+        include: globs of the names to compare; every file with an image's extension where empty.
         exclude: globs of the names to leave out.
         others: what to do with files of kinds that are not read, as in `pytest_imgdiff.run.pairing.scan_folders`.
     """
@@ -94,7 +94,7 @@ class BaselineSettings:
     Attributes:
         folder: absolute.
         layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.settings.PLACEHOLDERS`.
-        store: where each commit's baselines are kept for all checkouts; None where they are in Git alone.
+        store: where each commit's baselines are kept for all checkouts; None if they are in Git alone.
     """
 
     folder: Path
@@ -108,7 +108,7 @@ class ReportSettings:
 
     Attributes:
         folder: absolute.
-        pictures: of which comparisons the report holds pictures.
+        pictures: of which comparisons the report holds images.
         self_contained: whether the page is written as one file, too.
         parquet: whether the comparisons are written as a table, too.
         templates: a folder of templates that come before the report's own, or None.
@@ -127,13 +127,13 @@ class ReportSettings:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Settings for the pictures that one of the globs matches."""
+    """Settings for the images that one of the globs matches."""
 
     globs: tuple[str, ...]
     layer: Layer
 
     def matches(self, name: str) -> bool:
-        """Whether it is meant for the picture of this name."""
+        """Whether it is meant for the image of this name."""
         return any(glob_matches(glob, name) for glob in self.globs)
 
 
@@ -145,7 +145,7 @@ class Settings:
         path: the file, or None.
         folder: what relative paths start from: the file's folder; absolute.
         metrics: what knows the metrics.
-        defaults: what holds for every picture, before overrides.
+        defaults: what holds for every image, before overrides.
         overrides: in their order.
         scans: pairs of folders to compare.
         baselines: where expected images live.
@@ -168,13 +168,13 @@ class Settings:
     def policy_for(
         self, name: str, *, command_line: Mapping[str, Any] | None = None, call: Mapping[str, Any] | None = None
     ) -> Policy:
-        """Return what holds for one picture.
+        """Return what holds for one image.
 
         Laid over one another, the later winning: the defaults, each override whose glob matches, the command
         line, the call's own arguments.
 
         Args:
-            name: the picture's, with forward slashes: its path below a scan's folder, a baseline's in its own.
+            name: the image's, with forward slashes: its path below a scan's folder, a baseline's in its own.
             command_line: settings with the keys of the file's policy part, as Python values.
             call: likewise.
 
@@ -191,7 +191,7 @@ class Settings:
     def idle_overrides(self, names: Sequence[str]) -> list[str]:
         """Return a line for each override that is meant for none of these pictures: its glob may be misspelt."""
         return [
-            f"overrides[{index}] (match: {', '.join(map(printable, override.globs))}) matches none of these pictures"
+            f"overrides[{index}] (match: {', '.join(map(printable, override.globs))}) matches none of these images"
             for index, override in enumerate(self.overrides)
             if not any(map(override.matches, names))
         ]
@@ -218,7 +218,7 @@ class Settings:
 
 
 def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | None = None) -> Settings:
-    """Read a configuration file whole; every mistake in it is found now, not when a picture needs it.
+    """Read a configuration file whole; every mistake in it is found now, not when an image needs it.
 
     Args:
         path: the file; None for the defaults.
@@ -348,7 +348,7 @@ def _scan(fields: ScanFields, folder: Path, origin: Origin, path: KeyPath) -> Sc
     if fields.expected == fields.actual or (
         isinstance(expected, Path) and isinstance(actual, Path) and expected.resolve() == actual.resolve()
     ):
-        what = "the same folder as expected, so that nothing could differ; name the folder of the new pictures"
+        what = "the same folder as expected, so that nothing could differ; name the folder of the new images"
         raise origin.error((*path, "actual"), what)
     include = () if fields.include is UNSET else _globs(fields.include, origin, (*path, "include"))
     exclude = _globs(fields.exclude, origin, (*path, "exclude"))

@@ -101,7 +101,7 @@ def clipped(text: str, longest: int = LONGEST_SHOWN) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean "..."?`` for the nearest known word, or nothing where none is near."""
+    """Return ``; did you mean "..."?`` for the nearest known word, or nothing if none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
@@ -151,7 +151,7 @@ def convert(data: Any, wanted: type[T], origin: Origin, path: KeyPath) -> T:
 
 
 def described(info: types.Type | None) -> str:
-    """Return what a value of this type looks like, or nothing where that cannot be said."""
+    """Return what a value of this type looks like, or nothing if that cannot be said."""
     if isinstance(info, types.Metadata):
         return (info.extra or {}).get("expects") or described(info.type)
     if isinstance(info, types.UnionType):

@@ -1,4 +1,4 @@
-"""Pictures in: any source to `Image`; the only room that knows BGR, EXIF, palettes, 16 bit and alpha.
+"""Images in: any source to `Image`; the only room that knows BGR, EXIF, palettes, 16 bit and alpha.
 
 The door opens on first use: two equal files can be told so without NumPy and OpenCV.
 """

@@ -95,11 +95,11 @@ def _checked_boxes(file: bytes) -> list[_Box]:
     boxes = _boxes(memoryview(file), [])
     configurations = [box.data for box in boxes if box.type == b"av1C"]
     if not configurations or any(len(data) < 4 for data in configurations):  # noqa: PLR2004 - its fields
-        raise UnreadableError("damaged: it does not say how its picture is coded")
+        raise UnreadableError("damaged: it does not say how its image is coded")
     if any(data[2] & _DEEP for data in configurations):
         raise UnreadableError("10-bit and 12-bit AVIF are not read, as Pillow narrows them to 8; save it as 16-bit PNG")
     if any(box.type == b"clap" for box in boxes):
-        raise UnreadableError("AVIF that is cropped by its container (clap) is not read; save it as PNG")
+        raise UnreadableError("AVIF that is cropped by its container (clap) is not supported; save it as PNG")
     return boxes
 
 

@@ -1,4 +1,4 @@
-"""BMP: uncompressed pictures, read with NumPy.
+"""BMP: uncompressed images, read with NumPy.
 
 Source: Microsoft, "Bitmap Header Types" (BITMAPCOREHEADER to BITMAPV5HEADER). The fourth byte of a 32-bit pixel is
 alpha only where the header names an alpha mask; elsewhere it is padding, whatever it holds.
@@ -74,7 +74,7 @@ def open_bmp(file: bytes) -> Container:
 def _layout(file: bytes) -> _Layout:
     pixels_at, header = struct.unpack_from("<II", file, 10)
     if header not in _HEADERS:
-        raise UnreadableError(f"its header of {header} bytes is of no known BMP version")
+        raise UnreadableError(f"its header of {header} bytes is not of a known BMP version")
     compression = colours = 0
     if header == _CORE_HEADER:
         width, height, planes, bits = struct.unpack_from("<HHHH", file, _FILE_HEADER + 4)
@@ -83,7 +83,7 @@ def _layout(file: bytes) -> _Layout:
         (colours,) = struct.unpack_from("<I", file, _FILE_HEADER + 32)
     if compression not in (_PLAIN, _MASKS, _MASKS_WITH_ALPHA):
         name = _COMPRESSIONS_REFUSED.get(compression, f"compression {compression}")
-        raise UnreadableError(f"{name} in a BMP is not read; save it uncompressed or as PNG")
+        raise UnreadableError(f"{name} in a BMP is not supported; save it uncompressed or as PNG")
     if planes != 1 or bits not in (1, 4, 8, 16, 24, 32) or width <= 0 or not height:
         raise UnreadableError(f"damaged: its header says {width} x {height} pixels, {bits} bits, {planes} planes")
     masks = _masks(file, header, bits, compression)
@@ -101,11 +101,13 @@ def _masks(file: bytes, header: int, bits: int, compression: int) -> tuple[int, 
     if compression == _PLAIN:
         return _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
     if bits not in _DEFAULT_MASKS:
-        raise UnreadableError(f"damaged: it names colour masks for {bits}-bit pixels")
+        raise UnreadableError(f"damaged: it has colour masks for {bits}-bit pixels")
     has_alpha = header >= _V3_HEADER or compression == _MASKS_WITH_ALPHA
     masks = struct.unpack_from("<4I" if has_alpha else "<3I", file, _FILE_HEADER + _INFO_HEADER)
     if any(mask.bit_count() > _DEEPEST_MASK for mask in masks):
-        raise UnreadableError(f"BMP with more than {_DEEPEST_MASK} bits a channel is not read; save it as 16-bit PNG")
+        raise UnreadableError(
+            f"BMP with more than {_DEEPEST_MASK} bits per channel is not supported; save it as 16-bit PNG"
+        )
     if not all(masks[:3]) or any(not _is_one_run(mask) or mask >> bits for mask in masks):
         raise UnreadableError("damaged: its colour masks cannot be")
     return (*masks, 0)[:4]

@@ -58,12 +58,12 @@ class Container:
         pages: its frames or pages, in order; at least one.
         decode: yields the rasters of the pages with these indices (ascending), in that order.
         rows: returns the rows of the one page that there is, where the compiled core decodes them; or None.
-        check: refuses what decoding would refuse, at a fraction of its cost; None where only decoding can tell.
+        check: refuses what decoding would refuse, at a fraction of its cost; None if only decoding can tell.
         cumulative: a frame builds on those before it, so that these are decoded too.
         gamma: the PNG gAMA value.
         cicp: the PNG cICP value, as in `pytest_imgdiff.base.image.ImageInfo`.
-        loops: how often an animation is played, 0 for ever; None where the file does not say.
-        whole: opens the same file with all of its pictures, where `pages` holds only the one that every viewer shows.
+        loops: how often an animation is played, 0 forever; None if the file does not say.
+        whole: opens the same file with all of its images, where `pages` holds only the one that every viewer shows.
         notes: what the reader should know.
     """
 

@@ -36,7 +36,7 @@ class Asked:
 
 
 def together(wanted: Iterable[Asked | None]) -> Asked | None:
-    """Return one request for several; None where any of them is None, or one reading does not answer them all."""
+    """Return one request for several; None if any of them is None, or one reading does not answer them all."""
     asked = Asked()
     several = list(wanted)
     for one in several:
@@ -57,9 +57,9 @@ class Counts:
         unequal: how many pixels are not equal.
         pixels: how many differ perceptibly.
         antialiased: how many more only anti-aliasing made differ.
-        heat: (height, width), 0 where a pixel does not differ perceptibly; None where that was not asked.
+        heat: (height, width), 0 where a pixel does not differ perceptibly; None if that was not asked.
         beyond: how many pixels differ by more than the tolerance.
-        levels: (height, width), the largest difference of a channel of these, else 0; None where that was not asked.
+        levels: (height, width), the largest difference of a channel of these, else 0; None if that was not asked.
         sums: of the absolute differences of red, green, blue and alpha, and of all squared differences.
     """
 

@@ -91,7 +91,7 @@ def decode(
         One image, or one per frame.
 
     Raises:
-        BrokenImageError: it is not one whole, readable picture, has more frames or pixels than allowed, or
+        BrokenImageError: it is not one whole, readable image, has more frames or pixels than allowed, or
             lacks the frame.
     """
     images = _decoded(source, frames, max_pixels, _from_file)
@@ -163,7 +163,7 @@ def _refusal(source: Source, kind: str, error: Exception) -> BrokenImageError:
     if isinstance(error, MemoryError):
         return BrokenImageError(source.label, kind, "there is not enough memory to decode it")
     if isinstance(error, (OverflowError, struct.error)):
-        return BrokenImageError(source.label, kind, "damaged: it names a size or a place that no file can have")
+        return BrokenImageError(source.label, kind, "damaged: it contains an impossible size or offset")
     return BrokenImageError(source.label, kind, printable(f"it cannot be decoded ({type(error).__name__}: {error})"))
 
 
@@ -342,7 +342,7 @@ def _check_memory(container: Container, indices: Sequence[int], memory: int | No
     if needed > memory:
         raise UnreadableError(
             f"decoding it and one more of its size takes about {in_mebibytes(needed)}, more than `memory` allows "
-            f"({in_mebibytes(memory)}); it was not decoded; raise `memory` if it is meant to be so large"
+            f"({in_mebibytes(memory)}); it was not decoded; increase `memory` if this size is intended"
         )
 
 
@@ -363,8 +363,8 @@ def in_mebibytes(size: int) -> str:
 def _check_sum(total: int, frames: int, max_pixels: int) -> None:
     if total > max_pixels:
         raise UnreadableError(
-            f"its {frames} frames up to the last one wanted have {total:,} pixels together, more than "
-            f"{max_pixels:,}; name an earlier frame or raise `limits.megapixels`"
+            f"its {frames} frames up to the last one wanted have {total:,} pixels in total, more than "
+            f"{max_pixels:,}; choose an earlier frame or increase `limits.megapixels`"
         )
 
 
@@ -373,7 +373,9 @@ def _chosen(frames: FrameChoice, count: int, parts: str = "frames") -> Sequence[
         return range(count)
     if frames == "refuse":
         if count > 1:
-            raise UnreadableError(f"it has {count} {parts}; name one (`frames: 0`) or compare them all (`frames: all`)")
+            raise UnreadableError(
+                f"it has {count} {parts}; choose one (`frames: 0`) or compare all of them (`frames: all`)"
+            )
         return (0,)
     if not 0 <= frames < count:
         raise UnreadableError(f"it has no {parts[:-1]} {frames}; its {parts} are 0 to {count - 1}")
@@ -384,7 +386,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise UnreadableError(
             f"{width} x {height} pixels are {width * height:,}, more than {max_pixels:,}; it was not decoded; "
-            "raise `limits.megapixels` if it is meant to be so large"
+            "increase `limits.megapixels` if this size is intended"
         )
 
 
@@ -403,7 +405,7 @@ _FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
 def decoded_size(source: Source | None) -> int:
-    """Return about how many bytes the picture's pixels take in the normal form.
+    """Return about how many bytes the image's pixels take in the normal form.
 
     It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, or its header says nothing.
     """
@@ -454,9 +456,9 @@ def decode_pair(
         actual: likewise.
         frames: as in `pytest_imgdiff.images.decode`.
         max_pixels: likewise.
-        memory: bytes that the pair may take; a picture that takes more is refused before it is decoded.
+        memory: bytes that the pair may take; an image that takes more is refused before it is decoded.
         dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
-        asked: what is to be counted of two opaque PNGs while they are read; nothing where None.
+        asked: what is to be counted of two opaque PNGs while they are read; nothing if None.
     """
     from_file = functools.partial(_from_file, memory=memory, dpi=dpi)
 
@@ -497,7 +499,7 @@ def encode_png(pixels: Pixels) -> bytes:
     """Return a PNG that reads back to exactly these pixels, in the fewest channels that hold them.
 
     Args:
-        pixels: (height, width, 4) straight RGBA of uint8 or uint16 in the normal form. Opaque pictures are written
+        pixels: (height, width, 4) straight RGBA of uint8 or uint16 in the normal form. Opaque images are written
             as gray or RGB.
 
     Raises:
@@ -511,9 +513,7 @@ def encode_png(pixels: Pixels) -> bytes:
     try:
         _, encoded = cv2.imencode(".png", _fewest_channels(pixels))
     except cv2.error as error:
-        raise ImgdiffError(
-            f"a picture of {pixels.shape[1]} x {pixels.shape[0]} pixels cannot be PNG: {error}"
-        ) from None
+        raise ImgdiffError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} pixels cannot be PNG: {error}") from None
     return encoded.tobytes()
 
 

@@ -75,13 +75,13 @@ class _DifferingFrom:
 
 
 def _unlike(first: Image, second: Image) -> NDArray[np.bool_] | None:
-    """Return the rows that differ as the compiled core tells; None where it does not read both files."""
+    """Return the rows that differ as the compiled core tells; None if it does not read both files."""
     stored = first.stored
     return stored.unlike(second.stored) if isinstance(stored, CoreRows) else None
 
 
 def counted(first: Image, second: Image, asked: Asked) -> Counts | None:
-    """Return what the compiled core counted while it read both files; None where this was not asked of it then."""
+    """Return what the compiled core counted while it read both files; None if this was not asked of it then."""
     stored = first.stored
     counts = stored.counted(second.stored) if isinstance(stored, CoreRows) else None
     return counts if counts is not None and counts.asked.holds(asked) else None
@@ -96,9 +96,9 @@ def decoded_share(first: Image, second: Image) -> float:
 def windows(first: Image, second: Image, margin: int = 0, step: int = 1) -> tuple[slice, ...]:
     """Return the rows that differ, and ``margin`` rows on either side of them, from the top; none overlap.
 
-    This is how built-in metrics leave out what is equal. Such a metric looks at no rows of the pictures but these
+    This is how built-in metrics leave out what is equal. Such a metric looks at no rows of the images but these
     (`Image.rows` decodes no others), finds heat nowhere else, and says so by a private attribute ``_margin``, so that
-    `pytest_imgdiff.comparison.explaining` looks for regions there only. Its result must be that of the whole pictures.
+    `pytest_imgdiff.comparison.explaining` looks for regions there only. Its result must be that of the whole images.
 
     Args:
         first: one image.

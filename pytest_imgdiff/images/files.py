@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MAX_ENCODED_BYTES = 512 * 1024 * 1024
-"""Larger files are not read: an uncompressed RGBA picture of 100 megapixels has 400 MB."""
+"""Larger files are not read: an uncompressed RGBA image of 100 megapixels has 400 MB."""
 
 _KINDS = {
-    "directory": "not a file; name the picture in it",
-    "FIFO": "only regular files are read; a pipe could keep the reader waiting for ever",
+    "directory": "not a file; name the image in it",
+    "FIFO": "only regular files are read; a pipe could keep the reader waiting forever",
 }
 _OTHER_KIND = "only regular files are read"
 
@@ -36,7 +36,7 @@ _PIECE = 1 << 20
 _ACCIDENTS = {
     errno.ENOENT: ("missing", "there is no such file"),
     errno.ENOTDIR: ("missing", "a part of the path is a file, not a folder"),
-    errno.ELOOP: ("symlink loop", "the symbolic link leads back to itself"),
+    errno.ELOOP: ("symlink loop", "the symbolic link is circular"),
     errno.EACCES: ("no permission", "this user may not read it"),
     errno.EPERM: ("no permission", "this user may not read it"),
     errno.ENAMETOOLONG: ("path", "the name is longer than the file system allows"),
@@ -65,7 +65,7 @@ def read_file(path: str | bytes, label: str) -> bytes:
     except OSError as error:
         _refuse_accident(error, label, path)
     except ValueError as error:
-        raise BrokenImageError(label, "path", f"no file can have this name ({error})") from None
+        raise BrokenImageError(label, "path", f"invalid file name ({error})") from None
 
 
 def read_stream(stream: IO[bytes], label: str) -> bytes:
@@ -83,9 +83,9 @@ def read_stream(stream: IO[bytes], label: str) -> bytes:
         except Exception as error:  # the object is the user's: whatever it raises is its cause
             raise BrokenImageError(label, kind, f"reading it failed: {type(error).__name__}: {error}") from error
         if isinstance(piece, str):
-            raise BrokenImageError(label, kind, "it is opened as text; open it with mode 'rb'")
+            raise BrokenImageError(label, kind, "opened as text; open it with mode 'rb'")
         if not isinstance(piece, (bytes, bytearray, memoryview)):
-            raise BrokenImageError(label, kind, f"its read() gave {type(piece).__name__}, not bytes")
+            raise BrokenImageError(label, kind, f"its read() returned {type(piece).__name__}, not bytes")
         if not piece:
             break
         pieces.append(bytes(piece))
@@ -93,7 +93,7 @@ def read_stream(stream: IO[bytes], label: str) -> bytes:
         if size > MAX_ENCODED_BYTES:
             raise BrokenImageError(label, kind, _too_large(f"more than {MAX_ENCODED_BYTES:,}"))
     if not pieces:
-        raise BrokenImageError(label, "empty", "nothing is left to read; `seek(0)` first where it was read or written")
+        raise BrokenImageError(label, "empty", "nothing left to read; call `seek(0)` first")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
@@ -154,6 +154,6 @@ def _refuse_accident(error: OSError, label: str, path: str | bytes) -> NoReturn:
         cause = f"the symbolic link leads to {target}, which does not exist; {FETCH_LINKED}, or delete the link"
         raise BrokenImageError(label, "dangling link", cause) from None
     kind, cause = _ACCIDENTS.get(
-        error.errno or 0, ("file", f"it cannot be read: {printable(error.strerror or str(error))}")
+        error.errno or 0, ("file", f"cannot be read: {printable(error.strerror or str(error))}")
     )
     raise BrokenImageError(label, kind, cause) from None

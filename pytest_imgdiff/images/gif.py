@@ -69,7 +69,7 @@ class GifFile:
     Attributes:
         width, height: of its screen, in pixels.
         frames: its image blocks.
-        plays: how often the animation is played, 0 for ever.
+        plays: how often the animation is played, 0 forever.
         trailing: how many bytes follow its trailer.
     """
 
@@ -81,10 +81,10 @@ class GifFile:
 
 
 def plays_of_gif(repeats: int | None) -> int:
-    """Return how often browsers play a GIF, 0 for ever.
+    """Return how often browsers play a GIF, 0 forever.
 
     Args:
-        repeats: what its looping extension says, None where it has none.
+        repeats: what its looping extension says, None if it has none.
     """
     return 1 if repeats is None else repeats and repeats + 1
 
@@ -121,11 +121,11 @@ class _Walk:
             elif kind == _IMAGE:
                 frames.append(self._image(shared, width, height))
             else:
-                raise UnreadableError(f"damaged: no block stands at byte {self._at - 1}")
+                raise UnreadableError(f"damaged: there is no block at byte {self._at - 1}")
             if len(frames) > _MOST_FRAMES:
                 raise UnreadableError(f"it has more than {_MOST_FRAMES:,} frames")
         if not frames:
-            raise UnreadableError("it has no picture in it")
+            raise UnreadableError("it has no image in it")
         return GifFile(width, height, tuple(frames), plays_of_gif(self._repeats), len(self._file) - self._at)
 
     def _byte(self) -> int:

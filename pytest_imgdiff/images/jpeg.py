@@ -47,9 +47,9 @@ class JpegHeader:
         adobe: whether Adobe's APP14 segment is there.
         exif: the first EXIF block.
         icc: the ICC profile, joined from its parts.
-        index: the index of several pictures (MPF), or None.
+        index: the index of several images (MPF), or None.
         index_at: where the offsets of that index start from.
-        trailing: how many bytes follow the end of the picture.
+        trailing: how many bytes follow the end of the image.
     """
 
     width: int
@@ -109,7 +109,7 @@ def _marker(file: bytes, at: int) -> tuple[int, int]:
     if at >= len(file):
         raise UnreadableError("truncated: it ends without an end-of-image marker")
     if at == start:
-        raise UnreadableError(f"damaged: no marker stands at byte {at}")
+        raise UnreadableError(f"damaged: there is no marker at byte {at}")
     return file[at], at + 1
 
 
@@ -124,17 +124,17 @@ def _kind(marker: int) -> str:
     if marker in _KINDS_READ:
         return _KINDS_READ[marker]
     kind = _KINDS_REFUSED.get(marker, "hierarchical or otherwise unusual")
-    raise UnreadableError(f"{kind} JPEG is not read; save it as baseline JPEG or PNG")
+    raise UnreadableError(f"{kind} JPEG is not supported; save it as baseline JPEG or PNG")
 
 
 def _header(
     frame: bytes | None, kind: str, scans: int, applications: list[tuple[int, bytes]], index_at: int, trailing: int
 ) -> JpegHeader:
     if frame is None or len(frame) < 6 or not scans:  # noqa: PLR2004 - up to the count of components
-        raise UnreadableError("damaged: it has no picture in it")
+        raise UnreadableError("damaged: it has no image in it")
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     if frame[0] != 8:  # noqa: PLR2004 - bits
-        raise UnreadableError(f"{frame[0]}-bit JPEG is not read; save it as 16-bit PNG")
+        raise UnreadableError(f"{frame[0]}-bit JPEG is not supported; save it as 16-bit PNG")
     if not width or not height:
         raise UnreadableError(f"its header says {width} x {height} pixels")
     return JpegHeader(
@@ -163,7 +163,7 @@ def _profile(applications: list[tuple[int, bytes]]) -> bytes | None:
 
 
 def picture_places(header: JpegHeader, file_size: int) -> list[tuple[int, int]]:
-    """Return start and size, in bytes, of each picture that the index (MPF) names, the first one included.
+    """Return start and size, in bytes, of each image that the index (MPF) names, the first one included.
 
     Source: CIPA DC-007, section 5.2.3.
 
@@ -175,23 +175,23 @@ def picture_places(header: JpegHeader, file_size: int) -> list[tuple[int, int]]:
 
     def number(at: int, size: int) -> int:
         if at + size > len(index):
-            raise UnreadableError("damaged: its index of pictures (MPF) is cut short")
+            raise UnreadableError("damaged: its index of images (MPF) is cut short")
         return int.from_bytes(index[at : at + size], order)
 
     directory = number(4, 4)
     fields = {number(at, 2): at for at in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12)}
     if _ENTRIES not in fields:
-        raise UnreadableError("damaged: its index of pictures (MPF) names none")
+        raise UnreadableError("damaged: its index of images (MPF) names none")
     length, entries = number(fields[_ENTRIES] + 4, 4), number(fields[_ENTRIES] + 8, 4)
     if not length or length % _ENTRY:
-        raise UnreadableError("damaged: its index of pictures (MPF) has half an entry")
+        raise UnreadableError("damaged: its index of images (MPF) has half an entry")
     places: list[tuple[int, int]] = []
     for at in range(entries, entries + length, _ENTRY):
         size, offset = number(at + 4, 4), number(at + 8, 4)
         start = header.index_at + offset if places else 0  # that of the first is 0 by definition
         if start + size > file_size:
             raise UnreadableError(
-                f"truncated: its index (MPF) names a picture of {size:,} bytes at byte {start:,}, and the file has "
+                f"truncated: its index (MPF) names an image of {size:,} bytes at byte {start:,}, and the file has "
                 f"{file_size:,}"
             )
         places.append((start, size))
@@ -205,7 +205,7 @@ _NAMES = {_GRAY: "gray", _COLOUR: "colour", _CMYK: "CMYK"}
 def open_jpeg(file: bytes) -> Container:
     """Walk the segments of a JPEG file and return what it says of itself.
 
-    Of a file that holds several pictures (MPO, a photograph with its preview or gain map) the first is read, as every
+    Of a file that holds several images (MPO, a photograph with its preview or gain map) the first is read, as every
     viewer does, and a note says so; `Container.whole` opens them all.
 
     Raises:
@@ -214,7 +214,7 @@ def open_jpeg(file: bytes) -> Container:
     header = read_segments(file)
     page, notes = _page(header)
     if header.index is not None:
-        notes += ("it holds several pictures (MPF); the first is compared",)
+        notes += ("it holds several images (MPF); the first is compared",)
     elif header.trailing:
         notes += (f"{header.trailing:,} bytes follow its end",)
 
@@ -226,10 +226,10 @@ def open_jpeg(file: bytes) -> Container:
 
 
 def _all_pictures(file: bytes, first: JpegHeader) -> Container:
-    """Return the file with every picture that its index names, each of them walked as a JPEG of its own.
+    """Return the file with every image that its index names, each of them walked as a JPEG of its own.
 
     Raises:
-        UnreadableError: the index is damaged, or a picture of it is not there whole.
+        UnreadableError: the index is damaged, or an image of it is not there whole.
     """
     pictures: list[memoryview] = []
     headers: list[JpegHeader] = []
@@ -238,7 +238,7 @@ def _all_pictures(file: bytes, first: JpegHeader) -> Container:
         try:
             headers.append(read_segments(bytes(picture)))
         except UnreadableError as error:
-            raise UnreadableError(f"its picture {number} (MPF): {error.cause}") from None
+            raise UnreadableError(f"its image {number} (MPF): {error.cause}") from None
         pictures.append(picture)
     described = [_page(header) for header in headers]
 
@@ -251,13 +251,13 @@ def _all_pictures(file: bytes, first: JpegHeader) -> Container:
 
 
 def _page(header: JpegHeader) -> tuple[Page, tuple[str, ...]]:
-    """Return what a picture's header says, and notes.
+    """Return what an image's header says, and notes.
 
     Raises:
         UnreadableError: it is of a kind that is not read.
     """
     if header.components not in _NAMES:
-        raise UnreadableError(f"a JPEG of {header.components} components is not read")
+        raise UnreadableError(f"a JPEG of {header.components} components is not supported")
     if header.components == _CMYK and not header.adobe:
         raise UnreadableError("CMYK without Adobe's marker: nothing says whether its inks are inverted; save it as RGB")
     orientation, note = orientation_of(header.exif)

@@ -1,6 +1,6 @@
 """JPEG 2000: boxes and codestream are walked here to their ends, OpenJPEG decodes (through Pillow).
 
-Source: ISO/IEC 15444-1, annexes A (codestream) and I (JP2). Decoders make a picture of whatever part of a codestream
+Source: ISO/IEC 15444-1, annexes A (codestream) and I (JP2). Decoders make an image of whatever part of a codestream
 there is, so that each tile is looked for before.
 """
 
@@ -119,19 +119,23 @@ def _walked(file: bytes, start: int, limit: int) -> _Stream:
             at = limit - 2 if part == 0 else at + part  # the last part may reach up to the end
         else:
             at += 2 + int.from_bytes(file[at + 2 : at + 4], "big")
-    raise UnreadableError(f"truncated or damaged: of its {wanted:,} tiles {len(found):,} are there, or its end is not")
+    raise UnreadableError(
+        f"truncated or damaged: of its {wanted:,} tiles {len(found):,} were found, or the end is missing"
+    )
 
 
 def _check_components(file: bytes, at: int, count: int) -> None:
     if count not in _MODES:
-        raise UnreadableError(f"JPEG 2000 of {count} components is not read; save it as PNG")
+        raise UnreadableError(f"JPEG 2000 of {count} components is not supported; save it as PNG")
     for index in range(count):
         depth, across, down = struct.unpack_from(">BBB", file, at + 3 * index)
         if depth != _EIGHT_BITS:
             bits = f"{'signed ' if depth & 0x80 else ''}{(depth & 0x7F) + 1} bits"
-            raise UnreadableError(f"JPEG 2000 of {bits} is not read, as Pillow changes its values; save it as PNG")
+            raise UnreadableError(
+                f"JPEG 2000 of {bits} is not supported, because Pillow changes its values; save it as PNG"
+            )
         if (across, down) != (1, 1):
-            raise UnreadableError("JPEG 2000 with colour at a lower resolution is not read; save it as PNG")
+            raise UnreadableError("JPEG 2000 with colour at a lower resolution is not supported; save it as PNG")
 
 
 def _boxes(file: bytes) -> _Header:
@@ -152,12 +156,12 @@ def _boxes(file: bytes) -> _Header:
             codestream = start, end - start
         at = end
     if codestream is None:
-        raise UnreadableError("truncated: it has no picture in it")
+        raise UnreadableError("truncated: it has no image in it")
     return _Header(icc, opacity, *codestream, end=at)
 
 
 def _is_box(file: bytes, at: int) -> bool:
-    """Whether a box follows the picture; anything else is what stands behind the end of the file."""
+    """Whether a box follows the image; anything else is what stands behind the end of the file."""
     return file[at + 4 : at + 8] in (b"xml ", b"uuid", b"uinf", b"jp2i", b"free")
 
 
@@ -183,7 +187,7 @@ def _header_box(file: bytes, at: int, limit: int) -> tuple[bytes | None, bool]:
         kind, start, at = _box(file, at, limit)
         content = file[start:at]
         if kind == b"pclr":
-            raise UnreadableError("JPEG 2000 with a palette is not read; save it as PNG")
+            raise UnreadableError("JPEG 2000 with a palette is not supported; save it as PNG")
         if kind == b"colr":
             icc = _colour(content) or icc
         elif kind == b"cdef":
@@ -193,11 +197,11 @@ def _header_box(file: bytes, at: int, limit: int) -> tuple[bytes | None, bool]:
 
 
 def _colour(content: bytes) -> bytes | None:
-    """Return the ICC profile of a colour specification; None where its colours are named."""
+    """Return the ICC profile of a colour specification; None if its colours are named."""
     method = content[0] if content else 0
     if method == _ENUMERATED:
         space = int.from_bytes(content[3:7], "big")
         if space not in _SPACES:
-            raise UnreadableError(f"JPEG 2000 of the colour space {space} is not read; save it as sRGB or as PNG")
+            raise UnreadableError(f"JPEG 2000 of the colour space {space} is not supported; save it as sRGB or as PNG")
         return None
     return content[3:] if method == _ICC else None

@@ -44,7 +44,7 @@ _LARGEST_8_BIT, _LARGEST_16_BIT = 255, 65535
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """One picture's header.
+    """One image's header.
 
     Attributes:
         width, height: in pixels.
@@ -78,7 +78,7 @@ class _Picture:
 
 
 def open_netpbm(file: bytes) -> Container:
-    """Read the headers of a Netpbm file, which may hold several pictures, and return what it says of itself.
+    """Read the headers of a Netpbm file, which may hold several images, and return what it says of itself.
 
     Raises:
         UnreadableError: it is cut short or damaged.
@@ -93,7 +93,7 @@ def open_netpbm(file: bytes) -> Container:
             raise UnreadableError(f"truncated: {there}")
         pictures.append(picture)
         if len(pictures) > _MOST_PAGES:
-            raise UnreadableError(f"it has more than {_MOST_PAGES:,} pictures")
+            raise UnreadableError(f"it has more than {_MOST_PAGES:,} images")
     trailing = len(file) - at
     pages = [
         Page(picture.width, picture.height, picture.mode, opaque=picture.channels in (1, 3)) for picture in pictures
@@ -148,7 +148,7 @@ def _pam_picture(fields: dict[str, str], start: int) -> _Picture:
     kind = fields.get("TUPLTYPE", "")
     if channels not in _CHANNELS or (kind and _TUPLES.get(kind) != channels):
         raise UnreadableError(
-            f"a PAM of {channels} channels of the type {kind[:40] or 'none'} is not read; save it as PNG"
+            f"a PAM of {channels} channels of the type {kind[:40] or 'none'} is not supported; save it as PNG"
         )
     return _Picture(width, height, channels, largest, bits=False, text=False, start=start)
 
@@ -186,7 +186,9 @@ def _raster(file: bytes, picture: _Picture) -> Raster:
 def _from_text(text: bytes, picture: _Picture) -> NDArray[Any]:
     count = picture.width * picture.height * picture.channels
     if count > _MOST_AS_TEXT:
-        raise UnreadableError(f"{count:,} values as text are not read, at most {_MOST_AS_TEXT:,} are; save it as PNG")
+        raise UnreadableError(
+            f"{count:,} values as text are not supported, at most {_MOST_AS_TEXT:,} are; save it as PNG"
+        )
     if not _NUMBERS.fullmatch(text):
         raise UnreadableError("damaged: something else than numbers stands among its pixels")
     if picture.bits:  # nothing need stand between its digits

@@ -101,7 +101,7 @@ def open_png(file: bytes) -> Container:
 def decode_rows(
     pieces: Sequence[memoryview], layout: Layout, palette: bytes | None, transparency: bytes | None
 ) -> Raster:
-    """Return the picture whose compressed rows these are.
+    """Return the image whose compressed rows these are.
 
     Args:
         pieces: the data of the IDAT (or fdAT) chunks in order.
@@ -110,7 +110,7 @@ def decode_rows(
         transparency: the data of tRNS.
 
     Raises:
-        UnreadableError: rows are missing or damaged, an index has no colour in the palette, or the picture is larger
+        UnreadableError: rows are missing or damaged, an index has no colour in the palette, or the image is larger
             than libpng takes.
     """
     stored = _unfiltered(_uncompressed_png(inflate(pieces, layout), layout))
@@ -201,7 +201,7 @@ class AnimationFrame:
 
 
 def list_frames(file: bytes, listed: ChunkList, layout: Layout) -> list[AnimationFrame]:
-    """Return the frames, or none where the file is not animated.
+    """Return the frames, or none if the file is not animated.
 
     Raises:
         UnreadableError: frames are missing, out of order, outside the canvas, or not as many as announced.
@@ -229,7 +229,7 @@ def list_frames(file: bytes, listed: ChunkList, layout: Layout) -> list[Animatio
 
 
 def plays_of(file: bytes, listed: ChunkList) -> int | None:
-    """Return how often the animation is played, 0 for ever; None where the file is not animated."""
+    """Return how often the animation is played, 0 forever; None if the file is not animated."""
     announced = listed.find(b"acTL")
     return None if announced is None else int.from_bytes(announced.data(file)[4:8], "big")
 
@@ -257,7 +257,7 @@ def _sequence_number(file: bytes, chunk: Chunk) -> int:
 
 def _control(data: bytes, layout: Layout) -> AnimationFrame:
     if len(data) != _CONTROL.size:
-        raise UnreadableError(f"its fcTL chunk has {len(data)} bytes where {_CONTROL.size} belong")
+        raise UnreadableError(f"its fcTL chunk has {len(data)} bytes instead of {_CONTROL.size}")
     _, width, height, x, y, delay, parts, disposal, blend = _CONTROL.unpack(data)
     if not width or not height or x + width > layout.width or y + height > layout.height:
         raise UnreadableError("a frame of its animation lies outside the canvas")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """(height,)."""
 
 LARGE = 32 * 1024 * 1024
-"""Bytes of rows from which on a picture is checked without keeping its pixels, and decoded in parts."""
+"""Bytes of rows from which on an image is checked without keeping its pixels, and decoded in parts."""
 _MORE_ROWS = 512
 """Rows of a large picture that are decoded on either side of those that were asked for."""
 _ROWS_AT_ONCE = 64
@@ -36,18 +36,18 @@ _NOT_ASKED = -1.0, False, False
 
 
 def takes(layout: Layout, transparency: bytes | None) -> bool:
-    """Whether the core is there and takes such pictures, if they are sound."""
+    """Whether the core is there and takes such images, if they are sound."""
     plain = layout.depth == 8 and not layout.interlaced  # noqa: PLR2004 - bits
     return CORE is not None and plain and (transparency is None or layout.colour == PALETTE)
 
 
 class CoreRows:
-    """The rows of one picture; they serve as `pytest_imgdiff.base.image.Rows`.
+    """The rows of one image; they serve as `pytest_imgdiff.base.image.Rows`.
 
     Args:
         file: the bytes of a PNG of which `takes` is true.
         layout: how its rows are stored.
-        reference: decodes the whole picture in Python, for a file that the core declines; raises what is wrong with it.
+        reference: decodes the whole image in Python, for a file that the core declines; raises what is wrong with it.
 
     Attributes:
         file: its bytes.
@@ -67,12 +67,12 @@ class CoreRows:
         self._pixels: Bytes | None = None
         self._done: Truths = np.zeros(layout.height, np.bool_)
         self._lender: CoreRows | None = None
-        """Who has the same rows where this picture's own are not done."""
+        """Who has the same rows where this image's own are not done."""
         self._beside: tuple[weakref.ref[CoreRows], Truths] | None = None
         self._counts: Counts | None = None
-        """What was counted beside that picture."""
+        """What was counted beside that image."""
         self._unread: tuple[weakref.ref[CoreRows], int] | None = None
-        """The other picture of a pair that was counted, of which no rows were kept, and how many bytes may be."""
+        """The other image of a pair that was counted, of which no rows were kept, and how many bytes may be."""
         self._changing = threading.RLock()
 
     def check(self) -> None:
@@ -107,13 +107,13 @@ class CoreRows:
         return rows
 
     def unlike(self, other: object, most_kept: int | None = None) -> Truths | None:
-        """Return in which rows, (height,), any pixel differs from another picture's; None where there is no telling.
+        """Return in which rows, (height,), any pixel differs from another image's; None if there is no telling.
 
         Both files are read once, beside each other, and found sound; a file that the core declines is no answer.
 
         Args:
-            other: the rows of the other picture, if it has any.
-            most_kept: bytes of both pictures that may be kept when they are read; any number where None.
+            other: the rows of the other image, if it has any.
+            most_kept: bytes of both images that may be kept when they are read; any number where None.
         """
         if not isinstance(other, CoreRows) or CORE is None or other is self:
             return None
@@ -139,13 +139,13 @@ class CoreRows:
         return np.frombuffer(differs, np.bool_)
 
     def count(self, other: object, asked: Asked, most_kept: int | None = None) -> Counts | None:
-        """Return what is counted in this picture and another; None where the core declines.
+        """Return what is counted in this image and another; None if the core declines.
 
         Both files are read once, beside each other, and found sound. No row is kept: both are read again when rows are
         asked for.
 
         Args:
-            other: the rows of the other picture, if it has any.
+            other: the rows of the other image, if it has any.
             asked: what is to be counted.
             most_kept: as in `unlike`, for that time.
         """
@@ -171,7 +171,7 @@ class CoreRows:
         return counts
 
     def counted(self, other: object) -> Counts | None:
-        """Return what was counted beside another picture, if it was."""
+        """Return what was counted beside another image, if it was."""
         return self._counts if self._beside is not None and self._beside[0]() is other else None
 
     def postpone(self, other: CoreRows, most_kept: int) -> None:
@@ -179,7 +179,7 @@ class CoreRows:
         self._unread = weakref.ref(other), most_kept
 
     def keep(self, pixels: bytearray | None, done: bytearray | None, lender: CoreRows | None) -> None:
-        """Take rows that were decoded; a picture that is whole needs none."""
+        """Take rows that were decoded; an image that is whole needs none."""
         self._unread = None
         with self._changing:
             if pixels is None or done is None or self._done.all():

@@ -30,11 +30,11 @@ _EQUAL = (b"gAMA", b"cICP")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rows of two pictures, with neighbours.
+    """Rows of two images, with neighbours.
 
     Attributes:
         expected, actual: their pixels, RGBA in 8 bits.
-        top: which row of the pictures the first one is.
+        top: which row of the images the first one is.
         height: how many rows these are.
         first, last: the rows among them that may differ, from the first up to the last.
     """
@@ -54,7 +54,7 @@ class PngPair:
     Attributes:
         width, height: of both, in pixels.
         opaque: whether every pixel of both is fully opaque.
-        windows: all rows that differ; none where all pixels are equal.
+        windows: all rows that differ; none if all pixels are equal.
         equal_bytes: whether the files are equal, byte for byte.
         infos: what is known of the files.
     """
@@ -110,7 +110,7 @@ def read_png_pair(expected: str, actual: str, most_pixels: int) -> PngPair | Non
     Args:
         expected: the path of one, which ends with ``.png``.
         actual: that of the other.
-        most_pixels: how large the pictures may be.
+        most_pixels: how large the images may be.
     """
     if CORE is None or not all(path.lower().endswith(".png") for path in (expected, actual)):
         return None
@@ -150,7 +150,7 @@ def _windows(
 ) -> tuple[tuple[Window, ...], bool]:
     """Return the rows that differ, and whether all of both is opaque.
 
-    The core writes those rows of the actual picture that differ. Those beside them are the expected picture's.
+    The core writes those rows of the actual image that differ. Those beside them are the expected image's.
     """
     if CORE is None:
         raise AssertionError(width)
@@ -158,7 +158,7 @@ def _windows(
     row = _PIXEL * width
     bands = list(_bands(unlike))
     windows = []
-    if not opaque and bands:  # what lies behind a pixel depends on its place in the whole picture
+    if not opaque and bands:  # what lies behind a pixel depends on its place in the whole image
         bands = [(0, height)]
     for first, last in bands:
         top, bottom = max(0, first - NEAR), min(height, last + NEAR)
@@ -173,7 +173,7 @@ def _windows(
 
 
 def _bands(unlike: bytearray) -> Iterator[tuple[int, int]]:
-    """Yield from which up to which row pictures differ; bands whose neighbours would touch are one."""
+    """Yield from which up to which row images differ; bands whose neighbours would touch are one."""
     apart = bytes(2 * NEAR + 1)
     first = unlike.find(1)
     while first >= 0:

@@ -213,7 +213,7 @@ def inflate(pieces: Sequence[memoryview], layout: Layout) -> bytes:
         largest = max(largest, max(rows[start:end:stride], default=0))
         start = end
     if largest > _LAST_FILTER:
-        raise UnreadableError(f"damaged: a row has filter {largest}, which PNG has not")
+        raise UnreadableError(f"damaged: a row has filter {largest}, which is invalid")
     if len(rows) < expected:
         raise UnreadableError(f"truncated: {len(rows):,} of {expected:,} bytes of its rows are there")
     if not inflater.eof:
@@ -279,7 +279,7 @@ def _check_order(kind: bytes, seen: Container[bytes], previous: bytes) -> None:
     if kind in seen and kind in _AT_MOST_ONCE:
         raise UnreadableError(f"it has two {_shown(kind)} chunks")
     if kind in _BEFORE_IDAT and b"IDAT" in seen:
-        raise UnreadableError(f"misplaced: {_shown(kind)} stands after IDAT")
+        raise UnreadableError(f"misplaced: {_shown(kind)} comes after IDAT")
     if kind == b"PLTE" and b"tRNS" in seen:
         raise UnreadableError("misplaced: tRNS stands before PLTE")
     if kind == b"IDAT" and kind in seen:
@@ -288,14 +288,14 @@ def _check_order(kind: bytes, seen: Container[bytes], previous: bytes) -> None:
 
 def _layout(header: bytes) -> Layout:
     if len(header) != _HEADER.size:
-        raise UnreadableError(f"its IHDR chunk has {len(header)} bytes where {_HEADER.size} belong")
+        raise UnreadableError(f"its IHDR chunk has {len(header)} bytes instead of {_HEADER.size}")
     width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack(header)
     if compression or filtering or interlace > 1:
         raise UnreadableError("its header names a compression, filter or interlace method that PNG has not")
     if not width or not height:
         raise UnreadableError(f"its header says {width} x {height} pixels")
     if depth not in _DEPTHS.get(colour, ()):
-        raise UnreadableError(f"its header says colour type {colour} with {depth} bits, which PNG has not")
+        raise UnreadableError(f"its header says colour type {colour} with {depth} bits, which is invalid")
     return Layout(width, height, depth, colour, bool(interlace))
 
 
@@ -303,7 +303,7 @@ def _check_colours(layout: Layout, palette: bytes | None, transparency: bytes | 
     """Refuse a PLTE or tRNS chunk that is missing, superfluous or of a wrong length."""
     if layout.colour == PALETTE:
         if palette is None:
-            raise UnreadableError("it is a palette picture without a PLTE chunk")
+            raise UnreadableError("it is a palette image without a PLTE chunk")
         if len(palette) % 3 or not 1 <= len(palette) // 3 <= 2**layout.depth:
             raise UnreadableError(f"its palette of {len(palette)} bytes does not fit {layout.depth}-bit indices")
         if transparency is not None and len(transparency) > len(palette) // 3:
@@ -313,7 +313,7 @@ def _check_colours(layout: Layout, palette: bytes | None, transparency: bytes | 
         if wanted is None:
             raise UnreadableError("it has a tRNS chunk beside an alpha channel")
         if len(transparency) != wanted:
-            raise UnreadableError(f"its tRNS chunk has {len(transparency)} bytes where {wanted} belong")
+            raise UnreadableError(f"its tRNS chunk has {len(transparency)} bytes instead of {wanted}")
 
 
 def _data(file: bytes, chunks: ChunkList, kind: bytes) -> bytes | None:

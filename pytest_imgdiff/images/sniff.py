@@ -1,4 +1,4 @@
-"""What data is, from its first bytes: the formats that are read, and the usual things that are not pictures."""
+"""What data is, from its first bytes: the formats that are read, and the usual things that are not images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Kind:
     Attributes:
         extension: of a file that is written, in lower case.
         others: that its files' names may have as well.
-        signatures: how its data begins; none where `sniff` looks further.
+        signatures: how its data begins; none if `sniff` looks further.
         opener: module of this package, and function, that reads a file's headers; None for a PDF, which has pages.
-        media_type: what browsers show it as; None where they do not.
+        media_type: what browsers show it as; None if they do not.
         copies: how many times the size of its pixels decoding takes at the most: the pixels, what the file holds
             uncompressed, and the canvas of an animation.
     """
@@ -74,15 +74,15 @@ class _Foreign:
     cause: str
 
 
-_SAVE_AS_PNG = "this format is not read; save the picture as PNG"
+_SAVE_AS_PNG = "this format is not read; save the image as PNG"
 _NOT_RUN = "a program for a printer, never handed to an interpreter; convert it to PNG"
-_UNPACK = "an archive; unpack it and name the picture inside"
+_UNPACK = "an archive; unpack it and name the image inside"
 
 _FOREIGN = (
     _Foreign(
-        b"version https://git-lfs.github.com/spec/", "Git LFS pointer", "the picture is not here; run `git lfs pull`"
+        b"version https://git-lfs.github.com/spec/", "Git LFS pointer", "the image is not here; run `git lfs pull`"
     ),
-    _Foreign(b"/annex/objects/", "git-annex pointer", "the picture is not here; run `git annex get`"),
+    _Foreign(b"/annex/objects/", "git-annex pointer", "the image is not here; run `git annex get`"),
     _Foreign(b"%!", "PostScript", _NOT_RUN),
     _Foreign(b"\xc5\xd0\xd3\xc6", "EPS", _NOT_RUN),
     _Foreign(b"\xff\x0a", "JPEG XL", _SAVE_AS_PNG),
@@ -103,8 +103,8 @@ _FOREIGN = (
     _Foreign(b"\x28\xb5\x2f\xfd", "Zstandard", _UNPACK),
     _Foreign(b"BZh", "bzip2", _UNPACK),
     _Foreign(b"\xfd7zXZ\0", "xz", _UNPACK),
-    _Foreign(b"SQLite format 3\0", "SQLite database", "not a picture"),
-    _Foreign(b"\x7fELF", "program", "not a picture"),
+    _Foreign(b"SQLite format 3\0", "SQLite database", "not an image"),
+    _Foreign(b"\x7fELF", "program", "not an image"),
 )
 
 _BRANDS: tuple[tuple[bytes, str], ...] = (
@@ -119,18 +119,18 @@ _TEXTS = (
     (
         re.compile(r"\A<!doctype html|<html|<body", re.IGNORECASE),
         "HTML",
-        "a web page where a picture was wanted",
+        "a web page, not an image",
     ),
     (re.compile(r"<svg", re.IGNORECASE), "SVG", "vector graphics; render it to PNG"),
-    (re.compile(r"\A<"), "XML", "a document, not a picture"),
-    (re.compile(r"\A[{\[]"), "JSON", "data, not a picture"),
+    (re.compile(r"\A<"), "XML", "a document, not an image"),
+    (re.compile(r"\A[{\[]"), "JSON", "data, not an image"),
 )
 """What is recognised by its words, in this order."""
 _TEXT_LOOKED_AT = 4096
 _DATA_URL = re.compile(r"\Adata:[^,\s]{0,200},")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}\Z")
 _BASE64_LOOKED_AT = 64
-"""Characters of a text that tell whether a picture is encoded in it; a multiple of 4."""
+"""Characters of a text that tell whether an image is encoded in it; a multiple of 4."""
 _URL_SAFE = str.maketrans("-_", "+/")
 _NETPBM = re.compile(rb"P[1-7][\s#]")
 _DAMAGED_PNG = re.compile(rb"^.?PNG\r?\n?\x1a?\r?\n")
@@ -159,12 +159,12 @@ def sniff(data: bytes) -> Format:
     if _DAMAGED_PNG.match(data):
         raise UnreadableError("its signature is damaged; it may have been copied as text", "PNG")
     raise _text_refusal(data[:_TEXT_LOOKED_AT]) or UnreadableError(
-        f"its first bytes ({data[:8].hex(' ')}) are of no known picture format", "unknown data"
+        f"its first bytes ({data[:8].hex(' ')}) are not of a known image format", "unknown data"
     )
 
 
 def encoded_text(text: str) -> str | None:
-    """Return how a picture is encoded in this text: ``base64`` or ``a data: URL``; None where there is none in it."""
+    """Return how an image is encoded in this text: ``base64`` or ``a data: URL``; None if there is none in it."""
     if _DATA_URL.match(text):
         return "a data: URL"
     start = text[:_BASE64_LOOKED_AT].strip()
@@ -183,7 +183,7 @@ def _sniff_riff(data: bytes) -> Format:
     if form == b"WEBP":
         return "WebP"
     kind = {b"AVI ": "AVI video", b"WAVE": "WAV sound"}.get(form, "RIFF data")
-    raise UnreadableError("not a WebP picture", kind)
+    raise UnreadableError("not a WebP image", kind)
 
 
 def _sniff_ftyp(data: bytes) -> Format:
@@ -198,7 +198,7 @@ def _sniff_ftyp(data: bytes) -> Format:
 
 
 def _text_refusal(start: bytes) -> UnreadableError | None:
-    """Say which kind of text this is, or None where it is not text."""
+    """Say which kind of text this is, or None if it is not text."""
     text = _as_text(start)
     if text is None:
         return None
@@ -208,11 +208,11 @@ def _text_refusal(start: bytes) -> UnreadableError | None:
     encoded = encoded_text(stripped)
     if encoded is not None:
         decoded = "base64.b64decode(data)" if encoded == "base64" else "base64.b64decode(data.split(b',')[1])"
-        return UnreadableError(f"this is {encoded}, not the picture itself; give {decoded}", "text")
+        return UnreadableError(f"this is {encoded}, not the image itself; pass {decoded}", "text")
     for pattern, kind, cause in _TEXTS:
         if pattern.search(stripped):
             return UnreadableError(cause, kind)
-    return UnreadableError(f"not a picture; it begins with {stripped.splitlines()[0][:60]!r}", "text")
+    return UnreadableError(f"not an image; it begins with {stripped.splitlines()[0][:60]!r}", "text")
 
 
 def _as_text(start: bytes) -> str | None:

@@ -49,12 +49,12 @@ def refuse_awaitable(source: object) -> None:
 
 
 def advice_about(source: object) -> str | None:
-    """Return what to pass in place of a well-known value that is no picture; None of any other value."""
+    """Return what to pass in place of a well-known value that is no image; None of any other value."""
     if isinstance(source, ModuleType):
-        figure = "pass a figure, such as plt.gcf()" if hasattr(source, "savefig") else "pass a picture"
+        figure = "pass a figure, such as plt.gcf()" if hasattr(source, "savefig") else "pass an image"
         return f"this is the module {source.__name__}; {figure}"
     if isinstance(source, (list, tuple)):
-        return f"this is a {type(source).__name__} of {len(source)}; pass one picture at a time"
+        return f"this is a {type(source).__name__} of {len(source)}; pass one image at a time"
     if isinstance(source, type):
         return f"this is the class {source.__name__} itself; pass an instance of it"
     for owner in type(source).__mro__:
@@ -64,14 +64,14 @@ def advice_about(source: object) -> str | None:
     return next((advice for name, advice in _BY_METHOD.items() if callable(getattr(source, name, None))), None)
 
 
-_SCREENSHOT = "this is {}, not a picture of it; pass its screenshot: {}"
+_SCREENSHOT = "this is {}, not an image of it; pass its screenshot: {}"
 _CAPTURED = "this is {}; assert_images_similar({}) captures it, and where there is no fixture pass {}"
 _PAGE = _CAPTURED.format("a page", "page", "page.screenshot()")
 _ELEMENT = _CAPTURED.format("an element of a page", "element", "element.screenshot()")
 _WIDGET = _CAPTURED.format("a Qt widget", "widget", "widget.grab()")
 _KNOWN = {
-    ("pandas", "Styler"): "this is a table, not a picture; pass a screenshot of its to_html() in a browser",
-    ("pandas", "DataFrame"): "this is a table, not a picture; pass a figure, or a screenshot of its to_html()",
+    ("pandas", "Styler"): "this is a table, not an image; pass a screenshot of its to_html() in a browser",
+    ("pandas", "DataFrame"): "this is a table, not an image; pass a figure, or a screenshot of its to_html()",
     ("plotly", "BaseFigure"): _CAPTURED.format("a Plotly figure", "figure", "figure.to_image(format='png')"),
     ("altair", "TopLevelMixin"): _CAPTURED.format("an Altair chart", "chart", "the path of chart.save('chart.png')"),
     ("bokeh", "Model"): _CAPTURED.format("a Bokeh plot", "plot", "bokeh.io.export.get_screenshot_as_png(plot)"),
@@ -117,11 +117,11 @@ def pixels_of_qt(source: Any) -> NDArray[Any]:
     """Return (height, width, 4) straight RGBA: ``uint8``, of deeper formats ``uint16``, of floats ``float32``.
 
     Raises:
-        UnreadableError: it holds no picture.
+        UnreadableError: it holds no image.
     """
     image = source.toImage() if hasattr(source, "toImage") else source
     if image.isNull():
-        raise UnreadableError("it holds no picture (isNull()): look at what was to load or to paint it")
+        raise UnreadableError("it is empty (isNull()): check the code that loads or paints it")
     formats = getattr(type(image), "Format", type(image))  # PyQt5 has them on the class itself
     name = _format_name(image.format(), formats)
     wanted: Any
@@ -159,10 +159,10 @@ def check_unit_range(values: NDArray[Any]) -> None:
     """
     lowest, highest = float(values.min()), float(values.max())
     if np.isnan(lowest) or np.isnan(highest):
-        raise UnreadableError("its values include NaN; float pictures hold 0.0 to 1.0")
+        raise UnreadableError("its values include NaN; float images hold 0.0 to 1.0")
     if lowest < 0 or highest > 1:
         raise UnreadableError(
-            f"its {values.dtype} values range from {_told(lowest)} to {_told(highest)}; float pictures hold 0.0 to 1.0"
+            f"its {values.dtype} values range from {_told(lowest)} to {_told(highest)}; float images hold 0.0 to 1.0"
         )
 
 
@@ -185,7 +185,7 @@ class Figure(Protocol):
     """A matplotlib figure, or anything that saves itself like one."""
 
     def savefig(self, target: IO[bytes], *, format: str, dpi: str) -> object:  # noqa: A002 - matplotlib's name
-        """Write the picture in this format, at the figure's own resolution."""
+        """Write the image in this format, at the figure's own resolution."""
         ...
 
 
@@ -201,11 +201,11 @@ def checked_array(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     """
     described = f"{array.dtype} array of shape {array.shape}"
     if isinstance(array, np.ma.MaskedArray):
-        raise UnreadableError(f"{described} is masked; give `array.filled(...)`")
+        raise UnreadableError(f"{described} is masked; pass `array.filled(...)`")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):  # noqa: PLR2004 - axes
         first = array.ndim == 3 and array.shape[0] in _CHANNELS  # noqa: PLR2004 - axes
         hint = "; its channels come first: give `.transpose(1, 2, 0)`" if first else ""
-        raise UnreadableError(f"{described}; a picture has (height, width) or (height, width, 1 to 4){hint}")
+        raise UnreadableError(f"{described}; an image has (height, width) or (height, width, 1 to 4){hint}")
     if not array.size:
         raise UnreadableError(f"{described} is empty")
     values = np.array(_in_normal_depth(array, described), order="C").reshape(*array.shape[:2], -1)
@@ -232,7 +232,7 @@ def array_of(source: object) -> NDArray[Any] | None:
         raise
     except Exception as error:  # it is somebody else's code
         raise UnreadableError(
-            f"it gives no NumPy array: {type(error).__name__}: {error}; convert it, with `.cpu().numpy()` for instance"
+            f"not convertible to a NumPy array: {type(error).__name__}: {error}; try `.cpu().numpy()`"
         ) from error
     return None
 
@@ -253,7 +253,7 @@ def raster_of_channels(values: NDArray[Any]) -> Raster:
 def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[int, tuple[str, ...]]:
     """Return how many frames a PIL image has, and notes.
 
-    One from a multi-picture JPEG (MPO) has one where no frame is named, as the file has: the current one, which the
+    One from a multi-image JPEG (MPO) has one where no frame is named, as the file has: the current one, which the
     note says.
 
     Raises:
@@ -267,14 +267,14 @@ def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[in
             ".copy() of it"
         ) from error
     if picture.format == "MPO" and frames > 1 and wanted == "refuse":
-        return 1, (f"of its {frames} pictures the current one is compared",)
+        return 1, (f"of its {frames} images the current one is compared",)
     return frames, ()
 
 
 def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | None]:
     """Return how long the current frame of a PIL image is shown, in milliseconds, and how often the whole is played.
 
-    Each is None where its file does not say.
+    Each is None if its file does not say.
     """
     duration, loops = picture.info.get("duration"), picture.info.get("loop")
     if picture.format == "GIF":
@@ -356,7 +356,7 @@ def _in_normal_depth(array: NDArray[Any], described: str) -> NDArray[Any]:
         except UnreadableError as error:
             raise UnreadableError(f"{described}: {error.cause}; divide by its full scale, or convert it") from None
         return values
-    raise UnreadableError(f"{described}{_range(array)} is not read; give {_ACCEPTED}")
+    raise UnreadableError(f"{described}{_range(array)} is not supported; pass {_ACCEPTED}")
 
 
 def _range(array: NDArray[Any]) -> str:
@@ -382,7 +382,7 @@ def _raster_of_mode(picture: PIL.Image.Image) -> Raster:
         values = np.array(picture, np.float32)
         check_unit_range(values)
         return opaque(values)
-    raise UnreadableError(f"mode {mode} is not read; convert it, with `.convert('RGB')` for instance")
+    raise UnreadableError(f"mode {mode} is not supported; convert it, for example with `.convert('RGB')`")
 
 
 LONGEST_LABEL = 400
@@ -393,7 +393,7 @@ SourceKind = Literal["path", "bytes", "file object", "array", "PIL image", "figu
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A picture that was found and not yet decoded.
+    """An image that was found and not yet decoded.
 
     Attributes:
         kind: what the user gave.
@@ -417,7 +417,7 @@ class Source:
 
 
 def read(source: object, *, load: Load | None = None, root: Path | None = None) -> Source:
-    """Find the picture that the user means; a file is read whole, nothing is decoded.
+    """Find the image that the user means; a file is read whole, nothing is decoded.
 
     Args:
         source: a path (str or PathLike), encoded bytes (never a path), a `StoredFile`, a binary file object, a NumPy
@@ -428,7 +428,7 @@ def read(source: object, *, load: Load | None = None, root: Path | None = None) 
         root: the folder that messages and records call absolute paths relative to; as they were given where omitted.
 
     Raises:
-        BrokenImageError: there is nothing that can be read, or it is no picture source at all.
+        BrokenImageError: there is nothing that can be read, or it is no image source at all.
     """
     if isinstance(source, Source):
         return source
@@ -461,7 +461,7 @@ def _file_system_path(source: str | os.PathLike[Any]) -> str | bytes:
     try:
         return os.fspath(source)
     except Exception as error:  # __fspath__ is the user's own code
-        cause = f"its __fspath__() gives no path: {type(error).__name__}: {error}"
+        cause = f"its __fspath__() does not return a path: {type(error).__name__}: {error}"
         raise BrokenImageError(_type_label(source), "path", printable(cause)) from error
 
 
@@ -553,7 +553,7 @@ def _read_value(source: object, root: Path | None) -> Source:
         return Source("file object", label, data=read_stream(cast("IO[bytes]", source), label))
     raise UnreadableError(
         known
-        or "this is no picture, and nothing captures it: pass a path, encoded bytes, a binary file, an array, a PIL "
+        or "this is not an image, and nothing captures it: pass a path, encoded bytes, a binary file, an array, a PIL "
         "image or a figure (the fixture also takes pages and elements of Playwright and Selenium, figures of Plotly, "
         "Bokeh and Altair, PyVista plotters, Qt widgets and pypdfium2 documents); for a type of your own write a hook, "
         "imgdiff_capture or imgdiff_load",
@@ -586,9 +586,9 @@ _LOOKED_AT = 256
 
 
 def is_picture_file(path: Path | StoredFile) -> bool:
-    """Return whether a file is meant as a picture: by its extension, or, where it has none, by its first bytes.
+    """Return whether a file is meant as an image: by its extension, or, where it has none, by its first bytes.
 
-    A file with a picture's extension is one whatever it holds: what is wrong with it is for its reader to say.
+    A file with an image's extension is one whatever it holds: what is wrong with it is for its reader to say.
     """
     if path.suffix:
         return path.suffix.lower() in EXTENSIONS

@@ -150,7 +150,7 @@ def layout_of(page: Directory, file_size: int) -> TiffLayout:
     if width < 1 or height < 1:
         raise UnreadableError(f"damaged: its tags say {width} x {height} pixels")
     if page.one(_FILL_ORDER, 1) != 1:
-        raise UnreadableError("TIFF with reversed bit order is not read; save it as PNG")
+        raise UnreadableError("TIFF with reversed bit order is not supported; save it as PNG")
     layout = TiffLayout(
         width=width,
         height=height,
@@ -193,7 +193,7 @@ def _photometric(page: Directory, bits: int, kind: str) -> int:
     photometric = page.one(_PHOTOMETRIC)
     if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE):
         name = _PHOTOMETRICS_REFUSED.get(photometric, f"photometric {photometric}")
-        raise UnreadableError(f"{name} TIFF is not read; save it as RGB")
+        raise UnreadableError(f"{name} TIFF is not supported; save it as RGB")
     if photometric == PALETTE and (kind != "u" or len(page.tags.get(COLOUR_MAP, ())) != 3 * 2**bits):
         raise UnreadableError("damaged: its colour map does not fit its samples")
     if photometric == RGB and bits < 8:  # noqa: PLR2004 - bits
@@ -255,7 +255,7 @@ def _check_blocks(layout: TiffLayout) -> None:
     if len(layout.blocks) != needed:
         raise UnreadableError(f"damaged: it has {len(layout.blocks)} strips or tiles where {needed} are needed")
     if layout.tiled and layout.block_width * layout.block_height > 4 * max(1_000_000, layout.width * layout.height):
-        raise UnreadableError("damaged: its tiles are far larger than its picture")
+        raise UnreadableError("damaged: its tiles are far larger than its image")
 
 
 _BIG = 43

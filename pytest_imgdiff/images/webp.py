@@ -82,7 +82,7 @@ def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, list[int]
     has_alpha = bool(header[0] & _ALPHA_FLAG)
     if not header[0] & _ANIMATION_FLAG:
         if _still(chunks)[:2] != (width, height):
-            raise UnreadableError("damaged: its canvas and its picture have different sizes")
+            raise UnreadableError("damaged: its canvas and its image have different sizes")
         return width, height, has_alpha, []
     frames = [data for kind, data in chunks if kind == b"ANMF"]
     if not frames:
@@ -101,4 +101,4 @@ def _still(chunks: _Chunks) -> tuple[int, int, bool]:
         if kind == b"VP8L" and data[:1] == b"\x2f":
             fields = int.from_bytes(data[1:5], "little")
             return (fields & 0x3FFF) + 1, (fields >> 14 & 0x3FFF) + 1, bool(fields >> 28 & 1)
-    raise UnreadableError("damaged: it has no picture in it")
+    raise UnreadableError("damaged: it has no image in it")

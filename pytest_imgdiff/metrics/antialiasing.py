@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REACH = 2
 """How many rows beyond a pixel decide whether it is anti-aliased: its neighbours, and theirs."""
 _MOST_EQUAL = 2
-"""A pixel with more equal neighbours lies in a flat area; the edge of the picture counts as one."""
+"""A pixel with more equal neighbours lies in a flat area; the edge of the image counts as one."""
 _NEIGHBOURS = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
 """In the order in which pixelmatch visits them. Of equally dark ones, the first counts."""
 _ACROSS, _DOWN = (np.array(steps, np.intp)[:, None] for steps in zip(*_NEIGHBOURS, strict=True))
@@ -35,13 +35,13 @@ _ACROSS, _DOWN = (np.array(steps, np.intp)[:, None] for steps in zip(*_NEIGHBOUR
 def smoothed(
     expected: Pixels, actual: Pixels, indices: Indices, *, opaque: bool, difference: ColourDifference
 ) -> NDArray[np.bool_]:
-    """Return whether each pixel looks anti-aliased in either picture.
+    """Return whether each pixel looks anti-aliased in either image.
 
     Args:
         expected: (height, width, 4) RGBA of any depth.
         actual: the same.
         indices: of the pixels.
-        opaque: whether all of both pictures is opaque.
+        opaque: whether all of both images is opaque.
         difference: which release decides what lies behind pixels that are not opaque.
     """
     height, width = expected.shape[:2]
@@ -53,7 +53,7 @@ def smoothed(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    """A picture as one row of RGBA pixels."""
+    """An image as one row of RGBA pixels."""
 
     pixels: Samples
     width: int
@@ -62,10 +62,10 @@ class _Picture:
     difference: ColourDifference
 
     def antialiased(self, other: _Picture, indices: Indices) -> NDArray[np.bool_]:
-        """Return whether each pixel looks anti-aliased here, beside the other picture.
+        """Return whether each pixel looks anti-aliased here, beside the other image.
 
         So it does where it has a darker and a brighter neighbour, at most two equal ones, and where the darkest or the
-        brightest neighbour is flat in both pictures.
+        brightest neighbour is flat in both images.
         """
         around, outside = self._neighbours(indices)
         brightness = self._brightness(indices, around)
@@ -108,6 +108,6 @@ class _Picture:
 
 
 def _number_equal(equal: NDArray[np.bool_], outside: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return how many neighbours of each pixel are equal; all outside of the picture count as one."""
+    """Return how many neighbours of each pixel are equal; all outside of the image count as one."""
     inside = np.count_nonzero(equal & ~outside, axis=0)
     return np.asarray(inside + outside.any(axis=0))

@@ -1,4 +1,4 @@
-"""Whether two pictures show the same kind of thing, as a network trained on photographs sees it."""
+"""Whether two images show the same kind of thing, as a network trained on photographs sees it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Handle = Annotated[
     ),
 ]
 InputSize = Annotated[
-    int, msgspec.Meta(ge=1, le=4096, description="side in pixels of the square that pictures are resampled to")
+    int, msgspec.Meta(ge=1, le=4096, description="side in pixels of the square that images are resampled to")
 ]
 ValueRange = Annotated[
     tuple[float, float],
@@ -46,7 +46,7 @@ ValueRange = Annotated[
 ]
 ResamplingName = Annotated[
     Literal["bilinear", "nearest", "bicubic", "area", "lanczos"],
-    msgspec.Meta(description="how pictures are resampled; another method alone moves every value"),
+    msgspec.Meta(description="how images are resampled; another method alone moves every value"),
 ]
 BackendChoice = Annotated[
     Literal["auto", "tensorflow", "onnx"],
@@ -61,9 +61,7 @@ Device = Annotated[
     ),
 ]
 Threads = Annotated[int, msgspec.Meta(ge=0, le=1024, description="how many the backend may use; 0: its own choice")]
-BatchSize = Annotated[
-    int, msgspec.Meta(ge=0, le=4096, description="how many pictures at once; 0: chosen for the device")
-]
+BatchSize = Annotated[int, msgspec.Meta(ge=0, le=4096, description="how many images at once; 0: chosen for the device")]
 FolderName = Annotated[str, msgspec.Meta(min_length=1, description="the folder of models and of what they gave")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Megabytes = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
@@ -127,7 +125,7 @@ class _ModelMetric:
 
 
 def _facts(service: InferenceService) -> dict[str, Any]:
-    """Return what a value depends on beside the pictures, and what was not done as it was asked."""
+    """Return what a value depends on beside the images, and what was not done as it was asked."""
     facts = {"backend": service.backend_title(), "device": service.device or "not needed: all was cached"}
     return {**facts, "notices": list(service.notices)} if service.notices else facts
 
@@ -141,7 +139,7 @@ class _EmbeddingDistance(_ModelMetric):
     unit: ClassVar[str] = "distance"
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
-        """Return the distance of the two pictures' features.
+        """Return the distance of the two images' features.
 
         Ignored areas are one gray in both and take part as that.
 
@@ -149,7 +147,7 @@ class _EmbeddingDistance(_ModelMetric):
             Details: ``features``, how many; ``backend``, its name and version; ``device``, what it runs on.
 
         Raises:
-            MetricError: the model is not there, cannot be used, or gives no distance for these pictures.
+            MetricError: the model is not there, cannot be used, or gives no distance for these images.
         """
         del ignore
         service = service_for(self.settings)
@@ -169,7 +167,7 @@ class _EmbeddingDistance(_ModelMetric):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingCosine(_EmbeddingDistance):
-    """``1 - a . b / (|a| |b|)`` of the features ``a`` and ``b`` that the model finds in the two pictures."""
+    """``1 - a . b / (|a| |b|)`` of the features ``a`` and ``b`` that the model finds in the two images."""
 
     name: ClassVar[str] = "embedding_cosine"
     summary: ClassVar[str] = "angle between the features that a network finds"
@@ -184,7 +182,7 @@ class EmbeddingCosine(_EmbeddingDistance):
             largest = np.abs(features).max()
             if largest == 0:
                 raise MetricError(
-                    f"{self.name}: the model finds nothing in the {side} picture (all features are 0), "
+                    f"{self.name}: the model finds nothing in the {side} image (all features are 0), "
                     "and nothing has no direction; use embedding_euclidean or another model"
                 )
             scaled = features / largest
@@ -195,7 +193,7 @@ class EmbeddingCosine(_EmbeddingDistance):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingEuclidean(_EmbeddingDistance):
-    """``|a - b|`` of the features ``a`` and ``b`` that the model finds in the two pictures."""
+    """``|a - b|`` of the features ``a`` and ``b`` that the model finds in the two images."""
 
     name: ClassVar[str] = "embedding_euclidean"
     summary: ClassVar[str] = "distance of the features that a network finds"
@@ -209,13 +207,13 @@ class EmbeddingEuclidean(_EmbeddingDistance):
 
 @dataclass(frozen=True, slots=True)
 class Classification(_ModelMetric):
-    """Whether the model takes both pictures for the same class: 1 where it does, else 0.
+    """Whether the model takes both images for the same class: 1 where it does, else 0.
 
     Attributes:
         labels: a file with one label a line, in the order of the classes. Without it, a model that was downloaded has
             the labels of ImageNet that ``models fetch`` left in the cache, if they are as many as its classes; other
             classes are told by index.
-        top_k: how many of each picture's likeliest classes the details list.
+        top_k: how many of each image's likeliest classes the details list.
         overlap: return the share of classes that are among the so many likeliest of both, in place of comparing the
             likeliest one.
     """
@@ -261,7 +259,7 @@ class Classification(_ModelMetric):
 
     def _agreement(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
         most = self.overlap or 1
-        if most >= first.size:  # any two pictures would have all of them in common
+        if most >= first.size:  # any two images would have all of them in common
             raise MetricError(
                 f"{self.name}: `overlap` is {most}, and the model knows {first.size} classes; compare fewer than all"
             )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DeltaE = Annotated[float, msgspec.Meta(ge=0, le=50)]
 
 _STRIP_BYTES = 1 << 17
-"""So much of a picture is converted at once: CIEDE2000 needs about 60 times as much, for pixels that all differ."""
+"""So much of an image is converted at once: CIEDE2000 needs about 60 times as much, for pixels that all differ."""
 _FULL_HEAT = 100.0
 """The difference of black and white."""
 

@@ -36,11 +36,11 @@ _ASKED = ((0.1, 0.08), (0.15, 0.025), (0.35, SEEN))
 EVIDENT_COLOUR = 0.016
 """The least low-passed difference that is seen: four gray levels."""
 EVIDENT_FADE = 0.0085
-"""The same where no edge moved: on flat ground, and where the difference repeats the picture, as a fade does."""
+"""The same where no edge moved: on flat ground, and where the difference repeats the image, as a fade does."""
 _FLAT = 2e-4
 """Energy around a pixel below which there is no edge."""
 _FADE = 0.6
-"""Squared correlation of difference and picture from which on it repeats it: an edge that moved leaves its slope."""
+"""Squared correlation of difference and image from which on it repeats it: an edge that moved leaves its slope."""
 _FADED = 0.7
 """Share of what is seen nearby that has to be such a fade."""
 
@@ -99,13 +99,13 @@ class Block:
 
 
 def differing_blocks(differs: NDArray[np.uint8], place: tuple[int, int]) -> Iterator[list[tuple[slice, slice]]]:
-    """Yield, for each block of a part of a picture that differs, what of it has to be looked at: rows and columns.
+    """Yield, for each block of a part of an image that differs, what of it has to be looked at: rows and columns.
 
     These are whole tiles; tiles that differ and do not touch are apart where that leaves less to look at.
 
     Args:
         differs: (height, width), not 0 where the part differs.
-        place: the numbers of its first row and column in the picture, whole tiles: blocks are those of the picture.
+        place: the numbers of its first row and column in the image, whole tiles: blocks are those of the image.
     """
     height, width = differs.shape
     for top in range(-(place[0] % BLOCK), height, BLOCK):
@@ -215,7 +215,7 @@ def _look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice
 def _with_margin(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice) -> tuple[Planes, Planes]:
     """Return a block of both, in `space`, and `MARGIN` pixels around it.
 
-    Beyond the picture goes on the mean of what both have at its edge: nothing differs there.
+    Beyond the image goes on the mean of what both have at its edge: nothing differs there.
     """
     height, width = first.shape[:2]
     top, bottom = max(0, rows.start - MARGIN), min(height, rows.stop + MARGIN)
@@ -301,7 +301,7 @@ def _softened(colours: Planes) -> Planes:
 
 
 def _unexplained_in_place(one: Planes, two: Planes) -> Plane:
-    """Return the energy of the difference as a share of the energy that both pictures have: 0..1."""
+    """Return the energy of the difference as a share of the energy that both images have: 0..1."""
     one, two = (_within(side, _TILE_MARGIN - _REACH) for side in (one, two))
     energy = _mean(_energy(one)), _mean(_energy(two))
     variance = [_positive(both - _energy(_means(side))) for both, side in zip(energy, (one, two), strict=True)]
@@ -349,7 +349,7 @@ _KINDS = ((0, 0), (1, 0), (0, 1), (1, 1))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moments:
-    """Local energies and variances of one picture where it is, and half a pixel to the right, down, and both.
+    """Local energies and variances of one image where it is, and half a pixel to the right, down, and both.
 
     By those of `_KINDS`, each with a pixel around what is asked for; half a pixel beyond the last is not known.
     """
@@ -378,9 +378,9 @@ class _Moments:
 
 
 def _unexplained_by_shifts(one: Planes, two: Planes) -> Plane:
-    """Return the least share of energy that is left when either picture is shifted by up to one pixel, in half pixels.
+    """Return the least share of energy that is left when either image is shifted by up to one pixel, in half pixels.
 
-    The share for a shift is ``G(|a' - b|^2) / (var a' + var b + noise)``, where a' is the shifted picture and G the
+    The share for a shift is ``G(|a' - b|^2) / (var a' + var b + noise)``, where a' is the shifted image and G the
     mean under a Gaussian. As ``G(|a' - b|^2) = G(a'a') + G(bb) - 2 G(a'b)``, all 49 shifts are sums of few means of
     products.
 
@@ -471,7 +471,7 @@ def _fours(plane: NDArray[Any], margin: int, reach: int) -> NDArray[Any]:
 
 
 def _least_by_shifts(one: Planes, two: Planes) -> Plane:
-    """Return how far apart low-passed colours are at least when either picture is shifted by up to one pixel.
+    """Return how far apart low-passed colours are at least when either image is shifted by up to one pixel.
 
     Args:
         one: (3, height, width) in half the resolution, with one pixel around what is asked for.

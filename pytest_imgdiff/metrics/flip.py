@@ -1,4 +1,4 @@
-"""The mean FLIP error: how visible the differences are when one flips between the two pictures."""
+"""The mean FLIP error: how visible the differences are when one flips between the two images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Flip:
     """The mean over the compared pixels of NVIDIA's FLIP error, 0 (equal) to 1.
 
     Source: Andersson et al., "FLIP: A Difference Evaluator for Alternating Images", 2020, as the package flip-evaluator
-    computes it for pictures of low dynamic range.
+    computes it for images of low dynamic range.
 
     Attributes:
         ppd: pixels in one degree of the viewer's field. The default is the package's: a monitor of 3840 pixels and

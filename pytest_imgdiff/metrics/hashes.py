@@ -1,4 +1,4 @@
-"""Hamming distances of perceptual hashes: whether two files show the same picture, whatever their encoding.
+"""Hamming distances of perceptual hashes: whether two files show the same image, whatever their encoding.
 
 Source: https://github.com/JohannesBuchner/imagehash, whose hashes these are.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DEFAULT_HASH_SIZE = 8
 LARGEST_HASH_SIZE = 256
 LARGEST_SIDE = 1024
-"""Pictures whose shorter side is at least so many pixels are halved first. A hash is made of 8 x 8 cells, or of 256 x
+"""Images whose shorter side is at least so many pixels are halved first. A hash is made of 8 x 8 cells, or of 256 x
 256 at the most."""
 
 HashSize = Annotated[int, msgspec.Meta(ge=2, le=LARGEST_HASH_SIZE)]
@@ -95,14 +95,14 @@ class _HashDistance:
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.
 
-        Pictures are hashed in 8 bits, and large ones are halved first: as long as both sides are at least
+        Images are hashed in 8 bits, and large ones are halved first: as long as both sides are at least
         `LARGEST_SIDE` pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are one gray in both
         and take part as that.
 
         Returns:
             Details: ``bits``, the size of a hash, and both hashes in hexadecimal.
         """
-        del ignore  # the paint in both pictures is all that a hash can know of it
+        del ignore  # the paint in both images is all that a hash can know of it
         return on_worse_backdrop(
             expected, actual, self.direction, lambda backdrop: self._on(backdrop, expected, actual)
         )
@@ -119,7 +119,7 @@ class _HashDistance:
 
 @dataclass(frozen=True, slots=True)
 class PHash(_HashDistance):
-    """Each bit: whether a low frequency of the picture's cosine transform is above their median."""
+    """Each bit: whether a low frequency of the image's cosine transform is above their median."""
 
     name: ClassVar[str] = "phash"
     summary: ClassVar[str] = "hash of the coarse frequencies"
@@ -129,7 +129,7 @@ class PHash(_HashDistance):
 
 @dataclass(frozen=True, slots=True)
 class DHash(_HashDistance):
-    """Each bit: whether a cell of the shrunk picture is brighter than its left neighbour."""
+    """Each bit: whether a cell of the shrunk image is brighter than its left neighbour."""
 
     name: ClassVar[str] = "dhash"
     summary: ClassVar[str] = "hash of the brightness' slope"
@@ -139,7 +139,7 @@ class DHash(_HashDistance):
 
 @dataclass(frozen=True, slots=True)
 class AHash(_HashDistance):
-    """Each bit: whether a cell of the shrunk picture is brighter than their mean."""
+    """Each bit: whether a cell of the shrunk image is brighter than their mean."""
 
     name: ClassVar[str] = "ahash"
     summary: ClassVar[str] = "hash of the brightness"
@@ -149,7 +149,7 @@ class AHash(_HashDistance):
 
 @dataclass(frozen=True, slots=True)
 class WHash(_HashDistance):
-    """Each bit: whether a low frequency of the picture's Haar wavelet transform is above their median.
+    """Each bit: whether a low frequency of the image's Haar wavelet transform is above their median.
 
     Attributes:
         hash_size: a power of two.

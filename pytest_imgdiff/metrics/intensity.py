@@ -27,19 +27,19 @@ _SUMS = Asked(sums=True)
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4
 _DIFFIMG_BYTES = 1 << 26
-"""So much of a picture is given to diffimg at once: its memory stays bounded, and Pillow warns of nothing."""
+"""So much of an image is given to diffimg at once: its memory stays bounded, and Pillow warns of nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiffImg:
     """The number of the package diffimg: the mean absolute difference of all channels, as a share of the full value.
 
-    The package is given both pictures as RGBA in memory; where the compiled core is installed, it sums what the package
-    sums, and the number is the same. Pictures that are opaque are compared in red, green and blue.
+    The package is given both images as RGBA in memory; where the compiled core is installed, it sums what the package
+    sums, and the number is the same. Images that are opaque are compared in red, green and blue.
 
-    Source: https://github.com/nicolashahn/diffimg. It opens files, resizes the second picture where the sizes differ
-    and writes a picture of the differences; here the sizes are always equal and it writes none. Colour that is hidden
-    under alpha 0 is 0 in both pictures before it sees them. `Mae` is the same formula without the package.
+    Source: https://github.com/nicolashahn/diffimg. It opens files, resizes the second image where the sizes differ
+    and writes an image of the differences; here the sizes are always equal and it writes none. Colour that is hidden
+    under alpha 0 is 0 in both images before it sees them. `Mae` is the same formula without the package.
 
     Attributes:
         ignore_alpha: look at red, green and blue only.
@@ -64,7 +64,7 @@ class DiffImg:
         """Return diffimg's number, 0..1, of the pixels that are compared.
 
         Raises:
-            MetricError: the pictures have more than 8 bits, which the package does not compare.
+            MetricError: the images have more than 8 bits, which the package does not compare.
         """
         from pytest_imgdiff.base.derived import compared_pixels, strips
         from pytest_imgdiff.images.differing import counted
@@ -89,7 +89,7 @@ class DiffImg:
         return MetricResult(min(1.0, total / compared_pixels(expected, ignore)), self.unit)
 
     def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult | None:
-        """Return what `measure` does, without NumPy; None of a picture that is measured in several parts."""
+        """Return what `measure` does, without NumPy; None of an image that is measured in several parts."""
         if pair.pixels * _COLOURS_AND_ALPHA > _DIFFIMG_BYTES:
             return None
         share = _diffimg_of_sums(_sums(pair), pair.pixels, without_alpha=self.ignore_alpha or pair.opaque)
@@ -134,7 +134,7 @@ def _as_file(pixels: Pixels) -> BytesIO:
 class Mae:
     """The mean absolute difference of all channels, as a share of the full value: diffimg's formula, at every depth.
 
-    The channels are red, green and blue, and alpha where either picture is not opaque.
+    The channels are red, green and blue, and alpha where either image is not opaque.
 
     Attributes:
         ignore_alpha: look at red, green and blue only.
@@ -176,7 +176,7 @@ class Mse:
     """The mean squared difference of all channels, on the values as they are stored.
 
     8-bit values are 0..255, 16-bit ones 0..65535, floats 0..1, and the result is in the square of that unit. The
-    channels are red, green and blue, and alpha where either picture is not opaque.
+    channels are red, green and blue, and alpha where either image is not opaque.
 
     Source: ``mean_squared_error`` of scikit-image.
     """
@@ -216,14 +216,14 @@ class Mse:
 
 @dataclass(frozen=True, slots=True)
 class Nrmse:
-    """The root of the mean squared error, as a share of the root mean square of the brighter picture.
+    """The root of the mean squared error, as a share of the root mean square of the brighter image.
 
     ``|a - b| / max(|a|, |b|)`` of all values as one vector. With the larger norm of both it is the same both ways round
-    and has a value where one picture is black. The channels are red, green and blue, and alpha where either picture is
+    and has a value where one image is black. The channels are red, green and blue, and alpha where either image is
     not opaque.
 
     Source: ``normalized_root_mse`` of scikit-image with ``normalization="euclidean"``, of which this is the number with
-    the brighter picture as reference.
+    the brighter image as reference.
     """
 
     name: ClassVar[str] = "nrmse"
@@ -269,7 +269,7 @@ def _sum_of_squares(pixels: Pixels, channels: int, ignore: Mask | None) -> float
 class Psnr:
     """The peak signal-to-noise ratio: ``10 log10(full value squared / mean squared error)``.
 
-    The infinity of two equal pictures is written 1000 dB, as JSON has none; two pictures that are not equal never
+    The infinity of two equal images is written 1000 dB, as JSON has none; two images that are not equal never
     reach it (two 16-bit ones of 100 megapixels that differ by one level in one channel have 181 dB).
 
     Source: ``peak_signal_noise_ratio`` of scikit-image.
@@ -289,7 +289,7 @@ class Psnr:
     _asked: ClassVar[Asked] = _SUMS
 
     largest_unequal: ClassVar[float] = 999.0
-    """What unequal pictures are held below: floats can differ by less than any real picture's noise."""
+    """What unequal images are held below: floats can differ by less than any real image's noise."""
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the peak signal-to-noise ratio in dB."""

@@ -1,4 +1,4 @@
-"""How much each picture tells of the other: normalised mutual information."""
+"""How much each image tells of the other: normalised mutual information."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _STRIP_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class NormalizedMutualInformation:
-    """``(H(A) + H(B)) / H(A, B)`` of the gray levels: 2 where either picture tells all of the other, 1 nothing.
+    """``(H(A) + H(B)) / H(A, B)`` of the gray levels: 2 where either image tells all of the other, 1 nothing.
 
     Source: Studholme, Hill and Hawkes, "An overlap invariant entropy measure of 3D medical image alignment", 1999, as
     ``skimage.metrics.normalized_mutual_information`` has it. The joint histogram is counted here, a strip of rows at a
     time: the package needs some 60 bytes for each pixel at once.
 
     Attributes:
-        bins: into how many classes the levels of each picture, from its darkest to its brightest, are divided.
+        bins: into how many classes the levels of each image, from its darkest to its brightest, are divided.
     """
 
     bins: Bins = 100
@@ -54,7 +54,7 @@ class NormalizedMutualInformation:
         """Return the normalised mutual information of the compared pixels, 1..2.
 
         Raises:
-            MetricError: both pictures are plain, so that there is no information in either.
+            MetricError: both images are plain, so that there is no information in either.
         """
         kept = None if ignore is None else ~ignore
 
@@ -66,7 +66,7 @@ class NormalizedMutualInformation:
             together = _entropy(joint)
             if together == 0:
                 raise MetricError(
-                    "nmi finds one gray level in each picture and nothing to compare them by; use mae or perceptual"
+                    "nmi finds one gray level in each image and nothing to compare them by; use mae or perceptual"
                 )
             value = (_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))) / together
             return MetricResult(min(max(value, 1.0), 2.0), self.unit)  # rounding may leave the range

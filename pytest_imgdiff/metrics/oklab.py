@@ -81,11 +81,11 @@ def measured(
     """Measure (n, 4) pixels.
 
     Args:
-        one: pixels of one picture.
+        one: pixels of one image.
         two: the same pixels of the other.
-        indices: where they are in the picture.
+        indices: where they are in the image.
         threshold: the largest distance that does not count.
-        opaque: whether all of both pictures is opaque.
+        opaque: whether all of both images is opaque.
 
     Returns:
         The distances, where 1 is that of black and white and a few saturated pairs lie a little further apart; and

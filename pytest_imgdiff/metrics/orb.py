@@ -1,4 +1,4 @@
-"""The share of ORB keypoints that both pictures have, at places which agree."""
+"""The share of ORB keypoints that both images have, at places which agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Features = Annotated[int, msgspec.Meta(ge=10, le=5000)]
 HammingBits = Annotated[int, msgspec.Meta(ge=0, le=256)]
 
 LEAST_KEYPOINTS = 10
-"""With fewer in either picture their agreement says nothing."""
+"""With fewer in either image their agreement says nothing."""
 LEAST_CONSISTENT = 4
 """Two matches define a movement, and a third may agree with it by accident."""
 PLACE_TOLERANCE = 3.0
@@ -33,16 +33,16 @@ PLACE_TOLERANCE = 3.0
 LARGEST_SCALING = 2.0
 """A movement that shrinks or enlarges by more would gather unrelated keypoints in one place."""
 LARGEST_SIDE = 2048
-"""Pictures whose shorter side is at least so many pixels are halved first."""
+"""Images whose shorter side is at least so many pixels are halved first."""
 PATCH = 31
 """Side of the square that a descriptor looks at, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orb:
-    """The share of the keypoints of both pictures that have a counterpart in the other.
+    """The share of the keypoints of both images that have a counterpart in the other.
 
-    Keypoints and their 256-bit descriptors are those of ORB on the pictures in 8-bit gray. Large ones are halved first,
+    Keypoints and their 256-bit descriptors are those of ORB on the images in 8-bit gray. Large ones are halved first,
     by the means of 2x2 pixels, for as long as both sides are at least 2048 pixels; what is in pixels is so then. Two
     keypoints match where each is the other's nearest by Hamming distance (of equally near ones, the one at the nearest
     place), within ``max_hamming``. Of the matches those count that agree with one common movement (shift, rotation and
@@ -52,7 +52,7 @@ class Orb:
     Source: Rublee, Rabaud, Konolige and Bradski, "ORB: an efficient alternative to SIFT or SURF", 2011, as in OpenCV.
 
     Attributes:
-        features: the largest number of keypoints in each picture, strongest first.
+        features: the largest number of keypoints in each image, strongest first.
         max_hamming: the largest distance of two descriptors that match, of 256.
     """
 
@@ -78,10 +78,10 @@ class Orb:
 
         Returns:
             Details: ``expected_keypoints``, ``actual_keypoints``, ``matches`` and ``consistent``.
-            Drawings: ``orb_matches``, both pictures side by side with the consistent matches joined.
+            Drawings: ``orb_matches``, both images side by side with the consistent matches joined.
 
         Raises:
-            MetricError: a picture has fewer than 10 keypoints.
+            MetricError: an image has fewer than 10 keypoints.
         """
         allowed = None if ignore is None else _allowed(ignore)
         return on_worse_backdrop(
@@ -97,7 +97,7 @@ class Orb:
         for side, keypoints in (("expected", first), ("actual", second)):
             if len(keypoints) < LEAST_KEYPOINTS:
                 raise MetricError(
-                    f"orb found {len(keypoints)} keypoints in the {side} picture and needs {LEAST_KEYPOINTS}: "
+                    f"orb found {len(keypoints)} keypoints in the {side} image and needs {LEAST_KEYPOINTS}: "
                     "it is too small or too plain; use perceptual or ssim for it"
                 )
         # RANSAC may find another movement the other way round: the order must not depend on which one is expected.
@@ -121,7 +121,7 @@ class Orb:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Keypoints:
-    """The keypoints of one picture: (n, 2) places in pixels and (n, 32) descriptors of 256 bits."""
+    """The keypoints of one image: (n, 2) places in pixels and (n, 32) descriptors of 256 bits."""
 
     places: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
@@ -161,7 +161,7 @@ def _matches(first: _Keypoints, second: _Keypoints, max_hamming: int) -> NDArray
 
 
 def _comes_first(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Whether a picture is the darker one at the first pixel in which the two differ."""
+    """Whether an image is the darker one at the first pixel in which the two differ."""
     differs = np.flatnonzero(gray != other)[:1]
     return bool((gray.reshape(-1)[differs] < other.reshape(-1)[differs]).any())
 
@@ -196,7 +196,7 @@ def _draw(
     keypoints: tuple[_Keypoints, _Keypoints],
     pairs: NDArray[np.intp],
 ) -> NDArray[np.uint8]:
-    """Return both pictures side by side, (height, 2 width, 3) RGB, with a line for each pair."""
+    """Return both images side by side, (height, 2 width, 3) RGB, with a line for each pair."""
     pictures = [rgb8_on(image, backdrop.name) for image in images]
     scale = 2 ** halvings(images[0].size, LARGEST_SIDE)
     points: list[Any] = [

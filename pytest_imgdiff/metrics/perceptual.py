@@ -35,8 +35,8 @@ class Perceptual:
     - ``yiq``, as in pixelmatch 7.2: ``delta = 0.5053 y^2 + 0.299 i^2 + 0.1957 q^2`` of the YIQ differences, 0..35215,
       on values scaled to 0..255, is larger than ``35215 * threshold^2``.
 
-    A differing pixel is anti-aliased where, in either picture, it has a darker and a brighter neighbour, at most two
-    equal ones, and the darkest or the brightest neighbour lies in an area that is flat in both pictures. Where either
+    A differing pixel is anti-aliased where, in either image, it has a darker and a brighter neighbour, at most two
+    equal ones, and the darkest or the brightest neighbour lies in an area that is flat in both images. Where either
     pixel is not opaque, the largest difference on three backdrops decides: pixelmatch's pattern (which depends on the
     position), black, and white. So this counts every pixel that pixelmatch counts, and those that differ on a dark or a
     light page only.
@@ -104,7 +104,7 @@ class Perceptual:
             image.opaque or all(are_opaque(image.rows(part.start, part.stop)) for part in parts)
             for image in (expected, actual)
         )
-        if not opaque:  # what lies behind a pixel depends on its place in the whole picture
+        if not opaque:  # what lies behind a pixel depends on its place in the whole image
             parts = (slice(0, height),)
         heat = np.zeros((height, width), np.uint8)
         pixels = antialiased = 0
@@ -147,7 +147,7 @@ class Perceptual:
         """Return how many pixels the core counts, and how many more only anti-aliasing made differ.
 
         Args:
-            expected: pixels of one picture, RGBA in 8 bits.
+            expected: pixels of one image, RGBA in 8 bits.
             actual: those of the other.
             shape: width and height, and from which up to which row pixels are judged.
             heat: where their heat is written to, if it is asked for.
@@ -167,7 +167,7 @@ class Perceptual:
 
 @functools.lru_cache
 def _worst_by_core(metric: Perceptual) -> float:
-    """Return the share of pixels that differ where all of one picture have the colour of one corner of the RGB cube."""
+    """Return the share of pixels that differ where all of one image have the colour of one corner of the RGB cube."""
     side = 3
     corners = [bytes((*colour, 255)) * side**2 for colour in itertools.product((0, 255), repeat=3)]
     shape = side, side, 0, side

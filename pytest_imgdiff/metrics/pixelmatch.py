@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _MEASURED = {"yiq": yiq.measured, "oklab": oklab.measured}
 _AT_ONCE = 1 << 18
-"""Pixels that are judged at once: some 200 bytes are computed of each, and memory must not grow with the picture."""
+"""Pixels that are judged at once: some 200 bytes are computed of each, and memory must not grow with the image."""
 
 
 class Differences(NamedTuple):
-    """Where two pictures differ perceptibly.
+    """Where two images differ perceptibly.
 
     Attributes:
         heat: (height, width), 0 where a pixel is not counted, else 1..255 by its difference.

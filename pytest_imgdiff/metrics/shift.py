@@ -1,4 +1,4 @@
-"""How far the picture was moved, across and down: phase correlation."""
+"""How far the image was moved, across and down: phase correlation."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     """Pixels downwards and to the right."""
 
 _LARGEST_PICTURE = 1 << 21
-"""Pixels; larger pictures are halved first. A spectrum of such a picture takes 32 MB."""
+"""Pixels; larger images are halved first. A spectrum of such an image takes 32 MB."""
 _LARGEST_MASKED = 1 << 19
 """The same where a part is ignored, which takes spectra of twice the height and width, and eight of them."""
 _STEPS = 10
 """A movement is found to this part of a pixel."""
 _SMALLEST_SIDE = 8
 _LEAST_CORRELATION = 0.5
-"""Of what overlaps after the movement: below that the pictures do not show the same thing."""
+"""Of what overlaps after the movement: below that the images do not show the same thing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The length in pixels of the translation that takes the expected picture to the actual one.
+    """The length in pixels of the translation that takes the expected image to the actual one.
 
-    The translation is the peak of the phase correlation of both pictures in gray, found to a tenth of a pixel; to a
-    whole pixel where a part is ignored. A peak that explains the pictures no better than no movement at all is none.
+    The translation is the peak of the phase correlation of both images in gray, found to a tenth of a pixel; to a
+    whole pixel where a part is ignored. A peak that explains the images no better than no movement at all is none.
 
     Source: Kuglin and Hines 1975; Guizar-Sicairos, Thurman and Fienup 2008; Padfield 2012 where a part is ignored; all
     by ``skimage.registration.phase_cross_correlation``.
     """
 
     name: ClassVar[str] = "shift"
-    summary: ClassVar[str] = "pixels by which the picture was moved"
+    summary: ClassVar[str] = "pixels by which the image was moved"
     group: ClassVar[MetricGroup] = "structure"
     usual_limit: ClassVar[float] = 1.0
     direction: ClassVar[Literal["distance"]] = "distance"
@@ -57,13 +57,13 @@ class Shift:
     plane_bytes: ClassVar[tuple[int, int]] = (16, 2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
-        """Return how far the picture was moved.
+        """Return how far the image was moved.
 
         Returns:
             Details: ``right`` and ``down``, the translation in pixels; ``correlation``, of what overlaps after it.
 
         Raises:
-            MetricError: the pictures are too small or too plain, or no translation makes them alike.
+            MetricError: the images are too small or too plain, or no translation makes them alike.
         """
         width, height = expected.size
         if min(width, height) < _SMALLEST_SIDE:
@@ -84,7 +84,7 @@ class Shift:
             correlation = _correlation(first, second, (down, right), kept)
             if correlation < _LEAST_CORRELATION:
                 raise MetricError(
-                    f"shift finds no movement that makes the pictures alike (the best one has a correlation of "
+                    f"shift finds no movement that makes the images alike (the best one has a correlation of "
                     f"{correlation:.2f}): they are too plain, or show different things; use ssim or perceptual"
                 )
             scale = 2**times
@@ -102,14 +102,14 @@ def _halvings(width: int, height: int, largest: int) -> int:
 
 
 def _movement(first: NDArray[Any], second: NDArray[Any], kept: Mask | None) -> Movement:
-    """Return where the content of the first picture is in the second."""
+    """Return where the content of the first image is in the second."""
     from skimage import registration
 
     looked_at = [plane if kept is None else plane[kept] for plane in (first, second)]
     if any(not levels.size or np.ptp(levels) == 0 for levels in looked_at):
         return 0.0, 0.0  # nothing, or something plain: there is no movement to find
     correlate: Any = registration.phase_cross_correlation  # without annotations
-    # Of peaks that are equally high the first one is taken. So that the same one is found both ways round, the picture
+    # Of peaks that are equally high the first one is taken. So that the same one is found both ways round, the image
     # with the lower first value that differs is always the reference.
     at = np.argmax(first != second)
     swapped = bool(first.flat[at] > second.flat[at])
@@ -128,7 +128,7 @@ def _movement(first: NDArray[Any], second: NDArray[Any], kept: Mask | None) -> M
 
 
 def _correlation(first: NDArray[Any], second: NDArray[Any], movement: Movement, kept: Mask | None) -> float:
-    """Return Pearson's correlation of what overlaps once the first picture is moved by whole pixels; -1 where plain."""
+    """Return Pearson's correlation of what overlaps once the first image is moved by whole pixels; -1 where plain."""
     down, right = (round(part) for part in movement)
     here, there = _overlap(first.shape[0], down), _overlap(first.shape[1], right)
     one, other = first[here[0], there[0]], second[here[1], there[1]]
@@ -143,7 +143,7 @@ def _correlation(first: NDArray[Any], second: NDArray[Any], movement: Movement, 
 
 
 def _overlap(size: int, movement: int) -> tuple[slice, slice]:
-    """Return which rows (or columns) of the first picture lie on which of the second."""
+    """Return which rows (or columns) of the first image lie on which of the second."""
     length = max(0, size - abs(movement))
     start = max(0, -movement)
     return slice(start, start + length), slice(max(0, movement), max(0, movement) + length)

@@ -47,7 +47,7 @@ _STRIP = 128
 
 @dataclass(frozen=True, slots=True)
 class Ssim:
-    """The mean structural similarity index of the two pictures in gray.
+    """The mean structural similarity index of the two images in gray.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", 2004, as scikit-image's ``structural_similarity`` has it: K1 0.01, K2 0.03, the full value of the depth
@@ -103,11 +103,11 @@ class Ssim:
         return (constant - 2 * variance) / (constant + 2 * variance)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
-        """Return the mean over all windows that lie in the picture and are centred outside ignored areas.
+        """Return the mean over all windows that lie in the image and are centred outside ignored areas.
 
         Returns:
             Heat: (height, width) ``float32``, ``(1 - index) / 2`` of the window at each pixel, 0..1; at the border the
-            picture is reflected into the windows.
+            image is reflected into the windows.
 
         Raises:
             MetricError: no window fits.
@@ -116,7 +116,7 @@ class Ssim:
         if min(width, height) < self.side:
             raise MetricError(
                 f"ssim needs at least {self.side}x{self.side} pixels and this pair has {width}x{height}; "
-                "name a smaller `window` (odd, at least 3) or another metric for pictures as small as this"
+                "name a smaller `window` (odd, at least 3) or another metric for images as small as this"
             )
         counted = np.ones((height, width), np.bool_) if ignore is None else ~ignore
         if not counted[self._inner(counted)].any():
@@ -137,7 +137,7 @@ class Ssim:
         return MetricResult(value, self.unit, heat=heat)
 
     def _planes(self, backdrop: Backdrop, expected: Image, actual: Image) -> list[tuple[Plane, Plane]]:
-        """Return the pairs to measure; the compiled core itself makes opaque pictures of 8 bits gray."""
+        """Return the pairs to measure; the compiled core itself makes opaque images of 8 bits gray."""
         if self.per_channel:
             colours = backdrop.rgb(expected), backdrop.rgb(actual)
             channels = [[cv2.extractChannel(side, channel) for side in colours] for channel in range(3)]
@@ -187,7 +187,7 @@ class Ssim:
     def window_losses(self, first: Plane, second: Plane) -> NDArray[np.float32]:
         """Return ``1 - index`` of the window around each pixel of two planes: ``u + w - u w``, as above.
 
-        The picture is read in strips of rows, whose sums would otherwise take ten times the memory of the result.
+        The image is read in strips of rows, whose sums would otherwise take ten times the memory of the result.
         """
         margin = self.side // 2
         height = len(first)

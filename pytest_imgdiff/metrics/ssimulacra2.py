@@ -1,4 +1,4 @@
-"""SSIMULACRA 2: the quality of a picture that was compressed again, as people rate it."""
+"""SSIMULACRA 2: the quality of an image that was compressed again, as people rate it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image
 
 _SMALLEST_SIDE = 8
-"""The package measures nothing of smaller pictures, and calls them equal."""
+"""The package measures nothing of smaller images, and calls them equal."""
 _WORST = -100.0
 
 
@@ -48,11 +48,11 @@ class Ssimulacra2:
         """Return the lower score of both orders.
 
         Returns:
-            Details: ``forth`` and ``back``: the score of the actual picture beside the expected one, and of the
-            expected picture beside the actual one.
+            Details: ``forth`` and ``back``: the score of the actual image beside the expected one, and of the
+            expected image beside the actual one.
 
         Raises:
-            MetricError: the pictures are too small.
+            MetricError: the images are too small.
         """
         width, height = expected.size
         if min(width, height) < _SMALLEST_SIDE:
@@ -71,7 +71,7 @@ class Ssimulacra2:
 
 
 def _stored(rgb: NDArray[Any]) -> bytes:
-    """Return a picture as a file, which is all that the package takes, without loss."""
+    """Return an image as a file, which is all that the package takes, without loss."""
     from PIL import Image as PillowImage
 
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Whether a careful person would see that two pictures differ, and by what."""
+"""Whether a careful person would see that two images differ, and by what."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ _CARET_INK, _CARET_TYPE = 0.85, 3
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Whether a careful person would see that two pictures differ: the strongest evidence, where 1 is just visible.
+    """Whether a careful person would see that two images differ: the strongest evidence, where 1 is just visible.
 
     There are two kinds of evidence, each looked for around every pixel that differs.
 
@@ -105,14 +105,14 @@ class Visible:
     A text cursor (one thin upright bar of one colour in flat surroundings) that is the only evidence is not counted.
 
     Contrast is the weighted YIQ distance of pixelmatch 7 (see `pytest_imgdiff.metrics.yiq`), 0 to 1. The value is not
-    a share of the picture: the same change has the same value on a page of any size.
+    a share of the image: the same change has the same value on a page of any size.
 
     Attributes:
         level: ``exact``: every pixel that differs in any channel counts. ``strict``: nothing is explained by shifts.
             ``normal``: as above. ``layout``: only boxes and lines of text that move, appear, or vanish count; colours
             and contents do not.
         caret: ``ignore``: a text cursor that is the only evidence does not count; ``count``: it does.
-        scale: device pixels per CSS pixel of a screenshot: the pictures are reduced by it.
+        scale: device pixels per CSS pixel of a screenshot: the images are reduced by it.
     """
 
     level: Level = "normal"
@@ -133,7 +133,7 @@ class Visible:
     _margin: ClassVar[int] = _CONTEXT  # see `pytest_imgdiff.images.differing`
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
-        """Return the strongest evidence that the pictures differ visibly.
+        """Return the strongest evidence that the images differ visibly.
 
         Returns:
             Details: ``pixels``, how many differ and belong to evidence; ``below``, how many differ and do not;
@@ -142,7 +142,7 @@ class Visible:
             (x, y, width, height) and its contrast in ``levels`` (0..255); ``caret``, the box of a text cursor that was
             not counted. Heat: (height, width) ``uint8``, 0 where a pixel is no evidence, else 1..255 by its contrast.
         """
-        # Blocks are those of the picture, whichever rows are looked at.
+        # Blocks are those of the image, whichever rows are looked at.
         bands = windows(expected, actual, self._margin * self.scale, evidence.BLOCK * self.scale)
         rows = [tuple(image.rows(band.start, band.stop) for image in (expected, actual)) for band in bands]
         size = expected.size[::-1]
@@ -165,13 +165,13 @@ class Visible:
 
 @dataclass(eq=False)
 class _Found:
-    """What was found in a picture, which is looked at a part at a time.
+    """What was found in an image, which is looked at a part at a time.
 
     Attributes:
         heat: (height, width), as in `Visible.measure`.
         value: of the strongest evidence so far, up to `LARGEST`.
         kind, box, levels: of that evidence.
-        caret: the box of a text cursor that was the only evidence; None where there is none.
+        caret: the box of a text cursor that was the only evidence; None if there is none.
     """
 
     heat: NDArray[np.uint8]
@@ -235,7 +235,7 @@ class _Found:
             self.box = box
 
     def add_layout(self, top: int, first: Floats, second: Floats, scale: int) -> None:
-        """Measure how far edges, and lines of text, are from the nearest ones of the other picture."""
+        """Measure how far edges, and lines of text, are from the nearest ones of the other image."""
         one, two = _layout(first), _layout(second)
         far = np.maximum(_distances(one, two), _distances(two, one)) / np.float32(_LAYOUT_STEP)
         if (farthest := float(far.max())) > 0:
@@ -268,8 +268,8 @@ class _Structure:
     """What is known of each pixel of one part, and of each cluster of pixels that differ.
 
     Attributes:
-        place: the numbers of its first row and column, in the reduced picture.
-        first, second: (height, width, 3 or 4), the part of both pictures.
+        place: the numbers of its first row and column, in the reduced image.
+        first, second: (height, width, 3 or 4), the part of both images.
         blocks: what differs of each block of the part, rows and columns; looked_at: what was searched.
         contrast, unexplained: (height, width), as in `pytest_imgdiff.metrics.evidence.Block`.
         rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
@@ -426,7 +426,7 @@ class _Structure:
         return found
 
     def in_picture(self, box: Corners, scale: int) -> Corners:
-        """Return where a box of this part lies in the picture: x, y, width and height."""
+        """Return where a box of this part lies in the image: x, y, width and height."""
         x, y, width, height = box
         return (x + self.place[1]) * scale, (y + self.place[0]) * scale, width * scale, height * scale
 
@@ -495,17 +495,17 @@ class _Structure:
 
 
 def _place(mask: NDArray[Any]) -> Place:
-    """Return the rows and columns of what is not 0; empty where all is."""
+    """Return the rows and columns of what is not 0; empty if all is."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(y, y + height), slice(x, x + width)
 
 
 def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
-    """Return the rows and columns that differ and their surroundings, from whole tiles of the picture on.
+    """Return the rows and columns that differ and their surroundings, from whole tiles of the image on.
 
     Args:
-        differs: (height, width), not 0 where a part of the picture differs.
-        top: the number of its first row in the picture.
+        differs: (height, width), not 0 where a part of the image differs.
+        top: the number of its first row in the image.
     """
     rows, columns = _place(differs)
     if rows.start == rows.stop:
@@ -519,7 +519,7 @@ def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
 
 
 def _in_order(one: NDArray[Any], two: NDArray[Any], differs: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return two pictures in an order that does not depend on which is which: so no rounding does, either."""
+    """Return two images in an order that does not depend on which is which: so no rounding does, either."""
     first = _place(differs)[0].start
     column = int((differs[first] > 0).argmax())
     return (one, two) if one[first, column].tolist() <= two[first, column].tolist() else (two, one)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Samples = NDArray[Any]
     """(..., 4): RGBA of some pixels, at their own depth."""
     Indices = NDArray[np.intp]
-    """Positions of pixels, counted row by row from the top left of the picture."""
+    """Positions of pixels, counted row by row from the top left of the image."""
     Colour = tuple[Any, Any, Any]
     """Red, green and blue in 8-bit levels: three floats, or three ``float64`` arrays of one shape."""
 
@@ -79,11 +79,11 @@ def measured(
     """Measure (n, 4) pixels.
 
     Args:
-        one: pixels of one picture.
+        one: pixels of one image.
         two: the same pixels of the other.
-        indices: where they are in the picture.
+        indices: where they are in the image.
         threshold: the largest difference that does not count, as a share of the largest possible.
-        opaque: whether all of both pictures is opaque.
+        opaque: whether all of both images is opaque.
 
     Returns:
         How strongly each pixel differs, as a share of the largest difference, and whether it is beyond the threshold.

@@ -38,8 +38,8 @@ class Backend(Protocol):
 
     Attributes:
         device: what it runs on, in words: ``CPU``, or the number and name of a GPU.
-        notice: what could not be done as it was asked, such as a GPU that is not there; None where all could.
-        batch_size: how many pictures at once suit the device.
+        notice: what could not be done as it was asked, such as a GPU that is not there; None if all could.
+        batch_size: how many images at once suit the device.
     """
 
     @property
@@ -70,7 +70,7 @@ class ChosenBackend:
 
     @property
     def title(self) -> str:
-        """Name and version as they are shown, and as cached outputs are told apart: ``TensorFlow 2.21.0``."""
+        """Name and version as they are shown, and as cached outputs are distinguished: ``TensorFlow 2.21.0``."""
         return f"{_TITLES[self.name]} {self.version}"
 
 

@@ -197,10 +197,10 @@ def _next(url: str, location: str) -> str:
         raise ModelError("redirect target is not a valid URL") from error
     here = f"{parts.scheme}://{host or ''}"  # the rest may hold what nobody else should read
     if not location or not host:
-        raise ModelError(f"redirected to no address ({printable(here)})")
+        raise ModelError(f"redirect target is not a valid URL ({printable(here)})")
     if parts.scheme == "https" or (parts.scheme == "http" == urlsplit(url).scheme and is_loopback(host)):
         return following
-    raise ModelError(f"redirected to {printable(here)}, and only https:// is followed")
+    raise ModelError(f"redirected to {printable(here)}, but only https:// is allowed")
 
 
 def _refusal(response: http.client.HTTPResponse, url: str) -> str:
@@ -236,11 +236,11 @@ def _words(error: OSError | http.client.HTTPException, deadline: _Deadline) -> s
     """Say what went wrong on the network."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
-        return f"the server kept silent for {deadline.connect_timeout:g} s (--connect-timeout)"
+        return f"the server did not respond for {deadline.connect_timeout:g} s (--connect-timeout)"
     if isinstance(cause, http.client.IncompleteRead):
-        return "the download ended too early"
+        return "the download ended early"
     if isinstance(cause, socket.gaierror):
-        return f"the server's name is not known ({cause.strerror})"
+        return f"unknown host ({cause.strerror})"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted ({cause.verify_message})"
     words = printable(str(getattr(cause, "strerror", None) or cause))
@@ -292,9 +292,9 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
             elif start[_TAR_AT:].startswith(_TAR):
                 _Unpacking(stream, folder, max_bytes).run()
             else:
-                raise ModelError(f"not an archive but {what_it_is(start)}")
+                raise ModelError(f"not an archive, but {what_it_is(start)}")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ModelError(f"the archive is damaged or not whole ({error})") from error
+            raise ModelError(f"the archive is damaged or incomplete ({error})") from error
 
 
 def what_it_is(start: bytes) -> str:
@@ -305,7 +305,7 @@ def what_it_is(start: bytes) -> str:
         return "a Git LFS pointer (run: git lfs pull)"
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "a web page"
-    return f"something that begins with {start[:16]!r}"
+    return f"data that starts with {start[:16]!r}"
 
 
 class _Unpacking:
@@ -340,7 +340,7 @@ class _Unpacking:
     def _read(self, size: int) -> bytes:
         data = self._read_some(size)
         if len(data) != size:
-            raise EOFError("it ends in the middle")
+            raise EOFError("it is truncated")
         return data
 
     def _next_member(self) -> tarfile.TarInfo | None:
@@ -365,7 +365,7 @@ class _Unpacking:
                 size = _whole_number(extended["size"]) if "size" in extended else size
             elif member.type == tarfile.XGLTYPE:
                 if {"path", "size", "linkpath"} & _extended(self._header_data(member)).keys():
-                    raise ModelError("the archive gives one name or size to all its members")
+                    raise ModelError("the archive has a global header with a name or size")
             else:
                 member.name = member.name if long_name is None else long_name
                 member.size = member.size if size is None else size
@@ -380,11 +380,11 @@ class _Unpacking:
         parts = _safe_parts(member.name)
         shown = printable(member.name)
         if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE}:
-            raise ModelError(f"the archive holds {_KINDS.get(member.type, 'a member of unknown kind')}: {shown}")
+            raise ModelError(f"the archive contains {_KINDS.get(member.type, 'a member of unknown kind')}: {shown}")
         if member.isfile() and member.mode & _SPECIAL_BITS:
-            raise ModelError(f"the archive holds a set-user-id file: {shown}")
+            raise ModelError(f"the archive contains a set-user-id file: {shown}")
         if member.isfile() and not parts:
-            raise ModelError(f"the archive holds a file without a name: {shown!r}")
+            raise ModelError(f"the archive contains a file without a name: {shown!r}")
         self._register(parts, shown, is_folder=member.isdir())
         path = self._folder.joinpath(*parts)
         self._make_folder(path if member.isdir() else path.parent)
@@ -397,13 +397,13 @@ class _Unpacking:
             return
         *above, key = (_comparable("/".join(parts[: end + 1])) for end in range(len(parts)))
         if self._file_names.intersection(above):
-            raise ModelError(f"the archive puts a file into a file: {shown}")
+            raise ModelError(f"the archive has a file below another file: {shown}")
         self._folder_names.update(above)
         if key in self._file_names or (key in self._folder_names and not is_folder):
-            raise ModelError(f"the archive holds twice: {shown}")
+            raise ModelError(f"the archive contains a duplicate path: {shown}")
         (self._folder_names if is_folder else self._file_names).add(key)
         if len(self._file_names) + len(self._folder_names) > _MEMBERS:
-            raise ModelError(f"the archive holds more than {_MEMBERS} files and folders")
+            raise ModelError(f"the archive contains more than {_MEMBERS} files and folders")
 
     def _make_folder(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
@@ -433,9 +433,9 @@ def _safe_parts(name: str) -> list[str]:
     """Return a member's path below the folder, or refuse it."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if name.startswith("/") or ".." in parts or any(c in "\\:" or unicodedata.category(c) == "Cc" for c in name):
-        raise ModelError(f"the archive holds a name that may lead out of its folder: {printable(name)}")
+        raise ModelError(f"the archive contains a path that leads out of its folder: {printable(name)}")
     if len(name) > _LONGEST_NAME or len(parts) > _DEEPEST:
-        raise ModelError(f"the archive holds a name that is too long or too deep: {printable(name[:60])}...")
+        raise ModelError(f"the archive contains a path that is too long or too deep: {printable(name[:60])}...")
     return parts
 
 
@@ -456,7 +456,7 @@ def _extended(data: bytes) -> dict[str, str]:
         records[key.decode("utf-8", "surrogateescape")] = value[:-1].decode("utf-8", "surrogateescape")
         at = end
     if any(key.startswith("GNU.sparse.") for key in records):
-        raise ModelError(f"the archive holds {_KINDS[tarfile.GNUTYPE_SPARSE]}")
+        raise ModelError(f"the archive contains {_KINDS[tarfile.GNUTYPE_SPARSE]}")
     return records
 
 

@@ -77,7 +77,7 @@ def download_from_kaggle(settings: ModelSettings, work: Path) -> Path:
         OSError: the folder cannot be written to.
     """
     if importlib.util.find_spec("kagglehub") is None:
-        raise ModelError("kagglehub, which downloads it, is not installed; pip install 'pytest-imgdiff[kaggle]'")
+        raise ModelError("kagglehub, which downloads it, is not installed; run pip install 'pytest-imgdiff[kaggle]'")
     hub, answer, words = work / "kagglehub", work / "folder", work / "words"
     environment = {**os.environ, "KAGGLEHUB_CACHE": str(hub), "PYTHONSAFEPATH": "1"}
     # Caches that Kaggle's and Colab's own machines mount would be named in place of a download.
@@ -102,7 +102,7 @@ def download_from_kaggle(settings: ModelSettings, work: Path) -> Path:
     folder = Path(answer.read_text(encoding="utf-8"))
     for path in folder.rglob("*"):
         if path.is_symlink():
-            raise ModelError(f"the download holds a symbolic link: {printable(path.name)}")
+            raise ModelError(f"the download contains a symbolic link: {printable(path.name)}")
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -172,7 +172,7 @@ def fetch(settings: ModelSettings, *, fix: bool = True) -> bool:
     handle = settings.model
     kind = kind_of(handle)
     if kind not in ("address", "kaggle"):
-        raise ConfigError(f"model {printable(handle)} is on this machine: there is nothing to fetch")
+        raise ConfigError(f"model {printable(handle)} is already on this machine")
     cache = cache_folder(settings.cache)
     entry = entry_of_address(cache, handle)
     with in_one_line(settings, cache):
@@ -207,7 +207,7 @@ def fetch_labels(settings: ModelSettings, address: str) -> Path:
         ModelError: it could not be had, or is no such text; the cache is as it was.
     """
     if not address.startswith(("https://", "http://")) or kind_of(address) != "address":
-        raise ConfigError(f"labels {printable(address)}: expected an address that begins with https://")
+        raise ConfigError(f"labels {printable(address)}: must be a URL that starts with https://")
     target = labels_file(settings.cache)
     content = io.BytesIO()
     with in_one_line(replace(settings, model=address), target.parent):
@@ -348,7 +348,7 @@ def _intact(entry: Entry, settings: ModelSettings, *, thorough: bool) -> str:
     except ModelError as error:
         remedy = f"delete {printable(str(entry.content))}"
         if kind_of(settings.model) in ("address", "kaggle"):
-            remedy = f"to download it anew: {command('fetch', settings)}"
+            remedy = f"to download it again: {command('fetch', settings)}"
         raise ModelError(f"model {printable(settings.model)}: {error}; {remedy}") from error
 
 
@@ -361,7 +361,7 @@ def _exported(settings: ModelSettings, digest: str, *, thorough: bool) -> Path |
         checked_digest(entry, thorough=thorough)
     except ModelError as error:
         again = command("export", settings)
-        raise ModelError(f"model {printable(settings.model)}: {error}; to export it anew: {again}") from error
+        raise ModelError(f"model {printable(settings.model)}: {error}; to export it again: {again}") from error
     return entry.content
 
 

@@ -48,7 +48,7 @@ class OnnxBackend:
         self._gpu = wanted if _CUDA in self._session.get_providers() else None
         asked = device not in ("auto", "cpu")
         self.notice: str | None = (
-            f"ONNX Runtime sees no {device} here: it runs on the CPU" if asked and self._gpu is None else None
+            f"ONNX Runtime found no {device}: using the CPU" if asked and self._gpu is None else None
         )
         self._input = self._only_input()
 
@@ -59,11 +59,11 @@ class OnnxBackend:
 
     @property
     def batch_size(self) -> int:
-        """How many pictures at once suit the device."""
+        """How many images at once suit the device."""
         return CPU_BATCH if self._gpu is None else GPU_BATCH
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the model's output for (n, height, width, 3) pictures.
+        """Return the model's output for (n, height, width, 3) images.
 
         Raises:
             ModelError: ONNX Runtime cannot run it, for the batch's shape or the device's memory, say.
@@ -91,11 +91,11 @@ class OnnxBackend:
         for kind, values in (("input", inputs), ("output", outputs)):
             if len(values) != 1:
                 named = ", ".join(value.name for value in values) or "nothing"
-                raise ModelError(printable(f"{self._model}: the model has not one {kind} but {len(values)}: {named}"))
+                raise ModelError(
+                    printable(f"{self._model}: the model must have one {kind}, not {len(values)}: {named}")
+                )
         if inputs[0].type != "tensor(float)":
-            raise ModelError(
-                f"{self._model}: the model takes {inputs[0].type}; pictures are given to it as float32 only"
-            )
+            raise ModelError(f"{self._model}: the model takes {inputs[0].type}; it must take float32")
         return str(inputs[0].name)
 
 
@@ -105,11 +105,11 @@ def _imported() -> Any:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise ModelUnavailableError(
-                f"ONNX Runtime is not installed ({error}); pip install 'pytest-imgdiff[onnx]'"
+                f"ONNX Runtime is not installed ({error}); run pip install 'pytest-imgdiff[onnx]'"
             ) from error
         except Exception as error:  # a build for another system fails in many ways
             raise ModelUnavailableError(
-                f"ONNX Runtime is installed and cannot be imported: {in_one_line(error)}"
+                f"ONNX Runtime is installed but cannot be imported: {in_one_line(error)}"
             ) from error
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()  # which would be kept in files of its own, and are nobody's business

@@ -1,6 +1,6 @@
-"""One model of one process: pictures of any thread in, outputs out, each distinct picture looked at once.
+"""One model of one process: images of any thread in, outputs out, each distinct image looked at once.
 
-Outputs are kept on disk, so that a picture that another process looked at is not looked at again.
+Outputs are kept on disk, so that an image that another process looked at is not looked at again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     Output = NDArray[np.float32]
 
-    """(d,) of one picture, read-only."""
+    """(d,) of one image, read-only."""
 
 # ---- Outputs on disk
 
@@ -67,7 +67,7 @@ _AFTER_PRUNING = 0.8
 def key_of(model_input: NDArray[np.float32], model_digest: str, backend: ChosenBackend) -> str:
     """Return what an output depends on, as 64 hexadecimal digits.
 
-    The picture's pixels, the backdrop and the preprocessing are all in the model's input, to the last bit.
+    The image's pixels, the backdrop and the preprocessing are all in the model's input, to the last bit.
 
     Args:
         model_input: (height, width, 3).
@@ -97,7 +97,7 @@ class EmbeddingCache:
         self._stored = 0
 
     def get(self, key: str) -> NDArray[np.float32] | None:
-        """Return the (d,) output stored under a key of `key_of`; None where there is none that is whole."""
+        """Return the (d,) output stored under a key of `key_of`; None if there is none that is whole."""
         path = self._path(key)
         try:
             data = read_regular(path)
@@ -185,7 +185,7 @@ class Gathering(Generic[T]):
         """Take up to ``most`` in the order in which they came, once there are so many or ``linger`` seconds are over.
 
         Returns:
-            Nothing where nothing came.
+            Nothing if nothing came.
         """
         end = time.monotonic() + linger
         with self._grown:
@@ -200,7 +200,7 @@ Made = TypeVar("Made")
 class Once(Generic[Made]):
     """Calls ``make`` at most once, and gives every caller what came of it.
 
-    An `ImgdiffError` is kept as well: what is not there is not searched for, or waited for, at every picture.
+    An `ImgdiffError` is kept as well: what is not there is not searched for, or waited for, at every image.
     """
 
     def __init__(self, make: Callable[[], Made]) -> None:
@@ -241,13 +241,13 @@ _FILTERS: Mapping[Resampling, Filter] = {
 
 
 def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> NDArray[np.float32]:
-    """Return a picture as the model takes it.
+    """Return an image as the model takes it.
 
-    The picture is laid on the backdrop, stretched to a square of ``input_size`` and scaled to ``value_range``. It is
-    resampled in floats: nothing is rounded to the levels of the picture's depth.
+    The image is laid on the backdrop, stretched to a square of ``input_size`` and scaled to ``value_range``. It is
+    resampled in floats: nothing is rounded to the levels of the image's depth.
 
-    Sample ``i`` of ``n`` lies at ``(i + 0.5) * length / n - 0.5`` of the picture's ``length``, whose edge pixels go on
-    beyond it. The filters are Pillow's: where the picture shrinks they widen by the same factor, so that every pixel
+    Sample ``i`` of ``n`` lies at ``(i + 0.5) * length / n - 0.5`` of the image's ``length``, whose edge pixels go on
+    beyond it. The filters are Pillow's: where the image shrinks they widen by the same factor, so that every pixel
     counts (TensorFlow's ``antialias=True``): ``bilinear`` a triangle, ``bicubic`` a = -0.5, ``lanczos`` three lobes,
     ``area`` a box. ``nearest`` takes one pixel.
 
@@ -269,7 +269,7 @@ def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> ND
 
 
 LINGER = 0.003
-"""Seconds that a batch which is not full waits for more pictures; to look at one takes ten."""
+"""Seconds that a batch which is not full waits for more images; to look at one takes ten."""
 MOST_REMEMBERED = 4096
 """Outputs that stay in memory: some 20 MB."""
 
@@ -279,8 +279,8 @@ class InferenceCounts:
     """What a service has done so far.
 
     Attributes:
-        images_embedded: pictures that went through the model.
-        cache_hits: pictures whose output was on disk.
+        images_embedded: images that went through the model.
+        cache_hits: images whose output was on disk.
         batches: how often the model was run.
     """
 
@@ -309,7 +309,7 @@ class InferenceService:
     """Runs one model for all threads of this process; made by `service_for`.
 
     No thread of its own: whoever needs an output and finds the model idle runs a batch for all who wait. The model is
-    loaded when a picture first needs it, and never where the cache on disk has them all.
+    loaded when an image first needs it, and never where the cache on disk has them all.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -338,7 +338,7 @@ class InferenceService:
 
     @property
     def device(self) -> str | None:
-        """What the model runs on, in words; None where it was not needed so far."""
+        """What the model runs on, in words; None if it was not needed so far."""
         backend = self._backend.if_made()
         return None if backend is None else backend.device
 
@@ -352,7 +352,7 @@ class InferenceService:
         return self._model().chosen.title
 
     def about(self) -> str:
-        """Return `backend_title` and the digest of the model: what outputs depend on beside pictures and settings.
+        """Return `backend_title` and the digest of the model: what outputs depend on beside images and settings.
 
         Raises:
             ModelUnavailableError, ModelError: as `backend_title`.
@@ -360,14 +360,14 @@ class InferenceService:
         return f"{self.backend_title()} and SHA-256 {self._model().located.digest}"
 
     def outputs(self, images: Sequence[Image], backdrop: Backdrop) -> list[Output]:
-        """Return the model's output for each picture, laid on the backdrop where it is not opaque.
+        """Return the model's output for each image, laid on the backdrop where it is not opaque.
 
         Returns:
             ``float32`` (d,) each, finite and read-only.
 
         Raises:
             ModelUnavailableError: the model, or what runs it, is not on this machine.
-            ModelError: the model cannot be used, or gives something else than d finite numbers for each picture.
+            ModelError: the model cannot be used, or gives something else than d finite numbers for each image.
         """
         model = self._model()
         futures = []
@@ -381,7 +381,7 @@ class InferenceService:
         return [future.result() for future in futures]
 
     def _requested(self, model: _Model, picture: NDArray[np.float32]) -> Future[Output]:
-        """Return what becomes of a picture: known, on disk, or put into the queue."""
+        """Return what becomes of an image: known, on disk, or put into the queue."""
         key = key_of(picture, model.located.digest, model.chosen)
         with self._state:
             if key in self._known:
@@ -394,7 +394,7 @@ class InferenceService:
         request = _Request(key, picture, future)
         try:
             stored = None if model.cache is None else model.cache.get(key)
-        except BaseException:  # an interruption: who waits for this picture must not wait for ever
+        except BaseException:  # an interruption: who waits for this image must not wait forever
             self._waiting.add([request])
             raise
         if stored is None:
@@ -432,18 +432,18 @@ class InferenceService:
         handle = self._handle
         if outputs.ndim != 2 or len(outputs) != len(requests) or outputs.shape[1] == 0:  # noqa: PLR2004 - (n, d)
             raise ModelError(
-                f"{handle} gives an output of shape {outputs.shape} for a batch of {len(requests)}, "
-                f"not one row of numbers for each picture, ({len(requests)}, d)"
+                f"{handle} returns an output of shape {outputs.shape} for a batch of {len(requests)}, "
+                f"not one row of numbers for each image, ({len(requests)}, d)"
             )
         if outputs.dtype.kind != "f":
-            raise ModelError(f"{handle} gives {outputs.dtype} numbers, not floats")
+            raise ModelError(f"{handle} returns {outputs.dtype} numbers, not floats")
         self._count(images_embedded=len(requests), batches=1)
         return outputs.astype(np.float32, copy=False)
 
     def _settle(self, requests: list[_Request], outputs: NDArray[np.float32]) -> None:
         for request, row in zip(requests, outputs, strict=True):
             if not np.isfinite(row).all():
-                error = ModelError(f"{self._handle} gives numbers that are not finite (NaN or infinity)")
+                error = ModelError(f"{self._handle} returns numbers that are not finite (NaN or infinity)")
                 self._fail([request], error)
                 continue
             request.output.set_result(_read_only(row.copy()))
@@ -464,7 +464,7 @@ class InferenceService:
             cache.put(key, output)
         except OSError as error:
             self._cache_is_full = True
-            self._notice(f"what the model gives cannot be cached, and is computed anew in each run: {error.strerror}")
+            self._notice(f"outputs of the model cannot be cached and are computed again in each run: {error.strerror}")
 
     def _found(self) -> _Model:
         located = locate(self._settings)

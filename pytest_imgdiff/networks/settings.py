@@ -15,7 +15,7 @@ from pytest_imgdiff.base.text import printable
 FEATURE_VECTOR = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4"
 CLASSIFICATION = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/classification/4"
 LABELS = "https://storage.googleapis.com/download.tensorflow.org/data/ImageNetLabels.txt"
-"""The names of the 1001 classes that TensorFlow's models of ImageNet tell apart, one a line."""
+"""The names of the 1001 classes that TensorFlow's models of ImageNet distinguish, one a line."""
 
 Backend = Literal["auto", "tensorflow", "onnx"]
 Resampling = Literal["bilinear", "nearest", "bicubic", "area", "lanczos"]
@@ -28,14 +28,14 @@ class ModelSettings:
     Attributes:
         model: a handle of TensorFlow Hub (https) or Kaggle, a SavedModel folder, a ``.tar.gz`` of one, or an ``.onnx``
             file.
-        input_size: width and height in pixels that pictures are resampled to.
+        input_size: width and height in pixels that images are resampled to.
         value_range: what black and white are to the model.
-        resampling: how pictures are resampled; another method alone moves every distance.
+        resampling: how images are resampled; another method alone moves every distance.
         backend: what runs it; ``auto``: ONNX Runtime where the model is exported and onnxruntime installed, else
             TensorFlow.
         device: ``auto``, ``cpu`` or ``gpu:N``.
         threads: how many the backend may use; 0: its own choice.
-        batch_size: how many pictures at once; 0: chosen for the device.
+        batch_size: how many images at once; 0: chosen for the device.
         cache: the folder of downloaded models; None: the user's own cache folder.
         download: whether a test run may download the model.
         connect_timeout: seconds that the server may keep silent: while it is connected to, and at any time afterwards.
@@ -100,7 +100,7 @@ def kind_of(handle: str) -> Kind:
         return "kaggle"
     if not handle or not path.exists():
         raise ModelUnavailableError(
-            f"model {printable(handle)!r}: there is no such file or folder; give its path, the https:// address of "
+            f"model {printable(handle)!r}: no such file or folder; pass its path, the https:// URL of "
             "a model of TensorFlow Hub, or OWNER/MODEL/tensorFlow2/VARIATION/VERSION of Kaggle"
         )
     if path.is_file() and handle.lower().endswith(ARCHIVE_SUFFIXES):
@@ -124,18 +124,18 @@ def check_address(address: str) -> None:
         ModelError: it is no such address.
     """
     if not address.isascii() or not address.isprintable() or " " in address:
-        raise ModelError(f"model {printable(address)}: an address holds neither spaces nor other than ASCII characters")
+        raise ModelError(f"model {printable(address)}: a URL must not contain spaces or non-ASCII characters")
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ModelError(f"model {address}: no address: {error}") from error
+        raise ModelError(f"model {address}: not a valid URL: {error}") from error
     if "@" in parts.netloc:
-        raise ModelError(f"model {parts.scheme}://...@{host}: an address with a user name or password is not followed")
+        raise ModelError(f"model {parts.scheme}://...@{host}: a URL must not contain a user name or password")
     if not host:
-        raise ModelError(f"model {address}: the address names no server")
+        raise ModelError(f"model {address}: the URL has no host")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ModelError(f"model {address}: only https:// addresses are followed")
+        raise ModelError(f"model {address}: only https:// URLs are allowed")
 
 
 def is_loopback(host: str) -> bool:

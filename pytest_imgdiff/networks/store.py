@@ -103,12 +103,14 @@ def _configured_folder(configured: str | None) -> Path:
         return Path(configured)
     if hub := os.environ.get("TFHUB_CACHE_DIR"):
         if "://" in hub:
-            raise ModelError(f"TFHUB_CACHE_DIR is {printable(hub)}, no folder of this machine: name one with --cache")
+            raise ModelError(f"TFHUB_CACHE_DIR is {printable(hub)}, not a local folder: pass one with --cache")
         return Path(hub)
     try:
         return users_cache() / "models"
     except RuntimeError as error:
-        raise ModelError("this user has no home folder for models: name one with --cache or TFHUB_CACHE_DIR") from error
+        raise ModelError(
+            "this user has no home folder for models: pass a folder with --cache or TFHUB_CACHE_DIR"
+        ) from error
 
 
 def labels_file(configured: str | None) -> Path:
@@ -134,7 +136,7 @@ def check_trusted(cache: Path) -> None:
         ModelError: another user owns it or everybody may write there; or it is not a folder.
     """
     if (reason := distrust(cache)) is not None:
-        raise ModelError(f"the cache {printable(str(cache))} {reason}: fix that, or name another with --cache")
+        raise ModelError(f"the cache {printable(str(cache))} {reason}: fix that, or pass another folder with --cache")
 
 
 def distrust(cache: Path) -> str | None:
@@ -144,14 +146,14 @@ def distrust(cache: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
-        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+        return f"cannot be accessed ({getattr(error, 'strerror', None) or error})"
     if not cache.is_dir():
         return "is not a folder"
     if sys.platform == "win32":
         return None
     if status.st_uid not in {os.geteuid(), 0}:  # root may exchange anything anyway
         return f"belongs to another user ({status.st_uid})"
-    return "may be written to by everybody (chmod o-w)" if status.st_mode & 0o002 else None
+    return "is writable by everyone (chmod o-w)" if status.st_mode & 0o002 else None
 
 
 _BUFFER = 1 << 20
@@ -191,7 +193,7 @@ def files_of(folder: Path) -> list[tuple[str, Path]]:
 def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     real = folder.resolve()
     if real in above:
-        raise ModelError(f"model folder {printable(str(folder))}: a link that leads back into itself")
+        raise ModelError(f"model folder {printable(str(folder))}: a circular link")
     for path in folder.iterdir():
         if path.is_dir():
             yield from _walk(path, (*above, real))
@@ -261,7 +263,7 @@ def checked_digest(entry: Entry, *, thorough: bool = False) -> str:
     digest = digest_of(entry.content)
     if record is not None and record.digest != digest:
         raise ModelError(
-            f"{printable(str(entry.content))} changed since it came into the cache: SHA-256 {digest[:12]}... instead "
+            f"{printable(str(entry.content))} has changed since it was cached: SHA-256 {digest[:12]}... instead "
             f"of {record.digest[:12]}..."
         )
     return digest
@@ -343,7 +345,7 @@ def check_saved_model(folder: Path) -> None:
     """
     graph = folder / _GRAPH
     if not graph.is_file():
-        raise ModelError(f"no SavedModel: it has no {_GRAPH}{_hint(folder)}")
+        raise ModelError(f"not a SavedModel: it has no {_GRAPH}{_hint(folder)}")
     check_content(graph)
     for variables in folder.glob("variables/*"):
         if variables.is_file() and variables.stat().st_size < _LONGEST_POINTER:
@@ -381,7 +383,7 @@ def in_one_line(settings: ModelSettings, cache: Path) -> Iterator[None]:
     except ModelError as error:
         raise ModelError(f"{model}: {error}") from error
     except TimeoutError as error:
-        raise ModelError(f"{model}: another process has been at work on it for {settings.timeout:g} s") from error
+        raise ModelError(f"{model}: another process has used it for {settings.timeout:g} s") from error
     except OSError as error:
         words = error.strerror or str(error)
         raise ModelError(f"{model}: the cache {printable(str(cache))} cannot be used: {words}") from error

@@ -42,7 +42,7 @@ class TensorFlowBackend:
 
     Raises:
         ModelUnavailableError: TensorFlow cannot be imported.
-        ModelError: the folder holds no SavedModel that takes pictures.
+        ModelError: the folder holds no SavedModel that takes images.
     """
 
     def __init__(self, saved_model: Path, device: str = "auto", threads: int = 0) -> None:
@@ -64,11 +64,11 @@ class TensorFlowBackend:
 
     @property
     def batch_size(self) -> int:
-        """How many pictures at once suit the device."""
+        """How many images at once suit the device."""
         return CPU_BATCH if self._gpu is None else GPU_BATCH
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the model's output for (n, height, width, 3) pictures.
+        """Return the model's output for (n, height, width, 3) images.
 
         Raises:
             ModelError: TensorFlow cannot run it, for the batch's shape or the device's memory, say.
@@ -91,7 +91,7 @@ class TensorFlowBackend:
 
 
 def image_function(saved_model: Path) -> Any:
-    """Return a SavedModel as a ``tf.function`` from one batch of pictures to one output.
+    """Return a SavedModel as a ``tf.function`` from one batch of images to one output.
 
     It is the loaded object itself where that can be called, as TF Hub's models can, else its signature
     ``serving_default``, or ``default`` in TensorFlow Hub's first format. The input's height and width are the model's
@@ -122,7 +122,7 @@ def image_function(saved_model: Path) -> Any:
         except ModelError:
             raise
         except Exception as error:  # a model may fail in any way on what it was not made for
-            raise ModelError(f"{name}: the model does not take a batch of pictures: {in_one_line(error)}") from error
+            raise ModelError(f"{name}: the model does not accept a batch of images: {in_one_line(error)}") from error
     return images_to_output
 
 
@@ -134,11 +134,11 @@ def _imported() -> Any:
             import tensorflow as tf
         except ModuleNotFoundError as error:
             raise ModelUnavailableError(
-                f"TensorFlow is not installed ({error}); pip install 'pytest-imgdiff[tensorflow]'"
+                f"TensorFlow is not installed ({error}); run pip install 'pytest-imgdiff[tensorflow]'"
             ) from error
         except Exception as error:  # a build for another processor or NumPy fails in many ways
             raise ModelUnavailableError(
-                f"TensorFlow is installed and cannot be imported: {in_one_line(error)}"
+                f"TensorFlow is installed but cannot be imported: {in_one_line(error)}"
             ) from error
     return tf
 
@@ -179,7 +179,7 @@ def _gpu(tf: Any, device: str) -> tuple[int | None, str | None]:
     wanted = 0 if device == "auto" else int(device.removeprefix("gpu:"))
     if wanted < len(gpus):
         return wanted, None
-    return None, None if device == "auto" else f"TensorFlow sees no {device} here: it runs on the CPU"
+    return None, None if device == "auto" else f"TensorFlow found no {device}: using the CPU"
 
 
 @contextmanager
@@ -201,9 +201,7 @@ def _call(model: Any, name: str) -> Any:
     signature = _signature(model)
     if signature is None:
         there = ", ".join(sorted(model.signatures)) or "none"
-        raise ModelError(
-            f"{name}: the SavedModel can neither be called nor has a signature {_SIGNATURE} (has: {there})"
-        )
+        raise ModelError(f"{name}: the SavedModel cannot be called and has no signature {_SIGNATURE} (has: {there})")
     inputs = list(signature.structured_input_signature[1])
     if len(inputs) != 1:
         raise ModelError(f"{name}: its signature takes {', '.join(inputs) or 'nothing'}, not one batch")
@@ -222,10 +220,10 @@ def _image_spec(tf: Any, model: Any, name: str) -> Any:
         return tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
     spec = given[0]
     if spec.dtype != tf.float32:
-        raise ModelError(f"{name}: the model takes {spec.dtype.name}; pictures are given to it as float32 only")
+        raise ModelError(f"{name}: the model takes {spec.dtype.name}; it must take float32")
     shape = [None] * _IMAGE_AXES if spec.shape.rank is None else spec.shape.as_list()
     if len(shape) != _IMAGE_AXES or shape[3] not in (3, None):
-        raise ModelError(f"{name}: the model takes {spec.shape}, not a batch of pictures (n, height, width, 3)")
+        raise ModelError(f"{name}: the model takes {spec.shape}, not a batch of images (n, height, width, 3)")
     return tf.TensorSpec([None, *shape[1:3], 3], tf.float32, name="images")
 
 
@@ -243,7 +241,9 @@ def _only_output(output: Any, name: str) -> Any:
     if not isinstance(output, dict):
         return output
     if len(output) != 1:
-        raise ModelError(f"{name}: the model gives {', '.join(sorted(output)) or 'nothing'}, and one output is needed")
+        raise ModelError(
+            f"{name}: the model returns {', '.join(sorted(output)) or 'nothing'}, but must return one output"
+        )
     return next(iter(output.values()))
 
 
@@ -288,7 +288,7 @@ def _converters() -> tuple[Any, Any]:
             import tf2onnx
         except ImportError as error:
             raise ModelUnavailableError(
-                f"a model is exported by TensorFlow, tf2onnx and onnx, of which one is missing ({error}); "
+                f"a model is exported by TensorFlow, tf2onnx and onnx, but one is missing ({error}); "
                 "pip install 'pytest-imgdiff[tensorflow,export]'"
             ) from error
     # It reports its progress as warnings, and what it then raises, or the checker does, as errors.
