@@ -84,7 +84,7 @@ def _no_files(folder: Path) -> dict[str, BadImage]:
         "socket.png": BadImage("socket.png", "socket", "regular files"),
         "/dev/zero": BadImage("/dev/zero", "device", "regular files"),
         "zero.png": BadImage("zero.png", "device", "regular files"),
-        "loop.png": BadImage("loop.png", "symlink loop", "leads back"),
+        "loop.png": BadImage("loop.png", "symlink loop", "circular"),
         "dangling.png": BadImage("dangling.png", "dangling link", "leads to nowhere.png"),
         "secret.png": BadImage("secret.png", "no permission", "may not read", as_nobody=True),
         "huge.png": BadImage("huge.png", "file", "at most"),
@@ -153,8 +153,8 @@ def _bad_values() -> dict[str, BadImage]:
         "failing figure": BadImage(_FailingFigure(), "figure", "no ink"),
         "path as bytes": BadImage(b"shots/home.png", "text", "give a path as str"),
         "bytes empty": BadImage(b"", "empty", "no bytes"),
-        "number": BadImage(42, "int", "no picture"),
-        "None": BadImage(None, "NoneType", "no picture"),
+        "number": BadImage(42, "int", "not an image"),
+        "None": BadImage(None, "NoneType", "not an image"),
     }
 
 

@@ -119,7 +119,7 @@ def test_a_page_is_rendered_on_white_at_150_dpi_or_as_asked():
 
 def test_pages_are_chosen_as_frames_are():
     with pytest.raises(
-        BrokenImageError, match=r"bytes: PDF: it has 3 pages; choose one \(`frames: 0`\) or compare all"
+        BrokenImageError, match=r"bytes: PDF: it has 3 pages; choose one \(`frames: 0`\) or compare all of them"
     ):
         decode(read(THREE))
     with pytest.raises(BrokenImageError, match="it has no page 3; its pages are 0 to 2"):

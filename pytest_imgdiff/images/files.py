@@ -115,7 +115,9 @@ def _read_unchanged(path: str | bytes, label: str) -> bytes:
     finally:
         os.close(descriptor)
     if not is_whole or _state(after) != _state(before):
-        raise BrokenImageError(label, "file", "it changed while it was read; wait until its writer has finished")
+        raise BrokenImageError(
+            label, "file", "it changed while it was read; wait until the other process has finished writing"
+        )
     return data
 
 

@@ -232,7 +232,7 @@ def array_of(source: object) -> NDArray[Any] | None:
         raise
     except Exception as error:  # it is somebody else's code
         raise UnreadableError(
-            f"not convertible to a NumPy array: {type(error).__name__}: {error}; try `.cpu().numpy()`"
+            f"it cannot be converted to a NumPy array: {type(error).__name__}: {error}; try `.cpu().numpy()`"
         ) from error
     return None
 
