@@ -159,7 +159,7 @@ def test_the_root_is_another_folder_than_this(project, accept, refused, tmp_path
     assert accept(manifest, "--root", "project")[0] == DONE
     assert project.files() == {"baselines/cart.png": NEW}
     line = refused(manifest, "--root", "nowhere", "--report", project.report)
-    assert "nowhere: there is no such folder" in line
+    assert "nowhere: no such folder" in line
 
 
 # ---- Chosen from a report
@@ -284,7 +284,7 @@ def stale_other_results(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (stale_gone, "stale: the baseline baselines/cart.png is gone"),
+        (stale_gone, "stale: the baseline baselines/cart.png was removed"),
         (stale_picture, "stale: pictures/0-actual.png is not the reviewed image"),
         (stale_no_picture, "the image was removed from the report"),
         (stale_results, "is from another run with other images"),
@@ -589,9 +589,9 @@ BAD_MANIFESTS = {
     "decided twice": (text_of(decisions=[GOOD, {**GOOD, "decision": "reject"}]), "has two decisions on cart"),
     "key twice": (
         text_of(decisions=[GOOD]).replace(b'"comment"', b'"decision": "reject", "comment"'),
-        "the key 'decision' stands twice",
+        "the key 'decision' is repeated",
     ),
-    "key twice at the top": (text_of().replace(b'"run"', b'"run": "x", "run"'), "the key 'run' stands twice"),
+    "key twice at the top": (text_of().replace(b'"run"', b'"run": "x", "run"'), "the key 'run' is repeated"),
     "not UTF-8": (text_of(run="x").replace(b'"x"', b'"\xff"'), "is not UTF-8"),
     "UTF-16": (text_of().decode().encode("utf-16"), "is not UTF-8"),
     "half a character": (text_of(decisions=[GOOD]).replace(b'"cart"', b'"\\ud800"'), "not JSON"),
@@ -777,7 +777,7 @@ def test_fails_looked_at_accepted_passes(pytester, accept):
     before = project.files()
     code, _, err = accept(project.manifest(first))
     assert code == REFUSED
-    assert [line.rpartition(": ")[2].partition(",")[0] for line in err] == [
+    assert [line.rpartition(": ")[2].partition(" with ")[0] for line in err] == [
         "the report in imgdiff-report is from another run"
     ]
     assert {name: data for name, data in project.files().items() if name.endswith(".png")} == {

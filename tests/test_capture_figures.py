@@ -316,7 +316,7 @@ MISSING = {
 @pytest.mark.parametrize(("target", "package", "advice"), MISSING.values(), ids=MISSING)
 def test_a_renderer_that_is_not_installed_is_named_with_its_command(monkeypatch, target, package, advice):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(CaptureError, match=f"which is not installed: {advice}$"):
+    with pytest.raises(CaptureError, match=f"which is not installed; run {advice}$"):
         capturer_of(class_of(*target), CaptureSettings())
 
 

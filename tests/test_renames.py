@@ -151,7 +151,7 @@ def in_use(shop):
         (changed_since, "has changed since"),
         (taken, "was added"),
         (linked, "symbolic link"),
-        (in_use, "test_shop.py::test_first uses it"),
+        (in_use, "used by test_shop.py::test_first"),
     ],
 )
 def test_what_does_not_hold_any_more_is_refused(shop, capsys, change, words):

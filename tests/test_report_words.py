@@ -208,7 +208,7 @@ def test_no_limit_is_offered_where_a_metric_has_no_value():
     text = failure_text(record, directory=None)
 
     assert "would pass" not in text
-    assert "ssim: not measured (the picture is smaller than the window of 7x7)" in text
+    assert "ssim: not measured (the image is smaller than the window of 7x7)" in text
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

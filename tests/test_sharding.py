@@ -194,7 +194,7 @@ def test_a_shard_of_what_is_no_scan_is_a_usage_error(scanned, workers):
     )
     refused = scanned.runpytest_subprocess("--imgdiff-shard=9/2", "--imgdiff-scan", "expected", "actual")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stderr.fnmatch_lines(["*--imgdiff-shard '9/2': expected NUMBER/COUNT*"])
+    refused.stderr.fnmatch_lines(["*--imgdiff-shard '9/2': must be NUMBER/COUNT*"])
 
 
 def test_groups_of_pytest_split_know_which_shards_they_are(scanned, monkeypatch):
