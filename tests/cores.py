@@ -14,7 +14,7 @@ import pytest
 from hatch_build import MODULE, compile_core
 from pytest_imgdiff.cli import compare
 from pytest_imgdiff.comparison import alignment, colours, kinds, line_maps, regions
-from pytest_imgdiff.images import differing, png, png_core, png_pair, png_structure
+from pytest_imgdiff.images import counting, differing, png, png_core, png_pair, png_structure
 from pytest_imgdiff.metrics import evidence, intensity, perceptual, pixel_match, pixelmatch, ssim, visible
 from pytest_imgdiff.run import pictures
 
@@ -27,6 +27,7 @@ USERS: tuple[Any, ...] = (
     colours,
     kinds,
     line_maps,
+    counting,
     differing,
     png,
     png_core,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz_kernels import filtered_png
 from pytest_imgdiff import Policy, Rule, compare
-from pytest_imgdiff.images import png_core
+from pytest_imgdiff.images import counting
 from pytest_imgdiff.metrics.pixelmatch import find_differences
 from tests.cores import built, core
 from tests.image_files import PNG_SIGNATURE, chunk, png_header
@@ -33,7 +33,7 @@ def rules(*names, limits=LIMITS):
 def native(request):
     module = built()
     patched = pytest.MonkeyPatch()
-    patched.setattr(png_core, "threads", lambda: request.param)
+    patched.setattr(counting, "threads", lambda: request.param)
     with core(module):
         yield module
     patched.undo()

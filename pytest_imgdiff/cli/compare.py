@@ -23,17 +23,18 @@ from pytest_imgdiff.comparison.scoring import score
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.config.policy import could_fail
 from pytest_imgdiff.config.settings import assigned, merged_rules, merges_metrics
-from pytest_imgdiff.images.png_pair import PngPair, read_png_pair
+from pytest_imgdiff.images.counting import together
+from pytest_imgdiff.images.png_pair import PngPair, count_png_pair
 from pytest_imgdiff.report.words import named_line, summary_line
 
 if TYPE_CHECKING:
     import argparse
     from typing import NoReturn
 
-    from pytest_imgdiff.base.model import MetricResult, Score
+    from pytest_imgdiff.base.model import Metric, MetricResult, Score
 
 METRICS = frozenset({"perceptual", "pixel_match", "diffimg", "mse"})
-"""Those with a method ``measure_files``."""
+"""Those with a method ``of_counts``."""
 _DEPTH = "uint8"
 _MASK = "perceptual"
 """It says where images differ unless the settings name another metric."""
@@ -141,7 +142,11 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
         return None
     if policy.ignore or policy.measure or policy.frames != "refuse":
         return None
-    pair = read_png_pair(options.expected, options.actual, min(policy.limits.pixels, policy.memory // _BYTES))
+    mask = next((rule for rule in rules if rule.metric == _MASK), Rule(_MASK))
+    metrics = {rule: registry.metric(rule.metric, rule.options) for rule in dict.fromkeys((*rules, mask))}
+    asked = together(metric._asked for metric in metrics.values())  # type: ignore[attr-defined]  # noqa: SLF001 - as `measuring.asked_by`
+    most = min(policy.limits.pixels, policy.memory // _BYTES)
+    pair = None if asked is None else count_png_pair(options.expected, options.actual, most, asked)
     if pair is None:
         return None
     images = [Image(_no_pixels, info, b"") for info in pair.infos]  # nobody reads the digest of their bytes
@@ -155,9 +160,9 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
         compared=(images[0], images[1]),
         differing_pixels=0,
     )
-    if pair.equal_bytes or not pair.windows:
+    if not pair.counts.unequal:
         return replace(comparison, equal="bytes" if pair.equal_bytes else "pixels")
-    return _judged(comparison, rules, pair, registry)
+    return _judged(comparison, {rule: metrics[rule] for rule in rules}, pair)
 
 
 def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Policy | None:
@@ -177,42 +182,29 @@ def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Polic
     return settings.policy_for(name, command_line=command_line)
 
 
-def _judged(comparison: Comparison, rules: tuple[Rule, ...], pair: PngPair, registry: Registry) -> Comparison | None:
+def _judged(comparison: Comparison, metrics: dict[Rule, Metric], pair: PngPair) -> Comparison | None:
     """Return a comparison that passes all of its rules without a warning."""
-    policy = comparison.policy
-    if CORE is None or not rules or policy.mask not in (AUTO, _MASK):
+    policy, heat = comparison.policy, pair.counts.heat
+    if CORE is None or heat is None or not metrics or policy.mask not in (AUTO, _MASK):
         return None
-    heat = memoryview(bytearray(pair.pixels))
-    mask = next((rule for rule in rules if rule.metric == _MASK), Rule(_MASK))
-    try:
-        results = {
-            rule: registry.metric(rule.metric, rule.options).measure_files(pair, heat if rule is mask else None)  # type: ignore[attr-defined]  # those of METRICS have it
-            for rule in dict.fromkeys((*rules, mask))
-        }
-        scores = [_passed(rule, results[rule], pair, heat, registry) for rule in rules]
-        boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge)
-    except MemoryError:
-        return None
+    scores = [_passed(rule, metric, pair, heat) for rule, metric in metrics.items()]
+    boxes = CORE.regions(heat, pair.width, pair.height, policy.regions.merge)
     passed = [found for found in scores if found is not None]
-    if len(passed) < len(rules) or boxes is None:
+    if len(passed) < len(metrics) or boxes is None:
         return None
-    differing = sum(CORE.beyond_tolerance(one, two, count, 0, None) for one, two, count in pair.differing())
-    regions = regions_of_boxes(boxes, policy.regions.min_area)
     return replace(
         comparison,
         scores=tuple(passed),
-        differing_pixels=differing,
-        regions=regions,
+        differing_pixels=pair.counts.unequal,
+        regions=regions_of_boxes(boxes, policy.regions.min_area),
         mask_metric=_MASK if boxes else None,
     )
 
 
-def _passed(
-    rule: Rule, result: MetricResult | None, pair: PngPair, heat: memoryview, registry: Registry
-) -> Score | None:
+def _passed(rule: Rule, metric: Metric, pair: PngPair, heat: bytearray) -> Score | None:
     """Return the score of a rule that passes without a warning, and could have failed."""
-    metric = registry.metric(rule.metric, rule.options)
     size = pair.width, pair.height
+    result: MetricResult | None = metric.of_counts(pair)  # type: ignore[attr-defined]  # those of METRICS have it
     if CORE is None or result is None or not could_fail(rule, metric, (_DEPTH,), pair.pixels, size):
         return None
     most = None

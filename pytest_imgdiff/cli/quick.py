@@ -69,7 +69,8 @@ def _equality(expected: str, actual: str) -> str | None:
     if are_one_picture(expected, actual):
         return IDENTICAL
     from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
-    from pytest_imgdiff.images.png_pair import read_png_pair
+    from pytest_imgdiff.images.counting import Asked
+    from pytest_imgdiff.images.png_pair import count_png_pair
 
-    pair = read_png_pair(expected, actual, min(DEFAULT_MAX_PIXELS, DEFAULT_MEMORY // _BYTES))
-    return None if pair is None or pair.windows else IDENTICAL_PIXELS
+    pair = count_png_pair(expected, actual, min(DEFAULT_MAX_PIXELS, DEFAULT_MEMORY // _BYTES), Asked())
+    return None if pair is None or pair.counts.unequal else IDENTICAL_PIXELS

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pytest_imgdiff._core import CORE, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
+Plane = TypeVar("Plane")
+"""A buffer of one byte for each pixel: an array of NumPy, or a bytearray."""
+_NOT_ASKED = -1.0, False, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +51,54 @@ def together(wanted: Iterable[Asked | None]) -> Asked | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Generic[Plane]):
     """What was counted in two images of one size. They are opaque wherever they may differ.
 
     Attributes:
         asked: what was asked.
-        unlike: (height,), true where a row differs in any pixel.
+        unlike: for each row, 1 where it differs in any pixel.
         unequal: how many pixels are not equal.
         pixels: how many differ perceptibly.
         antialiased: how many more only anti-aliasing made differ.
-        heat: (height, width), 0 where a pixel does not differ perceptibly; None if that was not asked.
+        heat: width * height, 0 where a pixel does not differ perceptibly; None if that was not asked.
         beyond: how many pixels differ by more than the tolerance.
-        levels: (height, width), the largest difference of a channel of these, else 0; None if that was not asked.
+        levels: width * height, the largest difference of a channel of these, else 0; None if that was not asked.
         sums: of the absolute differences of red, green, blue and alpha, and of all squared differences.
     """
 
     asked: Asked
-    unlike: NDArray[np.bool_]
+    unlike: bytearray
     unequal: int
     pixels: int
     antialiased: int
-    heat: NDArray[np.uint8] | None
+    heat: Plane | None
     beyond: int
-    levels: NDArray[np.uint8] | None
+    levels: Plane | None
     sums: tuple[int, int, int, int, int]
+
+
+def count_files(
+    expected: bytes, actual: bytes, size: tuple[int, int], asked: Asked, zeros: Callable[[int, int], Plane]
+) -> Counts[Plane] | None:
+    """Count in two PNG files; None where the compiled core declines, or is not there.
+
+    Both files are read once, beside each other, and found sound.
+
+    Args:
+        expected: the bytes of one file.
+        actual: those of the other.
+        size: width and height that both have to have.
+        asked: what is to be counted.
+        zeros: makes a plane of bytes of a height and a width, all 0.
+    """
+    if CORE is None:
+        return None
+    width, height = size
+    heat = zeros(height, width) if asked.perceptual else None
+    levels = None if asked.tolerance is None else zeros(height, width)
+    rule, tolerance = asked.perceptual or _NOT_ASKED, -1 if asked.tolerance is None else asked.tolerance
+    found = CORE.count(expected, actual, width, height, *rule, heat, tolerance, levels, asked.sums, threads())
+    if found is None:
+        return None
+    unlike, unequal, pixels, antialiased, beyond, sums = found
+    return Counts(asked, unlike, unequal, pixels, antialiased, heat, beyond, levels, sums)

@@ -80,7 +80,7 @@ def _unlike(first: Image, second: Image) -> NDArray[np.bool_] | None:
     return stored.unlike(second.stored) if isinstance(stored, CoreRows) else None
 
 
-def counted(first: Image, second: Image, asked: Asked) -> Counts | None:
+def counted(first: Image, second: Image, asked: Asked) -> Counts[NDArray[np.uint8]] | None:
     """Return what the compiled core counted while it read both files; None if this was not asked of it then."""
     stored = first.stored
     counts = stored.counted(second.stored) if isinstance(stored, CoreRows) else None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_imgdiff._core import CORE, threads
-from pytest_imgdiff.images.counting import Asked, Counts
+from pytest_imgdiff._core import CORE
+from pytest_imgdiff.images.counting import Asked, Counts, count_files
 from pytest_imgdiff.images.png_pair import NEAR
 from pytest_imgdiff.images.png_structure import PALETTE
 
@@ -32,7 +32,6 @@ _MORE_ROWS = 512
 _ROWS_AT_ONCE = 64
 """Rows that are copied at once where they do not lie beside each other."""
 _UNLIMITED = 2**63 - 1
-_NOT_ASKED = -1.0, False, False
 
 
 def takes(layout: Layout, transparency: bytes | None) -> bool:
@@ -69,7 +68,7 @@ class CoreRows:
         self._lender: CoreRows | None = None
         """Who has the same rows where this image's own are not done."""
         self._beside: tuple[weakref.ref[CoreRows], Truths] | None = None
-        self._counts: Counts | None = None
+        self._counts: Counts[Bytes] | None = None
         """What was counted beside that image."""
         self._unread: tuple[weakref.ref[CoreRows], int] | None = None
         """The other image of a pair that was counted, of which no rows were kept, and how many bytes may be."""
@@ -138,7 +137,7 @@ class CoreRows:
         self.sound = other.sound = True
         return np.frombuffer(differs, np.bool_)
 
-    def count(self, other: object, asked: Asked, most_kept: int | None = None) -> Counts | None:
+    def count(self, other: object, asked: Asked, most_kept: int | None = None) -> Counts[Bytes] | None:
         """Return what is counted in this image and another; None if the core declines.
 
         Both files are read once, beside each other, and found sound. No row is kept: both are read again when rows are
@@ -149,28 +148,22 @@ class CoreRows:
             asked: what is to be counted.
             most_kept: as in `unlike`, for that time.
         """
-        if not isinstance(other, CoreRows) or CORE is None or other is self:
+        if not isinstance(other, CoreRows) or other is self:
             return None
-        width, height = self._layout.width, self._layout.height
-        heat = np.zeros((height, width), np.uint8) if asked.perceptual else None
-        levels = np.zeros((height, width), np.uint8) if asked.tolerance is not None else None
-        rule, tolerance = asked.perceptual or _NOT_ASKED, -1 if asked.tolerance is None else asked.tolerance
-        options = *rule, heat, tolerance, levels, asked.sums, threads()
-        found = CORE.count(self.file, other.file, width, height, *options)
-        if found is None:
+        size = self._layout.width, self._layout.height
+        counts = count_files(self.file, other.file, size, asked, _zeros)
+        if counts is None:
             return None
-        unlike, unequal, pixels, antialiased, beyond, sums = found
-        rows = np.frombuffer(unlike, np.bool_)
-        counts = Counts(asked, rows, unequal, pixels, antialiased, heat, beyond, levels, sums)
+        rows = np.frombuffer(counts.unlike, np.bool_)
         self.sound = other.sound = True
         self._beside, self._counts = (weakref.ref(other), rows), counts
-        if unequal:
+        if counts.unequal:
             most = _UNLIMITED if most_kept is None else most_kept
             self.postpone(other, most)
             other.postpone(self, most)
         return counts
 
-    def counted(self, other: object) -> Counts | None:
+    def counted(self, other: object) -> Counts[Bytes] | None:
         """Return what was counted beside another image, if it was."""
         return self._counts if self._beside is not None and self._beside[0]() is other else None
 
@@ -237,3 +230,7 @@ class CoreRows:
         if self._pixels is None:
             raise AssertionError(self._layout)
         return self._pixels
+
+
+def _zeros(height: int, width: int) -> Bytes:
+    return np.zeros((height, width), np.uint8)

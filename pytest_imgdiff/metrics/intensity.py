@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from io import BytesIO
@@ -88,11 +87,11 @@ class DiffImg:
         # The package knows no ignored areas: nothing differs there, and they leave the denominator here.
         return MetricResult(min(1.0, total / compared_pixels(expected, ignore)), self.unit)
 
-    def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult | None:
-        """Return what `measure` does, without NumPy; None of an image that is measured in several parts."""
+    def of_counts(self, pair: PngPair) -> MetricResult | None:
+        """Return what `measure` does of what was counted; None of an image that is measured in several parts."""
         if pair.pixels * _COLOURS_AND_ALPHA > _DIFFIMG_BYTES:
             return None
-        share = _diffimg_of_sums(_sums(pair), pair.pixels, without_alpha=self.ignore_alpha or pair.opaque)
+        share = _diffimg_of_sums(pair.counts.sums, pair.pixels, without_alpha=True)
         return MetricResult(min(1.0, share * pair.height * pair.width / pair.pixels), self.unit)
 
 
@@ -111,13 +110,6 @@ def _diffimg_of_sums(sums: Sequence[int], count: int, *, without_alpha: bool) ->
     """Return the package's number of the sums of each channel's differences over so many pixels."""
     channels = sums[: _COLOURS if without_alpha else _COLOURS_AND_ALPHA]
     return sum(channel / count for channel in channels) / (len(channels) * 255)
-
-
-def _sums(pair: PngPair) -> list[int]:
-    """Return what the core sums over all rows that may differ: of red, green, blue and alpha, and the squares."""
-    if CORE is None:
-        raise AssertionError(pair)
-    return [sum(column) for column in zip([0] * 5, *itertools.starmap(CORE.sums, pair.differing()), strict=True)]
 
 
 def _as_file(pixels: Pixels) -> BytesIO:
@@ -207,11 +199,10 @@ class Mse:
         error = _mean_squared_error(expected, actual, ignore)
         return MetricResult(min(error, self.worst(expected.dtype)), self.unit)  # rounding may exceed it
 
-    def measure_files(self, pair: PngPair, _heat: memoryview | None) -> MetricResult:
-        """Return what `measure` does, without NumPy."""
-        *_, squares = _sums(pair)
-        channels = _COLOURS if pair.opaque else _COLOURS_AND_ALPHA
-        return MetricResult(min(squares / (channels * pair.pixels), self.worst("uint8")), self.unit)
+    def of_counts(self, pair: PngPair) -> MetricResult:
+        """Return what `measure` does of what was counted."""
+        squares = pair.counts.sums[-1]
+        return MetricResult(min(squares / (_COLOURS * pair.pixels), self.worst("uint8")), self.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,17 +123,11 @@ class Perceptual:
         details = {"pixels": pixels, "antialiased": antialiased}
         return MetricResult(pixels / compared_pixels(expected, ignore), self.unit, heat=heat, details=details)
 
-    def measure_files(self, pair: PngPair, heat: memoryview | None) -> MetricResult:
-        """Return what `measure` does, without NumPy; the heat is written to ``heat``."""
-        pixels = antialiased = 0
-        for window in pair.windows:
-            part = slice(window.top * pair.width, (window.top + window.height) * pair.width)
-            shape = pair.width, window.height, window.first, window.last
-            levels = None if heat is None else heat[part]
-            counts = self.counted_by_core(window.expected, window.actual, shape, levels, opaque=pair.opaque)
-            pixels += counts[0]
-            antialiased += counts[1]
-        return MetricResult(pixels / pair.pixels, self.unit, details={"pixels": pixels, "antialiased": antialiased})
+    def of_counts(self, pair: PngPair) -> MetricResult:
+        """Return what `measure` does of what was counted, without the heat."""
+        counts = pair.counts
+        details = {"pixels": counts.pixels, "antialiased": counts.antialiased}
+        return MetricResult(counts.pixels / pair.pixels, self.unit, details=details)
 
     def counted_by_core(
         self,

@@ -87,18 +87,9 @@ class PixelMatch:
         details = {"pixels": differing, "compared_pixels": compared}
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
 
-    def measure_files(self, pair: PngPair, heat: memoryview | None) -> MetricResult | None:
-        """Return what `measure` does, without NumPy; the heat is written to ``heat``."""
-        if CORE is None:
-            return None
-        differing = 0
-        for window in pair.windows:
-            start, stop = ((window.top + row) * pair.width for row in (window.first, window.last))
-            part = slice(4 * window.first * pair.width, 4 * window.last * pair.width)
-            levels = None if heat is None else heat[start:stop]
-            differing += CORE.beyond_tolerance(
-                window.expected[part], window.actual[part], stop - start, int(self.tolerance), levels
-            )
+    def of_counts(self, pair: PngPair) -> MetricResult:
+        """Return what `measure` does of what was counted, without the heat."""
+        differing = pair.counts.beyond
         details = {"pixels": differing, "compared_pixels": pair.pixels}
         return MetricResult((pair.pixels - differing) / pair.pixels, self.unit, details=details)
 
