@@ -13,6 +13,7 @@ anything was found. Needs GCC with its sanitizers, and the extra test.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import os
 import random
@@ -40,6 +41,8 @@ _ROUND = "round"
 _SIZES = ((1, 1), (1, 300), (300, 1), (7, 9), (33, 40), (200, 60), (3, 900), (17, 17), (64, 64), (2000, 8))
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LAST_FILTER, _PALETTE = 4, 3
+_NO_TRIAL = ("fail_after", "instructions")
+"""The functions that read nothing: every other one has a trial."""
 
 
 def main() -> int:
@@ -110,6 +113,11 @@ def _fuzz(folder: Path, options: argparse.Namespace) -> int:
             return 1
         if time.monotonic() >= end:
             break
+    if untried := sorted(
+        name for name in vars(native) if not name.startswith("_") and name not in {*counts, *_NO_TRIAL}
+    ):
+        print(f"no trial calls {', '.join(untried)}")
+        return 1
     print(f"{options.seconds:g} s, seed {options.seed}, {number + 1 - options.round} rounds, nothing found:")
     print("\n".join(f"{count:9} {what}" for what, count in sorted(counts.items())))
     return 0
@@ -172,6 +180,7 @@ def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
     import numpy as np
 
     from benchmarks.fuzz_kernels import filtered_png
+    from pytest_imgdiff.comparison.colours import OF_PREMULTIPLIED, colours_of
 
     width, height = rng.choice(((64, 60), (300, 9), (130, 131)))
     size = width * height
@@ -182,6 +191,17 @@ def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
     stored = [filtered_png(rng, np.frombuffer(side, np.uint8).reshape(height, width, 4)[..., :3]) for side in pixels]
     labels = b"".join(label.to_bytes(4, "little") for label in rng.choices(range(5), k=size))
     halves = b"".join(half.to_bytes(2, "little") for half in rng.choices(range(0x3C01), k=size))
+
+    colours = [
+        colours_of(np.frombuffer(side, np.uint8).reshape(height, width, 4), slice(0, width, 1)) for side in pixels
+    ]
+    colours = [side.reshape(-1, 4) for side in colours]
+    digests = [bytes(native.line_digests(side, width, 0, width, height, 0)) for side in pixels]
+    sides = [
+        (side, bytes(native.line_ink(side, height, width, 16)[0]), own, None)
+        for side, own in zip(pixels, digests, strict=True)
+    ]
+    costs, before = np.linspace(0, 1, 3 * height), [np.arange(height + 1.0)] * 2
 
     def heated(name: str, *arguments: Any) -> Callable[[], Any]:
         def call() -> Any:
@@ -209,6 +229,22 @@ def _calls(native: Any, rng: random.Random) -> list[Callable[[], Any]]:
         lambda: native.weigh(labels, halves, halves, 5),
         lambda: native.mask_png(heat, width, height),
         lambda: native.ssim(pixels[0][:size], pixels[1][:size], width, height, 1, 7, 0, height, heat, None),
+        *(
+            functools.partial(getattr(native, name), pixels[0], width, 0, width, height, columns)
+            for name in ("line_digests", "line_sums")
+            for columns in (0, 1)
+        ),
+        lambda: native.line_medians(pixels[0], height, width, 1 + width // 128),
+        lambda: native.line_ink(pixels[0], height, width, 16),
+        lambda: native.line_votes(*digests, bytes([1] * height)),
+        lambda: native.line_costs(*sides, width, 1, (16, 1.0, 0.1, 25.0, 0.02, 1.5)),
+        lambda: native.cheapest_lines(costs, np.array([-1, 0, 2]), *before, 3.0, 0.5, 1e-9),
+        lambda: native.tile_hashes(pixels[0], width, 0, width, height),
+        lambda: native.colours(pixels[0], width, 0, width, height, 1, 1 / 255, OF_PREMULTIPLIED),
+        lambda: native.apart(*colours),
+        lambda: native.commonest(colours[0], 64.0),
+        lambda: native.maps(*colours, heat, 40.0, (0.35, 0.6, 0.12, 0.6, 1e-5)),
+        lambda: native.moved(*colours, colours[1][:1], heat, width, height, 1, -2, 0.02, 0.05),
     ]
 
 

@@ -85,6 +85,13 @@ class Kernels:
             self.ssim,
             self.mask_png,
             self.lines,
+            self.parts_of_rows,
+            self.medians,
+            self.colours,
+            self.commonest,
+            self.maps,
+            self.moved,
+            self.whole_files,
         )
 
     def perceptual(self, rng: random.Random) -> None:
@@ -272,9 +279,8 @@ class Kernels:
         self._misused(rng, "weigh", (labels, share, contrast, count))
 
     def lines(self, rng: random.Random) -> None:
-        """Align the lines of two images, and hash their tiles."""
+        """Align the lines of two images."""
         from pytest_imgdiff.base.geometry import Rect
-        from pytest_imgdiff.comparison.alignment import tile_hashes
         from pytest_imgdiff.comparison.line_maps import Lines, View, cheapest, line_costs, votes_of
 
         numbers = np.random.default_rng(rng.getrandbits(32))
@@ -286,11 +292,7 @@ class Kernels:
         views = [View(side.view(np.uint32)[..., 0], Rect(0, 0, width, len(side))) for side in (first, second)]
         length = width if axis == "rows" else len(second)
         one, two = (Lines(view, axis, length) for view in views)
-        for view, lines in zip(views, (one, two), strict=True):
-            part = view.columns(0, width) if axis == "rows" else View(view.words[:length], Rect(0, 0, width, length))
-            digests = part.words, width, 0, width, len(part.words), axis == "columns"
-            self._holds(lambda d=digests: (("line_digests", d), None), _told, lines.digests.tobytes())
-            self._misused(rng, "line_digests", digests)
+        for lines in (one, two):
             samples = lines.samples, lines.count, lines.width, 16
             self._holds(
                 lambda s=samples: (("line_ink", s), None),
@@ -298,10 +300,6 @@ class Kernels:
                 (lines.ink.tobytes(), lines.repeats.tobytes()),
             )
             self._misused(rng, "line_ink", samples)
-            if min(width, len(view.words)) >= 8:  # noqa: PLR2004 - a tile
-                tiles = view.words, width, 0, width, len(view.words)
-                self._holds(lambda t=tiles: (("tile_hashes", t), None), _told, tile_hashes(view).tobytes())
-                self._misused(rng, "tile_hashes", tiles)
         votes, equal = votes_of(one, two)
         asked = one.digests, two.digests, one.content
         self._holds(
@@ -321,6 +319,7 @@ class Kernels:
         for offset, cost in zip(offsets, costs, strict=True):
             costing = *sides, one.width, offset, limits
             self._holds(lambda c=costing: (("line_costs", c), None), _told, cost.tobytes())
+        self._misused(rng, "line_costs", costing)
         mapped = cheapest(one, two, offsets, costs)
         program = costs, np.array(offsets, np.int64), one.content_before, two.content_before, 3.0, 0.5, 1e-9
         self._holds(
@@ -329,6 +328,172 @@ class Kernels:
             ([tuple(segment) for segment in mapped.segments], mapped.cost, mapped.in_place),
         )
         self._misused(rng, "cheapest_lines", program)
+
+    def parts_of_rows(self, rng: random.Random) -> None:
+        """Digest and sum the rows or columns of a part of an image, and hash its tiles."""
+        from pytest_imgdiff.base.geometry import Rect
+        from pytest_imgdiff.comparison.alignment import tile_hashes
+        from pytest_imgdiff.comparison.line_maps import View, digests_of, sums_of
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        shape = rng.choice(((8, 8), (rng.randint(8, 40), rng.randint(8, 40)), (8, rng.randint(250, 1100)), (600, 9)))
+        words = numbers.integers(0, 2**32, shape, np.uint32)
+        words[numbers.random(shape) < rng.choice((0.0, 0.5, 1.0))] = rng.choice((0, 2**32 - 1))
+        height, width = shape
+        least = rng.choice((1, 8))
+        x, y = rng.randint(0, width - least), rng.randint(0, height - least)
+        whole = Rect(0, 0, width, height)
+        part = Rect(x, y, rng.randint(least, width - x), rng.randint(least, height - y))
+        for rect in (whole, part):
+            view = View(words, rect)
+            place = view.rows, width, rect.x, rect.width, rect.height
+            axis: Any
+            for axis in ("rows", "columns"):
+                arguments = *place, axis == "columns"
+                self._holds(lambda a=arguments: (("line_digests", a), None), _told, digests_of(view, axis).tobytes())
+                self._holds(lambda a=arguments: (("line_sums", a), None), _told, sums_of(view, axis).tobytes())
+            self._misused(rng, "line_digests", arguments)
+            self._misused(rng, "line_sums", arguments)
+            if min(rect.width, rect.height) >= 8:  # noqa: PLR2004 - a tile
+                self._holds(lambda p=place: (("tile_hashes", p), None), _told, tile_hashes(view).tobytes())
+                self._misused(rng, "tile_hashes", place)
+
+    def medians(self, rng: random.Random) -> None:
+        """Find the median of the samples of lines."""
+        from pytest_imgdiff.comparison.line_maps import medians_of
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        step = rng.choice((1, 1, 2, 3, 8, 300))
+        count = rng.randint(1, 128 * min(step, 3))
+        lines = rng.choice((1, rng.randint(1, 20), 8, 16))
+        samples = numbers.choice(256, (lines, 4 * count)).astype(np.uint8)
+        if rng.random() < 1 / 2:
+            samples = numbers.choice([0, 1, 127, 128, 254, 255], samples.shape).astype(np.uint8)
+        if rng.random() < 1 / 4:
+            samples[:, : rng.randint(1, 4 * count)] = rng.choice((0, 255))
+        arguments = samples, lines, count, step
+        self._holds(lambda: (("line_medians", arguments), None), _told, medians_of(samples, step).tobytes())
+        self._misused(rng, "line_medians", arguments)
+
+    def colours(self, rng: random.Random) -> None:
+        """Turn pixels into colours, and measure how far these are apart."""
+        from pytest_imgdiff.comparison import colours
+
+        pair, _ = _pair(rng, most=300)
+        width = pair[0].shape[1]
+        step = rng.choice((1, 1, 2, 3, 1000))
+        start = rng.randrange(width)
+        columns = slice(start, rng.randint(start + 1, width), step)
+        found = [colours.colours_of(side, columns) for side in pair]
+        size = found[0].shape[1], found[0].shape[0]
+        place = width, start, *size, step, float(np.float32(1 / 255)), colours.OF_PREMULTIPLIED
+        for side, wanted in zip(pair, found, strict=True):
+            self._holds(lambda s=side: (("colours", (s, *place)), None), _told, wanted.tobytes())
+        self._misused(rng, "colours", (pair[0], *place))
+        one, two = (side.reshape(-1, 4) for side in found)
+        for other in (two, two[rng.randrange(len(two))]):
+            distances = colours.apart_from(one, other).tobytes()
+            self._holds(lambda o=other: (("apart", (one, o)), None), _told, distances)
+            self._misused(rng, "apart", (one, other))
+
+    def commonest(self, rng: random.Random) -> None:
+        """Find the commonest of colours, of which some are near to each other and some as common as others."""
+        from pytest_imgdiff.comparison import colours
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        few = _colours(numbers, rng.randint(1, 6))
+        some = few[numbers.integers(0, len(few), rng.choice((1, 2, 3, rng.randint(1, 400))))]
+        some += (numbers.random(some.shape) * rng.choice((0, 0.01, 0.1))).astype(np.float32)
+        wanted = tuple(colours.commonest(some).tolist())
+        self._holds(lambda: (("commonest", (some, 64.0)), None), lambda result, _: result, wanted)
+        self._misused(rng, "commonest", (some, 64.0))
+        self._native.commonest(_any_floats(numbers, some.shape), 64.0)
+
+    def maps(self, rng: random.Random) -> None:
+        """Judge whether a rule from colour to colour maps the pixels of a region."""
+        from pytest_imgdiff.comparison import colours
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        few = _colours(numbers, rng.randint(1, 6))
+        which = numbers.integers(0, len(few), rng.choice((1, 2, 3, rng.randint(1, 400))))
+        recoloured = np.where(
+            numbers.random((len(few), 1)) < rng.choice((0.3, 0.7, 1.0)), _colours(numbers, len(few)), few
+        )
+        grain = (numbers.random((2, len(which), 4)) * rng.choice((0, 0, 0.01, 0.1, 0.5))).astype(np.float32)
+        first, second = few[which] + grain[0], recoloured[which] + grain[1]
+        changed = colours.apart_from(first, second) > rng.choice((0.0, 0.02))
+        changed ^= numbers.random(len(which)) < rng.choice((0.0, 0.0, 0.3))
+        limits = colours.COLOURS, colours.KEPT, colours.UNMAPPED, colours.MAPPED, colours.FLAT_COLOURS
+        arguments = first, second, changed, float(colours.STEPS_OF_COLOUR), limits
+        wanted = colours.maps(first, second, changed)
+        self._counts[f"maps, {'a rule' if wanted else 'none'}"] += 1
+        self._holds(lambda: (("maps", arguments), None), lambda result, _: result, wanted)
+        self._misused(rng, "maps", arguments)
+        self._native.maps(_any_floats(numbers, first.shape), _any_floats(numbers, first.shape), *arguments[2:])
+
+    def moved(self, rng: random.Random) -> None:
+        """Count what differs where what stands on a background is painted elsewhere."""
+        from pytest_imgdiff.comparison.colours import apart_from
+        from pytest_imgdiff.comparison.kinds import NEAR, SEEN
+
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        height, width = rng.randint(1, 30), rng.randint(1, 30)
+        across, down = rng.randint(-width, width), rng.randint(-height, height)
+        few = _colours(numbers, rng.randint(1, 4))
+        one = few[numbers.integers(0, len(few), (height, width))]
+        one += (numbers.random(one.shape) * rng.choice((0, 0.03))).astype(np.float32)
+        two = np.roll(one, (down, across), axis=(0, 1))
+        two[numbers.random((height, width)) < rng.choice((0.0, 0.2))] = few[0]
+        fill = few[:1] if rng.random() < 1 / 2 else few[numbers.integers(0, len(few), (height, width))]
+        changed = numbers.random((height, width)) < rng.choice((0.0, 0.3, 1.0))
+        painted = np.broadcast_to(fill, one.shape).copy()
+        target = np.s_[max(0, down) : height + min(0, down), max(0, across) : width + min(0, across)]
+        source = np.s_[max(0, -down) : height + min(0, -down), max(0, -across) : width + min(0, -across)]
+        present = apart_from(one[source], np.broadcast_to(fill, one.shape)[source]) > SEEN
+        painted[target][present] = one[source][present]
+        unlike = apart_from(painted, two) > NEAR
+        wanted = np.count_nonzero(unlike), np.count_nonzero(unlike | changed)
+        arguments = one, two, fill, changed, width, height, across, down, SEEN, NEAR
+        self._holds(lambda: (("moved", arguments), None), lambda result, _: result, wanted)
+        self._misused(rng, "moved", arguments)
+
+    def whole_files(self, rng: random.Random) -> None:
+        """Check, decode and compare PNG files, and keep the rows near those that differ."""
+        pair, opaque = _pair(rng)
+        height, width = pair[0].shape[:2]
+        files = [filtered_png(rng, side[..., : 3 if opaque else 4]) for side in pair]
+        self._holds(lambda: (("check", (files[0],)), None), lambda result, _: result, (width, height))
+        self._holds(
+            lambda: (("decode", (files[0],)), None),
+            lambda result, _: (*result[:2], bytes(result[2])),
+            (width, height, pair[0].tobytes()),
+        )
+        top, bottom = sorted((rng.randint(0, height), rng.randint(0, height)))
+        pixels = bytearray(pair[1].tobytes())
+        wanted = pair[1].copy()
+        wanted[top:bottom] = pair[0][top:bottom]
+        if self._native.decode(files[0], pixels, top, bottom) is None or bytes(pixels) != wanted.tobytes():
+            raise FoundError("decode writes other rows than it was asked for")
+        near = rng.choice((-1, 0, 1, 2, 9, 1024))
+        unlike = (pair[0] != pair[1]).any(axis=(1, 2))
+        kept = np.full(height, near < 0)
+        for row in np.flatnonzero(unlike):
+            kept[max(0, row - max(0, near)) : row + max(0, near) + 1] = True
+        needed = 4 * width * int(np.count_nonzero(unlike) + np.count_nonzero(kept))
+        most = rng.choice((2**62, needed, max(0, needed - 1), rng.randint(0, 2 * needed)))
+        rows = [pair[0][kept].tobytes(), pair[1][unlike].tobytes()]
+
+        def told(result: Any, _: Any) -> Any:
+            if result[3] is None:
+                return result[:2]
+            written = [np.frombuffer(side, np.uint8).reshape(pair[0].shape) for side in result[4:]]
+            found = [written[0][kept].tobytes(), written[1][unlike].tobytes()]
+            return *result[:2], bytes(result[2]), bytes(result[3]), found
+
+        right = (width, height) if most < needed else (width, height, unlike.tobytes(), kept.tobytes(), rows)
+        self._holds(lambda: (("compare", (*files, near, most)), None), told, right)
+        self._misused(rng, "compare", (*files, near, most))
+        self._misused(rng, "decode", (files[0], pixels, top, bottom))
 
     def ssim(self, rng: random.Random) -> None:
         """Measure structural similarity, of gray and of opaque colours."""
@@ -477,6 +642,11 @@ def _wrong(rng: random.Random, argument: Any) -> Any:
             [],
         ]
         return rng.choice(choices)
+    if isinstance(argument, tuple):
+        parts = list(argument)
+        place = rng.randrange(len(parts))
+        parts[place] = _wrong(rng, parts[place])
+        return rng.choice((tuple(parts), tuple(parts), tuple(parts), argument[:-1], parts, None))
     if isinstance(argument, bool):
         return rng.choice((not argument, 2, None, "yes"))
     if isinstance(argument, float):
@@ -490,6 +660,8 @@ def _overflowing(rng: random.Random, argument: Any) -> Any:
     """Return nothing in place of an array, and a number whose products may not fit a word."""
     if isinstance(argument, np.ndarray):
         return rng.choice((b"", b"", b"", None))
+    if isinstance(argument, tuple):
+        return tuple(_overflowing(rng, part) for part in argument)
     if isinstance(argument, int) and not isinstance(argument, bool):
         return rng.choice((2**16, 2**24, 2**31, 2**31, 2**62, 2**62, 2**63, argument))
     return argument
@@ -561,6 +733,20 @@ def _at_depth(pixels: Pixels, depth: Any) -> NDArray[Any]:
 def _any_halves(numbers: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float16]:
     """Return half floats of any bits: infinite ones, negative ones, none at all."""
     return numbers.integers(0, 2**16, shape, np.uint16).view(np.float16)
+
+
+def _any_floats(numbers: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return floats of any bits: infinite ones, none at all, and such as fit no integer."""
+    return numbers.integers(0, 2**32, shape, np.uint32).view(np.float32)
+
+
+def _colours(numbers: np.random.Generator, count: int) -> NDArray[np.float32]:
+    """Return (count, 4) colours of random pixels, among them black, white and nothing."""
+    from pytest_imgdiff.comparison.colours import colours_of
+
+    pixels = numbers.integers(0, 256, (1, count, 4), np.uint8)
+    pixels[0, numbers.random(count) < 1 / 4] = numbers.choice([0, 255], 4)
+    return colours_of(pixels, slice(0, count, 1))[0]
 
 
 def _image(pixels: Pixels) -> Any:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from hatch_build import MODULE, compile_core
@@ -76,3 +77,8 @@ def core(module: Any) -> Iterator[None]:
     finally:
         for user in USERS:
             user.CORE = before
+
+
+def odd(size: int) -> np.ndarray:
+    """Return bytes at an address that no number of more than one byte begins at."""
+    return np.zeros(size + 1, np.uint8)[1:]

@@ -21,7 +21,7 @@ from pytest_imgdiff.comparison.colours import (
 )
 from pytest_imgdiff.comparison.kinds import classify
 from pytest_imgdiff.comparison.regions import find_regions
-from tests.cores import built, core
+from tests.cores import built, core, odd
 
 
 def image(pixels: np.ndarray) -> Image:
@@ -116,6 +116,12 @@ LIMITS = 0.35, 0.6, 0.12, 0.6, 1e-5
         ("maps", (b"", b"", b"", 40.0, LIMITS)),
         ("moved", (bytes(16), bytes(16), bytes(16), bytes(2), 1, 1, 0, 0, 0.1, 0.1)),
         ("moved", (bytes(32), bytes(32), bytes(20), bytes(2), 2, 1, 0, 0, 0.1, 0.1)),
+        ("moved", (b"", b"", bytes(16), b"", 0, 1, 0, 0, 0.1, 0.1)),
+        ("moved", (bytes(16), odd(16), bytes(16), bytes(1), 1, 1, 0, 0, 0.1, 0.1)),
+        ("apart", (odd(16), bytes(16))),
+        ("apart", (bytes(16), odd(16))),
+        ("commonest", (odd(16), 64.0)),
+        ("maps", (bytes(16), odd(16), bytes(1), 40.0, LIMITS)),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(name: str, arguments: tuple[Any, ...]) -> None:
@@ -143,3 +149,20 @@ def test_without_memory_the_reference_does_the_work() -> None:
                 assert allocations < 8
     finally:
         native.fail_after(-1)
+
+
+def test_without_memory_for_a_result_python_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    memory, native = pytest.importorskip("_testcapi"), built()
+    declined = 0
+    for number in range(6):
+        used = [b"\x7f" * size for size in range(1, 64)]  # what an array would find in memory that it has not set
+        del used
+        memory.set_nomemory(number, number + 1)
+        try:
+            declined += native.apart(bytes(3200), bytes(16)) is None
+        except MemoryError:
+            pass
+        finally:
+            memory.remove_mem_hooks()
+    assert declined
+    assert not capfd.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_imgdiff.base.geometry import Rect
 from pytest_imgdiff.comparison.alignment import align
 from pytest_imgdiff.comparison.line_maps import Lines, View, cheapest, line_costs, votes_of
-from tests.cores import built, core
+from tests.cores import built, core, odd
 from tests.test_alignment import banner, inserted, page
 
 if TYPE_CHECKING:
@@ -149,6 +149,12 @@ def _native() -> Any:
         ("cheapest_lines", (bytes(8), bytes(8), bytes(16), bytes(8), 1.0, 1.0, 0.0)),
         ("cheapest_lines", (bytes(8), (9).to_bytes(8, "little"), bytes(16), bytes(16), 1.0, 1.0, 0.0)),
         ("cheapest_lines", (bytes(16), bytes(8), bytes(16), bytes(16), 1.0, 1.0, 0.0)),
+        ("cheapest_lines", (bytes(8), bytes(8), bytes(16), bytes(16), 1.0, 1.0, -1.0)),
+        ("cheapest_lines", (odd(8), bytes(8), bytes(16), bytes(16), 1.0, 1.0, 0.0)),
+        ("cheapest_lines", (bytes(8), odd(8), bytes(16), bytes(16), 1.0, 1.0, 0.0)),
+        ("cheapest_lines", (bytes(8), bytes(8), bytes(16), odd(16), 1.0, 1.0, 0.0)),
+        ("line_costs", ((b"1234", odd(8), bytes(8), None), (b"1234", bytes(8), bytes(8), None), 1, 0, (1,) * 6)),
+        ("line_costs", ((b"1234", bytes(8), bytes(8), None), (b"1234", bytes(8), odd(8), None), 1, 0, (1,) * 6)),
         ("tile_hashes", (bytes(4 * 64), 8, 0, 8, 7)),
         ("tile_hashes", (bytes(4 * 56), 8, 0, 8, 7)),
         ("tile_hashes", (bytes(4 * 64), 8, 1, 8, 8)),

@@ -22,7 +22,7 @@ typedef struct {
 static bool colours_of(Colours *colours, const char *bytes, Py_ssize_t size, size_t count) {
     colours->values = (const float *)(const void *)bytes;
     colours->step = (size_t)size == PLANES * sizeof(float) ? 0 : PLANES;
-    return !colours->step || (size_t)size == count * PLANES * sizeof(float);
+    return is_aligned(bytes, sizeof(float)) && (!colours->step || (size_t)size == count * PLANES * sizeof(float));
 }
 
 ALWAYS_INLINE float apart(const float *one, const float *two) {
@@ -68,7 +68,8 @@ static PyObject *core_apart(PyObject *module, PyObject *args) {
     Colours two;
     if (!PyArg_ParseTuple(args, "y#y#:apart", &bytes[0], &sizes[0], &bytes[1], &sizes[1])) return NULL;
     const size_t count = (size_t)sizes[0] / (PLANES * sizeof(float));
-    if (sizes[0] % (Py_ssize_t)(PLANES * sizeof(float)) || !colours_of(&two, bytes[1], sizes[1], count))
+    if (sizes[0] % (Py_ssize_t)(PLANES * sizeof(float)) || !is_aligned(bytes[0], sizeof(float)) ||
+        !colours_of(&two, bytes[1], sizes[1], count))
         return refused("those are no colours of one region");
     PyObject *found = new_bytes(count * sizeof(float));
     if (!found) return declined();
@@ -173,7 +174,8 @@ static PyObject *core_commonest(PyObject *module, PyObject *args) {
     float steps;
     if (!PyArg_ParseTuple(args, "y#f:commonest", &bytes, &size, &steps)) return NULL;
     const size_t count = (size_t)size / (PLANES * sizeof(float));
-    if (!count || size % (Py_ssize_t)(PLANES * sizeof(float)) || count > INT32_MAX / 4) return refused("those are no colours");
+    if (!count || size % (Py_ssize_t)(PLANES * sizeof(float)) || count > INT32_MAX / 4 || !is_aligned(bytes, sizeof(float)))
+        return refused("those are no colours");
     const float *colours = (const float *)(const void *)bytes;
     Groups groups;
     float *near = core_allocate(count * PLANES * sizeof(float)), middle[PLANES] = {0};
@@ -193,8 +195,8 @@ static PyObject *core_commonest(PyObject *module, PyObject *args) {
         for (size_t i = 0; i < count; i++) {
             bool is_near = true;
             for (int plane = 0; plane < PLANES; plane++) {
-                const long away = __builtin_lrintf(colours[PLANES * i + (size_t)plane] * steps) - own[plane];
-                is_near &= away >= -1 && away <= 1;
+                const long step = __builtin_lrintf(colours[PLANES * i + (size_t)plane] * steps);
+                is_near &= (unsigned long)step - (unsigned long)own[plane] + 1 <= 2; /* a difference may not fit a long */
             }
             if (!is_near) continue;
             for (size_t plane = 0; plane < PLANES; plane++) near[plane * count + found] = colours[PLANES * i + plane];
@@ -292,7 +294,8 @@ static PyObject *core_maps(PyObject *module, PyObject *args) {
                           &job.steps, &job.colours, &job.kept, &job.unmapped, &job.mapped, &job.flat))
         return NULL;
     job.count = (size_t)sizes[2];
-    if (!job.count || job.count > INT32_MAX / 4 || (size_t)sizes[0] != job.count * PLANES * sizeof(float) || sizes[1] != sizes[0])
+    if (!job.count || job.count > INT32_MAX / 4 || (size_t)sizes[0] != job.count * PLANES * sizeof(float) || sizes[1] != sizes[0] ||
+        !is_aligned(bytes[0], sizeof(float)) || !is_aligned(bytes[1], sizeof(float)))
         return refused("those are no colours of one region");
     job.first = (const float *)(const void *)bytes[0];
     job.second = (const float *)(const void *)bytes[1];
@@ -329,7 +332,8 @@ static PyObject *core_moved(PyObject *module, PyObject *args) {
                           &bytes[3], &sizes[3], &width, &height, &across, &down, &seen, &near))
         return NULL;
     const size_t count = (size_t)width * height;
-    if ((size_t)sizes[3] != count || sizes[0] % (Py_ssize_t)(PLANES * sizeof(float)) ||
+    if (!count || (size_t)sizes[3] != count || sizes[0] % (Py_ssize_t)(PLANES * sizeof(float)) ||
+        !is_aligned(bytes[0], sizeof(float)) || !is_aligned(bytes[1], sizeof(float)) ||
         (size_t)sizes[0] / (PLANES * sizeof(float)) != count || sizes[1] != sizes[0] ||
         !colours_of(&fill, bytes[2], sizes[2], count))
         return refused("those are no colours of one region");

@@ -43,7 +43,7 @@ typedef struct {
 
 static bool is_part(const Part *part) {
     return part->size % 4 == 0 && (uint64_t)part->size / 4 == (uint64_t)part->stride * part->height &&
-           (uintptr_t)part->bytes % 4 == 0 && part->width && part->left <= part->stride && part->width <= part->stride - part->left;
+           is_aligned(part->bytes, 4) && part->width && part->left <= part->stride && part->width <= part->stride - part->left;
 }
 
 static const uint32_t *row_of(const Part *part, size_t row) {
@@ -304,7 +304,8 @@ static PyObject *core_line_costs(PyObject *module, PyObject *args) {
         *(i ? &job.two : &job.one) = side;
         if (sizes[i][1] % 8 || sizes[i][2] != sizes[i][1] || side.count > INT32_MAX || sizes[i][0] % 4 ||
             (uint64_t)sizes[i][0] / 4 != (uint64_t)width * (uint64_t)side.count ||
-            (tones[i] && sizes[i][3] != 4 * sizes[i][1]) || !tones[0] != !tones[1] || job.noise > 255)
+            (tones[i] && sizes[i][3] != 4 * sizes[i][1]) || !tones[0] != !tones[1] || job.noise > 255 ||
+            !is_aligned(ink[i], 8) || !is_aligned(digests[i], 8) || !is_aligned(tones[i], 8))
             return refused("those are no lines");
     }
     if (offset < -job.one.count || offset > job.two.count) return refused("the offset is too large");
@@ -486,8 +487,10 @@ static PyObject *core_cheapest_lines(PyObject *module, PyObject *args) {
     job.lines = sizes[2] / 8 - 1;
     job.others = sizes[3] / 8 - 1;
     if (job.count < 1 || job.count > 64 || job.lines < 1 || job.others < 1 || job.lines > INT32_MAX || job.others > INT32_MAX ||
-        sizes[0] != 8 * job.count * job.lines || sizes[1] % 8 || sizes[2] % 8 || sizes[3] % 8)
+        sizes[0] != 8 * job.count * job.lines || sizes[1] % 8 || sizes[2] % 8 || sizes[3] % 8 || !(job.rounding >= 0))
         return refused("those are no costs of lines");
+    for (int i = 0; i < 4; i++)
+        if (!is_aligned(bytes[i], 8)) return refused("numbers have to lie at multiples of eight bytes");
     job.costs = (const double *)(const void *)bytes[0];
     job.offsets = (const int64_t *)(const void *)bytes[1];
     job.content[0] = (const double *)(const void *)bytes[2];

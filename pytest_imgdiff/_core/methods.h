@@ -22,6 +22,9 @@ uint8_t *bytes_of(PyObject *bytearray);
 /* A heat of so many bytes that can be written to; None is NULL. False, with an exception: it is neither. */
 bool writable_heat(PyObject *object, size_t count, uint8_t **heat);
 
+/* Whether numbers of so many bytes begin at a multiple of their size, as C demands: a caller's array may lie anywhere. */
+ALWAYS_INLINE bool is_aligned(const void *numbers, size_t size) { return (uintptr_t)numbers % size == 0; }
+
 /* Each ends with a row of NULL. */
 extern PyMethodDef PNG_METHODS[];     /* module.c */
 extern PyMethodDef COUNTING_METHODS[]; /* counting.c */

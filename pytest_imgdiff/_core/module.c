@@ -63,7 +63,10 @@ PyObject *new_bytes(size_t size) {
     if (!probe) return NULL;
     core_free(probe);
 #endif
-    PyObject *found = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)size);
+    /* Asked for all bytes at once, CPython (3.11) drops an array that it has not set up where there is no memory for them,
+       and prints that its buffers were exported. */
+    PyObject *found = size <= PY_SSIZE_T_MAX ? PyByteArray_FromStringAndSize(NULL, 0) : NULL;
+    if (found && PyByteArray_Resize(found, (Py_ssize_t)size)) Py_CLEAR(found);
     if (!found) PyErr_Clear();
     return found;
 }

@@ -26,7 +26,7 @@ UNMAPPED, MAPPED, COLOURS = 0.12, 0.6, 0.35
 the difference that the rule explains at least, and the number of colours as a share of its pixels at the most."""
 KEPT = 0.6
 """And the share, on average, of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
-_FLAT_COLOURS = 1e-5
+FLAT_COLOURS = 1e-5
 """Colours with less variance are flat: there a rule has nothing to explain."""
 STEPS_OF_COLOUR = 40
 """Colours that differ by less than one of so many steps between black and white count as one."""
@@ -41,7 +41,7 @@ _YIQ = np.array(
 )
 """Y. Kotsarenko and F. Ramos, "Measuring perceived color difference using YIQ NTSC transmission color space in mobile
 applications", 2010, with the weights of their distance."""
-_OF_PREMULTIPLIED = tuple(
+OF_PREMULTIPLIED = tuple(
     np.array([*(_YIQ * _WEIGHTS[:, np.newaxis]).flat, _WEIGHTS[0]], np.float32).astype(float).tolist()
 )
 """Three weights of each plane of colour, and that of opacity: from premultiplied RGBA. Over black a colour is its
@@ -55,13 +55,13 @@ def colours_of(rows: NDArray[Any], columns: slice) -> Colours:
     scale = float(np.float32(1 / full_value(rows.dtype)))
     if CORE is not None and rows.dtype == np.uint8:
         size = len(range(columns.start, columns.stop, step)), -(-len(rows) // step)
-        found = CORE.colours(rows, rows.shape[1], columns.start, *size, step, scale, _OF_PREMULTIPLIED)
+        found = CORE.colours(rows, rows.shape[1], columns.start, *size, step, scale, OF_PREMULTIPLIED)
         if found is not None:
             return np.frombuffer(found, np.float32).reshape(size[1], size[0], 4)
     values = rows[::step, columns].astype(np.float32)
     values *= np.float32(scale)
     values[..., :3] *= values[..., 3:]
-    weights = np.array(_OF_PREMULTIPLIED, np.float32)
+    weights = np.array(OF_PREMULTIPLIED, np.float32)
     planes = [
         values[..., 0] * weights[at] + values[..., 1] * weights[at + 1] + values[..., 2] * weights[at + 2]
         for at in (0, 3, 6)
@@ -113,7 +113,7 @@ def maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArr
         changed: (n,), those that differ.
     """
     if CORE is not None:
-        found = CORE.maps(first, second, changed, STEPS_OF_COLOUR, (COLOURS, KEPT, UNMAPPED, MAPPED, _FLAT_COLOURS))
+        found = CORE.maps(first, second, changed, STEPS_OF_COLOUR, (COLOURS, KEPT, UNMAPPED, MAPPED, FLAT_COLOURS))
         if found is not None:
             return bool(found)
     _, colours = np.unique(_key(np.rint(first * STEPS_OF_COLOUR).astype(np.int64)), return_inverse=True)
@@ -129,7 +129,7 @@ def maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArr
     for plane in planes:
         variance += _sum(np.square(plane - _sum(plane) / pixels)) / pixels
     left = _unexplained(colours, planes) / max(1, pixels - number)
-    if variance > _FLAT_COLOURS and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:
+    if variance > FLAT_COLOURS and left / (variance * pixels / max(1, pixels - 1)) > UNMAPPED:
         return False
     _, few = np.unique(colours[changed], return_inverse=True)
     differences = [plane.astype(np.float64) for plane in (second - first)[changed].T]

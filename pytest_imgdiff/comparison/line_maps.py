@@ -127,7 +127,7 @@ class Lines:
         """How many lines with content are before each line, those left out that repeat the one before: borders that
         run through them, the inside of a box."""
         np.cumsum(self.content & ~self.repeats, out=self.content_before[1:])
-        self.digests = _digests(self._view, axis)
+        self.digests = digests_of(self._view, axis)
         """A number for each line, equal for equal lines and seldom otherwise."""
 
     def profile(self) -> NDArray[np.float32]:
@@ -142,8 +142,8 @@ class Lines:
 
         It is the line's ink to the level, wherever in the line the ink stands.
         """
-        sums = _sums(self._view, self._axis)
-        ink: Costs = sums - self._length * _medians(self.samples, -(-self.width // _PROFILE))
+        sums = sums_of(self._view, self._axis)
+        ink: Costs = sums - self._length * medians_of(self.samples, -(-self.width // _PROFILE))
         return ink
 
 
@@ -159,7 +159,7 @@ def _ink(samples: NDArray[np.uint8]) -> tuple[Costs, NDArray[np.bool_]]:
     return _marked(samples[:, 4:], samples[:, :-4]).astype(np.float64), repeats
 
 
-def _digests(view: View, axis: Axis) -> Digests:
+def digests_of(view: View, axis: Axis) -> Digests:
     """Return the sum of the products of each line's pixels with odd numbers that lie far apart."""
     rect = view.rect
     if CORE is not None:
@@ -178,7 +178,7 @@ def _digests(view: View, axis: Axis) -> Digests:
     return digests
 
 
-def _sums(view: View, axis: Axis) -> Costs:
+def sums_of(view: View, axis: Axis) -> Costs:
     """Return (lines, 4): the sums of the channels of each line."""
     rect = view.rect
     if CORE is not None:
@@ -192,7 +192,7 @@ def _sums(view: View, axis: Axis) -> Costs:
     return sums
 
 
-def _medians(samples: NDArray[np.uint8], step: int) -> Costs:
+def medians_of(samples: NDArray[np.uint8], step: int) -> Costs:
     """Return (lines, 4): the median of each channel of every ``step``-th sample of each line."""
     count = len(samples)
     if CORE is not None:
