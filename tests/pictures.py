@@ -27,9 +27,9 @@ def write(path: Path, pixels: np.ndarray) -> Path:
 
 
 def notes(root: Path) -> None:
-    """A file that is no picture, in either folder of `trees`."""
+    """A file that is not an image, in either folder of `trees`."""
     for side in ("expected", "actual"):
-        (root / side / "note.txt").write_text("no picture", encoding="utf-8")
+        (root / side / "note.txt").write_text("no image", encoding="utf-8")
 
 
 def trees(root: Path) -> tuple[Path, Path]:

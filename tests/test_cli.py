@@ -237,7 +237,7 @@ def test_a_pair_that_passes_with_a_warning_is_told(two_trees):
     assert re.search(rf"{len(lines)} with a warning", done.stdout.splitlines()[-1])
 
 
-def test_an_override_that_is_meant_for_none_of_the_pictures_is_told(two_trees):
+def test_an_override_that_matches_no_image_is_reported(two_trees):
     text = (
         "overrides:\n"
         "  - {match: 'same*.png', size: crop}\n"
@@ -245,7 +245,7 @@ def test_an_override_that_is_meant_for_none_of_the_pictures_is_told(two_trees):
     )
     (two_trees.folder / "imgdiff.yaml").write_text(text, encoding="utf-8")
     done = two_trees("compare", "expected", "actual", "--quiet")
-    told = "overrides[1] (match: icons/**, *.PNG) matches none of these pictures"
+    told = "overrides[1] (match: icons/**, *.PNG) matches none of these images"
     assert done.stdout.splitlines()[1:] == [told]
     part = two_trees("compare", "expected", "actual", "--quiet", "--include", "same*.png")
     assert told not in part.stdout
@@ -337,11 +337,11 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
     [
         pytest.param(["old.png", "old.png"], "the same file", id="one-file-twice"),
         pytest.param(["old.png", "folder/../old.png"], "the same file", id="one-file-by-two-names"),
-        pytest.param(["folder", "folder"], "the same one", id="one-folder-twice"),
+        pytest.param(["folder", "folder"], "are the same", id="one-folder-twice"),
         pytest.param(["folder", "old.png"], "folder is a folder and old.png is not", id="folder-and-file"),
         pytest.param(["old.png", "folder"], "folder is a folder and old.png is not", id="file-and-folder"),
         pytest.param(["folder", "nowhere"], "nowhere does not exist", id="folder-and-nothing"),
-        pytest.param(["folder", "empty"], "no pictures in folder nor in empty", id="no-pictures"),
+        pytest.param(["folder", "empty"], "no images in folder nor in empty", id="no-pictures"),
         pytest.param(["old.png"], "name two images or two folders", id="one-name"),
         pytest.param([], "there is no imgdiff.yaml in this folder or above it", id="nothing-to-compare"),
         pytest.param(["old.png", "new.png", "--include", "*"], "--include and --exclude", id="include-for-files"),
@@ -463,13 +463,13 @@ def test_names_that_the_terminal_has_no_characters_for(shell):
     assert done.stdout.partition("\n")[0].endswith(r": caf\xe9 \u2603.png")
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_difference(monkeypatch, capsys):
-    from pytest_imgdiff.cli import parser
+def test_a_bug_is_not_taken_for_a_difference(monkeypatch, capsys):
+    from pytest_imgdiff.cli import compare, parser
 
     def mistaken(_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(parser, "_compare", mistaken)
+    monkeypatch.setattr(compare, "run", mistaken)
     assert parser.main(["compare", "old.png", "new.png"]) == NOT_JUDGED
     told = capsys.readouterr().err
     assert told.startswith("pytest-imgdiff: internal error; please report it with these lines:\nTraceback")

@@ -20,7 +20,7 @@ from tests.config_metrics import METRICS, Lookup
 MISTAKES = [
     # keys
     ("▸metric: {ssim: {min: 0.9}}", "metric", 'unknown key "metric"; did you mean "metrics"? (known: baselines,'),
-    ("size: fail\n▸colour: red", "colour", 'unknown key "colour" (known: '),
+    ("size: fail\n▸hue: red", "hue", 'unknown key "hue" (known: '),
     (
         "metrics:\n  ssim:\n    ▸mim: 0.9\n    min: 0.9",
         "metrics.ssim.mim",

@@ -151,8 +151,8 @@ def test_two_folders_are_paired_by_name(page, tmp_path):
     notes(tmp_path)
     for side in ("expected", "actual"):
         page.set_input_files(f"#{side}-folder", tmp_path / side)
-        expect(page.locator(f"#{side}-words")).to_have_text("3 pictures")  # note.txt is none
-    expect(page.locator("#pairs")).to_have_text("2 pairs of one name, 1 only expected, 1 only actual")
+        expect(page.locator(f"#{side}-words")).to_have_text("3 images")  # note.txt is none
+    expect(page.locator("#pairs")).to_have_text("2 pairs with the same name, 1 only expected, 1 only actual")
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url("**/jobs/*/")
     results = page.evaluate("fetch('results.json').then((answer) => answer.json())")
