@@ -161,7 +161,7 @@ class Kernels:
         arguments = *files, width, height, *rule, heats[0], tolerance, heats[1], 1, threads
         found = self._native.count(*arguments)
         if found is None and not opaque:  # the whole picture decides what lies behind a pixel
-            self._counts["count, declined"] += 1
+            self._counts.update(("count", "count, declined"))
             return
         if found is None or (bytes(found[0]), *found[1:]) != wanted:
             raise FoundError("count is not what the reference says")
