@@ -1,4 +1,4 @@
-"""Render the pictures of this folder: `expected/` as they should look, `actual/` after a change.
+"""Render the images of this folder: `expected/` as they should look, `actual/` after a change.
 
     python examples/render.py [--out DIR]
 
@@ -41,17 +41,17 @@ CHROMIUM_ARGUMENTS = [
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of a page, and what is changed in the page before the actual one is taken.
+    """An image of a page, and the change to the page before the actual one is captured.
 
     Attributes:
         page: file name in `pages/`.
         size: width and height of the window, in CSS pixels.
-        style: CSS added for the actual picture.
-        text: a selector and the text that its element has in the actual picture.
+        style: CSS added for the actual image.
+        text: a selector and the text that its element has in the actual image.
         scheme: `light` or `dark`.
         full_page: photograph what lies below the fold too.
         element: a selector: photograph that element alone.
-        sides: the trees that hold the picture.
+        sides: the trees that hold the image.
     """
 
     page: str
@@ -83,7 +83,7 @@ SHOTS = {
 
 def main() -> None:
     """Write both trees below the folder named on the command line."""
-    parser = argparse.ArgumentParser(description="Render the example pictures.")
+    parser = argparse.ArgumentParser(description="Render the example images.")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for expected/ and actual/ (default: examples/)")
     out = parser.parse_args().out
     for side in ("expected", "actual"):
@@ -101,13 +101,13 @@ def render_pages(out: Path) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         for name, shot in SHOTS.items():
             for side in shot.sides:
-                picture = photograph(browser, shot, changed=side == "actual")
+                image = photograph(browser, shot, changed=side == "actual")
                 path = out / side / "pages" / f"{name}.png"
                 if (name, side) == ("unchanged", "actual"):
                     # The same pixels in other bytes: another compression, and an alpha channel that hides nothing.
-                    picture.convert("RGBA").save(path, compress_level=6)
+                    image.convert("RGBA").save(path, compress_level=6)
                 else:
-                    picture.save(path, optimize=True)
+                    image.save(path, optimize=True)
         browser.close()
 
 
@@ -195,10 +195,10 @@ def render_photos(out: Path) -> None:
 
 def photo(name: str) -> np.ndarray:
     """Return one of scikit-image's photographs, 400 pixels wide, RGB."""
-    picture = Image.fromarray(getattr(data, name)())
+    image = Image.fromarray(getattr(data, name)())
     width = 400
-    height = round(picture.height * width / picture.width)
-    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+    height = round(image.height * width / image.width)
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def save_photo(pixels: np.ndarray, path: Path, quality: int = 90, subsampling: str = "4:2:0") -> None:

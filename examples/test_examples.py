@@ -22,7 +22,7 @@ def test_anti_aliasing_is_no_difference(assert_images_similar):
 
 
 def test_photo_is_judged_by_structure(assert_images_similar):
-    """Rules in the call replace those of imgdiff.yaml: another JPEG quality is no other picture."""
+    """Rules in the call replace those of imgdiff.yaml: another JPEG quality is not a different image."""
     photo = "photos/reencoded.jpg"
     assert_images_similar(ACTUAL / photo, EXPECTED / photo, metrics={"ssim": {"min": 0.95}})
 
@@ -33,7 +33,7 @@ def test_all_but_the_badge(assert_images_similar):
 
 
 def test_array_against_its_baseline(assert_images_similar):
-    """Without an expected picture the stored baseline is used: here baselines/examples/test_examples/."""
+    """Without an expected image the stored baseline is used: here baselines/examples/test_examples/."""
     row, column = np.indices((60, 90))
     assert_images_similar(np.stack([row * 4, column * 2, row + column], axis=-1).astype(np.uint8))
 

@@ -139,7 +139,7 @@ def serving(folder: Path, *arguments: object, warning: str = "") -> Iterator[Ser
     )
     try:
         line = ""
-        while not line.startswith("compare pictures: "):
+        while not line.startswith("compare images: "):
             line = process.stdout.readline()
             assert line, process.stderr.read()
         yield Served(process, int(re.search(r":(\d+)/upload", line)[1]), temporary)

@@ -186,13 +186,13 @@ def test_a_name_with_brackets_is_chosen_by_itself(project, accept):
 def test_a_choice_that_finds_nothing_is_refused(project, refused):
     project.changed("cart")
     project.record("same", passed=True)
-    assert "--only nothing*: matches none of 2 comparisons; a name is, say, cart" in refused(
+    assert "--only nothing*: matches none of 2 comparisons; a name is, for example, cart" in refused(
         project.report, "--only", "cart", "--only", "nothing*"
     )
     assert "braces" in refused(project.report, "--only", "{a,b}")
     assert "--only '**'" in refused(project.report)
-    assert "--only chooses among the images of a report" in refused(project.manifest(), "--only", "cart")
-    assert "this is a report itself" in refused(project.report, "--only", "cart", "--report", "elsewhere")
+    assert "--only needs the folder of a report" in refused(project.manifest(), "--only", "cart")
+    assert "--report is for a manifest" in refused(project.report, "--only", "cart", "--report", "elsewhere")
 
 
 @pytest.mark.parametrize("only", [(), ("--only", "**"), ("--only", "same"), ("--only", "same", "--alternative")])

@@ -251,7 +251,7 @@ def test_a_rebased_branch_is_told_how_to_keep_its_baselines(one, told, command):
     told(one, "pull")
     one.git("rebase", "-q", "main")
     _, out, _ = command(one, "pull")
-    assert f"`pytest-imgdiff baselines pull --merge {old[:8]}` joins them" in out
+    assert f"`pytest-imgdiff baselines pull --merge {old[:8]}` adds them" in out
     told(one, "pull", "--merge", old[:8])
     assert one.pictures() == {"a": BLUE, "b": GREEN}
 

@@ -74,10 +74,10 @@ def test_flaky_lists_pictures_whose_verdict_changed_under_the_same_baseline(thre
 
     assert done.returncode == SOME
     assert done.stdout.splitlines() == [
-        "VERDICTS  FAILED  CHANGES  PICTURE",
+        "VERDICTS  FAILED  CHANGES  IMAGE",
         ".F.       1 of 3  2        clock.png",
         "..B       1 of 3  1        torn.png",
-        "3 pictures in 3 runs: 2 flaky",
+        "3 images in 3 runs: 2 flaky",
     ]
 
 
@@ -105,8 +105,8 @@ def test_a_verdict_that_changed_with_its_baseline_is_not_flaky(shell):
     done = shell("flaky", "one", "two")
     assert done.returncode == NONE
     assert done.stdout.splitlines() == [
-        "1 picture: no two runs compared it with the same baseline",
-        "1 picture in 2 runs: 0 flaky",
+        "1 image: no two runs compared it with the same baseline",
+        "1 image in 2 runs: 0 flaky",
     ]
 
 
@@ -118,7 +118,7 @@ def test_flaky_says_when_the_limits_changed_and_the_picture_did_not(shell):
 
     done = shell("flaky", "one", "two")
     assert done.returncode == SOME
-    assert "page.png (the limits changed too; the actual image is the same in all runs)" in done.stdout
+    assert "page.png (the limits also changed; the actual image is the same in all runs)" in done.stdout
 
 
 def test_a_picture_that_matches_an_alternative_now_and_then_is_flaky(pytester):
@@ -142,7 +142,7 @@ def test_a_picture_that_matches_an_alternative_now_and_then_is_flaky(pytester):
 
 def test_flaky_refuses_what_it_cannot_compare(three_runs):
     assert "at least two runs" in three_runs.refused("flaky", "one")
-    assert "named twice" in three_runs.refused("flaky", "one", "one/results.json")
+    assert "passed twice" in three_runs.refused("flaky", "one", "one/results.json")
     assert "no such file" in three_runs.refused("flaky", "one", "nowhere/results.json")
     shutil.rmtree(three_runs.folder / "two")
     (three_runs.folder / "two").mkdir()
@@ -227,7 +227,7 @@ def test_calibrate_reads_the_results_of_runs(renderings):
     done = renderings("calibrate", "report1", "report2/results.json", "report3")
 
     assert done.returncode == SOME
-    assert "from 3 runs in which nothing changed" in done.stderr
+    assert "from 3 runs without changes" in done.stderr
     assert "#ssim: {min: 0." in done.stdout
     assert "measured only" in done.stdout
     assert "a changed digit: 4 tried, 0 missed" in done.stderr
@@ -235,7 +235,7 @@ def test_calibrate_reads_the_results_of_runs(renderings):
     (renderings.folder / "run0/pages/total.png").unlink()
     (renderings.folder / "run0/pages/order.png").unlink()
     done = renderings("calibrate", "report1", "report2", "report3", "--per", "folder")
-    assert "no edits were tried: the expected images are not there, or are others by now" in done.stderr
+    assert "no edits tried: the expected images are missing or have changed" in done.stderr
 
 
 def test_each_picture_has_limits_of_its_own_when_asked(renderings):
@@ -302,7 +302,7 @@ def test_pictures_that_cannot_be_compared_are_named(renderings):
 def test_calibrate_never_writes_over_a_file_unasked(renderings):
     file = renderings.folder / "imgdiff.yaml"
     file.write_text("metrics: {mse: {max: 0}}\n", encoding="utf-8")
-    assert "is there already" in renderings.refused("calibrate", *RUNS, "-o", "imgdiff.yaml")
+    assert "already exists" in renderings.refused("calibrate", *RUNS, "-o", "imgdiff.yaml")
     assert file.read_text(encoding="utf-8") == "metrics: {mse: {max: 0}}\n"
     renderings("calibrate", *RUNS, "-o", "imgdiff.yaml", "--force")
     assert "# Limits that" in file.read_text(encoding="utf-8")
@@ -333,7 +333,7 @@ def test_where_everything_flickers_nothing_is_offered_to_be_ignored(shell):
 
     assert done.returncode == SOME
     assert "page.png: no limit: a changed digit would pass" in done.stderr
-    assert "those are too many places, or too large ones, to ignore" in done.stderr
+    assert "too many or too large areas to ignore" in done.stderr
     assert "ignore:" not in done.stdout
     assert yaml.safe_load(done.stdout) is None
 
@@ -343,4 +343,4 @@ def test_pictures_without_text_have_no_digit_to_change(shell):
         write(shell.folder / f"run{number}/logo.png", square(RED, side=60))
     done = shell("calibrate", "run0", "run1", "run2")
     assert done.returncode == NONE
-    assert "no digit was changed: nothing in these images looks like a line of text" in done.stdout
+    assert "no digit changed: no line of text found in these images" in done.stdout

@@ -342,7 +342,7 @@ def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(two_trees):
         pytest.param(["old.png", "folder"], "folder is a folder and old.png is not", id="file-and-folder"),
         pytest.param(["folder", "nowhere"], "nowhere does not exist", id="folder-and-nothing"),
         pytest.param(["folder", "empty"], "no images in folder nor in empty", id="no-pictures"),
-        pytest.param(["old.png"], "name two images or two folders", id="one-name"),
+        pytest.param(["old.png"], "pass two images or two folders", id="one-name"),
         pytest.param([], "there is no imgdiff.yaml in this folder or above it", id="nothing-to-compare"),
         pytest.param(["old.png", "new.png", "--include", "*"], "--include and --exclude", id="include-for-files"),
         pytest.param(["--exclude", "*"], "--include and --exclude", id="exclude-for-scans"),
@@ -371,7 +371,7 @@ def test_a_command_that_cannot_be_followed_says_why_in_one_line(pair, arguments,
     ("text", "told"),
     [
         pytest.param("size: pad\nsise: pad\n", 'imgdiff.yaml:2:1: sise: unknown key "sise"', id="key"),
-        pytest.param("scans: []\n", "imgdiff.yaml names no scans", id="no-scans"),
+        pytest.param("scans: []\n", "imgdiff.yaml has no scans", id="no-scans"),
         pytest.param("scans: [\n", "imgdiff.yaml:2:1", id="no-yaml"),
         pytest.param(
             "scans: [{expected: nowhere, actual: folder}]\n",
@@ -472,7 +472,7 @@ def test_a_bug_is_not_taken_for_a_difference(monkeypatch, capsys):
     monkeypatch.setattr(compare, "run", mistaken)
     assert parser.main(["compare", "old.png", "new.png"]) == NOT_JUDGED
     told = capsys.readouterr().err
-    assert told.startswith("pytest-imgdiff: internal error; please report it with these lines:\nTraceback")
+    assert told.startswith("pytest-imgdiff: internal error; report it with these lines:\nTraceback")
     assert told.endswith("ZeroDivisionError\n")
 
 
@@ -567,7 +567,7 @@ def test_control_c_ends_in_one_line(shell):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == NOT_JUDGED
-    assert errors == "pytest-imgdiff: interrupted; not all was judged\n"
+    assert errors == "pytest-imgdiff: interrupted; not all images were compared\n"
     assert "100 comparisons" not in output
 
 

@@ -225,7 +225,7 @@ def test_ctrl_c_ends_the_run_and_its_workers():
         os.killpg(run.pid, signal.SIGINT)
         _, told = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert told == "pytest-imgdiff: interrupted; not all was judged\n"
+    assert told == "pytest-imgdiff: interrupted; not all images were compared\n"
     deadline = time.monotonic() + 20  # a worker may be on its way out
     while left_of(run.pid) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -115,7 +115,7 @@ CASES = {
             """
         },
         passed=4,
-        words=['header.png -> baselines/tests/test_shop/header.png; call it with name="header"'],
+        words=['header.png -> baselines/tests/test_shop/header.png; pass name="header"'],
     ),
     "pytest-playwright-visual": Case(
         theirs={  # this tool takes the letters of ".py" off both ends of the file's name
@@ -502,14 +502,14 @@ def test_the_pictures_can_stay_where_a_layout_names_them(project, name):
     case = CASES[name]
     project.of(case)
     _, out, _ = project.run("--dry-run")
-    assert out[out.index("  or leave them where they are, with this in imgdiff.yaml:") + 1].strip() == case.stay
+    assert out[out.index("  or keep them where they are, with this in imgdiff.yaml:") + 1].strip() == case.stay
     project.write({"imgdiff.yaml": case.stay})
     project.passes(case)
 
 
 def test_no_layout_is_offered_where_the_pictures_cannot_stay(project):
     project.of(CASES["syrupy"])
-    assert not has_line(project.run("--dry-run")[1], "leave them where they are")
+    assert not has_line(project.run("--dry-run")[1], "keep them where they are")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -570,7 +570,7 @@ def test_a_second_run_changes_nothing_and_says_so(project):
     before = {path: path.stat().st_mtime_ns for path in (project.path / "baselines").rglob("*")}
     code, out, err = project.run()
     assert (code, err) == (DONE, [])
-    assert out == ["syrupy: 7 pictures", "nothing to import: all 7 baselines are there already"]
+    assert out == ["syrupy: 7 images", "nothing to import: all 7 baselines already exist"]
     assert {path: path.stat().st_mtime_ns for path in (project.path / "baselines").rglob("*")} == before
 
 
@@ -649,7 +649,7 @@ def test_a_folder_that_cannot_be_looked_at_is_told(project):
     if "unshare failed" in done.stderr:
         pytest.skip("this system has no user namespaces")
     assert done.returncode == REFUSED
-    assert re.fullmatch(r"pytest-imgdiff: \S*closed: not looked at: Permission denied\n", done.stderr)
+    assert re.fullmatch(r"pytest-imgdiff: \S*closed: cannot be listed: Permission denied\n", done.stderr)
     assert done.stdout.endswith("6 imported\n")
 
 
@@ -736,7 +736,7 @@ def test_pictures_of_two_platforms_for_one_place_are_refused_by_name(project):
     assert code == REFUSED
     assert len(err) == 2
     assert "[darwin].png would have the same baseline baselines/test_shop/test_home[chromium].png" in err[1]
-    assert 'set a layout that tells them apart: "{platform}/{module}/{test}.png"' in err[1]
+    assert 'set a layout that distinguishes them: "{platform}/{module}/{test}.png"' in err[1]
     assert project.files("baselines") == {}
 
 
@@ -839,7 +839,7 @@ def test_a_test_file_that_cannot_be_read_is_told(project):
     project.of(CASES["pytest-mpl"])
     project.write({"tests/test_broken.py": "def test_(:"})
     _, out, _ = project.run()
-    assert has_line(out, "tests/test_broken.py: not read, so its tests are not known", "line 1")
+    assert has_line(out, "tests/test_broken.py: cannot be read, so its tests are unknown", "line 1")
 
 
 # ---- Names
@@ -861,7 +861,7 @@ def test_a_name_that_two_tests_give_is_told_apart_by_the_test(project):
     )
     code, out, _ = project.run()
     assert code == DONE
-    assert has_line(out, 'call it with name="test_home-menu"')
+    assert has_line(out, 'pass name="test_home-menu"')
     assert project.files("baselines") == {
         "baselines/test_shop/test_home-menu.png": picture(0),
         "baselines/test_shop/test_cart-menu.png": picture(1),
@@ -989,11 +989,11 @@ def test_environments_and_packages_are_not_searched(project):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "there are no baselines of any of pytest-playwright-visual-snapshot, "),
-        (["syrupy"], "there are no baselines of syrupy below "),
-        (["sirupy"], "there is no file or folder sirupy; the tools are pytest-playwright-visual-snapshot, "),
-        (["syrupy", "gone"], "there is no file or folder gone"),
-        (["--root", "gone"], "--root gone: there is no such folder"),
+        ([], "no baselines of any of pytest-playwright-visual-snapshot, "),
+        (["syrupy"], "no baselines of syrupy below "),
+        (["sirupy"], "sirupy does not exist; the tools are pytest-playwright-visual-snapshot, "),
+        (["syrupy", "gone"], "gone does not exist"),
+        (["--root", "gone"], "--root gone: this folder does not exist"),
     ],
 )
 def test_a_command_that_cannot_be_followed_says_why(project, arguments, words):

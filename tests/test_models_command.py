@@ -84,11 +84,11 @@ def test_labels_are_downloaded_and_never_copied_from_this_machine(models):
 def test_fetched_listed_verified(models, server, tmp_path):
     address = server.address("/m/1", model())
     empty = models("list", "--cache", "cache")
-    assert empty.stdout == "no models in cache; to download the default ones: pytest-imgdiff models fetch\n"
+    assert empty.stdout == "no models in cache; run pytest-imgdiff models fetch to download the default models\n"
     fetched = models("fetch", address, "--cache", "cache")
     assert (fetched.returncode, fetched.stderr) == (DONE, "")
     assert fetched.stdout.startswith(f"fetched: {address} (")
-    assert models("fetch", address, "--cache", "cache").stdout.startswith(f"there already: {address} (")
+    assert models("fetch", address, "--cache", "cache").stdout.startswith(f"already in the cache: {address} (")
     head, row = models("list", "--cache", "cache").stdout.splitlines()
     assert head.split() == ["HANDLE", "MB", "SHA-256", "ONNX", "FOLDER"]
     assert row.split()[0::3] == [address, "no"]
@@ -142,12 +142,12 @@ def test_the_limits_of_a_download(models, server, options, line):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["fetch", "no/such/model"], "model 'no/such/model': there is no such file or folder"),
-        (["verify", "no/such/model"], "model 'no/such/model': there is no such file or folder"),
+        (["fetch", "no/such/model"], "model 'no/such/model': no such file or folder"),
+        (["verify", "no/such/model"], "model 'no/such/model': no such file or folder"),
         (["verify", "https://example.invalid/m"], "model https://example.invalid/m is not on this machine"),
         (["export", "https://example.invalid/m"], "model https://example.invalid/m is not on this machine"),
-        (["export", "--output", "model.onnx"], "--output takes one model: name it"),
-        (["export", "model.onnx"], "model model.onnx is ONNX already"),
+        (["export", "--output", "model.onnx"], "--output needs exactly one model"),
+        (["export", "model.onnx"], "model model.onnx is already ONNX"),
         (["list", "--cache", "model.onnx"], "the cache model.onnx is not a folder"),
         (["list", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be accessed (Not a directory)"),
         (["fetch", "https://example.invalid/m", "--cache", "model.onnx/below"], "the cache model.onnx/below cannot be"),
@@ -245,7 +245,7 @@ def test_of_processes_that_fetch_at_once_one_downloads(server, tmp_path, environ
     all_wait.wait()
     outputs = sorted(process.communicate(timeout=60)[0].split(":")[0] for process in processes)
     assert [process.returncode for process in processes] == [DONE] * 4
-    assert outputs == ["fetched", "there already", "there already", "there already"]
+    assert outputs == ["already in the cache", "already in the cache", "already in the cache", "fetched"]
     assert len(server.asked) == 1
     assert len(list((tmp_path / "cache").iterdir())) == 2
 

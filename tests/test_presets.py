@@ -115,7 +115,7 @@ def test_every_line_of_a_preset_fits(shell):
 @pytest.mark.parametrize("name", CONFIG_NAMES)
 def test_a_settings_file_that_is_there_stays_as_it_is(shell, name):
     (shell.folder / name).write_text("size: pad\n", encoding="utf-8")
-    assert shell.refused("init").startswith(f"pytest-imgdiff: {name}: is there already")
+    assert shell.refused("init").startswith(f"pytest-imgdiff: {name}: already exists")
     assert (shell.folder / name).read_text(encoding="utf-8") == "size: pad\n"
     assert sorted(path.name for path in shell.folder.iterdir()) == [name]
 

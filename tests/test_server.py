@@ -500,12 +500,15 @@ def told_by(*arguments: object, folder: Path) -> str:
 
 
 def test_folder_that_is_no_report(tmp_path):
-    assert told_by(".", folder=tmp_path) == ".: no report: there is no index.html; name the folder of one, or none"
+    assert (
+        told_by(".", folder=tmp_path)
+        == ".: not a report: index.html is missing; pass the folder of a report, or no REPORT"
+    )
 
 
 def test_root_that_is_none(tmp_path):
     line = told_by("--root", "nowhere", folder=tmp_path)
-    assert line == "--root nowhere: there is no such folder; baselines are written below it"
+    assert line == "--root nowhere: this folder does not exist; pass the root of the baselines' paths"
 
 
 def test_port_that_is_taken(tmp_path):
@@ -533,8 +536,8 @@ def test_without_flask_one_line_names_the_extra(tmp_path):
 
 def test_other_hosts_are_warned_of_and_numbers_alone_are_answered(tmp_path):
     warning = (
-        "pytest-imgdiff: warning: --host 0.0.0.0 is reached from other machines; whoever reaches it sees the images "
-        "and can accept them\n"
+        "pytest-imgdiff: warning: --host 0.0.0.0 is reachable from other machines; their users can see and accept "
+        "the images\n"
     )
     with serving(tmp_path, "--host", "0.0.0.0", warning=warning) as served:  # noqa: S104 - what is tested
         assert served.get("/api/version").status == 200

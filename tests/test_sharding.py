@@ -93,7 +93,7 @@ def test_a_missing_shard_is_named_and_nothing_passes(folders, capsys):
     assert "missing: shard 2/3: its results are missing" in capsys.readouterr().out
     assert joined("shards/3") == 2
     assert main(["report", "--from", "shards/3"]) == 0
-    assert "this is shard 3/3 alone" in capsys.readouterr().out
+    assert "this is only shard 3/3" in capsys.readouterr().out
     shard = read_results(folders / "shards" / "3" / "results.json").shard
     assert shard is not None
     assert (shard.number, shard.whole) == (3, 20)
@@ -139,7 +139,7 @@ def test_what_is_no_shard_is_told(capsys, shard):
 @pytest.mark.usefixtures("folders")
 def test_two_pictures_have_no_shards(capsys):
     assert main(["compare", "expected/1.png", "actual/1.png", "--shard", "1/2"]) == 2
-    assert "--shard splits the images of folders" in capsys.readouterr().err
+    assert "--shard needs two folders" in capsys.readouterr().err
 
 
 @pytest.fixture

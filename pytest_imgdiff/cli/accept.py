@@ -1,4 +1,4 @@
-"""``pytest-imgdiff accept``: a manifest's decisions, or images of a report by their names, become baselines."""
+"""``pytest-imgdiff accept``: write the decisions of a manifest, or images of a report, as baselines."""
 
 from __future__ import annotations
 
@@ -30,58 +30,58 @@ if TYPE_CHECKING:
 
 _DONE, _REFUSED = 0, 2
 _NAMED = 3
-"""How many images a line names that have one cause."""
+"""The most images that one line lists for the same cause."""
 _LONGEST_NAME = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Write what was accepted on a report's page over the baselines, if the images and the baselines "
-        "are still those that were looked at. Exit code 0: done, 2: something was refused or could not be written."
+        "Write accepted images of a report as baselines. Images and baselines that changed since the report are "
+        "refused. Exit code 0: done, 2: an image was refused or could not be written."
     )
-    parser.add_argument("target", metavar="MANIFEST|REPORT", help="the exported decisions, or a report's folder")
+    parser.add_argument("target", metavar="MANIFEST|REPORT", help="the exported decisions, or the folder of a report")
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="GLOB",
-        help="of a report, accept the failed comparisons of these names; may be given several times",
+        help="with REPORT: accept failed comparisons whose names match; can be repeated",
     )
     parser.add_argument(
         "--alternative",
         action="store_true",
-        help="of a report, keep the baselines and store the images beside them, as alternatives",
+        help="with REPORT: keep the baselines and add the images as alternatives",
     )
     parser.add_argument(
         "--renames",
         action="store_true",
-        help="of a report, rename the unused baselines that have the images of tests without one; --only GLOB "
-        "chooses the tests",
+        help="with REPORT: rename unused baselines that equal the images of tests without a baseline; --only GLOB "
+        "selects the tests",
     )
-    parser.add_argument("--dry-run", action="store_true", help="verify and tell, write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="check and print only; write nothing")
     parser.add_argument(
         "--root",
         metavar="DIR",
-        help="the folder that the baselines' paths start from (default: this one, or the one above it that fits)",
+        help="the root of the baselines' paths (default: this folder, or the one above it that matches the report)",
     )
     parser.add_argument(
         "--report",
         metavar="DIR",
-        help="where the images of a manifest are (default: beside it, else the configuration's report folder)",
+        help="with MANIFEST: the folder of its report (default: the manifest's folder, else report.folder)",
     )
-    parser.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+    parser.add_argument("--in-ci", action="store_true", help="also write baselines in CI")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the decisions that the command line names and print the result.
+    """Carry out the decisions and print the result.
 
     Returns:
-        0: everything is as decided, or there is nothing to accept. 2: something was refused or could not be written; a
-        line on standard error says why.
+        0: all decisions are carried out, or there is nothing to accept. 2: an image was refused or could not be
+        written; a line on standard error reports why.
 
     Raises:
-        ImgdiffError: the command cannot be followed; nothing was written.
+        ImgdiffError: an argument is invalid; nothing was written.
     """
     if not options.dry_run and not options.in_ci and in_ci(os.environ):
         raise ConfigError(
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         root = root_of_baselines(report, run, here)
         close_results(run)
     carried = carry_out(decisions, report, root, dry_run=options.dry_run, here=here)
-    _tell(carried, dry_run=options.dry_run)
+    _print_result(carried, dry_run=options.dry_run)
     if any(one.result == "accepted" for one in carried) and _has_store(root):
         print(PUSH_LINE)
     return _DONE if all(one.is_done for one in carried) else _REFUSED
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _has_store(root: Path) -> bool:
     """Return whether the project keeps its baselines in a store."""
-    with suppress(ConfigError):  # all is written, and what else needs the settings reports what is wrong with them
+    with suppress(ConfigError):  # the baselines are written; other commands report invalid settings
         return load_settings(find_config(root), Registry(), folder=root).baselines.store is not None
     return False
 
@@ -118,13 +118,17 @@ def _rename(options: argparse.Namespace, here: Path) -> int:
     """Rename the baselines that a report offers to rename."""
     target = Path(options.target)
     if options.alternative or options.report is not None or not (target.is_dir() or target.name == RESULTS_FILE):
-        raise ConfigError("--renames takes the folder of a report, and --only, --root and --dry-run")
+        raise ConfigError(
+            "--renames needs the folder of a report, and can be combined with --only, --root and --dry-run only"
+        )
     report = target if target.is_dir() else target.parent
     run = read_results(report / RESULTS_FILE)
     root = Path(options.root) if options.root is not None else root_of_baselines(report, run, here)
-    chosen = [one for one in run.renames if not options.only or any(_is_meant(glob, one.name) for glob in options.only)]
+    chosen = [
+        one for one in run.renames if not options.only or any(_is_selected(glob, one.name) for glob in options.only)
+    ]
     if not chosen:
-        raise ConfigError(f"--renames: {label_of(report)} offers no such baseline to rename")
+        raise ConfigError(f"--renames: {label_of(report)} has no such baseline to rename")
     done = [_is_renamed(rename, run, root, dry_run=options.dry_run) for rename in chosen]
     return _DONE if all(done) else _REFUSED
 
@@ -143,16 +147,16 @@ def _is_renamed(rename: RenameRecord, run: RunRecord, root: Path, *, dry_run: bo
 def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[list[Decision] | None, Path]:
     """Return the decisions, and the folder of the report that they were made on.
 
-    The decisions are None if every comparison that is meant passed; a line has said so.
+    The decisions are None if every selected comparison passed; a line was printed.
     """
     if not target.is_dir() and target.name != RESULTS_FILE:
         if options.alternative:
-            raise ConfigError("--alternative is for --only: a manifest says of each image what was decided")
+            raise ConfigError("--alternative needs a report and --only; a manifest has a decision for each image")
         if options.only:
-            raise ConfigError(f"--only chooses among the images of a report, and {label_of(target)} is not a folder")
+            raise ConfigError(f"--only needs the folder of a report, and {label_of(target)} is not a folder")
         return read_manifest(target), _report_of(target, options.report, root)
     if options.report is not None:
-        raise ConfigError("--report says where the images of a manifest are, and this is a report itself")
+        raise ConfigError(f"--report is for a manifest; {label_of(target)} is a report")
     report = target if target.is_dir() else target.parent
     run = open_results(report / RESULTS_FILE)
     try:
@@ -162,27 +166,27 @@ def _decided(options: argparse.Namespace, target: Path, root: Path) -> tuple[lis
 
 
 def _chosen(options: argparse.Namespace, run: RunRecord) -> list[Decision] | None:
-    """Return the decisions of ``--only``; None if every comparison that is meant passed."""
+    """Return the decisions of ``--only``; None if every selected comparison passed."""
     if not options.only:
         if run.comparisons and run.complete and all(record.passed for record in run.comparisons):
-            _say_nothing_to_accept(len(run.comparisons))
+            _print_nothing_to_accept(len(run.comparisons))
             return None
-        raise ConfigError("accept: of a report, say which pictures: --only GLOB, or --only '**' for all that failed")
+        raise ConfigError("accept: a report needs --only GLOB, or --only '**' for all failed images")
     decision: Literal["accept", "alternative"] = "alternative" if options.alternative else "accept"
-    failed, passed = _meant(run.comparisons, options.only)
+    failed, passed = _selected(run.comparisons, options.only)
     if not failed:
-        _say_nothing_to_accept(passed)
+        _print_nothing_to_accept(passed)
         return None
     return [Decision(record.name, record.column, decision, "", record.accepts) for record in failed]
 
 
-def _say_nothing_to_accept(passed: int) -> None:
+def _print_nothing_to_accept(passed: int) -> None:
     only = "the comparison passed" if passed == 1 else f"all {counted(passed, 'comparison')} passed"
     print(f"nothing to accept: {only}")
 
 
 def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
-    """Return the report's folder: the one named, else that of the manifest, else the configuration's."""
+    """Return the report's folder: of ``--report``, else the manifest's, else of the settings."""
     if named is not None:
         return Path(named)
     if (manifest.parent / RESULTS_FILE).is_file():
@@ -193,15 +197,13 @@ def _report_of(manifest: Path, named: str | None, root: Path) -> Path:
         if (folder / RESULTS_FILE).is_file():
             return folder
     raise ConfigError(
-        f"{label_of(manifest)}: the report that it was exported from is neither beside it nor in "
-        f"{label_of(configured)}: name its folder with --report DIR"
+        f"{label_of(manifest)}: its report is neither in the same folder nor in "
+        f"{label_of(configured)}; pass its folder with --report DIR"
     )
 
 
-def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> tuple[list[ComparisonRecord], int]:
-    """Return, of the comparisons whose names are or match one of the globs, those that failed and how many passed.
-
-    Those that failed are in the order of the globs.
+def _selected(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> tuple[list[ComparisonRecord], int]:
+    """Return the failed comparisons whose names equal or match a glob, in the order of the globs, and count the passed.
 
     Raises:
         ConfigError: a glob matches no comparison.
@@ -211,7 +213,7 @@ def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> tuple[l
     for glob in globs:
         found = False
         for number, record in enumerate(records):
-            if not _is_meant(glob, record.name):
+            if not _is_selected(glob, record.name):
                 continue
             found = True
             if record.passed:
@@ -219,13 +221,13 @@ def _meant(records: Sequence[ComparisonRecord], globs: Sequence[str]) -> tuple[l
             else:
                 failed[record.name, record.column] = record
         if not found:
-            example = f"; a name is, say, {visible(records[0].name)}" if records else ""
+            example = f"; a name is, for example, {visible(records[0].name)}" if records else ""
             raise ConfigError(f"--only {visible(glob)}: matches none of {counted(len(records), 'comparison')}{example}")
     return list(failed.values()), len(passed)
 
 
-def _is_meant(glob: str, name: str) -> bool:
-    """Return whether the name matches, or is, the glob: names of tests have brackets in them and are pasted."""
+def _is_selected(glob: str, name: str) -> bool:
+    """Return whether the name matches or equals the glob: pasted names of tests contain brackets."""
     if glob in {name, visible(name)}:
         return True
     try:
@@ -234,7 +236,7 @@ def _is_meant(glob: str, name: str) -> bool:
         raise ConfigError(f"--only: {error}") from error
 
 
-def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
+def _print_result(carried: Sequence[Carried], *, dry_run: bool) -> None:
     causes = Counter(one.cause for one in carried if one.cause)
     shared = [cause for cause, count in causes.items() if count > 1]
     for cause in shared:
@@ -250,6 +252,6 @@ def _tell(carried: Sequence[Carried], *, dry_run: bool) -> None:
         elif one.result != "left" or one.decision.comment.strip():
             print(one.line)
     counts = Counter(one.result for one in carried)
-    told = [f"{counts[result]} {result}" for result in get_args(Result) if counts[result] and result != "left"]
-    total = ", ".join(told) or "nothing was decided"
+    parts = [f"{counts[result]} {result}" for result in get_args(Result) if counts[result] and result != "left"]
+    total = ", ".join(parts) or "nothing was decided"
     print(f"{total}; nothing was written (--dry-run)" if dry_run else total)

@@ -33,16 +33,16 @@ _MEGABYTE = 1e6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Keep baselines in a store such as S3, by commit, and not in Git. Exit code 0: done, 1: status "
-        "found a difference, 2: not done, or a push found another one for the same commit."
+        "Keep baselines in a store such as S3, by commit, instead of in Git. Exit code 0: done, 1: status "
+        "found a difference, 2: failed, or another push for the same commit exists."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    pull = verbs.add_parser("pull", help="bring the baselines folder to the baselines of the commit")
+    pull = verbs.add_parser("pull", help="write the baselines of the commit to the baselines folder")
     push = verbs.add_parser("push", help="store the baselines folder as the baselines of the commit")
-    status = verbs.add_parser("status", help="tell how folder, commit and store differ")
-    gc = verbs.add_parser("gc", help="remove what no kept commit needs; without --delete, tell only")
+    status = verbs.add_parser("status", help="print how folder, commit and store differ")
+    gc = verbs.add_parser("gc", help="list what no kept commit needs; remove it with --delete")
     for verb, act in ((pull, _pull), (push, _push), (status, _status), (gc, _gc)):
         verb.set_defaults(verb=act)
         add_config(verb)
@@ -50,43 +50,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb in (pull, push, status):
         verb.add_argument("--commit", metavar="COMMIT", help="a branch, tag or hash (default: HEAD)")
     for verb in (pull, push):
-        verb.add_argument("--dry-run", action="store_true", help="tell only; write nothing")
+        verb.add_argument("--dry-run", action="store_true", help="print only; write nothing")
     source = pull.add_mutually_exclusive_group()
     source.add_argument(
         "--merge",
         metavar="COMMIT",
-        help="join the baselines of this commit, as if it were merged: after its branch was squashed",
+        help="also use the baselines of this commit, as if it were merged (after a squash)",
     )
     source.add_argument(
-        "--manifest", metavar="SHA256", help="where a commit has several: how the one begins that is meant"
+        "--manifest", metavar="SHA256", help="for a commit with several manifests: the first characters of one"
     )
     pull.add_argument(
-        "--force", action="store_true", help="overwrite what was changed here and not pushed, restore what was removed"
+        "--force", action="store_true", help="overwrite local changes that are not pushed, and restore removed files"
     )
-    push.add_argument(
-        "--force", action="store_true", help="push although the store has baselines that were not pulled here"
-    )
-    push.add_argument(
-        "--allow-dirty", action="store_true", help="push although tracked files have changes that are not committed"
-    )
+    push.add_argument("--force", action="store_true", help="push even if the store has baselines that were not pulled")
+    push.add_argument("--allow-dirty", action="store_true", help="push even if tracked files have uncommitted changes")
     gc.add_argument(
         "--keep-days",
         type=above_zero,
         default=30.0,
         metavar="DAYS",
-        help="keep younger manifests of commits that are not known here (default: 30)",
+        help="keep younger manifests of commits that this clone does not have (default: 30)",
     )
     removing = gc.add_mutually_exclusive_group()
-    removing.add_argument("--delete", action="store_true", help="remove it")
-    removing.add_argument("--dry-run", action="store_true", help="tell only; this is the default")
+    removing.add_argument("--delete", action="store_true", help="remove the listed objects and manifests")
+    removing.add_argument("--dry-run", action="store_true", help="print only; the default")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the verb of the command line.
+    """Run the verb.
 
     Returns:
-        0: done. 1: ``status`` found a difference. 2: a push found another push for the same commit; the store keeps
-        both.
+        0: done. 1: ``status`` found a difference. 2: another push for the same commit exists; the store keeps both.
 
     Raises:
         ImgdiffError: the verb failed; the message is one line.
@@ -122,7 +117,7 @@ def _write_json(target: str, result: dict[str, Any]) -> None:
     try:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ReportError(f"{label_of(Path(target))}: it cannot be written: {error.strerror or error}") from None
+        raise ReportError(f"{label_of(Path(target))}: cannot be written: {error.strerror or error}") from None
 
 
 def _pull(options: argparse.Namespace, store: BaselineStore) -> tuple[int, dict[str, Any], list[str]]:
@@ -146,15 +141,15 @@ def _pull(options: argparse.Namespace, store: BaselineStore) -> tuple[int, dict[
     if done.left_behind is not None:
         lines.append(
             f"note: this branch was at {done.left_behind[:_SHORT]}, whose baselines are no longer in its history "
-            f"(rebased or amended?); `{PULL} --merge {done.left_behind[:_SHORT]}` joins them"
+            f"(rebased or amended?); `{PULL} --merge {done.left_behind[:_SHORT]}` adds them"
         )
     if _is_tracked(store):
-        lines.append(f"note: add {label_of(store.folder)}/ to .gitignore: the store has its files")
+        lines.append(f"note: add {label_of(store.folder)}/ to .gitignore; the store keeps its files")
     return _DONE, _pull_json(done, dry_run=options.dry_run), lines
 
 
 def _is_tracked(store: BaselineStore) -> bool:
-    """Return whether Git would take the files of the baselines folder, so that they are in Git and in the store."""
+    """Return whether Git does not ignore the baselines folder, so that Git and the store would both keep it."""
     try:
         return store.git.is_repository() and not store.git.ignores(store.folder / "x.png")
     except GitError:  # Git is not installed

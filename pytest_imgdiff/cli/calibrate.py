@@ -1,4 +1,4 @@
-"""``pytest-imgdiff flaky`` and ``calibrate``: what several runs say about images in which nothing changed."""
+"""``pytest-imgdiff calibrate``: propose limits from comparisons of unchanged images."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.record import ComparisonRecord, ScoreRecord, SideRecord
 
 ENOUGH = 20
-"""Unchanged comparisons of an image after which it gets limits of its own: 20, times a margin of 1.5, exceeded by less
-than one in a hundred further ones of real font renderings."""
+"""Unchanged comparisons after which an image gets its own limits. With 20 and a margin of 1.5, fewer than 1 % of
+further comparisons of real font renderings exceeded the limit."""
 _LEAST = {"visible": 1.0}
-"""Limits that are not made stricter: what is below is not visible to a person."""
+"""The strictest proposed limits: smaller differences are not visible to a person."""
 
 _NOTHING, _FOUND = 0, 1
 _FEWEST_FOLDERS = 2
 _NEAR = 8
-"""Pixels between two places in which one image flickers, up to which they are one."""
+"""Flickering areas with at most this distance, in pixels, are joined."""
 _RIM = 2
 _MOST_AREAS = 5
 _LARGEST_SHARE = 0.25
-"""Of the image: what flickers in more of it is not offered to be ignored."""
+"""Share of the image; no larger flickering area is proposed as an ignored area."""
 
 _DIGIT, _MOVED, _PANEL = "a changed digit", "a line moved by 4 pixels", "a faint panel (8 levels)"
 _PIXELS, _IN_WINDOW = "pixels", "most_in_window"
@@ -69,91 +69,100 @@ _PIXELS, _IN_WINDOW = "pixels", "most_in_window"
 _STEP = 4
 _FAINT = 8 / 255
 _INK = 48
-"""Levels of 255 by which a character stands out from its ground."""
+"""Levels of 255 between a character and its background."""
 _BLUR = 31
 _LOWEST, _HIGHEST = 6, 28
 """Heights of characters, in pixels."""
 _FEWEST = 4
 """Characters of a line of text."""
 _FAR = 6
-"""Heights of a character between two neighbours of a line, up to which they are on one line."""
-_UNLIKE = 0.12
-"""Share of pixels in which two characters differ that are not the same one."""
+"""The largest distance of two characters on one line, in heights of a character."""
+_DIFFERENT = 0.12
+"""Share of pixels in which two different characters differ at least."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Propose limits as a fragment of imgdiff.yaml, from runs or renderings in which nothing changed, "
-        "and say what they would miss. Exit code 0: limits for every image, 1: not for all, 2: something could not "
-        "be read."
+        "Propose limits as a fragment of imgdiff.yaml, from unchanged runs or renderings, and test which edits "
+        "they would miss. Exit code 0: limits for every image, 1: not for all, 2: an input could not be read."
     )
     parser.add_argument(
         "sources",
         nargs="*",
         metavar="RESULTS|FOLDER",
-        help="results.json or report folders of several runs; or folders with renderings of the same images",
+        help="results.json files or report folders of several runs, or folders with renderings of the same images",
     )
     parser.add_argument(
         "--pairs",
         choices=("first", "all"),
         default="first",
-        help="of folders: compare all with the first one, or each with each (default: first)",
+        help="with folders: compare all with the first, or each with each (default: first)",
     )
     parser.add_argument(
         "--same",
         nargs=2,
         action="append",
         metavar=("A", "B"),
-        help="two folders whose images are similar; may be repeated",
+        help="two folders whose images are similar; can be repeated",
     )
     parser.add_argument(
-        "--different", nargs=2, action="append", metavar=("C", "D"), help="two folders whose images all differ"
+        "--different",
+        nargs=2,
+        action="append",
+        metavar=("C", "D"),
+        help="two folders whose images all differ; can be repeated",
     )
-    parser.add_argument("--margin", type=_margin, default=1.5, metavar="X", help="times the worst value (default: 1.5)")
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=1.5,
+        metavar="X",
+        help="the factor from the worst value to the limit (default: 1.5)",
+    )
     parser.add_argument(
         "--per",
         choices=("auto", "picture", "folder", "suite"),
         default="auto",
-        help="which images share limits (default: those with fewer than 20 comparisons)",
+        help="which images share limits (default auto: those with fewer than 20 comparisons)",
     )
-    parser.add_argument("--output", "-o", metavar="FILE", help="write the fragment here (default: standard output)")
-    parser.add_argument("--force", action="store_true", help="replace FILE where it is there already")
+    parser.add_argument("--output", "-o", metavar="FILE", help="write the fragment to FILE (default: standard output)")
+    parser.add_argument("--force", action="store_true", help="replace an existing FILE")
     add_config(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of imgdiff.yaml, as for compare"
     )
-    parser.add_argument("--measure", metavar="METRICS", help="of folders: measure these as well, as for compare")
+    parser.add_argument("--measure", metavar="METRICS", help="with folders: also measure these metrics, as for compare")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Propose limits from comparisons in which nothing changed, and print what they would miss.
+    """Propose limits from comparisons of unchanged images, and print what they would miss.
 
     Returns:
-        0: every image has limits under which a changed digit is seen. 1: at least one has none, or differs where it
-        must not.
+        0: every image has limits that detect a changed digit. 1: at least one image has none, or labelled pairs are
+        missed.
 
     Raises:
-        ImgdiffError: the command cannot be followed, or something cannot be read.
+        ImgdiffError: an argument is invalid, or an input cannot be read.
     """
     if options.output and os.path.lexists(options.output) and not options.force:
-        raise ConfigError(f"{visible(options.output)}: is there already; name another file, or add --force")
+        raise ConfigError(f"{visible(options.output)}: already exists; choose another file, or add --force")
     workspace = _workspace(options)
     evidence, source = _evidence(options, workspace)
     if not evidence:
-        raise ConfigError("calibrate: nothing was compared, so there is nothing to learn from")
-    for picture in evidence:
-        picture.try_edits(workspace)
+        raise ConfigError("calibrate: no comparisons found; pass results or folders with images")
+    for image in evidence:
+        image.try_edits(workspace)
     groups, refused = _groups(evidence, options, workspace.registry)
     fragment = _fragment(groups, refused, evidence, source, options)
-    words = sys.stdout if options.output else sys.stderr
+    stream = sys.stdout if options.output else sys.stderr
     if options.output:
         write_output(fragment.encode(), options.output, "the limits")
     else:
         sys.stdout.write(fragment)
         sys.stdout.flush()
-    for line in _told(groups, refused, evidence, source, options):
-        print(line, file=words)
+    for line in _summary(groups, refused, evidence, source, options):
+        print(line, file=stream)
     missed = any(group.missed_pairs for group in groups)
     return _FOUND if refused or missed or any(one.unusable for one in evidence) else _NOTHING
 
@@ -174,18 +183,18 @@ def _workspace(options: argparse.Namespace) -> Workspace:
         merges_metrics=merges_metrics(options.set),
         allowance=Allowance(settings.memory),
     )
-    workspace.policy("")  # a mistake in --set is told before anything is compared
+    workspace.policy("")  # reports an invalid --set before anything is compared
     return workspace
 
 
 @dataclass(frozen=True)
 class _Edited:
-    """A known edit of an image, measured.
+    """The measured values of a known edit of an image.
 
     Attributes:
-        kind: what was done.
-        values: of each metric.
-        counts: of each metric that counts pixels, by the names of its details.
+        kind: the edit.
+        values: metric to value.
+        counts: metric to counts of pixels, by the names of its details.
     """
 
     kind: str
@@ -195,23 +204,23 @@ class _Edited:
 
 @dataclass
 class _Evidence:
-    """What is known of one image.
+    """The comparisons of one image.
 
     Attributes:
         name, key: of the comparison, as in its record.
-        rules: the rules that it is judged by, with their options.
+        rules: its rules, with their options.
         measured: the metrics that are measured only.
-        values: of each metric, of each comparison in which nothing changed.
-        counted: likewise, counts of pixels by metric and detail, where a limit on them is named.
+        values: metric to its values in unchanged comparisons.
+        counted: metric and detail to counts of pixels, if they have a limit.
         limited: the metrics whose value has a limit, or that are measured only.
-        windows: the size of the windows in which a metric's pixels are limited.
-        compared: how many independent comparisons that were.
-        failed: how many of them fail under the present limits.
-        boxes: the regions of each that differs.
-        size: width and height; None if it is not known.
-        unusable: why comparisons could not be used.
-        changed: the values of pairs that must be distinguished (`--different`).
-        expected: the image, where it is there.
+        windows: metric to the size of its windows (`max_in_window`).
+        compared: the number of independent comparisons.
+        failed: how many of them fail with the current limits.
+        boxes: the regions of each comparison that differs.
+        size: width and height; None if unknown.
+        unusable: the reasons of comparisons that could not be used.
+        changed: the values of pairs that must differ (`--different`).
+        expected: the image file, if it exists.
     """
 
     name: str
@@ -234,7 +243,7 @@ class _Evidence:
     expected: Path | None = None
 
     def add(self, record: ComparisonRecord, *, independent: bool) -> None:
-        """Take a comparison in which nothing changed."""
+        """Add a comparison of unchanged images."""
         if record.verdict not in {"match", "different"} or any(_lacks_value(score) for score in record.scores):
             self.unusable.append(record.reason or record.verdict)
             return
@@ -259,7 +268,7 @@ class _Evidence:
                 self.counted.setdefault((score.metric, detail), []).append(int(score.details.get(detail, 0)))
 
     def try_edits(self, workspace: Workspace) -> None:
-        """Measure known edits of the image by its rules."""
+        """Measure known edits of the image with its rules."""
         if self.expected is None:
             return
         policy = workspace.policy(self.key)
@@ -272,7 +281,7 @@ class _Evidence:
                 images.read(self.expected, root=workspace.root), frames=0, max_pixels=policy.limits.pixels
             )
             pixels = next(iter(found)).pixels
-        except BrokenImageError:  # that of the comparisons says why
+        except BrokenImageError:  # the comparisons report the reason
             return
         for kind, edited in _known_edits(pixels):
             comparison = compare(pixels, edited, policy, name=self.name, registry=workspace.registry)
@@ -280,7 +289,7 @@ class _Evidence:
 
     @property
     def areas(self) -> list[tuple[Box, int]]:
-        """Where it flickers: boxes that do not touch, and in how many comparisons something differed in each."""
+        """The flickering areas: separate boxes, each with the number of comparisons that differ in it."""
         mask = [box for boxes in self.boxes for box in boxes]
         joined: list[Box] = []
         for box in mask:
@@ -294,7 +303,7 @@ class _Evidence:
 
 
 def _strictest(rule: Rule, registry: Registry, window: int | None) -> Rule:
-    """Return the rule with the limit that equal images just hold, to be measured in any case."""
+    """Return the rule with the limit that only equal images meet, so that it is always measured."""
     metric = registry.metric(rule.metric, rule.options)
     counted = None if window is None else WindowLimit(window, 0)
     rule = Rule(rule.metric, rule.options, max_in_window=counted, on_unavailable=rule.on_unavailable)
@@ -333,11 +342,11 @@ def _around(boxes: Sequence[Box]) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-# What is learnt from
+# Evidence
 
 
 def _evidence(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_Evidence], str]:
-    """Return what is known of each image, and in words what it is known from."""
+    """Return the evidence of each image, and a description of its source."""
     if options.same or options.different:
         return _from_labelled(options, workspace)
     found: dict[str, _Evidence] = {}
@@ -348,66 +357,66 @@ def _evidence(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_
     if folders:
         other = next(path for path in paths if path not in folders)
         raise ConfigError(
-            f"calibrate: {visible(str(folders[0]))} is a folder of images and {visible(str(other))} is not: name "
+            f"calibrate: {visible(str(folders[0]))} is a folder of images and {visible(str(other))} is not; pass "
             "either folders of images or results of runs"
         )
     if not paths:
-        raise ConfigError("calibrate: name results of runs in which nothing changed, or folders of renderings")
+        raise ConfigError("calibrate: pass results of unchanged runs, or folders of renderings")
     for path in results_paths(options.sources):
         _read_run(path, workspace, found)
-    return _complete(found, workspace), f"{counted(len(paths), 'run')} in which nothing changed"
+    return _complete(found, workspace), f"{counted(len(paths), 'run')} without changes"
 
 
 def _from_labelled(options: argparse.Namespace, workspace: Workspace) -> tuple[list[_Evidence], str]:
     if options.sources:
-        raise ConfigError("calibrate: name folders with --same and --different, or without them, and not both")
+        raise ConfigError("calibrate: pass folders either with --same and --different or without them, not both")
     if not options.same:
-        raise ConfigError("calibrate: --different needs --same: limits come from pairs in which nothing changed")
+        raise ConfigError("calibrate: --different needs --same, because limits come from unchanged pairs")
     found: dict[str, _Evidence] = {}
     for first, other in options.same:
         _compare_folders(Path(first), Path(other), workspace, found)
     different = options.different or []
     for first, other in different:
         _compare_changed(Path(first), Path(other), workspace, found)
-    told = f"{counted(len(options.same), 'pair')} of folders that are alike"
-    return _complete(found, workspace), told + (f" and {len(different)} that differ" if different else "")
+    source = f"{counted(len(options.same), 'pair')} of similar folders"
+    return _complete(found, workspace), source + (f" and {len(different)} of different folders" if different else "")
 
 
 def _from_folders(
     folders: Sequence[Path], options: argparse.Namespace, workspace: Workspace
 ) -> tuple[list[_Evidence], str]:
     if len(folders) < _FEWEST_FOLDERS:
-        raise ConfigError("calibrate: name at least two folders of renderings of the same images")
+        raise ConfigError("calibrate: pass at least two folders of renderings of the same images")
     found: dict[str, _Evidence] = {}
     pairs = combinations(folders, 2) if options.pairs == "all" else ((folders[0], other) for other in folders[1:])
     for first, other in pairs:
-        # With each compared with each, no more comparisons are independent of one another than with the first.
+        # With each compared with each, only the comparisons with the first folder are independent.
         _compare_folders(first, other, workspace, found, independent=first == folders[0])
     way = "each compared with each" if options.pairs == "all" else "all compared with the first"
     return _complete(found, workspace), f"{len(folders)} folders of renderings, {way}"
 
 
 def _complete(found: dict[str, _Evidence], workspace: Workspace) -> list[_Evidence]:
-    for picture in found.values():
-        policy = workspace.policy(picture.key)
+    for image in found.values():
+        policy = workspace.policy(image.key)
         known = {rule.metric: rule for rule in (*policy.measure, *policy.metrics)}  # with their options
-        for rules in (picture.rules, picture.measured):
+        for rules in (image.rules, image.measured):
             rules.update({metric: known.get(metric, rule) for metric, rule in rules.items()})
-    return [picture for picture in found.values() if picture.values or picture.unusable]
+    return [image for image in found.values() if image.values or image.unusable]
 
 
 def _read_run(path: Path, workspace: Workspace, found: dict[str, _Evidence]) -> None:
     run = read_results(path)
     root = path.parent / (run.root or ".")
     for record in run.comparisons:
-        picture = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
-        picture.add(record, independent=True)
-        if picture.expected is None and record.expected is not None:
-            picture.expected = _picture_of(record.expected, [root, workspace.root])
+        image = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
+        image.add(record, independent=True)
+        if image.expected is None and record.expected is not None:
+            image.expected = _image_of(record.expected, [root, workspace.root])
 
 
-def _picture_of(side: SideRecord, roots: Sequence[Path]) -> Path | None:
-    """Return the file of a record's image; None if it is not there, or is another one by now."""
+def _image_of(side: SideRecord, roots: Sequence[Path]) -> Path | None:
+    """Return the file of a record's image; None if it is missing or has changed."""
     for root in roots:
         path = root / side.label
         try:
@@ -428,16 +437,16 @@ def _compare_folders(
     expected: Path, actual: Path, workspace: Workspace, found: dict[str, _Evidence], *, independent: bool = True
 ) -> None:
     for path, record in _records(expected, actual, workspace):
-        picture = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
-        picture.add(record, independent=independent)
-        picture.expected = picture.expected or path
+        image = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
+        image.add(record, independent=independent)
+        image.expected = image.expected or path
 
 
 def _compare_changed(expected: Path, actual: Path, workspace: Workspace, found: dict[str, _Evidence]) -> None:
     for _, record in _records(expected, actual, workspace):
-        picture = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
+        image = found.setdefault(record.name, _Evidence(record.name, record.key or record.name))
         if record.verdict in {"match", "different"}:
-            picture.changed.append(_edited("labelled different", record))
+            image.changed.append(_edited("labelled different", record))
 
 
 # Limits
@@ -448,12 +457,12 @@ class _Limit:
     """A proposed limit.
 
     Attributes:
-        worst: the worst value of a comparison in which nothing changed.
-        limit: the proposed `max` or `min`, as it is written; None if the rule limits counts only.
-        counts: the proposed limits of counts, by the names of details.
+        worst: the worst value of an unchanged comparison.
+        limit: the proposed `max` or `min`, as written; None if the rule limits counts only.
+        counts: detail to its proposed limit.
         window: the size of the windows.
         where: the image with the worst value.
-        problem: why there is no such limit.
+        problem: why there is no limit.
     """
 
     worst: float
@@ -464,8 +473,8 @@ class _Limit:
     window: int | None = None
     problem: str | None = None
 
-    def holds(self, value: float, counts: dict[str, int]) -> bool:
-        """Whether a pair with this value and these counts passes."""
+    def is_met(self, value: float, counts: dict[str, int]) -> bool:
+        """Return whether a pair with this value and these counts passes."""
         if any(counts.get(name, most) > most for name, most in self.counts.items()):
             return False
         if self.limit is None:
@@ -473,7 +482,7 @@ class _Limit:
         return value <= float(self.limit) if self.direction == "distance" else value >= float(self.limit)
 
     def written(self) -> list[str]:
-        """Return the limits as imgdiff.yaml has them."""
+        """Return the limits in the form of imgdiff.yaml."""
         parts = [] if self.limit is None else [f"{'max' if self.direction == 'distance' else 'min'}: {self.limit}"]
         if _PIXELS in self.counts:
             parts.append(f"max_pixels: {self.counts[_PIXELS]}")
@@ -486,26 +495,26 @@ class _Limit:
 class _Group:
     """Images that share limits."""
 
-    pictures: list[_Evidence]
+    members: list[_Evidence]
     limits: dict[str, _Limit] = field(default_factory=dict)
 
     @property
     def first(self) -> _Evidence:
-        return self.pictures[0]
+        return self.members[0]
 
     @property
     def compared(self) -> int:
-        return sum(picture.compared for picture in self.pictures)
+        return sum(image.compared for image in self.members)
 
     def passes(self, edited: _Edited) -> bool:
-        """Whether all rules would let this edit pass."""
+        """Return whether this edit passes all rules."""
         ruled = [metric for metric in self.first.rules if metric in edited.values and metric in self.limits]
-        return all(self.limits[metric].holds(edited.values[metric], edited.counts.get(metric, {})) for metric in ruled)
+        return all(self.limits[metric].is_met(edited.values[metric], edited.counts.get(metric, {})) for metric in ruled)
 
     def edits(self) -> dict[str, tuple[int, int]]:
-        """Return of each kind of edit how many were tried and how many would be missed."""
-        kinds = dict.fromkeys(edit.kind for picture in self.pictures for edit in picture.edits)
-        every = [edit for picture in self.pictures for edit in picture.edits]
+        """Return kind of edit to the number of edits tried and the number missed."""
+        kinds = dict.fromkeys(edit.kind for image in self.members for edit in image.edits)
+        every = [edit for image in self.members for edit in image.edits]
         return {
             kind: (
                 sum(edit.kind == kind for edit in every),
@@ -516,8 +525,8 @@ class _Group:
 
     @property
     def missed_pairs(self) -> list[str]:
-        """The images labelled different that would pass."""
-        return [picture.name for picture in self.pictures for pair in picture.changed if self.passes(pair)]
+        """The images that are labelled different but would pass."""
+        return [image.name for image in self.members for pair in image.changed if self.passes(pair)]
 
     @property
     def problem(self) -> str | None:
@@ -532,55 +541,55 @@ class _Group:
 def _groups(
     evidence: Sequence[_Evidence], options: argparse.Namespace, registry: Registry
 ) -> tuple[list[_Group], list[_Group]]:
-    """Return the groups with proposed limits, and the images for which there are none."""
+    """Return the groups with proposed limits, and the images without."""
     refused: list[_Group] = []
     pools: dict[tuple[Any, ...], list[_Evidence]] = {}
-    for picture in evidence:
-        if not picture.values:
+    for image in evidence:
+        if not image.values:
             continue
-        own = _limited([picture], options, registry)
+        own = _limited([image], options, registry)
         if own.problem:
             refused.append(own)
         else:
-            pools.setdefault(_pool_of(picture, options.per), []).append(picture)
+            pools.setdefault(_pool_of(image, options.per), []).append(image)
     groups = []
-    for pictures in pools.values():
-        pooled = _limited(pictures, options, registry)
-        groups += [_limited([picture], options, registry) for picture in pictures] if pooled.problem else [pooled]
+    for members in pools.values():
+        pooled = _limited(members, options, registry)
+        groups += [_limited([image], options, registry) for image in members] if pooled.problem else [pooled]
     return groups, refused
 
 
-def _pool_of(picture: _Evidence, per: str) -> tuple[Any, ...]:
-    """Return what images have in common that share limits; the same rules in any case."""
-    kinds = tuple(sorted(picture.counted)), tuple(sorted(picture.limited)), tuple(sorted(picture.windows.items()))
-    rules = kinds, tuple((name, rule.options) for name, rule in sorted(picture.rules.items()))
-    if per == "picture" or (per == "auto" and picture.compared >= ENOUGH):
-        return (*rules, picture.name)
-    return (*rules, PurePosixPath(picture.key).parent.as_posix()) if per == "folder" else rules
+def _pool_of(image: _Evidence, per: str) -> tuple[Any, ...]:
+    """Return the key of the images that share limits; they always have the same rules."""
+    kinds = tuple(sorted(image.counted)), tuple(sorted(image.limited)), tuple(sorted(image.windows.items()))
+    rules = kinds, tuple((name, rule.options) for name, rule in sorted(image.rules.items()))
+    if per == "picture" or (per == "auto" and image.compared >= ENOUGH):
+        return (*rules, image.name)
+    return (*rules, PurePosixPath(image.key).parent.as_posix()) if per == "folder" else rules
 
 
-def _limited(pictures: Sequence[_Evidence], options: argparse.Namespace, registry: Registry) -> _Group:
-    group = _Group(list(pictures))
+def _limited(members: Sequence[_Evidence], options: argparse.Namespace, registry: Registry) -> _Group:
+    group = _Group(list(members))
     for metric in group.first.directions:
         rule = (group.first.rules | group.first.measured)[metric]
         made = registry.metric(metric, rule.options)
-        group.limits[metric] = _limit(rule, made, pictures, options.margin)
+        group.limits[metric] = _limit(rule, made, members, options.margin)
     return group
 
 
-def _limit(rule: Rule, metric: Any, pictures: Sequence[_Evidence], margin: float) -> _Limit:
-    """Return the limit of one metric: the worst value in which nothing changed, times the margin.
+def _limit(rule: Rule, metric: Any, members: Sequence[_Evidence], margin: float) -> _Limit:
+    """Return the limit of one metric: the worst unchanged value, times the margin.
 
-    The margin widens the distance to the value of equal images, so that it serves similarities too.
+    The margin applies to the distance from the value of equal images, so that it also suits similarities.
     """
     name, direction = rule.metric, metric.direction
     sign = 1 if direction == "distance" else -1
-    values = [(sign * value, picture.name) for picture in pictures for value in picture.values.get(name, ())]
+    values = [(sign * value, image.name) for image in members for value in image.values.get(name, ())]
     worst, where = max(values)
     worst *= sign
     perfect = float(metric.perfect)
     limit = perfect + (worst - perfect) * margin if math.isfinite(perfect) else worst / margin
-    limit = _apart(name, direction, worst, limit, pictures)
+    limit = _apart(name, direction, worst, limit, members)
     if name in _LEAST:
         limit = max(limit, _LEAST[name])
     low, high = metric.bounds
@@ -588,10 +597,10 @@ def _limit(rule: Rule, metric: Any, pictures: Sequence[_Evidence], margin: float
     counts = {
         detail: math.ceil(max(found) * margin)
         for detail in (_PIXELS, _IN_WINDOW)
-        if (found := [count for picture in pictures for count in picture.counted.get((name, detail), ())])
+        if (found := [count for image in members for count in image.counted.get((name, detail), ())])
     }
-    window = pictures[0].windows.get(name)
-    limited = name in pictures[0].limited
+    window = members[0].windows.get(name)
+    limited = name in members[0].limited
     checked = Rule(
         name,
         rule.options,
@@ -602,13 +611,13 @@ def _limit(rule: Rule, metric: Any, pictures: Sequence[_Evidence], margin: float
     )
     problem = None
     if not could_fail(checked, metric):
-        problem = f"{name} is {number(worst)} where nothing changed, and a limit as loose as that could never fail"
+        problem = f"{name} is {number(worst)} for unchanged images; a limit that allows this could never fail"
     return _Limit(worst, text if limited else None, where, direction, counts, window, problem)
 
 
-def _apart(metric: str, direction: Direction, worst: float, limit: float, pictures: Sequence[_Evidence]) -> float:
-    """Return the limit, moved to the middle between what is alike and what differs where the margin reaches too far."""
-    changed = [one.values[metric] for picture in pictures for one in picture.changed if metric in one.values]
+def _apart(metric: str, direction: Direction, worst: float, limit: float, members: Sequence[_Evidence]) -> float:
+    """Return the limit, or the middle between similar and different pairs if the limit would pass different ones."""
+    changed = [one.values[metric] for image in members for one in image.changed if metric in one.values]
     if not changed:
         return limit
     nearest = min(changed) if direction == "distance" else max(changed)
@@ -619,10 +628,10 @@ def _apart(metric: str, direction: Direction, worst: float, limit: float, pictur
 
 
 def false_alarms(compared: int) -> float:
-    """Return the rate of false alarms that a limit not exceeded in so many comparisons stays below, at 95 %.
+    """Return the upper bound, at 95 %, of the rate of false alarms of a limit, which no comparison exceeded.
 
-    Distribution-free: if the rate were p, none of n would exceed it with a chance of (1 - p)^n. The rate at which that
-    is .05 is below 3/n (the rule of three; Hanley and Lippman-Hand, JAMA 249 (13), 1983).
+    Distribution-free: with a rate of p, none of n comparisons exceeds it with a probability of (1 - p)^n. The rate at
+    which that is .05 is below 3/n (the rule of three; Hanley and Lippman-Hand, JAMA 249 (13), 1983).
     """
     return 1 - 0.05 ** (1 / compared) if compared else 1.0
 
@@ -631,7 +640,7 @@ def false_alarms(compared: int) -> float:
 
 
 def _known_edits(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
-    """Yield known edits of an image: changed digits and a moved line where it has text, and a faint panel.
+    """Yield known edits of an image: changed digits and a moved line if it contains text, and a faint panel.
 
     Args:
         pixels: (height, width, 4) as in `pytest_imgdiff.base.image.Image`.
@@ -663,7 +672,7 @@ def _lines_of_text(pixels: Pixels) -> list[list[Box]]:
             continue
         outer = gray[y - 1 : y + down + 1, x - 1 : x + across + 1].astype(np.int16)
         rim = np.concatenate([outer[0], outer[-1], outer[:, 0], outer[:, -1]])
-        if rim.max() - rim.min() <= _INK:  # apart from its neighbours, on one ground
+        if rim.max() - rim.min() <= _INK:  # separate from its neighbours, on a plain background
             characters.append(Box(x, y, across, down))
     lines: list[list[Box]] = []
     for box in sorted(characters, key=lambda box: (box.y + box.height, box.x)):
@@ -681,7 +690,7 @@ def _on_line(box: Box, other: Box) -> bool:
 
 
 def _swapped(pixels: Pixels, line: Sequence[Box]) -> Pixels | None:
-    """Return the image with one character of a line in place of another one of its size; None if all are alike."""
+    """Return the image with a character replaced by another of its size; None if there is no different one."""
     for box, other in combinations(line, 2):
         if abs(box.height - other.height) > 1 or abs(box.width - other.width) > 2:  # noqa: PLR2004 - as digits are
             continue
@@ -690,7 +699,7 @@ def _swapped(pixels: Pixels, line: Sequence[Box]) -> Pixels | None:
         there = pixels[other.y + other.height - height : other.y + other.height, other.x : other.x + width]
         full = full_value(pixels.dtype)
         apart = np.abs(here.astype(np.float64) - there).max(axis=2) / full > _INK / 255
-        if here.shape == there.shape and apart.mean() > _UNLIKE:
+        if here.shape == there.shape and apart.mean() > _DIFFERENT:
             edited: Pixels = pixels.copy()
             edited[box.y + box.height - height : box.y + box.height, box.x : box.x + width] = there
             return edited
@@ -708,7 +717,7 @@ def _moved(pixels: Pixels, box: Box) -> Pixels:
 
 
 def _with_panel(pixels: Pixels) -> Pixels:
-    """Return the image with a panel a little lighter or darker, where there is least else in it."""
+    """Return the image with a slightly lighter or darker panel in its plainest area."""
     height, width = pixels.shape[:2]
     down, across = min(height, max(24, height // 8)), min(width, max(48, width // 4))
     full = full_value(pixels.dtype)
@@ -726,7 +735,7 @@ def _with_panel(pixels: Pixels) -> Pixels:
     return edited
 
 
-# What is written and said
+# Output
 
 
 def _fragment(
@@ -738,7 +747,7 @@ def _fragment(
 ) -> str:
     lines = [
         f"# Limits that `pytest-imgdiff calibrate` proposes, from {source}.",
-        f"# Each limit is the worst value where nothing changed, times {options.margin:g} (the margin).",
+        f"# Each limit is the worst value of unchanged images, times {options.margin:g} (the margin).",
     ]
     whole = len(groups) == 1 and not refused
     if whole:
@@ -758,7 +767,7 @@ def _fragment(
 
 def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
     yield f"{indent}# {_certainty(group)}"
-    yield from (f"{indent}# {line.strip()}" for line in _told_edits(group))
+    yield from (f"{indent}# {line.strip()}" for line in _edit_lines(group))
     for metric, limit in group.limits.items():
         rule = (group.first.rules | group.first.measured)[metric]
         parts = limit.written()
@@ -773,16 +782,16 @@ def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
 
 
 def _certainty(group: _Group) -> str:
-    """Say how sure it is that nothing fails that did not change."""
+    """Describe how likely an unchanged image is to fail."""
     comparisons = counted(group.compared, "independent comparison")
-    pictures = counted(len(group.pictures), "image")
-    words = f"{pictures}, {comparisons}: false alarms below {percent(round(false_alarms(group.compared), 4))} at 95 %"
-    return words if group.compared >= ENOUGH else f"{words}; {ENOUGH} comparisons or more would say more"
+    total = counted(len(group.members), "image")
+    words = f"{total}, {comparisons}: false alarms below {percent(round(false_alarms(group.compared), 4))} at 95 %"
+    return words if group.compared >= ENOUGH else f"{words}; use {ENOUGH} comparisons or more for a better bound"
 
 
 def _globs(group: _Group, evidence: Sequence[_Evidence]) -> list[str]:
-    """Return globs for these images and no others of those known: their folder, or each by its name."""
-    keys = {picture.key for picture in group.pictures}
+    """Return globs that match only these of the known images: their folder, or each name."""
+    keys = {image.key for image in group.members}
     folder = os.path.commonpath(map(os.path.dirname, keys)) if len(keys) > 1 else ""
     if folder and {one.key for one in evidence if one.key.startswith(f"{folder}/")} == keys:
         return [f"{_literal(folder)}/**"]
@@ -790,32 +799,32 @@ def _globs(group: _Group, evidence: Sequence[_Evidence]) -> list[str]:
 
 
 def _literal(key: str) -> str:
-    """Return the glob that matches this name alone."""
+    """Return the glob that matches only this name."""
     return "".join(f"[{each}]" if each in "*?[{" else "?" if each == "\\" else each for each in key)
 
 
-def _ignore_lines(picture: _Evidence) -> Iterator[str]:
-    """Yield an override that ignores where the image flickers most often; nothing if that is much of it."""
-    most = max((count for _, count in picture.areas), default=0)
-    areas = [_grown(area, picture.size) for area, count in picture.areas if count == most]
-    if not 0 < len(areas) <= _MOST_AREAS or picture.size is None:
+def _ignore_lines(image: _Evidence) -> Iterator[str]:
+    """Yield an override that ignores the areas that flicker most often; nothing if they are too large."""
+    most = max((count for _, count in image.areas), default=0)
+    areas = [_grown(area, image.size) for area, count in image.areas if count == most]
+    if not 0 < len(areas) <= _MOST_AREAS or image.size is None:
         return
-    if sum(area.width * area.height for area in areas) > _LARGEST_SHARE * picture.size[0] * picture.size[1]:
+    if sum(area.width * area.height for area in areas) > _LARGEST_SHARE * image.size[0] * image.size[1]:
         return
-    yield f"- match: {json.dumps(_literal(picture.key), ensure_ascii=False)}"
+    yield f"- match: {json.dumps(_literal(image.key), ensure_ascii=False)}"
     yield "  ignore:"
     yield from (f"    - {{x: {a.x}, y: {a.y}, width: {a.width}, height: {a.height}}}" for a in areas)
 
 
 def _grown(box: Box, size: tuple[int, int] | None) -> Box:
-    """Return the box with a rim: the next run may differ a little beside it."""
+    """Return the box with a rim: the next run may differ slightly outside it."""
     width, height = size or (box.x + box.width, box.y + box.height)
     left, top = max(0, box.x - _RIM), max(0, box.y - _RIM)
     right, bottom = min(width, box.x + box.width + _RIM), min(height, box.y + box.height + _RIM)
     return Box(left, top, right - left, bottom - top)
 
 
-def _told(
+def _summary(
     groups: Sequence[_Group],
     refused: Sequence[_Group],
     evidence: Sequence[_Evidence],
@@ -828,46 +837,46 @@ def _told(
         for metric, limit in group.limits.items():
             written = ", ".join(limit.written())
             yield f"  {metric}: {{{written}}}, worst {number(limit.worst)} in {visible(limit.where)}"
-        yield from _told_edits(group)
+        yield from _edit_lines(group)
         for name in group.missed_pairs:
             yield f"  missed: {visible(name)}, which is labelled different, would pass"
     for group in refused:
         yield f"{visible(group.first.name)}: no limit: {group.problem}"
         for metric in group.first.rules:
             yield f"  {metric}: worst {number(group.limits[metric].worst)}"
-        yield from _told_edits(group)
-    for picture in evidence:
-        yield from _told_flicker(picture)
-        for reason, count in Counter(picture.unusable).items():
-            yield f"{visible(picture.name)}: {counted(count, 'comparison')} not used: {visible(reason)}"
+        yield from _edit_lines(group)
+    for image in evidence:
+        yield from _flicker_lines(image)
+        for reason, count in Counter(image.unusable).items():
+            yield f"{visible(image.name)}: {counted(count, 'comparison')} not used: {visible(reason)}"
 
 
-def _told_edits(group: _Group) -> Iterator[str]:
+def _edit_lines(group: _Group) -> Iterator[str]:
     edits = group.edits()
     for kind, (tried, missed) in edits.items():
         yield f"  {kind}: {tried} tried, {missed} missed"
     if not edits:
-        yield "  no edits were tried: the expected images are not there, or are others by now"
+        yield "  no edits tried: the expected images are missing or have changed"
     elif _DIGIT not in edits:
-        yield "  no digit was changed: nothing in these images looks like a line of text"
+        yield "  no digit changed: no line of text found in these images"
 
 
-def _told_flicker(picture: _Evidence) -> Iterator[str]:
-    if not picture.failed:
+def _flicker_lines(image: _Evidence) -> Iterator[str]:
+    if not image.failed:
         return
-    areas = picture.areas
+    areas = image.areas
     listed = ", ".join(
-        f"{area.width}x{area.height} at {area.x},{area.y} ({count} of {picture.comparisons})"
+        f"{area.width}x{area.height} at {area.x},{area.y} ({count} of {image.comparisons})"
         for area, count in areas[:_MOST_AREAS]
     )
     more = f" and {len(areas) - _MOST_AREAS} more" if len(areas) > _MOST_AREAS else ""
-    yield f"{visible(picture.name)} flickers in {picture.failed} of {picture.comparisons} comparisons: {listed}{more}"
-    ignore = list(_ignore_lines(picture))
+    yield f"{visible(image.name)} flickers in {image.failed} of {image.comparisons} comparisons: {listed}{more}"
+    ignore = list(_ignore_lines(image))
     if ignore:
-        yield "  to ignore it, add this to overrides in imgdiff.yaml, and calibrate again:"
+        yield "  to ignore these areas, add this to overrides in imgdiff.yaml and calibrate again:"
         yield from (f"  {line}" for line in ignore)
     else:
-        yield "  those are too many places, or too large ones, to ignore: find out why, or try other metrics (--set)"
+        yield "  too many or too large areas to ignore; find the cause, or try other metrics (--set)"
 
 
 def _margin(text: str) -> float:

@@ -1,8 +1,8 @@
-"""``pytest-imgdiff compare``: its options, and two PNG files that pass, by the compiled core alone.
+"""``pytest-imgdiff compare``: its options, and a fast path for two PNG files that pass.
 
-For these, NumPy and OpenCV are not imported. The words and the exit code are those of `full_compare.py`. What fails
-goes there, where its regions are found and named; so does every file that is not plain or not sound, and every setting
-that asks for more than a verdict.
+The fast path uses only the compiled core and does not import NumPy or OpenCV. It prints what `full_compare.py` prints
+and returns the same exit code. `full_compare.py` handles all other cases: pairs that fail, invalid or unusual files,
+and options that need more than a verdict.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import Metric, MetricResult, Score
 
 METRICS = frozenset({"perceptual", "pixel_match", "diffimg", "mse"})
-"""Those with a method ``of_counts``."""
+"""The metrics with a method ``of_counts``."""
 _DEPTH = "uint8"
 _MASK = "perceptual"
-"""It says where images differ unless the settings name another metric."""
+"""The metric of the difference mask, unless the settings set another one."""
 _BYTES = 128
-"""For each pixel: no pair takes more."""
+"""The most memory per pixel that a pair needs."""
 
 _HEEDED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "cluster_timeout"))
-"""The options that are heeded here; `full_compare.py` serves all others."""
+"""The options that the fast path supports; `full_compare.py` supports all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Compare two images or two folders; without either, the scans of imgdiff.yaml. Exit code 0: "
-        "alike, 1: different, 2: could not be judged."
+        "Compare two images or two folders; without arguments, run the scans of imgdiff.yaml. Exit code 0: "
+        "similar, 1: different, 2: not compared or invalid."
     )
     parser.add_argument("expected", nargs="?", metavar="EXPECTED", help="an image, or a folder of images")
     parser.add_argument("actual", nargs="?", metavar="ACTUAL", help="an image, or a folder of images")
     add_config(parser)
     parser.add_argument("--report", metavar="DIR", help="write the HTML report and its images to this folder")
     parser.add_argument(
-        "--self-contained", action="store_true", help="write the report as one HTML file, too: report.html in DIR"
+        "--self-contained", action="store_true", help="also write the report as one HTML file: report.html in DIR"
     )
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON (- for standard output)")
     parser.add_argument(
@@ -64,23 +64,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; may be given several times",
+        help="set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; can be repeated",
     )
     parser.add_argument(
         "--measure",
         metavar="METRICS",
-        help="measure these as well, without limits: names such as orb,ssim, with options 'ssim: {window: 9}'",
+        help="also measure these metrics, without limits: orb,ssim, or with options: 'ssim: {window: 9}'",
     )
     parser.add_argument(
         "--glance",
         action="store_true",
         help="measure pixel match, SSIM, ORB, distances and classes of both images, and write a page that shows "
-        "them at a glance (to --report DIR, otherwise imgdiff-glance)",
+        "them (to --report DIR; default: imgdiff-glance)",
     )
-    parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="compare only these names")
-    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="leave these names out")
     parser.add_argument(
-        "--shard", metavar="K/N", help="compare the K-th of N shards of the folders; `pytest-imgdiff report` joins them"
+        "--include", action="append", default=[], metavar="GLOB", help="compare only names that match; can be repeated"
+    )
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB", help="exclude names that match; can be repeated"
+    )
+    parser.add_argument(
+        "--shard", metavar="K/N", help="compare shard K of N of the folders; merge with `pytest-imgdiff report`"
     )
     parser.add_argument(
         "--jobs", type=positive, metavar="N", help="compare N pairs in parallel (default: the number of cores)"
@@ -95,24 +99,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=above_zero,
         default=60.0,
         metavar="S",
-        help="seconds to wait for the scheduler, and for a worker where there is none (default: 60)",
+        help="seconds to wait for the scheduler and the first worker (default: 60)",
     )
-    told = parser.add_mutually_exclusive_group()
-    told.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
-    told.add_argument("--verbose", "-v", action="store_true", help="print a line for every pair")
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument("--quiet", "-q", action="store_true", help="print the summary only")
+    verbosity.add_argument("--verbose", "-v", action="store_true", help="print a line for every pair")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare what the command line names and return the exit code."""
-    if _passes_at_once(options):
+    """Compare and return the exit code."""
+    if _passes_fast(options):
         return 0
     from pytest_imgdiff.cli.full_compare import run_compare
 
     return run_compare(options)
 
 
-def _passes_at_once(options: argparse.Namespace) -> bool:
-    """Return whether two files pass, and this was printed; False says nothing."""
+def _passes_fast(options: argparse.Namespace) -> bool:
+    """Return whether two files pass, after printing so; False means undecided."""
     asked = [value for name, value in vars(options).items() if name not in _HEEDED]
     if CORE is None or any(value is not None and value is not False and value != [] for value in asked):
         return False
@@ -120,7 +124,7 @@ def _passes_at_once(options: argparse.Namespace) -> bool:
         return False
     try:
         comparison = _compared(options)
-    except ImgdiffError:  # the long way raises it again
+    except ImgdiffError:  # the full comparison raises it again
         return False
     if comparison is None:
         return False
@@ -134,7 +138,7 @@ def _passes_at_once(options: argparse.Namespace) -> bool:
 def _compared(options: argparse.Namespace) -> Comparison | None:
     name = Path(options.actual).as_posix()
     registry = Registry()
-    if registry.extended:  # a plugin may have a say in everything
+    if registry.extended:  # a plugin may change any result
         return None
     policy = _policy(options, name, registry)
     rules = () if policy is None or policy.metrics == DEFAULT_RULES else policy.metrics
@@ -149,7 +153,7 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
     pair = None if asked is None else count_png_pair(options.expected, options.actual, most, asked)
     if pair is None:
         return None
-    images = [Image(_no_pixels, info, b"") for info in pair.infos]  # nobody reads the digest of their bytes
+    images = [Image(_no_pixels, info, b"") for info in pair.infos]  # the digest of their bytes is not used
     comparison = Comparison(
         name=name,
         verdict=Verdict.MATCH,
@@ -166,7 +170,7 @@ def _compared(options: argparse.Namespace) -> Comparison | None:
 
 
 def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Policy | None:
-    """Return what holds for this image, of settings whose metrics need no NumPy."""
+    """Return the policy of this image; None if its metrics need NumPy."""
     command_line = assigned(options.set, "--set")
     if "measure" in command_line:
         return None
@@ -183,7 +187,7 @@ def _policy(options: argparse.Namespace, name: str, registry: Registry) -> Polic
 
 
 def _judged(comparison: Comparison, metrics: dict[Rule, Metric], pair: PngPair) -> Comparison | None:
-    """Return a comparison that passes all of its rules without a warning."""
+    """Return a comparison that passes all rules without a warning; None if undecided."""
     policy, heat = comparison.policy, pair.counts.heat
     if CORE is None or heat is None or not metrics or policy.mask not in (AUTO, _MASK):
         return None
@@ -202,9 +206,9 @@ def _judged(comparison: Comparison, metrics: dict[Rule, Metric], pair: PngPair) 
 
 
 def _passed(rule: Rule, metric: Metric, pair: PngPair, heat: bytearray) -> Score | None:
-    """Return the score of a rule that passes without a warning, and could have failed."""
+    """Return the score of a rule that passes without a warning and could fail; None if undecided."""
     size = pair.width, pair.height
-    result: MetricResult | None = metric.of_counts(pair)  # type: ignore[attr-defined]  # those of METRICS have it
+    result: MetricResult | None = metric.of_counts(pair)  # type: ignore[attr-defined]  # all METRICS have it
     if CORE is None or result is None or not could_fail(rule, metric, (_DEPTH,), pair.pixels, size):
         return None
     most = None
@@ -219,4 +223,4 @@ def _passed(rule: Rule, metric: Metric, pair: PngPair, heat: bytearray) -> Score
 
 
 def _no_pixels() -> NoReturn:
-    raise AssertionError("a pair that passes is told without its pixels")
+    raise AssertionError("the line of a pair that passes needs no pixels")

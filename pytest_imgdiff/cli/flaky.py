@@ -1,4 +1,4 @@
-"""``pytest-imgdiff flaky``: images whose verdict changed over several runs although their baseline did not."""
+"""``pytest-imgdiff flaky``: list images whose verdict changed between runs although their baseline did not."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LONGEST_NAME = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Read the results of several runs, in their order, and list the images whose verdict changed "
-        "although their baseline did not. Exit code 0: none, 1: at least one, 2: something could not be read."
+        "List images whose verdict changed between runs although their baseline did not. Pass the runs in "
+        "their order. Exit code 0: none, 1: at least one, 2: results could not be read."
     )
     parser.add_argument(
         "results", nargs="+", metavar="RESULTS", help="the results.json of a run, or the folder of its report"
@@ -40,22 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print which images changed their verdict over several runs although their baseline stayed the same.
+    """Print which images changed their verdict between runs although their baseline did not change.
 
     Returns:
         0: none. 1: at least one.
 
     Raises:
-        ImgdiffError: the command cannot be followed, or a results.json cannot be read.
+        ImgdiffError: an argument is invalid, or a results.json cannot be read.
     """
     sources = results_paths(options.results)
     if len(sources) < _FEWEST_RUNS:
-        raise ConfigError("flaky: name the results of at least two runs: their results.json, or their report folders")
+        raise ConfigError("flaky: pass the results of at least two runs: results.json files or report folders")
     runs = [read_results(path) for path in sources]
     histories = _histories(runs)
     flaky = sorted((one for one in histories if one.is_flaky), key=lambda one: (-one.switches, one.name, one.column))
     words = sys.stderr if options.json == "-" else sys.stdout
-    _tell(flaky, histories, runs, words)
+    _print_result(flaky, histories, runs, words)
     if options.json:
         found = {
             "runs": [visible(str(path)) for path in sources],
@@ -71,27 +71,27 @@ def results_paths(named: Sequence[str]) -> list[Path]:
     """Return the results.json of each file or report folder.
 
     Raises:
-        ConfigError: one is named twice.
+        ConfigError: one was passed twice.
     """
     paths = [Path(name) / RESULTS_FILE if Path(name).is_dir() else Path(name) for name in named]
     seen: set[str] = set()
     for path in paths:
         real = os.path.realpath(path)
         if real in seen:
-            raise ConfigError(f"{visible(str(path))}: these results are named twice; name each run once")
+            raise ConfigError(f"{visible(str(path))}: these results were passed twice; pass each run once")
         seen.add(real)
     return paths
 
 
 @dataclass
 class _History:
-    """One image against one content of its baseline, over the runs.
+    """The comparisons of one image with one content of its baseline, over all runs.
 
     Attributes:
         name, column: of the comparison.
-        baseline: what identifies the content of the baseline; None if there was no baseline.
-        runs: how many runs there are.
-        records: the comparison in each run that has it, by the run's number from 0.
+        baseline: the digest of the baseline; None if there was no baseline.
+        runs: the number of runs.
+        records: index of a run to its comparison.
     """
 
     name: str
@@ -106,7 +106,7 @@ class _History:
 
     @property
     def switches(self) -> int:
-        """How often the verdict of a run is not that of the run before it."""
+        """How often the verdict changed from one run to the next."""
         outcomes = [(record.verdict, record.passed) for _, record in sorted(self.records.items())]
         return sum(before != after for before, after in pairwise(outcomes))
 
@@ -117,11 +117,11 @@ class _History:
 
     @property
     def notes(self) -> list[str]:
-        """What explains the change of the verdict, other than the image."""
+        """Explanations of the changed verdict, other than the image."""
         records = list(self.records.values())
         notes = []
         if len({tuple(_limits(record)) for record in records if record.scores}) > 1:
-            notes.append("the limits changed too")
+            notes.append("the limits also changed")
         actual = {record.actual.digest for record in records if record.actual is not None}
         if len(actual) == 1 and all(record.actual is not None for record in records):
             notes.append("the actual image is the same in all runs")
@@ -162,7 +162,7 @@ def _histories(runs: Sequence[RunRecord]) -> list[_History]:
     for place, run in enumerate(runs):
         for record in run.comparisons:
             if record.expected is None and record.verdict == "broken":
-                continue  # the content of the baseline is not known
+                continue  # the content of the baseline is unknown
             baseline = record.baselines_digest or (None if record.expected is None else record.expected.digest)
             key = record.name, record.column, baseline
             found.setdefault(key, _History(*key, runs=len(runs))).records[place] = record
@@ -175,10 +175,12 @@ def _seen_once(histories: Sequence[_History]) -> set[tuple[str, str | None]]:
     return {(one.name, one.column) for one in histories} - several
 
 
-def _tell(flaky: Sequence[_History], histories: Sequence[_History], runs: Sequence[RunRecord], stream: TextIO) -> None:
-    pictures = {(one.name, one.column) for one in histories}
+def _print_result(
+    flaky: Sequence[_History], histories: Sequence[_History], runs: Sequence[RunRecord], stream: TextIO
+) -> None:
+    images = {(one.name, one.column) for one in histories}
     if flaky:
-        rows = [("VERDICTS", "FAILED", "CHANGES", "PICTURE")]
+        rows = [("VERDICTS", "FAILED", "CHANGES", "IMAGE")]
         for one in flaky:
             failed = sum(not record.passed for record in one.records.values())
             name = one.name if one.column is None else f"{one.column}: {one.name}"
@@ -190,8 +192,8 @@ def _tell(flaky: Sequence[_History], histories: Sequence[_History], runs: Sequen
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=stream)
     once = _seen_once(histories)
     if once:
-        print(f"{counted(len(once), 'picture')}: no two runs compared it with the same baseline", file=stream)
+        print(f"{counted(len(once), 'image')}: no two runs compared it with the same baseline", file=stream)
     if incomplete := sum(not run.complete for run in runs):
         print(f"{counted(incomplete, 'run')} of {len(runs)} incomplete", file=stream)
-    total = counted(len(pictures), "image")
+    total = counted(len(images), "image")
     print(f"{total} in {len(runs)} runs: {len({(one.name, one.column) for one in flaky})} flaky", file=stream)

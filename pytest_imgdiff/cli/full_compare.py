@@ -44,23 +44,23 @@ if TYPE_CHECKING:
 
 BAR = 30
 GLANCE_REPORT = "imgdiff-glance"
-"""Where --glance writes its report: the folder of a test run's report has decisions in it that a person may need."""
+"""Where --glance writes its report, so that it does not replace the report of a test run and its decisions."""
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Compare what the command line names, print the verdicts, and return the exit code.
+    """Compare, print the verdicts and return the exit code.
 
     Raises:
-        ImgdiffError: the command cannot be followed, or its results cannot be written.
+        ImgdiffError: an argument or setting is invalid, or the results cannot be written.
     """
     workspace = _workspace(options)
-    workspace.policy("")  # a mistake in --set is told before anything is compared
+    workspace.policy("")  # reports an invalid --set before anything is compared
     shard = None if options.shard is None else parsed_shard(options.shard, "--shard")
     scanned = _pairs(options, workspace)
     todo, share = scanned.pairs, None
     if shard is not None:
         if options.expected is not None and not _is_folder(location(options.expected, Path())):
-            raise ConfigError("--shard splits the images of folders, and these are two images")
+            raise ConfigError("--shard needs two folders, not two images")
         todo, share = split(todo, [pair.name for pair in todo], list(map(split_size, todo)), shard)
     if options.cluster is None:  # workers of a cluster have their own models
         workspace.prepare(pair.key for pair in todo)
@@ -68,7 +68,7 @@ def run_compare(options: argparse.Namespace) -> int:
         _refuse_compared(options.json, todo)
     if workspace.results is not None:
         workspace.results.begin()
-    words = sys.stderr if options.json == "-" else sys.stdout  # then standard output is the JSON's alone
+    words = sys.stderr if options.json == "-" else sys.stdout  # then standard output has only the JSON
     with closing(RecordSpool()) as records:
         progress = _Progress(len(todo), sys.stderr)
         found: Iterable[tuple[ComparisonRecord, bytes | None]]
@@ -80,14 +80,14 @@ def run_compare(options: argparse.Namespace) -> int:
             records.append(record, line)
             if not options.quiet and (options.verbose or outcome_of(record) != "passed" or len(todo) == 1):
                 progress.clear()
-                print(_told(record, workspace, alone=len(todo) == 1), file=words)
+                print(_line(record, workspace, alone=len(todo) == 1), file=words)
             progress.step()
         progress.clear()
         idle = (
             workspace.settings.idle_overrides([pair.key for pair in scanned.pairs]) if _names_folders(options) else []
         )
         run = run_record(workspace, records, not_compared=scanned.not_compared, shard=share)
-        del scanned, todo, found  # the pairs of a large scan take more memory than what is kept of its records
+        del scanned, todo, found  # the pairs of a large scan take more memory than its records
         return _finish(run, workspace, options, words, idle)
 
 
@@ -107,7 +107,7 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     settings = load_settings(config, registry, folder=here)
     if report and settings.report.parquet:
         require_parquet()
-    if options.glance:  # the images are what one looks at, whatever the verdict
+    if options.glance:  # the page shows the images of every verdict
         settings = replace(settings, report=replace(settings.report, pictures="all"))
     return Workspace(
         root=here,
@@ -127,10 +127,12 @@ def _workspace(options: argparse.Namespace) -> Workspace:
 def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
     if options.expected is None:
         if options.include or options.exclude:
-            raise ConfigError("--include and --exclude choose among two folders; a scan of imgdiff.yaml has its own")
+            raise ConfigError(
+                "--include and --exclude need two folders; set include and exclude in the scans of imgdiff.yaml"
+            )
         return _configured(workspace)
     if options.actual is None:
-        raise ConfigError("compare: name two images or two folders, or neither for the scans of imgdiff.yaml")
+        raise ConfigError("compare: pass two images or two folders, or neither to run the scans of imgdiff.yaml")
     expected, actual = location(options.expected, Path()), location(options.actual, Path())
     if _is_folder(expected) and _is_folder(actual):
         scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
@@ -139,31 +141,31 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
         folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
         if isinstance(other, Path) and not other.exists():
             raise ConfigError(f"{label_of(other)} does not exist")
-        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not: name two images or two folders")
+        raise ConfigError(f"{called(folder)} is a folder and {called(other)} is not; pass two images or two folders")
     if options.include or options.exclude:
-        raise ConfigError("--include and --exclude choose among the images of two folders, and these are no folders")
-    return Scanned([_two_pictures(expected, actual)])
+        raise ConfigError("--include and --exclude need two folders, not two images")
+    return Scanned([_two_images(expected, actual)])
 
 
-def _two_pictures(expected: Path | StoreFolder, actual: Path | StoreFolder) -> Pair:
+def _two_images(expected: Path | StoreFolder, actual: Path | StoreFolder) -> Pair:
     one, other = (StoredFile(side.url) if isinstance(side, StoreFolder) else side for side in (expected, actual))
     if isinstance(one, StoredFile) and isinstance(other, StoredFile) and one.url == other.url:
-        raise ConfigError(f"{one} and {other} are the same object: nothing could differ")
+        raise ConfigError(f"{one} and {other} are the same object; pass two different images")
     if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists() and one.samefile(other):
-        raise ConfigError(f"{label_of(one)} and {label_of(other)} are the same file: nothing could differ")
+        raise ConfigError(f"{label_of(one)} and {label_of(other)} are the same file; pass two different images")
     name = other.as_posix() if isinstance(other, Path) else other.label
     return Pair(printable(name), name, one, other, one)
 
 
 def _is_folder(place: Path | StoreFolder) -> bool:
-    """Return whether a folder is meant: what has an image's extension in a store is an image."""
+    """Return whether it is a folder; in a store, a path without an image's extension is one."""
     if isinstance(place, Path):
         return place.is_dir()
     return place.url.endswith("/") or PurePosixPath(place.url.partition("?")[0]).suffix.lower() not in EXTENSIONS
 
 
 def _names_folders(options: argparse.Namespace) -> bool:
-    """Whether a whole set of images is compared, and not a part of one, for which no override need be meant."""
+    """Return whether whole folders are compared; of a part, an override need not match an image."""
     return (
         not options.include
         and not options.exclude
@@ -175,8 +177,8 @@ def _configured(workspace: Workspace) -> Scanned:
     settings = workspace.settings
     if settings.path is None or not settings.scans:
         missing = "there is no imgdiff.yaml in this folder or above it"
-        where = missing if settings.path is None else f"{label_of(settings.path)} names no scans"
-        raise ConfigError(f"compare: {where}: name two images or two folders")
+        where = missing if settings.path is None else f"{label_of(settings.path)} has no scans"
+        raise ConfigError(f"compare: {where}; pass two images or two folders")
     named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
     scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
     return Scanned(
@@ -204,7 +206,7 @@ def _skipped(workspace: Workspace) -> list[Path]:
 def _judged(
     todo: Sequence[Pair | FoundPair], workspace: Workspace, workers: int | None
 ) -> Iterator[tuple[ComparisonRecord, bytes]]:
-    """Yield the record of each pair, and its line: that is what travels from the process that compared it."""
+    """Yield the record of each pair and its line, which is what the comparing process sends."""
     apart = workspace.may_run_apart(len(todo), (pair.key for pair in todo))
     ahead = RunAhead(
         lambda pair: line_of(workspace.judged(pair)),
@@ -235,7 +237,7 @@ def _on_cluster(
         yield from records(cluster, todo, workspace)
 
 
-def _told(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
+def _line(record: ComparisonRecord, workspace: Workspace, *, alone: bool) -> str:
     if not alone:
         return named_line(record)
     if not record.passed:
@@ -265,23 +267,23 @@ def _finish(
 
 
 def _refuse_compared(target: str, todo: Sequence[Pair | FoundPair]) -> None:
-    """Refuse to write the results over an image that is compared."""
+    """Raise `ConfigError` if the results would replace a compared image."""
     try:
         status = os.stat(target)  # noqa: PTH116 - as below
-        if read_regular(target, len(RESULTS_START)) == RESULTS_START:  # of an earlier run, as mostly
+        if read_regular(target, len(RESULTS_START)) == RESULTS_START:  # usually of an earlier run
             return
-    except OSError:  # it is not there yet, or cannot be written, which is told then
+    except OSError:  # it does not exist yet, or cannot be written, which is reported later
         return
     for path in (path for pair in todo for path in pair.sources if not isinstance(path, StoredFile)):
         with suppress(OSError):
             if path is not None and os.path.samestat(os.stat(path), status):  # noqa: PTH116 - many paths, as words
                 raise ConfigError(
-                    f"--json {printable(target)}: this image is compared; name another file for the results"
+                    f"--json {printable(target)}: this image is compared; choose another file for the results"
                 )
 
 
 class _Progress:
-    """A bar on a terminal, nothing elsewhere."""
+    """A progress bar on a terminal; nothing elsewhere."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total = total

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff init``: a commented imgdiff.yaml to begin with, for what the images show."""
+"""``pytest-imgdiff init``: write a commented imgdiff.yaml for one kind of images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import argparse
 
 _HEAD = """\
-# How pytest-imgdiff decides whether two images are alike enough: a start for {what}.
-# Lines behind a "#" without a space are inactive. All keys: docs/config.md, all metrics: docs/metrics.md.
-# To learn the limits from images in which nothing changed: pytest-imgdiff calibrate
+# How pytest-imgdiff decides whether two images are similar: a start for {what}.
+# Lines that start with "#" and no space are inactive. All keys: docs/config.md, all metrics: docs/metrics.md.
+# To propose limits from unchanged images: pytest-imgdiff calibrate
 
 """
 
 _TAIL = """
-# ---- Where not to look ------------------------------------------------------------------------------------------
-# In pixels or percent, from the top left. The report's viewer copies a region as such an area (key y).
+# ---- Ignored areas ----------------------------------------------------------------------------------------------
+# In pixels or percent, from the top left. In the report's viewer, the key y copies a region in this form.
 #ignore:
   #- {x: 0, y: 0, width: 200, height: 40}
 
@@ -37,34 +37,34 @@ _TAIL = """
 """
 
 _PAGES = """\
-# A page or a component, rendered by a browser. Two sizes fail, and any difference that a person would notice.
+# Pages and components rendered by a browser. Different sizes fail, and any difference that a person would notice.
 metrics:
   visible: {max: 1}             # 1 is just visible; font smoothing, rounding and a caret do not count
 """
 
 _CHARTS = """\
-# Charts and other drawings of your own code. The same drawing in the same colours; small labels count.
+# Charts and other drawings of your code. Drawing and colours must be the same; small labels count.
 metrics:
   visible: {max: 1}             # 1 is just visible
-  perceptual: {max: 0, threshold: 0.02}     # a fifth of the default: series of similar colours stay apart
+  perceptual: {max: 0, threshold: 0.02}     # a fifth of the default: distinguishes series of similar colours
 """
 
 _PHOTOGRAPHS = """\
-# Photographs that are encoded or scaled again. Never equal to the pixel, but the same structure everywhere.
+# Photographs that are encoded or scaled again. Pixels differ; the structure must be the same everywhere.
 metrics:
   ssim: {min: 0.9}              # mean structural similarity
-  # The mean hides a small change in a large image: so few pixels of any window of 32x32 may clearly change colour.
+  # The mean hides a small change in a large image: limit the clearly changed pixels of any window of 32x32.
   perceptual: {threshold: 0.25, max_in_window: {size: 32, pixels: 100}}
-  # What the image shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
+  # What the image shows, by a neural network. First run `pytest-imgdiff models fetch`:
   #embedding_cosine: {max: 0.1, when: undecided}
 """
 
 _GENERATED = """\
-# Images that a model generates. The same seed gives nearly the same image on other hardware; another image fails.
+# Generated images. The same seed gives nearly the same image on other hardware; another image fails.
 metrics:
-  phash: {max: 10}              # bits of 64 in which the coarse structure differs
-  ssim: {min: 0.7}              # details may drift, the composition may not
-  # What the image shows, as a network sees it, once `pytest-imgdiff models fetch` has been run:
+  phash: {max: 10}              # of 64 bits of the coarse structure
+  ssim: {min: 0.7}              # details may change, the composition must not
+  # What the image shows, by a neural network. First run `pytest-imgdiff models fetch`:
   #embedding_cosine: {max: 0.15, when: undecided}
 """
 
@@ -73,7 +73,7 @@ _VIDEO = """\
 frames: all
 metrics:
   ssim: {min: 0.9}              # of each frame
-  # The mean hides a small change in a large frame: so few pixels of any window of 32x32 may clearly change colour.
+  # The mean hides a small change in a large frame: limit the clearly changed pixels of any window of 32x32.
   perceptual: {threshold: 0.25, max_in_window: {size: 32, pixels: 100}}
 """
 
@@ -84,7 +84,7 @@ PRESETS = {
     "generated": ("generated images", _GENERATED),
     "video": ("animations and video frames", _VIDEO),
 }
-"""Name of a preset to what it is for and its part of the file."""
+"""Preset to its description and its part of the file."""
 
 
 def preset_text(name: str) -> str:
@@ -94,9 +94,10 @@ def preset_text(name: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Write a commented imgdiff.yaml into this folder, never over one that is there. Exit code 0: written, 2: not."
+        "Write a commented imgdiff.yaml to this folder. An existing one is not replaced. Exit code 0: written, 2: "
+        "not written."
     )
     parser.add_argument(
         "--preset",
@@ -107,21 +108,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write imgdiff.yaml into the current folder.
+    """Write imgdiff.yaml to the current folder.
 
     Returns:
         0: written.
 
     Raises:
-        ConfigError: there is a settings file already.
+        ConfigError: a settings file exists.
         ReportError: it cannot be written.
     """
     for name in CONFIG_NAMES:
         if os.path.lexists(name):
-            raise ConfigError(f"{name}: is there already, and stays as it is; move it away to start again")
+            raise ConfigError(f"{name}: already exists and is unchanged; move it away to start again")
     path = Path(CONFIG_NAMES[0])
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:  # another one may have come meanwhile
+        with path.open("x", encoding="utf-8", newline="\n") as file:  # another process may have written one
             file.write(preset_text(options.preset))
     except OSError as error:
         raise ReportError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff import``: stored images of other tools become baselines of ours."""
+"""``pytest-imgdiff import``: copy the stored images of other tools to baselines."""
 
 from __future__ import annotations
 
@@ -49,38 +49,38 @@ _DONE, _NOT_ALL, _REFUSED = 0, 1, 2
 _PLATFORMS = "linux|darwin|win32|cygwin|freebsd[0-9]*|aix"
 _BROWSERS = ("chromium", "firefox", "webkit")
 _OF_A_BROWSER = {"page", "browser", "context", "browser_name", "browser_type", "new_context"}
-"""Fixtures of pytest-playwright: which browser a test of theirs has, its source does not tell."""
+"""Fixtures of pytest-playwright: the browser of a test that uses them is not in its source."""
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _VECTORS = {".svg", ".pdf", ".eps"}
 _RAW = ".raw"
-"""What syrupy's SingleFileSnapshotExtension calls its files; they may hold images."""
+"""The extension of syrupy's SingleFileSnapshotExtension; its files may be images."""
 _FIRST_BYTES = 256
-"""In which the signature of every format lies."""
+"""Bytes that contain the signature of every format."""
 _LARGEST_LIBRARY = 1 << 24
-"""Bytes of a JSON file that is looked at as a hash library."""
+"""The largest JSON file, in bytes, that is read as a hash library."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Find the stored images of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
-        "pytest-playwright-snapshot, pytest-image-snapshot, pytest-mpl, pytest-regressions, syrupy or playwright, and "
-        "copy them to the places of our baselines. Theirs stay as they are. Exit code 0: done, 1: not for all images "
-        "a place is known, 2: something was refused or could not be written."
+        "Import the stored images of pytest-playwright-visual-snapshot, pytest-playwright-visual, "
+        "pytest-playwright-snapshot, pytest-image-snapshot, pytest-mpl, pytest-regressions, syrupy or playwright as "
+        "baselines. The originals are unchanged. Exit code 0: done, 1: some images could not be mapped to a test, "
+        "2: an image was refused or could not be written."
     )
     parser.add_argument(
         "what",
         nargs="*",
         metavar="FROM|PATH",
-        help="the tool first (default: all of them), then files and folders (default: the whole project)",
+        help="a tool (default: all), then files and folders (default: the whole project)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print which image goes where, write nothing")
-    parser.add_argument("--replace", action="store_true", help="replace baselines that are other images")
+    parser.add_argument("--dry-run", action="store_true", help="print the result for each image; write nothing")
+    parser.add_argument("--replace", action="store_true", help="replace existing baselines that differ")
     for option, metavar, what in (
         (
             "--browser",
             "NAME",
-            "the browser of images whose names do not tell it, where the layout has a place for it",
+            "the browser of images whose names do not contain it, if the layout contains {browser}",
         ),
         ("--platform", "NAME", "the platform of images whose names do not contain it: linux, darwin or win32"),
         ("--viewport", "WxH", "the viewport: 1280x720"),
@@ -88,22 +88,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--color-scheme", "NAME", "the colour scheme: light or dark"),
     ):
         parser.add_argument(option, metavar=metavar, help=what)
-    parser.add_argument(
-        "--root", metavar="DIR", help="the folder that test modules are named from (default: pytest's rootdir)"
-    )
+    parser.add_argument("--root", metavar="DIR", help="the root of the test modules' paths (default: pytest's rootdir)")
     add_config(parser)
-    parser.add_argument("--in-ci", action="store_true", help="write baselines in CI, too")
+    parser.add_argument("--in-ci", action="store_true", help="also write baselines in CI")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy the baselines of other tools to the places of ours, and print the result.
+    """Copy the baselines of other tools to the baselines folder, and print the result.
 
     Returns:
-        0: all that was found is a baseline now, or was one before. 1: for some images no place is known; a line says
-        why. 2: something was refused or could not be written; a line on standard error says why.
+        0: every image found is a baseline. 1: some images could not be mapped; a line reports why. 2: an image was
+        refused or could not be written; a line on standard error reports why.
 
     Raises:
-        ImgdiffError: the command cannot be followed; nothing was written.
+        ImgdiffError: an argument is invalid; nothing was written.
     """
     if not options.dry_run and not options.in_ci and in_ci(os.environ):
         raise ConfigError(
@@ -119,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
         where = ", ".join(map(label_of, paths)) or label_of(project.root)
         known = tool or f"any of {', '.join(_TOOLS)}"
         raise ConfigError(
-            f"import: there are no baselines of {known} below {where}; name the tool and its folder: "
+            f"import: no baselines of {known} below {where}; pass the tool and its folder: "
             "pytest-imgdiff import TOOL FOLDER"
         )
     plan = _Plan(project, options)
@@ -143,7 +141,7 @@ def _tool_and_paths(words: Sequence[str]) -> tuple[str | None, list[Path]]:
     for path in paths:
         if not path.exists():
             tools = f"; the tools are {', '.join(_TOOLS)}" if tool is None and path == paths[0] else ""
-            raise ConfigError(f"import: there is no file or folder {label_of(path)}{tools}")
+            raise ConfigError(f"import: {label_of(path)} does not exist{tools}")
     return tool, paths
 
 
@@ -292,7 +290,7 @@ class _Project:
         if options.root is not None:
             root = Path(os.path.abspath(options.root))  # noqa: PTH100 - links stay, as in pytest's rootdir
             if not root.is_dir():
-                raise ConfigError(f"--root {options.root}: there is no such folder")
+                raise ConfigError(f"--root {options.root}: this folder does not exist")
         elif config is not None and named is None and not config.parent.is_relative_to(root):
             root = config.parent
         settings = load_settings(config, Registry(), folder=root)
@@ -325,7 +323,7 @@ class _Project:
         return found
 
     def _unlisted(self, error: OSError) -> None:
-        self.unlisted.append(f"{label_of(Path(str(error.filename)))}: not looked at: {error.strerror or error}")
+        self.unlisted.append(f"{label_of(Path(str(error.filename)))}: cannot be listed: {error.strerror or error}")
 
     @cached_property
     def modules(self) -> list[_Module]:
@@ -339,7 +337,7 @@ class _Project:
                     continue
                 tree = ast.parse(source, path.name)
             except (OSError, ValueError, SyntaxError, RecursionError) as error:
-                self.unread.append(f"{label_of(path)}: not read, so its tests are not known: {error}")
+                self.unread.append(f"{label_of(path)}: cannot be read, so its tests are unknown: {error}")
                 continue
             place = PurePosixPath(relative(path, self.root)).with_suffix("").as_posix()
             found.append(_Module(path, place, text, tree))
@@ -496,7 +494,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _StoredImage:
     """An image of another tool: the places that it is for; none, and why, where these are not known."""
 
     tool: str
@@ -507,14 +505,14 @@ class _Picture:
 
 @dataclass
 class _Found:
-    pictures: list[_Picture] = field(default_factory=list)
+    pictures: list[_StoredImage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _Found:
     """Return the images of these tools below the paths, or in the whole project where there are none."""
     scope = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the project's folders are
-    by_source: defaultdict[Path, list[_Picture]] = defaultdict(list)
+    by_source: defaultdict[Path, list[_StoredImage]] = defaultdict(list)
     for tool in tools:
         for picture in _TOOLS[tool](project, tool):
             if not scope or any(picture.source.is_relative_to(path) for path in scope):
@@ -551,7 +549,7 @@ def _numbers(indices: Iterable[int], named: int) -> dict[int, int] | None:
 # ---- pytest-playwright-visual-snapshot and its relatives
 
 
-def _visual_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+def _visual_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``__snapshots__/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM]_N.png`` below the rootdir."""
     bases = project.ini_folder("playwright_visual_snapshots_path")
     bases += project.folders(lambda name: name == "__snapshots__")
@@ -562,7 +560,7 @@ def _visual_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
         yield from _by_function(project, tool, base, modules)
 
 
-def _visual(project: _Project, tool: str) -> Iterator[_Picture]:
+def _visual(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``snapshots/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM].png`` beside the test's file."""
     for base in project.folders(lambda name: name == "snapshots"):
         modules = defaultdict(list)
@@ -574,7 +572,7 @@ def _visual(project: _Project, tool: str) -> Iterator[_Picture]:
 
 def _by_function(
     project: _Project, tool: str, base: Path, modules: Mapping[str, Sequence[_Module]]
-) -> Iterator[_Picture]:
+) -> Iterator[_StoredImage]:
     """Map images that have a folder for each test function.
 
     Args:
@@ -600,10 +598,10 @@ def _by_function(
             indices[found["parameters"] or "", found["platform"]].append(int(found["index"] or 0))
         for file, match in matches.items():
             if not tests:
-                yield _Picture(tool, file, why=f"there is no test {function} in a file {stem}.py")
+                yield _StoredImage(tool, file, why=f"there is no test {function} in a file {stem}.py")
             elif match is None:
                 places = [_Place(test.module.place, file.stem, owner=function) for test in tests]
-                yield _Picture(tool, file, tuple(dict.fromkeys(places)))
+                yield _StoredImage(tool, file, tuple(dict.fromkeys(places)))
             else:
                 parameters, platform = match["parameters"] or "", match["platform"]
                 numbers = _numbers(indices[parameters, platform], named)
@@ -618,15 +616,15 @@ def _unnamed(
     platform: str,
     numbers: Mapping[int, int] | None,
     index: int,
-) -> _Picture:
+) -> _StoredImage:
     if numbers is None:
-        return _Picture(tool, file, why="images with a smaller number are missing, so its call is not known")
+        return _StoredImage(tool, file, why="images with a smaller number are missing, so its call is not known")
     browser = _browser_in(parameters)
     places = [
         _Place(test.module.place, test.qualified + parameters, numbers[index], browser=browser, platform=platform)
         for test in tests
     ]
-    return _Picture(tool, file, tuple(dict.fromkeys(places)))
+    return _StoredImage(tool, file, tuple(dict.fromkeys(places)))
 
 
 def _browser_in(parameters: str) -> str | None:
@@ -641,7 +639,7 @@ def _is_browser_folder(parts: Sequence[str]) -> bool:
     )
 
 
-def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``__snapshots__/BROWSER/PLATFORM/NAME`` beside the test's file; the call gives the name."""
     for base in project.folders(lambda name: name == "__snapshots__"):
         beside = [
@@ -663,7 +661,7 @@ def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
                     for test in users
                 ]
             why = "" if places else f"no assert_snapshot call in {label_of(base.parent)} has the name {name!r}"
-            yield _Picture(tool, file, tuple(dict.fromkeys(places)), why)
+            yield _StoredImage(tool, file, tuple(dict.fromkeys(places)), why)
 
 
 def _stem(name: str) -> str:
@@ -700,7 +698,7 @@ def _arguments(call: ast.Call, index: int | None, name: str) -> list[ast.expr]:
 # ---- syrupy
 
 
-def _syrupy(project: _Project, tool: str) -> Iterator[_Picture]:
+def _syrupy(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``__snapshots__/FILE/CLASS.FUNCTION[PARAMETERS].N.png``, or ``[NAME]`` in place of ``.N``, beside the file."""
     own = Path(project.ini.get("snapshot-dirname", "__snapshots__")).name
     by_stem = defaultdict(list)
@@ -728,7 +726,7 @@ class _Snapshot:
     name: str | None
 
 
-def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module], what: str) -> Iterator[_Picture]:
+def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module], what: str) -> Iterator[_StoredImage]:
     tests = [test for module in modules for test in module.tests]
     taken = {file: _taken_apart(file.stem, tests) for file in files}
     indices: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -741,24 +739,24 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
             named[whose] += 1
     for file, snapshot in taken.items():
         if file.suffix == ".svg":
-            yield _Picture(tool, file, why="an SVG is not an image of pixels; draw it as PNG in the test")
+            yield _StoredImage(tool, file, why="an SVG is not an image of pixels; draw it as PNG in the test")
         elif file.suffix == _RAW and not _holds_picture(file):
             continue
         elif snapshot is None:
-            yield _Picture(tool, file, why=f"no test in {what} has this name")
+            yield _StoredImage(tool, file, why=f"no test in {what} has this name")
         elif snapshot.name is not None:
             owner = snapshot.test.function + snapshot.parameters
             place = _Place(snapshot.test.module.place, snapshot.name, owner=owner, browser=snapshot.browser)
-            yield _Picture(tool, file, (place,))
+            yield _StoredImage(tool, file, (place,))
         else:
             whose = snapshot.test.qualified, snapshot.parameters
             numbers = _numbers(indices[whose], named[whose])
             if numbers is None:
-                yield _Picture(tool, file, why="images with a smaller number are missing, so its call is not known")
+                yield _StoredImage(tool, file, why="images with a smaller number are missing, so its call is not known")
                 continue
             test = snapshot.test.qualified + snapshot.parameters
             place = _Place(snapshot.test.module.place, test, numbers[snapshot.index], browser=snapshot.browser)
-            yield _Picture(tool, file, (place,))
+            yield _StoredImage(tool, file, (place,))
 
 
 def _holds_picture(file: Path) -> bool:
@@ -813,7 +811,7 @@ def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str | Non
 # ---- pytest-mpl
 
 
-def _mpl(project: _Project, tool: str) -> Iterator[_Picture]:
+def _mpl(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``baseline/FUNCTION_PARAMETERS.png`` beside the test's file, or in the folder that the ini file names."""
     given = [*project.named, *project.ini_folder("mpl-baseline-path")]
     places: defaultdict[Path, list[_Place]] = defaultdict(list)
@@ -830,11 +828,11 @@ def _mpl(project: _Project, tool: str) -> Iterator[_Picture]:
     for base, tests in bases.items():
         for file in project.pictures(base, PICTURE_SUFFIXES | _VECTORS):
             if file.suffix in _VECTORS:
-                yield _Picture(tool, file, why=f"{file.suffix} is not an image of pixels; save the figure as PNG")
+                yield _StoredImage(tool, file, why=f"{file.suffix} is not an image of pixels; save the figure as PNG")
             elif file in places:
-                yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
+                yield _StoredImage(tool, file, tuple(dict.fromkeys(places[file])))
             else:
-                yield _Picture(tool, file, why=_why_no_test(file.stem, tests))
+                yield _StoredImage(tool, file, why=_why_no_test(file.stem, tests))
 
 
 def _mpl_marker(test: _Test) -> dict[str, str]:
@@ -875,7 +873,7 @@ def _why_no_test(stem: str, tests: Sequence[_Test]) -> str:
     for test in tests:
         if test.ids is None and f"{test.function}_" in word:
             where = f"{test.module.place}.py"
-            return f"the parameters of {test.function} in {where} are not literals, so its test is not known"
+            return f"the parameters of {test.function} in {where} are not literals, so its test is unknown"
     return "no test has this name"
 
 
@@ -888,8 +886,8 @@ def _hash_libraries(project: _Project, scope: Sequence[Path]) -> list[str]:
         if (scope and not any(file.is_relative_to(path) for path in scope)) or not (count := _hashes_in(file)):
             continue
         found.append(
-            f"{label_of(file)}: {count} of pytest-mpl, which have no pictures: nothing to import; a test without a "
-            "image gets its baseline by pytest --imgdiff-update=missing"
+            f"{label_of(file)}: {count} of pytest-mpl without images: nothing to import; run "
+            "pytest --imgdiff-update=missing to write baselines"
         )
     return found
 
@@ -912,7 +910,7 @@ def _hashes_in(file: Path) -> str | None:
 # ---- pytest-regressions
 
 
-def _regressions(project: _Project, tool: str) -> Iterator[_Picture]:
+def _regressions(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``FILE/CLASS_FUNCTION_PARAMETERS.png`` beside the test's file; what is no word character is ``_``."""
     for module in project.modules_with("image_regression"):
         folder = module.path.with_suffix("")
@@ -934,7 +932,7 @@ def _regressions(project: _Project, tool: str) -> Iterator[_Picture]:
                 if (pattern := _pattern(value, module, test.node)) and re.fullmatch(pattern, file.stem)
             ]
             found = given or places.get(file.stem, [])
-            yield _Picture(
+            yield _StoredImage(
                 tool, file, tuple(dict.fromkeys(found)), "" if found else _why_no_test(file.stem, module.tests)
             )
 
@@ -946,7 +944,7 @@ _UNKNOWN = "\0"
 """What stands for an unknown part of a path."""
 
 
-def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
+def _image_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """Paths that the calls give, from the folder where pytest is started."""
     modules = project.modules_with("image_snapshot")
     places: defaultdict[Path, list[_Place]] = defaultdict(list)
@@ -961,11 +959,11 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_Picture]:
         if file.stem.endswith((".diff", ".new")):
             continue  # what --image-snapshot-save-diff writes beside an image that differs
         if file in places:
-            yield _Picture(tool, file, tuple(dict.fromkeys(places[file])))
+            yield _StoredImage(tool, file, tuple(dict.fromkeys(places[file])))
         elif any(file.is_relative_to(folder) for folder in project.named):
             only = [_Place(module.place, file.stem, owner="") for module in modules]
             why = "no image_snapshot call has a path that the source tells as this one"
-            yield _Picture(tool, file, tuple(only), "") if len(only) == 1 else _Picture(tool, file, why=why)
+            yield _StoredImage(tool, file, tuple(only), "") if len(only) == 1 else _StoredImage(tool, file, why=why)
 
 
 def _image_paths(module: _Module, root: Path) -> Iterator[tuple[_Test, str]]:
@@ -1041,7 +1039,7 @@ _NODE_TEST = r"[cm]?[jt]sx?"
 """What test files of Playwright for Node end in."""
 
 
-def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
+def _playwright(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``FILE.spec.ts-snapshots/NAME-PROJECT-PLATFORM.png``, or the snapshotPathTemplate of Playwright's settings.
 
     The tests are TypeScript or JavaScript; ours are new.
@@ -1066,7 +1064,7 @@ def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
             ending = next((one for one in projects if name.endswith(f"-{one}")), None)
             name = name.removesuffix(f"-{ending}")
             module = _module_for(base.parent, match["file"] if match else "", project)
-            yield _Picture(tool, file, (_of_playwright(module, name, ending, platform),))
+            yield _StoredImage(tool, file, (_of_playwright(module, name, ending, platform),))
     for folder, text in configs:
         test_folder = folder / next(iter(_quoted("testDir", text)), "")
         for template in _quoted("(?:snapshotP|p)athTemplate", text):
@@ -1077,11 +1075,13 @@ def _playwright(project: _Project, tool: str) -> Iterator[_Picture]:
                 parts = found.groupdict()
                 path = parts.get("testFilePath") or f"{parts.get('testFileDir') or ''}{parts.get('testFileName') or ''}"
                 if not path:
-                    yield _Picture(tool, file, why="the snapshotPathTemplate names no test file")
+                    yield _StoredImage(tool, file, why="the snapshotPathTemplate names no test file")
                     continue
                 module = _module_for((test_folder / path).parent, PurePosixPath(path).name, project)
                 platform = parts.get("platform") or parts.get("snapshotSuffix")
-                yield _Picture(tool, file, (_of_playwright(module, found["arg"], parts.get("projectName"), platform),))
+                yield _StoredImage(
+                    tool, file, (_of_playwright(module, found["arg"], parts.get("projectName"), platform),)
+                )
 
 
 def _of_playwright(module: str, name: str, project: str | None, platform: str | None) -> _Place:
@@ -1149,7 +1149,7 @@ def _module_for(folder: Path, file: str, project: _Project) -> str:
     return PurePosixPath(relative(path, project.root)).with_suffix("").as_posix()
 
 
-_TOOLS: dict[str, Callable[[_Project, str], Iterator[_Picture]]] = {
+_TOOLS: dict[str, Callable[[_Project, str], Iterator[_StoredImage]]] = {
     "pytest-playwright-visual-snapshot": _visual_snapshot,
     "pytest-playwright-visual": _visual,
     "pytest-playwright-snapshot": _playwright_snapshot,
@@ -1184,7 +1184,7 @@ class _Line:
         digest: the SHA-256 of the image, where it is to be written.
     """
 
-    picture: _Picture
+    picture: _StoredImage
     result: _Result
     ours: Path | None = None
     name: str | None = None
@@ -1201,7 +1201,7 @@ class _Plan:
         self._options = options
         self._baselines = project.settings_baselines
 
-    def planned(self, pictures: Sequence[_Picture]) -> list[_Line]:
+    def planned(self, pictures: Sequence[_StoredImage]) -> list[_Line]:
         """Return what is to be done with each image, in their order."""
         owners: defaultdict[tuple[str, str, str], set[tuple[str, Path | None]]] = defaultdict(set)
         for picture in pictures:
@@ -1212,7 +1212,7 @@ class _Plan:
         lines = [line for picture in pictures for line in self._lines_of(picture, shared)]
         return self._without_rivals(lines)
 
-    def _lines_of(self, picture: _Picture, shared: set[tuple[str, str, str]]) -> Iterator[_Line]:
+    def _lines_of(self, picture: _StoredImage, shared: set[tuple[str, str, str]]) -> Iterator[_Line]:
         if not picture.places:
             yield _Line(picture, "not mapped", why=picture.why)
             return
@@ -1226,7 +1226,7 @@ class _Plan:
                 place = replace(place, test=f"{place.owner}-{place.test}")  # noqa: PLW2901 - a name that two tests give
             yield self._line(picture, place, image, data)
 
-    def _line(self, picture: _Picture, place: _Place, image: Image, data: bytes) -> _Line:
+    def _line(self, picture: _StoredImage, place: _Place, image: Image, data: bytes) -> _Line:
         name = None if place.owner is None else place.test
         target = self._target(place)
         if isinstance(target, str):
@@ -1242,14 +1242,14 @@ class _Plan:
         if stored and _bytes_of(stored[0]) == data:
             return replace(line, result="already there", ours=stored[0])
         if stored and not self._options.replace:
-            why = f"the baseline {label_of(stored[0])} is another image; add --replace to put this one in its place"
+            why = f"the baseline {label_of(stored[0])} is another image; add --replace to replace it"
             return replace(line, result="refused", why=why)
         return replace(line, result="would be replaced") if stored else line
 
     def _target(self, place: _Place) -> Path | str:
         """Return where the baseline belongs, or why that is not known."""
         if ALTERNATIVE.search(place.test):
-            return "a name that ends in .alt and digits is that of an alternative baseline"
+            return "names that end in .alt and digits are reserved for alternative baselines"
         values = {"platform": place.platform, **dict.fromkeys(SETTING, place.browser if place.browser == ANY else None)}
         values["browser"] = place.browser
         for word, told in values.items():
@@ -1257,7 +1257,7 @@ class _Plan:
             values[word] = given if told in {None, ANY} and given is not None else told
             if f"{{{word}}}" in self._baselines.layout and values[word] is None:
                 option = word.replace("_", "-")
-                return f"the layout names {{{word}}}, and this name does not tell it: add --{option} VALUE"
+                return f"the layout contains {{{word}}}, but the file name does not contain it; add --{option} VALUE"
         platform = values.pop("platform")
         key = BaselineKey(
             place.module, place.test, place.call, **{word: value or ANY for word, value in values.items()}
@@ -1275,7 +1275,9 @@ class _Plan:
             if again.result == "already there":  # another image with the same bytes was for this place
                 return again
             if again != line:
-                return replace(line, result="refused", why="it or its baseline has changed meanwhile; import it again")
+                return replace(
+                    line, result="refused", why="it or its baseline has changed in the meantime; import it again"
+                )
             self._baselines.accept(line.ours, image, data)
         except (BrokenImageError, BaselineError) as error:
             return replace(line, result="not written", why=str(error))
@@ -1304,7 +1306,7 @@ class _Plan:
             and len({getattr(one.place, word) for one in (line, *others)}) > 1
         ]
         layout = "/".join([*(f"{{{word}}}" for word in lacking), self._baselines.layout])
-        advice = f'set a layout that tells them apart: "{layout}"' if lacking else "rename one of the two"
+        advice = f'set a layout that distinguishes them: "{layout}"' if lacking else "rename one of the two"
         why = f"{label_of(others[0].picture.source)} would have the same baseline {label_of(line.ours)}; {advice}"
         return replace(line, result="refused", why=why)
 
@@ -1355,13 +1357,13 @@ def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dr
             elif line.result != "already there" or dry_run:
                 print(f"  {_words(line)}")
         if len(by_tool) == 1 and (stay := _staying(of_tool, project)):
-            print(f"  or leave them where they are, with this in imgdiff.yaml:\n    {stay}")
+            print(f"  or keep them where they are, with this in imgdiff.yaml:\n    {stay}")
     for note in notes:
         print(visible(note))
     counts = Counter(line.result for line in lines)
     total = ", ".join(f"{number} {result}" for result, number in counts.items()) or "nothing to import"
     if counts.keys() == {"already there"}:
-        total = f"nothing to import: all {counted(len(lines), 'baseline')} are there already"
+        total = f"nothing to import: all {counted(len(lines), 'baseline')} already exist"
     print(f"{total}; nothing was written (--dry-run)" if dry_run else total)
 
 
@@ -1373,7 +1375,7 @@ def _words(line: _Line) -> str:
             if line.why.startswith(f"{theirs}:")
             else f"{line.result}: {theirs}: {line.why}"
         )
-    call = f'; call it with name="{line.name}"' if line.name is not None else ""
+    call = f'; pass name="{line.name}"' if line.name is not None else ""
     return visible(f"{line.result}: {theirs} -> {label_of(line.ours)}{call}")
 
 

@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED = 0, 2
 _DIGITS = 12
-"""How many of a digest's 64 are shown."""
+"""Characters of a digest that are shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
-    parser.description = "The models that tell what is in an image. Exit code 0: done, 2: not, or not for all."
+    """Add the arguments."""
+    parser.description = (
+        "Manage the models of the category metrics. Exit code 0: done, 2: failed for at least one model."
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     fetching = verbs.add_parser("fetch", help="download models of TensorFlow Hub into the cache")
-    listing = verbs.add_parser("list", help="print what the cache holds")
-    verify = verbs.add_parser("verify", help="read every byte of cached models to see that they are what was fetched")
-    export = verbs.add_parser("export", help="convert models to ONNX, once; this needs TensorFlow")
+    listing = verbs.add_parser("list", help="list the models in the cache")
+    verify = verbs.add_parser("verify", help="check the digests of cached models")
+    export = verbs.add_parser("export", help="convert models to ONNX (needs TensorFlow)")
     for verb, default in (
         (fetching, "the default models"),
         (verify, "all in the cache"),
@@ -42,40 +44,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     for verb, act in ((fetching, _fetch), (listing, _list), (verify, _verify), (export, _export)):
         verb.set_defaults(verb=act)
-        verb.add_argument("--cache", metavar="DIR", help="the cache (default: $TFHUB_CACHE_DIR, else the user's own)")
-    export.add_argument("--output", metavar="FILE", help="write the ONNX file of one model here, not into the cache")
-    fetching.add_argument("--timeout", type=above_zero, metavar="S", help="seconds for a whole download (default: 300)")
+        verb.add_argument(
+            "--cache", metavar="DIR", help="the cache folder (default: $TFHUB_CACHE_DIR, else in the user's cache)"
+        )
+    export.add_argument(
+        "--output", metavar="FILE", help="write the ONNX file of one model to FILE instead of the cache"
+    )
+    fetching.add_argument("--timeout", type=above_zero, metavar="S", help="seconds for a download (default: 300)")
     fetching.add_argument(
         "--labels",
         metavar="ADDRESS",
-        help="download the names of the classes from here (default: with the default models, TensorFlow's list)",
+        help="download class labels from this URL (default: TensorFlow's list, with the default models)",
     )
     fetching.add_argument(
-        "--connect-timeout", type=above_zero, metavar="S", help="seconds that a server may keep silent (default: 10)"
+        "--connect-timeout", type=above_zero, metavar="S", help="seconds to wait for the server (default: 10)"
     )
     fetching.add_argument(
-        "--max-megabytes", type=above_zero, metavar="MB", help="the largest download and model (default: 1000)"
+        "--max-megabytes", type=above_zero, metavar="MB", help="the largest download or model (default: 1000)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the command line says.
+    """Run the verb.
 
     Returns:
-        0: done. 2: not, or not for all models; a line on standard error says why.
+        0: done. 2: at least one model failed; a line on standard error reports why.
     """
     return int(options.verb(options))
 
 
 def _settings(options: argparse.Namespace) -> ModelSettings:
-    """Return the settings with what was given on the command line, for no model yet."""
+    """Return the settings of the command line, without a model."""
     names = ("cache", "timeout", "connect_timeout", "max_megabytes")
     given = {name: getattr(options, name, None) for name in names}
     return ModelSettings("", **{name: value for name, value in given.items() if value is not None})
 
 
 def _for_each(handles: Iterable[str], act: Callable[[str], str]) -> int:
-    """Print what was done with each model; one that fails keeps none of the others from its turn."""
+    """Print the result for each model; continue after a failure."""
     return max((_attempt(act, handle) for handle in handles), default=_DONE)
 
 
@@ -93,7 +99,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
     def act(handle: str) -> str:
         model = replace(settings, model=handle)
-        verb = "fetched" if fetch(model) else "there already"
+        verb = "fetched" if fetch(model) else "already in the cache"
         located = locate(model)
         return f"{verb}: {handle} ({_short(located.digest)}) in {printable(str(located.saved_model))}"
 
@@ -108,12 +114,12 @@ def _list(options: argparse.Namespace) -> int:
     models = stored_models(options.cache)
     folder = printable(str(cache_folder(options.cache)))
     if not models:
-        print(f"no models in {folder}; to download the default ones: pytest-imgdiff models fetch")
+        print(f"no models in {folder}; run pytest-imgdiff models fetch to download the default models")
         return _DONE
     rows = [("HANDLE", "MB", "SHA-256", "ONNX", "FOLDER")]
     rows += [
         (
-            printable(model.handle or "(not known)"),
+            printable(model.handle or "(unknown)"),
             f"{model.size / 1e6:.1f}",
             "DAMAGED" if model.digest is None else _short(model.digest),
             "yes" if model.is_exported else "no",
@@ -153,7 +159,7 @@ def _verified(settings: ModelSettings) -> str:
 def _export(options: argparse.Namespace) -> int:
     handles = options.handles or [FEATURE_VECTOR, CLASSIFICATION]
     if options.output is not None and len(handles) != 1:
-        raise ConfigError("--output takes one model: name it")
+        raise ConfigError("--output needs exactly one model; pass its HANDLE")
     settings = _settings(options)
     return _for_each(handles, lambda handle: _exported(replace(settings, model=handle), options.output))
 
@@ -162,8 +168,8 @@ def _exported(settings: ModelSettings, output: str | None) -> str:
     located = locate(settings, exported=False)  # a damaged export is replaced
     shown = printable(settings.model)
     if located.saved_model is None:
-        raise ConfigError(f"model {shown} is ONNX already")
-    from pytest_imgdiff.networks.tensorflow import export_onnx  # heavy, and for nothing if there is no model
+        raise ConfigError(f"model {shown} is already ONNX")
+    from pytest_imgdiff.networks.tensorflow import export_onnx  # a slow import, only if there is a model
 
     if output is None:
         target = keep_export(settings, located.saved_model, located.digest, export_onnx)

@@ -1,6 +1,6 @@
-"""The command ``pytest-imgdiff``: that two images are equal is printed before anything large is imported.
+"""Entry point of ``pytest-imgdiff``: recognise two equal images before large imports.
 
-Importing what judges images takes several times as long as finding that two files, or their pixels, are the same.
+Importing the metrics takes several times as long as finding that two files, or their pixels, are equal.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from pytest_imgdiff.base.text import CONFIG_NAMES, IDENTICAL, IDENTICAL_PIXELS
 
 WORDS = 3
 _BYTES = 128
-"""For each pixel: no pair takes more."""
+"""The most memory per pixel that a pair needs."""
 _SELDOM = 20_000
-"""So many new objects before a look for garbage: what is imported is none, and is most of what there is."""
+"""New objects before a garbage collection: most objects are imported modules, which are not garbage."""
 
 
 def main() -> int:
     """Run the command and return its exit code, as `pytest_imgdiff.cli.parser.main` does."""
-    if _told_at_once(sys.argv[1:]):
+    if _printed_equal(sys.argv[1:]):
         return 0
     gc.set_threshold(_SELDOM)
     from pytest_imgdiff.cli import parser
 
     code = parser.main()
-    gc.freeze()  # what is left goes with the process: to look through it once more takes longer than a comparison
+    gc.freeze()  # a last garbage collection would take longer than a comparison
     return code
 
 
 def _may_be_configured(path: str) -> bool:
-    """Return whether a folder that holds the path has a configuration; the whole command finds out which one counts."""
+    """Return whether a folder above the path has a settings file; the full command finds the one that applies."""
     try:
-        folder, above = "", os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes a tenth of it all
-    except OSError:  # the working directory is gone
+        folder, above = "", os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes a tenth of the time
+    except OSError:  # the working directory no longer exists
         return True
     while folder != above:
         folder, above = above, os.path.dirname(above)  # noqa: PTH120 - the same
@@ -43,8 +43,8 @@ def _may_be_configured(path: str) -> bool:
     return False
 
 
-def _told_at_once(arguments: list[str]) -> bool:
-    """Return whether it was ``compare EXPECTED ACTUAL`` of equal images, without options or settings, and told."""
+def _printed_equal(arguments: list[str]) -> bool:
+    """Handle ``compare EXPECTED ACTUAL`` of equal images without options or settings; return whether it was that."""
     if len(arguments) != WORDS or arguments[0] != "compare" or any(word.startswith("-") for word in arguments):
         return False
     name = arguments[2]
@@ -57,16 +57,16 @@ def _told_at_once(arguments: list[str]) -> bool:
     try:
         sys.stdout.write(f"{name}: {words}\n1 comparison: 1 passed\n")
         sys.stdout.flush()
-    except OSError:  # nobody listens: the command says so in full
+    except OSError:  # a closed standard output: the full command reports it
         return False
     return True
 
 
 def _equality(expected: str, actual: str) -> str | None:
-    """Return in what two PNG files are equal; None says nothing."""
-    from pytest_imgdiff.images import are_one_picture
+    """Return how two PNG files are equal; None means undecided."""
+    from pytest_imgdiff.images import are_same_image
 
-    if are_one_picture(expected, actual):
+    if are_same_image(expected, actual):
         return IDENTICAL
     from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
     from pytest_imgdiff.images.counting import Asked

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff report``: reports drawn again from their results, alone or several as one."""
+"""``pytest-imgdiff report``: write a report from one or more results.json."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _PASSED, _DIFFER, _OTHERWISE = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Draw a report from results.json; of several, one report with a column for each. Exit code 0: all "
-        "passed, 1: some differ, 2: something could not be judged, a run is incomplete, or nothing was compared."
+        "Write a report from one or more results.json; several become columns of one report. Exit code 0: all "
+        "passed, 1: different, 2: an image was not compared, a run is incomplete, or there are no comparisons."
     )
     parser.add_argument(
         "--from",
@@ -60,37 +60,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="RESULTS",
-        help="reports' folders, or their results.json; may be given several times",
+        help="folders of reports, or their results.json; can be repeated",
     )
-    parser.add_argument("--report", metavar="DIR", help="the folder to make (default: the one folder it is drawn from)")
+    parser.add_argument("--report", metavar="DIR", help="the folder to write (default: the folder of the only RESULTS)")
     parser.add_argument(
-        "--name", action="append", default=[], metavar="LABEL", help="label of a column, once for each --from"
+        "--name", action="append", default=[], metavar="LABEL", help="label of a column; once for each RESULTS"
     )
     parser.add_argument(
         "--shards",
         action="store_true",
-        help="the results are parts of one run: no columns, and no name twice (runs that know which shard they are "
-        "need no such word)",
+        help="merge the results as parts of one run, without columns (not needed for runs with --shard)",
     )
-    parser.add_argument("--title", metavar="TEXT", help="the page's title (default: that of the first results)")
-    parser.add_argument("--templates", metavar="DIR", help="templates and assets of your own")
-    parser.add_argument("--self-contained", action="store_true", help="write report.html as well: one file, all inside")
-    parser.add_argument("--parquet", action="store_true", help="write results.parquet as well: a table for data frames")
-    parser.add_argument("--sarif", metavar="FILE", help="write the findings here as well, as SARIF 2.1.0")
     parser.add_argument(
-        "--pictures-at", metavar="URL", help="where the folder is published: the Markdown shows images from there"
+        "--title", metavar="TEXT", help="the title of the page (default: the title of the first RESULTS)"
+    )
+    parser.add_argument("--templates", metavar="DIR", help="a folder with your own templates and assets")
+    parser.add_argument(
+        "--self-contained", action="store_true", help="also write report.html: one file with all images"
+    )
+    parser.add_argument("--parquet", action="store_true", help="also write results.parquet: a table for data frames")
+    parser.add_argument("--sarif", metavar="FILE", help="also write the findings to FILE, as SARIF 2.1.0")
+    parser.add_argument(
+        "--pictures-at", metavar="URL", help="the address where the folder is published, for the images in the Markdown"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw the report that the command line asks for and print what it says.
+    """Write the report and print its summary.
 
     Returns:
-        0: every comparison passed. 1: some differ. 2: something could not be judged, nothing was compared, or a run
-        is incomplete.
+        0: every comparison passed. 1: some differ. 2: an image was not compared, there are no comparisons, or a run is
+        incomplete.
 
     Raises:
-        ImgdiffError: the command cannot be followed; an earlier report in the folder stands as it was.
+        ImgdiffError: an argument or a results.json is invalid; an earlier report in the folder is unchanged.
     """
     _check(options)
     if options.parquet:
@@ -107,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             Part(run, str(source.results), column) for run, source, column in zip(runs, sources, columns, strict=True)
         ]
         run = merged(parts, options.title, keeps_shard=target is None or are_columns)
-        open_files.pop_all().close()  # the report may take the place of the results that it is drawn from
+        open_files.pop_all().close()  # the report may replace the results that it is written from
         open_files.callback(close_results, run)
         return _drawn(run, sources, target, copies, options)
 
@@ -119,7 +122,7 @@ def _drawn(
     copies: Sequence[_Copies],
     options: argparse.Namespace,
 ) -> int:
-    """Draw the merged run and return the exit code."""
+    """Write the report of the merged run and return the exit code."""
     folder = ResultsFolder(sources[0].folder if target is None else target, uuid.uuid4().hex)
     if target is not None:
         folder.begin()
@@ -133,55 +136,55 @@ def _drawn(
     folder.release()
     print(summary_line(run))
     if run.shard is not None:
-        print(f"this is shard {run.shard.number}/{run.shard.count} alone")
+        print(f"this is only shard {run.shard.number}/{run.shard.count}")
     for name in run.unrecorded[:MOST_LISTED]:
         print(f"missing: {printable(name)}")
     lost = sum(copy.lost for copy in copies)
     if lost:
-        print(f"{counted(lost, 'picture')} that the results name: not there, so that the report is without")
+        print(f"{counted(lost, 'image')} of the results missing or changed; not in the report")
     if directory != folder.asked:
-        print(f"{printable(str(folder.asked))} is in use by another run, so the report is elsewhere")
+        print(f"{printable(str(folder.asked))} is in use by another run; the report is in another folder")
     print(f"report: {printable(str(page))}")
     return _exit_code(run)
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.name and options.shards:
-        raise ConfigError("--name labels columns, and --shards makes none: give one of them")
+        raise ConfigError("--name and --shards exclude each other: shards have no columns")
     if options.name and len(options.name) != len(options.sources):
         raise ConfigError(
-            f"--name was given {len(options.name)} times and --from {len(options.sources)} times: name each or none"
+            f"--name: {len(options.name)} labels for {len(options.sources)} results; pass one for each, or none"
         )
     if options.report is None and len(options.sources) > 1:
-        raise ConfigError("report: several results become one report of their own: name its folder with --report DIR")
+        raise ConfigError("report: several results need a new folder; pass it with --report DIR")
     if options.pictures_at is not None and not options.pictures_at.startswith(("https://", "http://")):
-        raise ConfigError(f"--images-at {printable(options.pictures_at)}: must be a URL that starts with https://")
+        raise ConfigError(f"--pictures-at {printable(options.pictures_at)}: must be a URL that starts with https://")
 
 
 def _root(sources: Sequence[_Source], directory: Path) -> str | None:
-    """Return the way from the report's folder to the root of all runs; None if they do not share one."""
+    """Return the relative path from the report's folder to the root of all runs; None if the roots differ."""
     roots = {Path(os.path.realpath(source.folder / source.run.root)) if source.run.root else None for source in sources}
     root = roots.pop() if len(roots) == 1 else None
     return None if root is None else relative(root, Path(os.path.realpath(directory)))
 
 
 def _become_columns(options: argparse.Namespace, sources: Sequence[_Source]) -> bool:
-    """Return whether each run becomes a column; those that know which shard they are become one run.
+    """Return whether each run becomes a column; shards become one run.
 
     Raises:
-        ConfigError: shards are to be columns.
+        ConfigError: ``--name`` was passed for shards.
     """
     numbered = [source for source in sources if source.run.shard is not None]
     if options.name and numbered:
         raise ConfigError(
-            f"--name labels columns, and {printable(str(numbered[0].results))} is a shard: join its shards first"
+            f"--name labels columns, and {printable(str(numbered[0].results))} is a shard; merge the shards first"
         )
     return bool(options.name) or (len(sources) > 1 and not options.shards and not numbered)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One ``--from``."""
+    """The results of one ``--from``."""
 
     results: Path
     label: str
@@ -201,7 +204,7 @@ def _sources(options: argparse.Namespace, open_files: ExitStack) -> list[_Source
     real = [Path(os.path.realpath(path)) for path in paths]
     if len(set(real)) < len(real):
         twice = next(path for path, own in zip(paths, real, strict=True) if real.count(own) > 1)
-        raise ConfigError(f"--from {printable(str(twice))}: given twice")
+        raise ConfigError(f"--from {printable(str(twice))}: passed twice")
     labels = options.name or unique_labels([path.parent.parts for path in real])
     return [_Source(path, printable(label), run) for path, label, run in zip(paths, labels, runs, strict=True)]
 
@@ -211,10 +214,10 @@ def _results_path(named: Path) -> Path:
 
 
 def _target(options: argparse.Namespace, sources: Sequence[_Source]) -> Path | None:
-    """Return the folder to make; None if the only report is drawn again in its own.
+    """Return the folder to write; None if the only report is written again in its own folder.
 
     Raises:
-        ImgdiffError: the folder is in use for something else, or holds, or lies in, what the report is drawn from.
+        ImgdiffError: the folder contains other files, or it contains or is in the folder of a source.
     """
     if options.report is None:
         _require_report(sources[0])
@@ -228,31 +231,31 @@ def _target(options: argparse.Namespace, sources: Sequence[_Source]) -> Path | N
             return None
         if folder.is_relative_to(real) or real.is_relative_to(folder):
             raise ConfigError(
-                f"--report {label_of(target)} and --from {label_of(source.folder)}: a report of its own "
-                "lies neither in nor around what it is drawn from: name another folder"
+                f"--report {label_of(target)} and --from {label_of(source.folder)}: these folders must "
+                "be separate; choose another folder"
             )
     ResultsFolder(target, "").check()
     return target
 
 
 def _require_report(source: _Source) -> None:
-    """Refuse to draw a report around results that were put into a folder of something else."""
+    """Raise `ReportError` if the results are not in the folder of a report."""
     if source.results.name != RESULTS_FILE or not (source.folder / PAGE).is_file():
         ResultsFolder(source.folder, "").check()
 
 
 class _Copies:
-    """The images of one source on their way to another folder: only what its records name.
+    """The images of one source to copy to another folder: only those that its records name.
 
-    Every path is looked at when the object is made, before anything is written.
+    The constructor checks every path, before anything is written.
 
     Args:
-        source: where they are.
-        open_files: closes the records that are put aside.
-        alone: whether the report has no other source; then they need no folder of their own.
+        source: the results and their folder.
+        open_files: closes the stored records.
+        alone: whether the report has no other source; then the images need no folder of their own.
 
     Raises:
-        ReportError: a path leads, or could lead, out of the source's folder.
+        ReportError: a path is, or could be, outside the source's folder.
     """
 
     def __init__(self, source: _Source, open_files: ExitStack, *, alone: bool) -> None:
@@ -260,7 +263,7 @@ class _Copies:
         self._prefix = PICTURES if alone else f"{PICTURES}/{safe_name(source.label)}"
         self._files: dict[str, Path] = {}
         self.lost = 0
-        """How many images the records name that are not there."""
+        """The number of images that the records name and that are missing."""
         records = RecordSpool()
         open_files.callback(records.close)
         for record in source.run.comparisons:
@@ -268,7 +271,7 @@ class _Copies:
             self.lost += len(record.artefacts) - len(moved.artefacts)
             records.append(moved)
         self.run = msgspec.structs.replace(source.run, comparisons=records)
-        """The source's run with the images' new paths; one that is not there is named no longer."""
+        """The source's run with the images' new paths; missing images are left out."""
 
     def write(self, directory: Path) -> None:
         """Copy the files below the directory, each whole or not at all.
@@ -289,9 +292,9 @@ class _Copies:
         return msgspec.structs.replace(record, artefacts=artefacts, accepts=accepts)
 
     def _path(self, path: str, record: ComparisonRecord, digest: str | None = None) -> str | None:
-        """Return the file's new path; None if there is no such file, or where it is no image.
+        """Return the file's new path; None if the file is missing or not the image.
 
-        An image has the digest that it should or, where it is only looked at, the name of one that browsers show.
+        An image to accept must have the recorded digest; other images must have an extension that browsers show.
         """
         try:
             origin = path_below(self._source.folder, path)
@@ -329,7 +332,7 @@ def _write(run: RunRecord, directory: Path, options: argparse.Namespace) -> Path
         replace_file(path, findings)
     try:
         append_step_summary(markdown(run, pictures=published), os.environ)
-    except ImgdiffError as error:  # the report stands all the same
+    except ImgdiffError as error:  # the report is written nevertheless
         print(str(error), file=sys.stderr)
     return page
 

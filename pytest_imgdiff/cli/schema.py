@@ -1,4 +1,4 @@
-"""``pytest-imgdiff schema``: the JSON Schema of imgdiff.yaml or of results.json."""
+"""``pytest-imgdiff schema``: print the JSON Schema of imgdiff.yaml or of results.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
+    parser.description = "Print the JSON Schema of imgdiff.yaml."
     parser.add_argument("--results", action="store_true", help="print the schema of results.json instead")
 
 

@@ -1,4 +1,4 @@
-"""``pytest-imgdiff serve``, from its options to the last request."""
+"""``pytest-imgdiff serve``: options, setup and shutdown of the server."""
 
 from __future__ import annotations
 
@@ -36,29 +36,35 @@ _LAST_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments."""
     parser.description = (
-        "Serve a report, in which accepting acts at once, and a page on which images are dropped and "
-        "compared; without REPORT the page only. Ctrl-C ends it."
+        "Serve a report that writes accepted baselines immediately, and a page that compares uploaded images; "
+        "without REPORT only that page. Stop with Ctrl-C."
     )
     parser.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
     parser.add_argument(
         "--root",
         metavar="DIR",
-        help="baselines are written below it (default: this folder, or the one above it that fits the report)",
+        help="the root of the baselines' paths (default: this folder, or the one above it that matches the report)",
     )
     add_config(parser)
-    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to serve at (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_port, default=8765, metavar="N", help="its port (default: 8765; 0: any free)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to bind (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=8765, metavar="N", help="the port (default: 8765; 0: any free port)"
+    )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="HOST:PORT",
-        help="answer to this name too, where a port is forwarded; may be given several times",
+        help="also accept requests for this name, for a forwarded port; can be repeated",
     )
     parser.add_argument(
-        "--upload-limit", type=above_zero, default=200.0, metavar="MB", help="the largest upload (default: 200)"
+        "--upload-limit",
+        type=above_zero,
+        default=200.0,
+        metavar="MB",
+        help="the largest upload, in megabytes (default: 200)",
     )
     parser.add_argument(
         "--timeout", type=above_zero, default=15.0, metavar="S", help="seconds a client may be silent (default: 15)"
@@ -69,10 +75,10 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C.
 
     Returns:
-        0, when it was ended.
+        0: stopped.
 
     Raises:
-        ImgdiffError: Flask is not installed, there is no such report, or the address cannot be bound.
+        ImgdiffError: Flask is not installed, the report is missing, or the address cannot be bound.
     """
     if importlib.util.find_spec("flask") is None:
         raise ConfigError("serve needs Flask, which is not installed; run pip install 'pytest-imgdiff[serve]'")
@@ -82,7 +88,9 @@ def run(options: argparse.Namespace) -> int:
 
     here = Path(options.root or "").resolve()
     if not here.is_dir():
-        raise ConfigError(f"--root {visible(options.root)}: there is no such folder; baselines are written below it")
+        raise ConfigError(
+            f"--root {visible(options.root)}: this folder does not exist; pass the root of the baselines' paths"
+        )
     report = _report(options.report)
     root = here
     if options.root is None and report is not None:
@@ -109,23 +117,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _report(named: str | None) -> Path | None:
-    """Return the folder of the report that is to be served.
+    """Return the folder of the report to serve.
 
     Raises:
-        ReportError: it holds none, or one that cannot be read.
+        ReportError: it has no report, or one that cannot be read.
     """
     if named is None:
         return None
     folder = Path(named)
     folder = folder if folder.is_dir() else folder.parent
     if not any((folder / name).is_file() for name in (PAGE, RESULTS_FILE)):
-        raise ReportError(f"{visible(named)}: no report: there is no {PAGE}; name the folder of one, or none")
+        raise ReportError(
+            f"{visible(named)}: not a report: {PAGE} is missing; pass the folder of a report, or no REPORT"
+        )
     close_results(open_results(folder / RESULTS_FILE))
     return folder.resolve()
 
 
 def _write_missing_page(report: Path, templates: Path | None) -> None:
-    """Write the report's page where the run has written none, because everything passed.
+    """Write the report's page if the run has not, because everything passed.
 
     Raises:
         ReportError: it cannot be written.
@@ -141,7 +151,7 @@ def _write_missing_page(report: Path, templates: Path | None) -> None:
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """Have a folder that nobody else can look into, and leave nothing of it behind."""
+    """Yield a temporary folder that only this user can read; delete it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="imgdiff-serve-")).resolve()  # mode 0700
     try:
         yield folder
@@ -151,11 +161,11 @@ def _private_folder() -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Have Ctrl-C and a request to terminate end what is inside in order, with everything put away."""
+    """Stop the body on Ctrl-C and SIGTERM, and clean up."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         for name in handlers:
-            signal.signal(name, signal.SIG_IGN)  # once is enough; the second would interrupt the tidying up
+            signal.signal(name, signal.SIG_IGN)  # a second signal would interrupt the cleanup
         raise KeyboardInterrupt
 
     handlers = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
@@ -173,13 +183,13 @@ def _announce(host: str, port: int, report: Path | None, *, warned: bool) -> Non
     address = f"http://{bracketed(host)}:{port}"
     if warned:
         print(
-            f"pytest-imgdiff: warning: --host {host} is reached from other machines; whoever reaches it sees the "
-            "images and can accept them",
+            f"pytest-imgdiff: warning: --host {host} is reachable from other machines; their users can see and accept "
+            "the images",
             file=sys.stderr,
         )
     if report is not None:
         print(f"report: {address}/")
-    print(f"compare pictures: {address}/upload", "Ctrl-C ends it", sep="\n", flush=True)
+    print(f"compare images: {address}/upload", "Stop with Ctrl-C", sep="\n", flush=True)
 
 
 def _port(text: str) -> int:

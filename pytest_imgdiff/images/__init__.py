@@ -19,14 +19,14 @@ if TYPE_CHECKING:
         in_mebibytes,
         working_size,
     )
-    from pytest_imgdiff.images.png_pair import are_one_picture
+    from pytest_imgdiff.images.png_pair import are_same_image
     from pytest_imgdiff.images.source import Source, SourceKind, is_picture_file, read
 
 __all__ = [
     "Images",
     "Source",
     "SourceKind",
-    "are_one_picture",
+    "are_same_image",
     "check",
     "decode",
     "decode_pair",
@@ -42,7 +42,7 @@ _FILES = {
     "Images": "decoding",
     "Source": "source",
     "SourceKind": "source",
-    "are_one_picture": "png_pair",
+    "are_same_image": "png_pair",
     "check": "decoding",
     "decode": "decoding",
     "decode_pair": "decoding",

@@ -1,4 +1,4 @@
-"""Two PNG files held against each other without NumPy: by their bytes, and by the compiled core row by row."""
+"""Compare two PNG files without NumPy: by their bytes, or row by row in the compiled core."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.counting import Asked, Counts
 
 NEAR = 2
-"""Rows beside one that differs that the rule of anti-aliasing looks at."""
+"""Rows above and below a differing row that the anti-aliasing rule reads."""
 _TELLING = (b"acTL", b"eXIf", b"iCCP")
-"""Chunks of which a comparison has more to say than the pixels."""
+"""Chunks that a comparison reports in addition to the pixels."""
 _EQUAL = (b"gAMA", b"cICP")
-"""Chunks that are no matter where both files have the same."""
+"""Chunks that have no effect if they are equal in both files."""
 
 
 @dataclass(frozen=True, slots=True)
 class PngPair:
-    """Two sound PNG files of one size, and what was counted in them.
+    """Two valid PNG files of the same size, and their counts.
 
     Attributes:
         width, height: of both, in pixels.
         opaque: whether every pixel of both is fully opaque, by their colour types alone.
         equal_bytes: whether the files are equal, byte for byte.
-        infos: what is known of the files.
-        counts: what was counted.
+        infos: format, size and mode of each file.
+        counts: the counted pixels and sums.
     """
 
     width: int
@@ -50,14 +50,13 @@ class PngPair:
         return self.width * self.height
 
 
-def are_one_picture(expected: str, actual: str) -> bool:
-    """Return whether two paths hold the same bytes, and these are one whole still PNG within the usual limit.
+def are_same_image(expected: str, actual: str) -> bool:
+    """Return whether two files have equal bytes and are a complete still PNG within the default size limit.
 
-    False says nothing: that the two differ, are of another format, damaged, missing or one and the same file is told
-    by whoever looks at them in earnest.
+    False means undecided; the full comparison decides.
     """
     try:
-        one, other = os.stat(expected), os.stat(actual)  # noqa: PTH116 - importing pathlib takes a tenth of it all
+        one, other = os.stat(expected), os.stat(actual)  # noqa: PTH116 - importing pathlib takes a tenth of the time
         if one.st_size != other.st_size or os.path.samestat(one, other):
             return False
         data = read_file(expected, expected)
@@ -73,16 +72,16 @@ def are_one_picture(expected: str, actual: str) -> bool:
 
 
 def count_png_pair(expected: str, actual: str, most_pixels: int, asked: Asked) -> PngPair | None:
-    """Count in two files.
+    """Count the differences of two files.
 
-    None means undecided: they may be missing, damaged, not opaque, of another format or size, or hold more than their
-    pixels. `pytest_imgdiff.images.decode_pair` finds out, and says what is wrong.
+    None means undecided: a file may be missing, damaged, not opaque, of another format or size, or contain more than
+    pixels. `pytest_imgdiff.images.decode_pair` decides and reports the error.
 
     Args:
-        expected: the path of one, which ends with ``.png``.
-        actual: that of the other.
-        most_pixels: the largest size of the images.
-        asked: what is to be counted.
+        expected: the path of the expected image; it must end with ``.png``.
+        actual: the path of the actual image, likewise.
+        most_pixels: the largest number of pixels.
+        asked: what to count.
     """
     if CORE is None or not all(path.lower().endswith(".png") for path in (expected, actual)):
         return None
@@ -114,6 +113,6 @@ def _zeros(height: int, width: int) -> bytearray:
 
 
 def _are_plain(expected: PngStructure, actual: PngStructure) -> bool:
-    """Whether the pixels are all that there is to be told of two files."""
+    """Return whether two files have nothing but pixels to report."""
     telling = any(png.chunks.trailing or any(map(png.chunks.find, _TELLING)) for png in (expected, actual))
     return not telling and all(expected.data(kind) == actual.data(kind) for kind in _EQUAL)
