@@ -195,7 +195,7 @@ def test_calibrate_proposes_limits_and_names_what_flickers_and_where(renderings)
     (override,) = settings["overrides"]
     assert override["match"] == ["logo.png", "pages/order.png", "pages/total.png"]
     assert override["metrics"]["mse"]["max"] == pytest.approx(1.5, abs=0.05)
-    assert "3 pictures, 15 independent comparisons: false alarms below 18.1 % at 95 %" in text
+    assert "3 images, 15 independent comparisons: false alarms below 18.1 % at 95 %" in text
     assert "clock.png: no limit: a changed digit would pass (2 of 2 tried)" in done.stdout
     assert "a changed digit: 4 tried, 0 missed" in done.stdout
     assert "clock.png flickers in 5 of 5 comparisons: " in done.stdout
@@ -248,7 +248,7 @@ def test_each_picture_has_limits_of_its_own_when_asked(renderings):
 def test_each_with_each_is_no_surer_than_with_the_first(renderings):
     done = renderings("calibrate", *RUNS, "--pairs", "all")
     assert "each compared with each" in done.stderr
-    assert "3 pictures, 15 independent comparisons" in done.stderr
+    assert "3 images, 15 independent comparisons" in done.stderr
     assert "of 15 comparisons" in done.stderr
 
 
@@ -312,10 +312,10 @@ def test_calibrate_refuses_what_it_cannot_follow(renderings):
     renderings("compare", "run0", "run1", "--report", "report")
     assert "at least two folders" in renderings.refused("calibrate", "run0")
     assert "either folders of images or results" in renderings.refused("calibrate", "run0", "report")
-    assert "name results of runs" in renderings.refused("calibrate")
+    assert "pass results of unchanged runs" in renderings.refused("calibrate")
     assert "--different needs --same" in renderings.refused("calibrate", "--different", "run0", "run1")
     assert "no such file" in renderings.refused("calibrate", "nowhere/results.json")
-    assert "and not both" in renderings.refused("calibrate", "run0", "--same", "run0", "run1")
+    assert "not both" in renderings.refused("calibrate", "run0", "--same", "run0", "run1")
 
 
 @given(st.integers(1, 10_000))

@@ -511,7 +511,7 @@ def test_json_through_a_link_keeps_the_link(two_trees):
 def test_json_over_a_compared_picture_is_refused(two_trees, target):
     before = (two_trees.folder / target).read_bytes()
     line = two_trees.refused("compare", "expected", "actual", "--json", target)
-    assert "this image is compared; name another file" in line
+    assert "this image is compared; choose another file" in line
     assert (two_trees.folder / target).read_bytes() == before
 
 

@@ -707,8 +707,8 @@ def test_a_layout_that_names_what_their_names_do_not_tell_needs_the_option(proje
     project.write({"imgdiff.yaml": 'baselines: {layout: "{platform}/{browser}/{module}/{test}.png"}'})
     code, out, _ = project.run()
     assert code == NOT_ALL
-    assert has_line(out, "not mapped: ", "menu.png: the layout names {platform}", "--platform VALUE")
-    assert has_line(project.run("--platform", "linux")[1], "the layout names {browser}", "--browser VALUE")
+    assert has_line(out, "not mapped: ", "menu.png: the layout contains {platform}", "--platform VALUE")
+    assert has_line(project.run("--platform", "linux")[1], "the layout contains {browser}", "--browser VALUE")
     assert project.run("--platform", "linux", "--browser", "webkit")[0] == DONE
     assert list(project.files("baselines")) == ["baselines/linux/webkit/test_shop/menu.png"]
 
@@ -716,7 +716,7 @@ def test_a_layout_that_names_what_their_names_do_not_tell_needs_the_option(proje
 def test_what_the_layout_knows_of_a_page_is_given_by_options(project):
     project.write(visual("test_home[chromium][linux]"))
     project.write({"imgdiff.yaml": 'baselines: {layout: "{viewport}/{dpr}/{color_scheme}/{module}/{test}.png"}'})
-    assert has_line(project.run()[1], "not mapped: ", "the layout names {viewport}", "add --viewport VALUE")
+    assert has_line(project.run()[1], "not mapped: ", "the layout contains {viewport}", "add --viewport VALUE")
     assert has_line(project.run("--viewport", "1280x720", "--dpr", "1")[1], "add --color-scheme VALUE")
     assert project.run("--viewport", "1280x720", "--dpr", "1", "--color-scheme", "dark")[0] == DONE
     assert list(project.files("baselines")) == ["baselines/1280x720/1/dark/test_shop/test_home[chromium].png"]
