@@ -354,7 +354,7 @@ def test_same_change_on_many_pages_is_one_line_until_it_is_unfolded(open_list):
 def test_line_leads_to_all_with_the_same_change(open_list):
     page = open_list(run_of(*same_changes(3), different("alone")), "#group=none")
 
-    page.get_by_role("button", name="3 alike").first.click()
+    page.get_by_role("button", name="3 similar").first.click()
     assert names(page) == ["pages/0", "pages/1", "pages/2"]
     page.get_by_role("button", name="one change only").click()
     assert len(names(page)) == 4
