@@ -136,7 +136,7 @@ def test_keys_decide_on_the_line_that_has_the_focus(shop):
     expect(row(shop, "blog/post")).to_be_focused()
     shop.keyboard.press("u")
     assert "blog/post" not in decided(shop)
-    assert told(shop) == "blog/post undecided again"
+    assert told(shop) == "blog/post undecided"
 
 
 def test_what_cannot_be_accepted_says_why_and_can_be_rejected(shop):

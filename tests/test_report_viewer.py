@@ -526,7 +526,7 @@ def test_every_key_is_on_the_help_sheet(open_viewer):
 
     page.keyboard.press("?")
     sheet = page.locator("#help section").filter(has=page.get_by_role("heading", name="In a comparison")).inner_text()
-    for text in (*VIEWS, "Next region", "Zoom in", "Fit the width", "Flip", "Back to the list"):
+    for text in (*VIEWS, "Next region", "Zoom in", "Fit the width", "Switch to the other image", "Back to the list"):
         assert text in sheet
 
 
