@@ -194,7 +194,9 @@ def test_a_renamed_test_gets_back_the_baseline_of_its_own_setting(suite):
     twin.parent.mkdir(parents=True)
     twin.write_bytes((suite.path / "baselines/test_shop/chromium/1280x600@1/light/test_form.png").read_bytes())
     run = suite.on("chromium 1280 1 light")
-    run.stdout.fnmatch_lines(["renamed test?: baselines/test_shop/chromium/1280x600@1/light/test_form.png is equal to the image of *"])
+    run.stdout.fnmatch_lines(
+        ["renamed test?: baselines/test_shop/chromium/1280x600@1/light/test_form.png is equal to the image of *"]
+    )
     assert suite.run(sys.executable, "-m", "pytest_imgdiff", "accept", "imgdiff-report", "--renames").ret == 0
     suite.on("chromium 1280 1 light").assert_outcomes(passed=1)
     assert twin.is_file()
