@@ -15,9 +15,6 @@ import pytest
 from pytest_imgdiff.networks.backends import quiet
 from tests.metric_pictures import photograph
 
-with quiet():
-    pytest.importorskip("tensorflow")
-
 CLUSTERS = """
 from pathlib import Path
 from distributed import Nanny, Scheduler, SpecCluster
@@ -44,6 +41,13 @@ overrides:
 """
 SIDE = 160
 COUNT = 6
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tensorflow():
+    """Import it when a test runs: each worker collects all tests."""
+    with quiet():
+        pytest.importorskip("tensorflow")
 
 
 @pytest.fixture
