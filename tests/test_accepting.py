@@ -143,7 +143,7 @@ def test_the_report_is_found_beside_the_manifest_where_it_is_named_and_where_it_
     manifest.rename(elsewhere)
     assert "would be accepted" in accept(elsewhere, "--dry-run")[1][0]
     project.report.rename(tmp_path / "artifact")
-    assert "name its folder with --report DIR" in refused(elsewhere)
+    assert "pass its folder with --report DIR" in refused(elsewhere)
     assert "would be accepted" in accept(elsewhere, "--dry-run", "--report", tmp_path / "artifact")[1][0]
     (project.root / "imgdiff.yaml").write_text("report: {folder: ../artifact}\n", encoding="utf-8")
     assert "would be accepted" in accept(elsewhere, "--dry-run")[1][0]
@@ -966,7 +966,7 @@ def test_what_has_no_alternatives_is_refused(project, accept):
 
 def test_a_manifest_says_itself_what_becomes_an_alternative(project, refused):
     as_alternative(project, "cart")
-    assert "a manifest says of each image" in refused(project.manifest(), "--alternative")
+    assert "a manifest has a decision for each image" in refused(project.manifest(), "--alternative")
 
 
 def test_in_ci_no_alternative_is_written(project, refused, monkeypatch):

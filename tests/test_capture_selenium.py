@@ -244,7 +244,7 @@ def test_what_cannot_be_captured_is_told_in_one_line_and_the_browser_stays_usabl
             for name in ("hidden", "off"):
                 refused("has no size, is hidden or is outside the page", driver.find_element("id", name))
             refused("the selector is not valid CSS", driver, mask=["!!"])
-            refused("clip lies outside", driver, clip={"x": 9000, "y": 0, "width": 9, "height": 9})
+            refused("clip is outside", driver, clip={"x": 9000, "y": 0, "width": 9, "height": 9})
             refused("does not support full_page", driver.find_element("id", "hidden"), full_page=True)
             driver.switch_to.frame(0)
             refused("the driver is in a frame", driver)

@@ -325,7 +325,7 @@ def test_a_drawing_that_fails_leaves_the_verdict(suite, pytester):
     conftest = METRIC.replace("self.unit)", 'self.unit, drawings={"waves": lambda: 1 / 0})')
     run = suite(conftest=conftest, test=USES_METRIC.replace("0.3", "0.2"))
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*loudness: 0.25 > 0.2*", "*the picture waves could not be drawn*"])
+    run.stdout.fnmatch_lines(["*loudness: 0.25 > 0.2*", "*the image waves could not be drawn*"])
     assert [record["verdict"] for record in results(pytester)["comparisons"]] == ["different"]
 
 

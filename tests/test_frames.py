@@ -198,7 +198,7 @@ def test_animations_of_two_formats_with_the_same_time_are_alike(kind):
 def test_an_animation_that_ends_is_another_than_one_that_does_not(kind):
     comparison = compare(animation(kind, [100] * 4), animation(kind, [100] * 4, loop=1), ALL)
     plays = "2 times" if kind == "GIF" else "once"
-    assert comparison.reason == f"the animations are played differently often: expected for ever, actual {plays}"
+    assert comparison.reason == f"the animations are played differently often: expected forever, actual {plays}"
 
 
 def test_pil_images_have_their_time_too():

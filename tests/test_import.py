@@ -983,7 +983,7 @@ def test_environments_and_packages_are_not_searched(project):
     for folder in ("node_modules/lib", "env", ".hidden"):
         project.write({f"{folder}/__snapshots__/test_plot/test_line.png": 7})
     project.write({"env/pyvenv.cfg": ""})
-    assert project.run()[1][0] == "pytest-mpl: 6 pictures"
+    assert project.run()[1][0] == "pytest-mpl: 6 images"
 
 
 @pytest.mark.parametrize(

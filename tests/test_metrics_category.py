@@ -151,7 +151,7 @@ def broken(made, kind, says, *, pair=((200, 10, 10), (10, 200, 10)), **changes):
 
 
 def test_features_of_zeros_have_no_direction(made):
-    broken(made, EmbeddingCosine, "actual picture .*all features are 0", pair=((1, 2, 3), (0, 0, 0)))
+    broken(made, EmbeddingCosine, "actual image .*all features are 0", pair=((1, 2, 3), (0, 0, 0)))
     assert made(EmbeddingEuclidean).measure(plain(1, 2, 3), plain(0, 0, 0), None).value > 0
 
 

@@ -134,7 +134,7 @@ def test_an_onnx_file_that_is_none_is_refused(settings, tmp_path, start):
 )
 def test_what_is_not_there_is_unavailable(settings, handle):
     line = line_of(locate, settings(handle), kind=ModelUnavailableError)
-    assert "there is no such file or folder" in line
+    assert "no such file or folder" in line
     line.encode()
 
 
@@ -286,7 +286,7 @@ def test_the_cache_is_the_named_one_then_the_hubs_then_the_users(monkeypatch, tm
     assert cache_folder(None) == tmp_path / "hub"
     assert cache_folder("named") == Path("named")
     monkeypatch.setenv("TFHUB_CACHE_DIR", "gs://bucket/models")
-    assert "TFHUB_CACHE_DIR is gs://bucket/models, no folder of this machine" in line_of(cache_folder, None)
+    assert "TFHUB_CACHE_DIR is gs://bucket/models, not a local folder" in line_of(cache_folder, None)
 
 
 # Exports

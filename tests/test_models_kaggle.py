@@ -187,7 +187,7 @@ def test_a_folder_of_that_name_is_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = write_model(tmp_path / HANDLE)
     assert kind_of(HANDLE) == "folder"
-    with pytest.raises(ConfigError, match="is on this machine"):
+    with pytest.raises(ConfigError, match="is already on this machine"):
         fetch(ModelSettings(HANDLE))
     assert locate(ModelSettings(HANDLE)).saved_model.resolve() == folder
 

@@ -151,7 +151,7 @@ def test_a_pdf_that_is_not_whole_is_refused(data, told):
 
 
 def test_a_page_of_too_many_pixels_is_refused_before_it_is_rendered():
-    with pytest.raises(BrokenImageError, match=r"raise `limits\.megapixels`"):
+    with pytest.raises(BrokenImageError, match=r"increase `limits\.megapixels`"):
         decode(read(ONE), max_pixels=1000)
 
 

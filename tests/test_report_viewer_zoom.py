@@ -310,5 +310,5 @@ def test_colours_of_far_pictures_are_not_loaded_for_nothing(open_viewer):
     hover(page, 100, 50)
 
     assert page.locator(".pixel-place").inner_text() == "x 100, y 50"
-    page.get_by_text("Colours from 8 times on").wait_for()
+    page.get_by_text("Zoom to 8:1 for colours").wait_for()
     assert page.locator(".pixel-colour").first.is_hidden()

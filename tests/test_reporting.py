@@ -350,7 +350,7 @@ def test_pictures_that_are_gone_are_counted_and_not_named(tmp_path, capsys):
     copied = results_of(tmp_path / "copy").comparisons[0]
     assert set(copied.artefacts) == {"expected", "actual", "thumb"}
     assert copied.accepts is None
-    assert "1 image that the results name" in capsys.readouterr().out
+    assert "1 image of the results missing or changed" in capsys.readouterr().out
 
 
 def test_a_folder_of_ours_is_replaced(tmp_path):

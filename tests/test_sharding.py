@@ -116,7 +116,7 @@ def test_a_shard_given_twice_and_one_of_another_set_are_refused(folders, capsys)
     assert joined("a", "whole") == 2
     assert "whole/results.json: is a complete run, but a/results.json is shard 1/2" in capsys.readouterr().err
     assert main(["report", "--from", "a", "b", "--name", "x", "--name", "y", "--report", "all"]) == 2
-    assert "a/results.json is a shard: join its shards first" in capsys.readouterr().err
+    assert "a/results.json is a shard; merge the shards first" in capsys.readouterr().err
     assert not (folders / "all").exists()
 
 

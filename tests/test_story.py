@@ -164,7 +164,7 @@ def test_control_c_twice_under_xdist_without_settings_leaves_an_incomplete_repor
     with subprocess.Popen(
         command, cwd=pytester.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and not (_written(pytester) == 2 and any(pytester.path.glob("at?"))):
             time.sleep(0.01)
         while process.poll() is None and time.monotonic() < deadline:

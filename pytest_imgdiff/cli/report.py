@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards",
         action="store_true",
-        help="merge the results as parts of one run, without columns (not needed for runs with --shard)",
+        help="merge the results as parts of one run, without columns (not needed for numbered shards)",
     )
     parser.add_argument(
         "--title", metavar="TEXT", help="the title of the page (default: the title of the first RESULTS)"

@@ -65,7 +65,7 @@
   }
 
   /** Whether both images are padded: drawn again with each comparison and view. */
-  const aligned = button("Aligned", "Align matching parts by padding both images", "l", () => imgdiff.viewing.align());
+  const aligned = button("Aligned", "Aligned: matching parts at one place, both images padded", "l", () => imgdiff.viewing.align());
   const alignment = group("Alignment", aligned);
 
   /** @param {Subject} subject */
