@@ -15,6 +15,10 @@ import pytest
 from pytest_imgdiff.networks.backends import quiet
 from tests.metric_pictures import photograph
 
+# When tests are collected: pytester forgets what was first imported in a run of its own, and parts of NumPy load only once.
+with quiet():
+    pytest.importorskip("tensorflow")
+
 CLUSTERS = """
 from pathlib import Path
 from distributed import Nanny, Scheduler, SpecCluster
@@ -41,13 +45,6 @@ overrides:
 """
 SIDE = 160
 COUNT = 6
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _tensorflow():
-    """Import it when a test runs: each worker collects all tests."""
-    with quiet():
-        pytest.importorskip("tensorflow")
 
 
 @pytest.fixture
