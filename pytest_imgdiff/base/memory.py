@@ -1,10 +1,9 @@
-"""How much memory the pairs under way may take together."""
+"""How much memory a pair may take, and the pairs in progress together."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +12,10 @@ if TYPE_CHECKING:
 
 
 GIBIBYTE = 1 << 30
+DEFAULT_MAX_PIXELS = 100_000_000
+"""Width times height of the largest image that is decoded."""
+DEFAULT_MEMORY = 2560 << 20
+"""Bytes that a pair may take while it is compared: enough for two images of 100 megapixels and 8 bits."""
 _SMALL_PART = 10
 """Halvings of the whole: work that needs so little of it is not counted, as counting takes longer than a small pair."""
 
@@ -21,9 +24,11 @@ class _Number(Protocol):
     value: int
 
 
-@dataclass(slots=True)
-class _OwnNumber:
-    value: int = 0
+class _OwnNumber:  # not a dataclass: the command that compares two equal files does without that import
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
 
 
 class Allowance:

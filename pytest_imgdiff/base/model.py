@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pytest_imgdiff.base.geometry import Box
+from pytest_imgdiff.base.memory import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 
 MEGA = 1_000_000
-DEFAULT_MAX_PIXELS = 100 * MEGA
-"""Width x height, of what is decoded."""
-DEFAULT_MEMORY = 2560 << 20
-"""Bytes that a pair may take while it is compared: enough for two images of 100 megapixels and 8 bits."""
 
 
 AntiAliasing = Literal["ignore", "count"]

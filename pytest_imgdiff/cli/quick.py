@@ -20,9 +20,9 @@ _SELDOM = 20_000
 
 def main() -> int:
     """Run the command and return its exit code, as `pytest_imgdiff.cli.parser.main` does."""
+    gc.set_threshold(_SELDOM)
     if _printed_equal(sys.argv[1:]):
         return 0
-    gc.set_threshold(_SELDOM)
     from pytest_imgdiff.cli import parser
 
     code = parser.main()
@@ -68,7 +68,7 @@ def _equality(expected: str, actual: str) -> str | None:
 
     if are_same_image(expected, actual):
         return IDENTICAL
-    from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
+    from pytest_imgdiff.base.memory import DEFAULT_MAX_PIXELS, DEFAULT_MEMORY
     from pytest_imgdiff.images.counting import Asked
     from pytest_imgdiff.images.png_pair import count_png_pair
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pytest_imgdiff.base.model import DEFAULT_MEMORY, CaptureSettings, LimitSettings, Policy, RegionSettings
+from pytest_imgdiff.base.memory import DEFAULT_MEMORY
+from pytest_imgdiff.base.model import CaptureSettings, LimitSettings, Policy, RegionSettings
 
 _LENGTH = 'pixels as a number, or percent such as "12.5%"'
 _PERCENT = r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$"

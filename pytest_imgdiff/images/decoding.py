@@ -16,7 +16,7 @@ import numpy as np
 
 from pytest_imgdiff.base.errors import BrokenImageError, ImgdiffError, UnreadableError
 from pytest_imgdiff.base.image import Image, ImageInfo
-from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
+from pytest_imgdiff.base.memory import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.images.container import full_scale, normal, oriented
 from pytest_imgdiff.images.png_core import CoreRows

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_imgdiff._core import CORE
 from pytest_imgdiff.base.errors import BrokenImageError, UnreadableError
-from pytest_imgdiff.base.model import DEFAULT_MAX_PIXELS
-from pytest_imgdiff.images.counting import count_files
+from pytest_imgdiff.base.memory import DEFAULT_MAX_PIXELS
 from pytest_imgdiff.images.files import read_file
 from pytest_imgdiff.images.png_structure import SIGNATURE, PngStructure, read_structure
 
@@ -25,8 +23,7 @@ _EQUAL = (b"gAMA", b"cICP")
 """Chunks that have no effect if they are equal in both files."""
 
 
-@dataclass(frozen=True, slots=True)
-class PngPair:
+class PngPair(NamedTuple):
     """Two valid PNG files of the same size, and their counts.
 
     Attributes:
@@ -85,6 +82,9 @@ def count_png_pair(expected: str, actual: str, most_pixels: int, asked: Asked) -
     """
     if CORE is None or not all(path.lower().endswith(".png") for path in (expected, actual)):
         return None
+    from pytest_imgdiff.base.image import ImageInfo
+    from pytest_imgdiff.images.counting import count_files  # dataclasses take a while to import
+
     try:
         if os.path.samestat(os.stat(expected), os.stat(actual)):  # noqa: PTH116 - importing pathlib takes a while
             return None
@@ -99,8 +99,6 @@ def count_png_pair(expected: str, actual: str, most_pixels: int, asked: Asked) -
     counts = count_files(files[0], files[1], (width, height), asked, _zeros)
     if counts is None:
         return None
-    from pytest_imgdiff.base.image import ImageInfo
-
     infos = [
         ImageInfo(path, "PNG", width, height, png.layout.mode, byte_size=len(file))
         for path, png, file in zip((expected, actual), pngs, files, strict=True)
