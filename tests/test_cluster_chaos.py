@@ -27,6 +27,13 @@ import os, signal
 from pathlib import Path
 from pytest_imgdiff.base.model import MetricResult
 
+def stop_if_asked():
+    try:
+        (Path(__file__).parent / "once stop").unlink()
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGSTOP)
+
 def die_if_asked(when):
     once = Path(__file__).parent / f"once {when}"
     always = Path(__file__).parent / f"always {when}"
@@ -58,6 +65,7 @@ class Finder:
         if name == "pytest_imgdiff.run.cluster":  # asked for its versions, a worker imports this
             (Path(__file__).parent / "checked").touch()
             chaos.die_if_asked("when versions are checked")
+            chaos.stop_if_asked()
             while (Path(__file__).parent / "wait").exists():
                 time.sleep(0.05)
 
@@ -228,36 +236,75 @@ def test_a_wait_that_distributed_drops_changes_no_record(cluster, scene, site, r
     assert outcome(report) == outcome(scene / "quiet")
 
 
-def test_a_scheduler_that_comes_late_and_restarts_while_versions_are_checked_changes_no_record(scene, site, report):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    options = ["scheduler", "--no-dashboard", "--host", address]
-    worker = ["worker", address, "--nthreads=1", "--no-nanny", "--no-dashboard", "--death-timeout=20"]
-    worker += ["--preload", "preload_chaos"]
-    with ExitStack() as started:
+class Dask:
+    """A scheduler and workers as processes of their own, until the test ends."""
 
-        def start(words, **more):
-            process = started.enter_context(subprocess.Popen(words, env=environment(site), **more))
-            started.callback(process.kill)
-            return process
+    def __init__(self, site):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        self.environment = environment(site)
+        self.stack = ExitStack()
 
-        def start_dask(name, *words):
-            quiet = subprocess.DEVNULL
-            return start([sys.executable, "-m", f"distributed.cli.dask_{name}", *words], stdout=quiet, stderr=quiet)
+    def start(self, words, **more):
+        process = self.stack.enter_context(subprocess.Popen(words, env=self.environment, **more))
+        self.stack.callback(process.kill)
+        return process
 
-        run = start(command(report, "--cluster", address), cwd=scene, stderr=subprocess.PIPE, text=True)
-        waits, checked = site / "wait", site / "checked"
-        checked.unlink(missing_ok=True)
-        waits.touch()
-        scheduler = start_dask(*options)
-        start_dask(*worker)
-        wait_for(checked.exists)
-        scheduler.kill()
-        scheduler.wait()
-        waits.unlink()
-        start_dask(*options)
-        start_dask(*worker)
-        _, told = run.communicate(timeout=120)
+    def start_dask(self, name, *words):
+        quiet = subprocess.DEVNULL
+        return self.start([sys.executable, "-m", f"distributed.cli.dask_{name}", *words], stdout=quiet, stderr=quiet)
+
+    def start_scheduler(self):
+        return self.start_dask("scheduler", "--no-dashboard", "--host", self.address)
+
+    def start_worker(self):
+        options = ["--nthreads=1", "--no-nanny", "--no-dashboard", "--death-timeout=20"]
+        return self.start_dask("worker", self.address, *options, "--preload", "preload_chaos")
+
+
+@pytest.fixture
+def dask(site):
+    processes = Dask(site)
+    with processes.stack:
+        yield processes
+
+
+def test_a_scheduler_that_comes_late_and_restarts_while_versions_are_checked_changes_no_record(
+    dask, scene, site, report
+):
+    words = command(report, "--cluster", dask.address)
+    run = dask.start(words, cwd=scene, stderr=subprocess.PIPE, text=True)
+    waits, checked = site / "wait", site / "checked"
+    checked.unlink(missing_ok=True)
+    waits.touch()
+    scheduler = dask.start_scheduler()
+    dask.start_worker()
+    wait_for(checked.exists)
+    scheduler.kill()
+    scheduler.wait()
+    waits.unlink()
+    dask.start_scheduler()
+    dask.start_worker()
+    _, told = run.communicate(timeout=120)
     assert (run.returncode, told) == (2, "")
     assert outcome(report) == outcome(scene / "quiet")
+
+
+def test_a_worker_that_is_stuck_while_versions_are_checked_does_not_stop_the_run(dask, scene, site, report):
+    dask.environment["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] = "None"
+    (site / "once stop").touch()
+    dask.start_scheduler()
+    for _ in range(2):
+        dask.start_worker()
+    words = command(report, "--cluster", dask.address, "--cluster-timeout", "3")
+    run = dask.start(words, cwd=scene, stderr=subprocess.PIPE, text=True)
+    _, told = run.communicate(timeout=120)
+    assert (run.returncode, told) == (2, "")
+    quiet = {record.name: record.verdict for record in read_results(scene / "quiet" / "results.json").comparisons}
+    records = read_results(report / "results.json").comparisons
+    broken = [
+        record for record in records if record.verdict == "broken" and "the cluster returned no result" in record.reason
+    ]
+    assert broken
+    assert {record.name: record.verdict for record in records} == {**quiet, **{each.name: "broken" for each in broken}}

@@ -151,7 +151,7 @@ def _too_large(size: str) -> str:
 
 def _refuse_accident(error: OSError, label: str, path: str | bytes) -> NoReturn:
     if error.errno == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - pathlib takes a while to import
-        target = printable(os.fsdecode(os.readlink(path)))  # noqa: PTH115 - the same
+        target = printable(os.readlink(os.fsdecode(path)))  # noqa: PTH115 - the same
         cause = f"the symbolic link leads to {target}, which does not exist; {FETCH_LINKED}, or delete the link"
         raise BrokenImageError(label, "dangling link", cause) from None
     kind, cause = _ACCIDENTS.get(

@@ -74,6 +74,8 @@ _NO_PROGRESS = 10
 """Multiple of the time limit after which a cluster without results is given up."""
 _ALLOWED_FAILURES = 1
 """How many workers a batch may lose on a `local` cluster; other schedulers have their own setting."""
+_PROMPT = 5
+"""Seconds in which a worker answers that is not stuck."""
 _RECONNECTS = 3
 _LOCAL = {
     "distributed.worker.profile.enabled": False,
@@ -247,9 +249,9 @@ class Cluster:
     def _check(self) -> None:
         self._wait(self.threads, "worker")
         ours = installed(_ENGINE)
-        theirs = self._told_versions()
+        theirs = self._scheduler_versions()
         _refuse_others("the scheduler", ours, {name: theirs.get(name) or "nothing" for name in ours})
-        for worker, about in self._told(about_worker).items():
+        for worker, about in self._ask_workers(about_worker).items():
             if isinstance(about, Exception):
                 raise WorkerMismatchError(
                     f"the worker {worker} cannot load pytest-imgdiff {__version__} ({_in_words(about)}): install the "
@@ -263,7 +265,7 @@ class Cluster:
         def has_models() -> bool:
             nonlocal found
             found = {}
-            for worker, models in self._told(models_of_worker, plan, dict(resources)).items():
+            for worker, models in self._ask_workers(models_of_worker, plan, dict(resources)).items():
                 if isinstance(models, Exception):
                     words = str(models) if isinstance(models, ImgdiffError) else _in_words(models)
                     raise ImgdiffError(f"the worker {worker}: {words}") from models
@@ -289,19 +291,26 @@ class Cluster:
                 raise ConfigError(f"--cluster {named}: no {what} started within {self.patience:g} seconds")
             time.sleep(min(_LOOK_EVERY, self.patience / 4))
 
-    def _told(self, function: Callable[..., Any], *args: object) -> dict[str, Any]:
-        """Return what each worker returns or raises, without workers that are lost before they answer.
+    def _ask_workers(self, function: Callable[..., Any], *args: object) -> dict[str, Any]:
+        """Return what each worker returns or raises, without workers that are lost or stuck.
 
         Raises:
             _SchedulerLostError: the scheduler was lost.
         """
+        ask = functools.partial(self.client.run, function, *args, on_error="return")
         try:
-            answers = self.client.run(function, *args, on_error="return")
+            try:
+                answers = ask(callback_timeout=self.patience)
+            except (TimeoutError, asyncio.TimeoutError):
+                answers = {}
+                for worker in self.client.nthreads():
+                    with suppress(TimeoutError, asyncio.TimeoutError):
+                        answers |= ask(workers=[worker], callback_timeout=_PROMPT)
         except Exception as error:
             raise _SchedulerLostError(_in_words(error)) from error
         return {worker: answer for worker, answer in answers.items() if not isinstance(answer, _GONE)}
 
-    def _told_versions(self) -> dict[str, str]:
+    def _scheduler_versions(self) -> dict[str, str]:
         try:
             packages: dict[str, str] = self.client.get_versions()["scheduler"]["packages"]
         except Exception as error:
@@ -318,7 +327,7 @@ class Cluster:
     def offers(self, resources: Mapping[str, float]) -> bool:
         """Return whether a worker offers these; False if there is no scheduler."""
         try:
-            workers = self._told(offered).values()
+            workers = self._ask_workers(offered).values()
         except _SchedulerLostError:
             return False
         return any(_is_offered(resources, theirs) for theirs in workers if isinstance(theirs, dict))
