@@ -316,11 +316,12 @@ def test_an_ignore_mask_of_one_of_two_sizes(tmp_path: Path) -> None:
     assert any("applied to one image at the most" in note for note in judged.notes)
 
 
-def test_a_sidebar_that_stays_while_the_page_moves_did_not_move(root: Path) -> None:
+def test_sidebars_that_stay_while_the_page_between_them_moves_are_no_part_of_it(root: Path) -> None:
     guide = [root / "examples" / side / "pages" / "guide_full.png" for side in ("expected", "actual")]
     regions = compare(*guide).regions
-    assert "inserted" in {region.kind for region in regions}
+    assert {region.kind for region in regions} == {"inserted", "moved", "removed"}
     assert (0, 0) not in {region.moved for region in regions}
+    assert all(200 < region.box.x and region.box.x + region.box.width < 1020 for region in regions)
 
 
 @pytest.mark.parametrize("kind", [0, 2])

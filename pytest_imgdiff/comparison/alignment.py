@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.intp]
 
 
-_CLEAR = 0.2
-"""An alignment of lines that leaves at most this share of the cost of "changed in place" needs no rival."""
 _ACCEPTED = 0.6
 """An alignment is believed where it leaves at most this share of the cost of "changed in place"."""
 _GUTTER = 8
@@ -230,7 +228,7 @@ class _Aligner:
         if self._left < 0:
             return self._in_place(first, second)
         lines = line_map(a, b, "rows") if axis != "rows" else None
-        if lines is not None and lines.is_believed(_CLEAR):
+        if lines is not None and lines.is_believed(0):  # it leaves nothing to explain
             return self._along("rows", first, second, lines, depth)
         cuts = _gutters(a.pixels, b.pixels)
         if cuts and _cost_of_parts(a, b, cuts) < _ACCEPTED * _cost(lines, a, b) * first.width:
