@@ -1,1 +1,1 @@
-"""What every other part stands on: data, errors, text and files."""
+"""The lowest layer, which all others import: data, errors, text and files."""

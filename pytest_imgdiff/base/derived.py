@@ -1,4 +1,4 @@
-"""What more than one room needs of an image's pixels: equality, depth, opaque and gray forms.
+"""What several packages compute from an image's pixels: equality, depth, opaque and gray forms.
 
 Functions of one `Image` are meant for `Image.derived`, which computes them at most once:
 ``expected.derived(gray_on_black)``. What they return is shared, and read-only for that reason.
@@ -64,7 +64,7 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
 
 
 def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
-    """Yield all pairs of corners of the RGB cube, as plain opaque pictures: some pair of them differs most."""
+    """Yield all pairs of corners of the RGB cube as plain opaque images: one of the pairs differs most."""
     full = full_value(depth)
     corners = [
         Image(_read_only(np.full((3, 3, 4), (red, green, blue, full), depth)), _COLOUR, opaque=True)
@@ -117,7 +117,7 @@ def halvings(size: tuple[int, int], side: int) -> int:
 
 
 def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
-    """Return an image with half as many rows and columns, so many times: each pixel is the mean of 2x2.
+    """Halve the rows and columns of an image a number of times: each pixel is the mean of 2x2.
 
     An odd last row or column is left out. OpenCV has a way to do just this, which is many times as fast as others.
     """
@@ -206,7 +206,7 @@ def _composited(pixels: Pixels, backdrop: Literal[0, 1]) -> NDArray[Any]:
     if wider is None:
         return colour * alpha + backdrop * (1 - alpha)
     full = wider(full_value(pixels.dtype))
-    light = colour.astype(wider) * alpha  # at most full * full, which the wider type holds
+    light = colour.astype(wider) * alpha  # at most full * full, which fits the wider type
     if backdrop:
         light += full * (full - alpha.astype(wider))
     rounded: NDArray[Any] = (light + full // wider(2)) // full
@@ -234,7 +234,7 @@ WHITE = Backdrop("white", rgb_on_white, gray_on_white)
 def on_worse_backdrop(
     expected: Image, actual: Image, direction: Direction, measure: Callable[[Backdrop], MetricResult]
 ) -> MetricResult:
-    """Return what ``measure`` finds on black or on white, whichever is less alike.
+    """Return the result of ``measure`` on black or on white, whichever is less similar.
 
     A difference that shows on one backdrop only is a difference. Opaque pairs look the same on both and are measured
     once; the result of any other names its ``backdrop`` in the details.

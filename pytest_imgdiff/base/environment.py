@@ -47,7 +47,7 @@ def opencv_warning() -> str | None:
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
-    """Whether the environment is that of a CI service: ``CI`` is set, and not to something that says no."""
+    """Whether the environment is that of a CI service: ``CI`` is set, and not to a word for no."""
     return environ.get("CI", "").strip().lower() not in {"", "0", "false", "n", "no", "off"}
 
 

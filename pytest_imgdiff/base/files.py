@@ -31,12 +31,12 @@ _UMASK = _umask()  # once, while no other thread writes
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write the file whole or not at all: to a temporary file beside it, synced, then renamed over it.
+    """Write the file completely or not at all: to a temporary file next to it, which is synced and renamed.
 
-    Folders on the way are made. What stood there before stays until the new content is safely on disk.
+    Missing folders are created. The old content stays until the new content is safely on disk.
 
     Raises:
-        OSError: it could not be written; nothing of it is left behind.
+        OSError: it could not be written; no part of it is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".tmp", dir=path.parent)
@@ -76,7 +76,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class OutsideError(ImgdiffError):
-    """A path that leads, or could lead, out of the folder that it was given for; the message says how."""
+    """A path leads, or could lead, out of its folder; the message says how."""
 
 
 def path_below(folder: Path, relative: str) -> Path:
@@ -137,12 +137,12 @@ _BETWEEN_TRIES = 0.05
 
 @contextmanager
 def locked(path: Path, wait: float) -> Iterator[None]:
-    """Hold the lock of this name; its file is there only while somebody holds it or waits for it.
+    """Take the lock of this name; its file exists only while a process has the lock or waits for it.
 
-    The system itself keeps the lock, by the open file: a killed process leaves none behind.
+    The operating system keeps the lock with the open file, so a killed process leaves none.
 
     Raises:
-        TimeoutError: somebody else held it for ``wait`` seconds.
+        TimeoutError: another process had it for ``wait`` seconds.
         OSError: its file cannot be made.
     """
     handle = _acquire(path, time.monotonic() + wait)
@@ -158,7 +158,7 @@ def hold(path: Path) -> int:
     """Take the lock of this name and return the handle that keeps it until it is closed, or the process ends.
 
     Raises:
-        OSError: its file cannot be made, the file system has no locks, or somebody holds it (BlockingIOError).
+        OSError: its file cannot be created, the file system has no locks, or another process has it (BlockingIOError).
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -172,7 +172,7 @@ def hold(path: Path) -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether somebody, this process or another, holds the lock of this name."""
+    """Return whether this process or another one has the lock of this name."""
     try:
         handle = hold(path)
     except BlockingIOError:
@@ -199,7 +199,7 @@ def _acquire(path: Path, end: float) -> int:
 
 
 def _is_still(path: Path, handle: int) -> bool:
-    """Whether the locked file is the one of that name: its last holder may have deleted it meanwhile."""
+    """Whether the locked file is the one of that name: the process that had it may have deleted it."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:

@@ -40,7 +40,7 @@ class Band:
         axis: whether they are rows or columns.
         expected: where they are in the expected image; of inserted ones the place between two lines, without extent
             along the axis.
-        actual: likewise in the actual image.
+        actual: the same in the actual image.
         plain: it is space: all of it is of one colour, and so is a line beside it; or all its lines are equal to one
             beside it, and there are at most 3 of them, or they made room for other content.
         moved: all that it shows is told as a `Move`: it stands elsewhere in the other image.
@@ -66,7 +66,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A block that stands at another place, or stays where it is while all around it moves, as a fixed sidebar does.
+    """A block at another place, or one that stays while everything around it moves, such as a fixed sidebar.
 
     Attributes:
         box: in the expected image.
@@ -79,7 +79,7 @@ class Move:
 
     @property
     def actual(self) -> Box:
-        """Where it stands in the actual image."""
+        """Its place in the actual image."""
         return replace(self.box, x=self.box.x + self.dx, y=self.box.y + self.dy)
 
 
@@ -139,7 +139,7 @@ class Alignment:
 
     @property
     def shown(self) -> tuple[Band, ...]:
-        """The bands that a person is told of: plain space only where no band has content and nothing is told as moved.
+        """The bands to report: plain space only where no band has content and nothing moved.
 
         An item that is inserted into one of two columns leaves space at the end of the other one.
         """
@@ -288,7 +288,7 @@ def slices_of(box: Box) -> tuple[slice, slice]:
 
 
 def _with_line_beside(box: Box, axis: Axis, pixels: Pixels) -> Box:
-    """Return the box of a band with one more line, the one before or behind it that has its colour, if there is one."""
+    """Return the box of a band with one more line, the one before or after it that has its colour, if there is one."""
     colour = pixels[box.y, box.x]
     if axis == "rows":
         lines = [replace(box, y=box.y - 1, height=box.height + 1), replace(box, height=box.height + 1)]
@@ -326,7 +326,7 @@ class Rect(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds no pixel."""
+        """Whether it has no pixel."""
         return self.width == 0 or self.height == 0
 
     @property

@@ -1,4 +1,4 @@
-"""What Git knows of a project: commits, their history, and what is not committed."""
+"""Git's view of a project: commits, their history, and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_MESSAGE = 300
 
 
 class GitError(ImgdiffError):
-    """Git is not installed, this is no repository, or Git refuses; the message is one line."""
+    """Git is not installed, this is not a repository, or Git fails; the message is one line."""
 
 
 class Commit(NamedTuple):
@@ -66,7 +66,7 @@ class Git:
         """Return the commit of a name such as ``HEAD``, a branch, a tag or a hash.
 
         Raises:
-            GitError: there is no such commit here.
+            GitError: the commit does not exist here.
         """
         if not name or name.startswith("-"):
             raise GitError(f"invalid commit {printable(name)!r}: pass a branch, a tag or a hash")
@@ -125,7 +125,7 @@ class Git:
         return commit in self._done("log", "--walk-reflogs", "--format=%H", branch, "--").stdout.split()
 
     def count(self, older: str, newer: str) -> int:
-        """Return how many commits the newer one's history has beside the older one's."""
+        """Return the number of commits in the newer one's history that are not in the older one's."""
         return int(self._run("rev-list", "--count", f"{older}..{newer}", "--"))
 
     def uncommitted(self, without: Path) -> list[str]:

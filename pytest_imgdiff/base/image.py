@@ -1,4 +1,4 @@
-"""An image in the project's one normal form, with what is known of it; its pixels come when they are asked for."""
+"""An image in the project's one normal form, with its metadata; pixels are decoded on first use."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What is known of an image beside its pixels.
+    """Metadata of an image.
 
     Attributes:
         label: how it is called in messages: its path as it was given, or a word such as ``array``.
         format: ``PNG``, ``JPEG``, ... by content; ``array``, ``PIL image`` or ``figure`` for values.
         width, height: in pixels, after the orientation was applied.
         mode: channels and depth as stored, such as ``RGB 8-bit``, ``gray 16-bit``, ``palette 8-bit``.
-        frames: how many frames or pages the file holds.
+        frames: the number of frames or pages in the file.
         frame: the index of this one.
         orientation: the EXIF orientation that was applied, 1 to 8 (1: none).
         icc: SHA-256 of the embedded ICC profile, or None. Colours are never converted by it.
@@ -112,7 +112,7 @@ class Image:
         opaque: bool = False,
         stored: Rows | None = None,
     ) -> None:
-        """Take the pixels, a function that decodes them when they are first asked for, or None and ``stored`` rows."""
+        """Take the pixels, a function that decodes them on first use, or None and ``stored`` rows."""
         self._decode = pixels if callable(pixels) else None
         self._pixels = None if callable(pixels) else pixels
         self._derived: dict[Callable[[Image], Any], Any] = {}
@@ -125,8 +125,8 @@ class Image:
     def pixels(self) -> Pixels:
         """(height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
 
-        ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` hold 0..1. Where alpha is 0 the
-        colour is 0 too: an invisible colour is no difference.
+        ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` are 0..1. Where alpha is 0 the
+        colour is 0, too: an invisible colour is not a difference.
         """
         if self._pixels is None:
             self._pixels = self.rows(0, self.info.height) if self._decode is None else self._decode()

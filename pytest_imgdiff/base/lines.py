@@ -1,4 +1,4 @@
-"""Lines that lie on disk and are read when they are asked for: of a hundred thousand, a few bytes each in memory."""
+"""Lines that are kept on disk and read on demand: each takes a few bytes of memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALL = 1 << 20
 
 
 class OnDemand(Sequence[T]):
-    """A sequence whose items are made, or read, when they are asked for."""
+    """A sequence whose items are made, or read, on demand."""
 
     @abstractmethod
     def item(self, number: int) -> T:
@@ -52,7 +52,7 @@ class Lines(OnDemand[bytes]):
         self._lengths = array("l")
 
     def note(self, file: int, start: int, length: int) -> None:
-        """Add a line that stands in a file.
+        """Add a line of a file.
 
         Args:
             file: the number of the file, in the order of `files`.
@@ -95,7 +95,7 @@ class Lines(OnDemand[bytes]):
 
 
 class Spool(Lines):
-    """Lines that this process puts aside; they are gone with it."""
+    """Lines that this process stores in a temporary file, which ends with it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Spool(Lines):
         """Put a line aside.
 
         Raises:
-            ReportError: the disk that holds the temporary files is full, or cannot be written.
+            ReportError: the disk of the temporary files is full, or cannot be written.
         """
         try:
             self._file.seek(self._end)

@@ -32,9 +32,9 @@ class _OwnNumber:  # not a dataclass: the command that compares two equal files 
 
 
 class Allowance:
-    """Lets work begin only while what is under way stays within a number of bytes.
+    """Lets work begin only while all work in progress needs at most a number of bytes.
 
-    Work that needs more than all of it waits until it is alone, and is done then.
+    Work that needs more than that waits until nothing else is in progress.
     """
 
     def __init__(self, size: int = GIBIBYTE) -> None:
@@ -46,7 +46,7 @@ class Allowance:
         """Hold from now on for the copies of this process, too, that begin later, with nothing taken yet.
 
         Raises:
-            ImportError, OSError: the system has not what that takes.
+            ImportError, OSError: the system does not support it.
         """
         import multiprocessing
 
@@ -56,7 +56,7 @@ class Allowance:
 
     @contextmanager
     def of(self, size: int) -> Iterator[None]:
-        """Take so many bytes, once there is room for them, and give them back in the end."""
+        """Wait until a number of bytes is free, take them, and return them at the end."""
         if size <= self._size >> _SMALL_PART:
             yield
             return

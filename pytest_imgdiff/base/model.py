@@ -114,7 +114,7 @@ class PolygonArea:
 
 @dataclass(frozen=True, slots=True)
 class MaskArea:
-    """An ignore area drawn as an image of the compared size: whatever is not black is ignored."""
+    """An ignore area drawn as an image of the compared size: every pixel that is not black is ignored."""
 
     path: str
 
@@ -310,7 +310,7 @@ class CaptureSettings:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """What stands under a region of a captured page.
+    """The element under a region of a captured page.
 
     Attributes:
         path: a short CSS selector: ``nav > a.badge``.
@@ -327,12 +327,12 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class CaptureInfo:
-    """What is known of a capture besides its pixels.
+    """Metadata of a capture.
 
     Attributes:
         target: what was captured, in words: ``Playwright page``, ``Matplotlib figure``.
         attempts: how many captures were taken until two were alike, or one matched the baseline at once.
-        steady: whether the target stood still from the start: the first capture matched, or equalled the second.
+        steady: whether the target was stable from the start: the first capture matched, or equalled the second.
         url, title: of the page.
         viewport: width and height of the viewport in CSS pixels.
         device_scale: screen pixels for each CSS pixel.
@@ -388,7 +388,7 @@ class Capturer(Protocol):
         """Capture the target as it is now.
 
         Raises:
-            ImgdiffError: the target cannot be captured; the message is one line that says why.
+            ImgdiffError: the target cannot be captured; the message is one line with the reason.
         """
         ...
 
@@ -407,7 +407,7 @@ class BrowserCapturer(Capturer, Protocol):
         ...
 
     def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
-        """Return what is known of the page.
+        """Return metadata of the page.
 
         Asked after the last capture, and before the first where the place of the baseline depends on it.
         """
@@ -416,7 +416,7 @@ class BrowserCapturer(Capturer, Protocol):
     def elements(
         self, shot: Shot, boxes: Sequence[Box]
     ) -> Sequence[Element | None] | Awaitable[Sequence[Element | None]]:
-        """Return the element under each box, in pixels of the capture; asked once, for a failure."""
+        """Return the element under each box, in pixels of the capture; called once, for a failure."""
         ...
 
     def restore(self) -> Awaitable[None] | None:
@@ -427,7 +427,7 @@ class BrowserCapturer(Capturer, Protocol):
 DEFAULT_RULES = (Rule("visible", max=1.0),)
 
 AUTO = "auto"
-"""As `Policy.mask`: the metric that decides is the one that says where images differ."""
+"""A value of `Policy.mask`: the metric that decides also gives the difference mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -683,11 +683,11 @@ class Frame:
         index: of the frame, from 0.
         verdict: of the frame.
         passed: whether that is good enough under the policy.
-        expected, actual: what is known of the frame on either side.
+        expected, actual: metadata of the frame on each side.
         reason: one line, for every verdict but ``match`` and ``different``.
         compared: width and height in which the two were compared; None if they were not.
         scores: one for each rule, in the policy's order, then one for each metric that is measured only.
-        mask_metric: the metric whose heat became the difference mask.
+        mask_metric: the metric whose heat gave the difference mask.
         regions: the largest ones, largest first.
         region_count: how many regions there are.
         ignored: share of the frame that was not looked at, 0..1.
@@ -730,7 +730,7 @@ class Comparison:
         policy: the policy that judged the pair.
         scores: one for each rule, in the policy's order, then one for each metric that is measured only.
         mask: (height, width) boolean, true where the images differ; None if nothing differs, or no metric has a heat.
-        mask_metric: the metric whose heat became the mask.
+        mask_metric: the metric whose heat gave the mask.
         results: the metrics' own results by name, with heat and drawings.
         regions: the regions of the mask, largest first; the box of a deleted region is in the expected image.
         alignment: what was inserted, deleted and moved, if that explains a failing pair clearly better than a
@@ -779,6 +779,6 @@ class Comparison:
         return f"<Comparison {self.name}: {self.verdict.value} ({self.reason or scores})>"
 
     def __bool__(self) -> bool:
-        """Refuse to be true or false: ``assert compare(...)`` would always hold."""
+        """Raise TypeError: ``assert compare(...)`` would always pass."""
         msg = "a comparison is neither true nor false: ask its .passed"
         raise TypeError(msg)

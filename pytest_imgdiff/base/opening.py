@@ -1,4 +1,4 @@
-"""The one way in which files that somebody named are opened for reading: regular files only, without waiting."""
+"""How files that a user named are opened for reading: regular files only, without waiting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
 
 
 class NotRegularError(OSError):
-    """What the path names is no regular file; `strerror` says what it is.
+    """The path does not name a regular file; `strerror` says what it names.
 
     Attributes:
         kind: ``directory``, ``FIFO``, ``socket``, ``device`` or ``special file``.
@@ -54,7 +54,7 @@ def open_descriptor(path: str | bytes | os.PathLike[str]) -> tuple[int, os.stat_
     Raises:
         NotRegularError, OSError, ValueError: as `open_regular` raises them.
     """
-    # Looking first keeps devices from being opened at all: opening one can have effects.
+    # Check first, so that no device is opened: opening one can have effects.
     _require_regular(os.stat(path), path)  # noqa: PTH116 - pathlib takes no bytes, and takes long to import
     descriptor = os.open(path, _FLAGS)
     try:
@@ -74,7 +74,7 @@ def read_regular(path: str | bytes | os.PathLike[str], most: int | None = None) 
     """
     with open_regular(path) as file:
         pieces: list[bytes] = []
-        left = os.fstat(file.fileno()).st_size + 1 if most is None else most  # one more tells of its end at once
+        left = os.fstat(file.fileno()).st_size + 1 if most is None else most  # one more byte shows its end
         while left > 0 and (piece := file.read(left)):
             pieces.append(piece)
             left = max(left - len(piece), _PIECE if most is None else 0)

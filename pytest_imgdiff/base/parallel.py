@@ -1,4 +1,4 @@
-"""Jobs done in parallel, a few ahead of whoever asks for their results: on threads, or on processes where that is safe.
+"""Jobs that run in parallel, a few ahead of the caller: on threads, or on processes where that is safe.
 
 Processes begin as copies of this one, with everything imported. They keep the cores busier than threads do, and a
 decoder that crashes ends one of them, not the run: the pair that it had in hand fails, all others are compared.
@@ -61,7 +61,7 @@ _DIED_IDLE = "processes that compare images die before they compare any ({}): fi
 
 
 class LostProcessError(ImgdiffError):
-    """The process that did a job died, or was stopped and did not go on; the message says which."""
+    """The process of a job died, or was stopped and did not continue; the message says which."""
 
 
 def cores() -> int:
@@ -81,13 +81,13 @@ def worth_copies(count: int) -> bool:
 
 
 class RunAhead(Generic[K, T]):
-    """Does jobs in parallel, a few ahead of whoever asks for their results.
+    """Runs jobs in parallel, a few ahead of the caller.
 
     Few results wait to be fetched, but each should be small (a record, not pixels).
 
     Args:
         job: what to do with each key.
-        keys: in the order in which the results will be asked for; each once.
+        keys: in the order in which the caller takes the results; each once.
         workers: how many at once; as many as there are cores where omitted.
         apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
             does must then not matter to this one, and its result is pickled. A job whose process dies is not done
@@ -123,7 +123,7 @@ class RunAhead(Generic[K, T]):
                 self._meanwhile = meanwhile
 
     def result(self, key: K) -> T:
-        """Return the result of this job; whatever was raised in it is raised here.
+        """Return the result of this job, or raise the exception that it raised.
 
         Raises:
             KeyError: it was fetched before.
@@ -146,7 +146,7 @@ class RunAhead(Generic[K, T]):
         return self._numbers.pop(key)
 
     def close(self) -> None:
-        """Drop what has not begun, and wait for what has."""
+        """Drop jobs that have not begun, and wait for those that have."""
         self._numbers = {}
         self._jobs.close()
         cv2.setNumThreads(self._opencv_threads)
@@ -205,7 +205,7 @@ class _Processes(Generic[T]):
     """Numbered jobs on copies of this process.
 
     Raises:
-        ImportError, OSError: the system lacks what they need.
+        ImportError, OSError: the system does not support them.
     """
 
     def __init__(self, job: Callable[[int], T], count: int, workers: int, on_loss: Callable[[], object]) -> None:

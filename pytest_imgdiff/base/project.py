@@ -1,4 +1,4 @@
-"""Which imgdiff.yaml holds, and how paths are shown from the folder that the user is in."""
+"""Which imgdiff.yaml applies, and how paths are shown from the working directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _REPOSITORY = (".git", ".hg")
-"""What the root of a repository holds: a folder, or in a worktree of Git a file."""
+"""The name in the root of a repository: a folder, or a file in a worktree of Git."""
 
 
 def find_config(start: Path) -> Path | None:
@@ -28,13 +28,13 @@ def find_config(start: Path) -> Path | None:
         The absolute path of the file; None if there is none.
 
     Raises:
-        ConfigError: a folder holds both ``imgdiff.yaml`` and ``imgdiff.yml``.
+        ConfigError: a folder has both ``imgdiff.yaml`` and ``imgdiff.yml``.
     """
     return next((found for folder in _folders_upward(start) if (found := _config_in(folder)) is not None), None)
 
 
 def refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) -> None:
-    """Refuse to judge by one imgdiff.yaml what lies nearer to another one.
+    """Raise an error if another imgdiff.yaml is nearer to the images.
 
     Raises:
         ConfigError: an image or folder that was named does.
@@ -78,11 +78,11 @@ def _is_repository(folder: Path) -> bool:
 
 
 def common_folder(paths: Iterable[Path]) -> Path | None:
-    """Return the folder that holds all of these files and folders that exist; None if none does."""
+    """Return the folder that contains all of these files and folders that exist; None if there is none."""
     folders = [str(path if path.is_dir() else path.parent) for path in paths if path.exists()]
     try:
         return Path(os.path.commonpath(folders)) if folders else None
-    except ValueError:  # they lie on several drives
+    except ValueError:  # they are on several drives
         return None
 
 
@@ -93,7 +93,7 @@ def label_of(path: Path) -> str:
     """
     try:
         here = Path.cwd()
-    except OSError:  # the working directory is gone
+    except OSError:  # the working directory no longer exists
         return printable(str(path))
     if path.is_absolute() and path.parent != Path(path.anchor):
         root = _project_root(here)

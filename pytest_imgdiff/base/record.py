@@ -47,7 +47,7 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class WindowRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """How many pixels may differ in any window of so many pixels a side."""
+    """How many pixels may differ in any window of this size."""
 
     size: int
     pixels: int
@@ -100,7 +100,7 @@ class CaptureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=
     color_scheme: str | None = None
     attachments: dict[str, str] = {}
     """Files that show more, by what they are (``trace``, ``video``): paths relative to the root, with forward slashes,
-    or absolute ones where they lie outside of it."""
+    or absolute ones where they are outside of it."""
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -129,15 +129,15 @@ class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     expected: tuple[int, int, int, int]
     """In the expected image; of inserted ones the place, without extent."""
     actual: tuple[int, int, int, int]
-    """In the actual image, likewise."""
+    """The same in the actual image."""
     plain: bool
     """It is space of one colour."""
     moved: bool
-    """All that it shows is listed among the moves: it stands elsewhere in the other image."""
+    """All of its content is listed among the moves: it is elsewhere in the other image."""
 
 
 class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A block that stands at another place: its box in the expected image, and how far it moved, right and down."""
+    """A block at another place: its box in the expected image, and how far it moved, right and down."""
 
     x: int
     y: int
@@ -148,7 +148,7 @@ class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class PlacedRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A part of the padded plane, on which equal parts of both images lie at one place."""
+    """A part of the padded plane, on which equal parts of both images are at one place."""
 
     x: int
     y: int
@@ -182,7 +182,7 @@ class FrameSideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, g
 
 
 class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True, kw_only=True):
-    """One frame or page of several; what is not said here is as in the comparison."""
+    """One frame or page of several; all other data is that of the comparison."""
 
     frame: int
     """Its index, from 0."""
@@ -215,7 +215,7 @@ class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     replaces: str | None
     """SHA-256 of the baseline that was compared; None if there was none."""
     alternative: bool = False
-    """Whether the image can be stored beside the baseline instead, as an alternative."""
+    """Whether the image can be stored as an alternative baseline instead."""
 
 
 class ComparisonRecord(
@@ -228,7 +228,7 @@ class ComparisonRecord(
     tag_field="type",
     tag="comparison",
 ):
-    """Everything a report says of one pair."""
+    """All data of a report about one pair."""
 
     name: str
     """Unique in the run; printable."""
@@ -243,7 +243,7 @@ class ComparisonRecord(
     compared_width: int | None = None
     compared_height: int | None = None
     mask_metric: str | None = None
-    """The metric that painted the difference mask; None if there is no mask."""
+    """The metric that gave the difference mask; None if there is no mask."""
     scores: list[ScoreRecord] = []
     regions: list[RegionRecord] = []
     """The largest ones, largest first; `region_count` counts them all."""
@@ -261,7 +261,7 @@ class ComparisonRecord(
     ``actual``, ``mask``, ``thumb`` (the actual one around its largest region, small), ``<metric>_heat``, and a
     metric's own drawings such as ``orb_matches``."""
     written: str | None = None
-    """The baseline that this comparison wrote, as it was asked to."""
+    """The baseline that this comparison wrote, with `--imgdiff-update`."""
     accepts: AcceptRecord | None = None
     """How to accept the actual image from the report; None if it cannot be."""
     fingerprint: str | None = None
@@ -311,7 +311,7 @@ class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     old: str
     """The stored baseline, relative to the folder that baselines' paths start from, with forward slashes."""
     new: str
-    """Where the baseline of the comparison belongs, likewise."""
+    """The path of the comparison's baseline, in the same form."""
     digest: str
     """SHA-256 of the stored baseline."""
     equal: bool
@@ -342,22 +342,22 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     unrecorded: list[str]
     """What was collected and did not run to its end: node ids or names."""
     comparisons: Sequence[ComparisonRecord]
-    """In the order of the run; those of a run of this very process are read from the disk when they are asked for."""
+    """In the order of the run; those of a run of this process are read from disk on demand."""
     unused_baselines: list[str] = []
-    """Stored baselines that no test of a complete run asked for, relative to the baselines folder."""
+    """Stored baselines that no test of a complete run used, relative to the baselines folder."""
     renames: list[RenameRecord] = []
     """Baselines that seem to belong to tests that were renamed."""
     not_compared: list[str] = []
     """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
     settings: list[str] = []
-    """The settings files in force, relative to the root; empty if the default rules held."""
+    """The settings files in force, relative to the root; empty if the default rules applied."""
     root: str | None = None
     """The folder that the paths of baselines start from, relative to the report's folder; None if it is unknown."""
     title: str = "Image comparison"
     run: str = ""
-    """What tells this run from others."""
+    """The name of this run among others."""
     columns: list[str] = []
-    """The runs that were merged into this one; the same name may then stand once in each column."""
+    """The runs that were merged into this one; the same name can then occur once in each column."""
     shard: ShardRecord | None = None
     """None if this run is a whole one."""
     version: int = VERSION

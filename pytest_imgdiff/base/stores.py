@@ -1,4 +1,4 @@
-"""Images in object storage and behind URLs: whatever fsspec opens, listed, read and checked.
+"""Images in object storage and behind URLs: listed, read and checked through fsspec.
 
 A `StoreFolder` and a `StoredFile` stand where a folder and a file have a `Path`. What they need is imported when the
 first one is opened.
@@ -50,11 +50,11 @@ _SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|[^\s/@:'\"]+:[^\s/@'\"]+@|\?[^\s'\"
 _PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
 _ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
-"""Stores that list everything below a prefix, page by page; others are asked folder by folder."""
+"""Stores that list everything below a prefix, page by page; others are listed folder by folder."""
 _RETRY_THEMSELVES = {"s3", "s3a", "gs", "gcs"}
 """Their packages ask again, with pauses, where the store fails for a moment."""
 _TAGS = ("md5Hash", "ETag", "etag", "CRC", "LastModified", "last_modified", "mtime", "created")
-"""What tells two states of an object apart; the first that the store gives counts."""
+"""Keys that differ between two states of an object; the first one that the store has is used."""
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 """By which names stores say when an object was written; the first that the store gives counts."""
 _MD5 = 16
@@ -96,11 +96,11 @@ def redacted(text: str) -> str:
 
 
 class Listed(NamedTuple):
-    """What a store says of an object.
+    """A store's metadata of an object.
 
     Attributes:
         size: in bytes; None if the store does not say.
-        tag: what tells this state of it from others; None if the store says nothing of the kind.
+        tag: the identity of this state of it; None if the store has none.
     """
 
     size: int | None
@@ -147,7 +147,7 @@ class StoreFolder:
         return StoredFile(self.url, key, None if found is None else Listed.unpacked(found))
 
     def keys(self) -> list[str]:
-        """List the objects below the URL by their names there, and keep what the store says of each.
+        """List the objects below the URL by their names there, and keep the metadata of each.
 
         Raises:
             ConfigError: it cannot be listed, there is nothing below it, or a name cannot be that of a file.
@@ -176,9 +176,9 @@ class StoredFile:
     """One object.
 
     Attributes:
-        url: of the folder that it stands in, or its own.
+        url: of its folder, or its own.
         key: its name below the URL; None if the URL is its own.
-        listed: what the store said of it when it was listed.
+        listed: its metadata in the listing.
     """
 
     url: str
@@ -203,7 +203,7 @@ class StoredFile:
         return 0 if self.listed is None else self.listed.size or 0
 
     def holds(self, data: bytes) -> bool:
-        """Return whether the store says that these are its bytes: by their number and MD5.
+        """Return whether these are its bytes, by the length and MD5 that the store lists.
 
         It is so only where the store's tag is the MD5 of the content, which the caller's data prove: the tag of an
         upload in parts, or of an object encrypted by a key service, is another one, and the answer is False.
@@ -219,7 +219,7 @@ class StoredFile:
         return b"" if self.size() == 0 else self._fetched(min(count, self.size()))
 
     def fetch(self, most: int) -> bytes:
-        """Return its bytes, at most so many of them.
+        """Return its bytes, up to a limit.
 
         Raises:
             BrokenImageError: it cannot be read.
@@ -239,7 +239,7 @@ class StoredFile:
         _tried(self, put, _WRITTEN)
 
     def remove(self) -> None:
-        """Remove it; one that is gone already is no mistake.
+        """Remove it; it may be removed already.
 
         Raises:
             BrokenImageError: it cannot be removed.
@@ -261,7 +261,7 @@ class StoredFile:
             raise BrokenImageError(
                 self.label, "object", f"it holds {self.size():,} bytes; at most {MOST_BYTES:,} are read"
             )
-        if self.listed is None:  # named by its own URL: the store says what is to come, as a listing would
+        if self.listed is None:  # named by its own URL: ask the store for the metadata that a listing would have
             return replace(self, listed=self._asked()).read()
         if self.listed.size is None:
             return self._fetched(None)
@@ -280,7 +280,7 @@ class StoredFile:
             raise BrokenImageError(self.label, "object", cause)
 
     def _asked(self) -> Listed:
-        """Return what the store says of it now."""
+        """Return its current metadata."""
 
         def ask(fs: Any, path: str, limit: float) -> Listed:
             return _listed(fs.info(path, **({"timeout": limit} if fs.async_impl else {})))
@@ -289,7 +289,7 @@ class StoredFile:
         return listed
 
     def _fetched(self, size: int | None) -> bytes:
-        """Return so many of its first bytes; all where it is unknown how many there are."""
+        """Return its first bytes; all of them if their number is unknown."""
 
         def fetch(fs: Any, path: str, limit: float) -> bytes:
             if size is None:
@@ -313,7 +313,7 @@ def _tried(file: StoredFile, ask: Callable[[Any, str, float], Any], act: str) ->
         act: what `ask` does: `_READ`, `_WRITTEN`, `_REMOVED` or `_LISTED`.
 
     Raises:
-        BrokenImageError: it failed; the message says why.
+        BrokenImageError: it failed; the message has the reason.
     """
     limit = time_limit() * (_LISTING if act == _LISTED else 1)
     end = time.monotonic() + limit
@@ -340,7 +340,7 @@ def _tried(file: StoredFile, ask: Callable[[Any, str, float], Any], act: str) ->
 
 
 class Kept(NamedTuple):
-    """What an object store says of an object.
+    """An object store's metadata of an object.
 
     Attributes:
         size: in bytes; None if the store does not say.
@@ -405,7 +405,7 @@ class ObjectStore:
                     yield file.relative_to(place).as_posix(), Kept(about.st_size, about.st_mtime)
 
     def read(self, name: str, most: int) -> bytes:
-        """Return what an object holds, at most so many bytes.
+        """Return the content of an object, up to a number of bytes.
 
         Raises:
             BaselineError: it cannot be read.
@@ -437,7 +437,7 @@ class ObjectStore:
             raise BaselineError(str(error)) from None
 
     def remove(self, name: str) -> None:
-        """Remove an object; one that is gone already is no mistake.
+        """Remove an object; it may be removed already.
 
         Raises:
             BaselineError: it cannot be removed.
@@ -470,7 +470,7 @@ def time_limit() -> float:
     """Return how many seconds reading an object may take.
 
     Raises:
-        ConfigError: the variable holds no number above 0.
+        ConfigError: the variable is not a number above 0.
     """
     text = os.environ.get(TIMEOUT_VARIABLE, "")
     try:
@@ -520,7 +520,7 @@ def _require_no_device(url: str) -> None:
     except NotRegularError as error:
         if error.kind != "directory":
             raise ConfigError(f"{redacted(url)}: {error.strerror}") from None
-    except (OSError, ValueError):  # what opens it says what is wrong
+    except (OSError, ValueError):  # opening it reports the error
         return
 
 
@@ -539,9 +539,9 @@ def _refuse_without_package(url: str, error: ImportError) -> NoReturn:
 
 
 def _listing(url: str, below: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects below a folder of the URL, with what the store says of each. Names start from the URL."""
+    """Yield the objects below a folder of the URL, with the metadata of each. Names start from the URL."""
     fs, root = opened(url)
-    # Names of objects are unlike paths: nothing but what stands before them is cut off.
+    # Names of objects are not paths: only the prefix is cut off.
     start = root.rstrip("/") + "/" if root.strip("/") else root
     limit = _LISTING * time_limit()
     folder = f"{start}{below}" if below else root
@@ -610,7 +610,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the status code of the answer that an error of botocore, aiohttp or gcsfs stands for."""
+    """Return the HTTP status of an error of botocore, aiohttp or gcsfs."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         code = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -627,7 +627,7 @@ def _code(error: BaseException) -> str | None:
 
 
 def _cause(error: BaseException, act: str = _READ) -> tuple[str, str]:  # noqa: PLR0911 - a line for each accident
-    """Return what kind of accident an error is, and what to tell of it: never a URL's credentials.
+    """Return the kind of an error and the words for it, without a URL's credentials.
 
     Args:
         error: what the store raised.

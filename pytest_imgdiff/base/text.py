@@ -8,7 +8,7 @@ import unicodedata
 CONFIG_NAMES = ("imgdiff.yaml", "imgdiff.yml")
 """What a folder's configuration is called."""
 IDENTICAL = "identical, byte for byte"
-"""The verdict on two equal files, wherever it is told."""
+"""The words for two equal files."""
 IDENTICAL_PIXELS = "identical, pixel for pixel"
 """The verdict on two files whose pixels are equal."""
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
