@@ -1,9 +1,9 @@
 """Alignment of two images: what was inserted, deleted and moved, and the expected image laid out as the actual one.
 
 Rows first: lines that are equal to the byte vote for offsets between the two images, and a dynamic programme chooses
-for each line the offset that leaves the least to explain. What stands side by side is cut at quiet gutters and aligned
-on its own, then columns, then strips of columns that have no gutter between them. What is gone from one place is
-searched for at every other place that differs. Everything here proposes an explanation; only pixels decide: whatever
+for each line the offset that leaves the least to explain. Columns of content are cut at quiet gutters and aligned
+one by one, then columns, then strips of columns that have no gutter between them. Content that was deleted is
+searched for at every other place that differs. This module only proposes explanations; pixels decide: whatever
 an alignment leaves unequal is still judged.
 """
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _ACCEPTED = 0.6
 """An alignment is believed where it leaves at most this share of the cost of "changed in place"."""
 _GUTTER = 8
-"""Quiet columns that part what stands side by side."""
+"""Quiet columns that separate columns of content."""
 _QUIET = 8
 """Levels of 255 by which the pixels of a quiet column differ at most."""
 _PARTED = 12
@@ -58,7 +58,7 @@ _THIN = 3
 """Rows or columns by which spacing may become larger or smaller where a length is rounded to whole pixels: one pixel of
 CSS at a device scale of 3."""
 _STRIP = 64
-"""Columns of the strips that are aligned on their own where there is no gutter."""
+"""Columns of the strips that are aligned one by one where there is no gutter."""
 _MOST_LOOKED = 3
 """How many times the size of two images is aligned at most, over all rectangles within rectangles."""
 _LARGE = 1 << 23
@@ -71,13 +71,13 @@ _TILE = 8
 _FAIR_TILES = 3
 """Tiles that have to agree on how far a block moved."""
 _MOST_ALIKE = 4
-"""Places that a tile may be found at: one that is found at more, such as a piece of a border, tells nothing."""
+"""Places at which a tile may be found; a tile with more places, such as a piece of a border, is not used."""
 _MOST_TILES = 4096
 _MOST_SEARCHED = 1 << 22
 """Pixels of all places that are searched, of both images together; where there are more, no block is searched."""
 _MOST_BLOCKS = 32
 _RIM = 2
-"""Pixels around what differs, which tell the background there."""
+"""Pixels around a difference that show the background there."""
 _LEAST_BLOCK = 2048
 """Pixels of a block that moved between two places neither of which is a band: less is changed text."""
 _MOST_OF_IT = 0.5
@@ -95,7 +95,7 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
 
     Args:
         expected: (height, width, 4) RGBA of any depth.
-        actual: likewise, of the same depth; the sizes may differ.
+        actual: the same, of the same depth; the sizes may differ.
 
     Returns:
         None if nothing explains clearly more than that the images differ in place, from the top left.
@@ -304,14 +304,14 @@ class _Aligner:
         return self.kept[-1]
 
     def _side_by_side(self, first: Rect, second: Rect, cuts: Sequence[tuple[int, int]], depth: int) -> _Stack:
-        """Explain each of the parts that stand side by side on its own."""
+        """Explain each column of content separately."""
         return _Stack(
             "columns",
             [self.explain(first.columns(left, right), second.columns(left, right), depth + 1) for left, right in cuts],
         )
 
     def _columns(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
-        """Explain what rows do not: by columns, then by strips of columns, or not at all."""
+        """Explain by columns, then by strips of columns, what rows do not explain."""
         a, b = View(self.one, first), View(self.two, second)
         if first.width * first.height > _LARGE:
             return self._in_place(first, second)
@@ -361,7 +361,7 @@ class _Aligner:
         return _Stack("rows", parts)
 
     def _along(self, axis: Axis, first: Rect, second: Rect, lines: LineMap, depth: int) -> _Stack:
-        """Explain segment by segment; what lies between them was deleted or inserted."""
+        """Explain segment by segment; lines between segments were deleted or inserted."""
         self.is_explained = True
         a, b = first.of(self.one), second.of(self.two)
         segments = _at_quiet_lines(lines.segments, *((a, b) if axis == "rows" else (a.T, b.T)))
@@ -414,7 +414,7 @@ class _Aligner:
         return band
 
     def _in_place(self, first: Rect, second: Rect) -> _Part:
-        """Leave what differs as it lies; of unequal sizes the rest, below and to the right, was inserted or deleted."""
+        """Leave the difference in place; of unequal sizes the rest, below and to the right, was inserted or deleted."""
         width, height = min(first.width, second.width), min(first.height, second.height)
         common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
         equal = _are_equal(common[0].of(self.one), common[1].of(self.two))
@@ -626,14 +626,14 @@ def _with_rim(rect: Rect, words: Words) -> Rect:
 
 
 def _around(one: Rect, other: Rect) -> Rect:
-    """Return the smallest rectangle that holds both."""
+    """Return the smallest rectangle that contains both."""
     x, y = min(one.x, other.x), min(one.y, other.y)
     right, bottom = max(one.x + one.width, other.x + other.width), max(one.y + one.height, other.y + other.height)
     return Rect(x, y, right - x, bottom - y)
 
 
 def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
-    """Yield x, y and the hash of tiles that lie side by side, from where content begins, and are not of one colour."""
+    """Yield x, y and the hash of adjacent tiles, from where content begins, that are not of one colour."""
     rect = _bounds(rect, _content(words, rect))
     down, across = rect.height // _TILE, rect.width // _TILE
     if not down or not across:
@@ -648,7 +648,7 @@ def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
 
 
 def tile_hashes(view: View) -> Words:
-    """Return a hash of the tile below and to the right of each pixel, of those that lie inside."""
+    """Return a hash of the tile below and to the right of each pixel whose tile is inside."""
     rect = view.rect
     height, width = (max(0, length - _TILE + 1) for length in (rect.height, rect.width))
     if CORE is not None and height and width:
@@ -677,14 +677,14 @@ def _content(words: Words, rect: Rect) -> NDArray[np.bool_]:
 
 
 def _share_of_content(words: Words, rect: Rect, part: Rect) -> float:
-    """Return the share of what stands in a rectangle that stands in a part of it."""
+    """Return the share of a rectangle's content that is in a part of it."""
     content = _content(words, rect)
     inside = part._replace(x=part.x - rect.x, y=part.y - rect.y).of(cast("Words", content))
     return int(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(content)))
 
 
 def _holds_only(words: Words, rect: Rect, parts: Sequence[Rect]) -> bool:
-    """Whether nothing stands in a rectangle but these parts."""
+    """Return whether a rectangle has no content outside these parts."""
     if not any(overlapping(rect, part) for part in parts):
         return False
     content = _content(words, rect)
@@ -700,7 +700,7 @@ def _trimmed_to_content(words: Words, rect: Rect) -> Rect:
 
 
 def _bounds(rect: Rect, marked: NDArray[np.bool_]) -> Rect:
-    """Return the smallest rectangle that holds what is marked in one; all of it where nothing is."""
+    """Return the smallest rectangle that contains all marked pixels; the whole one if none is marked."""
     rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if not rows.size:
         return rect
@@ -734,7 +734,7 @@ def _is_space(words: Words, rect: Rect, axis: Axis) -> bool:
 
 
 def _is_stretched(words: Words, rect: Rect, axis: Axis) -> bool:
-    """Whether each line of a band is equal to the line before it or behind it."""
+    """Return whether each line of a band is equal to the line before it or after it."""
     size = rect.height if axis == "rows" else rect.width
     start = rect.y if axis == "rows" else rect.x
     band = rect.of(words)
@@ -793,14 +793,14 @@ def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
 
 
 def _cost(lines: LineMap | None, a: View, b: View) -> float:
-    """Return what is left unexplained, in lines, by the map or, without one, by the images as they lie."""
+    """Return what the map, or without one the images in place, leave unexplained, in lines."""
     if lines is not None:
         return min(lines.cost, lines.in_place)
     return line_map(a, b, "rows").in_place
 
 
 def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
-    """Return the parts of both that stand side by side; none if there is no quiet gutter between them.
+    """Return the columns of content of both; none if there is no quiet gutter between them.
 
     A quiet column is of one colour from top to bottom, the same in both.
     """
@@ -829,7 +829,7 @@ def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
 
 
 def _fills(runs: Sequence[tuple[int, int]], width: int) -> bool:
-    """Whether a run is so wide that another one cannot stand beside it."""
+    """Return whether a run is so wide that no other one fits beside it."""
     return bool(runs) and runs[0][0] <= _GUTTER and width - runs[0][1] <= _GUTTER
 
 
@@ -846,7 +846,7 @@ def _cost_of_parts(a: View, b: View, cuts: Sequence[tuple[int, int]]) -> float:
 
 
 def _strips(a: View, b: View) -> list[tuple[int, int]]:
-    """Return parts that moved on their own with no gutter between them; none if there are no such parts.
+    """Return parts that moved independently with no gutter between them; none if there are no such parts.
 
     Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
     the columns themselves tell which of the two they follow.

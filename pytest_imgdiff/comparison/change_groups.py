@@ -15,7 +15,7 @@ ROUNDING = 1e-6
 BETWEEN_FRAMES = "|"
 """Between the appearances of several frames."""
 MOST = 7
-"""A cell holds -7..7."""
+"""A cell has a value of -7..7."""
 
 _ZERO = ord("h")  # of the letters a to o
 _PATCH = re.compile(
@@ -64,7 +64,7 @@ class Patch:
         levels: the signed difference (actual less expected) in luma, blue and red chroma and opacity, and the sum of
             their magnitudes, in levels of 255: means weighted by that sum.
         planes: where it differs and in which direction, on the `GRIDS`, row by row, as bytes: 0 for -7, 14 for 7.
-        magnitude: what a cell of the strongest plane holds on average, without its sign.
+        magnitude: the mean absolute value of the cells of the strongest plane.
     """
 
     width: int
@@ -107,12 +107,12 @@ _TO_MAGNITUDES = bytes.maketrans(_VALUES, bytes(abs(value - MOST) for value in _
 
 
 def mean_magnitude(cells: bytes) -> float:
-    """Return what these cells hold on average, without their signs."""
+    """Return the mean absolute value of these cells."""
     return sum(cells.translate(_TO_MAGNITUDES)) / len(cells)
 
 
 def _letters(plane: bytes) -> str:
-    """Return a plane as letters: ``h`` is 0; nothing at all where every cell is 0."""
+    """Return a plane as letters: ``h`` is 0; an empty text if all cells are 0."""
     return plane.translate(_TO_LETTERS).decode() if plane.strip(bytes([MOST])) else ""
 
 
@@ -138,7 +138,7 @@ def _lines(plane: bytes, size: int) -> chain[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """A whole difference: its largest regions, and how much there is beside them.
+    """A whole difference: its largest regions, and the amount outside them.
 
     Attributes:
         patches: at least one, the largest first.

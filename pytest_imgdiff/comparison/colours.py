@@ -1,6 +1,6 @@
 """Colours of pixels in a space where distances are what an eye sees: how far they are apart, and which rule maps them.
 
-The compiled core does the work where it is; what stands beside each call is its reference.
+The compiled core does the work if it is installed; the code next to each call is its reference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEPT = 0.6
 FLAT_COLOURS = 1e-5
 """Colours with less variance are flat: there a rule has nothing to explain."""
 STEPS_OF_COLOUR = 40
-"""Colours that differ by less than one of so many steps between black and white count as one."""
+"""Steps between black and white; colours that differ by less than one step count as one."""
 
 _WEIGHTS = np.sqrt(np.array([0.5053, 0.299, 0.1957])) * (255 / math.sqrt(35215))
 _YIQ = np.array(
@@ -167,7 +167,7 @@ def median(values: NDArray[np.float32]) -> float:
 
 
 def percentile(values: NDArray[np.float32], share: float) -> float:
-    """Return what so many percent of the values are below, as `numpy.percentile` does."""
+    """Return a percentile of the values, as `numpy.percentile` does."""
     place = np.float32(values.size - 1) * (np.float32(share) / np.float32(100))
     below = min(int(place), values.size - 1)
     above = min(below + 1, values.size - 1)

@@ -251,9 +251,9 @@ def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> 
 
 
 def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading, keep: KeepFrame | None) -> Comparison:
-    """Judge frame by frame; the worst one, and of equals the first, stands for the pair.
+    """Judge frame by frame; the result of the pair is that of the first of the worst frames.
 
-    One frame of either side stands in memory at a time, beside the worst one.
+    One frame of each side is in memory at a time, and the worst one.
     """
     several = _Several((len(found[0]), len(found[1])), keep)
     shown: list[list[Image]] = [[], []]
@@ -335,7 +335,7 @@ class _Several:
         return replace(worst, verdict=Verdict.DIFFERENT, passed=False, equal=None, reason="; ".join(reasons))
 
     def _differences(self, expected: int, actual: int) -> Iterator[str]:
-        """Yield in what the two differ beside the pixels of their frames."""
+        """Yield the differences other than the pixels of the frames."""
         if expected != actual:
             yield f"the numbers of frames differ: expected {expected}, actual {actual}"
         if self._count == 1:  # one frame was chosen, and an image has no time

@@ -30,9 +30,9 @@ LAST_MASK_METRIC = "pixel_match"
 """Paints the mask where the policy's own choice sees nothing although the pair fails."""
 
 ALIGNED_ROWS = 24
-"""A difference in fewer rows is reported as it lies: nothing much can have moved."""
+"""A difference in fewer rows is not aligned: little can have moved."""
 CONTEXT = 64
-"""Rows above and below those that differ that are aligned with them: lines that are equal are what it holds on to."""
+"""Rows above and below those that differ that are aligned with them: alignment starts from equal lines."""
 STILL_DIFFERENT = 0.5
 """An alignment is reported where at most this share of the differing pixels is left,"""
 BANDS_SHARE = 0.6
@@ -57,7 +57,7 @@ def with_regions(comparison: Comparison, measured: Measurements, *, with_kinds: 
         try:
             heat = measured.result(metric).heat
         except (MetricError, ModelUnavailableError):
-            continue  # the score says why; another metric may still show where they differ
+            continue  # the score has the reason; another metric can still show where they differ
         if heat is None:
             continue
         settings = comparison.policy.regions
@@ -77,7 +77,7 @@ def with_regions(comparison: Comparison, measured: Measurements, *, with_kinds: 
 
 
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
-    """Return who is asked for a mask, in order: the policy's choice, then, for a failure it cannot see, the others."""
+    """Return the rules whose heat can be the mask, in order: the policy's choice, then the other failed ones."""
     policy = comparison.policy
     options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
     names = [deciding_metric(policy, registry)]
@@ -118,7 +118,7 @@ def _is_outside(region: Region, size: tuple[int, int]) -> bool:
 
 
 def looked_over(comparison: Comparison) -> Comparison:
-    """Return a failing comparison that says whether nearly all of it was drawn again; see `kinds.is_redrawn`."""
+    """Return a failing comparison with `redrawn` set: whether nearly all of it was drawn again (`kinds.is_redrawn`)."""
     is_judged = comparison.verdict in (Verdict.DIFFERENT, Verdict.RESIZED)
     if not is_judged or comparison.passed or comparison.compared is None:
         return comparison

@@ -1,4 +1,4 @@
-"""What a difference looks like wherever it is: equal changes on many pages are told by it."""
+"""The appearance of a difference, whatever its place: it finds equal changes on several pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NEAR = np.ones((5, 5), np.uint8)
 """Pixels so near to the mask belong to the change: whether a metric counts an edge's anti-aliased pixels hangs on
 their neighbours."""
 FAINT = 0.125
-"""A pixel that differs by less than this share of the region's largest difference tells nothing of its shape."""
+"""A pixel that differs by less than this share of the region's largest difference is not part of its shape."""
 MARGIN = 0.02
 """Each side of the grid stands where this share of the difference is beyond it: a pixel more or less at the edge does
 not move it."""
@@ -59,9 +59,9 @@ _COLOURS = np.array(
 )
 """From red, green, blue and opacity to the planes of a change."""
 _SUM = np.ones((1, 4), np.float32)
-"""From the planes to what they hold together."""
+"""Planes to their total."""
 _STEPS = np.linspace(0, 1, GRIDS[0] + 1)
-"""The edges of the cells, of whatever length."""
+"""The edges of the cells, of any length."""
 
 
 def fingerprint(
@@ -71,7 +71,7 @@ def fingerprint(
     regions: Sequence[Region],
     expected_as_read: Image | None = None,
 ) -> str:
-    """Return a line of text that tells what the difference looks like, wherever it is.
+    """Return a line of text that describes the appearance of the difference, whatever its place.
 
     It is made of the pixels of the mask, region by region, so that it is the same on whatever page the change appears,
     and at whatever place. `change_groups.Appearance.is_like` tells whether two of them could be the same
@@ -80,7 +80,7 @@ def fingerprint(
 
     Args:
         expected: as it was compared.
-        actual: likewise, of the same size and depth.
+        actual: the same, of the same size and depth.
         mask: (height, width), where the two differ.
         regions: of the mask, at least one, the largest first.
         expected_as_read: where the expected image was laid out as the actual one: what it was before, which has the
@@ -104,7 +104,7 @@ def of_all_frames(marks: Iterable[str | None]) -> str | None:
 
     Returns:
         What `change_groups.changes_of` reads; None if a frame has no fingerprint or the frames show
-        more than `MOST_CHANGES` changes: then nothing can be told of the whole.
+        more than `MOST_CHANGES` changes: then the whole has no description.
     """
     distinct: list[Appearance] = []
     for mark in marks:
@@ -120,7 +120,7 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask, expected_
     box = region.box
     step = math.ceil(math.sqrt(box.width * box.height / MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
-    if region.kind in ("inserted", "deleted"):  # what stands at its place on the other side is another part of the page
+    if region.kind in ("inserted", "deleted"):  # the other side shows another part of the page at this place
         side = actual if region.kind == "inserted" else expected_as_read
         pixels = side.rows(top, bottom)[::step, columns]
         nothing = np.full_like(pixels, full_value(pixels.dtype))

@@ -1,6 +1,6 @@
 """The verdict on two images of one frame: their sizes, the ignore areas, equality, then the rules.
 
-`measuring` asks the metrics, `scoring` holds a value against its rule, `explaining` finds where and how a pair differs.
+`measuring` runs the metrics, `scoring` compares a value with its rule, `explaining` finds where and how a pair differs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ALL_IGNORED = "the ignore areas cover the whole image: nothing was compared"
 NO_MEMORY = "there is not enough memory to decode both images"
 
 DIGEST_SHOWN = 12
-"""Characters of a SHA-256 that tell two profiles apart in a line; a cICP value has them all."""
+"""Characters of a SHA-256 that a message shows of a profile; a cICP value is shown completely."""
 
 
 def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
@@ -79,7 +79,7 @@ def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparis
     sized, ignore, ignored = _without_ignored(sized, ignore)
     try:
         equal = equal_pixels(*sized)
-    except MemoryError:  # pixels are made when they are asked for
+    except MemoryError:  # pixels are decoded on demand
         return replace(comparison, notes=notes, ignored=ignored, compared=sized, reason=NO_MEMORY)
     if equal:
         return replace(
@@ -98,7 +98,7 @@ def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparis
 
 
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
-    """Settle two images of equal bytes, whose pixels are not asked for."""
+    """Judge two images of equal bytes without their pixels."""
     notes = tuple(f"{expected.info.label}: {note}" for note in expected.info.notes)
     ignored, reason = 0.0, None
     if policy.ignore:
@@ -165,7 +165,7 @@ def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
 
 
 def _measured_only(policy: Policy) -> list[Rule]:
-    """Return what is measured beside the rules: a metric with a rule is measured by that."""
+    """Return the metrics of `measure` that have no rule of their own."""
     ruled = {rule.metric for rule in policy.metrics}
     return [rule for rule in policy.measure if rule.metric not in ruled]
 
@@ -186,7 +186,7 @@ def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) 
         sized = same_size(*pair, SizePolicy.SCALE) or pair
         sized, ignore, _ = _without_ignored(sized, ignore_mask(policy.ignore, sized[0].size)[0])
         equal = equal_pixels(*sized)
-    except (BrokenImageError, MemoryError):  # the verdict stands without
+    except (BrokenImageError, MemoryError):  # the verdict does not need it
         return comparison
     measured = Measurements(*sized, ignore, registry, {})
     scores = _perfect(policy.measure, registry) if equal else _just_measured(policy.measure, measured)
@@ -236,7 +236,7 @@ def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
             continue
         try:
             found = score(rule, metric, measured.result(metric))
-            if not found.passed:  # then somebody asks which limit would have passed
+            if not found.passed:  # then the user wants to know which limit would have passed
                 found = replace(found, worst=worst_value(metric, measured.expected.dtype))
             scores[rule.metric] = found
         except ModelUnavailableError as error:
@@ -248,7 +248,7 @@ def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
 
 
 def _just_measured(rules: Iterable[Rule], measured: Measurements) -> list[Score]:
-    """Measure metrics whose values decide nothing; the score says what cannot be measured."""
+    """Measure metrics without a limit; the score says what cannot be measured."""
     scores = []
     for rule in rules:
         metric = measured.registry.metric(rule.metric, rule.options)
@@ -284,7 +284,7 @@ def _omitted(rule: Rule, metric: Metric, why: str) -> Score:
 
 
 def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> list[str]:
-    """Return why this pair has not passed, though every limit holds: a rule that any two such images pass."""
+    """Return why this pair fails although all limits are met: a rule that any two such images pass."""
     image = measured.expected
     pixels = compared_pixels(image, measured.ignore)
     reasons = []
@@ -344,7 +344,7 @@ def _hold_everything(comparison: Comparison) -> bool:
     return counted == marked == sum(region.area for region in comparison.regions)
 
 
-# ---- What the reader should know besides
+# ---- Notes
 
 
 def _warnings(expected: Image, actual: Image) -> tuple[str, ...]:

@@ -36,9 +36,9 @@ MOST_PIXELS_IN_ALL = 1 << 21
 """Of all regions of a pair together: beyond that, pixels are skipped in more of them."""
 
 RING = 4
-"""The background of a region is looked for so many pixels around its box."""
+"""Pixels around the box of a region in which its background is searched for."""
 MARGIN = 14
-"""So far around a box lies the text that a changed letter belongs to."""
+"""Pixels around a box in which the text of a changed letter is."""
 
 SEEN = 0.02
 """A pixel that differs by less, as a share of black to white, is not looked at: about 5 of 255 levels of gray."""
@@ -46,28 +46,28 @@ NEAR = 0.05
 """Two pixels that differ by less are the same content."""
 OFF_BACKGROUND = 0.06
 ABSENT, PRESENT = 0.08, 0.5
-"""At most this share of the changed pixels off the background: nothing stands there. At least that share: something."""
+"""With at most this share of the changed pixels off the background a box is empty; with at least that share, not."""
 EXPLAINED = 0.88
-"""A move explains at least this share of the changed pixels exactly; the rest lies within a pixel of it."""
+"""A move explains at least this share of the changed pixels exactly; the rest is within a pixel of it."""
 LINE, OUTLINE = 3, 0.3
-"""A line is at most so many pixels thick; of a box with an outline or with letters less than this share differs."""
+"""Pixels of the thickest line; of a box with an outline or with letters less than this share differs."""
 
 TEXTURED = 0.02
 """At least this share of a box is off its background where shapes are in it."""
 MOST_ASKED = 4000
-"""So many pixels, evenly spread, tell whether shapes are in a box."""
+"""Evenly spread pixels that show whether there are shapes in a box."""
 STROKE, STROKE_DOWN, HEADING_STROKE = 7, 14, 12
-"""Ink of text is on average at most so many pixels across and down; that of a heading is wider."""
+"""The largest mean size of text's ink in pixels, across and down; that of a heading is wider."""
 LINE_HEIGHT, LETTER_WIDTH = 40, 60
-"""A box that is larger is no letter of a line of text."""
+"""The size of the largest letter of a line of text."""
 WORD = 160
-"""Letters that hang together are at most so many pixels wide."""
+"""The largest width of connected letters, in pixels."""
 INSIDE, FRAMED = 0.15, 0.1
 """Text differs inside of a box, this share of its sides away from the edge, too: not only in less than that share."""
 SHIFTS = sorted(itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2), key=lambda shift: abs(shift[0]) + abs(shift[1]))
 """Across and down, in pixels; the nearest first, as nearly always one of them is enough."""
 RIM = 6
-"""The energy of a pixel is that of so many pixels around it."""
+"""Pixels around a pixel whose energy is its energy."""
 TINT, TINT_OF_FLAT, FLAT = 0.016, 0.0085, 1e-4
 """The low-passed colours of what is drawn a little differently are at most so far apart; less where both images are
 flat, which is where their energy is less than the last number: there no edge can have moved."""
@@ -75,7 +75,7 @@ FEW_REGIONS = 16
 """Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
 
 BLOCK = 8
-"""Drawn again or not is told in squares of so many pixels."""
+"""Side of the squares that are drawn again or not, in pixels."""
 INK, GROUND = 0.16, 0.02
 """Colours within a square that holds something drawn are at least so far apart, as a share of black to white; a
 difference is more than the latter."""
@@ -83,7 +83,7 @@ REDRAWN, GROUND_TOUCHED, LEAST_GROUND = 0.4, 0.05, 0.3
 """Drawn again: at least this share of the squares with something drawn differs (borders, rules and images stay as
 they are), at most that share of the plain ones, which are at least so many of all."""
 MOST_COUNTED = 1 << 19
-"""So many pixels, in evenly spread rows of squares, tell whether all of an image was drawn again."""
+"""Pixels, in evenly spread rows of squares, that show whether all of an image was drawn again."""
 
 _BESIDE = np.ones((3, 3), np.uint8)
 
@@ -146,7 +146,7 @@ def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Regio
 
     Args:
         expected: as it was compared, with ignore areas painted.
-        actual: likewise, of the same size and depth.
+        actual: the same, of the same size and depth.
         mask: (height, width), where the two differ.
         regions: of the mask, the largest first.
     """
@@ -186,7 +186,7 @@ def _numbers(regions: Sequence[Region]) -> list[int]:
 def _patches(
     expected: Image, actual: Image, mask: Mask, regions: Sequence[Region], numbers: Sequence[int]
 ) -> Iterator[tuple[int, _Patch]]:
-    """Yield the regions with these numbers, in their order, as patches that have not too many pixels in all."""
+    """Yield the regions with these numbers, in their order, as patches with a limited total of pixels."""
     areas = [regions[number].box.width * regions[number].box.height for number in numbers]
     share = min(1.0, MOST_PIXELS_IN_ALL / max(1, sum(min(area, MOST_PIXELS) for area in areas)))
     for number in numbers:
@@ -201,7 +201,7 @@ def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> boo
 
     Args:
         expected: as it was compared.
-        actual: likewise, of the same size and depth.
+        actual: the same, of the same size and depth.
         regions: where they differ, with their kinds.
     """
     shapes = sum(region.area for region in regions if region.kind in ("text", "content", "rendering"))
@@ -290,7 +290,7 @@ def _in_place(patch: _Patch, backgrounds: Sequence[_Background]) -> Literal["rec
 
 
 class _Background(NamedTuple):
-    """What a box would hold if nothing stood there, and the shares of the changed pixels that are off it."""
+    """The background of a box, and the shares of the changed pixels that are off it."""
 
     fill: Colours
     expected: float
@@ -375,7 +375,7 @@ def _is_shaded(patch: _Patch) -> bool:
 
 
 def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> bool:
-    """Whether what stands on one side only has the ink of unchanged text beside it, on the same line."""
+    """Return whether content of one side only has the ink of unchanged text on the same line."""
     left, top, right, bottom = patch.box
     if bottom - top > LINE_HEIGHT or right - left > LETTER_WIDTH or patch.step > 1 or background.fill.size > 4:  # noqa: PLR2004 - one colour
         return False
@@ -395,7 +395,7 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
 
 
 def _is_letter(patch: _Patch, background: _Background) -> bool:
-    """Whether a small change is one of a letter beside unchanged ones: what differs has their ink in both images."""
+    """Return whether a small change is a letter between unchanged ones: it has their ink in both images."""
     sides = patch.expected, patch.actual
     if not all(_is_part_of_text(patch, side, background) for side in sides):
         return False
@@ -411,7 +411,7 @@ def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArr
 
 
 def _is_text(patch: _Patch, background: _Background) -> bool:
-    """Whether thin strokes stand on one background in both images, and are no frame or line of a drawing."""
+    """Return whether both images have thin strokes on one background that are not a frame or line of a drawing."""
     if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
         return False
     if not all(_has_strokes(side, background.fill) for side in patch.inside):
@@ -432,7 +432,7 @@ def _is_frame(changed: Mask) -> bool:
 def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
     """Whether ink that changed goes on beyond the box on opposite sides or is longer than a word: the line of a chart.
 
-    Lines that are straight, across or down, do not count: text is underlined, and stands in tables.
+    Straight lines, across or down, do not count: text is underlined, and occurs in tables.
     """
     if fill.size > 4:  # noqa: PLR2004 - not one colour
         return False
@@ -478,7 +478,7 @@ def _runs(ink: Mask) -> _Runs:
 
 
 def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
-    """Return by how much what stands on the background moved to the right and down; None if it did not just move."""
+    """Return how far the content on the background moved, right and down; None if it also changed."""
     sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside)]
     largest = max(float(np.abs(total).sum()) for total in sums)
     if float(np.abs(sums[0] - sums[1]).sum()) > 0.1 * largest:
@@ -503,7 +503,7 @@ def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
 
 
 def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
-    """Yield where the object that stands on the background of the one image is found best in the other."""
+    """Yield the best places in the other image of the object on the background of one image."""
     one, two = patch.inside
     present = apart_from(one, fill) > NEAR
     x, y, width, height = cv2.boundingRect(present.view(np.uint8))
@@ -561,7 +561,7 @@ def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
 def _pairs(
     gone: dict[int, _Patch], come: dict[int, _Patch], regions: Sequence[Region]
 ) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield what is gone in one place and has come in another: the numbers of both regions, and from where to where."""
+    """Yield removed content that was added elsewhere: the numbers of both regions, and both places."""
     found = []
     for number, patch in gone.items():
         for other, at in come.items():
@@ -569,7 +569,7 @@ def _pairs(
             if sizes[0] != sizes[1] or patch.step != at.step:
                 continue
             before, after = patch.inside[0], at.inside[1]
-            flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle tells nothing
+            flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle is no evidence
             if before.shape == after.shape and not flat and float((apart_from(before, after) < NEAR).mean()) > 0.98:  # noqa: PLR2004 - all
                 one, two = regions[number].box, regions[other].box
                 shift = two.x - one.x, two.y - one.y

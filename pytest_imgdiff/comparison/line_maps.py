@@ -1,8 +1,8 @@
 """Which lines of two images are which: rows or columns, the whole or a part of them.
 
 Lines that are equal to the byte vote for offsets between the two images, and a dynamic programme chooses for each line
-the offset that leaves the least to explain. The compiled core does the work where it is; what stands beside each call
-is its reference.
+the offset that leaves the least to explain. The compiled core does the work if it is installed; the code next to each
+call is its reference.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SAMPLES = 256
 _PROFILE = 32
 """Numbers that describe a line where offsets are guessed."""
 _CHANGE = 3.0
-"""A change of offset has to save so many lines that differ all over. Below, lines that repeat by chance are moves."""
+"""Completely different lines that a change of offset must save. Below, chance repeats would be moves."""
 _SKIPPED = 0.5
-"""An inserted or deleted line with content, in lines that differ all over: two are no better than a changed one."""
+"""The cost of an inserted or deleted line with content, in completely different lines: two cost as much as a change."""
 _NEARLY = 0.02
 """A line that is equal within `_NOISE`: worse than one that is equal to the byte, better than any other."""
 _DRIFTED = 0.1
@@ -51,7 +51,7 @@ or sideways is the same line."""
 _TONE = 25.0
 """How strictly: ink that differs by a twentieth is other ink. That of a line which drifts stays within a hundredth."""
 _FEW_EQUAL = 0.5
-"""Share of lines with content below which equal lines alone do not tell the offsets."""
+"""Share of lines with content below which equal lines alone do not determine the offsets."""
 _LEAST_INK = 1 / 64
 """Share of a line that its ink counts as at the least."""
 _ROUNDING = 1e-9
@@ -92,7 +92,7 @@ class LineMap(NamedTuple):
     """Which lines are which: segments that rise in both images, and what they leave unexplained.
 
     The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
-    of the images as they lie.
+    of the images in place.
     """
 
     segments: list[Segment]
@@ -100,15 +100,15 @@ class LineMap(NamedTuple):
     in_place: float
 
     def is_believed(self, share: float) -> bool:
-        """Whether it leaves at most this share of what the images leave unexplained as they lie."""
+        """Return whether it leaves at most this share of what the images in place leave unexplained."""
         return self.in_place > 0 and self.cost <= share * self.in_place
 
 
 class Lines:
-    """What is known of the lines of a rectangle, its rows or its columns: samples, ink and digests."""
+    """The lines of a rectangle, its rows or its columns: samples, ink and digests."""
 
     def __init__(self, view: View, axis: Axis, length: int) -> None:
-        """Take the first so many pixels of each line."""
+        """Take the first ``length`` pixels of each line."""
         rect = view.rect
         self._axis = axis
         self._length = length
@@ -140,7 +140,7 @@ class Lines:
     def tone(self) -> Costs:
         """Return (lines, 4): the sum of each line's pixels less its typical colour, channel by channel.
 
-        It is the line's ink to the level, wherever in the line the ink stands.
+        It is the line's ink, exact to a level, whatever its place in the line.
         """
         sums = sums_of(self._view, self._axis)
         ink: Costs = sums - self._length * medians_of(self.samples, -(-self.width // _PROFILE))
@@ -160,7 +160,7 @@ def _ink(samples: NDArray[np.uint8]) -> tuple[Costs, NDArray[np.bool_]]:
 
 
 def digests_of(view: View, axis: Axis) -> Digests:
-    """Return the sum of the products of each line's pixels with odd numbers that lie far apart."""
+    """Return the sum of the products of each line's pixels with odd numbers that are far apart."""
     rect = view.rect
     if CORE is not None:
         sizes = view.words.shape[1], rect.x, rect.width, rect.height

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image, Image] | None:
     """Return the pair at one size, or None if the policy is to fail.
 
-    ``pad`` lays both top left on a transparent canvas that holds either: what only one of them covers
+    ``pad`` puts both top left on a transparent canvas of the larger width and height: what only one of them covers
     differs from nothing being there. ``crop`` keeps the top left rectangle that both cover. ``scale``
     resamples the actual image to the expected size, by pixel area where it shrinks and bilinearly
     where it grows, colour weighted by alpha.
@@ -103,7 +103,7 @@ MARGIN = 1000
 def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[Mask | None, tuple[str, ...]]:
     """Return what the areas cover together, (height, width), and a note for each that covers nothing.
 
-    A pixel that a rectangle touches at all is covered; a polygon covers its outline and what it encloses.
+    A pixel that a rectangle touches is covered; a polygon covers its outline and what it encloses.
 
     Raises:
         BrokenImageError: a mask image cannot be read or has another size than the compared images.
@@ -136,14 +136,14 @@ def _drawn(area: IgnoreArea, size: tuple[int, int]) -> np.ndarray:
 
 
 def _filled(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fill a polygon on a canvas with a rim: at a canvas' edge OpenCV paints a little of what lies beyond it."""
+    """Fill a polygon on a canvas with a rim: at a canvas' edge OpenCV paints a little of what is beyond it."""
     canvas = np.zeros((size[1] + 2 * RIM, size[0] + 2 * RIM), np.uint8)
     cv2.fillPoly(canvas, [corners + RIM], (1,))
     return canvas[RIM:-RIM, RIM:-RIM]
 
 
 def _covered(start: float, end: float, axis: int) -> slice:
-    """Return the pixels of this axis that lie at least in part between two positions, however far out they are."""
+    """Return the pixels of this axis that are at least in part between two positions, however far out they are."""
     first, last = (min(max(0.0, position), float(axis)) for position in (start, end))
     return slice(math.floor(first), math.ceil(last))
 
@@ -160,7 +160,7 @@ def _clipped(outline: Outline, size: tuple[int, int]) -> Outline:
     """Return the part of a polygon near the image: OpenCV counts corners in 32 bits.
 
     Exact in fractions, as a corner may be anywhere. Edges along the bounds, which clipping a concave outline leaves,
-    lie outside the image.
+    are outside the image.
 
     Source: I. E. Sutherland and G. W. Hodgman, Reentrant polygon clipping, CACM 17 (1), 1974.
     """
@@ -171,7 +171,7 @@ def _clipped(outline: Outline, size: tuple[int, int]) -> Outline:
 
 
 def _cut(outline: Outline, axis: int, bound: int, inward: int) -> Outline:
-    """Return the part of a polygon that lies on the inner side of a bound: up the axis (1) or down (-1)."""
+    """Return the part of a polygon on the inner side of a bound: up the axis (1) or down (-1)."""
     kept: Outline = []
     for before, corner in zip([*outline[-1:], *outline[:-1]], outline, strict=True):
         depths = (before[axis] - bound) * inward, (corner[axis] - bound) * inward

@@ -1,6 +1,6 @@
-"""The metrics of one pair of images: each is asked once, and what it returns is checked.
+"""The metrics of one pair of images: each is measured once, and its result is checked.
 
-A metric may be anybody's code: whatever goes wrong in it is a `MetricError`, never a pass.
+A metric can come from a plugin: any failure in it is a `MetricError`, never a pass.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MOST_BYTES = 128
 MARKS, HEAT = 8, 4
 """Bytes for each pixel: while a pair is read, and what a metric's heat takes at the most."""
 MOST_UNKNOWN = 16
-"""Bytes for each pixel, and as many for each byte of a channel, that a metric is taken to hold that does not say it."""
+"""Bytes for each pixel, and for each byte of a channel, that a metric without `plane_bytes` is assumed to need."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Measurements:
 
         Raises:
             MetricError: it has no value for this pair, or is faulty.
-            ModelUnavailableError: the model that it asks is not on this machine.
+            ModelUnavailableError: its model is not on this machine.
         """
         if metric.name not in self.results:
             try:
@@ -127,7 +127,7 @@ def _is_heat(heat: object, image: Image) -> bool:
 
 
 def deciding_metric(policy: Policy, registry: Registry) -> str:
-    """Return the metric that says where images differ because it decides whether they do."""
+    """Return the metric whose heat gives the mask because it decides the verdict."""
     if policy.mask != AUTO:
         return policy.mask
     if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.metrics):

@@ -34,7 +34,7 @@ _SIDE_FOR_SIGMA = 250
 _LARGEST_SIGMA = 4.0
 """How far the heat of a structure is smoothed, in pixels: the image's shorter side by the first, at most this."""
 _GRAIN = 49
-"""Pixels of one window of SSIM: whatever changed, its heat spreads as far."""
+"""Pixels of one window of SSIM: the heat of a change spreads as far."""
 _MOST_CORNERS = 64
 
 
@@ -134,7 +134,7 @@ def most_in_window(heat: Heat, size: int) -> int:
     most = 0
     step = max(side, _WINDOW_ROWS)
     for top in range(int(rows[0]), int(rows[-1]) + 1, step):
-        # Windows that end in these rows; those that reach beyond the image hold no more than one that does not.
+        # Windows that end in these rows; those that reach beyond the image have no more than one that does not.
         marked = (heat[max(0, top - side + 1) : top + step] > 0).view(np.uint8)
         sums = cv2.boxFilter(marked, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
         most = max(most, int(sums.max()))
@@ -148,7 +148,7 @@ def find_regions(
 
     Each pixel is a region to begin with. Two regions are near when at most ``settings.merge`` pixels lie
     between their boxes, across and down (0 where the boxes touch or overlap); near ones are joined until none are
-    near. A region's box holds all of its pixels, its area counts them.
+    near. A region's box contains all of its pixels, its area counts them.
 
     Args:
         mask: (height, width).
@@ -203,7 +203,7 @@ def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
 def _filled(
     boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: int, first_row: int
 ) -> tuple[Region, ...]:
-    """Return the regions of these boxes: as no two of them overlap, whatever is true in one belongs to it."""
+    """Return the regions of these boxes: as no two overlap, each pixel that is true in a box belongs to it."""
     hottest = 1.0 if heat is None else full_value(heat.dtype)
     found = []
     for left, top, right, bottom in boxes.tolist():
@@ -248,6 +248,6 @@ def _groups(boxes: Boxes, distance: int) -> Numbers:
 
 
 def _ranks(starts: Numbers, stops: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the half-open intervals between the ranks of their ends: they overlap, touch or lie apart as before."""
+    """Return the half-open intervals between the ranks of their ends: they overlap, touch or are apart as before."""
     _, ranks = np.unique(np.concatenate([starts, stops]), return_inverse=True)
     return ranks[: starts.size], ranks[starts.size :]

@@ -115,7 +115,7 @@ class Registry:
 
     @property
     def extended(self) -> bool:
-        """Whether any plugin has a say beside the built-in metrics."""
+        """Whether any plugin adds to the built-in metrics."""
         return bool(self._hooks.get_plugins())
 
     def names(self) -> list[str]:
@@ -171,7 +171,7 @@ class Registry:
         return self._made[key]
 
     def load(self, source: object) -> object | None:
-        """Ask the plugins' ``imgdiff_load`` hooks what this value stands for."""
+        """Call the plugins' ``imgdiff_load`` hooks with this value."""
         loaded: object | None = self._hooks.hook.imgdiff_load(source=source)
         return loaded
 

@@ -1,4 +1,4 @@
-"""What a metric measured, held against its rule; without NumPy where no window is counted."""
+"""Compare a metric's value with its rule; without NumPy if no window is counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def score(rule: Rule, metric: Metric, result: MetricResult, most_in_window: int 
     """Hold a result against its rule.
 
     Args:
-        rule: what is asked.
+        rule: the rule.
         metric: the rule's metric.
         result: what it measured.
         most_in_window: the most pixels that it counted in any window of the rule's size; counted in the result's heat
