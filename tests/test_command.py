@@ -56,6 +56,14 @@ def test_the_words_are_those_of_the_long_way(folder, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == lines
 
 
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_an_image_in_a_store_is_not_read_from_a_folder_with_the_name_of_the_store(folder, options):
+    (folder / "memory:" / "bucket").mkdir(parents=True)
+    shutil.copy(folder / "a.png", folder / "memory:" / "bucket" / "e.png")
+    _, end, _ = run(folder, "compare", "memory://bucket/e.png", "b.png", *options)
+    assert end.startswith("2 ")
+
+
 @pytest.mark.parametrize(
     ("data", "cause"),
     [

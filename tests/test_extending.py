@@ -208,6 +208,7 @@ def test_an_installed_package_that_cannot_be_imported(suite, installed, pytester
     ("right", "wrong", "told"),
     [
         pytest.param("value = ", 'raise KeyError("pixels") #', "failed with KeyError: 'pixels'", id="raises"),
+        pytest.param("value = ", "raise SystemExit(0) #", "failed with SystemExit: 0", id="exits"),
         pytest.param("value = ", 'raise MetricError("too dark") #', "too dark", id="says-that-it-has-no-value"),
         pytest.param("(value,", '(float("nan"),', "returned nan; it must be a finite number", id="nan"),
         pytest.param("(value,", '(float("-inf"),', "returned -inf; it must be a finite number", id="infinity"),

@@ -145,6 +145,17 @@ def test_a_text_cursor_hides_no_small_edit():
     assert measure(*tall).value > 1
 
 
+@pytest.mark.parametrize("size", [12, 13, 14, 16])
+@pytest.mark.parametrize("texts", [("6", "8"), ("6.50", "8.50"), ("1.60", "1.80"), ("Total 16.60", "Total 18.80")])
+def test_a_changed_digit_is_seen_where_it_is_most_of_the_text(texts, size):
+    labels = []
+    for text in texts:
+        label = Pillow.new("RGB", (160, 60), "white")
+        ImageDraw.Draw(label).text((20, 20), text, (20, 20, 20), font=ImageFont.load_default(size=size))
+        labels.append(image_of(np.array(label)))
+    assert Visible().measure(*labels, None).value > 1
+
+
 def test_the_evidence_is_where_the_change_is():
     result = measure(page(), changed("318.40", "378.40"))
     rows, columns = np.nonzero(result.heat)

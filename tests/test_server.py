@@ -524,9 +524,7 @@ def test_configuration_that_cannot_be_followed(tmp_path):
 
 
 def test_without_flask_one_line_names_the_extra(tmp_path):
-    code = (
-        "import sys; sys.modules['flask'] = None; from pytest_imgdiff.cli.parser import main; sys.exit(main(['serve']))"
-    )
+    code = "import sys; sys.modules['flask'] = sys.modules['werkzeug'] = None; from pytest_imgdiff.cli.parser import main; sys.exit(main(['serve']))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )

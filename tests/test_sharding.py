@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -97,6 +99,26 @@ def test_a_missing_shard_is_named_and_nothing_passes(folders, capsys):
     shard = read_results(folders / "shards" / "3" / "results.json").shard
     assert shard is not None
     assert (shard.number, shard.whole) == (3, 20)
+
+
+def test_results_that_lost_a_comparison_or_contradict_themselves_never_pass(folders, capsys):
+    for number in (3, 11):
+        shutil.copy(folders / "expected" / f"{number}.png", folders / "actual" / f"{number}.png")
+    assert [compare(f"{number}/2", report=f"shards/{number}") for number in (1, 2)] == [0, 0]
+    capsys.readouterr()
+    results = Path("shards/1/results.json")
+    whole = results.read_text(encoding="utf-8")
+    lost = next(line for line in whole.splitlines(keepends=True) if line.startswith('{"type"') and line.endswith(",\n"))
+    changes = {
+        whole.replace(lost, ""): "shards/1/results.json: has 9 of 10 pairs: the file was changed",
+        whole.replace('"unrecorded":[]', '"unrecorded":["x.png"]'): "missing: x.png",
+        whole.replace('"match"', '"broken"', 1): "is broken and passed: the file was changed",
+    }
+    for text, told in changes.items():
+        assert text != whole
+        results.write_text(text, encoding="utf-8")
+        assert joined("shards/1", "shards/2") == 2
+        assert told in "".join(capsys.readouterr())
 
 
 def test_a_shard_given_twice_and_one_of_another_set_are_refused(folders, capsys):

@@ -780,5 +780,5 @@ class Comparison:
 
     def __bool__(self) -> bool:
         """Raise TypeError: ``assert compare(...)`` would always pass."""
-        msg = "a comparison is neither true nor false: ask its .passed"
+        msg = "a comparison is neither true nor false: use its .passed; `assert_images_similar` needs no assert"
         raise TypeError(msg)

@@ -398,6 +398,8 @@ def _from_folders(
 
 def _complete(found: dict[str, _Evidence], workspace: Workspace) -> list[_Evidence]:
     for image in found.values():
+        if not image.values:  # no rule measured it, so no edit of it can be tried
+            image.expected = None
         policy = workspace.policy(image.key)
         known = {rule.metric: rule for rule in (*policy.measure, *policy.metrics)}  # with their options
         for rules in (image.rules, image.measured):

@@ -68,18 +68,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     """Run the command; print errors on standard error."""
     try:
         _require_standard_output()
-        options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
+        try:
+            options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
+        except SystemExit as end:  # argparse has printed its help, its version or the error
+            return int(end.code or SIMILAR)
         code = int(options.run(options))
         sys.stdout.flush()
-    except SystemExit as end:  # argparse has printed its help, its version or the error
-        return int(end.code or SIMILAR)
     except ImgdiffError as error:
         _print_error(str(error))
     except OSError as error:  # a closed standard output (`... | head -1`), a full disk
         _print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except KeyboardInterrupt:
         _print_error("interrupted; not all images were compared")
-    except Exception:  # noqa: BLE001 - a bug: Python's own exit code 1 would mean that images differ
+    except BaseException:  # noqa: BLE001 - a bug, or a plugin that exits: its code would say that images are similar
         _print_error("internal error; report it with these lines:\n" + traceback.format_exc().rstrip())
     else:
         return code

@@ -73,4 +73,6 @@ def _equality(expected: str, actual: str) -> str | None:
     from pytest_imgdiff.images.png_pair import count_png_pair
 
     pair = count_png_pair(expected, actual, min(DEFAULT_MAX_PIXELS, DEFAULT_MEMORY // _BYTES), Asked())
-    return None if pair is None or pair.counts.unequal else IDENTICAL_PIXELS
+    if pair is None or pair.counts.unequal:
+        return None
+    return IDENTICAL if pair.equal_bytes else IDENTICAL_PIXELS

@@ -24,7 +24,6 @@ from pytest_imgdiff.report.html import PAGE, write_page
 from pytest_imgdiff.report.results_json import RESULTS_FILE
 from pytest_imgdiff.report.templates import Templates
 from pytest_imgdiff.run.accepting import root_of_baselines
-from pytest_imgdiff.server.http import MEGA, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("flask") is None:
         raise ConfigError("serve needs Flask, which is not installed; run pip install 'pytest-imgdiff[serve]'")
     from pytest_imgdiff.server.app import application
-    from pytest_imgdiff.server.http import Gate, Server, is_loopback
+    from pytest_imgdiff.server.http import MEGA, Gate, Limits, Server, is_loopback
     from pytest_imgdiff.server.jobs import Jobs, Service, judged
 
     here = Path(options.root or "").resolve()

@@ -74,7 +74,7 @@ class Measurements:
                 result = metric.measure(self.expected, self.actual, self.ignore)
             except (MetricError, ModelUnavailableError):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit, GeneratorExit) as error:
                 _log.debug("metric %s failed", metric.name, exc_info=True)
                 msg = f"the metric {metric.name} failed with {type(error).__name__}: {error}"
                 raise MetricError(msg) from error

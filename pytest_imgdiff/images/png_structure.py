@@ -165,8 +165,8 @@ def read_structure(file: bytes, *, checksums: bool = True) -> PngStructure:
 
     Args:
         file: its bytes.
-        checksums: whether to compare the CRC of each chunk. Without it the caller must have the compiled core read the
-            file, which compares them, or call `PngStructure.check_rows`.
+        checksums: whether to compare the CRC of the chunks after IHDR. Without it the caller must have the compiled
+            core read the file, which compares them, or call `PngStructure.check_rows`.
 
     Raises:
         UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
@@ -263,7 +263,7 @@ def _walk(file: bytes, *, checksums: bool) -> Iterator[Chunk]:
             raise UnreadableError(
                 f"truncated: it ends at byte {len(file)}, inside the {_shown(kind)} chunk that begins at byte {at}"
             )
-        if checksums and zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", file, end)[0]:
+        if (checksums or kind == b"IHDR") and zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", file, end)[0]:
             raise UnreadableError(f"damaged: wrong CRC in the {_shown(kind)} chunk at byte {at}")
         yield Chunk(kind, at + 8, length)
         if kind == b"IEND":

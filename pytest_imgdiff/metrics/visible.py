@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import cv2
 import msgspec
@@ -69,6 +69,12 @@ _DRIFT = 0.25
 """Share of a change's own contrast below which its surroundings stand still: noise of a codec stays far below it."""
 _SPECK = 25
 """Most pixels of a cluster that is too small to be text."""
+_NEARLY = 0.7
+"""Strength from which on a cluster that is most of the text around it may be an edit."""
+_EXACTLY = 0.1
+"""Share of the other cells with texture that may differ at all where they are to be equal."""
+_FAR = 320
+"""How far around a cluster other text is looked for if there is little within `_AROUND`, in pixels."""
 _MOST_ASKED = 1000
 """Clusters whose surroundings are looked at, strongest first."""
 
@@ -263,6 +269,31 @@ class _Found:
         part[:] = large[: part.shape[0], : part.shape[1]]
 
 
+class _Surroundings(NamedTuple):
+    """Counts around a cluster.
+
+    Attributes:
+        pixels: pixels of the cluster.
+        textured, drifting: cells with texture, and those of them that differ nearly as much as the cluster.
+        others, drifting_others, changed_others: cells with texture and no pixel of the cluster; those of them that
+            differ nearly as much; those that differ at all.
+        changed: cells without a pixel of the cluster that differ at all, with texture or without.
+    """
+
+    pixels: int
+    textured: int
+    drifting: int
+    others: int
+    drifting_others: int
+    changed_others: int
+    changed: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the cluster has more than twice as much texture as the rest."""
+        return 2 * self.others < max(2, self.textured - self.others)
+
+
 @dataclass(eq=False)
 class _Structure:
     """What is known of each pixel of one part, and of each cluster of pixels that differ.
@@ -375,25 +406,40 @@ class _Structure:
                 self.strengths[number] = lone[number]
 
     def _stands_still(self, number: int, row: int, column: int) -> bool:
-        """Whether little of the texture around a pixel differs nearly as much as its cluster does.
+        """Return whether the surroundings of a pixel did not change with its cluster.
 
-        A speck itself is no texture. Another font rendering changes everything nearby by about as much; the noise of a
-        codec does not, so an edit that was encoded again stands out.
+        Another font rendering changes all text nearby by about as much; the noise of a codec changes it by far less.
+        So a cluster in texture that mostly differs by less than a share of its own contrast is an edit. A cluster that
+        is most of the text near it is an edit if it is nearly evidence already and the rest of the text is exactly
+        equal, or if it is the only difference where there is no other text.
         """
+        near = self._surroundings(number, row, column, _AROUND)
+        if near.pixels <= _SPECK:  # a speck is no texture
+            return near.drifting_others < _STILL * max(1, near.others)
+        if near.drifting < _STILL * max(1, near.textured):
+            return True
+        if self.strengths[number] < _NEARLY or near.changed_others > _EXACTLY * near.others:
+            return False
+        if near.is_alone:
+            near = self._surroundings(number, row, column, _FAR)
+        if near.changed_others > _EXACTLY * near.others:
+            return False
+        return not near.is_alone or not near.changed
+
+    def _surroundings(self, number: int, row: int, column: int, around: int) -> _Surroundings:
         height, width = self.contrast.shape
-        top, left = (max(0, place - _AROUND) // _CELL * _CELL for place in (row, column))
-        bottom, right = min(height, row + _AROUND + _CELL), min(width, column + _AROUND + _CELL)
+        top, left = (max(0, place - around) // _CELL * _CELL for place in (row, column))
+        bottom, right = min(height, row + around + _CELL), min(width, column + around + _CELL)
         place = np.s_[top:bottom, left:right]
         lumas = [evidence.luma(side[place]) for side in (self.first, self.second)]
         textured = np.logical_or(*(_has_texture(luma) for luma in lumas))
-        own = self.labels[place] == number
-        if np.count_nonzero(own) <= _SPECK:
-            textured &= _cells(own.view(np.uint8), np.maximum) == 0
-        contrast = self.contrast[place]
-        least = max(evidence.SEEN, _DRIFT * float(contrast[own].max()))
-        differs = _cells((contrast > least).view(np.uint8), np.maximum) > 0
-        drifting, all_textured = (int(np.count_nonzero(cells)) for cells in (textured & differs, textured))
-        return drifting < _STILL * max(1, all_textured)
+        own, contrast = self.labels[place] == number, self.contrast[place]
+        largest = _cells(contrast, np.maximum)
+        drifts = largest > max(evidence.SEEN, _DRIFT * float(contrast[own].max()))
+        others = _cells(own.view(np.uint8), np.maximum) == 0
+        masks = textured, textured & drifts, textured & others, textured & others & drifts
+        changed = (textured & others & (largest > 0)), (others & (largest > 0))
+        return _Surroundings(*(int(np.count_nonzero(mask)) for mask in (own, *masks, *changed)))
 
     def heat(self) -> NDArray[np.uint8]:
         heat, strong = np.zeros(self.contrast.shape, np.uint8), self.strengths >= 1

@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--imgdiff-expected",
         action="append",
         metavar="DIR",
-        help="With --imgdiff-expected=E: the same as --imgdiff-scan E A, also for folders outside the project.",
+        help="With --imgdiff-actual=A: the same as --imgdiff-scan, also for folders outside the project.",
     )
     group.addoption("--imgdiff-actual", action="append", metavar="DIR", help="See --imgdiff-expected.")
     group.addoption(

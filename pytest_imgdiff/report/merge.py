@@ -11,13 +11,16 @@ import msgspec
 
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.record import RunRecord, ToolRecord
-from pytest_imgdiff.base.text import visible
+from pytest_imgdiff.base.text import counted, visible
 from pytest_imgdiff.report.records import RecordSpool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_imgdiff.base.record import ComparisonRecord, ShardRecord
+
+
+_CHANGED = "the file was changed; run the comparison again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def merged(parts: Sequence[Part], title: str | None = None, *, keeps_shard: bool
         raise
     return RunRecord(
         tool=_tool([part.run.tool for part in parts]),
-        complete=all(part.run.complete for part in parts) and not missing,
+        complete=all(part.run.complete and not part.run.unrecorded for part in parts) and not missing,
         unrecorded=[*missing, *(_placed(name, part) for part in parts for name in part.run.unrecorded)],
         comparisons=comparisons,
         unused_baselines=_unused(parts),
@@ -110,6 +113,11 @@ def missing_shards(parts: Sequence[Part]) -> list[str]:
                 f"(shard {other.number}/{other.count} of {_sized(other)}): not shards of one set: all must see the "
                 "same images and tests"
             )
+    for part in parts:
+        found, here = len(part.run.comparisons), 0 if part.run.shard is None else part.run.shard.here
+        is_of_pairs = any(record.test is None for record in part.run.comparisons[:1])  # pytest counts tests
+        if part.run.complete and is_of_pairs and found != here:
+            raise ReportError(f"{visible(part.source)}: has {found} of {counted(here, 'pair')}: {_CHANGED}")
     sources: dict[int, str] = {}
     for source, other in numbered.items():
         if other.number in sources:
@@ -190,6 +198,8 @@ def _join(parts: Sequence[Part], names: dict[str, str], comparisons: RecordSpool
     ends: list[int] = []
     for part in parts:
         for record in part.run.comparisons:
+            if record.passed and record.verdict == "broken":
+                raise ReportError(f"{visible(part.source)}: {visible(record.name)} is broken and passed: {_CHANGED}")
             placed = _in_column(record, part, names.get(record.name) if record.test == record.name else None)
             comparisons.append(placed)
             hashes.append(hash((placed.name, placed.column)))
