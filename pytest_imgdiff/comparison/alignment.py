@@ -1,10 +1,10 @@
 """Alignment of two images: what was inserted, deleted and moved, and the expected image laid out as the actual one.
 
-Rows first: lines that are equal to the byte vote for offsets between the two images, and a dynamic programme chooses
-for each line the offset that leaves the least to explain. Columns of content are cut at quiet gutters and aligned
-one by one, then columns, then strips of columns that have no gutter between them. Content that was deleted is
-searched for at every other place that differs. This module only proposes explanations; pixels decide: whatever
-an alignment leaves unequal is still judged.
+Rows come first: lines that are equal byte for byte vote for offsets between the two images, and dynamic programming
+chooses the offset of each line that leaves the least unexplained. Parts that are next to each other are cut at quiet
+gutters and aligned separately, then columns, then strips of columns without a gutter between them. Content that was
+deleted at one place is searched for at all other places that differ. An alignment is only a proposal: the pixels that
+it leaves unequal are still judged.
 """
 
 from __future__ import annotations
@@ -42,52 +42,52 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Pixels
 
     Words = NDArray[np.uint32]
-    """(height, width): RGBA of 8 bits a channel, one word a pixel."""
+    """(height, width): RGBA with 8 bits per channel, one word per pixel."""
     Numbers = NDArray[np.intp]
 
 
 _ACCEPTED = 0.6
-"""An alignment is believed where it leaves at most this share of the cost of "changed in place"."""
+"""An alignment is accepted if it leaves at most this share of the cost of "changed in place"."""
 _GUTTER = 8
-"""Quiet columns that separate columns of content."""
+"""Quiet columns that separate two parts that are next to each other."""
 _QUIET = 8
-"""Levels of 255 by which the pixels of a quiet column differ at most."""
+"""Maximum difference between the pixels of a quiet column, in levels of 255."""
 _PARTED = 12
-"""Equal lines that part two changes."""
+"""Equal lines that separate two changes."""
 _THIN = 3
-"""Rows or columns by which spacing may become larger or smaller where a length is rounded to whole pixels: one pixel of
-CSS at a device scale of 3."""
+"""Rows or columns by which spacing may grow or shrink when a length is rounded to pixels: one CSS pixel at a device
+scale of 3."""
 _STRIP = 64
-"""Columns of the strips that are aligned one by one where there is no gutter."""
+"""Columns of the strips that are aligned separately where there is no gutter."""
 _MOST_LOOKED = 3
-"""How many times the size of two images is aligned at most, over all rectangles within rectangles."""
+"""Maximum pixels that are aligned over all nested rectangles, as a multiple of the image size."""
 _LARGE = 1 << 23
 """Pixels above which only rows, and parts with a gutter between them, are aligned: columns and strips of a tall page
 take seconds, and explain nothing if rows do not."""
 _MOST_SHIFTED = 256
-"""Lines by which a band is shifted to where content begins."""
+"""Maximum lines by which a band is shifted to where content begins."""
 _TILE = 8
-"""Rows and columns of the tiles by which a block is found at another place."""
+"""Rows and columns of the tiles that locate a block at another place."""
 _FAIR_TILES = 3
-"""Tiles that have to agree on how far a block moved."""
+"""Tiles that must agree on the shift of a block."""
 _MOST_ALIKE = 4
-"""Places at which a tile may be found; a tile with more places, such as a piece of a border, is not used."""
+"""Maximum places of a tile: a tile at more places, such as a piece of a border, does not locate a block."""
 _MOST_TILES = 4096
 _MOST_SEARCHED = 1 << 22
-"""Pixels of all places that are searched, of both images together; where there are more, no block is searched."""
+"""Maximum pixels of all searched places in both images; above that, no block is searched for."""
 _MOST_BLOCKS = 32
 _RIM = 2
-"""Pixels around a difference that show the background there."""
+"""Pixels around a differing rectangle that show the background there."""
 _LEAST_BLOCK = 2048
-"""Pixels of a block that moved between two places neither of which is a band: less is changed text."""
+"""Minimum pixels of a block that moved between two places that are not bands; a smaller block is changed text."""
 _MOST_OF_IT = 0.5
-"""Share of what stands at one of the two places that a moved block is. Less of it, such as a button that an item shares
-with another, is no move."""
+"""Minimum share of the content of one of the two places that a moved block makes up. A smaller share, such as a button
+that two items have in common, is not a move."""
 _DEPTH = 8
 _LEAST = 3
-_STRIP_PIXELS = 1 << 16
-"""Pixels of the strips in which two rectangles are compared: most that are not equal differ soon."""
 """Lines below which there is nothing to align."""
+_STRIP_PIXELS = 1 << 16
+"""Pixels of the strips in which two rectangles are compared: most unequal rectangles differ in an early strip."""
 
 
 def align(expected: Pixels, actual: Pixels) -> Alignment | None:
@@ -95,10 +95,10 @@ def align(expected: Pixels, actual: Pixels) -> Alignment | None:
 
     Args:
         expected: (height, width, 4) RGBA of any depth.
-        actual: the same, of the same depth; the sizes may differ.
+        actual: (height, width, 4) RGBA of the same depth; the size may differ.
 
     Returns:
-        None if nothing explains clearly more than that the images differ in place, from the top left.
+        None if no alignment explains clearly more than a comparison in place, from the top left.
     """
     aligner = _Aligner(_words(expected), _words(actual))
     height, width = aligner.one.shape
@@ -122,7 +122,7 @@ def _words(pixels: Pixels) -> Words:
 
 
 class _Stack(NamedTuple):
-    """Parts one below the other (rows) or side by side (columns)."""
+    """Parts one below the other (rows) or next to each other (columns)."""
 
     axis: Axis
     parts: list[_Part]
@@ -132,14 +132,14 @@ _Part = Kept | Band | _Stack
 
 
 class _Plane:
-    """Places parts so that each is below, or to the right of, the ones before it in both images."""
+    """Layout in which each part is below, or to the right of, the parts before it in both images."""
 
     def __init__(self, actual: Words) -> None:
         self.actual = actual
         self.layout: list[Placed] = []
 
     def place(self, part: _Part, x: int, y: int) -> tuple[int, int]:
-        """Place a part with its corner there, and return the width and height that it takes."""
+        """Place a part with its top left corner at ``x`` and ``y``, and return the width and height that it takes."""
         if not isinstance(part, _Stack):
             self.layout.append(Placed(part.expected, part.actual, x, y))
             box = extent(self.layout[-1])
@@ -165,9 +165,9 @@ class _Plane:
         return width, height
 
     def _stretched(self, kept: Kept, x: int, y: int, spare: int) -> None:
-        """Place what takes less room than its neighbour with the spare room in its last row of one colour.
+        """Place a part that is less high than its neighbour, with the spare space in its last row of one colour.
 
-        So no line of text is cut where the rows below that both images have begin.
+        This way no line of text is cut where the rows below, which both images have, begin.
         """
         one, two = kept.expected, kept.actual
         words = self.actual[slices_of(two)]
@@ -189,7 +189,7 @@ def _size(part: _Part) -> tuple[int, int]:
 
 
 class _Aligner:
-    """Explains two images rectangle by rectangle."""
+    """Explanation of two images, rectangle by rectangle."""
 
     def __init__(self, one: Words, two: Words) -> None:
         self.one = one
@@ -199,16 +199,16 @@ class _Aligner:
         self.moves: list[Move] = []
         self._left = _MOST_LOOKED * max(one.size, two.size)
         self.is_explained = False
-        """Whether anything was found but that the images differ in place."""
+        """Whether anything was found except differences in place."""
 
     def explain(self, first: Rect, second: Rect, depth: int, axis: Axis | None = None) -> _Part:
-        """Explain how a rectangle of the expected image became one of the actual image.
+        """Explain how a rectangle of the expected image became a rectangle of the actual image.
 
         Args:
-            first: of the expected image.
-            second: of the actual image.
-            depth: how many rectangles are around this one.
-            axis: along which the lines are aligned already.
+            first: Rectangle of the expected image.
+            second: Rectangle of the actual image.
+            depth: Number of rectangles around this one.
+            axis: The axis along which the lines are already aligned.
         """
         if first.is_empty or second.is_empty:
             return self._only_one(first, second, "rows" if first.width == second.width else "columns")
@@ -222,7 +222,7 @@ class _Aligner:
         return self._parted(first, second, depth, axis) or self._changed(first, second, depth, axis)
 
     def _changed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
-        """Explain what differs from its first row to its last."""
+        """Explain two rectangles that differ from the first row to the last."""
         a, b = View(self.one, first), View(self.two, second)
         self._left -= first.width * first.height
         if self._left < 0:
@@ -238,7 +238,7 @@ class _Aligner:
         return self._columns(first, second, depth, axis)
 
     def search(self) -> None:
-        """Note the blocks that were deleted at one place and inserted at another.
+        """Record the blocks that were deleted at one place and inserted at another.
 
         Each of the two places is a band or another place that differs.
         """
@@ -259,13 +259,13 @@ class _Aligner:
                 rect if band.kind == "deleted" else rect._replace(x=rect.x + dx, y=rect.y + dy)
                 for rect, dx, dy in found
             ]
-            if not band.plain and _holds_only(words, Rect(*corners(band.box)), moved):
+            if not band.plain and _contains_only(words, Rect(*corners(band.box)), moved):
                 self.bands[place] = replace(band, moved=True)
 
     def settle(self) -> None:
-        """Take for space what made room for other content, or took its room, though borders run through it.
+        """Mark bands as space if they made room for other content or lost room to it, even if borders run through them.
 
-        An item that is inserted into a column takes its room from the end of it.
+        An item that is inserted into a column takes its room from the end of the column.
         """
         stretched = {
             place
@@ -286,7 +286,7 @@ class _Aligner:
                 self.bands[place] = replace(band, plain=True)
 
     def _differing(self) -> list[tuple[Rect, Rect]]:
-        """Return the rectangles in which what is kept differs, of both images."""
+        """Return the rectangles of both images in which kept parts differ."""
         found = []
         for kept in self.kept:
             if kept.equal:
@@ -304,14 +304,14 @@ class _Aligner:
         return self.kept[-1]
 
     def _side_by_side(self, first: Rect, second: Rect, cuts: Sequence[tuple[int, int]], depth: int) -> _Stack:
-        """Explain each column of content separately."""
+        """Explain each of the parts that are next to each other separately."""
         return _Stack(
             "columns",
             [self.explain(first.columns(left, right), second.columns(left, right), depth + 1) for left, right in cuts],
         )
 
     def _columns(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Part:
-        """Explain by columns, then by strips of columns, what rows do not explain."""
+        """Explain what rows do not: by columns, then by strips of columns, else in place."""
         a, b = View(self.one, first), View(self.two, second)
         if first.width * first.height > _LARGE:
             return self._in_place(first, second)
@@ -325,9 +325,9 @@ class _Aligner:
         return self._in_place(first, second)
 
     def _trimmed(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
-        """Set equal rows at the top and at the bottom aside: in the most frequent case that settles it.
+        """Keep the equal rows at the top and at the bottom; in the most common case this explains everything.
 
-        None if there are no such rows.
+        Return None if there are no such rows.
         """
         if first.width != second.width:
             return None
@@ -344,7 +344,7 @@ class _Aligner:
         return _Stack("rows", [*above, between, *below])
 
     def _parted(self, first: Rect, second: Rect, depth: int, axis: Axis | None) -> _Stack | None:
-        """Take changes that equal rows part one by one, once the rows are aligned; None if there is one change."""
+        """Explain changes with equal rows between them one by one, after row alignment; None for a single change."""
         if first[2:] != second[2:] or axis is None:
             return None
         differs = (first.of(self.one) != second.of(self.two)).any(axis=1)
@@ -361,7 +361,7 @@ class _Aligner:
         return _Stack("rows", parts)
 
     def _along(self, axis: Axis, first: Rect, second: Rect, lines: LineMap, depth: int) -> _Stack:
-        """Explain segment by segment; lines between segments were deleted or inserted."""
+        """Explain segment by segment; the lines between segments were deleted or inserted."""
         self.is_explained = True
         a, b = first.of(self.one), second.of(self.two)
         segments = _at_quiet_lines(lines.segments, *((a, b) if axis == "rows" else (a.T, b.T)))
@@ -381,9 +381,9 @@ class _Aligner:
         return _Stack(axis, parts)
 
     def _note_move(self, axis: Axis, first: Rect, second: Rect, segments: Sequence[Segment]) -> None:
-        """Note the one segment that moved within plain space, where the space does not span the image.
+        """Record the only segment that moved within plain space, unless the space spans the image.
 
-        Of space that does, all that follows moved: there the band tells more.
+        If it does, everything that follows moved, and the band describes the change better.
         """
         moved = [segment for segment in segments if segment.one != segment.two]
         spans = first.width == self.one.shape[1] if axis == "rows" else first.height == self.one.shape[0]
@@ -403,7 +403,7 @@ class _Aligner:
         self.moves.append(Move(rect.box, dx + second.x - first.x, dy + second.y - first.y))
 
     def _only_one(self, first: Rect, second: Rect, axis: Axis) -> _Part:
-        """Note a band; at least one of the rectangles is empty."""
+        """Record a band; at least one of the rectangles is empty."""
         if first.is_empty and second.is_empty:
             return _Stack(axis, [])
         if second.is_empty:
@@ -414,7 +414,7 @@ class _Aligner:
         return band
 
     def _in_place(self, first: Rect, second: Rect) -> _Part:
-        """Leave the difference in place; of unequal sizes the rest, below and to the right, was inserted or deleted."""
+        """Keep differences in place; if sizes differ, the rest below and to the right was inserted or deleted."""
         width, height = min(first.width, second.width), min(first.height, second.height)
         common = first.rows(0, height).columns(0, width), second.rows(0, height).columns(0, width)
         equal = _are_equal(common[0].of(self.one), common[1].of(self.two))
@@ -437,9 +437,9 @@ class _Aligner:
 def _at_quiet_lines(segments: Sequence[Segment], a: Words, b: Words) -> list[Segment]:
     """Return the segments with the bands between them shifted to where content begins, as far as lines are equal.
 
-    Where an item was deleted, its last line and the one before the item may be equal: then the band can be shifted by
-    a line. Of such bands the one is told that begins after the most lines of one colour, not one that begins within
-    the item and ends within the next one.
+    The last line of a deleted item and the line before the item may be equal; then the band can be shifted by a line.
+    The reported band begins after the most lines of one colour. Other bands would begin within the item and end within
+    the next one.
     """
     found = list(segments)
     for number in range(1, len(found)):
@@ -465,7 +465,7 @@ def _at_quiet_lines(segments: Sequence[Segment], a: Words, b: Words) -> list[Seg
 
 
 def _equal_lines(a: Words, b: Words, one: int, two: int, step: int, most: int) -> int:
-    """Return how many lines are equal from there on, downwards (1) or upwards (-1)."""
+    """Return how many lines are equal from these lines on, downwards (1) or upwards (-1)."""
     for count in range(most):
         place = count if step > 0 else -count - 1
         if not np.array_equal(a[one + place], b[two + place]):
@@ -480,13 +480,13 @@ def _across(band: Band) -> tuple[Axis, int, int]:
 
 
 _Block = tuple[Rect, int, int]
-"""A rectangle of the expected image, and how far it moved to the right and down."""
+"""A rectangle of the expected image, and its shift to the right and down."""
 
 
 class _Search:
-    """Looks for what is gone from some rectangles of the expected image in rectangles of the actual one.
+    """Search for content of some rectangles of the expected image in some rectangles of the actual image.
 
-    Tiles are found by their hashes and vote for how far they moved; then the pixels decide.
+    Tiles are found by their hashes and vote for a shift; then the pixels decide.
     """
 
     def __init__(
@@ -495,11 +495,12 @@ class _Search:
         """Set up the search.
 
         Args:
-            one: the expected image.
-            two: the actual image.
-            gone: where to take blocks from, in the expected image.
-            come: where to look for them, in the actual image.
-            bands: how many of each, from the first on, are bands; between other places only large blocks move.
+            one: The expected image.
+            two: The actual image.
+            gone: Rectangles of the expected image from which blocks are taken.
+            come: Rectangles of the actual image in which blocks are searched for.
+            bands: How many rectangles of each list, from the start, are bands; between other places only large blocks
+                move.
         """
         self.one = one
         self.two = two
@@ -508,7 +509,7 @@ class _Search:
         self.bands = bands
 
     def blocks(self) -> list[_Block]:
-        """Return the blocks that moved, none of which overlap, those that most tiles voted for first."""
+        """Return the blocks that moved, without overlaps; blocks with the most votes come first."""
         found: list[_Block] = []
         for (source, target, dx, dy), tiles in self._votes():
             block = self._block(self.gone[source], self.come[target], dx, dy, tiles)
@@ -532,7 +533,7 @@ class _Search:
         return self._joined(found)
 
     def _joined(self, blocks: Sequence[_Block]) -> list[_Block]:
-        """Return the blocks with those joined that moved alike where all between them did so, too."""
+        """Return the blocks, with blocks of the same shift joined if everything between them has that shift too."""
         found: list[_Block] = []
         for rect, dx, dy in sorted(blocks, key=lambda block: (block[1:], block[0].y, block[0].x)):
             last = found[-1] if found else None
@@ -545,7 +546,7 @@ class _Search:
         return found
 
     def _votes(self) -> list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]]:
-        """Return for rectangles of both images and a shift the tiles, (x, y), that are found there; most first."""
+        """Return the tiles, (x, y), of each pair of rectangles and shift, ordered by descending number of votes."""
         tiles: dict[int, list[tuple[int, int, int]]] = {}
         for source, rect in enumerate(self.gone):
             for x, y, digest in _tiles(self.one, rect):
@@ -560,11 +561,11 @@ class _Search:
         return sorted(fair, key=lambda vote: (-len(vote[1]), vote[0]))
 
     def _places(self, known: Mapping[int, object]) -> dict[int, list[tuple[int, int, int]]]:
-        """Return where in the actual image tiles are, by hash: the rectangle, x and y; not of frequent ones."""
+        """Return the places of tiles in the actual image by hash, (rectangle, x, y), without frequent tiles."""
         if not known:
             return {}
         digests = np.array(sorted(known), np.uint32)
-        is_known = np.zeros(1 << 16, np.bool_)  # half a hash rules most tiles out
+        is_known = np.zeros(1 << 16, np.bool_)  # half a hash excludes most tiles
         is_known[digests >> 16] = True
         found: dict[int, list[tuple[int, int, int]]] = {}
         for target, rect in enumerate(self.come):
@@ -580,7 +581,7 @@ class _Search:
         return {digest: each for digest, each in found.items() if len(each) <= _MOST_ALIKE}
 
     def _block(self, source: Rect, target: Rect, dx: int, dy: int, tiles: list[tuple[int, int]]) -> Rect | None:
-        """Return the rectangle around the tiles, as large as it is equal, without the space around what it shows."""
+        """Return the largest equal rectangle around the tiles, without the space around its content."""
         x, y = max(source.x, target.x - dx), max(source.y, target.y - dy)
         right = min(source.x + source.width, target.x - dx + target.width)
         bottom = min(source.y + source.height, target.y - dy + target.height)
@@ -598,7 +599,7 @@ class _Search:
 
 
 def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> Rect | None:
-    """Return the rectangle around tiles, (x, y), grown on all sides while all of it is equal; None if it is not."""
+    """Return the rectangle around tiles, (x, y), grown on all sides while it is equal; None if the tiles are not."""
     left, top = min(x for x, _ in tiles), min(y for _, y in tiles)
     right, bottom = max(x for x, _ in tiles) + _TILE, max(y for _, y in tiles) + _TILE
     if not equal[top:bottom, left:right].all():
@@ -619,7 +620,7 @@ def _grown(equal: NDArray[np.bool_], tiles: Sequence[tuple[int, int]]) -> Rect |
 
 
 def _with_rim(rect: Rect, words: Words) -> Rect:
-    """Return a rectangle with `_RIM` pixels around it, as far as the image has them."""
+    """Return a rectangle with `_RIM` pixels around it, clipped to the image."""
     left, top = max(0, rect.x - _RIM), max(0, rect.y - _RIM)
     right, bottom = min(words.shape[1], rect.x + rect.width + _RIM), min(len(words), rect.y + rect.height + _RIM)
     return Rect(left, top, right - left, bottom - top)
@@ -633,7 +634,7 @@ def _around(one: Rect, other: Rect) -> Rect:
 
 
 def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
-    """Yield x, y and the hash of adjacent tiles, from where content begins, that are not of one colour."""
+    """Yield x, y and the hash of adjacent tiles from where content begins, except tiles of one colour."""
     rect = _bounds(rect, _content(words, rect))
     down, across = rect.height // _TILE, rect.width // _TILE
     if not down or not across:
@@ -648,7 +649,7 @@ def _tiles(words: Words, rect: Rect) -> Iterator[tuple[int, int, int]]:
 
 
 def tile_hashes(view: View) -> Words:
-    """Return a hash of the tile below and to the right of each pixel whose tile is inside."""
+    """Return a hash of the tile below and to the right of each pixel, for tiles inside the view."""
     rect = view.rect
     height, width = (max(0, length - _TILE + 1) for length in (rect.height, rect.width))
     if CORE is not None and height and width:
@@ -669,7 +670,7 @@ def tile_hashes(view: View) -> Words:
 
 
 def _content(words: Words, rect: Rect) -> NDArray[np.bool_]:
-    """Return what is off the commonest colour at the rectangle's edges."""
+    """Return where pixels differ from the most common colour at the rectangle's edges."""
     part = rect.of(words)
     edges = np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]])
     colours, counts = np.unique(edges, return_counts=True)
@@ -683,8 +684,8 @@ def _share_of_content(words: Words, rect: Rect, part: Rect) -> float:
     return int(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(content)))
 
 
-def _holds_only(words: Words, rect: Rect, parts: Sequence[Rect]) -> bool:
-    """Return whether a rectangle has no content outside these parts."""
+def _contains_only(words: Words, rect: Rect, parts: Sequence[Rect]) -> bool:
+    """Whether a rectangle has no content outside these parts."""
     if not any(overlapping(rect, part) for part in parts):
         return False
     content = _content(words, rect)
@@ -700,7 +701,7 @@ def _trimmed_to_content(words: Words, rect: Rect) -> Rect:
 
 
 def _bounds(rect: Rect, marked: NDArray[np.bool_]) -> Rect:
-    """Return the smallest rectangle that contains all marked pixels; the whole one if none is marked."""
+    """Return the smallest rectangle that contains all marked pixels; the whole rectangle if none is marked."""
     rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if not rows.size:
         return rect
@@ -708,7 +709,7 @@ def _bounds(rect: Rect, marked: NDArray[np.bool_]) -> Rect:
 
 
 def _skips_space_alone(a: Words, b: Words, segments: Sequence[Segment]) -> bool:
-    """Whether all columns that are not in a segment are of one colour each: columns that drift, not another text."""
+    """Whether each column outside the segments has one colour: columns drifted, and no text changed."""
     kept, others = np.zeros(a.shape[1], np.bool_), np.zeros(b.shape[1], np.bool_)
     for start, other, count in segments:
         kept[start : start + count] = True
@@ -717,10 +718,10 @@ def _skips_space_alone(a: Words, b: Words, segments: Sequence[Segment]) -> bool:
 
 
 def _is_space(words: Words, rect: Rect, axis: Axis) -> bool:
-    """Whether a band is space: of one colour, and so is the line before it or behind it.
+    """Whether a band is space: it has one colour, and so has the line before or after it.
 
-    A thin one is also where each of its lines is equal to one of those: spacing that was rounded to another number of
-    pixels may have borders on its sides.
+    A thin band is also space if each of its lines is equal to one of these lines: spacing that was rounded to another
+    number of pixels may have borders on its sides.
     """
     if not _is_plain(rect.of(words)):
         lines = rect.height if axis == "rows" else rect.width
@@ -734,7 +735,7 @@ def _is_space(words: Words, rect: Rect, axis: Axis) -> bool:
 
 
 def _is_stretched(words: Words, rect: Rect, axis: Axis) -> bool:
-    """Return whether each line of a band is equal to the line before it or after it."""
+    """Whether each line of a band is equal to the line before or after the band."""
     size = rect.height if axis == "rows" else rect.width
     start = rect.y if axis == "rows" else rect.x
     band = rect.of(words)
@@ -749,7 +750,7 @@ def _is_plain(words: Words) -> bool:
 
 
 def _equal_ends(a: Words, b: Words) -> tuple[int, int]:
-    """Return how many rows are equal at the top, and how many of the others at the bottom."""
+    """Return how many rows are equal at the top, and how many of the remaining rows at the bottom."""
     least = min(len(a), len(b))
     top = _equal_start(a[:least], b[:least])
     rest = least - top
@@ -757,9 +758,9 @@ def _equal_ends(a: Words, b: Words) -> tuple[int, int]:
 
 
 def _quiet_place(words: Words, top: int) -> int:
-    """Return the row at or above this one that follows a row of one colour; this one where there is none nearby.
+    """Return the nearest row at or above ``top`` that follows a row of one colour; ``top`` if there is none nearby.
 
-    The first row that differs may be within an item, whose first rows are those of another item as well.
+    The first row that differs may be within an item whose first rows are equal to those of another item.
     """
     for place in range(top, max(0, top - _MOST_SHIFTED), -1):
         if _is_plain(words[place - 1 : place]):
@@ -781,7 +782,7 @@ def _equal_start(a: Words, b: Words) -> int:
 
 
 def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
-    """Return where lines are marked, from and to; runs with fewer than ``least`` lines between them are one."""
+    """Return the runs of marked lines, (start, stop); runs with fewer than ``least`` lines between them are joined."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
     runs: list[tuple[int, int]] = []
     for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -793,23 +794,23 @@ def _runs(marked: NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
 
 
 def _cost(lines: LineMap | None, a: View, b: View) -> float:
-    """Return what the map, or without one the images in place, leave unexplained, in lines."""
+    """Return the cost that the map leaves unexplained, in lines; without a map, the cost of the images in place."""
     if lines is not None:
         return min(lines.cost, lines.in_place)
     return line_map(a, b, "rows").in_place
 
 
 def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
-    """Return the columns of content of both; none if there is no quiet gutter between them.
+    """Return the parts next to each other in both images; an empty list if there is no quiet gutter between them.
 
-    A quiet column is of one colour from top to bottom, the same in both.
+    A quiet column has one colour from top to bottom, which is the same in both images.
     """
     if a.shape[1] != b.shape[1]:
         return []
     low = high = None
     runs: list[tuple[int, int]] = []
     step = max(1, _STRIP_PIXELS // a.shape[1])
-    for top in range(0, max(len(a), len(b)), step):  # columns that are not quiet stay so, and mostly it is known soon
+    for top in range(0, max(len(a), len(b)), step):  # a column that is not quiet stays so, and most are found early
         for words in (a[top : top + step], b[top : top + step]):
             if not len(words):
                 continue
@@ -820,21 +821,21 @@ def _gutters(a: Words, b: Words) -> list[tuple[int, int]]:
         if low is None or high is None:
             return []
         runs = _runs((high - low > _QUIET).reshape(-1, 4).any(axis=1), _GUTTER)
-        if len(runs) < 2 and _fills(runs, a.shape[1]):  # noqa: PLR2004 - nothing stands side by side
+        if len(runs) < 2 and _fills(runs, a.shape[1]):  # noqa: PLR2004 - a single part
             return []
-    if len(runs) < 2:  # noqa: PLR2004 - nothing stands side by side
+    if len(runs) < 2:  # noqa: PLR2004 - a single part
         return []
     cuts = [0, *((left[1] + right[0]) // 2 for left, right in itertools.pairwise(runs)), a.shape[1]]
     return list(itertools.pairwise(cuts))
 
 
 def _fills(runs: Sequence[tuple[int, int]], width: int) -> bool:
-    """Return whether a run is so wide that no other one fits beside it."""
+    """Whether a run is too wide for another one next to it."""
     return bool(runs) and runs[0][0] <= _GUTTER and width - runs[0][1] <= _GUTTER
 
 
 def _cost_of_parts(a: View, b: View, cuts: Sequence[tuple[int, int]]) -> float:
-    """Return what is left unexplained where each part is aligned on its own, in pixels."""
+    """Return the cost left unexplained if each part is aligned separately, in pixels."""
     cost = 0.0
     for left, right in cuts:
         one, two = a.columns(left, right), b.columns(left, right)
@@ -846,10 +847,10 @@ def _cost_of_parts(a: View, b: View, cuts: Sequence[tuple[int, int]]) -> float:
 
 
 def _strips(a: View, b: View) -> list[tuple[int, int]]:
-    """Return parts that moved independently with no gutter between them; none if there are no such parts.
+    """Return parts that moved separately without a gutter between them; an empty list if there are none.
 
-    Strips of columns are aligned each on its own, neighbours that moved alike are joined, and where two of those meet,
-    the columns themselves tell which of the two they follow.
+    Strips of columns are aligned separately, and neighbours with the same shift are joined. Where two parts meet, each
+    column is assigned to the part that it matches.
     """
     width, height = a.rect[2:]
     if width < 2 * _STRIP or height < _STRIP:
@@ -866,12 +867,12 @@ def _strips(a: View, b: View) -> list[tuple[int, int]]:
     parts: list[tuple[int, int, list[Segment]]] = []
     for left, right in strips:
         segments = aligned(left, right)
-        if parts and _moves_alike(parts[-1][2], segments):
+        if parts and _have_equal_shifts(parts[-1][2], segments):
             parts[-1] = parts[-1][0], right, parts[-1][2]
         else:
             parts.append((left, right, segments))
     parts = _without_slivers(parts)
-    if len(parts) < 2:  # noqa: PLR2004 - all moved alike
+    if len(parts) < 2:  # noqa: PLR2004 - all have the same shift
         return []
     cuts = [0]
     for (left, _, mine), (middle, right, theirs) in itertools.pairwise(parts):
@@ -885,16 +886,16 @@ def _strips(a: View, b: View) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def _moves_alike(one: Sequence[Segment], other: Sequence[Segment]) -> bool:
+def _have_equal_shifts(one: Sequence[Segment], other: Sequence[Segment]) -> bool:
     return {line.two - line.one for line in one} == {line.two - line.one for line in other}
 
 
 def _without_slivers(parts: list[tuple[int, int, list[Segment]]]) -> list[tuple[int, int, list[Segment]]]:
-    """Return the parts without single strips between like ones, whose content belongs to both sides."""
+    """Return the parts without single strips between equal parts, whose content belongs to both sides."""
     joined: list[tuple[int, int, list[Segment]]] = []
     for number, (left, right, segments) in enumerate(parts):
         is_sliver = 0 < number < len(parts) - 1 and right - left <= _STRIP
-        if joined and (is_sliver or _moves_alike(joined[-1][2], segments)):
+        if joined and (is_sliver or _have_equal_shifts(joined[-1][2], segments)):
             joined[-1] = joined[-1][0], right, joined[-1][2]
         else:
             joined.append((left, right, segments))
@@ -902,7 +903,7 @@ def _without_slivers(parts: list[tuple[int, int, list[Segment]]]) -> list[tuple[
 
 
 def _unequal_columns(a: Words, b: Words, segments: Sequence[Segment]) -> Numbers:
-    """Return how many pixels of each column differ where its rows are mapped so."""
+    """Return how many pixels of each column differ if its rows are mapped by the segments."""
     unequal = np.zeros(a.shape[1], np.intp)
     for start, other, count in segments:
         unequal += np.count_nonzero(a[start : start + count] != b[other : other + count], axis=0)

@@ -27,37 +27,37 @@ if TYPE_CHECKING:
     Pair = tuple[Image, Image]
 
 LAST_MASK_METRIC = "pixel_match"
-"""Paints the mask where the policy's own choice sees nothing although the pair fails."""
+"""Creates the mask if the policy's own choice detects nothing although the pair fails."""
 
 ALIGNED_ROWS = 24
-"""A difference in fewer rows is not aligned: little can have moved."""
+"""A difference in fewer rows is reported in place: hardly any content can have moved."""
 CONTEXT = 64
-"""Rows above and below those that differ that are aligned with them: alignment starts from equal lines."""
+"""Rows above and below the differing rows that are aligned with them: equal lines are the reference."""
 STILL_DIFFERENT = 0.5
-"""An alignment is reported where at most this share of the differing pixels is left,"""
+"""Maximum share of the differing pixels that a reported alignment leaves."""
 BANDS_SHARE = 0.6
-"""and where its bands take at most this share of the box around all that differs in place."""
+"""Maximum share of the bands of a reported alignment in the box around all differences in place."""
 AROUND = 16
-"""Rows around what is still different that a metric sees as well."""
+"""Rows around the remaining differences that a metric also measures."""
 ALIGNING_BYTES = 24
-"""Bytes that aligning takes for each pixel and each byte of a channel: both images, one laid out, marks and lines."""
+"""Bytes per pixel and channel byte that aligning takes: both images, the laid out image, marks and lines."""
 
 _BY_ALIGNMENT: tuple[RegionKind, ...] = ("inserted", "deleted", "moved")
 
 
 def with_regions(comparison: Comparison, measured: Measurements, *, with_kinds: bool = True) -> Comparison:
-    """Return the comparison with its mask and regions, by the first metric that sees where the pair differs.
+    """Return the comparison with its mask and regions, from the first metric that detects where the pair differs.
 
     Args:
-        comparison: with its scores.
-        measured: what its metrics measured.
-        with_kinds: false where the kinds of the regions are found later, by `aligned`.
+        comparison: The comparison with its scores.
+        measured: The measurements of its metrics.
+        with_kinds: False if `aligned` finds the kinds of the regions later.
     """
     for metric in _mask_metrics(comparison, measured.registry):
         try:
             heat = measured.result(metric).heat
         except (MetricError, ModelUnavailableError):
-            continue  # the score has the reason; another metric can still show where they differ
+            continue  # the score gives the reason; another metric may still show where they differ
         if heat is None:
             continue
         settings = comparison.policy.regions
@@ -77,7 +77,7 @@ def with_regions(comparison: Comparison, measured: Measurements, *, with_kinds: 
 
 
 def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
-    """Return the rules whose heat can be the mask, in order: the policy's choice, then the other failed ones."""
+    """Return the metrics for the mask, in order: the policy's choice, then, for an undetected failure, the others."""
     policy = comparison.policy
     options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
     names = [deciding_metric(policy, registry)]
@@ -88,7 +88,7 @@ def _mask_metrics(comparison: Comparison, registry: Registry) -> list[Metric]:
 
 
 def _with_kinds(comparison: Comparison) -> Comparison:
-    """Return the comparison with the kinds of its regions, if a person will look at it: if it fails or warns."""
+    """Return the comparison with the kinds of its regions if a person will look at it: if it fails or warns."""
     mask = comparison.mask
     if mask is None or comparison.compared is None:
         return comparison
@@ -98,7 +98,7 @@ def _with_kinds(comparison: Comparison) -> Comparison:
 
 
 def _beyond_either(regions: tuple[Region, ...], comparison: Comparison) -> tuple[Region, ...]:
-    """Return the regions; those where only one of two padded images has pixels are of their own kinds."""
+    """Return the regions; those where only one of two padded images has pixels get kinds of their own."""
     expected, actual = comparison.expected, comparison.actual
     if comparison.policy.size is not SizePolicy.PAD or expected is None or actual is None:
         return regions
@@ -118,7 +118,7 @@ def _is_outside(region: Region, size: tuple[int, int]) -> bool:
 
 
 def looked_over(comparison: Comparison) -> Comparison:
-    """Return a failing comparison with `redrawn` set: whether nearly all of it was drawn again (`kinds.is_redrawn`)."""
+    """Return a failing comparison that records whether nearly all of it was redrawn; see `kinds.is_redrawn`."""
     is_judged = comparison.verdict in (Verdict.DIFFERENT, Verdict.RESIZED)
     if not is_judged or comparison.passed or comparison.compared is None:
         return comparison
@@ -130,10 +130,10 @@ def looked_over(comparison: Comparison) -> Comparison:
 
 
 def aligned(comparison: Comparison, measured: Measurements) -> Comparison:
-    """Return a failing comparison as what was inserted, deleted and moved, where that explains clearly more.
+    """Return a failing comparison as what was inserted, deleted and moved, if that explains clearly more.
 
-    Where it does not, the kinds of the regions are found as they lie. They are found once, for the regions that are
-    reported: that is what takes longest.
+    Otherwise classify the regions in place. The kinds are found only once, for the reported regions, because this step
+    takes longest.
     """
     in_place, pair = comparison.mask, (measured.expected, measured.actual)
     if in_place is None or not _can_be_aligned(pair, comparison.policy):
@@ -151,7 +151,7 @@ def aligned(comparison: Comparison, measured: Measurements) -> Comparison:
             comparison = _with_kinds(comparison)
         moved = [region.kind == "moved" for region in comparison.regions]
         if all(moved) or (not alignment.shown and any(moved)):
-            return comparison  # its regions say so already
+            return comparison  # the regions already show it
     alignment = alignment.below(top, (height, height))
     ignored = None if measured.ignore is None else (measured.ignore, measured.ignore)
     explained = _by_alignment(comparison, pair, alignment, measured.registry, ignored)
@@ -168,7 +168,7 @@ def _has_too_large_bands(alignment: Alignment, in_place: Mask) -> bool:
 
 
 def resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Show where two images of unequal size differ: aligned or, where that explains nothing, laid top left."""
+    """Show where two images of unequal size differ: aligned or, if that explains nothing, placed at the top left."""
     if not _can_be_aligned(pair, comparison.policy):
         return comparison
     ignored, notes = _ignored_in_each(pair, comparison.policy)
@@ -190,9 +190,9 @@ def resized(comparison: Comparison, pair: Pair, registry: Registry) -> Compariso
 
 
 def _ignored_in_each(pair: Pair, policy: Policy) -> tuple[tuple[Mask, Mask] | None, list[str]]:
-    """Return what the ignore areas cover in each of two images of unequal size, and notes.
+    """Return the ignored areas of each of two images of unequal size, and notes.
 
-    None if they cover nothing. A mask image applies to the image that has its size.
+    The areas are None if they cover nothing. A mask image applies to the image that has its size.
     """
     masks, problems = [], []
     for image in pair:
@@ -218,9 +218,9 @@ def _by_alignment(
     registry: Registry,
     ignored: tuple[Mask, Mask] | None,
 ) -> Comparison:
-    """Return the comparison with the mask and the regions that are left once the expected image is laid out again.
+    """Return the comparison with the mask and the regions that remain after the expected image is laid out again.
 
-    What an ignore area covers in either image is left out.
+    The ignored areas of both images are left out.
     """
     expected, actual = pair
     ignore = None if ignored is None else alignment.covered(*ignored)
@@ -237,7 +237,7 @@ def _by_alignment(
     for region, part in left:
         regions.append(region)
         mask[slices_of(region.box)] |= part
-    if not regions:  # all of it is ignored
+    if not regions:  # everything is ignored
         return comparison
     regions.sort(key=lambda region: (-region.area, region.box.y, region.box.x))
     return replace(
@@ -259,7 +259,7 @@ def _whole(kind: RegionKind, box: Box, ignore: Mask | None) -> Region:
 def _left_over(
     comparison: Comparison, laid: Image, actual: Image, alignment: Alignment, ignore: Mask | None, registry: Registry
 ) -> tuple[list[tuple[Region, Mask]], str]:
-    """Return the regions that still differ, each with its part of the mask, and the metric that sees them."""
+    """Return the regions that still differ, each with its part of the mask, and the metric that detects them."""
     rows = alignment.unequal_rows() if laid.dtype == np.uint8 else slice(0, actual.size[1])
     metric = _mask_metrics(comparison, registry)[0].name
     top, bottom = max(0, rows.start - AROUND), min(actual.size[1], rows.stop + AROUND)
@@ -282,7 +282,7 @@ def _left_over(
 
 
 def _allowed_space(comparison: Comparison, pair: Pair) -> Comparison:
-    """Return the comparison as passed where the policy allows plain space to be inserted, and there is nothing else."""
+    """Return the comparison as passed if the policy allows inserted plain space, and nothing else differs."""
     alignment = comparison.alignment
     if comparison.policy.moved != "allow" or alignment is None or comparison.policy.ignore:
         return comparison

@@ -29,61 +29,63 @@ if TYPE_CHECKING:
     """(height, width)."""
 
 MOST_CLASSIFIED = 200
-"""So many regions, the largest, are classified: as many as a record lists."""
+"""Only this many of the largest regions are classified: as many as a record lists."""
 MOST_PIXELS = 1 << 16
-"""Of a larger region only every second, third, ... pixel of every such row is looked at."""
+"""Maximum pixels of a region; in a larger one only every second, third, ... pixel and row is examined."""
 MOST_PIXELS_IN_ALL = 1 << 21
-"""Of all regions of a pair together: beyond that, pixels are skipped in more of them."""
+"""Maximum pixels of all regions of a pair; above that, more regions are subsampled."""
 
 RING = 4
-"""Pixels around the box of a region in which its background is searched for."""
+"""Pixels around a region's box in which its background is searched for."""
 MARGIN = 14
-"""Pixels around a box in which the text of a changed letter is."""
+"""Pixels around a box that contain the text of a changed letter."""
 
 SEEN = 0.02
-"""A pixel that differs by less, as a share of black to white, is not looked at: about 5 of 255 levels of gray."""
+"""Pixels that differ by less, as a share of black to white, are not examined: about 5 of 255 levels of gray."""
 NEAR = 0.05
-"""Two pixels that differ by less are the same content."""
+"""Two pixels that differ by less have the same content."""
 OFF_BACKGROUND = 0.06
 ABSENT, PRESENT = 0.08, 0.5
-"""With at most this share of the changed pixels off the background a box is empty; with at least that share, not."""
+"""An image has no content in a box if at most the first share of the changed pixels is off the background, and has
+content if at least the second share is."""
 EXPLAINED = 0.88
-"""A move explains at least this share of the changed pixels exactly; the rest is within a pixel of it."""
+"""Minimum share of the changed pixels that a move explains exactly; the rest is within a pixel of it."""
 LINE, OUTLINE = 3, 0.3
-"""Pixels of the thickest line; of a box with an outline or with letters less than this share differs."""
+"""Maximum thickness of a line in pixels; less than this share of a box with an outline or with letters differs."""
 
 TEXTURED = 0.02
-"""At least this share of a box is off its background where shapes are in it."""
+"""Minimum share of a box with shapes in it that is off its background."""
 MOST_ASKED = 4000
-"""Evenly spread pixels that show whether there are shapes in a box."""
+"""Number of evenly spread pixels that are examined for shapes in a box."""
 STROKE, STROKE_DOWN, HEADING_STROKE = 7, 14, 12
-"""The largest mean size of text's ink in pixels, across and down; that of a heading is wider."""
+"""Maximum mean extent of text ink across and down in pixels, and of heading ink across."""
 LINE_HEIGHT, LETTER_WIDTH = 40, 60
-"""The size of the largest letter of a line of text."""
+"""A larger box is not a letter of a line of text."""
 WORD = 160
-"""The largest width of connected letters, in pixels."""
+"""Maximum width of connected letters in pixels."""
 INSIDE, FRAMED = 0.15, 0.1
-"""Text differs inside of a box, this share of its sides away from the edge, too: not only in less than that share."""
+"""In text at least the second share of the differences is inside the box, at least the first share of its sides away
+from the edge."""
 SHIFTS = sorted(itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2), key=lambda shift: abs(shift[0]) + abs(shift[1]))
-"""Across and down, in pixels; the nearest first, as nearly always one of them is enough."""
+"""Shifts across and down in pixels; the nearest comes first, because it is nearly always sufficient."""
 RIM = 6
-"""Pixels around a pixel whose energy is its energy."""
+"""Radius in pixels of the local energy of a pixel."""
 TINT, TINT_OF_FLAT, FLAT = 0.016, 0.0085, 1e-4
-"""The low-passed colours of what is drawn a little differently are at most so far apart; less where both images are
-flat, which is where their energy is less than the last number: there no edge can have moved."""
+"""Maximum distance of the low-passed colours of a slightly different rendering; less where both images are flat. Flat
+means that the energy is below the last number: no edge can have moved there."""
 FEW_REGIONS = 16
-"""Where there are more, smoothing that differs everywhere may look like a small change in some of them."""
+"""With more regions, smoothing that differs everywhere may look like a small change in some of them."""
 
 BLOCK = 8
-"""Side of the squares that are drawn again or not, in pixels."""
+"""Side in pixels of the squares that detect a redrawn image."""
 INK, GROUND = 0.16, 0.02
-"""Colours within a square that holds something drawn are at least so far apart, as a share of black to white; a
-difference is more than the latter."""
+"""Minimum distance of the colours within a square with drawn content, as a share of black to white; minimum distance
+of differing colours."""
 REDRAWN, GROUND_TOUCHED, LEAST_GROUND = 0.4, 0.05, 0.3
-"""Drawn again: at least this share of the squares with something drawn differs (borders, rules and images stay as
-they are), at most that share of the plain ones, which are at least so many of all."""
+"""Redrawn means: at least the first share of the squares with drawn content differs (borders, rules and images are
+unchanged) and at most the second share of the plain squares, which are at least the third share of all squares."""
 MOST_COUNTED = 1 << 19
-"""Pixels, in evenly spread rows of squares, that show whether all of an image was drawn again."""
+"""Number of pixels, in evenly spread rows of squares, that are examined to detect a redrawn image."""
 
 _BESIDE = np.ones((3, 3), np.uint8)
 
@@ -97,12 +99,12 @@ class _Box(NamedTuple):
 
 @dataclass(eq=False)
 class _Patch:
-    """A region of both images with what is around it.
+    """A region of both images with its surroundings.
 
     Attributes:
-        expected, actual: the colours, `MARGIN` pixels around the box included where there are as many.
-        box: the region's within the patch.
-        step: only every so manieth pixel and row of the images is in the patch.
+        expected, actual: Colours, including up to `MARGIN` pixels around the box.
+        box: The region's box within the patch.
+        step: Sampling step: only every ``step``-th pixel and row of the images is in the patch.
         changed: (height, width) of the box, which pixels differ.
     """
 
@@ -114,19 +116,19 @@ class _Patch:
 
     @functools.cached_property
     def inside(self) -> tuple[Colours, Colours]:
-        """The colours of the box, as arrays of their own."""
+        """The colours of the box, as separate arrays."""
         left, top, right, bottom = self.box
         one, two = (np.ascontiguousarray(side[top:bottom, left:right]) for side in (self.expected, self.actual))
         return one, two
 
     @functools.cached_property
     def apart(self) -> Numbers:
-        """How far the colours of the box are apart."""
+        """The distance between the colours of the box."""
         return apart_from(*self.inside)
 
     @functools.cached_property
     def size(self) -> int:
-        """How many pixels of the box differ."""
+        """The number of pixels of the box that differ."""
         return int(np.count_nonzero(self.changed))
 
     def share(self, marked: Mask) -> float:
@@ -140,15 +142,15 @@ class _Patch:
 def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> tuple[Region, ...]:
     """Return the regions, each with the kind of its difference.
 
-    Regions that have a kind already keep it, and so do those beyond the `MOST_CLASSIFIED` largest. What is not opaque
-    is looked at over black and over white. Exchanging the two images exchanges ``added`` and ``removed`` and turns the
-    direction of what moved.
+    Regions that already have a kind keep it, and so do those beyond the `MOST_CLASSIFIED` largest. Transparent pixels
+    are examined over black and over white. Exchanging the two images exchanges ``added`` and ``removed`` and reverses
+    the direction of moves.
 
     Args:
-        expected: as it was compared, with ignore areas painted.
-        actual: the same, of the same size and depth.
+        expected: The image as it was compared, with ignore areas painted.
+        actual: The same for the actual image, of the same size and depth.
         mask: (height, width), where the two differ.
-        regions: of the mask, the largest first.
+        regions: The regions of the mask, the largest first.
     """
     found = list(regions)
     gone: dict[int, _Patch] = {}
@@ -165,9 +167,9 @@ def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Regio
 
 
 def could_all_have_moved(expected: Image, actual: Image, mask: Mask, regions: Sequence[Region]) -> bool:
-    """Return whether `classify`, of the same arguments, may find that all regions moved.
+    """Return whether `classify`, with the same arguments, may find that all regions moved.
 
-    The smallest regions are looked at first, up to the first that did not move.
+    The smallest regions are examined first, up to the first that did not move.
     """
     numbers = _numbers(regions)
     if len(numbers) < len(regions):
@@ -179,14 +181,14 @@ def could_all_have_moved(expected: Image, actual: Image, mask: Mask, regions: Se
 
 
 def _numbers(regions: Sequence[Region]) -> list[int]:
-    """Return the numbers of the regions whose kinds are to be found."""
+    """Return the indices of the regions that need a kind."""
     return [number for number, region in enumerate(regions[:MOST_CLASSIFIED]) if region.kind == "changed"]
 
 
 def _patches(
     expected: Image, actual: Image, mask: Mask, regions: Sequence[Region], numbers: Sequence[int]
 ) -> Iterator[tuple[int, _Patch]]:
-    """Yield the regions with these numbers, in their order, as patches with a limited total of pixels."""
+    """Yield the regions with these indices, in order, as patches with a limited total number of pixels."""
     areas = [regions[number].box.width * regions[number].box.height for number in numbers]
     share = min(1.0, MOST_PIXELS_IN_ALL / max(1, sum(min(area, MOST_PIXELS) for area in areas)))
     for number in numbers:
@@ -194,15 +196,15 @@ def _patches(
 
 
 def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> bool:
-    """Return whether nearly all that is drawn differs, while the plain ground between does not.
+    """Return whether nearly all drawn content differs, while the plain background between does not.
 
-    So it is where another font renderer or other fonts drew the same page: every letter has other edges. A part that
-    changed leaves the rest equal; another colour or a move says so by the kinds of its regions.
+    This happens if another font renderer or other fonts drew the same page: every letter has other edges. If only a
+    part changed, the rest is equal; another colour or a move shows in the kinds of the regions.
 
     Args:
-        expected: as it was compared.
-        actual: the same, of the same size and depth.
-        regions: where they differ, with their kinds.
+        expected: The image as it was compared.
+        actual: The same for the actual image, of the same size and depth.
+        regions: Where they differ, with their kinds.
     """
     shapes = sum(region.area for region in regions if region.kind in ("text", "content", "rendering"))
     width, height = (side // BLOCK for side in expected.size)
@@ -224,7 +226,7 @@ def is_redrawn(expected: Image, actual: Image, regions: Sequence[Region]) -> boo
 
 
 def _of_blocks(rows: NDArray[Any], best: Callable[..., NDArray[Any]]) -> NDArray[np.float32]:
-    """Return (height / BLOCK, width / BLOCK, 4), the largest or the smallest of each channel in each block."""
+    """Return (height / BLOCK, width / BLOCK, 4), the maximum or the minimum of each channel in each block."""
     height, width = rows.shape[:2]
     down = best(rows.reshape(height // BLOCK, BLOCK, 4 * width), axis=1)
     return best(down.reshape(height // BLOCK, width // BLOCK, BLOCK, 4), axis=2).astype(np.float32)
@@ -234,7 +236,7 @@ def _patch(expected: Image, actual: Image, mask: Mask, region: Region, most: int
     box = region.box
     step = max(1, math.ceil(math.sqrt(box.width * box.height / most)))
     width, height = expected.size
-    # On one grid, so that both images and the mask are looked at in the same places.
+    # One grid, so that both images and the mask are sampled at the same places.
     left, top = (min(start // step, MARGIN) for start in (box.x, box.y))
     columns = slice(box.x - left * step, min(width, box.x + box.width + MARGIN * step), step)
     first, last = box.y - top * step, min(height, box.y + box.height + MARGIN * step)
@@ -270,12 +272,12 @@ def _classified(region: Region, patch: _Patch, *, few: bool) -> Region:
 
 
 def _is_drawn_over(patch: _Patch) -> bool:
-    """Whether little of a box differs: an outline or a line around or over what stays, as well as letters."""
+    """Whether little of a box differs: an outline or a line around or over unchanged content, or letters."""
     return min(patch.changed.shape) <= LINE or float(patch.changed.mean()) < OUTLINE
 
 
 def _on_one_side(patch: _Patch, background: _Background) -> Literal["text", "added", "removed"] | None:
-    """Return the kind where one image has the background alone; None if both have something else."""
+    """Return the kind if one image has only the background; None if both have content."""
     if background.expected < ABSENT and background.actual > PRESENT:
         return "text" if _is_part_of_text(patch, patch.actual, background) else "added"
     if background.actual < ABSENT and background.expected > PRESENT:
@@ -290,7 +292,7 @@ def _in_place(patch: _Patch, backgrounds: Sequence[_Background]) -> Literal["rec
 
 
 class _Background(NamedTuple):
-    """The background of a box, and the shares of the changed pixels that are off it."""
+    """The background of a box without content, and the shares of the changed pixels that are off it."""
 
     fill: Colours
     expected: float
@@ -298,7 +300,7 @@ class _Background(NamedTuple):
 
 
 def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
-    """Yield the backgrounds that both images may share: one colour; then what goes on across, and down."""
+    """Yield the backgrounds that both images may share: one colour, or the surroundings continued across or down."""
     typical = median(patch.apart[patch.changed])
     limit = min(OFF_BACKGROUND, max(SEEN, 0.35 * typical))
     for fill in (_surrounding_colour(patch), _continued(patch, across=True), _continued(patch, across=False)):
@@ -308,7 +310,7 @@ def _off_backgrounds(patch: _Patch) -> Iterator[_Background]:
 
 
 def _surrounding_colour(patch: _Patch) -> Colours | None:
-    """Return the commonest colour around the box; None if the two images have different ones."""
+    """Return the most common colour around the box; None if it is different in the two images."""
     around = _Box(
         max(0, patch.box.left - RING), max(0, patch.box.top - RING), patch.box.right + RING, patch.box.bottom + RING
     )
@@ -350,21 +352,21 @@ def _continued(patch: _Patch, *, across: bool) -> Colours | None:
 
 
 def _texture(side: Colours) -> float:
-    """Return the share of a box that is off its commonest colour."""
+    """Return the share of a box that is off its most common colour."""
     colours = side.reshape(-1, 4)
     colours = colours[:: 1 + len(colours) // MOST_ASKED]
     return float(np.count_nonzero(apart_from(colours, commonest(colours)) > OFF_BACKGROUND)) / len(colours)
 
 
 def _is_recoloured(patch: _Patch) -> bool:
-    """Whether a rule from colour to colour turns either image into the other."""
+    """Whether a mapping of colours turns either image into the other."""
     one, two = (side.reshape(-1, 4) for side in patch.inside)
     changed = patch.changed.ravel()
     return all(maps(first, second, changed) for first, second in ((one, two), (two, one)))
 
 
 def _is_shaded(patch: _Patch) -> bool:
-    """Whether all of it became lighter, darker or another hue by about as much, with the edges where they were."""
+    """Whether all pixels changed in brightness or hue by about the same amount, with unchanged edges."""
     one, two = patch.inside
     edges = [cv2.Laplacian(np.ascontiguousarray(side[..., 0]), cv2.CV_32F)[patch.changed] for side in (one, two)]
     if min(float(edge.std()) for edge in edges) < 1e-3:  # noqa: PLR2004 - flat
@@ -375,7 +377,7 @@ def _is_shaded(patch: _Patch) -> bool:
 
 
 def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> bool:
-    """Return whether content of one side only has the ink of unchanged text on the same line."""
+    """Whether content on one side only has the ink of unchanged text next to it, on the same line."""
     left, top, right, bottom = patch.box
     if bottom - top > LINE_HEIGHT or right - left > LETTER_WIDTH or patch.step > 1 or background.fill.size > 4:  # noqa: PLR2004 - one colour
         return False
@@ -395,15 +397,15 @@ def _is_part_of_text(patch: _Patch, side: Colours, background: _Background) -> b
 
 
 def _is_letter(patch: _Patch, background: _Background) -> bool:
-    """Return whether a small change is a letter between unchanged ones: it has their ink in both images."""
+    """Whether a small change is in a letter next to unchanged ones: the difference has their ink in both images."""
     sides = patch.expected, patch.actual
     if not all(_is_part_of_text(patch, side, background) for side in sides):
         return False
-    return not any(_goes_on(patch, side, background.fill) for side in sides)
+    return not any(_continues_outside(patch, side, background.fill) for side in sides)
 
 
 def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return in which direction from the background the strongest of (n, 4) colours lie."""
+    """Return the direction from the background to the strongest of (n, 4) colours."""
     distances = apart_from(colours, background)
     strongest = colours[distances >= percentile(distances, 70)]
     direction: NDArray[np.float32] = np.median(strongest, axis=0) - background
@@ -411,16 +413,16 @@ def _ink(colours: NDArray[np.float32], background: NDArray[np.float32]) -> NDArr
 
 
 def _is_text(patch: _Patch, background: _Background) -> bool:
-    """Return whether both images have thin strokes on one background that are not a frame or line of a drawing."""
+    """Whether both images have thin strokes on one background that are not a frame or a line of a drawing."""
     if patch.step > 2 or _is_frame(patch.changed):  # noqa: PLR2004 - strokes are lost
         return False
     if not all(_has_strokes(side, background.fill) for side in patch.inside):
         return False
-    return not any(_goes_on(patch, side, background.fill) for side in (patch.expected, patch.actual))
+    return not any(_continues_outside(patch, side, background.fill) for side in (patch.expected, patch.actual))
 
 
 def _is_frame(changed: Mask) -> bool:
-    """Whether a box that is larger than a line of text differs at its edge alone."""
+    """Whether a box that is larger than a line of text differs only at its edge."""
     height, width = changed.shape
     if min(height, width) <= LINE_HEIGHT:
         return False
@@ -429,8 +431,8 @@ def _is_frame(changed: Mask) -> bool:
     return bool(inside < FRAMED * np.count_nonzero(changed))
 
 
-def _goes_on(patch: _Patch, side: Colours, fill: Colours) -> bool:
-    """Whether ink that changed goes on beyond the box on opposite sides or is longer than a word: the line of a chart.
+def _continues_outside(patch: _Patch, side: Colours, fill: Colours) -> bool:
+    """Whether changed ink continues beyond the box on opposite sides or is longer than a word, as the line of a chart.
 
     Straight lines, across or down, do not count: text is underlined, and occurs in tables.
     """
@@ -472,13 +474,13 @@ class _Runs(NamedTuple):
 
 
 def _runs(ink: Mask) -> _Runs:
-    """Return how many runs of ink the rows have, and how long these are on average."""
+    """Return how many runs of ink the rows have, and their mean length."""
     starts = np.count_nonzero(ink[:, 1:] & ~ink[:, :-1]) + np.count_nonzero(ink[:, 0])
     return _Runs(starts, np.count_nonzero(ink) / max(1, starts))
 
 
 def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
-    """Return how far the content on the background moved, right and down; None if it also changed."""
+    """Return how far the content on the background moved to the right and down; None if it did not only move."""
     sums = [side.sum(axis=(0, 1)) for side in (side - fill for side in patch.inside)]
     largest = max(float(np.abs(total).sum()) for total in sums)
     if float(np.abs(sums[0] - sums[1]).sum()) > 0.1 * largest:
@@ -497,13 +499,13 @@ def _shift(patch: _Patch, fill: Colours) -> tuple[int, int] | None:
     best = max(scores.values())
     nearest = min(abs(across) + abs(down) for (across, down), score in scores.items() if score == best)
     found = [shift for shift, score in scores.items() if score == best and sum(map(abs, shift)) == nearest]
-    if len(found) > 1:  # it could have moved either way
+    if len(found) > 1:  # the direction is ambiguous
         return None
     return found[0][0] * patch.step, found[0][1] * patch.step
 
 
 def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
-    """Yield the best places in the other image of the object on the background of one image."""
+    """Yield the shifts at which the object on the background of one image matches the other image best."""
     one, two = patch.inside
     present = apart_from(one, fill) > NEAR
     x, y, width, height = cv2.boundingRect(present.view(np.uint8))
@@ -529,9 +531,9 @@ def _candidates(patch: _Patch, fill: Colours) -> Iterator[tuple[int, int]]:
 
 
 def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
-    """Return the share of the changed pixels that one image has where the other's object is painted elsewhere.
+    """Return the share of the changed pixels that one image has if the other's object is painted elsewhere.
 
-    0 where some of the others differ from whatever is beside them: then something besides has changed.
+    Return 0 if some of the other pixels differ from all their neighbours: then something else has changed as well.
     """
     one, two = patch.inside
     height, width = one.shape[:2]
@@ -561,7 +563,7 @@ def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
 def _pairs(
     gone: dict[int, _Patch], come: dict[int, _Patch], regions: Sequence[Region]
 ) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield removed content that was added elsewhere: the numbers of both regions, and both places."""
+    """Yield content that was removed at one place and added at another: the indices of both regions, and the shift."""
     found = []
     for number, patch in gone.items():
         for other, at in come.items():
@@ -569,7 +571,7 @@ def _pairs(
             if sizes[0] != sizes[1] or patch.step != at.step:
                 continue
             before, after = patch.inside[0], at.inside[1]
-            flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle is no evidence
+            flat = float(before.reshape(-1, 4).std(axis=0).max()) < SEEN  # a plain rectangle is ambiguous
             if before.shape == after.shape and not flat and float((apart_from(before, after) < NEAR).mean()) > 0.98:  # noqa: PLR2004 - all
                 one, two = regions[number].box, regions[other].box
                 shift = two.x - one.x, two.y - one.y
@@ -582,10 +584,10 @@ def _pairs(
 
 
 def _is_rendering(patch: _Patch, *, few: bool) -> bool:
-    """Whether the images differ no more than smoothing, hinting, half pixels or encoding make them differ.
+    """Whether the images differ only as much as smoothing, hinting, half pixels or encoding explain.
 
-    Told by the local energy that no shift of at most one pixel explains, and by the low-passed colour. A region that is
-    too large to look at every pixel is never only rendering.
+    This depends on the local energy that no shift of at most one pixel explains, and on the low-passed colour. A region
+    that is too large to examine every pixel is never only rendering.
     """
     if patch.step > 1:
         return False
@@ -610,7 +612,7 @@ def _is_rendering(patch: _Patch, *, few: bool) -> bool:
 
 
 def _is_seen(evidence: Numbers, apart: Numbers, seen: Mask, *, alone: bool) -> bool:
-    """Whether several pixels are unexplained, or few and strong; of a small change that is alone, a single one."""
+    """Whether several pixels are unexplained, or a few strong ones; in a small change that is alone, a single one."""
     over = seen & (evidence > 0.4)  # noqa: PLR2004 - fitted
     if np.count_nonzero(over & (apart > 0.045)) >= 3 or np.count_nonzero(over) >= 100:  # noqa: PLR2004 - fitted
         return True
@@ -627,13 +629,13 @@ def _softened(colours: Colours) -> Colours:
 
 
 def _beyond(one: NDArray[np.float32], two: NDArray[np.float32]) -> Numbers:
-    """Return how far the second image is outside of what the first has within a pixel, of all planes the most."""
+    """Return how far the second image is outside the first one's range within a pixel, as the maximum of all planes."""
     outside = np.maximum(two - cv2.dilate(one, _BESIDE), cv2.erode(one, _BESIDE) - two)
     return np.asarray(functools.reduce(np.maximum, cv2.split(outside)), np.float32)
 
 
 def _tint(one: Colours, two: Colours) -> Numbers:
-    """Return by how much the low-passed colours differ, where the differences go in one direction."""
+    """Return by how much the low-passed colours differ, where the differences have one direction."""
     difference = one - two
     low = cv2.GaussianBlur(difference, (0, 0), 5)
     strength = np.sqrt(np.square(low).sum(axis=2))

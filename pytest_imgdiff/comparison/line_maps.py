@@ -1,8 +1,8 @@
-"""Which lines of two images are which: rows or columns, the whole or a part of them.
+"""Map of the lines of two images: rows or columns, of the whole images or of parts.
 
-Lines that are equal to the byte vote for offsets between the two images, and a dynamic programme chooses for each line
-the offset that leaves the least to explain. The compiled core does the work if it is installed; the code next to each
-call is its reference.
+Lines that are equal byte for byte vote for offsets between the two images, and dynamic programming chooses the offset
+of each line that leaves the least unexplained. The compiled core does the work if it is available; the code next to
+each call is its reference.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.geometry import Axis, Rect
 
     Words = NDArray[np.uint32]
-    """(height, width): RGBA of 8 bits a channel, one word a pixel."""
+    """(height, width): RGBA with 8 bits per channel, one word per pixel."""
     Numbers = NDArray[np.intp]
     Costs = NDArray[np.float64]
     Digests = NDArray[np.uint64]
 
 
 _NOISE = 16
-"""Levels of 255 by which two pixels differ that still count as the same when lines are aligned."""
+"""Maximum difference of two pixels that count as the same when lines are aligned, in levels of 255."""
 _MOST_OFFSETS = 8
 _FAIR_VOTES = 2
-"""Lines that have to agree on an offset: one may be equal by chance."""
+"""Lines that must agree on an offset: one may be equal by chance."""
 _MOST_GUESSED = 4
-"""Offsets that are guessed by correlation where few lines are equal to the byte."""
+"""Offsets that are estimated by correlation if few lines are equal byte for byte."""
 _SAMPLES = 256
-"""Pixels of a line, evenly spread, by which two lines are compared; full lines only where digests are made."""
+"""Evenly spread pixels of a line by which two lines are compared; only digests use full lines."""
 _PROFILE = 32
-"""Numbers that describe a line where offsets are guessed."""
+"""Numbers that describe a line when offsets are estimated."""
 _CHANGE = 3.0
-"""Completely different lines that a change of offset must save. Below, chance repeats would be moves."""
+"""Completely different lines that a change of offset must save. Below, lines that repeat by chance become moves."""
 _SKIPPED = 0.5
-"""The cost of an inserted or deleted line with content, in completely different lines: two cost as much as a change."""
+"""Cost of an inserted or deleted line with content, in completely different lines: two equal a changed one."""
 _NEARLY = 0.02
-"""A line that is equal within `_NOISE`: worse than one that is equal to the byte, better than any other."""
+"""Cost of a line that is equal within `_NOISE`: worse than an equal line, better than any other."""
 _DRIFTED = 0.1
-"""A line that has the same ink at other columns, or is equal to its neighbour: a line that drifts by part of a pixel
+"""Cost of a line with the same ink at other columns, or equal to its neighbour: a line that drifts by part of a pixel
 or sideways is the same line."""
 _TONE = 25.0
-"""How strictly: ink that differs by a twentieth is other ink. That of a line which drifts stays within a hundredth."""
+"""Weight of ink: a difference of a twentieth means other ink. A line that drifts differs by at most a hundredth."""
 _FEW_EQUAL = 0.5
 """Share of lines with content below which equal lines alone do not determine the offsets."""
 _LEAST_INK = 1 / 64
-"""Share of a line that its ink counts as at the least."""
+"""Minimum share of a line that its ink counts as."""
 _ROUNDING = 1e-9
 _BEYOND = 1.5
-"""What a line costs that has no counterpart: more than one that differs all over."""
+"""Cost of a line without a counterpart: more than a completely different line."""
 
 
 class View(NamedTuple):
@@ -72,7 +72,7 @@ class View(NamedTuple):
 
     @property
     def rows(self) -> Words:
-        """The whole rows of the image that the rectangle is in: C-contiguous, as the compiled core reads them."""
+        """The full rows of the image that contain the rectangle: C-contiguous, as the compiled core reads them."""
         return self.words[self.rect.y : self.rect.y + self.rect.height]
 
     def columns(self, left: int, right: int) -> View:
@@ -81,7 +81,7 @@ class View(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """So many lines from ``one`` on in the expected image are those from ``two`` on in the actual one."""
+    """The lines from ``one`` on in the expected image that are those from ``two`` on in the actual image."""
 
     one: int
     two: int
@@ -89,10 +89,10 @@ class Segment(NamedTuple):
 
 
 class LineMap(NamedTuple):
-    """Which lines are which: segments that rise in both images, and what they leave unexplained.
+    """Map of lines: segments that ascend in both images, and the cost that they leave unexplained.
 
-    The costs are in lines that differ all over, beyond what the numbers of lines demand: those of this map, and those
-    of the images in place.
+    The costs count completely different lines, beyond what the numbers of lines demand: the cost of this map, and the
+    cost of the images in place.
     """
 
     segments: list[Segment]
@@ -100,12 +100,12 @@ class LineMap(NamedTuple):
     in_place: float
 
     def is_believed(self, share: float) -> bool:
-        """Return whether it leaves at most this share of what the images in place leave unexplained."""
+        """Whether it leaves at most this share of the cost of the images in place."""
         return self.in_place > 0 and self.cost <= share * self.in_place
 
 
 class Lines:
-    """The lines of a rectangle, its rows or its columns: samples, ink and digests."""
+    """The lines of a rectangle, its rows or its columns, as samples, ink and digests."""
 
     def __init__(self, view: View, axis: Axis, length: int) -> None:
         """Take the first ``length`` pixels of each line."""
@@ -120,27 +120,27 @@ class Lines:
         self.samples: NDArray[np.uint8] = sampled.view(np.uint8).reshape(self.count, -1)
         self.width = sampled.shape[1]
         self.ink, self.repeats = _ink(self.samples)
-        """How many samples differ from the one before them, 0 of lines of one colour; which lines repeat the one
+        """Number of samples that differ from the one before, 0 for lines of one colour; which lines repeat the line
         before."""
         self.content = self.ink > 0
         self.content_before: Costs = np.zeros(self.count + 1)
-        """How many lines with content are before each line, those left out that repeat the one before: borders that
-        run through them, the inside of a box."""
+        """Number of lines with content before each line, without those that repeat the line before: borders that run
+        through them, the inside of a box."""
         np.cumsum(self.content & ~self.repeats, out=self.content_before[1:])
         self.digests = digests_of(self._view, axis)
-        """A number for each line, equal for equal lines and seldom otherwise."""
+        """A number for each line: the same for equal lines, and rarely the same for different ones."""
 
     def profile(self) -> NDArray[np.float32]:
-        """Return (lines, `_PROFILE`): how bright each line is, column by column, less the line before it."""
+        """Return (lines, `_PROFILE`): the brightness of each line, column by column, minus the line before it."""
         gray = cv2.cvtColor(self.samples.reshape(self.count, -1, 4), cv2.COLOR_RGBA2GRAY)
         size = min(_PROFILE, self.width), self.count
         small = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.float32).reshape(self.count, -1)
         return np.diff(small, axis=0, prepend=small[:1])
 
     def tone(self) -> Costs:
-        """Return (lines, 4): the sum of each line's pixels less its typical colour, channel by channel.
+        """Return (lines, 4): the sum of each line's pixels minus its typical colour, per channel.
 
-        It is the line's ink, exact to a level, whatever its place in the line.
+        This is the exact amount of ink of the line, independent of its position in the line.
         """
         sums = sums_of(self._view, self._axis)
         ink: Costs = sums - self._length * medians_of(self.samples, -(-self.width // _PROFILE))
@@ -160,7 +160,7 @@ def _ink(samples: NDArray[np.uint8]) -> tuple[Costs, NDArray[np.bool_]]:
 
 
 def digests_of(view: View, axis: Axis) -> Digests:
-    """Return the sum of the products of each line's pixels with odd numbers that are far apart."""
+    """Return the sum of the products of each line's pixels with widely spaced odd numbers."""
     rect = view.rect
     if CORE is not None:
         sizes = view.words.shape[1], rect.x, rect.width, rect.height
@@ -213,14 +213,14 @@ def _marked(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Numbers:
 
 
 def line_map(a: View, b: View, axis: Axis) -> LineMap:
-    """Return which lines of the one are which of the other; of unequal lengths the common part counts."""
+    """Return the map of the lines of two views; if their lengths are unequal, the common part counts."""
     return _mapped(*_lines(a, b, axis))
 
 
 def believed_map(a: View, b: View, axis: Axis, share: float) -> LineMap | None:
     """Return the map of the lines if it is believed at this share; see `LineMap.is_believed`."""
     one, two = _lines(a, b, axis)
-    if _is_hopeless(one, two, share):
+    if _cannot_be_believed(one, two, share):
         return None
     lines = _mapped(one, two)
     return lines if lines.is_believed(share) else None
@@ -231,8 +231,8 @@ def _lines(a: View, b: View, axis: Axis) -> tuple[Lines, Lines]:
     return Lines(a, axis, length), Lines(b, axis, length)
 
 
-def _is_hopeless(one: Lines, two: Lines, share: float) -> bool:
-    """Whether no map of as many lines can be believed: each has a change of offset, and lines that none is equal to."""
+def _cannot_be_believed(one: Lines, two: Lines, share: float) -> bool:
+    """Whether no map of equally many lines can be believed: each has a change of offset, and lines without an equal."""
     if one.count != two.count:
         return False
     most = share * float(line_costs(one, two, 0, None).sum())
@@ -250,7 +250,7 @@ def _mapped(one: Lines, two: Lines) -> LineMap:
 
 
 def _offsets(one: Lines, two: Lines) -> tuple[list[int], bool]:
-    """Return the offsets worth a try, ascending, and whether lines are seldom equal to the byte."""
+    """Return the candidate offsets, ascending, and whether lines are rarely equal byte for byte."""
     n, m = one.count, two.count
     votes, equal = votes_of(one, two)
     voted = np.flatnonzero(votes >= _FAIR_VOTES)
@@ -265,7 +265,8 @@ def _offsets(one: Lines, two: Lines) -> tuple[list[int], bool]:
 def votes_of(one: Lines, two: Lines) -> tuple[NDArray[np.int64], int]:
     """Return how many lines vote for each offset, and how many lines with content the other image has.
 
-    Lines with content vote that occur once in either image; the first number is of the least offset, -``one.count``.
+    Lines with content vote if they occur once in either image; the first number is for the smallest offset,
+    -``one.count``.
     """
     first, second = one.digests, two.digests
     if CORE is not None:
@@ -302,10 +303,10 @@ def _guessed(one: Lines, two: Lines) -> list[int]:
 
 
 def line_costs(one: Lines, two: Lines, offset: int, tones: tuple[Costs, Costs] | None) -> Costs:
-    """Return what each line of the one costs beside its counterpart, 0 where equal to 1 where different all over.
+    """Return the cost of each line of the first image at an offset, from 0 if equal to 1 if completely different.
 
-    Where there is no counterpart it is more than 1. Where lines are seldom equal to the byte, their tones tell which
-    of them drifted.
+    Without a counterpart the cost is more than 1. If lines are rarely equal byte for byte, their tones show which of
+    them drifted.
     """
     if CORE is not None:
         sides = [
@@ -344,7 +345,7 @@ def _mismatch(one: Lines, two: Lines, here: slice, there: slice) -> Costs:
 
 
 def _drifted_sideways(mine: Costs, theirs: Costs) -> Costs:
-    """Return what lines cost that may have the same ink at other columns, as in a table whose columns became wider."""
+    """Return the cost of lines that may have the same ink at other columns, as in a table with wider columns."""
     ink = np.maximum(np.abs(mine), np.abs(theirs)).sum(axis=1)
     apart = np.abs(mine - theirs).sum(axis=1) / np.maximum(ink, 255)
     costs: Costs = np.minimum(1.0, _DRIFTED + _TONE * apart)
@@ -352,11 +353,11 @@ def _drifted_sideways(mine: Costs, theirs: Costs) -> Costs:
 
 
 def cheapest(one: Lines, two: Lines, offsets: list[int], costs: Costs) -> LineMap:
-    """Choose an offset for each line, so that lines and changes of offset together cost the least.
+    """Choose an offset for each line that minimises the total cost of lines and changes of offset.
 
-    Dynamic programming: ``best[k, i]`` is the least cost of the first ``i`` lines with the last of them at offset
-    ``k``. Each round allows one change of offset more, for all lines at once: what a change costs is known where it
-    happens, and what follows up to any line is a running minimum.
+    Dynamic programming: ``best[k, i]`` is the minimum cost of the first ``i`` lines if the last of them has offset
+    ``k``. Each round allows one more change of offset, for all lines at the same time: the cost of a change is known
+    where it happens, and what follows up to any line is a running minimum.
     """
     n, m = one.count, two.count
     if CORE is not None:
@@ -388,7 +389,7 @@ def cheapest(one: Lines, two: Lines, offsets: list[int], costs: Costs) -> LineMa
 
 
 def _skipped(one: Lines, two: Lines, start: int, stop: int, other: int, other_stop: int) -> float:
-    """Return what it costs to delete lines of the one and to insert lines of the other."""
+    """Return the cost of deleting lines of the first image and inserting lines of the second."""
     deleted = one.content_before[min(stop, one.count)] - one.content_before[min(start, one.count)]
     inserted = two.content_before[min(other_stop, two.count)] - two.content_before[min(other, two.count)]
     return float(_SKIPPED * (deleted + inserted))
@@ -397,7 +398,7 @@ def _skipped(one: Lines, two: Lines, start: int, stop: int, other: int, other_st
 def _one_change_more(
     one: Lines, two: Lines, offsets: list[int], before: Costs, best: Costs
 ) -> tuple[Costs, Numbers, Numbers]:
-    """Return the least costs with a change of offset as the last event, from which offset, and before which line."""
+    """Return the minimum costs if the last event is a change of offset, the offset before it, and the line after it."""
     n, m = one.count, two.count
     lines = np.arange(n + 1)
     better = np.full(best.shape, np.inf)
@@ -438,7 +439,7 @@ def _one_change_more(
 
 
 def _end_cost(one: Lines, two: Lines, best: Costs, offset: int) -> float:
-    """Return the cost of ending at an offset: the lines that are left were deleted or inserted."""
+    """Return the cost of ending at an offset: the remaining lines were deleted or inserted."""
     n, m = one.count, two.count
     end = min(n, m - offset)
     if end < max(0, -offset):
@@ -448,7 +449,7 @@ def _end_cost(one: Lines, two: Lines, best: Costs, offset: int) -> float:
 
 
 def _traced(steps: Sequence[tuple[Numbers, Numbers]], offsets: list[int], last: int, n: int, m: int) -> list[Segment]:
-    """Return the segments, from the last change of offset back to the first."""
+    """Return the segments, traced from the last change of offset back to the first."""
     segments: list[Segment] = []
     number, end = last, min(n, m - offsets[last])
     for origins, places in reversed(steps):

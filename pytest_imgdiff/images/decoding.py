@@ -1,4 +1,4 @@
-"""From a source, or the two sources of a pair, to images in the normal form; how much memory that takes."""
+"""Decoding of a source, or the two sources of a pair, to images in the normal form, and its memory use."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.source import Source
 
 _FIRST_TURNED = 5
-"""EXIF orientations from here on swap width and height."""
+"""EXIF orientations from this one on swap width and height."""
 _NOT_A_PATH = "; bytes are always encoded data: give a path as str or Path"
 
 
 class Frames:
-    """Several frames of one source, decoded one after another whenever they are iterated over; none is kept.
+    """Several frames of one source, decoded one after another on each iteration; none is kept.
 
     Args:
-        count: how many there are.
-        decoded: starts to decode them. What it yields is one frame at a time; it raises `BrokenImageError` at a frame
-            that is damaged.
+        count: Number of frames.
+        decoded: Starts decoding. The iterator yields one frame at a time and raises `BrokenImageError` at a damaged
+            frame.
     """
 
     def __init__(self, count: int, decoded: Callable[[], Iterator[Image]]) -> None:
@@ -68,11 +68,11 @@ class Frames:
 
 
 Images = tuple[Image, ...] | Frames
-"""The images of one source: at most one that is decoded, or several frames that are decoded one at a time."""
+"""The images of one source: at most one decoded image, or several frames that are decoded one at a time."""
 
 if TYPE_CHECKING:
     Decoded = Images | BrokenImageError
-    """The images of a source, or what is wrong with it."""
+    """The images of a source, or its error."""
 
 
 def decode(
@@ -81,18 +81,18 @@ def decode(
     """Decode a source into the normal form of `Image`.
 
     Args:
-        source: what `read` returned.
-        frames: of an animated or multi-page file the index of one frame, or ``all``; ``refuse`` takes files of
-            one frame only. A source of one frame takes ``0`` and ``all`` too.
-        max_pixels: the largest width x height that is decoded; all frames that have to be decoded count together,
-            which in an animation are those before the chosen one as well. Checked before decoding.
+        source: The result of `read`.
+        frames: The index of one frame of an animated or multi-page file, or ``all``; ``refuse`` accepts only files with
+            one frame. A source with one frame also accepts ``0`` and ``all``.
+        max_pixels: The largest width x height that is decoded. All frames that must be decoded count together; in an
+            animation this includes those before the chosen one. Checked before decoding.
 
     Returns:
         One image, or one per frame.
 
     Raises:
-        BrokenImageError: it is not one whole, readable image, has more frames or pixels than allowed, or
-            lacks the frame.
+        BrokenImageError: It is not one complete, readable image, has more frames or pixels than allowed, or
+            does not have the frame.
     """
     images = _decoded(source, frames, max_pixels, _from_file)
     return tuple(images) if isinstance(images, Frames) else _sound(source, images)
@@ -102,12 +102,12 @@ def _sound(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
     """Return images of this source, unless the rows of one are missing or damaged.
 
     Raises:
-        BrokenImageError: they are.
+        BrokenImageError: Rows are missing or damaged.
     """
     try:
         return _checked(images)
     except Exception as error:  # noqa: BLE001 - as in `_decoded`
-        raise _refusal(source, "PNG", error) from _told_cause(error)
+        raise _refusal(source, "PNG", error) from _informative_cause(error)
 
 
 def _checked(images: tuple[Image, ...]) -> tuple[Image, ...]:
@@ -125,9 +125,9 @@ def check(
     memory: int | None = None,
     dpi: int | None = None,
 ) -> Images:
-    """Return what `decode` does, and refuse what it refuses, with pixels that are decoded when they are asked for.
+    """Return the images of `decode`, or raise its errors, but decode pixels only when they are read.
 
-    Of a PNG every chunk is read, and its rows are inflated; formats that only their decoder can check are decoded.
+    All chunks of a PNG are read, and its rows are inflated; formats that only their decoder can check are decoded.
     Several frames are checked as they are iterated over.
     """
     return _decoded(source, frames, max_pixels, functools.partial(_checked_file, memory=memory, dpi=dpi))
@@ -150,12 +150,12 @@ def _decoded(
             return (_from_array(source, max_pixels),)
         kind = found = sniff(source.data)
         return from_file(source, found, source.data, frames, max_pixels)
-    except Exception as error:  # noqa: BLE001 - whatever a decoder raises is a broken image, never a traceback
-        raise _refusal(source, kind, error) from _told_cause(error)
+    except Exception as error:  # noqa: BLE001 - any exception of a decoder is a broken image, never a traceback
+        raise _refusal(source, kind, error) from _informative_cause(error)
 
 
 def _refusal(source: Source, kind: str, error: Exception) -> BrokenImageError:
-    """Return what is wrong with the source, in the words of whatever its decoder raised."""
+    """Return the error of a source, in the words of the exception that its decoder raised."""
     if isinstance(error, UnreadableError):
         is_text = (source.kind, error.kind) == ("bytes", "text") and "base64" not in error.cause
         hint = _NOT_A_PATH if is_text else ""
@@ -167,8 +167,8 @@ def _refusal(source: Source, kind: str, error: Exception) -> BrokenImageError:
     return BrokenImageError(source.label, kind, printable(f"it cannot be decoded ({type(error).__name__}: {error})"))
 
 
-def _told_cause(error: Exception) -> BaseException | None:
-    """Return the exception that tells more than the refusal does."""
+def _informative_cause(error: Exception) -> BaseException | None:
+    """Return the exception that contains more information than the error."""
     if isinstance(error, UnreadableError):
         return error.__cause__
     return None if isinstance(error, MemoryError) else error
@@ -243,7 +243,7 @@ def _from_file(
 
 
 def _one_or_several(source: Source, kind: str, count: int, decoded: Callable[[], Iterator[Image]]) -> Images:
-    """Return one image decoded, and several as `Frames`: a document or an animation need not stand in memory whole."""
+    """Return one image decoded, and several as `Frames`, so that a document is never in memory as a whole."""
     if count == 1:
         return tuple(decoded())
 
@@ -251,7 +251,7 @@ def _one_or_several(source: Source, kind: str, count: int, decoded: Callable[[],
         try:
             yield from decoded()
         except Exception as error:  # noqa: BLE001 - as above
-            raise _refusal(source, kind, error) from _told_cause(error)
+            raise _refusal(source, kind, error) from _informative_cause(error)
 
     return Frames(count, one_at_a_time)
 
@@ -322,7 +322,7 @@ def _info(source: Source, found: Format, container: Container, index: int, size:
 
 
 def _check_total(container: Container, indices: Sequence[int], max_pixels: int) -> None:
-    """Refuse more pixels than allowed, in one page or in all that have to be decoded."""
+    """Reject more pixels than allowed, in one page or in all that must be decoded."""
     decoded = range(indices[-1] + 1) if container.cumulative else indices
     total = 0
     for index in decoded:
@@ -333,7 +333,7 @@ def _check_total(container: Container, indices: Sequence[int], max_pixels: int) 
 
 
 def _check_memory(container: Container, indices: Sequence[int], memory: int | None) -> None:
-    """Refuse a frame that takes more memory than a pair may, before it is decoded."""
+    """Reject a frame that takes more memory than a pair may, before it is decoded."""
     if memory is None:
         return
     copies = KINDS[container.format].copies
@@ -356,7 +356,7 @@ def bytes_of(page: Page) -> int:
 
 
 def in_mebibytes(size: int) -> str:
-    """Return a number of bytes as messages show it."""
+    """Return a number of bytes as it is written in messages."""
     return f"{-(-size // (1 << 20)):,} MiB".replace(",", " ")
 
 
@@ -407,7 +407,7 @@ _FORMATS = ("JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 def decoded_size(source: Source | None) -> int:
     """Return about how many bytes the image's pixels take in the normal form.
 
-    It is an estimate for sharing memory out, and judges nothing: 0 where there is no file, or its header says nothing.
+    The estimate only serves to share memory: it is 0 if there is no file, or its header does not contain the size.
     """
     data = None if source is None else source.data
     if data is None:
@@ -418,17 +418,17 @@ def decoded_size(source: Source | None) -> int:
             return _size(width, height, 2 if depth == _DEEP else 1)
         if data[:1] == b"P":  # Netpbm: hardly more than its samples
             return len(data) * _CHANNELS
-        import PIL.Image  # PNGs do without
+        import PIL.Image  # not needed for PNGs
 
         with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             deep = picture.mode.startswith(("I", "F"))
             return _size(picture.width, picture.height, 4 if deep else 1)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, reading it in earnest will say
+    except Exception:  # noqa: BLE001 - reading the file in full reports the error
         return 0
 
 
 def working_size(expected: Source | None, actual: Source | None) -> int:
-    """Return about how many bytes a pair takes while it is read: the pixels, and as much again to make them of."""
+    """Return about how many bytes reading a pair takes: the pixels, and the same amount while they are created."""
     return 2 * (decoded_size(expected) + decoded_size(actual))
 
 
@@ -446,19 +446,19 @@ def decode_pair(
     dpi: int | None = None,
     asked: Asked | None = None,
 ) -> tuple[Decoded, Decoded]:
-    """Decode each of two sources as `pytest_imgdiff.images.decode` does; of one that is None there are no images.
+    """Decode each of two sources as `pytest_imgdiff.images.decode` does; None has no images.
 
-    Two PNGs that the compiled core takes are read beside each other. Several frames are `Frames`: decoded, and found
-    to be damaged, as they are iterated over.
+    Two PNGs that the compiled core supports are read in parallel. Several frames are `Frames`: they are decoded, and
+    found to be damaged, as they are iterated over.
 
     Args:
-        expected: what `pytest_imgdiff.images.read` returned, or None.
-        actual: likewise.
-        frames: as in `pytest_imgdiff.images.decode`.
-        max_pixels: likewise.
-        memory: bytes that the pair may take; an image that takes more is refused before it is decoded.
-        dpi: of the pages of a PDF; None for that of `pytest_imgdiff.images.pdf`.
-        asked: what is to be counted of two opaque PNGs while they are read; nothing if None.
+        expected: The result of `pytest_imgdiff.images.read`, or None.
+        actual: The same for the actual image.
+        frames: As in `pytest_imgdiff.images.decode`.
+        max_pixels: As in `pytest_imgdiff.images.decode`.
+        memory: Bytes that the pair may take; a larger image is rejected before it is decoded.
+        dpi: Resolution of the pages of a PDF; None for the default of `pytest_imgdiff.images.pdf`.
+        asked: What to count in two opaque PNGs while they are read; nothing if None.
     """
     from_file = functools.partial(_from_file, memory=memory, dpi=dpi)
 
@@ -479,7 +479,7 @@ def decode_pair(
     pair = opened(expected), opened(actual)
     rows = [side[0].stored if isinstance(side, tuple) and side else None for side in pair]
     if isinstance(rows[0], CoreRows):
-        # Besides the rows that are kept, pixels are made of them for a while.
+        # Pixels are created in addition to the rows that are kept.
         with suppress(MemoryError):
             most_kept = None if memory is None else memory // 4
             if asked is None or not _can_be_counted(pair, asked) or rows[0].count(rows[1], asked, most_kept) is None:
@@ -488,7 +488,7 @@ def decode_pair(
 
 
 def _can_be_counted(pair: tuple[Decoded, Decoded], asked: Asked) -> bool:
-    """Whether the core counts what is asked as the metrics do: alpha is in no sum of opaque images only."""
+    """Whether the core counts as the metrics do: sums of opaque images do not include alpha."""
     return not asked.sums or all(isinstance(side, tuple) and bool(side) and side[0].opaque for side in pair)
 
 
@@ -496,14 +496,14 @@ def _can_be_counted(pair: tuple[Decoded, Decoded], asked: Asked) -> bool:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Return a PNG that reads back to exactly these pixels, in the fewest channels that hold them.
+    """Return a PNG that decodes to exactly these pixels, with the fewest channels that can represent them.
 
     Args:
         pixels: (height, width, 4) straight RGBA of uint8 or uint16 in the normal form. Opaque images are written
             as gray or RGB.
 
     Raises:
-        ImgdiffError: the pixels are floats, which PNG cannot hold, or larger than PNG allows.
+        ImgdiffError: The pixels are floats, which PNG cannot store, or larger than PNG allows.
     """
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImgdiffError(
@@ -518,7 +518,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def _fewest_channels(pixels: Pixels) -> NDArray[Any]:
-    """Return gray, BGR or BGRA, as OpenCV orders colours."""
+    """Return gray, BGR or BGRA, in OpenCV's order of colours."""
     if (pixels[..., 3] != full_scale(pixels.dtype)).any():
         return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]

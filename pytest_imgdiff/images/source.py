@@ -1,4 +1,4 @@
-"""From whatever a caller passes (a path, bytes, an array, a figure) to something that can be decoded."""
+"""From whatever a caller passes (a path, bytes, an array, a figure) to a source that can be decoded."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 def refuse_awaitable(source: object) -> None:
-    """Refuse what still has to be awaited; a coroutine is closed, so that no warning of Python's follows.
+    """Reject an awaitable; a coroutine is closed, so that Python does not warn.
 
     Raises:
-        BrokenImageError: it is a coroutine, a task, or anything else to be awaited.
+        BrokenImageError: It is a coroutine, a task, or any other awaitable.
     """
     if inspect.iscoroutine(source):
         name = source.__qualname__
@@ -49,7 +49,7 @@ def refuse_awaitable(source: object) -> None:
 
 
 def advice_about(source: object) -> str | None:
-    """Return what to pass in place of a well-known value that is no image; None of any other value."""
+    """Return what to pass instead of a well-known value that is not an image; None for any other value."""
     if isinstance(source, ModuleType):
         figure = "pass a figure, such as plt.gcf()" if hasattr(source, "savefig") else "pass an image"
         return f"this is the module {source.__name__}; {figure}"
@@ -101,7 +101,7 @@ _BY_METHOD = {
 
 _BINDINGS = frozenset({"PySide6", "PySide2", "PyQt6", "PyQt5"})
 _DEEP = ("Grayscale16", "RGB30", "BGR30", "64")
-"""In the names of formats with more than 8 bits a channel."""
+"""Parts of the names of formats with more than 8 bits per channel."""
 _FLOATS = "FPx4"
 
 
@@ -114,10 +114,10 @@ def is_qt_image(source: object) -> bool:
 
 
 def pixels_of_qt(source: Any) -> NDArray[Any]:
-    """Return (height, width, 4) straight RGBA: ``uint8``, of deeper formats ``uint16``, of floats ``float32``.
+    """Return (height, width, 4) straight RGBA: ``uint8``, ``uint16`` for deeper formats, ``float32`` for floats.
 
     Raises:
-        UnreadableError: it holds no image.
+        UnreadableError: It contains no image.
     """
     image = source.toImage() if hasattr(source, "toImage") else source
     if image.isNull():
@@ -135,7 +135,7 @@ def pixels_of_qt(source: Any) -> NDArray[Any]:
     straight = image.convertToFormat(wanted)
     size = straight.sizeInBytes()
     bits = straight.constBits()
-    if hasattr(bits, "setsize"):  # PyQt gives an address without a length
+    if hasattr(bits, "setsize"):  # PyQt returns an address without a length
         bits.setsize(size)
     values = np.frombuffer(bits, np.uint8, size).reshape(straight.height(), straight.bytesPerLine())
     row = straight.width() * 4 * np.dtype(dtype).itemsize
@@ -144,7 +144,7 @@ def pixels_of_qt(source: Any) -> NDArray[Any]:
 
 
 def _format_name(found: object, formats: Any) -> str:
-    """Return what Qt calls a format: ``Format_RGB32``."""
+    """Return Qt's name of a format: ``Format_RGB32``."""
     name = getattr(found, "name", None)
     if isinstance(name, str):
         return name
@@ -152,10 +152,10 @@ def _format_name(found: object, formats: Any) -> str:
 
 
 def check_unit_range(values: NDArray[Any]) -> None:
-    """Refuse floats outside 0..1.
+    """Reject floats outside 0..1.
 
     Raises:
-        UnreadableError: a value is NaN, infinite or outside; the error names the range that was found.
+        UnreadableError: A value is NaN, infinite or outside; the error contains the range that was found.
     """
     lowest, highest = float(values.min()), float(values.max())
     if np.isnan(lowest) or np.isnan(highest):
@@ -167,7 +167,7 @@ def check_unit_range(values: NDArray[Any]) -> None:
 
 
 def _told(value: float) -> str:
-    """Return the value in few digits; with all of them where few would read like one that is allowed."""
+    """Return the value in few digits, or in all digits if few would look like an allowed value."""
     short = f"{value:g}"
     return short if (0 <= float(short) <= 1) == (0 <= value <= 1) else repr(value)
 
@@ -177,12 +177,12 @@ _CHANNELS = {1: "gray", 2: "gray+alpha", 3: "RGB", 4: "RGBA"}
 _ORIENTATION_TAG = 274
 _LARGEST_16_BIT = 65535
 _PLAIN_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
-"""Modes with 8 bits a sample, which Pillow itself makes RGBA without loss of what can be seen."""
+"""Modes with 8 bits per sample, which Pillow converts to RGBA without visible loss."""
 
 
 @runtime_checkable
 class Figure(Protocol):
-    """A matplotlib figure, or anything that saves itself like one."""
+    """A matplotlib figure, or any object with the same ``savefig`` method."""
 
     def savefig(self, target: IO[bytes], *, format: str, dpi: str) -> object:  # noqa: A002 - matplotlib's name
         """Write the image in this format, at the figure's own resolution."""
@@ -197,7 +197,7 @@ def checked_array(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
             ``bool`` counts as black and white in 8 bits, ``float16`` becomes ``float32``.
 
     Raises:
-        UnreadableError: its shape, dtype or range is another one; the error names it.
+        UnreadableError: Its shape, dtype or range is unsupported; the error names it.
     """
     described = f"{array.dtype} array of shape {array.shape}"
     if isinstance(array, np.ma.MaskedArray):
@@ -213,13 +213,13 @@ def checked_array(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 
 def array_of(source: object) -> NDArray[Any] | None:
-    """Return the pixels of a value that offers them as an array; None of any other.
+    """Return the pixels of a value that provides them as an array; None for any other value.
 
-    That is a Qt image (``QImage``, ``QPixmap``), and whatever has ``__array__`` or ``__dlpack__``, such as a tensor in
-    the memory of the processor.
+    Such values are a Qt image (``QImage``, ``QPixmap``) and objects with ``__array__`` or ``__dlpack__``, such as a
+    tensor in the memory of the processor.
 
     Raises:
-        UnreadableError: it offers them and does not give them.
+        UnreadableError: It does not return the pixels that it provides.
     """
     try:
         if is_qt_image(source):
@@ -230,7 +230,7 @@ def array_of(source: object) -> NDArray[Any] | None:
             return np.from_dlpack(source)
     except UnreadableError:
         raise
-    except Exception as error:  # it is somebody else's code
+    except Exception as error:  # third-party code
         raise UnreadableError(
             f"it cannot be converted to a NumPy array: {type(error).__name__}: {error}; try `.cpu().numpy()`"
         ) from error
@@ -238,7 +238,7 @@ def array_of(source: object) -> NDArray[Any] | None:
 
 
 def raster_of_channels(values: NDArray[Any]) -> Raster:
-    """Return what `checked_array` returned as RGBA."""
+    """Return an array from `checked_array` as RGBA."""
     channels = _CHANNELS[values.shape[2]]
     if channels == "RGBA":
         return np.array(values)
@@ -253,15 +253,15 @@ def raster_of_channels(values: NDArray[Any]) -> Raster:
 def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[int, tuple[str, ...]]:
     """Return how many frames a PIL image has, and notes.
 
-    One from a multi-image JPEG (MPO) has one where no frame is named, as the file has: the current one, which the
-    note says.
+    A PIL image from a multi-image JPEG (MPO) has one frame if no frame is chosen, as the file has: the current one,
+    which the note says.
 
     Raises:
-        UnreadableError: they cannot be counted.
+        UnreadableError: The frames cannot be counted.
     """
     try:
         frames = int(getattr(picture, "n_frames", 1))
-    except Exception as error:  # Pillow looks through the file, which may be closed or damaged
+    except Exception as error:  # Pillow reads through the file, which may be closed or damaged
         raise UnreadableError(
             f"its frames cannot be counted: {type(error).__name__}: {error}; compare it while its file is open, or a "
             ".copy() of it"
@@ -272,9 +272,9 @@ def frames_of_picture(picture: PIL.Image.Image, wanted: FrameChoice) -> tuple[in
 
 
 def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | None]:
-    """Return how long the current frame of a PIL image is shown, in milliseconds, and how often the whole is played.
+    """Return how long a PIL image shows its current frame, in milliseconds, and how often it plays the animation.
 
-    Each is None if its file does not say.
+    Each is None if the file does not specify it.
     """
     duration, loops = picture.info.get("duration"), picture.info.get("loop")
     if picture.format == "GIF":
@@ -289,13 +289,13 @@ def timing_of_picture(picture: PIL.Image.Image) -> tuple[float | None, int | Non
 
 @contextmanager
 def at_frame(picture: PIL.Image.Image, frame: int) -> Iterator[None]:
-    """Have a PIL image of several frames stand at one of them, and at its own again afterwards.
+    """Seek a PIL image with several frames to one of them, and back to its own frame afterwards.
 
     Raises:
-        UnreadableError: the frame cannot be reached.
+        UnreadableError: The frame cannot be reached.
     """
     before = picture.tell()
-    if before == frame:  # seeking would undo what the user drew on it
+    if before == frame:  # seeking would undo what the user drew on the image
         yield
         return
     try:
@@ -311,11 +311,11 @@ def at_frame(picture: PIL.Image.Image, frame: int) -> Iterator[None]:
 def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str]:
     """Return a PIL image's current frame as RGBA, and its mode in words.
 
-    The EXIF orientation is applied to images that come straight from a file (`Image.open`); of others nobody can
-    say whether they were turned already.
+    The EXIF orientation is applied to images directly from a file (`Image.open`); other images may already have been
+    rotated.
 
     Raises:
-        UnreadableError: it does not load, or its mode or range is not read.
+        UnreadableError: It does not load, or its mode or range is unsupported.
     """
     try:
         picture.load()
@@ -330,15 +330,15 @@ def raster_of_picture(picture: PIL.Image.Image) -> tuple[Raster, str]:
 
 
 def saved_figure(figure: Figure) -> bytes:
-    """Return the PNG that a figure saves, at its own resolution (``dpi="figure"``) whatever the settings say.
+    """Return the PNG that a figure saves, at its own resolution (``dpi="figure"``) whatever the settings are.
 
     Raises:
-        UnreadableError: saving fails.
+        UnreadableError: Saving fails.
     """
     target = io.BytesIO()
     try:
         figure.savefig(target, format="png", dpi="figure")
-    except Exception as error:  # drawing runs the user's own code
+    except Exception as error:  # drawing runs user code
         raise UnreadableError(f"its savefig() failed: {type(error).__name__}: {error}") from error
     return target.getvalue()
 
@@ -386,24 +386,24 @@ def _raster_of_mode(picture: PIL.Image.Image) -> Raster:
 
 
 LONGEST_LABEL = 400
-"""Characters of a path that cannot be read which a message repeats: a text may have been given for a path."""
+"""Maximum characters of an unreadable path in a message: a caller may pass other text as a path."""
 
 SourceKind = Literal["path", "bytes", "file object", "array", "PIL image", "figure", "image"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """An image that was found and not yet decoded.
+    """An image that was found and is not yet decoded.
 
     Attributes:
-        kind: what the user gave.
-        label: how messages call it; printable.
-        path: as the operating system takes it, where it was one.
-        data: the encoded bytes, where there are any (paths, bytes, file objects, figures).
+        kind: Kind of source that the caller passed.
+        label: Its name in messages; printable.
+        path: The path as the operating system takes it, if it is a path.
+        data: The encoded bytes, if there are any (paths, bytes, file objects, figures).
         pixels: (height, width, channels), a checked copy of an array.
-        mode: channels and depth of an array in words.
-        picture: the PIL image, as it was given.
-        image: an image that is in the normal form already.
+        mode: Channels and depth of an array in words.
+        picture: The PIL image, as it was passed.
+        image: An image that is already in the normal form.
     """
 
     kind: SourceKind
@@ -417,18 +417,18 @@ class Source:
 
 
 def read(source: object, *, load: Load | None = None, root: Path | None = None) -> Source:
-    """Find the image that the user means; a file is read whole, nothing is decoded.
+    """Find the image of a source; a file is read in full, nothing is decoded.
 
     Args:
-        source: a path (str or PathLike), encoded bytes (never a path), a `StoredFile`, a binary file object, a NumPy
+        source: A path (str or PathLike), encoded bytes (never a path), a `StoredFile`, a binary file object, a NumPy
             array, a PIL image, a figure (anything with ``savefig``), an `Image`, a `Source` (returned itself), or
             whatever ``load`` takes.
-        load: the plugins' hook; asked once about every source that is no path and no bytes. Its answer is read in
-            the source's place.
-        root: the folder that messages and records call absolute paths relative to; as they were given where omitted.
+        load: The plugins' hook, called once for every source that is neither a path nor bytes. Its result is read
+            instead of the source.
+        root: The folder to which absolute paths are relative in messages and records; without it they are unchanged.
 
     Raises:
-        BrokenImageError: there is nothing that can be read, or it is no image source at all.
+        BrokenImageError: The image cannot be read, or the value is not an image source.
     """
     if isinstance(source, Source):
         return source
@@ -460,7 +460,7 @@ def _read_answer(source: object, answer: object, root: Path | None) -> Source:
 def _file_system_path(source: str | os.PathLike[Any]) -> str | bytes:
     try:
         return os.fspath(source)
-    except Exception as error:  # __fspath__ is the user's own code
+    except Exception as error:  # __fspath__ is user code
         cause = f"its __fspath__() does not return a path: {type(error).__name__}: {error}"
         raise BrokenImageError(_type_label(source), "path", printable(cause)) from error
 
@@ -485,7 +485,7 @@ def _read_path(path: str | bytes, root: Path | None) -> Source:
 
 
 def _path_label(path: str | bytes, root: Path | None) -> str:
-    """Return what the file is called: nobody else's machine has this one's folders."""
+    """Return the name of the file for messages, relative to the root: other machines have other folders."""
     name = os.fsdecode(path)
     if root is not None:
         folder = str(root)
@@ -497,9 +497,9 @@ def _path_label(path: str | bytes, root: Path | None) -> str:
 
 
 def _below(name: str, folder: str) -> str:
-    """Return the way from a folder to an absolute path, with forward slashes."""
+    """Return the relative path from a folder to an absolute path, with forward slashes."""
     inside = name[len(folder) + 1 :]
-    # Of most files this is all of `relpath`, which takes as long as reading a small one.
+    # For most files this replaces `relpath`, which takes as long as reading a small one.
     if not name.startswith(folder + os.sep) or os.path.normpath(inside) != inside:
         try:
             inside = os.path.relpath(name, folder)
@@ -509,7 +509,7 @@ def _below(name: str, folder: str) -> str:
 
 
 def _from_working_directory(name: str, root: str) -> str:
-    """Return the absolute path of a relative one that lies below the root, if that is not the working directory."""
+    """Return the absolute path of a relative one below the root, if the root is not the working directory."""
     here = os.getcwd()  # noqa: PTH109 - no Path is needed for it
     if here == root or not name:
         return name
@@ -562,13 +562,13 @@ def _read_value(source: object, root: Path | None) -> Source:
 
 
 def _pil_image(source: object) -> PIL.Image.Image | None:
-    """Return the source if it is a PIL image; where there is one, Pillow was imported."""
+    """Return the source if it is a PIL image; if it is, Pillow was already imported."""
     pillow = sys.modules.get("PIL.Image")
     return source if pillow is not None and isinstance(source, pillow.Image) else None
 
 
 def _file_name(source: object, attribute: str, root: Path | None) -> str | None:
-    """Return the name that a file object or PIL image carries; it can be a number, or empty."""
+    """Return the name of a file object or PIL image; it can be a number, or empty."""
     name = getattr(source, attribute, None)
     return _path_label(os.fspath(name), root) if isinstance(name, (str, bytes, os.PathLike)) and name else None
 
@@ -582,13 +582,13 @@ def _type_label(source: object) -> str:
 
 
 _LOOKED_AT = 256
-"""Bytes; every signature, and the list of brands of an AVIF file, lies in them."""
+"""Number of first bytes that contain every signature and the list of brands of an AVIF file."""
 
 
 def is_picture_file(path: Path | StoredFile) -> bool:
-    """Return whether a file is meant as an image: by its extension, or, where it has none, by its first bytes.
+    """Return whether a file is meant as an image: by its extension or, without one, by its first bytes.
 
-    A file with an image's extension is one whatever it holds: what is wrong with it is for its reader to say.
+    A file with an image's extension counts whatever its content; its reader reports what is wrong with it.
     """
     if path.suffix:
         return path.suffix.lower() in EXTENSIONS

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF, one page or several."""
+"""TIFF and BigTIFF, with one or several pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LAYOUT_TAGS = frozenset(
         _EXTRA_SAMPLES, _SAMPLE_FORMAT,
     }
 )  # fmt: skip
-"""The tags that `layout_of` looks at."""
+"""The tags that `layout_of` reads."""
 
 _COMPRESSIONS_REFUSED = {
     2: "CCITT fax",
@@ -66,7 +66,7 @@ _FORMATS_REFUSED = {2: "signed integer", 4: "undefined", 5: "complex integer", 6
 _PLANES = 2
 _NO_PREDICTOR, _HORIZONTAL, _FLOATING_POINT = 1, 2, 3
 TWELVE = 12
-"""Bits of samples that are stored in one byte and a half."""
+"""Bits of a sample that is stored in one and a half bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,18 @@ class TiffLayout:
     """How one page's samples are stored.
 
     Attributes:
-        width, height: in pixels.
-        bits: of a sample.
-        kind: ``u`` unsigned integers, ``f`` floats.
+        width, height: Size in pixels.
+        bits: Bits per sample.
+        kind: ``u`` for unsigned integers, ``f`` for floats.
         order: ``<`` or ``>``.
-        samples: in a pixel; colour, then alpha where there is one.
-        photometric: what the colour samples mean.
+        samples: Samples per pixel; colour, then alpha if there is one.
+        photometric: Meaning of the colour samples.
         alpha: 0 none, 1 associated (premultiplied), 2 unassociated (straight).
-        compression, predictor: of the blocks.
-        planar: each sample in blocks of its own.
-        block_width, block_height: of a strip or tile, in pixels.
-        tiled: blocks are padded to their full size.
-        blocks: offset and length of each block in the file.
+        compression, predictor: Encoding of the blocks.
+        planar: Whether each sample has blocks of its own.
+        block_width, block_height: Size of a strip or tile in pixels.
+        tiled: Whether blocks are padded to their full size.
+        blocks: Offset and length of each block in the file.
     """
 
     width: int
@@ -106,17 +106,17 @@ class TiffLayout:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the smallest type that holds a stored sample."""
+        """The smallest type that can represent a stored sample."""
         return np.dtype(f"{self.order}{self.kind}{(self.bits + 7) // 8}")
 
     @property
     def samples_in_block(self) -> int:
-        """Samples of a pixel that stand together in a block."""
+        """Number of samples of a pixel that are in the same block."""
         return 1 if self.planar else self.samples
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a block's row."""
+        """Bytes of a row of a block."""
         return (self.block_width * self.samples_in_block * self.bits + 7) // 8
 
     @property
@@ -137,7 +137,7 @@ def layout_of(page: Directory, file_size: int) -> TiffLayout:
     """Return the layout of a page.
 
     Raises:
-        UnreadableError: the tags contradict one another or the file's size, or name what is not read.
+        UnreadableError: The tags contradict each other or the file size, or describe an unsupported variant.
     """
     samples = page.one(_SAMPLES, 1)
     if not 1 <= samples <= 4:  # noqa: PLR2004 - colour and alpha
@@ -260,18 +260,18 @@ def _check_blocks(layout: TiffLayout) -> None:
 
 _BIG = 43
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
-"""Field type to its `struct` code; no tag that is wanted has signed or fractional values."""
+"""Field type to its `struct` code; none of the tags that are read has signed or fractional values."""
 _MOST_PAGES = 10_000
 _MOST_VALUES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One page's tags.
+    """Tags of one page.
 
     Attributes:
         order: ``<`` or ``>``, the byte order of the file, samples included.
-        tags: tag to its values.
+        tags: Tag to its values.
     """
 
     order: str
@@ -281,7 +281,7 @@ class Directory:
         """Return the tag's first value.
 
         Raises:
-            UnreadableError: the tag is wanting and there is no default.
+            UnreadableError: The tag is missing and there is no default.
         """
         values = self.tags.get(tag)
         if values:
@@ -295,28 +295,28 @@ class Directory:
         values = self.tags.get(tag)
         try:
             return None if values is None else bytes(values)
-        except ValueError:  # a number that no byte holds
+        except ValueError:  # a number that does not fit in a byte
             return None
 
 
-def read_directories(file: bytes, wanted: frozenset[int]) -> list[Directory]:
-    """Return the directories of the main chain, in order, with the tags that are wanted.
+def read_directories(file: bytes, requested: frozenset[int]) -> list[Directory]:
+    """Return the directories of the main chain, in order, with the requested tags.
 
     Raises:
-        UnreadableError: it is cut short or damaged, or the chain leads back into itself.
+        UnreadableError: The file is truncated or damaged, or the chain contains a loop.
     """
     try:
-        return _Reader(file, wanted).chain()
+        return _Reader(file, requested).chain()
     except struct.error:
         raise UnreadableError("truncated: it ends inside a directory, or a directory lies behind its end") from None
 
 
 class _Reader:
-    """Follows the chain; what differs between TIFF and BigTIFF is how counts, entries and offsets are packed."""
+    """Reader of the chain; TIFF and BigTIFF differ in how counts, entries and offsets are packed."""
 
-    def __init__(self, file: bytes, wanted: frozenset[int]) -> None:
+    def __init__(self, file: bytes, requested: frozenset[int]) -> None:
         self._file = file
-        self._wanted = wanted
+        self._requested = requested
         self._values_left = _MOST_VALUES
         self._order = "<" if file[:2] == b"II" else ">"
         (version,) = struct.unpack_from(self._order + "H", file, 2)
@@ -350,7 +350,7 @@ class _Reader:
         tags: dict[int, tuple[int, ...]] = {}
         for index in range(count):
             tag, kind, length, inline = self._entry.unpack_from(self._file, start + index * self._entry.size)
-            if tag not in self._wanted or kind not in _CODES:
+            if tag not in self._requested or kind not in _CODES:
                 continue
             if tag in tags:
                 raise UnreadableError(f"damaged: a page has two tags {tag}")
@@ -372,10 +372,10 @@ class _Reader:
 
 
 def read_samples(file: bytes, layout: TiffLayout) -> NDArray[Any]:
-    """Return (height, width, samples) in native byte order; samples of 1, 2, 4 and 12 bits as they are.
+    """Return (height, width, samples) in native byte order; samples of 1, 2, 4 and 12 bits are not scaled.
 
     Raises:
-        UnreadableError: rows are missing or damaged.
+        UnreadableError: Rows are missing or damaged.
     """
     across = -(-layout.width // layout.block_width)
     per_plane = len(layout.blocks) // (layout.samples if layout.planar else 1)
@@ -398,7 +398,7 @@ def read_samples(file: bytes, layout: TiffLayout) -> NDArray[Any]:
 def _decompressed(
     file: bytes, layout: TiffLayout, blocks: Sequence[tuple[int, int]], rows: Sequence[int]
 ) -> NDArray[np.uint8]:
-    """Return the plain bytes of the blocks, one below the other: (rows of all, bytes of a row)."""
+    """Return the uncompressed bytes of the blocks, one below the other: (rows of all blocks, bytes per row)."""
     if layout.compression == NO_COMPRESSION:
         plain = b"".join(
             _uncompressed(file, block, layout.row_bytes * count, layout.bits)
@@ -415,7 +415,7 @@ def _decompressed(
 
 def _uncompressed(file: bytes, block: tuple[int, int], size: int, bits: int) -> bytes:
     offset, count = block
-    if bits == TWELVE and 3 * count >= 4 * size:  # some writers give each sample two bytes
+    if bits == TWELVE and 3 * count >= 4 * size:  # some writers use two bytes per sample
         raise UnreadableError("damaged: its 12-bit samples are not packed, two in three bytes; save it with 16 bits")
     if count < size:
         raise UnreadableError(f"truncated: {count:,} of {size:,} bytes of a strip or tile are there")
@@ -447,7 +447,7 @@ def _through_libtiff(
 
 
 def _as_gray_bytes(file: bytes, layout: TiffLayout, blocks: Sequence[tuple[int, int]], rows: int) -> bytes:
-    """Return a TIFF of 8-bit gray, as wide as a row has bytes, with these blocks as its strips."""
+    """Return a TIFF of 8-bit gray with these blocks as its strips; its width is the bytes per row."""
     data = b"".join(file[offset : offset + count] for offset, count in blocks)
     lists_at = 8 + len(data) + (len(data) & 1)
     counts = [count for _, count in blocks]
@@ -491,7 +491,7 @@ def _values(rows: NDArray[np.uint8], layout: TiffLayout) -> NDArray[Any]:
 
 
 def _of_twelve_bits(rows: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
-    """Return (rows, samples) of rows in which three bytes hold two samples, the first one's highest bits first."""
+    """Return (rows, samples) of rows that pack two samples in three bytes, the high bits of the first sample first."""
     whole = np.zeros((rows.shape[0], -(-rows.shape[1] // 3), 3), np.uint16)
     whole.reshape(rows.shape[0], -1)[:, : rows.shape[1]] = rows
     first = whole[..., 0] << 4 | whole[..., 1] >> 4
@@ -511,14 +511,14 @@ def _unpredicted_floats(rows: NDArray[np.uint8], layout: TiffLayout) -> NDArray[
 
 _ORIENTATION, _ICC_PROFILE = 274, 34675
 _EIGHT_BIT_STEP = 257
-"""A 16-bit colour map entry that stands for an 8-bit one is its byte twice, 257 times its value."""
+"""A 16-bit colour map entry for an 8-bit value is that byte twice, 257 times the value."""
 
 
 def open_tiff(file: bytes) -> Container:
-    """Read the directories of a TIFF file and return what it says of itself.
+    """Read the directories of a TIFF file and return its description.
 
     Raises:
-        UnreadableError: it is cut short or damaged, or of a variant that is not read.
+        UnreadableError: The file is truncated or damaged, or its variant is unsupported.
     """
     directories = read_directories(file, LAYOUT_TAGS | {_ORIENTATION, _ICC_PROFILE})
     layouts = [layout_of(directory, len(file)) for directory in directories]
@@ -561,7 +561,7 @@ def _decoded(file: bytes, directory: Directory, layout: TiffLayout) -> Raster:
 
 
 def _of_sixteen_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Return 0..4095 stretched over 0..65535, rounded to the nearest."""
+    """Return 0..4095 scaled to 0..65535, rounded to the nearest integer."""
     wide = np.multiply(samples, 65535, dtype=np.uint32)
     wide += 2047
     wide //= 4095
@@ -569,7 +569,7 @@ def _of_sixteen_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def _from_colour_map(indices: NDArray[Any], colour_map: tuple[int, ...]) -> Raster:
-    """Return the colours, in 16 bit where 8 do not hold them."""
+    """Return the colours, in 16 bits if 8 bits cannot represent them."""
     table = np.array(colour_map, np.uint16).reshape(3, -1).T
     if (table % _EIGHT_BIT_STEP == 0).all():
         table = (table // _EIGHT_BIT_STEP).astype(np.uint8)
@@ -580,7 +580,7 @@ def _from_colour_map(indices: NDArray[Any], colour_map: tuple[int, ...]) -> Rast
 
 
 def _unpremultiply(raster: Raster) -> None:
-    """Divide colour by alpha, rounded to the nearest; where alpha is 0 there is no colour."""
+    """Divide colour by alpha, rounded to the nearest integer; where alpha is 0, colour is 0."""
     alpha = raster[..., 3:]
     if (raster[..., :3] > alpha).any():
         raise UnreadableError("damaged: its alpha is said to be multiplied in, but a colour exceeds its alpha")
