@@ -1,6 +1,6 @@
-"""PNG, still and animated: from a file to RGBA. This is the reference beside the compiled core, and its fallback.
+"""PNG, still and animated: from a file to RGBA. This is the reference for the compiled core, and its fallback.
 
-Rows are inflated whole and checked by `png_structure.inflate`. libpng, which OpenCV brings, undoes their filters.
+`png_structure.inflate` inflates all rows and checks them. libpng, as a part of OpenCV, reverses their filters.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _MOST_IN_CHUNK = 1 << 30
 
 
 def open_png(file: bytes) -> Container:
-    """Check every chunk of a PNG file and return what it says of itself.
+    """Check every chunk of a PNG file and return its description.
 
-    Of a file that the compiled core decodes, the core compares the checksums when it does so.
+    If the compiled core decodes the file, the core compares the checksums at that time.
 
     Raises:
-        UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
+        UnreadableError: A chunk is missing, damaged or misplaced, or the header is impossible.
     """
     png = read_structure(file, checksums=CORE is None)
     orientation, orientation_note = orientation_of(png.data(b"eXIf"))
@@ -73,7 +73,7 @@ def open_png(file: bytes) -> Container:
 
     def decode(indices: Sequence[int]) -> Iterator[Raster]:
         if frames:
-            # The default image need not be a frame of the animation; a damaged one is refused all the same.
+            # The default image need not be a frame of the animation; a damaged one is an error all the same.
             png.check_rows()
             drawn = patches(frames, layout, png.palette, png.transparency)
             return composed(drawn, layout.width, layout.height, indices)
@@ -101,17 +101,17 @@ def open_png(file: bytes) -> Container:
 def decode_rows(
     pieces: Sequence[memoryview], layout: Layout, palette: bytes | None, transparency: bytes | None
 ) -> Raster:
-    """Return the image whose compressed rows these are.
+    """Return the image of these compressed rows.
 
     Args:
-        pieces: the data of the IDAT (or fdAT) chunks in order.
-        layout: how the rows are stored.
-        palette: the data of PLTE.
-        transparency: the data of tRNS.
+        pieces: The data of the IDAT (or fdAT) chunks in order.
+        layout: How the rows are stored.
+        palette: The data of PLTE.
+        transparency: The data of tRNS.
 
     Raises:
-        UnreadableError: rows are missing or damaged, an index has no colour in the palette, or the image is larger
-            than libpng takes.
+        UnreadableError: Rows are missing or damaged, an index has no colour in the palette, or the image is larger
+            than libpng supports.
     """
     stored = _unfiltered(_uncompressed_png(inflate(pieces, layout), layout))
     if layout.colour == PALETTE:
@@ -130,9 +130,9 @@ def _decoded(png: PngStructure) -> Raster:
 
 
 def _uncompressed_png(rows: bytes, layout: Layout) -> bytes:
-    """Return a PNG of rows that were checked, in stored blocks: no text, profile or other chunk reaches libpng.
+    """Return a PNG of checked rows, in stored blocks: no text, profile or other chunk reaches libpng.
 
-    Palette indices are written as if they were gray.
+    Palette indices are written as gray.
     """
     colour = GRAY if layout.colour == PALETTE else layout.colour
     header = struct.pack(">IIBBBBB", layout.width, layout.height, layout.depth, colour, 0, 0, layout.interlaced)
@@ -151,17 +151,17 @@ def _uncompressed_png(rows: bytes, layout: Layout) -> bytes:
 def _unfiltered(file: bytes) -> NDArray[Any]:
     """Return (height, width) gray, (height, width, 3) BGR or (height, width, 4) BGRA of uint8 or uint16.
 
-    Samples of fewer than 8 bits are stretched over 0..255. Gray with alpha becomes BGRA.
+    Samples with fewer than 8 bits are scaled to 0..255. Gray with alpha becomes BGRA.
     """
     stored = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
-    # A header that libpng does not take (wider than a million pixels, say) gives None, against OpenCV's type hints.
+    # For a header that libpng rejects (wider than a million pixels) this is None, despite OpenCV's type hints.
     if stored is None:
         raise UnreadableError("OpenCV does not decode it, though its rows are whole; is it wider than it can be?")
     return stored
 
 
 def _from_palette(stored: NDArray[Any], layout: Layout, palette: bytes, transparency: bytes) -> Raster:
-    indices = stored // (255 // (2**layout.depth - 1))  # libpng stretched them
+    indices = stored // (255 // (2**layout.depth - 1))  # libpng scaled them
     colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)
     largest = int(indices.max())
     if largest >= len(colours):
@@ -174,7 +174,7 @@ def _from_palette(stored: NDArray[Any], layout: Layout, palette: bytes, transpar
 
 
 def _hide_key(raster: Raster, layout: Layout, transparency: bytes) -> None:
-    """Make transparent what has exactly the key's samples: PNG specification, section 11.3.1.1."""
+    """Make pixels transparent that have exactly the key's samples: PNG specification, section 11.3.1.1."""
     key = np.array(struct.unpack(f">{len(transparency) // 2}H", transparency), np.int64) & (2**layout.depth - 1)
     key *= full_scale(raster.dtype) // (2**layout.depth - 1)
     raster[(raster[..., :3] == key.astype(raster.dtype)).all(axis=2), 3] = 0
@@ -187,7 +187,7 @@ _OVER = 1
 
 @dataclass(frozen=True, slots=True)
 class AnimationFrame:
-    """One fcTL chunk and the rows that belong to it."""
+    """One fcTL chunk and its rows."""
 
     width: int
     height: int
@@ -196,15 +196,15 @@ class AnimationFrame:
     disposal: int
     blend: int
     duration: float
-    """How long it is shown, in milliseconds."""
+    """Display time in milliseconds."""
     pieces: list[memoryview] = field(default_factory=list)
 
 
 def list_frames(file: bytes, listed: ChunkList, layout: Layout) -> list[AnimationFrame]:
-    """Return the frames, or none if the file is not animated.
+    """Return the frames, or an empty list if the file is not animated.
 
     Raises:
-        UnreadableError: frames are missing, out of order, outside the canvas, or not as many as announced.
+        UnreadableError: Frames are missing, out of order or outside the canvas, or their number is not as announced.
     """
     announced = listed.find(b"acTL")
     if announced is None:
@@ -229,7 +229,7 @@ def list_frames(file: bytes, listed: ChunkList, layout: Layout) -> list[Animatio
 
 
 def plays_of(file: bytes, listed: ChunkList) -> int | None:
-    """Return how often the animation is played, 0 forever; None if the file is not animated."""
+    """Return how often the animation is played, 0 for an endless loop; None if the file is not animated."""
     announced = listed.find(b"acTL")
     return None if announced is None else int.from_bytes(announced.data(file)[4:8], "big")
 
@@ -240,13 +240,13 @@ def patches(
     """Decode the frames one after the other.
 
     Raises:
-        UnreadableError: as `decode_rows` does.
+        UnreadableError: As in `decode_rows`.
     """
     for index, frame in enumerate(frames):
         stored = layout._replace(width=frame.width, height=frame.height)
         pixels = decode_rows(frame.pieces, stored, palette, transparency)
         disposal = _DISPOSAL[frame.disposal]
-        # The first frame has nothing before it to restore: the specification says that it is cleared.
+        # Before the first frame there is nothing to restore: the specification says that it is cleared.
         then = "clear" if index == 0 and disposal == "restore" else disposal
         yield Patch(pixels, frame.x, frame.y, frame.blend == _OVER, then)
 
@@ -263,7 +263,7 @@ def _control(data: bytes, layout: Layout) -> AnimationFrame:
         raise UnreadableError("a frame of its animation lies outside the canvas")
     if disposal >= len(_DISPOSAL) or blend > _OVER:
         raise UnreadableError("a frame of its animation is disposed or blended in a way that PNG has not")
-    # Seconds as a fraction; a denominator of 0 stands for 100.
+    # Seconds as a fraction; a denominator of 0 means 100.
     return AnimationFrame(width, height, x, y, disposal, blend, duration=1000 * delay / (parts or 100))
 
 
@@ -277,7 +277,7 @@ def _coding(data: bytes | None) -> str | None:
 
 
 def _profile(data: bytes | None) -> tuple[bytes | None, str | None]:
-    """Return the ICC profile, inflated within bounds, and a note where it cannot be."""
+    """Return the ICC profile, inflated within bounds, and a note if that fails."""
     if data is None:
         return None, None
     _, _, rest = data.partition(b"\0")

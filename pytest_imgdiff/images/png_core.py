@@ -1,4 +1,4 @@
-"""The rows of a PNG that the compiled core decodes, and those of two PNGs that it reads side by side."""
+"""The rows of a PNG that the compiled core decodes, and of two PNGs that it reads together."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
     """(height,)."""
 
 LARGE = 32 * 1024 * 1024
-"""Bytes of rows from which on an image is checked without keeping its pixels, and decoded in parts."""
+"""Bytes of rows above which an image is checked without keeping its pixels, and decoded in parts."""
 _MORE_ROWS = 512
-"""Rows of a large picture that are decoded on either side of those that were asked for."""
+"""Rows of a large image that are decoded before and after the requested rows."""
 _ROWS_AT_ONCE = 64
-"""Rows that are copied at once where they do not lie beside each other."""
+"""Rows that are copied at the same time if they are not adjacent."""
 _UNLIMITED = 2**63 - 1
 
 
 def takes(layout: Layout, transparency: bytes | None) -> bool:
-    """Whether the core is there and takes such images, if they are sound."""
+    """Whether the core is available and supports such images, if they are sound."""
     plain = layout.depth == 8 and not layout.interlaced  # noqa: PLR2004 - bits
     return CORE is not None and plain and (transparency is None or layout.colour == PALETTE)
 
 
 class CoreRows:
-    """The rows of one image; they serve as `pytest_imgdiff.base.image.Rows`.
+    """The rows of one image, as `pytest_imgdiff.base.image.Rows`.
 
     Args:
-        file: the bytes of a PNG of which `takes` is true.
-        layout: how its rows are stored.
-        reference: decodes the whole image in Python, for a file that the core declines; raises what is wrong with it.
+        file: The bytes of a PNG for which `takes` is true.
+        layout: How its rows are stored.
+        reference: Decodes the whole image in Python if the core rejects the file; raises its error.
 
     Attributes:
-        file: its bytes.
-        declined: the pixels of the reference, where the core declined the file.
-        sound: whether all rows were read once, and none is missing or damaged.
+        file: Its bytes.
+        declined: The pixels of the reference, if the core rejected the file.
+        sound: Whether all rows were read once, and none is missing or damaged.
     """
 
     dtype: np.dtype[np.uint8] = np.dtype(np.uint8)
@@ -66,19 +66,19 @@ class CoreRows:
         self._pixels: Bytes | None = None
         self._done: Truths = np.zeros(layout.height, np.bool_)
         self._lender: CoreRows | None = None
-        """Who has the same rows where this image's own are not done."""
+        """The image that has the same rows where this image's own are not decoded."""
         self._beside: tuple[weakref.ref[CoreRows], Truths] | None = None
         self._counts: Counts[Bytes] | None = None
-        """What was counted beside that image."""
+        """The counts of the comparison with that image."""
         self._unread: tuple[weakref.ref[CoreRows], int] | None = None
-        """The other image of a pair that was counted, of which no rows were kept, and how many bytes may be."""
+        """The other image of a counted pair whose rows were not kept, and how many bytes may be kept."""
         self._changing = threading.RLock()
 
     def check(self) -> None:
-        """Refuse rows that are missing, superfluous or damaged, unless they were read already.
+        """Reject rows that are missing, superfluous or damaged, unless they were already read.
 
         Raises:
-            UnreadableError: they are.
+            UnreadableError: A row is missing, superfluous or damaged.
         """
         with self._changing:
             if self.sound:
@@ -106,13 +106,14 @@ class CoreRows:
         return rows
 
     def unlike(self, other: object, most_kept: int | None = None) -> Truths | None:
-        """Return in which rows, (height,), any pixel differs from another image's; None if there is no telling.
+        """Return in which rows, (height,), any pixel differs from another image's; None if the core cannot determine
+        it.
 
-        Both files are read once, beside each other, and found sound; a file that the core declines is no answer.
+        Both files are read once, together, and found sound; if the core rejects a file, the result is None.
 
         Args:
-            other: the rows of the other image, if it has any.
-            most_kept: bytes of both images that may be kept when they are read; any number where None.
+            other: The rows of the other image, if it has any.
+            most_kept: Bytes of both images that may be kept when they are read; unlimited if None.
         """
         if not isinstance(other, CoreRows) or CORE is None or other is self:
             return None
@@ -138,15 +139,15 @@ class CoreRows:
         return np.frombuffer(differs, np.bool_)
 
     def count(self, other: object, asked: Asked, most_kept: int | None = None) -> Counts[Bytes] | None:
-        """Return what is counted in this image and another; None if the core declines.
+        """Return the counts for this image and another; None if the core rejects a file.
 
-        Both files are read once, beside each other, and found sound. No row is kept: both are read again when rows are
-        asked for.
+        Both files are read once, together, and found sound. No row is kept: both files are read again when rows are
+        requested.
 
         Args:
-            other: the rows of the other image, if it has any.
-            asked: what is to be counted.
-            most_kept: as in `unlike`, for that time.
+            other: The rows of the other image, if it has any.
+            asked: What to count.
+            most_kept: As in `unlike`, for the second time.
         """
         if not isinstance(other, CoreRows) or other is self:
             return None
@@ -164,15 +165,15 @@ class CoreRows:
         return counts
 
     def counted(self, other: object) -> Counts[Bytes] | None:
-        """Return what was counted beside another image, if it was."""
+        """Return the counts with another image, if they exist."""
         return self._counts if self._beside is not None and self._beside[0]() is other else None
 
     def postpone(self, other: CoreRows, most_kept: int) -> None:
-        """Have this file and another read beside each other when rows are asked for first."""
+        """Read this file and another one together when rows are first requested."""
         self._unread = weakref.ref(other), most_kept
 
     def keep(self, pixels: bytearray | None, done: bytearray | None, lender: CoreRows | None) -> None:
-        """Take rows that were decoded; an image that is whole needs none."""
+        """Keep decoded rows; a complete image needs none."""
         self._unread = None
         with self._changing:
             if pixels is None or done is None or self._done.all():
@@ -182,17 +183,17 @@ class CoreRows:
             self._lender = lender
 
     def _make(self, top: int, bottom: int) -> None:
-        """Have these rows done, or the file declined."""
+        """Decode these rows, or the whole file with the reference."""
         if self._lender is not None:
             missing = np.flatnonzero(~self._done[top:bottom])
-            # Whole slices are copied several times as fast as single rows.
+            # Copying whole slices is several times faster than copying single rows.
             first, last = int(missing[0]), int(missing[-1]) + 1
             rows = self._lender.take(top + first, top + last)
             wanted = slice(top + first, top + last)
             if missing.size == last - first:
                 self._all_pixels()[wanted] = rows
             else:
-                for start in range(0, missing.size, _ROWS_AT_ONCE):  # each is copied twice
+                for start in range(0, missing.size, _ROWS_AT_ONCE):  # each row is copied twice
                     part = missing[start : start + _ROWS_AT_ONCE]
                     self._all_pixels()[top + part] = rows[part - first]
             self._done[wanted] = True

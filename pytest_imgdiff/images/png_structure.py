@@ -1,4 +1,4 @@
-"""What a PNG file says of itself, each chunk of it checked, and its compressed rows: no pixel, no NumPy.
+"""Structure of a PNG file, with every chunk checked, and its compressed rows, without pixels or NumPy.
 
 Source: W3C PNG Specification (Third Edition), sections 7 to 11.
 """
@@ -28,7 +28,7 @@ _LAST_FILTER = 4
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_CHUNKS = 200_000
-"""A bound on the walk; libpng writes one IDAT chunk per 8 kB, so 100 megapixels need fewer than 50,000."""
+"""Maximum number of chunks; libpng writes one IDAT chunk per 8 kB, so 100 megapixels need fewer than 50,000."""
 
 _HEADER = struct.Struct(">IIBBBBB")
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
@@ -41,10 +41,10 @@ class Layout(NamedTuple):
     """How a PNG's pixels are stored: the fields of IHDR.
 
     Attributes:
-        width, height: in pixels.
-        depth: bits per sample or palette index.
+        width, height: Size in pixels.
+        depth: Bits per sample or palette index.
         colour: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA.
-        interlaced: whether Adam7 is used.
+        interlaced: Whether Adam7 is used.
     """
 
     width: int
@@ -59,7 +59,7 @@ class Layout(NamedTuple):
         return f"{_NAMES[self.colour]} {self.depth}-bit"
 
     def passes(self) -> list[tuple[int, int]]:
-        """Return the length of a row, its filter byte included, and the count of rows, of each pass."""
+        """Return the length of a row, its filter byte included, and the number of rows, of each pass."""
         grids = _ADAM7 if self.interlaced else ((0, 0, 1, 1),)
         bits = self.depth * CHANNELS[self.colour]
         sizes = [(-(-(self.width - x) // dx), -(-(self.height - y) // dy)) for x, y, dx, dy in grids]
@@ -67,12 +67,12 @@ class Layout(NamedTuple):
 
     @property
     def filtered_size(self) -> int:
-        """Bytes of all rows, filter bytes included, before they were compressed."""
+        """Bytes of all rows before compression, filter bytes included."""
         return sum(stride * rows for stride, rows in self.passes())
 
 
 class Chunk(NamedTuple):
-    """Where a chunk's data lies in the file."""
+    """Position of a chunk's data in the file."""
 
     type: bytes
     start: int
@@ -91,9 +91,9 @@ class ChunkList(NamedTuple):
     """All chunks of a file, in order, IHDR first and IEND last.
 
     Attributes:
-        chunks: every chunk.
-        trailing: how many bytes follow IEND.
-        first: the first chunk of each type.
+        chunks: Every chunk.
+        trailing: Number of bytes after IEND.
+        first: The first chunk of each type.
     """
 
     chunks: tuple[Chunk, ...]
@@ -106,14 +106,14 @@ class ChunkList(NamedTuple):
 
 
 class PngStructure(NamedTuple):
-    """A PNG file taken apart.
+    """A parsed PNG file.
 
     Attributes:
-        file: its bytes.
-        chunks: all of its chunks.
-        layout: how its rows are stored.
-        palette, transparency: the data of PLTE and tRNS.
-        checksums: whether the CRC of each chunk was compared.
+        file: Its bytes.
+        chunks: All of its chunks.
+        layout: How its rows are stored.
+        palette, transparency: The data of PLTE and tRNS.
+        checksums: Whether the CRC of each chunk was compared.
     """
 
     file: bytes
@@ -130,18 +130,18 @@ class PngStructure(NamedTuple):
 
     @property
     def opaque(self) -> bool:
-        """Whether nothing in it can be transparent."""
+        """Whether no pixel in it can be transparent."""
         return self.transparency is None and self.layout.colour < GRAY_ALPHA
 
     @property
     def rows_tell(self) -> bool:
-        """Whether it is sound if its rows are: a palette may lack the colour of an index, and only pixels tell."""
+        """Whether sound rows make it sound: a palette may lack the colour of an index, which only the pixels show."""
         palette = b"" if self.palette is None else self.palette
         return not self.animated and (self.layout.colour != PALETTE or len(palette) // 3 == 2**self.layout.depth)
 
     @property
     def pieces(self) -> list[memoryview]:
-        """The compressed rows, in the pieces that the IDAT chunks are."""
+        """The compressed rows, one piece per IDAT chunk."""
         return [chunk.view(self.file) for chunk in self.chunks.chunks if chunk.type == b"IDAT"]
 
     def data(self, kind: bytes) -> bytes | None:
@@ -149,10 +149,10 @@ class PngStructure(NamedTuple):
         return _data(self.file, self.chunks, kind)
 
     def check_rows(self) -> None:
-        """Refuse a file whose checksums are wrong or whose rows cannot be inflated.
+        """Reject a file with wrong checksums or with rows that cannot be inflated.
 
         Raises:
-            UnreadableError: a chunk is damaged, or rows are missing, superfluous or damaged.
+            UnreadableError: A chunk is damaged, or rows are missing, superfluous or damaged.
         """
         if CORE is None or CORE.check(self.file) is None:
             if not self.checksums:
@@ -164,12 +164,12 @@ def read_structure(file: bytes, *, checksums: bool = True) -> PngStructure:
     """Check every chunk of a PNG file.
 
     Args:
-        file: its bytes.
-        checksums: whether to compare the CRC of the chunks after IHDR. Without it the caller must have the compiled
-            core read the file, which compares them, or call `PngStructure.check_rows`.
+        file: Its bytes.
+        checksums: Whether to compare the CRC of each chunk. If false, the caller must read the file with the compiled
+            core, which compares them, or call `PngStructure.check_rows`.
 
     Raises:
-        UnreadableError: a chunk is missing, damaged or misplaced, or the header cannot be.
+        UnreadableError: A chunk is missing, damaged or misplaced, or the header is impossible.
     """
     try:
         chunks = _list_chunks(file, checksums=checksums)
@@ -179,25 +179,25 @@ def read_structure(file: bytes, *, checksums: bool = True) -> PngStructure:
     except UnreadableError:
         if checksums:
             raise
-        return read_structure(file)  # a wrong CRC says more than what is wrong with the damaged chunk
+        return read_structure(file)  # a wrong CRC says more than the error in the damaged chunk
     return PngStructure(file, chunks, layout, palette, transparency, checksums)
 
 
 def inflate(pieces: Sequence[memoryview], layout: Layout) -> bytes:
     """Return the filtered rows.
 
-    libpng, Pillow and OpenCV fill rows that are missing and go on. Here the zlib stream must inflate to exactly the
-    bytes that the header promises, with a right checksum, filters that exist, and nothing behind it.
+    libpng, Pillow and OpenCV fill missing rows and continue. Here the zlib stream must inflate to exactly the bytes
+    that the header specifies, with a correct checksum, existing filters and no data after it.
 
     Args:
-        pieces: the data of the IDAT (or fdAT) chunks in order.
-        layout: what the stream must hold.
+        pieces: The data of the IDAT (or fdAT) chunks in order.
+        layout: The required content of the stream.
 
     Returns:
-        ``layout.filtered_size`` bytes: the rows of every pass, each behind its filter byte.
+        ``layout.filtered_size`` bytes: the rows of every pass, each after its filter byte.
 
     Raises:
-        UnreadableError: rows are missing, superfluous or damaged.
+        UnreadableError: Rows are missing, superfluous or damaged.
     """
     expected = layout.filtered_size
     inflater = zlib.decompressobj()
@@ -300,7 +300,7 @@ def _layout(header: bytes) -> Layout:
 
 
 def _check_colours(layout: Layout, palette: bytes | None, transparency: bytes | None) -> None:
-    """Refuse a PLTE or tRNS chunk that is missing, superfluous or of a wrong length."""
+    """Reject a PLTE or tRNS chunk that is missing, superfluous or of a wrong length."""
     if layout.colour == PALETTE:
         if palette is None:
             raise UnreadableError("it is a palette image without a PLTE chunk")
