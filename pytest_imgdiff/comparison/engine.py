@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _DEFAULT = Policy()
 _SIDES = ("expected", "actual")
 LEAST_DURATION = 1.0
-"""Milliseconds by which two durations have to differ: formats round them."""
+"""Milliseconds by which two durations must differ: formats round them."""
 MOST_DURATIONS = 3
-"""How many of the frames whose durations differ a reason names."""
+"""Maximum frames that a reason names if their durations differ."""
 _BEST_FIRST = (Verdict.MATCH, Verdict.DIFFERENT, Verdict.RESIZED, Verdict.BROKEN)
 
 
@@ -81,7 +81,7 @@ def compare(
         registry.followed = policy
     reading = _Reading(policy, registry, root)
     comparison = _compared(name, expected, actual, reading, keep_frame, room)
-    # Nobody else has it yet, and a copy of all fields takes longer than reading a small file.
+    # No other code has the object yet, and a copy of all fields takes longer than reading a small file.
     object.__setattr__(comparison, "seconds", time.perf_counter() - started)
     return comparison
 
@@ -117,7 +117,7 @@ def _compared(
 
 
 def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _Reading) -> Comparison:
-    """Settle a pair of equal files without their pixels. The file is checked: two broken files are never equal."""
+    """Judge a pair of equal files without their pixels. The file is checked: two broken files are never equal."""
     count = 0
     shown: Comparison | None = None
     for image in reading.each(reading.check(source), "expected"):
@@ -134,12 +134,12 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
 
 
 def _same(problems: Iterable[BrokenImageError], other: str) -> list[BrokenImageError]:
-    """Return the same problems for the actual image, which has the same bytes: both have to be fixed."""
+    """Return the same problems for the actual image, which has the same bytes: both must be fixed."""
     return [BrokenImageError(other, problem.kind, problem.cause) for problem in problems if problem.label != other]
 
 
 class _Reading:
-    """Reads and decodes the two sides, and collects the problems of both."""
+    """Reader and decoder of the two sides, which collects the problems of both."""
 
     def __init__(self, policy: Policy, registry: Registry, root: Path | None) -> None:
         self.policy = policy
@@ -163,7 +163,7 @@ class _Reading:
         return source
 
     def _note(self, error: BrokenImageError, side: str, name_of_type: str = "") -> None:
-        """Keep a problem; a value without a name, such as an array, is named by its side."""
+        """Keep a problem; a value without a name, such as an array, is labelled by its side."""
         label = self.called(error.label, side, name_of_type)
         kind = label if error.kind == error.label else error.kind
         self.problems.append(BrokenImageError(label, kind, error.cause))
@@ -174,7 +174,7 @@ class _Reading:
         return f"{side} {label}" if is_value and side not in self._has_path else label
 
     def check(self, source: images.Source) -> images.Images:
-        """Check the bytes that both sides have."""
+        """Check the bytes that are the same on both sides."""
         try:
             return images.check(
                 source,
@@ -188,7 +188,7 @@ class _Reading:
             return ()
 
     def each(self, found: images.Images, side: str) -> Iterator[Image]:
-        """Yield the images, up to the first that turns out to be damaged when its turn comes."""
+        """Yield the images, up to the first damaged one."""
         try:
             yield from found
         except BrokenImageError as error:
@@ -251,9 +251,9 @@ def _one_sided(name: str, found: Sequence[images.Images], reading: _Reading) -> 
 
 
 def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading, keep: KeepFrame | None) -> Comparison:
-    """Judge frame by frame; the result of the pair is that of the first of the worst frames.
+    """Judge frame by frame; the worst frame, and the first of equally bad ones, represents the pair.
 
-    One frame of each side is in memory at a time, and the worst one.
+    Only one frame of either side is in memory at a time, in addition to the worst one.
     """
     several = _Several((len(found[0]), len(found[1])), keep)
     shown: list[list[Image]] = [[], []]
@@ -271,11 +271,11 @@ def _frame_by_frame(name: str, found: Sequence[images.Images], reading: _Reading
 
 
 class _Several:
-    """Sums up the comparisons of the frames of one pair.
+    """Summary of the comparisons of the frames of one pair.
 
     Args:
-        counts: how many frames of expected and actual are read.
-        keep: as in `compare`.
+        counts: How many frames of expected and actual are read.
+        keep: As in `compare`.
     """
 
     def __init__(self, counts: tuple[int, int], keep: KeepFrame | None) -> None:
@@ -291,7 +291,7 @@ class _Several:
         self._loops: str | None = None
 
     def add(self, judged: Comparison) -> None:
-        """Take the next frame."""
+        """Add the next frame."""
         self._count += 1
         if self._worst is None or _badness(judged) > _badness(self._worst):
             self._worst = judged
@@ -338,7 +338,7 @@ class _Several:
         """Yield the differences other than the pixels of the frames."""
         if expected != actual:
             yield f"the numbers of frames differ: expected {expected}, actual {actual}"
-        if self._count == 1:  # one frame was chosen, and an image has no time
+        if self._count == 1:  # one frame was chosen, and an image has no duration
             return
         if self._durations:
             listed = "; ".join(self._durations[:MOST_DURATIONS])

@@ -36,7 +36,7 @@ ALL_IGNORED = "the ignore areas cover the whole image: nothing was compared"
 NO_MEMORY = "there is not enough memory to decode both images"
 
 DIGEST_SHOWN = 12
-"""Characters of a SHA-256 that a message shows of a profile; a cICP value is shown completely."""
+"""Digits of a SHA-256 that distinguish two profiles in a message; a cICP value is never shortened."""
 
 
 def judge(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
@@ -79,7 +79,7 @@ def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparis
     sized, ignore, ignored = _without_ignored(sized, ignore)
     try:
         equal = equal_pixels(*sized)
-    except MemoryError:  # pixels are decoded on demand
+    except MemoryError:  # pixels are created when they are requested
         return replace(comparison, notes=notes, ignored=ignored, compared=sized, reason=NO_MEMORY)
     if equal:
         return replace(
@@ -98,7 +98,7 @@ def _judged(comparison: Comparison, sized: Pair, registry: Registry) -> Comparis
 
 
 def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, registry: Registry) -> Comparison:
-    """Judge two images of equal bytes without their pixels."""
+    """Judge two images of equal bytes without reading their pixels."""
     notes = tuple(f"{expected.info.label}: {note}" for note in expected.info.notes)
     ignored, reason = 0.0, None
     if policy.ignore:
@@ -139,13 +139,13 @@ def judge_equal(name: str, expected: Image, actual: Image, policy: Policy, regis
 
 
 def _without_ignored(pair: Pair, ignore: Mask | None) -> tuple[Pair, Mask | None, float]:
-    """Return the pair painted alike where nobody looks, the mask of that, and its share."""
+    """Return the pair with ignored pixels painted in one colour, the mask of these pixels, and its share."""
     if ignore is None or not ignore.any():
         return pair, None, 0.0
     return (painted(pair[0], ignore), painted(pair[1], ignore)), ignore, float(ignore.mean())
 
 
-# ---- Pairs that are settled without a metric
+# ---- Pairs that are decided without a metric
 
 
 def _scores_of_equal(policy: Policy, registry: Registry) -> tuple[Score, ...]:
@@ -155,7 +155,7 @@ def _scores_of_equal(policy: Policy, registry: Registry) -> tuple[Score, ...]:
 
 
 def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
-    """Return what the metrics of these rules would measure of equal images."""
+    """Return what the metrics of these rules would measure for equal images."""
     scores = []
     for rule in rules:
         metric = registry.metric(rule.metric, rule.options)
@@ -165,13 +165,13 @@ def _perfect(rules: Iterable[Rule], registry: Registry) -> list[Score]:
 
 
 def _measured_only(policy: Policy) -> list[Rule]:
-    """Return the metrics of `measure` that have no rule of their own."""
+    """Return the metrics to measure in addition to the rules: a metric with a rule is measured by the rule."""
     ruled = {rule.metric for rule in policy.metrics}
     return [rule for rule in policy.measure if rule.metric not in ruled]
 
 
 def _resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Return the comparison of two images whose sizes differ, where the policy is not to compare such ones."""
+    """Return the comparison of two images whose sizes differ, if the policy is not to compare them."""
     reason = f"the sizes differ: expected {_size(pair[0])}, actual {_size(pair[1])}"
     comparison = replace(comparison, verdict=Verdict.RESIZED, reason=reason)
     if comparison.policy.measure:
@@ -180,7 +180,7 @@ def _resized(comparison: Comparison, pair: Pair, registry: Registry) -> Comparis
 
 
 def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) -> Comparison:
-    """Measure, for the reader, two images of unequal size."""
+    """Measure two images of unequal size for information only."""
     policy = comparison.policy
     try:
         sized = same_size(*pair, SizePolicy.SCALE) or pair
@@ -203,7 +203,7 @@ def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) 
 
 
 def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
-    """Return the comparison of two images that are not equal, judged by all rules."""
+    """Return the comparison of two unequal images, judged by all rules."""
     policy = comparison.policy
     scores = _scores(policy.metrics, measured)
     unmeasured = [f"{item.reason}" for item in scores if item.value is None and item.omitted is None]
@@ -227,7 +227,7 @@ def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
 
 
 def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
-    """Measure what is to be measured in any case, then, where that settles nothing, the rest."""
+    """Measure the rules that always apply, then the others if the result is undecided."""
     scores: dict[str, Score] = {}
     for rule in sorted(rules, key=lambda rule: rule.when == "undecided"):  # stable: otherwise in the policy's order
         metric = measured.registry.metric(rule.metric, rule.options)
@@ -236,7 +236,7 @@ def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
             continue
         try:
             found = score(rule, metric, measured.result(metric))
-            if not found.passed:  # then the user wants to know which limit would have passed
+            if not found.passed:  # the reader needs to know which limit would have passed
                 found = replace(found, worst=worst_value(metric, measured.expected.dtype))
             scores[rule.metric] = found
         except ModelUnavailableError as error:
@@ -248,14 +248,14 @@ def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
 
 
 def _just_measured(rules: Iterable[Rule], measured: Measurements) -> list[Score]:
-    """Measure metrics without a limit; the score says what cannot be measured."""
+    """Measure metrics whose values decide nothing; the score gives the reason if one cannot be measured."""
     scores = []
     for rule in rules:
         metric = measured.registry.metric(rule.metric, rule.options)
         try:
             found = score(rule, metric, measured.result(metric))
         except ModelUnavailableError as error:
-            from pytest_imgdiff.networks.backends import nothing_installed  # which imports the network for downloads
+            from pytest_imgdiff.networks.backends import nothing_installed  # imports the network code for downloads
 
             found = _omitted(rule, metric, f"not measured: {nothing_installed() or error}")
         except MetricError as error:
@@ -284,7 +284,7 @@ def _omitted(rule: Rule, metric: Metric, why: str) -> Score:
 
 
 def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> list[str]:
-    """Return why this pair fails although all limits are met: a rule that any two such images pass."""
+    """Return why this pair has not passed although every limit is met: a rule that any two such images pass."""
     image = measured.expected
     pixels = compared_pixels(image, measured.ignore)
     reasons = []
@@ -307,11 +307,11 @@ def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> l
 
 
 def _allowed(comparison: Comparison) -> Comparison:
-    """Return a failing comparison as passed where the policy lets every region through by its kind.
+    """Return a failing comparison as passed if the policy allows the kind of every region.
 
-    It never passes where something besides these regions may fail: where a rule has no value, or was not measured
-    because another failed; where a rule fails whose metric did not paint the mask; where pixels that this metric counts
-    are in no region; where a region's kind was not worked out.
+    It never passes if something other than these regions may fail: a rule has no value, or was not measured because
+    another failed; a rule fails whose metric did not create the mask; pixels that this metric counts are in no region;
+    or the kind of a region was not determined.
     """
     chosen = dict(comparison.policy.kinds)
     kinds = Counter(region.kind for region in comparison.regions)
@@ -322,7 +322,7 @@ def _allowed(comparison: Comparison) -> Comparison:
     undecided = {rule.metric for rule in comparison.policy.metrics if rule.when == "undecided"}
     if any(item.omitted is not None and item.metric in undecided for item in rules):
         return comparison
-    if any(item.metric != comparison.mask_metric for item in failing) or not _hold_everything(comparison):
+    if any(item.metric != comparison.mask_metric for item in failing) or not _contain_everything(comparison):
         return comparison
     words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     reason = f"{'1 region differs' if kinds.total() == 1 else f'{kinds.total()} regions differ'}: {words}"
@@ -334,7 +334,7 @@ def _allowed(comparison: Comparison) -> Comparison:
     return replace(comparison, passed=True, reason=reason, notes=(*comparison.notes, note))
 
 
-def _hold_everything(comparison: Comparison) -> bool:
+def _contain_everything(comparison: Comparison) -> bool:
     """Whether each pixel that the mask's metric counts is in one of the regions."""
     mask, name = comparison.mask, comparison.mask_metric
     if mask is None or name is None:
@@ -344,11 +344,11 @@ def _hold_everything(comparison: Comparison) -> bool:
     return counted == marked == sum(region.area for region in comparison.regions)
 
 
-# ---- Notes
+# ---- Additional information for the reader
 
 
 def _warnings(expected: Image, actual: Image) -> tuple[str, ...]:
-    """Return in what the two files differ that changes how equal pixels look."""
+    """Return the differences between the two files that change how equal pixels look."""
     one, other = expected.info, actual.info
     tags = {
         "colour profiles (ICC)": (one.icc, other.icc),
@@ -363,7 +363,7 @@ def _warnings(expected: Image, actual: Image) -> tuple[str, ...]:
 
 
 def _tag(value: str | float | None) -> str:
-    """Return a tag of a file in words, of a digest its first digits."""
+    """Return a tag of a file in words, or the first digits of a digest."""
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else value[:DIGEST_SHOWN]

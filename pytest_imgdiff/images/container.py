@@ -1,4 +1,4 @@
-"""What every format says of its file before a pixel is decoded: sizes, the orientation that it asks for, frames."""
+"""Description of a file, for every format, before a pixel is decoded: sizes, orientation, frames."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Page:
     """One frame or page, as stored.
 
     Attributes:
-        width, height: in pixels, before the orientation is applied.
-        mode: channels and depth, such as ``RGB 8-bit``.
-        orientation: the EXIF orientation to apply, 1 to 8.
-        icc: the embedded ICC profile.
-        opaque: true where nothing in it can be transparent.
-        duration: how long this frame of an animation is shown, in milliseconds, as stored; None for anything else.
+        width, height: Size in pixels, before the orientation is applied.
+        mode: Channels and depth, such as ``RGB 8-bit``.
+        orientation: The EXIF orientation to apply, 1 to 8.
+        icc: The embedded ICC profile.
+        opaque: True if no pixel can be transparent.
+        duration: Display time of this frame of an animation, in milliseconds, as stored; None for anything else.
     """
 
     width: int
@@ -51,20 +51,20 @@ class Page:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Container:
-    """A file whose headers were read and whose structure was checked.
+    """A file with headers that were read and a structure that was checked.
 
     Attributes:
         format: ``PNG``, ``JPEG``, ...
-        pages: its frames or pages, in order; at least one.
-        decode: yields the rasters of the pages with these indices (ascending), in that order.
-        rows: returns the rows of the one page that there is, where the compiled core decodes them; or None.
-        check: refuses what decoding would refuse, at a fraction of its cost; None if only decoding can tell.
-        cumulative: a frame builds on those before it, so that these are decoded too.
-        gamma: the PNG gAMA value.
-        cicp: the PNG cICP value, as in `pytest_imgdiff.base.image.ImageInfo`.
-        loops: how often an animation is played, 0 forever; None if the file does not say.
-        whole: opens the same file with all of its images, where `pages` holds only the one that every viewer shows.
-        notes: what the reader should know.
+        pages: Its frames or pages, in order; at least one.
+        decode: Yields the rasters of the pages with these indices (ascending), in that order.
+        rows: Returns the rows of the only page if the compiled core decodes them, else None.
+        check: Rejects what decoding would reject, at a fraction of its cost; None if only decoding can check the file.
+        cumulative: A frame builds on those before it, so that these are decoded too.
+        gamma: The PNG gAMA value.
+        cicp: The PNG cICP value, as in `pytest_imgdiff.base.image.ImageInfo`.
+        loops: How often an animation is played, 0 for an endless loop; None if the file does not specify it.
+        whole: Opens the same file with all of its images if `pages` has only the one that every viewer shows.
+        notes: Notes for the reader.
     """
 
     format: Format
@@ -95,7 +95,7 @@ def full_scale(dtype: np.dtype[Any]) -> int:
 
 
 def normal(raster: Raster, *, opaque: bool = False) -> Raster:
-    """Return the raster contiguous and read-only, without the colour that full transparency hides."""
+    """Return the raster contiguous and read-only, without the colour of fully transparent pixels."""
     pixels = np.ascontiguousarray(raster)
     if not opaque:
         hidden = pixels[..., 3] == 0
@@ -120,10 +120,10 @@ _TURNS: Mapping[int, Callable[[Raster], Raster]] = {
 
 
 def orientation_of(exif: bytes | None) -> tuple[int, str | None]:
-    """Return the orientation that an EXIF block (a small TIFF file) states, and a note where it is unusable.
+    """Return the orientation of an EXIF block (a small TIFF file), and a note if it is unusable.
 
-    Source: CIPA DC-008 (Exif 2.32), 4.6.4; the tag stands in the first directory as one SHORT. A block that
-    cannot be read, and a value outside 1..8, count as upright, as in browsers.
+    Source: CIPA DC-008 (Exif 2.32), 4.6.4; the tag is in the first directory as one SHORT. An unreadable block, or a
+        value outside 1..8, counts as upright, as in browsers.
     """
     if not exif:
         return _UPRIGHT, None
@@ -136,14 +136,14 @@ def orientation_of(exif: bytes | None) -> tuple[int, str | None]:
 
 
 def checked_orientation(value: int | None) -> tuple[int, str | None]:
-    """Return a usable orientation for a stated one, and a note where it is not one of 1..8."""
+    """Return a usable orientation for a stated one, and a note if it is not one of 1..8."""
     if value is None or 1 <= value <= 8:  # noqa: PLR2004 - the values that the standard defines
         return value or _UPRIGHT, None
     return _UPRIGHT, f"its EXIF orientation is {value}, which is not one of 1 to 8; taken as upright"
 
 
 def oriented(raster: Raster, orientation: int) -> Raster:
-    """Return the raster turned and mirrored so that the stated orientation is upright."""
+    """Return the raster rotated and mirrored so that the stated orientation is upright."""
     turn = _TURNS.get(orientation)
     return raster if turn is None else turn(raster)
 
@@ -167,14 +167,14 @@ Disposal = Literal["keep", "clear", "restore"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """What one frame draws.
+    """The pixels that one frame draws.
 
     Attributes:
-        pixels: straight RGBA.
-        x, y: where its top left corner lies on the canvas; all of it lies on the canvas.
-        over: drawn over what is there (else it replaces it, its alpha too).
-        then: what happens to its rectangle before the next frame: it stays, becomes transparent, or what was
-            there before comes back.
+        pixels: Straight RGBA.
+        x, y: Position of its top left corner on the canvas; all of it is on the canvas.
+        over: Whether it is drawn over the canvas (else it replaces the canvas, alpha included).
+        then: What happens to its rectangle before the next frame: it is unchanged, becomes transparent, or is restored
+            to its previous content.
     """
 
     pixels: Raster
@@ -185,13 +185,13 @@ class Patch:
 
 
 def composed(patches: Iterable[Patch], width: int, height: int, wanted: Sequence[int]) -> Iterator[Raster]:
-    """Yield the canvas, at first transparent, as it stands after each wanted frame.
+    """Yield the canvas, initially transparent, after each requested frame.
 
     Args:
-        patches: what the frames draw, from the first on; consumed no further than the last wanted one.
-        width: of the canvas, in pixels.
-        height: of the canvas, in pixels.
-        wanted: indices of frames, ascending.
+        patches: The patches of the frames, from the first on; consumed only up to the last requested one.
+        width: Width of the canvas in pixels.
+        height: Height of the canvas in pixels.
+        wanted: Indices of frames, ascending.
     """
     canvas: Raster | None = None
     left = set(wanted)
@@ -214,7 +214,7 @@ def composed(patches: Iterable[Patch], width: int, height: int, wanted: Sequence
 
 
 def _over(top: Raster, bottom: Raster) -> Raster:
-    """Return straight RGBA laid over straight RGBA: PNG specification, section 13.16."""
+    """Return straight RGBA composed over straight RGBA: PNG specification, section 13.16."""
     full = full_scale(top.dtype)
     alpha = top[..., 3]
     result = np.where((alpha == 0)[..., None], bottom, top)
@@ -239,12 +239,12 @@ def pillow_frames(
 
     Args:
         decoder: Pillow's class for the format.
-        file: the encoded file.
-        size: width and height that its headers state.
-        indices: which frames.
+        file: The encoded file.
+        size: Width and height according to its headers.
+        indices: Which frames.
 
     Raises:
-        UnreadableError: the data does not decode, or not to what the headers state.
+        UnreadableError: The data does not decode, or does not match the headers.
     """
     try:
         with decoder(io.BytesIO(file)) as picture:

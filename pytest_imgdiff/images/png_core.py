@@ -106,8 +106,7 @@ class CoreRows:
         return rows
 
     def unlike(self, other: object, most_kept: int | None = None) -> Truths | None:
-        """Return in which rows, (height,), any pixel differs from another image's; None if the core cannot determine
-        it.
+        """Return in which rows, (height,), any pixel differs from another image's; None if that is unknown.
 
         Both files are read once, together, and found sound; if the core rejects a file, the result is None.
 
