@@ -1,4 +1,4 @@
-"""What a difference looks like, as numbers and as one line of text, and when two of them look alike."""
+"""Appearance of a difference, as numbers and as one line of text, and the similarity of two appearances."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import chain, starmap
 from typing import NamedTuple, TypeVar
 
 FORM = "2"
-"""Begins every text; appearances that were measured in another way are never compared."""
+"""Start of every string; appearances that were measured in another way are never compared."""
 GRIDS = (16, 8, 8, 8)
 """Cells across and down in luma, blue chroma, red chroma and opacity."""
 ROUNDING = 1e-6
 BETWEEN_FRAMES = "|"
-"""Between the appearances of several frames."""
+"""Separator between the appearances of several frames."""
 MOST = 7
-"""A cell has a value of -7..7."""
+"""A cell is in -7..7."""
 
 _ZERO = ord("h")  # of the letters a to o
 _PATCH = re.compile(
@@ -31,9 +31,9 @@ _T = TypeVar("_T", "Patch", "Appearance")
 
 
 class Tolerance(NamedTuple):
-    """How far two numbers may be apart: ``least``, and a share of the mean of their magnitudes.
+    """Maximum distance of two numbers: ``least``, and a share of the mean of their magnitudes.
 
-    What holds for each pair of numbers holds for their sums, with ``least`` taken as often as there are pairs.
+    If it is met for each pair of numbers, it is met for their sums, with ``least`` multiplied by the number of pairs.
     """
 
     least: float
@@ -49,22 +49,22 @@ INK = Tolerance(2, 0.15)
 REST = Tolerance(4, 0.15)  # pixels
 LEVEL = Tolerance(6, 0.1)  # levels of 255
 LINE = Tolerance(0.2, 0.33)
-"""Of a row or column of cells, of what its cells differ by on average: beyond the least, one other letter in a short
-line of text is 0.35 of the magnitude and more, noise or a few percent of size 0.1 to 0.3."""
+"""Of the mean difference of the cells in a row or column: beyond the least, another letter in a short line of text is
+0.35 of the magnitude and more, noise or a few percent of size 0.1 to 0.3."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One region of a difference, without its place.
+    """One region of a difference, without its position.
 
     Attributes:
-        width, height: of its box, in pixels.
+        width, height: Size of its box in pixels.
         kind: ``c`` (changed), ``e`` (only expected) or ``a`` (only actual).
-        ink: how much differs, as so many pixels that differ by 255 levels; blurred edges hardly change it.
-        levels: the signed difference (actual less expected) in luma, blue and red chroma and opacity, and the sum of
+        ink: The amount of difference, as a number of pixels that differ by 255 levels; blurred edges hardly change it.
+        levels: The signed difference (actual less expected) in luma, blue and red chroma and opacity, and the sum of
             their magnitudes, in levels of 255: means weighted by that sum.
-        planes: where it differs and in which direction, on the `GRIDS`, row by row, as bytes: 0 for -7, 14 for 7.
-        magnitude: the mean absolute value of the cells of the strongest plane.
+        planes: Where it differs and in which direction, on the `GRIDS`, row by row, as bytes: 0 for -7, 14 for 7.
+        magnitude: Mean magnitude of a cell of the strongest plane.
     """
 
     width: int
@@ -107,12 +107,12 @@ _TO_MAGNITUDES = bytes.maketrans(_VALUES, bytes(abs(value - MOST) for value in _
 
 
 def mean_magnitude(cells: bytes) -> float:
-    """Return the mean absolute value of these cells."""
+    """Return the mean magnitude of these cells."""
     return sum(cells.translate(_TO_MAGNITUDES)) / len(cells)
 
 
 def _letters(plane: bytes) -> str:
-    """Return a plane as letters: ``h`` is 0; an empty text if all cells are 0."""
+    """Return a plane as letters: ``h`` is 0; an empty string if every cell is 0."""
     return plane.translate(_TO_LETTERS).decode() if plane.strip(bytes([MOST])) else ""
 
 
@@ -121,7 +121,7 @@ def _plane(letters: str, size: int) -> bytes:
 
 
 def _is_plane_like(one: bytes, other: bytes, size: int, magnitudes: tuple[float, float]) -> bool:
-    """Whether each row and each column is near; it is measured by its own magnitude, or the patch's if larger."""
+    """Whether each row and column is near, relative to its own magnitude, or the patch's if that is larger."""
     for mine, theirs in zip(_lines(one, size), _lines(other, size), strict=True):
         apart = sum(abs(a - b) for a, b in zip(mine, theirs, strict=True)) / size
         strengths = max(magnitudes[0], mean_magnitude(mine)) + max(magnitudes[1], mean_magnitude(theirs))
@@ -138,19 +138,19 @@ def _lines(plane: bytes, size: int) -> chain[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """A whole difference: its largest regions, and the amount outside them.
+    """A whole difference: its largest regions, and the amount of the rest.
 
     Attributes:
-        patches: at least one, the largest first.
-        rest_count: how many more regions there are.
-        rest_area: how many pixels of the mask are outside of the patches.
+        patches: At least one, the largest first.
+        rest_count: Number of other regions.
+        rest_area: Number of pixels of the mask outside the patches.
     """
 
     patches: tuple[Patch, ...]
     rest_count: int
     rest_area: int
     sums: tuple[int, int, int] = field(init=False)
-    """Of the patches' widths, heights and ink."""
+    """Sums of the patches' widths, heights and ink."""
 
     def __post_init__(self) -> None:
         columns = zip(*((patch.width, patch.height, patch.ink) for patch in self.patches), strict=True)
@@ -160,9 +160,9 @@ class Appearance:
         return ";".join([FORM, *map(str, self.patches), f"+{self.rest_count}/{self.rest_area}"])
 
     def is_like(self, other: Appearance) -> bool:
-        """Whether both could be the same change: every region of one has its like in the other, and nothing is over.
+        """Whether both could be the same change: the regions of one are similar to those of the other, one to one.
 
-        Like any tolerance it is not transitive; it is symmetric.
+        As with any tolerance, the relation is symmetric but not transitive.
         """
         return (
             len(self.patches) == len(other.patches)
@@ -173,7 +173,7 @@ class Appearance:
         )
 
     def _has_sums_like(self, other: Appearance) -> bool:
-        """Whether the sums are as near as they must be if the patches can be paired: most that cannot be end here."""
+        """Whether the sums are near enough for the patches to be paired; this excludes most others."""
         pairs = len(self.patches)
         for tolerance, one, two in zip((LENGTH, LENGTH, INK), self.sums, other.sums, strict=True):
             if abs(one - two) > tolerance.least * pairs + tolerance.share * (one + two) / 2 + ROUNDING:
@@ -183,10 +183,10 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The differences of all frames or pages of a pair, each as often as once; of one frame, its own.
+    """The different changes of all frames or pages of a pair, each only once.
 
     Attributes:
-        parts: at least one; no two of them are alike.
+        parts: At least one; no two of them are similar.
     """
 
     parts: tuple[Appearance, ...]
@@ -196,28 +196,28 @@ class Changes:
 
     @property
     def patches(self) -> tuple[Patch, ...]:
-        """Those of all parts."""
+        """The patches of all parts."""
         return tuple(patch for part in self.parts for patch in part.patches)
 
     @property
     def shape(self) -> tuple[tuple[int, int], ...]:
-        """How many patches each part has, and how many more regions: what is alike has one shape."""
+        """Number of patches and of other regions of each part: similar changes have the same shape."""
         return tuple(sorted((len(part.patches), part.rest_count) for part in self.parts))
 
     def is_like(self, other: Changes) -> bool:
-        """Whether both could be the same changes: each of one has its like in the other, and nothing is over."""
+        """Whether both could be the same changes: each of one has a similar one in the other, and none is left."""
         return self.shape == other.shape and _can_be_paired(self.parts, other.parts)
 
 
 def changes_of(text: str) -> Changes | None:
-    """Return the changes that `str` made this text of; None for any other text."""
+    """Return the changes that `str` made this string of; None for any other string."""
     parts = [appearance_of(part) for part in text.split(BETWEEN_FRAMES)]
     known = tuple(part for part in parts if part is not None)
     return Changes(known) if len(known) == len(parts) else None
 
 
 def appearance_of(text: str) -> Appearance | None:
-    """Return the appearance that `str` made this text of; None for any other text."""
+    """Return the appearance that `str` made this string of; None for any other string."""
     form, *patches, rest = text.split(";") if ";" in text else ("", "")
     found = [_PATCH.fullmatch(patch) for patch in patches]
     beside = _REST.fullmatch(rest)
@@ -241,11 +241,11 @@ def _patch(match: re.Match[str]) -> Patch:
 
 
 def _can_be_paired(one: tuple[_T, ...], other: tuple[_T, ...]) -> bool:
-    """Whether each item of the one can have a like one of the other for its own (H. W. Kuhn, 1955)."""
+    """Whether each item of one can be paired with a similar item of the other (H. W. Kuhn, 1955)."""
     likes = []
     for mine in one:
         found = [place for place, theirs in enumerate(other) if mine.is_like(theirs)]
-        if not found:  # nearly always, and soon
+        if not found:  # nearly always, and early
             return False
         likes.append(found)
     owner: dict[int, int] = {}

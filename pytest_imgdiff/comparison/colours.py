@@ -1,6 +1,6 @@
-"""Colours of pixels in a space where distances are what an eye sees: how far they are apart, and which rule maps them.
+"""Colours of pixels in a space with perceptual distances: how far apart they are, and which mapping changes them.
 
-The compiled core does the work if it is installed; the code next to each call is its reference.
+The compiled core does the work if it is available; the code next to each call is its reference.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     """(height, width, 4): luma, two chromas and opacity, scaled so that distances are shares of black to white."""
 
 UNMAPPED, MAPPED, COLOURS = 0.12, 0.6, 0.35
-"""Of a recoloured region: the share of its variance that a rule from colour to colour leaves at the most, the share of
-the difference that the rule explains at least, and the number of colours as a share of its pixels at the most."""
+"""Limits for a recoloured region: the maximum share of its variance that a mapping of colours leaves, the minimum
+share of the difference that it explains, and the maximum number of colours as a share of its pixels."""
 KEPT = 0.6
-"""And the share, on average, of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
+"""Minimum mean share of the pixels of a changed colour that changed: a dashed line keeps half of its colour."""
 FLAT_COLOURS = 1e-5
-"""Colours with less variance are flat: there a rule has nothing to explain."""
+"""Colours with less variance are flat: a mapping has nothing to explain there."""
 STEPS_OF_COLOUR = 40
 """Steps between black and white; colours that differ by less than one step count as one."""
 
@@ -45,12 +45,11 @@ OF_PREMULTIPLIED = tuple(
     np.array([*(_YIQ * _WEIGHTS[:, np.newaxis]).flat, _WEIGHTS[0]], np.float32).astype(float).tolist()
 )
 """Three weights of each plane of colour, and that of opacity: from premultiplied RGBA. Over black a colour is its
-premultiplied one, over white that and 1 less its opacity: a difference that shows over either of them is in these four
-planes."""
+premultiplied one, over white that plus (1 - opacity): a difference over either is visible in these four planes."""
 
 
 def colours_of(rows: NDArray[Any], columns: slice) -> Colours:
-    """Return the colours of these columns, and of as few of the rows."""
+    """Return the colours of these columns, and of every n-th row at the same step."""
     step = columns.step
     scale = float(np.float32(1 / full_value(rows.dtype)))
     if CORE is not None and rows.dtype == np.uint8:
@@ -70,7 +69,7 @@ def colours_of(rows: NDArray[Any], columns: slice) -> Colours:
 
 
 def apart_from(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
-    """Return how far colours are apart; those of the second are as many, or one."""
+    """Return the distances between colours; the second argument has as many colours, or one."""
     if CORE is not None and (two.size == 4 or two.shape == one.shape):  # noqa: PLR2004 - one colour
         found = CORE.apart(np.ascontiguousarray(one), np.ascontiguousarray(two))
         if found is not None:
@@ -84,7 +83,7 @@ def apart_from(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def commonest(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the commonest of (n, 4) colours, those that are near counted together."""
+    """Return the most common of (n, 4) colours; near colours are counted together."""
     if CORE is not None:
         found = CORE.commonest(np.ascontiguousarray(colours), 64)
         if found is not None:
@@ -98,19 +97,19 @@ def commonest(colours: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _key(steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for each colour of whole steps."""
+    """Return one number for each colour of integer steps."""
     shifted = steps + 512
     key: NDArray[np.int64] = ((shifted[..., 0] * 1024 + shifted[..., 1]) * 1024 + shifted[..., 2]) * 1024
     return key + shifted[..., 3]
 
 
 def maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArray[np.bool_]) -> bool:
-    """Return whether a rule from colour to colour makes the first of (n, 4) colours the second.
+    """Return whether a mapping of colours turns the first of (n, 4) colours into the second.
 
     Args:
-        first: those of some pixels.
-        second: those of the same pixels.
-        changed: (n,), those that differ.
+        first: The colours of some pixels.
+        second: The colours of the same pixels.
+        changed: (n,), which of them differ.
     """
     if CORE is not None:
         found = CORE.maps(first, second, changed, STEPS_OF_COLOUR, (COLOURS, KEPT, UNMAPPED, MAPPED, FLAT_COLOURS))
@@ -141,7 +140,7 @@ def maps(first: NDArray[np.float32], second: NDArray[np.float32], changed: NDArr
 
 
 def _unexplained(groups: NDArray[np.intp], planes: Sequence[NDArray[np.float64]]) -> float:
-    """Return the sum of the squares of what is left of (n,) values less the mean of their group."""
+    """Return the sum of the squares of (n,) values minus the mean of their group."""
     counts = np.bincount(groups)
     left = 0.0
     for plane in planes:
@@ -151,7 +150,7 @@ def _unexplained(groups: NDArray[np.intp], planes: Sequence[NDArray[np.float64]]
 
 
 def _sum(values: NDArray[np.float64]) -> float:
-    """Return the sum of (n,) values, added one after the other as the compiled core does it."""
+    """Return the sum of (n,) values, added in order as in the compiled core."""
     return float(np.cumsum(values)[-1])
 
 
@@ -167,7 +166,7 @@ def median(values: NDArray[np.float32]) -> float:
 
 
 def percentile(values: NDArray[np.float32], share: float) -> float:
-    """Return a percentile of the values, as `numpy.percentile` does."""
+    """Return the value below which ``share`` percent of the values are, as `numpy.percentile` does."""
     place = np.float32(values.size - 1) * (np.float32(share) / np.float32(100))
     below = min(int(place), values.size - 1)
     above = min(below + 1, values.size - 1)

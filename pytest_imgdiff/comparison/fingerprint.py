@@ -1,4 +1,4 @@
-"""The appearance of a difference, whatever its place: it finds equal changes on several pages."""
+"""Fingerprint of a difference, independent of its position, to find equal changes on several pages."""
 
 from __future__ import annotations
 
@@ -26,28 +26,27 @@ if TYPE_CHECKING:
     """(n,)."""
     Change = NDArray[np.float32]
     """(height, width, 4): signed difference (actual less expected) in luma, blue chroma, red chroma and opacity, in
-    levels of -255..255; 0 away from the mask."""
+    levels of -255..255; 0 outside the mask."""
 
 _KINDS = {"only expected": "e", "only actual": "a", "deleted": "e", "inserted": "a"}
-"""The kinds that have a letter of their own; that of all others is c."""
+"""The kinds with a letter of their own; all others have c."""
 MOST_PATCHES = 6
-"""How many regions, the largest ones, are looked at; of the others the fingerprint has number and area."""
+"""Maximum number of regions, the largest ones, that are described; for the others only number and area are."""
 MOST_CHANGES = 50
-"""So many different changes of one pair's frames are distinguished; each takes half a kilobyte and more."""
+"""Maximum number of different changes in one pair's frames; each takes half a kilobyte or more."""
 MOST_PIXELS = 1 << 14
-"""Of a larger region only every second, third, ... pixel of every such row is looked at."""
+"""Maximum pixels of a region; in a larger one only every second, third, ... pixel and row is examined."""
 NEAR = np.ones((5, 5), np.uint8)
-"""Pixels so near to the mask belong to the change: whether a metric counts an edge's anti-aliased pixels hangs on
-their neighbours."""
+"""Distance in pixels from the mask that still belongs to the change: whether a metric counts the anti-aliased pixels
+of an edge depends on their neighbours."""
 FAINT = 0.125
-"""A pixel that differs by less than this share of the region's largest difference is not part of its shape."""
+"""Pixels that differ by less than this share of the region's largest difference do not define its shape."""
 MARGIN = 0.02
-"""Each side of the grid stands where this share of the difference is beyond it: a pixel more or less at the edge does
-not move it."""
+"""Share of the difference beyond each side of the grid: a pixel more or less at the edge does not move the grid."""
 TYPICAL = 3
-"""What a cell of typical difference (the root of the mean square) holds; those above 7 hold 7."""
+"""Value of a cell of typical difference (the root of the mean square); values are limited to 7."""
 
-_BLUE, _RED = 0.564, 0.713  # ITU-R BT.601: what blue and red less luma are multiplied with
+_BLUE, _RED = 0.564, 0.713  # ITU-R BT.601: factors of blue and red less luma
 _COLOURS = np.array(
     [
         [*LUMA, 0],
@@ -59,7 +58,7 @@ _COLOURS = np.array(
 )
 """From red, green, blue and opacity to the planes of a change."""
 _SUM = np.ones((1, 4), np.float32)
-"""Planes to their total."""
+"""From the planes to the sum of their magnitudes."""
 _STEPS = np.linspace(0, 1, GRIDS[0] + 1)
 """The edges of the cells, of any length."""
 
@@ -71,20 +70,19 @@ def fingerprint(
     regions: Sequence[Region],
     expected_as_read: Image | None = None,
 ) -> str:
-    """Return a line of text that describes the appearance of the difference, whatever its place.
+    """Return a line of text that describes the difference, independent of its position.
 
-    It is made of the pixels of the mask, region by region, so that it is the same on whatever page the change appears,
-    and at whatever place. `change_groups.Appearance.is_like` tells whether two of them could be the same
-    change; it bears anti-aliasing and a few percent of size. All of the mask counts: what the described regions leave
-    over stands in it as number and area, so that a page with one change more is not taken for the others.
+    It is computed from the pixels of the mask, region by region, so that it is the same on every page with the change,
+    and at every position. `change_groups.Appearance.is_like` decides whether two of them could be the same change; it
+    tolerates anti-aliasing and a few percent of size. All of the mask counts: the rest outside the described regions is
+    included as number and area, so that a page with an additional change is not confused with the others.
 
     Args:
-        expected: as it was compared.
-        actual: the same, of the same size and depth.
+        expected: The image as it was compared.
+        actual: The same for the actual image, of the same size and depth.
         mask: (height, width), where the two differ.
-        regions: of the mask, at least one, the largest first.
-        expected_as_read: where the expected image was laid out as the actual one: what it was before, which has the
-            deleted regions.
+        regions: The regions of the mask, at least one, the largest first.
+        expected_as_read: The expected image before it was laid out as the actual one, which has the deleted regions.
     """
     described = regions[:MOST_PATCHES]
     patches = tuple(_patch(region, expected, actual, mask, expected_as_read or expected) for region in described)
@@ -96,15 +94,15 @@ def fingerprint(
 def of_all_frames(marks: Iterable[str | None]) -> str | None:
     """Return the fingerprint of a pair of several frames or pages.
 
-    What looks alike on several frames counts once: the same change on each page of two documents of different length is
+    Similar changes on several frames count once: the same change on each page of two documents of different length is
     one change.
 
     Args:
-        marks: the fingerprint of each frame that fails; None if a frame has none.
+        marks: The fingerprint of each frame that fails; None if a frame has none.
 
     Returns:
-        What `change_groups.changes_of` reads; None if a frame has no fingerprint or the frames show
-        more than `MOST_CHANGES` changes: then the whole has no description.
+        The text for `change_groups.changes_of`; None if a frame has no fingerprint or the frames have more than
+        `MOST_CHANGES` changes: then the whole cannot be described.
     """
     distinct: list[Appearance] = []
     for mark in marks:
@@ -120,7 +118,7 @@ def _patch(region: Region, expected: Image, actual: Image, mask: Mask, expected_
     box = region.box
     step = math.ceil(math.sqrt(box.width * box.height / MOST_PIXELS))
     top, bottom, columns = box.y, box.y + box.height, slice(box.x, box.x + box.width, step)
-    if region.kind in ("inserted", "deleted"):  # the other side shows another part of the page at this place
+    if region.kind in ("inserted", "deleted"):  # the other side has another part of the page at this place
         side = actual if region.kind == "inserted" else expected_as_read
         pixels = side.rows(top, bottom)[::step, columns]
         nothing = np.full_like(pixels, full_value(pixels.dtype))
@@ -154,7 +152,7 @@ def _change(expected: Pixels, actual: Pixels, mask: Mask) -> Change:
 
 
 def _levels(pixels: Pixels) -> Numbers:
-    """Return RGBA in levels of 0..255, the colour laid on white."""
+    """Return RGBA in levels of 0..255, with the colour composed over white."""
     full = full_value(pixels.dtype)
     levels: Numbers = pixels.astype(np.float32)
     if full != 255:  # noqa: PLR2004 - 8 bits
@@ -178,13 +176,13 @@ def _planes(change: Change, strong: Numbers) -> tuple[bytes, ...]:
 def _edges(strength: Positions) -> Positions:
     """Return the edges of the cells along an axis, in pixels.
 
-    They stand evenly between where the difference begins and where it ends, but for the first and the last, which are
-    those of the box, so that nothing is left out.
+    They are evenly spaced between the start and the end of the difference. The first and the last are those of the box,
+    so that nothing is left out.
     """
     places = np.arange(strength.size + 1, dtype=np.float64)
     total = np.zeros_like(places)
     np.cumsum(strength, out=total[1:])
-    if total[-1] <= 0:  # the metric sees a difference that these planes do not
+    if total[-1] <= 0:  # the metric detects a difference that these planes do not
         total = places
     first, last = np.interp([MARGIN * total[-1], (1 - MARGIN) * total[-1]], total, places)
     edges: Positions = first + (last - first) * _STEPS
@@ -193,12 +191,12 @@ def _edges(strength: Positions) -> Positions:
 
 
 def _sums_before(down: Positions, across: Positions, integral: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (len(down), len(across), 4): what lies above and to the left of each point, between pixels in proportion.
+    """Return (len(down), len(across), 4): the sum above and to the left of each point, proportional between pixels.
 
     Args:
-        down: edges between rows, in pixels.
-        across: edges between columns, in pixels.
-        integral: (height + 1, width + 1, 4), the sums above and to the left of every pixel's beginning.
+        down: Edges between rows, in pixels.
+        across: Edges between columns, in pixels.
+        integral: (height + 1, width + 1, 4), the sums above and to the left of every pixel's top left corner.
     """
     height, width, planes = integral.shape
     rows, columns = np.minimum(down.astype(np.intp), height - 2), np.minimum(across.astype(np.intp), width - 2)

@@ -1,4 +1,4 @@
-"""Before two images are judged: unequal sizes brought to one, never silently, and ignored areas painted alike."""
+"""Preparation of two images: unequal sizes are made equal, never silently, and ignored areas are painted equal."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image, Image] | None:
     """Return the pair at one size, or None if the policy is to fail.
 
-    ``pad`` puts both top left on a transparent canvas of the larger width and height: what only one of them covers
-    differs from nothing being there. ``crop`` keeps the top left rectangle that both cover. ``scale``
+    ``pad`` places both at the top left of a transparent canvas large enough for either: where only one of them has
+    pixels, it is compared with transparency. ``crop`` keeps the top left rectangle that both cover. ``scale``
     resamples the actual image to the expected size, by pixel area where it shrinks and bilinearly
-    where it grows, colour weighted by alpha.
+    where it grows, with colour weighted by alpha.
     """
     if expected.size == actual.size:
         return expected, actual
@@ -51,7 +51,7 @@ def same_size(expected: Image, actual: Image, policy: SizePolicy) -> tuple[Image
 
 
 def with_pixels(image: Image, pixels: Pixels, *, opaque: bool = False) -> Image:
-    """Return the image with other pixels, which become read-only, and nothing derived yet."""
+    """Return the image with other pixels, which become read-only, and without derived data."""
     pixels.flags.writeable = False
     return Image(pixels, image.info, image.encoded, opaque=opaque)
 
@@ -93,20 +93,20 @@ def _stored(values: NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:
 
 
 GRAY = 0.5
-"""The gray, as a share of white, that both images are painted in where nobody looks."""
+"""Gray, as a share of white, that both images are painted in where they are ignored."""
 RIM = 8
 """Pixels, on each side."""
 MARGIN = 1000
-"""How far outside the image, in pixels, a polygon is cut: what rounding does to the cut is not seen inside."""
+"""Distance outside the image, in pixels, at which a polygon is cut: rounding of the cut is not visible inside."""
 
 
 def ignore_mask(areas: tuple[IgnoreArea, ...], size: tuple[int, int]) -> tuple[Mask | None, tuple[str, ...]]:
-    """Return what the areas cover together, (height, width), and a note for each that covers nothing.
+    """Return the union of the areas, (height, width), and a note for each area that covers nothing.
 
     A pixel that a rectangle touches is covered; a polygon covers its outline and what it encloses.
 
     Raises:
-        BrokenImageError: a mask image cannot be read or has another size than the compared images.
+        BrokenImageError: A mask image cannot be read or does not have the size of the compared images.
     """
     if not areas:
         return None, ()
@@ -136,14 +136,14 @@ def _drawn(area: IgnoreArea, size: tuple[int, int]) -> np.ndarray:
 
 
 def _filled(corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Fill a polygon on a canvas with a rim: at a canvas' edge OpenCV paints a little of what is beyond it."""
+    """Fill a polygon on a canvas with a rim: at a canvas' edge OpenCV also paints parts that are beyond it."""
     canvas = np.zeros((size[1] + 2 * RIM, size[0] + 2 * RIM), np.uint8)
     cv2.fillPoly(canvas, [corners + RIM], (1,))
     return canvas[RIM:-RIM, RIM:-RIM]
 
 
 def _covered(start: float, end: float, axis: int) -> slice:
-    """Return the pixels of this axis that are at least in part between two positions, however far out they are."""
+    """Return the pixels of this axis that are at least partly between two positions, which may be far outside."""
     first, last = (min(max(0.0, position), float(axis)) for position in (start, end))
     return slice(math.floor(first), math.ceil(last))
 
@@ -157,9 +157,9 @@ def _exact_pixels(length: Length, axis: int) -> Fraction:
 
 
 def _clipped(outline: Outline, size: tuple[int, int]) -> Outline:
-    """Return the part of a polygon near the image: OpenCV counts corners in 32 bits.
+    """Return the part of a polygon near the image: OpenCV stores corners in 32 bits.
 
-    Exact in fractions, as a corner may be anywhere. Edges along the bounds, which clipping a concave outline leaves,
+    Uses exact fractions, as a corner may be anywhere. Clipping a concave outline leaves edges along the bounds, which
     are outside the image.
 
     Source: I. E. Sutherland and G. W. Hodgman, Reentrant polygon clipping, CACM 17 (1), 1974.

@@ -1,6 +1,6 @@
-"""The metrics of one pair of images: each is measured once, and its result is checked.
+"""The metrics of one pair of images: each is run once, and its result is checked.
 
-A metric can come from a plugin: any failure in it is a `MetricError`, never a pass.
+A metric may be third-party code: any error in it is a `MetricError`, never a pass.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 USUAL_MASK_METRIC = "perceptual"
 
 ROUNDING = 1e-6
-"""By how much a value may be better than that of equal images, or as a share of it worse than the worst possible one,
+"""Tolerance of a value that is better than that of equal images or, as a share, worse than the worst possible value,
 before it is a fault of the metric."""
 
 MOST_BYTES = 128
-"""Bytes for each pixel, and for each byte of a channel, that no pair takes beyond: no need to count more exactly."""
+"""Upper bound of the bytes per pixel and per channel byte of any pair: below it, no exact count is needed."""
 MARKS, HEAT = 8, 4
-"""Bytes for each pixel: while a pair is read, and what a metric's heat takes at the most."""
+"""Bytes per pixel: while a pair is read, and at most for a metric's heat."""
 MOST_UNKNOWN = 16
-"""Bytes for each pixel, and for each byte of a channel, that a metric without `plane_bytes` is assumed to need."""
+"""Bytes per pixel, and per channel byte, that are assumed for a metric that does not specify them."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class Measurements:
-    """Measures each metric at most once for one pair.
+    """Results of the metrics for one pair; each metric is measured at most once.
 
     Attributes:
-        expected: one image.
-        actual: the other, of equal size and depth.
-        ignore: (height, width), where nobody looks; None if everything is looked at.
-        registry: the known metrics.
-        results: what was measured, by the metric's name.
+        expected: One image.
+        actual: The other, of equal size and depth.
+        ignore: (height, width), the ignored pixels; None if there are none.
+        registry: The known metrics.
+        results: The results by the metric's name.
     """
 
     expected: Image
@@ -63,11 +63,11 @@ class Measurements:
     results: dict[str, MetricResult]
 
     def result(self, metric: Metric) -> MetricResult:
-        """Return what the metric measures.
+        """Return the result of the metric.
 
         Raises:
-            MetricError: it has no value for this pair, or is faulty.
-            ModelUnavailableError: its model is not on this machine.
+            MetricError: It has no value for this pair, or is faulty.
+            ModelUnavailableError: The model that it needs is not on this machine.
         """
         if metric.name not in self.results:
             try:
@@ -88,10 +88,10 @@ class Measurements:
 
 
 def _checked(result: object, metric: Metric, image: Image) -> MetricResult:
-    """Return a metric's result with a plain number for its value.
+    """Return a metric's result with a plain number as its value.
 
     Raises:
-        MetricError: it is nothing that a limit can be held against, or its heat is none of this image.
+        MetricError: It cannot be compared with a limit, or its heat does not fit this image.
     """
     if not isinstance(result, MetricResult):
         msg = f"the metric {metric.name} returned {result!r:.60}, which is no MetricResult"
@@ -127,7 +127,7 @@ def _is_heat(heat: object, image: Image) -> bool:
 
 
 def deciding_metric(policy: Policy, registry: Registry) -> str:
-    """Return the metric whose heat gives the mask because it decides the verdict."""
+    """Return the metric that shows where images differ because it decides whether they do."""
     if policy.mask != AUTO:
         return policy.mask
     if any(rule.metric == DEFAULT_RULES[0].metric for rule in policy.metrics):
@@ -138,7 +138,7 @@ def deciding_metric(policy: Policy, registry: Registry) -> str:
 
 
 def asked_by(policy: Policy, registry: Registry) -> Asked | None:
-    """Return what all metrics of a policy ask to have counted while files are read; None if one needs more."""
+    """Return what all metrics of a policy need to have counted while files are read; None if one needs more."""
     if policy.ignore:
         return None
     options = {rule.metric: rule.options for rule in (*policy.measure, *policy.metrics)}
@@ -149,9 +149,9 @@ def asked_by(policy: Policy, registry: Registry) -> Asked | None:
 def beyond_memory(
     expected: Image, actual: Image, policy: Policy, rules: Sequence[Rule], registry: Registry
 ) -> str | None:
-    """Return why measuring the metrics of these rules takes more memory than it may, in words; None if it does not.
+    """Return why measuring the metrics of these rules takes more memory than allowed, in words; None if it does not.
 
-    Of an image whose rows are decoded when they are asked for, what is asked for counts.
+    For an image whose rows are decoded on request, only the requested rows count.
     """
     width, height = (max(sides) for sides in zip(expected.size, actual.size, strict=True))
     plane = width * height
@@ -175,7 +175,7 @@ def beyond_memory(
         pixels += 2 * 4 * value_bytes * plane  # both are copied: painted, brought to one size or to one depth
     backdrops = 1 if expected.opaque and actual.opaque else 2
     held = [getattr(metric, "plane_bytes", (MOST_UNKNOWN, MOST_UNKNOWN)) for metric in metrics]
-    # Gray and other forms are shared, and one metric at a time works; each may leave a heat.
+    # Gray and other forms are shared, and one metric runs at a time; each may leave a heat.
     largest = max(always for always, _ in held) + value_bytes * max(by_width for _, by_width in held)
     needed = round(max(read, pixels + plane * (largest * backdrops + HEAT * len(metrics))))
     if needed <= policy.memory:

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import Heat, RegionSettings
 
     Boxes = NDArray[np.intp]
-    """(n, 4): left, top, right and bottom of each box; right and bottom are outside."""
+    """(n, 4): left, top, right and bottom of each box; right and bottom are exclusive."""
     Numbers = NDArray[np.intp]
     """(n,) one number for each box."""
 
 _SIDES = (4, 2, 1)
-"""Sides, in pixels, of the squares that masks are reduced by, the largest first."""
+"""Sides, in pixels, of the squares to which masks are reduced, the largest first."""
 _WINDOW_ROWS = 256
-"""Rows whose windows are counted at once; the sums of a whole large image would be several times its size."""
+"""Rows whose windows are counted at the same time; the sums of a whole large image take several times its size."""
 _SIDE_FOR_SIGMA = 250
 _LARGEST_SIGMA = 4.0
-"""How far the heat of a structure is smoothed, in pixels: the image's shorter side by the first, at most this."""
+"""Smoothing of the heat of a structure, in pixels: the image's shorter side by the first, at most the second."""
 _GRAIN = 49
-"""Pixels of one window of SSIM: the heat of a change spreads as far."""
+"""Pixels of one window of SSIM: the heat of any change spreads that far."""
 _MOST_CORNERS = 64
 
 
@@ -42,14 +42,14 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Seq
     """Return (height, width), true where the images differ.
 
     Args:
-        heat: ``uint8`` 0..255 or ``float32`` 0..1, 0 where alike.
-        threshold: ``zero``: whatever is above 0 differs. ``otsu``: whatever is above the threshold of Otsu, "A
-            threshold selection method from gray-level histograms", 1979, differs; the heat is scaled so that its
-            largest value is 255 first, and heat of one value only differs everywhere or nowhere.
-        windows: rows outside which the heat is 0; anywhere where omitted.
+        heat: ``uint8`` 0..255 or ``float32`` 0..1, 0 where equal.
+        threshold: ``zero``: values above 0 differ. ``otsu``: values above the threshold of Otsu, "A
+            threshold selection method from gray-level histograms", 1979, differ; the heat is first scaled so that its
+            largest value is 255, and heat with a single value differs everywhere or nowhere.
+        windows: Rows outside which the heat is 0; anywhere if omitted.
     """
     if threshold == "zero":
-        mask: Mask = np.zeros(heat.shape, np.bool_)  # which takes no memory where nothing is written
+        mask: Mask = np.zeros(heat.shape, np.bool_)  # takes no memory where nothing is written
         for rows in [slice(None)] if windows is None else windows:
             np.greater(heat[rows], 0, out=mask[rows])
         return mask
@@ -64,12 +64,12 @@ def difference_mask(heat: Heat, threshold: Literal["zero", "otsu"], windows: Seq
 def contour_mask(heat: Heat) -> Mask:
     """Return (height, width), true where the structure of the images differs: Otsu's threshold, without its grain.
 
-    A photograph that was encoded again differs a little everywhere, and the threshold leaves grain of that around a
-    change, and holes within it. So the heat is smoothed before it is cut (a Gaussian of 1 to 4 pixels, with the size of
-    the image), and gaps as narrow as that are closed.
+    A photograph that was encoded again differs a little everywhere, so that the threshold leaves grain around a change
+    and holes within it. The heat is therefore smoothed first (a Gaussian of 1 to 4 pixels, depending on the size of the
+    image), and gaps of that width are closed.
 
     Args:
-        heat: as in `difference_mask`. What is 0 stays outside of the mask.
+        heat: As in `difference_mask`. Pixels of heat 0 stay outside the mask.
     """
     sigma = min(max(min(heat.shape) / _SIDE_FOR_SIGMA, 1.0), _LARGEST_SIGMA)
     smooth: Heat = np.asarray(cv2.GaussianBlur(heat.astype(np.float32), (0, 0), sigma), np.float32)
@@ -83,13 +83,13 @@ def contour_mask(heat: Heat) -> Mask:
 def contour_regions(mask: Mask, heat: Heat, min_area: int) -> tuple[Region, ...]:
     """Return the connected pieces of a mask, each with its outline: largest area first, then from the top and left.
 
-    Pieces are not joined, however near they are. Those smaller than a window of SSIM (7x7 pixels) or than a hundredth
-    of the largest one are the grain that encoding leaves: they are not listed, unless there is nothing else.
+    Pieces are never joined. Those smaller than a window of SSIM (7x7 pixels) or than a hundredth of the largest one are
+    grain from encoding: they are left out, unless there is nothing else.
 
     Args:
         mask: (height, width).
-        heat: as the mask; gives each region its peak.
-        min_area: as in `RegionSettings`.
+        heat: (height, width), from which each region gets its peak.
+        min_area: As in `RegionSettings`.
     """
     pixels = mask.view(np.uint8)
     outlines, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -100,7 +100,7 @@ def contour_regions(mask: Mask, heat: Heat, min_area: int) -> tuple[Region, ...]
 
 
 def _outlined(outline: NDArray[Any], mask: NDArray[np.uint8], heat: Heat) -> Region:
-    """Return the region within an outline: (n, 1, 2) pixels as OpenCV gives them."""
+    """Return the region within an outline: (n, 1, 2) pixels as OpenCV returns them."""
     x, y, width, height = cv2.boundingRect(outline)
     inside = np.zeros((height, width), np.uint8)
     cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED, offset=(-x, -y))
@@ -114,13 +114,13 @@ def _outlined(outline: NDArray[Any], mask: NDArray[np.uint8], heat: Heat) -> Reg
 
 
 def most_in_window(heat: Heat, size: int) -> int:
-    """Return how many pixels of any square window inside the image have a heat above 0 at the most.
+    """Return the maximum number of pixels with a heat above 0 in any square window inside the image.
 
-    As pixelmatch 8 (https://github.com/mapbox/pixelmatch, ISC) counts with ``windowSize``.
+    Counts as pixelmatch 8 (https://github.com/mapbox/pixelmatch, ISC) does with ``windowSize``.
 
     Args:
         heat: (height, width).
-        size: of the window, in pixels a side; one larger than the image is as large as its shorter side.
+        size: Side of the window in pixels; limited to the image's shorter side.
     """
     height, width = heat.shape
     side = min(size, height, width)
@@ -134,7 +134,7 @@ def most_in_window(heat: Heat, size: int) -> int:
     most = 0
     step = max(side, _WINDOW_ROWS)
     for top in range(int(rows[0]), int(rows[-1]) + 1, step):
-        # Windows that end in these rows; those that reach beyond the image have no more than one that does not.
+        # Windows that end in these rows; those that extend beyond the image contain no more than one that does not.
         marked = (heat[max(0, top - side + 1) : top + step] > 0).view(np.uint8)
         sums = cv2.boxFilter(marked, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
         most = max(most, int(sums.max()))
@@ -146,15 +146,15 @@ def find_regions(
 ) -> tuple[Region, ...]:
     """Return the regions of a difference mask: largest area first, then from the top, then from the left.
 
-    Each pixel is a region to begin with. Two regions are near when at most ``settings.merge`` pixels lie
+    Each pixel is initially a region. Two regions are near if at most ``settings.merge`` pixels are
     between their boxes, across and down (0 where the boxes touch or overlap); near ones are joined until none are
     near. A region's box contains all of its pixels, its area counts them.
 
     Args:
         mask: (height, width).
-        heat: as the mask; gives each region its peak, which is 1 without it.
-        settings: the distance, and how small a region is left out.
-        windows: rows outside which nothing is true; anywhere where omitted.
+        heat: (height, width), from which each region gets its peak, which is 1 without it.
+        settings: The distance, and the minimum size of a region.
+        windows: Rows outside which nothing is true; anywhere if omitted.
     """
     rows = (
         slice(0, len(mask)) if windows is None else slice(windows[0].start, windows[-1].stop) if windows else slice(0)
@@ -176,9 +176,9 @@ def find_regions(
 def _boxes(mask: Mask, distance: int) -> Boxes:
     """Return the boxes of all regions.
 
-    They are found on squares of pixels first: pixels of two squares that touch have at most ``2 * side - 2`` pixels
-    between them. So have the boxes of two sets whose boxes of squares touch, as a set has pixels in the outermost
-    squares of its box on each side.
+    They are first found on squares of pixels: pixels of two touching squares have at most ``2 * side - 2`` pixels
+    between them. The same is true for the boxes of two sets whose boxes of squares touch, as a set has pixels in the
+    outermost squares of its box on each side.
     """
     side = next(side for side in _SIDES if 2 * side - 2 <= distance)
     height, width = mask.shape
@@ -192,7 +192,7 @@ def _boxes(mask: Mask, distance: int) -> Boxes:
 
 
 def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
-    """Return boxes, none of which is empty, without their empty rims."""
+    """Return boxes without their empty rims; no box is empty."""
     shrunk = []
     for left, top, right, bottom in boxes.tolist():
         x, y, width, height = cv2.boundingRect(mask[top:bottom, left:right])
@@ -203,7 +203,7 @@ def _shrunk(boxes: Boxes, mask: NDArray[np.uint8]) -> Boxes:
 def _filled(
     boxes: Boxes, mask: NDArray[np.uint8], heat: Heat | None, min_area: int, first_row: int
 ) -> tuple[Region, ...]:
-    """Return the regions of these boxes: as no two overlap, each pixel that is true in a box belongs to it."""
+    """Return the regions of these boxes: as boxes do not overlap, all true pixels in a box belong to its region."""
     hottest = 1.0 if heat is None else full_value(heat.dtype)
     found = []
     for left, top, right, bottom in boxes.tolist():
@@ -223,17 +223,17 @@ def _joined(boxes: Boxes, distance: int) -> Boxes:
         starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
         if starts.size == len(boxes):
             break
-        # A joined box may be near to what its parts were not.
+        # A joined box may be near to boxes that its parts were not near to.
         corners = (np.minimum.reduceat(boxes[order, :2], starts), np.maximum.reduceat(boxes[order, 2:], starts))
         boxes = np.concatenate(corners, axis=1)
     return boxes
 
 
 def _groups(boxes: Boxes, distance: int) -> Numbers:
-    """Return, for each box, the number of its group, from 0.
+    """Return, for each box, the index of its group, from 0.
 
-    Each box is grown by the distance to the right and downwards and painted on one canvas: boxes are near where their
-    paint touches, so that the connected components of the paint are the groups. The canvas has only as many rows and
+    Each box is extended by the distance to the right and downwards and painted on one canvas: boxes are near if their
+    painted areas touch, so the connected components of the canvas are the groups. The canvas has only as many rows and
     columns as the boxes have edges.
     """
     left, right = _ranks(boxes[:, 0], boxes[:, 2] + distance)

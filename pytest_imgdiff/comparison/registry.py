@@ -1,4 +1,4 @@
-"""Name to metric, through pluggy: the table of built-in ones, those of packages, those of conftest.py files."""
+"""Name to metric, through pluggy: the table of built-in metrics, those of packages, those of conftest.py files."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ METRICS: Mapping[str, str] = {
     "embedding_euclidean": "pytest_imgdiff.metrics.category:EmbeddingEuclidean",
     "classification": "pytest_imgdiff.metrics.category:Classification",
 }
-"""The built-in metrics, in the order in which they are listed to be chosen from."""
+"""The built-in metrics, in the order of lists to choose from."""
 
 GLANCE = ("pixel_match", "ssim", "orb", "embedding_cosine", "embedding_euclidean", "classification")
-"""What two images are measured by to see at a glance how alike they are."""
+"""The metrics that show at a glance how similar two images are."""
 
 
 ENTRY_POINT_GROUP = "imgdiff"
@@ -56,7 +56,7 @@ CAPTURER_ATTRIBUTES = ("target", "live", "follows", "capture")
 
 
 class _HookManager(pluggy.PluginManager):
-    """Takes a function for a hook by its name, so that a conftest.py need not import a marker."""
+    """Plugin manager that accepts a function for a hook by its name, so that a conftest.py need not import a marker."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         marked = super().parse_hookimpl_opts(plugin, name)
@@ -89,7 +89,7 @@ class Registry:
         self._classes = self._collect()
         self._made: dict[tuple[str, str], Metric] = {}
         self.followed: Policy | None = None
-        """The policy that was last found to be one that can be followed with these metrics."""
+        """The last policy that was validated with these metrics."""
 
     def _register(self, plugin: object) -> None:
         try:
@@ -115,7 +115,7 @@ class Registry:
 
     @property
     def extended(self) -> bool:
-        """Whether any plugin adds to the built-in metrics."""
+        """Whether any plugin extends the built-in metrics."""
         return bool(self._hooks.get_plugins())
 
     def names(self) -> list[str]:
@@ -126,7 +126,7 @@ class Registry:
         """Return the class of a metric.
 
         Raises:
-            ImgdiffError: there is no metric with this name, or a package that it needs is not installed.
+            ImgdiffError: There is no metric with this name, or a package that it needs is not installed.
         """
         target = self.described(name)
         module, extra = getattr(target, "_extra", (None, None))
@@ -136,10 +136,10 @@ class Registry:
         return target
 
     def described(self, name: str) -> type[Metric]:
-        """Return the class of a metric, though what it needs may not be installed: only its attributes are of use then.
+        """Return the class of a metric even if its dependencies are not installed; then only its attributes are usable.
 
         Raises:
-            ImgdiffError: there is none of that name, it cannot be imported, or it is no metric.
+            ImgdiffError: There is no metric with this name, it cannot be imported, or it is not a metric.
         """
         if name not in self._classes:
             raise ImgdiffError(self._unknown(name))
@@ -158,28 +158,28 @@ class Registry:
         """Return the metric with these options; the same options return the same object.
 
         Raises:
-            ImgdiffError: the metric is unknown, or rejects these options.
+            ImgdiffError: The metric is unknown, or rejects these options.
         """
         key = (name, repr(options))  # an option may be a list
         if key not in self._made:
             metric_class = self.metric_class(name)
             try:
                 self._made[key] = metric_class(**dict(options))
-            except Exception as error:  # it may be anybody's code
+            except Exception as error:  # it may be third-party code
                 msg = f"metric {name!r} ({_called(metric_class)}) cannot be made: {_in_words(error)}"
                 raise ImgdiffError(msg) from error
         return self._made[key]
 
     def load(self, source: object) -> object | None:
-        """Call the plugins' ``imgdiff_load`` hooks with this value."""
+        """Return the result of the plugins' ``imgdiff_load`` hooks for this value; None if none of them takes it."""
         loaded: object | None = self._hooks.hook.imgdiff_load(source=source)
         return loaded
 
     def capturer(self, target: object, settings: CaptureSettings) -> Capturer | None:
-        """Ask the plugins' ``imgdiff_capture`` hooks for what captures this target.
+        """Return the capturer of the plugins' ``imgdiff_capture`` hooks for this target.
 
         Raises:
-            CaptureError: a hook failed, or returned something that does not capture.
+            CaptureError: A hook failed, or did not return a capturer.
         """
         try:
             found: Capturer | None = self._hooks.hook.imgdiff_capture(target=target, settings=settings)
@@ -196,10 +196,10 @@ class Registry:
         return found
 
     def reported(self, run: RunRecord, directory: Path) -> None:
-        """Tell the plugins that a report was written.
+        """Notify the plugins that a report was written.
 
         Raises:
-            ImgdiffError: one of them failed.
+            ImgdiffError: A plugin failed.
         """
         try:
             self._hooks.hook.imgdiff_report(run=run, directory=directory)

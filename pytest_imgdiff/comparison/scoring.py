@@ -1,4 +1,4 @@
-"""Compare a metric's value with its rule; without NumPy if no window is counted."""
+"""Comparison of a metric's result with its rule; without NumPy unless a window is counted."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def score(rule: Rule, metric: Metric, result: MetricResult, most_in_window: int | None = None) -> Score:
-    """Hold a result against its rule.
+    """Compare a result with its rule.
 
     Args:
-        rule: the rule.
-        metric: the rule's metric.
-        result: what it measured.
-        most_in_window: the most pixels that it counted in any window of the rule's size; counted in the result's heat
-            where omitted.
+        rule: The rule with its limits.
+        metric: The rule's metric.
+        result: The result of the metric.
+        most_in_window: The most pixels that it counted in any window of the rule's size; counted in the result's heat
+            if omitted.
 
     Raises:
-        MetricError: the rule limits a count of pixels, and the result has none, or does not say where they are.
+        MetricError: The rule limits a count of pixels, and the result has none, or does not show where they are.
     """
     limit = rule.max if metric.direction == "distance" else rule.min
     passed = limit is None or _holds(metric, result.value, limit)

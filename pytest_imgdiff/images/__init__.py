@@ -1,6 +1,6 @@
-"""Images in: any source to `Image`; the only room that knows BGR, EXIF, palettes, 16 bit and alpha.
+"""Images: any source to `Image`; the only package that knows BGR, EXIF, palettes, 16 bit and alpha.
 
-The door opens on first use: two equal files can be told so without NumPy and OpenCV.
+Its names are loaded on first use: two equal files can be recognised without NumPy and OpenCV.
 """
 
 from __future__ import annotations
@@ -59,5 +59,5 @@ def __getattr__(name: str) -> Any:
     if name not in _FILES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
-    globals()[name] = value  # from now on it is found without this detour
+    globals()[name] = value  # later accesses find it directly
     return value

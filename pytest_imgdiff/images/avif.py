@@ -1,4 +1,4 @@
-"""AVIF: the boxes are checked here, libavif decodes (through Pillow, where it was built with it)."""
+"""AVIF: this module checks the boxes, libavif decodes (through Pillow, if Pillow was built with it)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _INSIDE = {
     b"stsd": 8,
     b"av01": 78,
 }
-"""Boxes that hold boxes, and how many bytes of their own fields come first (ISO/IEC 14496-12)."""
+"""Boxes that contain boxes, and how many bytes of their own fields come first (ISO/IEC 14496-12)."""
 _MOST_BOXES = 10_000
 _MOST_FRAMES = 100_000
 _DEEP = 0x40
-"""In the third byte of av1C: more than 8 bits a sample."""
+"""In the third byte of av1C: more than 8 bits per sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class _Box:
 
 
 def open_avif(file: bytes) -> Container:
-    """Walk the boxes of an AVIF file and return what it says of itself.
+    """Read the boxes of an AVIF file and return its description.
 
-    Its rotation (irot) and mirroring (imir) are the orientation; libavif and Pillow give them as an EXIF value
-    in place of the one in its EXIF block, which the format says is not to be followed (ISO/IEC 23000-22).
+    Its rotation (irot) and mirroring (imir) are the orientation; libavif and Pillow return them as an EXIF value
+    instead of the one in its EXIF block, which must be ignored according to the format (ISO/IEC 23000-22).
 
     Raises:
-        UnreadableError: Pillow cannot decode AVIF here; or the file is cut short or damaged, is cropped by its
-            container, or has more than 8 bits a sample, which Pillow narrows.
+        UnreadableError: Pillow cannot decode AVIF here; or the file is truncated or damaged, is cropped by its
+            container, or has more than 8 bits per sample, which Pillow would reduce.
     """
     if not features.check("avif"):
         raise UnreadableError("this Pillow was built without AVIF; install Pillow's wheel from PyPI, or save it as PNG")
@@ -104,7 +104,7 @@ def _checked_boxes(file: bytes) -> list[_Box]:
 
 
 def _boxes(data: memoryview, found: list[_Box]) -> list[_Box]:
-    """Append all boxes in the data, those inside other boxes too."""
+    """Append all boxes in the data, including nested ones."""
     at = 0
     while at < len(data):
         header = 8

@@ -1,7 +1,7 @@
 """BMP: uncompressed images, read with NumPy.
 
 Source: Microsoft, "Bitmap Header Types" (BITMAPCOREHEADER to BITMAPV5HEADER). The fourth byte of a 32-bit pixel is
-alpha only where the header names an alpha mask; elsewhere it is padding, whatever it holds.
+alpha only if the header has an alpha mask; otherwise it is padding, whatever its value.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class _Layout:
 
 
 def open_bmp(file: bytes) -> Container:
-    """Read the headers of a BMP file and return what it says of itself.
+    """Read the headers of a BMP file and return its description.
 
     Raises:
-        UnreadableError: it is cut short or damaged, or compressed.
+        UnreadableError: It is truncated, damaged or compressed.
     """
     try:
         layout = _layout(file)
@@ -134,7 +134,7 @@ def _decoded(file: bytes, layout: _Layout) -> Raster:
 
 
 def _channel(words: NDArray[Any], mask: int) -> NDArray[np.uint8]:
-    """Return one channel stretched over 0..255, rounded to the nearest."""
+    """Return one channel scaled to 0..255, rounded to the nearest integer."""
     lowest = mask & -mask
     largest = mask // lowest
     levels = (np.arange(largest + 1) * 255 + largest // 2) // largest

@@ -1,4 +1,4 @@
-"""What differs between two images of equal size and depth: whether anything does, which rows, how many pixels."""
+"""Differences between two images of equal size and depth: whether there are any, in which rows, in how many pixels."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.counting import Counts
 
 _NEVER_APART = 4
-"""Rows that are equal and lie between two that differ part no windows where they are so few,"""
+"""Maximum equal rows between two differing ones that do not separate windows,"""
 _FAR_APART = 1 << 18
-"""or so few bytes of pixels: each window takes a few calls."""
+"""or maximum bytes of their pixels: each window takes a few calls."""
 
 
 def unequal(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint8]:
@@ -57,7 +57,7 @@ def differing_pixels(first: Image, second: Image) -> int:
 def differing_rows(first: Image, second: Image) -> NDArray[np.bool_]:
     """Return (height,), true where a row of two images of equal size and depth differs in any pixel.
 
-    It is found once for a pair. Where the compiled core reads both files, no other rows are decoded.
+    It is determined once per pair. If the compiled core reads both files, no other rows are decoded.
     """
     return first.derived(_DifferingFrom(second))
 
@@ -75,20 +75,20 @@ class _DifferingFrom:
 
 
 def _unlike(first: Image, second: Image) -> NDArray[np.bool_] | None:
-    """Return the rows that differ as the compiled core tells; None if it does not read both files."""
+    """Return the rows that differ according to the compiled core; None if it does not read both files."""
     stored = first.stored
     return stored.unlike(second.stored) if isinstance(stored, CoreRows) else None
 
 
 def counted(first: Image, second: Image, asked: Asked) -> Counts[NDArray[np.uint8]] | None:
-    """Return what the compiled core counted while it read both files; None if this was not asked of it then."""
+    """Return what the compiled core counted while it read both files; None if this was not requested then."""
     stored = first.stored
     counts = stored.counted(second.stored) if isinstance(stored, CoreRows) else None
     return counts if counts is not None and counts.asked.holds(asked) else None
 
 
 def decoded_share(first: Image, second: Image) -> float:
-    """Return the share of the rows of two images that metrics decode which look at `windows` only."""
+    """Return the share of the two images' rows that is decoded by metrics that read only `windows`."""
     unlike = _unlike(first, second)
     return 1.0 if unlike is None else float(np.mean(unlike))
 
@@ -96,15 +96,15 @@ def decoded_share(first: Image, second: Image) -> float:
 def windows(first: Image, second: Image, margin: int = 0, step: int = 1) -> tuple[slice, ...]:
     """Return the rows that differ, and ``margin`` rows on either side of them, from the top; none overlap.
 
-    This is how built-in metrics leave out what is equal. Such a metric looks at no rows of the images but these
-    (`Image.rows` decodes no others), finds heat nowhere else, and says so by a private attribute ``_margin``, so that
-    `pytest_imgdiff.comparison.explaining` looks for regions there only. Its result must be that of the whole images.
+    Built-in metrics use it to skip equal rows. Such a metric reads only these rows of the images (`Image.rows` decodes
+    no others), has no heat elsewhere, and declares this with a private attribute ``_margin``, so that
+    `pytest_imgdiff.comparison.explaining` searches only there for regions. Its result must be that of the whole images.
 
     Args:
-        first: one image.
-        second: the other, of equal size and depth.
-        margin: rows beyond one that differs that the metric looks at.
-        step: each window begins at a multiple of so many rows.
+        first: One image.
+        second: The other, of equal size and depth.
+        margin: Rows around a differing row that the metric reads.
+        step: Each window begins at a multiple of ``step`` rows.
     """
     found: list[slice] = []
     for first_row, behind in first.derived(_RunsOfDiffering(second)):
@@ -120,7 +120,7 @@ class _RunsOfDiffering:
     other: Image
 
     def __call__(self, image: Image) -> list[tuple[int, int]]:
-        """Return from which up to which rows two images differ; between these runs lie enough rows that are equal."""
+        """Return the runs of rows in which two images differ, (start, stop), with enough equal rows between them."""
         rows = np.flatnonzero(differing_rows(image, self.other))
         if not rows.size:
             return []

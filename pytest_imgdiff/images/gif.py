@@ -1,7 +1,7 @@
-"""GIF, still and animated: blocks and composition are ours, Pillow undoes the LZW compression.
+"""GIF, still and animated: this module reads the blocks and composes frames, Pillow decodes LZW.
 
-Pillow's reader leaves rows that are missing as they were and says nothing. Its decoder, given a frame's codes at
-once, does tell whether they filled the frame.
+Pillow's reader silently leaves missing rows unchanged. Its decoder, with all of a frame's codes in one call, reports
+whether they filled the frame.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _GRAPHIC_CONTROL, _APPLICATION = 0xF9, 0xFF
 _LOOPING = re.compile(rb"\x0b(?:NETSCAPE2\.0|ANIMEXTS1\.0)\x03\x01(..)", re.DOTALL)
-"""The application extension that says how often to repeat; of browsers' own making and no part of GIF89a."""
+"""The application extension with the number of repetitions; introduced by browsers and not part of GIF89a."""
 _DELAY_UNIT = 10
 """Milliseconds."""
 _MOST_SUB_BLOCKS = 4_000_000
-"""A bound on the walk; a sub-block holds up to 255 bytes."""
+"""Maximum number of sub-blocks; a sub-block contains up to 255 bytes."""
 _MOST_FRAMES = 100_000
 
 
@@ -39,14 +39,14 @@ class GifFrame:
     """One image block, with the graphic control block before it.
 
     Attributes:
-        x, y, width, height: its rectangle on the screen.
+        x, y, width, height: Its rectangle on the screen.
         palette: RGB triples; its own, or the file's.
-        interlaced: whether its rows come in four passes.
-        code_size: the LZW minimum code size.
-        blocks: the sub-blocks of its LZW data, with their terminator.
-        transparent: the index that is see-through, or None.
-        disposal: 0 and 1 keep, 2 clears, 3 restores what was there before.
-        duration: how long it is shown, in milliseconds, as stored.
+        interlaced: Whether its rows come in four passes.
+        code_size: The LZW minimum code size.
+        blocks: The sub-blocks of its LZW data, with their terminator.
+        transparent: The transparent index, or None.
+        disposal: 0 and 1 keep, 2 clears, 3 restores the previous content.
+        duration: Display time in milliseconds, as stored.
     """
 
     x: int
@@ -64,13 +64,13 @@ class GifFrame:
 
 @dataclass(frozen=True, slots=True)
 class GifFile:
-    """A walked file.
+    """A parsed file.
 
     Attributes:
-        width, height: of its screen, in pixels.
-        frames: its image blocks.
-        plays: how often the animation is played, 0 forever.
-        trailing: how many bytes follow its trailer.
+        width, height: Size of its screen in pixels.
+        frames: Its image blocks.
+        plays: How often the animation is played, 0 for an endless loop.
+        trailing: Number of bytes after its trailer.
     """
 
     width: int
@@ -81,19 +81,19 @@ class GifFile:
 
 
 def plays_of_gif(repeats: int | None) -> int:
-    """Return how often browsers play a GIF, 0 forever.
+    """Return how often browsers play a GIF, 0 for an endless loop.
 
     Args:
-        repeats: what its looping extension says, None if it has none.
+        repeats: The value of its looping extension, None if it has none.
     """
     return 1 if repeats is None else repeats and repeats + 1
 
 
 def read_blocks(file: bytes) -> GifFile:
-    """Walk all blocks.
+    """Read all blocks.
 
     Raises:
-        UnreadableError: the file is cut short or damaged, or has no frame.
+        UnreadableError: The file is truncated or damaged, or has no frame.
     """
     try:
         return _Walk(file).run()
@@ -180,12 +180,12 @@ _DISPOSALS: Mapping[int, Disposal] = {2: "clear", 3: "restore"}
 
 
 def open_gif(file: bytes) -> Container:
-    """Walk the blocks of a GIF file and return what it says of itself.
+    """Read the blocks of a GIF file and return its description.
 
-    The screen is transparent at first and where a frame is disposed of to the background, as in browsers.
+    The screen is initially transparent, and after a frame is disposed to the background, as in browsers.
 
     Raises:
-        UnreadableError: it is cut short or damaged.
+        UnreadableError: It is truncated or damaged.
     """
     walked = read_blocks(file)
     colours = max(len(frame.palette) // 3 for frame in walked.frames)

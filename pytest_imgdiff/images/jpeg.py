@@ -1,4 +1,4 @@
-"""JPEG: decoded by libjpeg-turbo with every warning an error."""
+"""JPEG: decoded by libjpeg-turbo with every warning as an error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KINDS_REFUSED = {0xC3: "lossless", 0xC9: "arithmetic-coded", 0xCA: "arithmetic-
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """In entropy-coded data FF 00 is a byte, FF D0..D7 are restart marks, and everything else ends the scan."""
 _MOST_SCANS = 100
-"""Progressive encoders write about ten; thousands of empty scans would keep the decoder busy for minutes."""
+"""Maximum scans: progressive encoders write about ten; thousands of empty scans would take the decoder minutes."""
 _MOST_SEGMENTS = 20_000
 _INDEX = b"MPF\0"
 _ENTRIES, _ENTRY = 0xB002, 16
@@ -38,18 +38,18 @@ _ENTRIES, _ENTRY = 0xB002, 16
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the segments say.
+    """Contents of the segments.
 
     Attributes:
-        width, height: in pixels.
+        width, height: Size in pixels.
         components: 1 gray, 3 colour, 4 CMYK.
         kind: ``baseline``, ``extended`` or ``progressive``.
-        adobe: whether Adobe's APP14 segment is there.
-        exif: the first EXIF block.
-        icc: the ICC profile, joined from its parts.
-        index: the index of several images (MPF), or None.
-        index_at: where the offsets of that index start from.
-        trailing: how many bytes follow the end of the image.
+        adobe: Whether Adobe's APP14 segment exists.
+        exif: The first EXIF block.
+        icc: The ICC profile, joined from its parts.
+        index: The index of several images (MPF), or None.
+        index_at: The position from which the offsets of that index count.
+        trailing: Number of bytes after the end of the image.
     """
 
     width: int
@@ -65,10 +65,10 @@ class JpegHeader:
 
 
 def read_segments(file: bytes) -> JpegHeader:
-    """Walk all segments up to the end-of-image marker.
+    """Read all segments up to the end-of-image marker.
 
     Raises:
-        UnreadableError: the file is cut short or damaged, or of a kind that is not read.
+        UnreadableError: The file is truncated or damaged, or of an unsupported kind.
     """
     frame: bytes | None = None
     kind = ""
@@ -102,7 +102,7 @@ def read_segments(file: bytes) -> JpegHeader:
 
 
 def _marker(file: bytes, at: int) -> tuple[int, int]:
-    """Return the marker at this offset and the offset after it; fill bytes may stand before it."""
+    """Return the marker at this offset and the offset after it; fill bytes may come before it."""
     start = at
     while file[at : at + 1] == b"\xff":
         at += 1
@@ -163,12 +163,12 @@ def _profile(applications: list[tuple[int, bytes]]) -> bytes | None:
 
 
 def picture_places(header: JpegHeader, file_size: int) -> list[tuple[int, int]]:
-    """Return start and size, in bytes, of each image that the index (MPF) names, the first one included.
+    """Return start and size, in bytes, of each image in the index (MPF), the first one included.
 
     Source: CIPA DC-007, section 5.2.3.
 
     Raises:
-        UnreadableError: the index is damaged, or names bytes that are not in the file.
+        UnreadableError: The index is damaged, or refers to bytes outside the file.
     """
     index = header.index or b""
     order: Literal["little", "big"] = "little" if index[:2] == b"II" else "big"
@@ -203,13 +203,13 @@ _NAMES = {_GRAY: "gray", _COLOUR: "colour", _CMYK: "CMYK"}
 
 
 def open_jpeg(file: bytes) -> Container:
-    """Walk the segments of a JPEG file and return what it says of itself.
+    """Read the segments of a JPEG file and return its description.
 
-    Of a file that holds several images (MPO, a photograph with its preview or gain map) the first is read, as every
-    viewer does, and a note says so; `Container.whole` opens them all.
+    From a file with several images (MPO, a photograph with its preview or gain map) the first is read, as in every
+    viewer, and a note says so; `Container.whole` opens them all.
 
     Raises:
-        UnreadableError: it is cut short, damaged, or of a kind that is not read.
+        UnreadableError: It is truncated, damaged, or of an unsupported kind.
     """
     header = read_segments(file)
     page, notes = _page(header)
@@ -226,10 +226,10 @@ def open_jpeg(file: bytes) -> Container:
 
 
 def _all_pictures(file: bytes, first: JpegHeader) -> Container:
-    """Return the file with every image that its index names, each of them walked as a JPEG of its own.
+    """Return the file with every image in its index, each parsed as a separate JPEG.
 
     Raises:
-        UnreadableError: the index is damaged, or an image of it is not there whole.
+        UnreadableError: The index is damaged, or an image is incomplete.
     """
     pictures: list[memoryview] = []
     headers: list[JpegHeader] = []
@@ -251,10 +251,10 @@ def _all_pictures(file: bytes, first: JpegHeader) -> Container:
 
 
 def _page(header: JpegHeader) -> tuple[Page, tuple[str, ...]]:
-    """Return what an image's header says, and notes.
+    """Return the description in an image's header, and notes.
 
     Raises:
-        UnreadableError: it is of a kind that is not read.
+        UnreadableError: It is of an unsupported kind.
     """
     if header.components not in _NAMES:
         raise UnreadableError(f"a JPEG of {header.components} components is not supported")
@@ -278,7 +278,7 @@ def _decoded(file: bytes, header: JpegHeader) -> Raster:
 
 
 def _from_inverted_inks(inks: NDArray[np.uint8]) -> Raster:
-    """Return RGB of Adobe's CMYK, in which 255 means no ink: each colour dimmed by black."""
+    """Return RGB of Adobe's CMYK, in which 255 means no ink: each colour is multiplied by black."""
     rgb = inks[..., :3].astype(np.uint16)
     rgb *= inks[..., 3:]
     rgb += 127

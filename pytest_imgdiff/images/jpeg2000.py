@@ -1,7 +1,7 @@
-"""JPEG 2000: boxes and codestream are walked here to their ends, OpenJPEG decodes (through Pillow).
+"""JPEG 2000: this module reads boxes and codestream to their ends, OpenJPEG decodes (through Pillow).
 
-Source: ISO/IEC 15444-1, annexes A (codestream) and I (JP2). Decoders make an image of whatever part of a codestream
-there is, so that each tile is looked for before.
+Source: ISO/IEC 15444-1, annexes A (codestream) and I (JP2). Decoders accept any part of a codestream, so this module
+first checks that each tile exists.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPACITY = 1
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What a codestream says of itself: its size in pixels, its components, and where it ends."""
+    """Description in a codestream: its size in pixels, its components, and its end."""
 
     width: int
     height: int
@@ -46,14 +46,14 @@ class _Stream:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """What the boxes around a codestream say.
+    """Contents of the boxes around a codestream.
 
     Attributes:
-        icc: the embedded profile.
-        opacity: whether the last component is said to be straight alpha.
-        start: where the codestream begins.
-        length: how many bytes it may have.
-        end: where the last box ends.
+        icc: The embedded profile.
+        opacity: Whether the last component is declared as straight alpha.
+        start: Start of the codestream.
+        length: Maximum length of the codestream in bytes.
+        end: End of the last box.
     """
 
     icc: bytes | None
@@ -64,11 +64,11 @@ class _Header:
 
 
 def open_jpeg2000(file: bytes) -> Container:
-    """Walk a JP2 file or a bare codestream to its end and return what it says of itself.
+    """Read a JP2 file or a bare codestream to its end and return its description.
 
     Raises:
-        UnreadableError: Pillow cannot decode JPEG 2000 here; or the file is cut short, damaged, or of a kind that is
-            not read.
+        UnreadableError: Pillow cannot decode JPEG 2000 here; or the file is truncated, damaged, or of an unsupported
+            kind.
     """
     if not features.check("jpg_2000"):
         raise UnreadableError("this Pillow was built without JPEG 2000; install its wheel from PyPI, or save it as PNG")
@@ -93,7 +93,7 @@ def open_jpeg2000(file: bytes) -> Container:
 
 
 def _walked(file: bytes, start: int, limit: int) -> _Stream:
-    """Walk the markers of a codestream: every tile has to be there, and the end."""
+    """Read the markers of a codestream: every tile and the end must exist."""
     if file[start : start + 4] != _CODESTREAM:
         raise UnreadableError("damaged: no codestream begins where one should")
     length, _, right, bottom, left, top, tile_width, tile_height, tiles_left, tiles_top, count = _SIZ.unpack_from(
@@ -116,7 +116,7 @@ def _walked(file: bytes, start: int, limit: int) -> _Stream:
         if marker == _START_OF_TILE:
             _, _, tile, part, _, _ = _SOT.unpack_from(file, at)
             found.add(tile)
-            at = limit - 2 if part == 0 else at + part  # the last part may reach up to the end
+            at = limit - 2 if part == 0 else at + part  # the last part may extend to the end
         else:
             at += 2 + int.from_bytes(file[at + 2 : at + 4], "big")
     raise UnreadableError(
@@ -139,10 +139,10 @@ def _check_components(file: bytes, at: int, count: int) -> None:
 
 
 def _boxes(file: bytes) -> _Header:
-    """Walk the boxes of a JP2 file.
+    """Read the boxes of a JP2 file.
 
     Raises:
-        UnreadableError: one is cut short, or says what is not read.
+        UnreadableError: A box is truncated, or has unsupported contents.
     """
     icc: bytes | None = None
     opacity = False
@@ -161,12 +161,12 @@ def _boxes(file: bytes) -> _Header:
 
 
 def _is_box(file: bytes, at: int) -> bool:
-    """Whether a box follows the image; anything else is what stands behind the end of the file."""
+    """Whether a box follows the image; anything else is data after the end of the file."""
     return file[at + 4 : at + 8] in (b"xml ", b"uuid", b"uinf", b"jp2i", b"free")
 
 
 def _box(file: bytes, at: int, limit: int) -> tuple[bytes, int, int]:
-    """Return the type of a box, and where its content begins and ends."""
+    """Return the type of a box, and the start and end of its content."""
     size, kind = struct.unpack_from(">I4s", file, at)
     start = at + 8
     if size == 1:

@@ -1,6 +1,6 @@
 """Netpbm: PBM, PGM, PPM (as bytes and as text) and PAM, read with NumPy.
 
-Source: the format specifications of Netpbm, pbm(5), pgm(5), ppm(5) and pam(5). Pillow narrows colours of 16 bits.
+Source: the format specifications of Netpbm, pbm(5), pgm(5), ppm(5) and pam(5). Pillow reduces colours of 16 bits.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class _Picture:
     """One image's header.
 
     Attributes:
-        width, height: in pixels.
+        width, height: Size in pixels.
         channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
-        largest: the value of full intensity.
-        bits: whether it is a bitmap, in which 1 is black.
-        text: whether its samples are decimal numbers.
-        start: where its samples begin.
+        largest: The value of full intensity.
+        bits: Whether it is a bitmap, in which 1 is black.
+        text: Whether its samples are decimal numbers.
+        start: Start of its samples.
     """
 
     width: int
@@ -78,10 +78,10 @@ class _Picture:
 
 
 def open_netpbm(file: bytes) -> Container:
-    """Read the headers of a Netpbm file, which may hold several images, and return what it says of itself.
+    """Read the headers of a Netpbm file, which may contain several images, and return its description.
 
     Raises:
-        UnreadableError: it is cut short or damaged.
+        UnreadableError: It is truncated or damaged.
     """
     pictures: list[_Picture] = []
     at = 0
@@ -191,10 +191,10 @@ def _from_text(text: bytes, picture: _Picture) -> NDArray[Any]:
         )
     if not _NUMBERS.fullmatch(text):
         raise UnreadableError("damaged: something else than numbers stands among its pixels")
-    if picture.bits:  # nothing need stand between its digits
+    if picture.bits:  # its digits need no separator
         values = np.frombuffer(text.translate(None, b" \t\n\v\f\r"), np.uint8).astype(np.int64) - ord("0")
     else:
-        values = np.fromstring(text, np.int64, sep=" ")  # any white space parts numbers
+        values = np.fromstring(text, np.int64, sep=" ")  # any white space separates numbers
     if values.size != count:
         what = "truncated" if values.size < count else "damaged"
         raise UnreadableError(f"{what}: it holds {values.size:,} values, and its size calls for {count:,}")
@@ -206,7 +206,7 @@ def _from_text(text: bytes, picture: _Picture) -> NDArray[Any]:
 
 
 def _stretched(samples: NDArray[Any], largest: int) -> NDArray[Any]:
-    """Return the samples over the whole range of 8 bits, or of 16 where 8 do not hold them."""
+    """Return the samples scaled to the range of 8 bits, or of 16 if 8 bits cannot represent them."""
     dtype = np.dtype(np.uint16 if largest > _LARGEST_8_BIT else np.uint8)
     full = full_scale(dtype)
     if largest == full:

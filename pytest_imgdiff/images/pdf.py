@@ -18,20 +18,20 @@ DEFAULT_DPI = 150
 """An A4 page has 1241 x 1755 pixels: small print is legible."""
 _POINTS_PER_INCH = 72
 _END_LOOKED_AT = 1024
-"""Bytes at the end of a file in which ``%%EOF`` stands, by the implementation notes of PDF 1.7 (appendix H, 3.4.4)."""
+"""Bytes at the end of a file that contain ``%%EOF``, by the implementation notes of PDF 1.7 (appendix H, 3.4.4)."""
 _PDFIUM = threading.RLock()
-"""PDFium may be used by one thread at a time, and the two files of a pair are read on a thread each."""
+"""PDFium must be used by one thread at a time, and the two files of a pair are read in one thread each."""
 
 
 def open_pdf(file: bytes, dpi: int | None = None) -> Container:
-    """Read the pages' sizes; a page is rendered when its pixels are asked for, on white, with its form fields.
+    """Read the pages' sizes; a page is rendered when its pixels are requested, on white, with its form fields.
 
     Args:
-        file: the bytes of a PDF.
-        dpi: pixels for each inch of a page; `DEFAULT_DPI` where it is None.
+        file: The bytes of a PDF.
+        dpi: Pixels per inch of a page; `DEFAULT_DPI` if None.
 
     Raises:
-        UnreadableError: pypdfium2 is not installed; or the file is cut short, damaged, encrypted, or without pages.
+        UnreadableError: pypdfium2 is not installed; or the file is truncated, damaged, encrypted, or without pages.
     """
     dpi = dpi or DEFAULT_DPI
     scale = dpi / _POINTS_PER_INCH
@@ -68,7 +68,7 @@ def render(page: Any, dpi: int) -> NDArray[Any]:
     """Return a ``pypdfium2.PdfPage`` as (height, width, 3) RGB, uint8, on white.
 
     Raises:
-        Exception: whatever pypdfium2 raises for a page that is closed or damaged.
+        Exception: Any exception of pypdfium2 for a page that is closed or damaged.
     """
     with _PDFIUM:
         bitmap = page.render(scale=dpi / _POINTS_PER_INCH, rev_byteorder=True)

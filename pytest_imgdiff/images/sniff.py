@@ -1,4 +1,4 @@
-"""What data is, from its first bytes: the formats that are read, and the usual things that are not images."""
+"""Type of data, from its first bytes: the supported formats, and common data that are not images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "Netpbm", 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A format that is read.
+    """A supported format.
 
     Attributes:
-        extension: of a file that is written, in lower case.
-        others: that its files' names may have as well.
-        signatures: how its data begins; none if `sniff` looks further.
-        opener: module of this package, and function, that reads a file's headers; None for a PDF, which has pages.
-        media_type: what browsers show it as; None if they do not.
-        copies: how many times the size of its pixels decoding takes at the most: the pixels, what the file holds
-            uncompressed, and the canvas of an animation.
+        extension: Extension of a file that is written, in lower case.
+        others: Other extensions of the format.
+        signatures: Possible first bytes of its data; none if `sniff` looks further.
+        opener: Module of this package, and function, that reads a file's headers; None for a PDF, which has pages.
+        media_type: Media type for browsers; None if they do not show it.
+        copies: Maximum memory for decoding as a multiple of the size of its pixels: the pixels, the uncompressed data
+            of the file, and the canvas of an animation.
     """
 
     extension: str
@@ -57,17 +57,17 @@ KINDS: dict[Format, Kind] = {
     "Netpbm": Kind(".pnm", (".pbm", ".pgm", ".ppm", ".pam"), (), "netpbm:open_netpbm"),
     "PDF": Kind(".pdf", (), (b"%PDF-",), None),
 }
-"""The formats that are read. Another one is a row here, its name in `Format`, and a module that opens it."""
+"""The supported formats. Another one is a row here, its name in `Format`, and a module that opens it."""
 
 EXTENSIONS: dict[str, Format] = {
     extension: name for name, kind in KINDS.items() if kind.opener for extension in (kind.extension, *kind.others)
 }
-"""Lower-case file name extension to the format it stands for. Scans take these files, and no PDF."""
+"""Lower-case file name extension to its format. Scans read these files, but not PDFs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Foreign:
-    """Something with a signature that is not read."""
+    """An unsupported format with a signature."""
 
     signature: bytes
     kind: str
@@ -125,12 +125,12 @@ _TEXTS = (
     (re.compile(r"\A<"), "XML", "a document, not an image"),
     (re.compile(r"\A[{\[]"), "JSON", "data, not an image"),
 )
-"""What is recognised by its words, in this order."""
+"""Formats that are recognised by words, in this order."""
 _TEXT_LOOKED_AT = 4096
 _DATA_URL = re.compile(r"\Adata:[^,\s]{0,200},")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}\Z")
 _BASE64_LOOKED_AT = 64
-"""Characters of a text that tell whether an image is encoded in it; a multiple of 4."""
+"""Characters of a string that are examined for an encoded image; a multiple of 4."""
 _URL_SAFE = str.maketrans("-_", "+/")
 _NETPBM = re.compile(rb"P[1-7][\s#]")
 _DAMAGED_PNG = re.compile(rb"^.?PNG\r?\n?\x1a?\r?\n")
@@ -140,7 +140,7 @@ def sniff(data: bytes) -> Format:
     """Return the format of the data.
 
     Raises:
-        UnreadableError: it is none that is read; the error names what it is.
+        UnreadableError: The format is unsupported; the error names it.
     """
     if not data:
         raise UnreadableError("it holds no bytes; the program that writes it may have failed or not finished", "empty")
@@ -164,7 +164,7 @@ def sniff(data: bytes) -> Format:
 
 
 def encoded_text(text: str) -> str | None:
-    """Return how an image is encoded in this text: ``base64`` or ``a data: URL``; None if there is none in it."""
+    """Return how an image is encoded in this string: ``base64`` or ``a data: URL``; None if it contains none."""
     if _DATA_URL.match(text):
         return "a data: URL"
     start = text[:_BASE64_LOOKED_AT].strip()
@@ -198,7 +198,7 @@ def _sniff_ftyp(data: bytes) -> Format:
 
 
 def _text_refusal(start: bytes) -> UnreadableError | None:
-    """Say which kind of text this is, or None if it is not text."""
+    """Return an error with the kind of text, or None if it is not text."""
     text = _as_text(start)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""WebP, still and animated: the container is checked here, libwebp decodes (through Pillow)."""
+"""WebP, still and animated: this module checks the container, libwebp decodes (through Pillow)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FIRST_CHUNK = 12
 _FRAME_HEADER = 16
 _DURATION = slice(12, 15)
-"""Of a frame's header, in milliseconds."""
+"""Duration in a frame's header, in milliseconds."""
 _MOST_CHUNKS = 100_000
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
 
@@ -24,12 +24,12 @@ _Chunks = list[tuple[bytes, bytes]]
 
 
 def open_webp(file: bytes) -> Container:
-    """Walk the chunks of a WebP file and return what it says of itself.
+    """Read the chunks of a WebP file and return its description.
 
     Source: RFC 9649, section 2.
 
     Raises:
-        UnreadableError: it is cut short or damaged.
+        UnreadableError: It is truncated or damaged.
     """
     size = int.from_bytes(file[4:8], "little") + 8
     if size > len(file):
@@ -75,7 +75,7 @@ def _chunks(body: bytes) -> _Chunks:
 
 
 def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, list[int]]:
-    """Return width, height, whether there is alpha, and how long each frame of an animation is shown."""
+    """Return width, height, whether there is alpha, and the display time of each frame of an animation."""
     if len(header) < 10:  # noqa: PLR2004 - the fields of VP8X
         raise UnreadableError("damaged: its VP8X header is cut short")
     width, height = int.from_bytes(header[4:7], "little") + 1, int.from_bytes(header[7:10], "little") + 1
@@ -93,7 +93,7 @@ def _extended(header: bytes, chunks: _Chunks) -> tuple[int, int, bool, list[int]
 
 
 def _still(chunks: _Chunks) -> tuple[int, int, bool]:
-    """Return width, height and alpha of the one bitstream among these chunks."""
+    """Return width, height and alpha of the only bitstream among these chunks."""
     for kind, data in chunks:
         if kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
             width, height = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
