@@ -243,15 +243,19 @@ class _Aligner:
         Each of the two places is a band or another place that differs.
         """
         bands = [band for band in self.bands if not band.plain]
-        gone = [Rect(*corners(band.expected)) for band in bands if band.kind == "deleted"]
-        come = [Rect(*corners(band.actual)) for band in bands if band.kind == "inserted"]
-        numbers = len(gone), len(come)
+        deleted = [Rect(*corners(band.expected)) for band in bands if band.kind == "deleted"]
+        inserted = [Rect(*corners(band.actual)) for band in bands if band.kind == "inserted"]
+        numbers = len(deleted), len(inserted)
         for first, second in self._differing():
-            gone.append(first)
-            come.append(second)
-        if not gone or not come or sum(rect.width * rect.height for rect in (*gone, *come)) > _MOST_SEARCHED:
+            deleted.append(first)
+            inserted.append(second)
+        if (
+            not deleted
+            or not inserted
+            or sum(rect.width * rect.height for rect in (*deleted, *inserted)) > _MOST_SEARCHED
+        ):
             return
-        found = _Search(self.one, self.two, gone, come, numbers).blocks()
+        found = _Search(self.one, self.two, deleted, inserted, numbers).blocks()
         self.moves += [Move(rect.box, dx, dy) for rect, dx, dy in found]
         for place, band in enumerate(self.bands):
             words = self.one if band.kind == "deleted" else self.two
@@ -490,29 +494,29 @@ class _Search:
     """
 
     def __init__(
-        self, one: Words, two: Words, gone: Sequence[Rect], come: Sequence[Rect], bands: tuple[int, int]
+        self, one: Words, two: Words, deleted: Sequence[Rect], inserted: Sequence[Rect], bands: tuple[int, int]
     ) -> None:
         """Set up the search.
 
         Args:
             one: The expected image.
             two: The actual image.
-            gone: Rectangles of the expected image from which blocks are taken.
-            come: Rectangles of the actual image in which blocks are searched for.
+            deleted: Rectangles of the expected image from which blocks are taken.
+            inserted: Rectangles of the actual image in which blocks are searched for.
             bands: How many rectangles of each list, from the start, are bands; between other places only large blocks
                 move.
         """
         self.one = one
         self.two = two
-        self.gone = gone
-        self.come = come
+        self.deleted = deleted
+        self.inserted = inserted
         self.bands = bands
 
     def blocks(self) -> list[_Block]:
         """Return the blocks that moved, without overlaps; blocks with the most votes come first."""
         found: list[_Block] = []
         for (source, target, dx, dy), tiles in self._votes():
-            block = self._block(self.gone[source], self.come[target], dx, dy, tiles)
+            block = self._block(self.deleted[source], self.inserted[target], dx, dy, tiles)
             if block is None or len(found) == _MOST_BLOCKS:
                 continue
             is_of_band = source < self.bands[0] or target < self.bands[1]
@@ -525,8 +529,8 @@ class _Search:
             ):
                 continue
             shares = (
-                _share_of_content(self.one, self.gone[source], block),
-                _share_of_content(self.two, self.come[target], there),
+                _share_of_content(self.one, self.deleted[source], block),
+                _share_of_content(self.two, self.inserted[target], there),
             )
             if max(shares) >= _MOST_OF_IT:
                 found.append((block, dx, dy))
@@ -548,7 +552,7 @@ class _Search:
     def _votes(self) -> list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]]:
         """Return the tiles, (x, y), of each pair of rectangles and shift, ordered by descending number of votes."""
         tiles: dict[int, list[tuple[int, int, int]]] = {}
-        for source, rect in enumerate(self.gone):
+        for source, rect in enumerate(self.deleted):
             for x, y, digest in _tiles(self.one, rect):
                 tiles.setdefault(digest, []).append((source, x, y))
         known = {digest: places for digest, places in tiles.items() if len(places) <= _MOST_ALIKE}
@@ -568,7 +572,7 @@ class _Search:
         is_known = np.zeros(1 << 16, np.bool_)  # half a hash excludes most tiles
         is_known[digests >> 16] = True
         found: dict[int, list[tuple[int, int, int]]] = {}
-        for target, rect in enumerate(self.come):
+        for target, rect in enumerate(self.inserted):
             hashes = tile_hashes(View(self.two, rect))
             places = np.flatnonzero(is_known[hashes >> 16])
             candidates = hashes.ravel()[places]

@@ -153,14 +153,14 @@ def classify(expected: Image, actual: Image, mask: Mask, regions: Sequence[Regio
         regions: The regions of the mask, the largest first.
     """
     found = list(regions)
-    gone: dict[int, _Patch] = {}
-    come: dict[int, _Patch] = {}
+    removed: dict[int, _Patch] = {}
+    added: dict[int, _Patch] = {}
     numbers = _numbers(regions)
     for number, patch in _patches(expected, actual, mask, regions, numbers):
         found[number] = _classified(found[number], patch, few=len(regions) <= FEW_REGIONS)
         if found[number].kind in ("removed", "added"):
-            (gone if found[number].kind == "removed" else come)[number] = patch
-    for number, other, shift in _pairs(gone, come, found):
+            (removed if found[number].kind == "removed" else added)[number] = patch
+    for number, other, shift in _pairs(removed, added, found):
         for each in (number, other):
             found[each] = replace(found[each], kind="moved", moved=shift)
     return tuple(found)
@@ -561,12 +561,12 @@ def _explained(patch: _Patch, fill: Colours, across: int, down: int) -> float:
 
 
 def _pairs(
-    gone: dict[int, _Patch], come: dict[int, _Patch], regions: Sequence[Region]
+    removed: dict[int, _Patch], added: dict[int, _Patch], regions: Sequence[Region]
 ) -> Iterator[tuple[int, int, tuple[int, int]]]:
     """Yield content that was removed at one place and added at another: the indices of both regions, and the shift."""
     found = []
-    for number, patch in gone.items():
-        for other, at in come.items():
+    for number, patch in removed.items():
+        for other, at in added.items():
             sizes = [(regions[each].box.width, regions[each].box.height) for each in (number, other)]
             if sizes[0] != sizes[1] or patch.step != at.step:
                 continue

@@ -222,7 +222,7 @@ def _as_text(start: bytes) -> str | None:
     if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start):
         return None
     try:
-        # The cut may stand inside a character.
+        # The cut may be inside a character.
         return start.removeprefix(b"\xef\xbb\xbf").decode(
             "utf-8", "strict" if len(start) < _TEXT_LOOKED_AT else "ignore"
         )
