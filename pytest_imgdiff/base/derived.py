@@ -1,7 +1,7 @@
-"""What several packages compute from an image's pixels: equality, depth, opaque and gray forms.
+"""Values computed from an image's pixels: depth, opaque and gray forms.
 
-Functions of one `Image` are meant for `Image.derived`, which computes them at most once:
-``expected.derived(gray_on_black)``. What they return is shared, and read-only for that reason.
+Call functions of one `Image` through `Image.derived`, which computes them at most once:
+``expected.derived(gray_on_black)``. Their results are shared and therefore read-only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import Direction, MetricResult
 
 STRIP_BYTES = 1 << 17
-"""A strip, for `strips`: what is computed of it takes a few megabytes at the most."""
+"""The size of a strip, for `strips`: what is computed from it takes at most a few megabytes."""
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in gray: ITU-R BT.601, as OpenCV, Pillow and JPEG weigh them."""
+"""Weights of red, green and blue in gray: ITU-R BT.601, as in OpenCV, Pillow and JPEG."""
 
 _WIDER = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
 _COLOUR = ImageInfo("colour", "array", 3, 3, "RGBA")
@@ -54,7 +54,7 @@ def eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
 def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[slice]:
     """Yield slices of rows, top to bottom, each of about ``strip_bytes`` and at least one row.
 
-    For what takes several times the memory of the pixels that it is computed of: a comparison keeps to
+    For computations that take several times the memory of their pixels: a comparison must stay within
     `pytest_imgdiff.base.model.Policy.memory`, however large an image is.
     """
     height = pixels.shape[0]
@@ -64,7 +64,7 @@ def strips(pixels: NDArray[Any], strip_bytes: int = STRIP_BYTES) -> Iterator[sli
 
 
 def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
-    """Yield all pairs of corners of the RGB cube as plain opaque images: one of the pairs differs most."""
+    """Yield all pairs of corners of the RGB cube as plain opaque images: one of these pairs differs most."""
     full = full_value(depth)
     corners = [
         Image(_read_only(np.full((3, 3, 4), (red, green, blue, full), depth)), _COLOUR, opaque=True)
@@ -74,10 +74,10 @@ def most_different_colours(depth: DTypeLike) -> Iterator[tuple[Image, Image]]:
 
 
 def common_depth(expected: Image, actual: Image) -> tuple[Image, Image]:
-    """Return the pair at the deeper of its two depths; nothing is rounded away.
+    """Return the pair at the deeper of its two depths, without rounding.
 
-    ``uint8`` becomes ``uint16`` times 257, integers become floats over their full value: full stays full. Images that
-    have that depth already are returned themselves.
+    ``uint8`` becomes ``uint16`` times 257, integers become floats divided by their full value. Images that
+    already have that depth are returned unchanged.
     """
     depth = max(expected.dtype, actual.dtype, key=_DEPTHS.index)
     return _widened(expected, depth), _widened(actual, depth)
@@ -109,7 +109,7 @@ def are_opaque(pixels: Pixels) -> bool:
 
 
 def halvings(size: tuple[int, int], side: int) -> int:
-    """Return how often an image is halved until one of its sides is below ``side``."""
+    """Return the number of halvings until one side of an image is below ``side``."""
     shorter, times = min(size), 0
     while shorter >= side:
         shorter, times = shorter // 2, times + 1
@@ -117,9 +117,9 @@ def halvings(size: tuple[int, int], side: int) -> int:
 
 
 def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
-    """Halve the rows and columns of an image a number of times: each pixel is the mean of 2x2.
+    """Return the image with rows and columns halved ``times`` times: each pixel is the mean of 2x2.
 
-    An odd last row or column is left out. OpenCV has a way to do just this, which is many times as fast as others.
+    An odd last row or column is left out. OpenCV's INTER_AREA is many times as fast as the alternatives.
     """
     for _ in range(times):
         height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
@@ -129,22 +129,22 @@ def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
 
 
 def rgb_on_black(image: Image) -> NDArray[Any]:
-    """Return (height, width, 3) RGB in the image's own depth and range, laid on black where it is not opaque."""
+    """Return (height, width, 3) RGB in the image's own depth and range, composited on black where it is not opaque."""
     return _laid_on(image, 0) if image.derived(has_alpha) else image.derived(_rgb)
 
 
 def rgb_on_white(image: Image) -> NDArray[Any]:
-    """Return (height, width, 3) RGB in the image's own depth and range, laid on white where it is not opaque."""
+    """Return (height, width, 3) RGB in the image's own depth and range, composited on white where it is not opaque."""
     return _laid_on(image, 1) if image.derived(has_alpha) else image.derived(_rgb)
 
 
 def gray_on_black(image: Image) -> NDArray[Any]:
-    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on black where not opaque."""
+    """Return (height, width) gray (BT.601) in the image's own depth and range, on black where not opaque."""
     return _gray_on(image, 0) if image.derived(has_alpha) else image.derived(_opaque_gray)
 
 
 def gray_on_white(image: Image) -> NDArray[Any]:
-    """Return (height, width) gray (BT.601) in the image's own depth and range, laid on white where not opaque."""
+    """Return (height, width) gray (BT.601) in the image's own depth and range, on white where not opaque."""
     return _gray_on(image, 1) if image.derived(has_alpha) else image.derived(_opaque_gray)
 
 
@@ -153,8 +153,8 @@ def _rgb(image: Image) -> NDArray[Any]:
 
 
 def without_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return the first three of (height, width, 4) channels as an array of their own."""
-    if pixels.dtype == np.float64:  # which cv2.cvtColor does not take
+    """Return the first three of (height, width, 4) channels as a separate array."""
+    if pixels.dtype == np.float64:  # cv2.cvtColor does not support it
         return np.ascontiguousarray(pixels[..., :3])
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
 
@@ -164,14 +164,14 @@ def _opaque_gray(image: Image) -> NDArray[Any]:
 
 
 def _gray(colours: NDArray[Any]) -> NDArray[Any]:
-    if colours.dtype == np.float64:  # which cv2.cvtColor does not take
+    if colours.dtype == np.float64:  # cv2.cvtColor does not support it
         return _read_only(colours[..., :3] @ np.array(LUMA))
     code = cv2.COLOR_RGBA2GRAY if colours.shape[2] == 4 else cv2.COLOR_RGB2GRAY  # noqa: PLR2004 - RGBA
     return _read_only(cv2.cvtColor(colours, code))
 
 
 def _gray_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
-    """Return gray on the backdrop, a strip of rows at a time: the colours are three times its size."""
+    """Return gray on the backdrop, computed in strips: the colours take three times the memory of gray."""
     pixels = image.pixels
     gray = np.empty(pixels.shape[:2], pixels.dtype)
     for rows in strips(pixels):
@@ -180,7 +180,7 @@ def _gray_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
 
 
 def rgb8_on(image: Image, backdrop: Literal["black", "white"]) -> NDArray[np.uint8]:
-    """Return (height, width, 3) RGB in 8 bits, laid on black or white where it is not opaque; strip by strip."""
+    """Return (height, width, 3) RGB in 8 bits, composited on black or white where it is not opaque; strip by strip."""
     pixels = image.pixels
     is_opaque = not image.derived(has_alpha)
     colours = np.empty((*pixels.shape[:2], 3), np.uint8)
@@ -220,7 +220,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """What an image that is not opaque is laid on, for metrics that see colours as an eye does."""
+    """The backdrop of an image that is not opaque, for metrics of perceived colour."""
 
     name: Literal["black", "white"]
     rgb: Callable[[Image], NDArray[Any]]
@@ -236,8 +236,8 @@ def on_worse_backdrop(
 ) -> MetricResult:
     """Return the result of ``measure`` on black or on white, whichever is less similar.
 
-    A difference that shows on one backdrop only is a difference. Opaque pairs look the same on both and are measured
-    once; the result of any other names its ``backdrop`` in the details.
+    A difference that is visible on only one backdrop counts. Opaque pairs look the same on both and are measured once;
+    the result of any other pair has its ``backdrop`` in the details.
     """
     if not (expected.derived(has_alpha) or actual.derived(has_alpha)):
         return measure(BLACK)
@@ -248,6 +248,6 @@ def on_worse_backdrop(
 
 
 def compared_pixels(image: Image, ignore: Mask | None) -> int:
-    """Return how many pixels are looked at: all but the ignored ones."""
+    """Return the number of compared pixels: all except the ignored ones."""
     width, height = image.size
     return width * height - (0 if ignore is None else int(np.count_nonzero(ignore)))

@@ -1,4 +1,4 @@
-"""What surrounds a run: installed versions, the user's cache, and whether this is CI."""
+"""The environment of a run: installed versions, the user's cache, and whether this is CI."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def _version(name: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return what is installed of the packages whose version can change a result."""
+    """Return the installed packages whose version can change a result."""
     return {**installed(JUDGES), **installed(OPENCV_BUILDS)}
 
 
 def opencv_warning() -> str | None:
-    """Return a line where several OpenCV builds are installed: each overwrites the others' module ``cv2``."""
+    """Return a warning if several OpenCV builds are installed: each overwrites the others' module ``cv2``."""
     builds = installed(OPENCV_BUILDS)
-    if len(builds) < 2:  # noqa: PLR2004 - one is right, two are a mistake
+    if len(builds) < 2:  # noqa: PLR2004 - one is correct, two are an error
         return None
     named = " and ".join(f"{name} {version}" for name, version in builds.items())
     return f"{named} are installed side by side and overwrite each other's files: keep one of them"
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
-    """Whether the environment is that of a CI service: ``CI`` is set, and not to a word for no."""
+    """Whether the environment is that of a CI service: ``CI`` is set, and not to a word such as ``false``."""
     return environ.get("CI", "").strip().lower() not in {"", "0", "false", "n", "no", "off"}
 
 
@@ -63,5 +63,5 @@ def users_cache() -> Path:
         folder = Path.home() / "Library" / "Caches"
     else:
         named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        folder = named if named.is_absolute() else Path.home() / ".cache"  # as the XDG specification has it
+        folder = named if named.is_absolute() else Path.home() / ".cache"  # as in the XDG specification
     return folder / "pytest-imgdiff"

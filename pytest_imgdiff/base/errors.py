@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the person who has to fix it."""
+"""The exceptions of the package; each message says what to fix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImageAssertionError(AssertionError):
         self.summary: str = message.partition("\n")[0] if summary is None else summary
 
     def __reduce__(self) -> tuple[type[ImageAssertionError], tuple[str, str]]:
-        """Let the error travel between processes."""
+        """Support pickling, so that the error can pass between processes."""
         return type(self), (str(self), self.summary)
 
 
@@ -41,7 +41,7 @@ class BrokenImageError(ImgdiffError):
         self.cause = cause
 
     def __reduce__(self) -> tuple[type[BrokenImageError], tuple[str, str, str]]:
-        """Let the error travel between processes."""
+        """Support pickling, so that the error can pass between processes."""
         return type(self), (self.label, self.kind, self.cause)
 
 
@@ -58,29 +58,29 @@ class ConfigError(ImgdiffError):
 
 
 class BaselineError(ImgdiffError):
-    """A baseline that cannot be named, found without doubt, or written."""
+    """Raised if a baseline cannot be named, written, or identified without ambiguity."""
 
 
 class ReportError(ImgdiffError):
-    """Results that cannot be written or read again."""
+    """Raised if results cannot be written or read."""
 
 
 class ModelUnavailableError(ImgdiffError):
-    """A model, or what runs it, that is not on this machine; the message names handle, cause and command."""
+    """Raised if a model or its backend is not on this machine; the message names handle, cause and command."""
 
 
 class ModelError(ImgdiffError):
-    """A model that is there and cannot be used, or a download that was refused."""
+    """Raised if a model exists but cannot be used, or if its download is rejected."""
 
 
 class UnreadableError(Exception):
-    """The data is not one whole, readable image.
+    """Raised if the data is not one complete, readable image.
 
     `pytest_imgdiff.images.decode` turns it into a `BrokenImageError` with the source's label.
 
     Attributes:
         cause: what is wrong and, where that helps, what to do.
-        kind: what the data is, where that is not the format being decoded.
+        kind: the type of the data, if it is not the format being decoded.
     """
 
     def __init__(self, cause: str, kind: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, paths that must stay inside a folder, and a lock between processes."""
+"""Atomic writes, paths that must stay inside a folder, and a lock between processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TEMPORARY = ".imgdiff-"
-"""How the names of files begin that are not yet whole."""
+"""The prefix of the names of incomplete files."""
 
 
 def _umask() -> int:
@@ -33,7 +33,7 @@ _UMASK = _umask()  # once, while no other thread writes
 def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write the file completely or not at all: to a temporary file next to it, which is synced and renamed.
 
-    Missing folders are created. The old content stays until the new content is safely on disk.
+    Missing folders are created. The old content is kept until the new content is on disk.
 
     Raises:
         OSError: it could not be written; no part of it is left.
@@ -62,7 +62,7 @@ def _usual_mode(path: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the rename itself last; where folders cannot be opened (Windows) the system does so by itself."""
+    """Make a rename durable; where folders cannot be opened (Windows) the system does so by itself."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -76,22 +76,22 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class OutsideError(ImgdiffError):
-    """A path leads, or could lead, out of its folder; the message says how."""
+    """Raised if a path leads, or could lead, out of its folder; the message says how."""
 
 
 def path_below(folder: Path, relative: str) -> Path:
-    """Return where a relative path leads, sure that neither its words nor a symbolic link leave the folder.
+    """Return the target of a relative path, after checking that neither its parts nor a symbolic link leave the folder.
 
-    Symbolic links that stay inside are followed, but for the last part of the path: whoever replaces that file
-    replaces the link.
+    Symbolic links that stay inside are followed, except for the last part of the path: replacing that file replaces the
+    link.
 
     Args:
         folder: the folder; it may be a symbolic link itself.
-        relative: the path below it, with forward slashes; the file need not be there.
+        relative: the path below it, with forward slashes; the file may be missing.
 
     Raises:
-        OutsideError: it is empty, absolute, or has ``..``, a backslash, a drive or a control character in it, or a
-            symbolic link on its way (or in its place) leads out of the folder.
+        OutsideError: it is empty or absolute, contains ``..``, a backslash, a drive or a control character, or it is or
+            goes through a symbolic link that leads out of the folder.
     """
     if wrong := path_mistake(relative):
         raise OutsideError(wrong)
@@ -104,7 +104,7 @@ def path_below(folder: Path, relative: str) -> Path:
 
 
 def path_mistake(relative: str) -> str | None:
-    """Return what is wrong with the words of a path below a folder, on any system; None if nothing is."""
+    """Return what is wrong with a path below a folder, on any system; None if nothing is."""
     parts = relative.split("/")
     mistakes = {
         "the path is empty": not relative,
@@ -149,7 +149,7 @@ def locked(path: Path, wait: float) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows deletes no open file; the next holder finds it there
+        with suppress(OSError):  # Windows cannot delete an open file; the next holder uses it
             path.unlink()
         os.close(handle)
 

@@ -1,4 +1,4 @@
-"""Rectangles, and how one image is laid over another: what was inserted, deleted and moved."""
+"""Rectangles, and the alignment of two images: what was inserted, deleted and moved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Pixels
 
     Mask = NDArray[np.bool_]
-    """(height, width), true where the thing named by the mask is."""
+    """(height, width), true where the mask applies."""
     Words = NDArray[np.uint32]
     """(height, width): RGBA of 8 bits a channel, one word a pixel."""
 
@@ -38,12 +38,12 @@ class Band:
     Attributes:
         kind: ``inserted``: only the actual image has them; ``deleted``: only the expected one.
         axis: whether they are rows or columns.
-        expected: where they are in the expected image; of inserted ones the place between two lines, without extent
+        expected: where they are in the expected image; for inserted ones the place between two lines, without extent
             along the axis.
         actual: the same in the actual image.
-        plain: it is space: all of it is of one colour, and so is a line beside it; or all its lines are equal to one
-            beside it, and there are at most 3 of them, or they made room for other content.
-        moved: all that it shows is told as a `Move`: it stands elsewhere in the other image.
+        plain: it is space: it has one colour and a line beside it has the same colour; or all its lines equal a line
+            beside it, and there are at most 3 of them or they made room for other content.
+        moved: all of its content is reported as a `Move`: it is elsewhere in the other image.
     """
 
     kind: Literal["inserted", "deleted"]
@@ -55,12 +55,12 @@ class Band:
 
     @property
     def box(self) -> Box:
-        """Where the band is, in the image that has it."""
+        """The box of the band in the image that has it."""
         return self.actual if self.kind == "inserted" else self.expected
 
     @property
     def lines(self) -> int:
-        """How many rows or columns it has."""
+        """The number of rows or columns."""
         return self.box.height if self.axis == "rows" else self.box.width
 
 
@@ -85,7 +85,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A rectangle of the expected image and the place in the actual one that shows the same, perhaps changed.
+    """A rectangle of the expected image and the place in the actual one with the same content, possibly changed.
 
     Attributes:
         expected: in the expected image.
@@ -100,11 +100,12 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A part of the padded plane, on which parts that both images show lie at one place.
+    """A part of the padded plane, which places parts that both images have at the same position.
 
     Attributes:
-        expected: the part of the expected image; without extent where only the actual one has it.
-        actual: likewise; both have the same size where both have an extent.
+        expected: the part of the expected image; without extent if only the actual one has it.
+        actual: the part of the actual image; without extent if only the expected one has it. If both have an extent,
+            they have the same size.
         x, y: the part's top left corner on the plane.
     """
 
@@ -116,18 +117,18 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How the expected image becomes the actual one.
+    """The changes that turn the expected image into the actual one.
 
     The boxes of ``kept`` and of inserted bands cover every pixel of the actual image once, those of ``kept`` and of
     deleted bands every pixel of the expected one.
 
     Attributes:
         size: width and height of the actual image.
-        kept: what both images show.
+        kept: what both images have.
         bands: what only one of them has, from the top, then from the left, of the image that has it.
-        moves: blocks that stand elsewhere: those of ``kept`` that are told as moved rather than by the plain bands
-            before and behind them, and those that were deleted at one place and inserted at another.
-        layout: both images padded: ``kept`` and ``bands``, joined where that is possible, on one plane. No two parts
+        moves: blocks that are elsewhere: those of ``kept`` that are reported as moved instead of by the plain bands
+            before and after them, and those that were deleted at one place and inserted at another.
+        layout: both images padded: ``kept`` and ``bands``, joined where possible, on one plane. No two parts
             overlap.
     """
 
@@ -139,7 +140,7 @@ class Alignment:
 
     @property
     def shown(self) -> tuple[Band, ...]:
-        """The bands to report: plain space only where no band has content and nothing moved.
+        """The bands to report: plain space only if no band has content and nothing moved.
 
         An item that is inserted into one of two columns leaves space at the end of the other one.
         """
@@ -148,14 +149,14 @@ class Alignment:
 
     @property
     def moved(self) -> tuple[Move, ...]:
-        """The blocks that do not stay where they are."""
+        """The blocks that change their position."""
         return tuple(move for move in self.moves if move.dx or move.dy)
 
     def new(self) -> Mask:
         """Return (height, width) of the actual image, true in moved blocks and in shown inserted bands."""
         import numpy as np
 
-        mask = np.zeros(self.size[::-1], np.bool_)  # no memory before it is written
+        mask = np.zeros(self.size[::-1], np.bool_)  # uses no memory until it is written
         for band in self.shown:
             if band.kind == "inserted":
                 mask[slices_of(band.actual)] = True
@@ -168,7 +169,7 @@ class Alignment:
 
         Args:
             expected: (height, width) of the expected image.
-            actual: likewise of the actual one.
+            actual: (height, width) of the actual image.
         """
         mask: Mask = actual.copy()
         for kept in self.kept:
@@ -176,13 +177,13 @@ class Alignment:
         return mask
 
     def laid_out(self, expected: Pixels, actual: Pixels) -> Pixels:
-        """Return the expected image laid out as the actual one; what was inserted is taken from the actual one.
+        """Return the expected image laid out like the actual one.
 
-        So is the background that a moved block left behind.
+        Inserted content, and the background that a moved block uncovers, come from the actual image.
 
         Args:
             expected: (height, width, 4), as it was aligned.
-            actual: likewise, of the same depth.
+            actual: (height, width, 4), as it was aligned, with the same dtype.
 
         Returns:
             An array of the shape of ``actual``.
@@ -206,7 +207,7 @@ class Alignment:
         return laid
 
     def _vacated(self, move: Move) -> Iterator[Box]:
-        """Yield where the actual image shows what is now at the old place of a block that was found elsewhere."""
+        """Yield the boxes of the actual image that show the old place of a moved block."""
         for kept in self.kept:
             right, down = kept.actual.x - kept.expected.x, kept.actual.y - kept.expected.y
             rect, block = Rect(*corners(kept.expected)), Rect(*corners(move.box))
@@ -219,8 +220,8 @@ class Alignment:
         """Return the alignment of taller images that are equal above and below what was aligned.
 
         Args:
-            top: how many equal rows are above.
-            heights: of the expected and of the actual image.
+            top: the number of equal rows above.
+            heights: of the expected and the actual image.
         """
 
         def lower(box: Box) -> Box:
@@ -248,10 +249,10 @@ class Alignment:
         )
 
     def is_space_alone(self, expected: Pixels, actual: Pixels) -> bool:
-        """Whether the images differ in nothing but plain space that spans the whole image, exactly.
+        """Whether the images differ only in plain space that spans the whole image.
 
-        Every band is one of whole rows or whole columns of one colour, beside a row or column of that colour, and all
-        else is equal in every channel of every pixel, in its order.
+        Every band has whole rows or columns of one colour, next to a row or column of that colour. Everything else is
+        equal in every channel of every pixel, and in the same order.
         """
         import numpy as np
 
@@ -267,14 +268,14 @@ class Alignment:
         )
 
     def unequal_rows(self) -> slice:
-        """Return the rows of the actual image beyond which 8 bits a channel leave nothing to judge."""
+        """Return the rows of the actual image outside of which the images are equal in 8 bits a channel."""
         unequal = [kept.actual for kept in self.kept if not kept.equal]
         if not unequal:
             return slice(0, 0)
         return slice(min(box.y for box in unequal), max(box.y + box.height for box in unequal))
 
     def expected_place(self, x: int, y: int) -> tuple[int, int] | None:
-        """Return the pixel of the expected image that is shown at this one of the actual image, if there is one."""
+        """Return the expected image's pixel for a pixel of the actual one; None if there is none."""
         for kept in self.kept:
             box = kept.actual
             if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
@@ -288,7 +289,7 @@ def slices_of(box: Box) -> tuple[slice, slice]:
 
 
 def _with_line_beside(box: Box, axis: Axis, pixels: Pixels) -> Box:
-    """Return the box of a band with one more line, the one before or after it that has its colour, if there is one."""
+    """Return the box of a band extended by the line before or after it, preferably one of its colour."""
     colour = pixels[box.y, box.x]
     if axis == "rows":
         lines = [replace(box, y=box.y - 1, height=box.height + 1), replace(box, height=box.height + 1)]
@@ -301,7 +302,7 @@ def _with_line_beside(box: Box, axis: Axis, pixels: Pixels) -> Box:
 
 
 class Rect(NamedTuple):
-    """A rectangle like `Box`, and its parts."""
+    """A rectangle like `Box`, with methods that return its parts."""
 
     x: int
     y: int
@@ -321,7 +322,7 @@ class Rect(NamedTuple):
         return self.rows(start, stop) if axis == "rows" else self.columns(start, stop)
 
     def of(self, words: Words) -> Words:
-        """Return this part of an image."""
+        """Return the part of an image in this rectangle."""
         return words[self.y : self.y + self.height, self.x : self.x + self.width]
 
     @property
@@ -331,7 +332,7 @@ class Rect(NamedTuple):
 
     @property
     def box(self) -> Box:
-        """The same as a `Box`."""
+        """The rectangle as a `Box`."""
         return Box(*self)
 
 
@@ -341,7 +342,7 @@ def extent(part: Placed | Kept | Band) -> Box:
 
 
 def joined_parts(layout: Sequence[Placed]) -> tuple[Placed, ...]:
-    """Return the parts of a layout with those joined that are neighbours in both images and on the plane."""
+    """Return the layout with parts joined that are adjacent in both images and on the plane."""
     found = list(layout)
     for axis in ("rows", "columns"):
         groups: dict[tuple[int, ...], list[Placed]] = {}
@@ -386,7 +387,7 @@ def corners(box: Box) -> tuple[int, int, int, int]:
 
 
 def common_part(one: Rect, other: Rect) -> Rect:
-    """Return what two rectangles that overlap have in common."""
+    """Return the intersection of two overlapping rectangles."""
     x, y = max(one.x, other.x), max(one.y, other.y)
     right, bottom = min(one.x + one.width, other.x + other.width), min(one.y + one.height, other.y + other.height)
     return Rect(x, y, right - x, bottom - y)

@@ -20,16 +20,16 @@ _LONGEST_MESSAGE = 300
 
 
 class GitError(ImgdiffError):
-    """Git is not installed, this is not a repository, or Git fails; the message is one line."""
+    """Raised if Git is not installed, this is not a repository, or Git fails; the message is one line."""
 
 
 class Commit(NamedTuple):
-    """A commit by its full hashes.
+    """A commit with its full hashes.
 
     Attributes:
         hash: its own.
-        tree: of its files. Two commits with equal files have the same tree, as a squashed branch and its last commit.
-        parents: those that Git has here.
+        tree: of its files. Commits with equal files have the same tree, such as a squashed branch and its last commit.
+        parents: those in this clone.
     """
 
     hash: str
@@ -91,18 +91,18 @@ class Git:
         ) as process:
             try:
                 yield from map(_commit, process.stdout or ())
-            except GeneratorExit:  # nobody wants the rest
+            except GeneratorExit:  # the caller stopped early
                 process.kill()
                 raise
         if process.returncode:
             raise GitError(f"git log: Git failed with code {process.returncode}")
 
     def all_commits(self) -> list[Commit]:
-        """Return every commit that a branch, a tag, a remote's branch or HEAD leads to."""
+        """Return every commit reachable from a branch, a tag, a remote branch or HEAD."""
         return [_commit(line) for line in self._run("log", "--all", "HEAD", "--format=%H %T %P", "--").splitlines()]
 
     def ends_of_shallow_history(self) -> set[str]:
-        """Return the commits whose parents were not fetched; none in a whole clone."""
+        """Return the commits whose parents were not fetched; none in a full clone."""
         if self._run("rev-parse", "--is-shallow-repository").strip() != "true":
             return set()
         path = self.folder / self._run("rev-parse", "--git-path", "shallow").strip()
@@ -114,7 +114,7 @@ class Git:
         return done.stdout.strip() or None
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Return whether one commit is in the history of the other, or is that commit; False where Git has it not."""
+        """Return whether one commit is in the history of the other, or is that commit; False if Git lacks it."""
         return self._done("merge-base", "--is-ancestor", older, newer).returncode == 0
 
     def was_at(self, commit: str) -> bool:
@@ -129,7 +129,7 @@ class Git:
         return int(self._run("rev-list", "--count", f"{older}..{newer}", "--"))
 
     def uncommitted(self, without: Path) -> list[str]:
-        """Return the tracked files that differ from HEAD, those below a folder left out."""
+        """Return the tracked files that differ from HEAD, except those below a folder."""
         top = Path(self._run("rev-parse", "--show-toplevel").rstrip("\n"))
         paths = [":/"]
         real = Path(os.path.realpath(without))
@@ -170,7 +170,7 @@ class Git:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment with messages in English, and without prompts and locks for what only reads."""
+    """Return the environment with messages in English, and without prompts, and without locks for reading."""
     return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 

@@ -1,7 +1,7 @@
 """The hooks with which other packages and conftest.py files extend imgdiff.
 
-An installed package names a module of such functions under the entry-point group ``imgdiff``; a conftest.py
-just defines them. Neither needs to import pluggy: `hookimpl` marks are optional in conftest.py.
+An installed package registers a module of such functions in the entry-point group ``imgdiff``; a conftest.py only
+defines them. Neither has to import pluggy: `hookimpl` marks are optional in conftest.py.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def imgdiff_capture(target: object, settings: CaptureSettings) -> Capturer | Non
 def imgdiff_report(run: RunRecord, directory: Path) -> None:
     r"""Run after a report was written: ``directory`` contains ``results.json``, and the page and its images if any.
 
-    A run of pytest in which everything passed writes no page, unless a report was asked for.
+    A pytest run in which everything passed writes no page, unless a report was requested.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""An image in the project's one normal form, with its metadata; pixels are decoded on first use."""
+"""The normal form of an image, with its metadata; pixels are decoded on first use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rows(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the pixels."""
+        """The dtype of the pixels."""
         ...
 
     def take(self, top: int, bottom: int) -> Pixels:
@@ -35,7 +35,7 @@ class ImageInfo:
     """Metadata of an image.
 
     Attributes:
-        label: how it is called in messages: its path as it was given, or a word such as ``array``.
+        label: its name in messages: the path as it was passed, or a word such as ``array``.
         format: ``PNG``, ``JPEG``, ... by content; ``array``, ``PIL image`` or ``figure`` for values.
         width, height: in pixels, after the orientation was applied.
         mode: channels and depth as stored, such as ``RGB 8-bit``, ``gray 16-bit``, ``palette 8-bit``.
@@ -48,9 +48,9 @@ class ImageInfo:
             range, such as ``9/16/0/1``. Never applied.
         byte_size: of the encoded file; None for values that were not encoded.
         duration: how long this frame of an animation is shown, in milliseconds, as stored; None for pages and stills.
-        loops: how often the animation is played, 0 forever; None if the file does not say.
-        alone: false where it is one of several frames of a source that are compared together.
-        notes: what the reader should know, such as an extension that does not fit the content.
+        loops: how often the animation is played, 0 forever; None if the file does not specify it.
+        alone: false if it is one of several frames of a source that are compared together.
+        notes: remarks for the reader, such as an extension that does not fit the content.
     """
 
     label: str
@@ -71,7 +71,7 @@ class ImageInfo:
     notes: tuple[str, ...] = ()
 
     def called(self, label: str) -> ImageInfo:
-        """Return the same without its notes, of a file with equal bytes and another name."""
+        """Return the metadata of a file with equal bytes and another name, without notes."""
         return ImageInfo(
             label,
             self.format,
@@ -126,7 +126,7 @@ class Image:
         """(height, width, 4), C-contiguous, read-only; straight (not premultiplied) RGBA.
 
         ``uint8`` and ``uint16`` use their whole range; ``float32`` and ``float64`` are 0..1. Where alpha is 0 the
-        colour is 0, too: an invisible colour is not a difference.
+        colour is also 0: an invisible colour is not a difference.
         """
         if self._pixels is None:
             self._pixels = self.rows(0, self.info.height) if self._decode is None else self._decode()
@@ -151,7 +151,7 @@ class Image:
         return self._pixels.shape[1], self._pixels.shape[0]
 
     def named(self, info: ImageInfo) -> Image:
-        """Return the same image with other words for it; what is computed of either is shared."""
+        """Return the same image with other metadata; derived values are shared."""
         pixels = (lambda: self.pixels) if self._pixels is None else self._pixels
         image = Image(pixels, info, self.encoded, opaque=self.opaque, stored=self.stored)
         image._derived = self._derived

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SMALL = 1 << 20
-"""Bytes; what is smaller as a whole never leaves the memory."""
+"""Bytes; smaller data stays in memory."""
 
 
 class OnDemand(Sequence[T]):
-    """A sequence whose items are made, or read, on demand."""
+    """A sequence whose items are created or read on demand."""
 
     @abstractmethod
     def item(self, number: int) -> T:
@@ -39,10 +39,10 @@ class OnDemand(Sequence[T]):
 
 
 class Lines(OnDemand[bytes]):
-    """Lines of files that are open.
+    """Lines of open files.
 
     Attributes:
-        files: what they are read from.
+        files: the files that they are read from.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Lines(OnDemand[bytes]):
         Args:
             file: the number of the file, in the order of `files`.
             start: the offset of its first byte.
-            length: how many bytes it has, without the end of the line.
+            length: the number of its bytes, without the end of the line.
         """
         self._files.append(file)
         self._starts.append(start)
@@ -95,16 +95,16 @@ class Lines(OnDemand[bytes]):
 
 
 class Spool(Lines):
-    """Lines that this process stores in a temporary file, which ends with it."""
+    """Lines that this process stores in a temporary file, which is deleted when it ends."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._file = SpooledTemporaryFile(max_size=_SMALL)  # noqa: SIM115 - it is closed with the last who reads it
+        self._file = SpooledTemporaryFile(max_size=_SMALL)  # noqa: SIM115 - closed with its last reader
         self.files.append(self._file)
         self._end = 0
 
     def append(self, line: bytes) -> None:
-        """Put a line aside.
+        """Store a line.
 
         Raises:
             ReportError: the disk of the temporary files is full, or cannot be written.

@@ -1,4 +1,4 @@
-"""The words of the project as data: frozen, slotted, and free of third-party imports at run time."""
+"""The data model: frozen, slotted dataclasses without third-party imports at run time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.image import Image, ImageInfo
 
     Heat = NDArray[np.uint8] | NDArray[np.float32]
-    """(height, width), 0 where alike, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
+    """(height, width), 0 where equal, larger where more different; ``uint8`` 0..255 or ``float32`` 0..1."""
 
 
 MEGA = 1_000_000
@@ -60,15 +60,15 @@ class SizePolicy(str, Enum):
 
 
 Direction = Literal["distance", "similarity"]
-"""``distance``: small is alike, the limit is ``max``. ``similarity``: large is alike, the limit is ``min``."""
+"""``distance``: a small value means similar, limit ``max``. ``similarity``: a large one does, limit ``min``."""
 MetricGroup = Literal["pixels", "structure", "hashes", "content"]
 """What metrics compare: single pixels, their structure, a hash of the whole image, or what it shows."""
 FrameChoice = int | Literal["refuse", "all"]
-"""Of an animated or multi-page file: the index of one frame, all of them, or a refusal."""
+"""For an animated or multi-page file: the index of one frame, all frames, or ``refuse`` (an error)."""
 When = Literal["always", "undecided"]
-"""Whether a rule is measured in any case, or only where the others have not settled the verdict."""
-OnUnavailable = Literal["fail", "skip"]  # of a rule whose model is not on this machine
-OneSided = Literal["fail", "allow"]  # of an image that stands on one side only
+"""Whether a rule is always measured, or only if the other rules have not decided the verdict."""
+OnUnavailable = Literal["fail", "skip"]  # for a rule whose model is not on this machine
+OneSided = Literal["fail", "allow"]  # for an image that exists on one side only
 RegionKind = Literal[
     "changed",
     "added",
@@ -84,7 +84,7 @@ RegionKind = Literal[
     "only actual",
 ]
 """What kind of difference a region is; see `Region`."""
-KindChoice = Literal["warn", "allow"]  # of a kind of difference that does not fail
+KindChoice = Literal["warn", "allow"]  # for a kind of difference that does not fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +169,14 @@ class Rule:
 def setting(description: str, *, default: Any, **form: Any) -> Any:
     """Return a dataclass field that is also a key of imgdiff.yaml.
 
-    The key's name, type, default, description and constraints stand here only: what validates imgdiff.yaml, its JSON
-    Schema and the tables in docs/ are made from them.
+    This is the only definition of the key's name, type, default, description and constraints. The validation of
+    imgdiff.yaml, its JSON Schema and the tables in docs/ are generated from it.
 
     Args:
         description: Markdown, in one line.
         default: also the key's default; None if it has none.
-        form: constraints, as `msgspec.Meta` has them (``ge=0``), and ``expects``: what a message says that the value
-            should be.
+        form: constraints, as for `msgspec.Meta` (``ge=0``), and ``expects``: the description of a valid value in
+            messages.
     """
     return field(default=default, metadata={"description": description, **form})
 
@@ -234,7 +234,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class MaskedElements:
-    """Elements of a page that are not compared: each becomes an ignore area where it stands in the capture.
+    """Elements of a page that are not compared: each becomes an ignore area at its place in the capture.
 
     Attributes:
         selector: CSS, any selector of the browser driver, or an object of the driver such as a Playwright locator.
@@ -254,7 +254,7 @@ class CaptureSettings:
         full_page: whether the whole page is captured, not only the viewport.
         clip: the part of the page that is captured; None for all of it.
         scale: ``css``: one pixel for each CSS pixel; ``device``: one for each pixel of the screen.
-        animations: ``disabled``: CSS animations and transitions are finished or put back to their start.
+        animations: ``disabled``: CSS animations and transitions are finished or reset to their start.
         caret: ``hide``: the text caret is not painted.
         transparent: whether the page, figure or scene is captured without its own background.
         dpi: pixels per inch of a figure or of a page of a PDF, 10 to 2400; None for the resolution of the figure
@@ -330,15 +330,15 @@ class CaptureInfo:
     """Metadata of a capture.
 
     Attributes:
-        target: what was captured, in words: ``Playwright page``, ``Matplotlib figure``.
-        attempts: how many captures were taken until two were alike, or one matched the baseline at once.
+        target: the name of the target: ``Playwright page``, ``Matplotlib figure``.
+        attempts: the number of captures until two were equal, or one matched the baseline.
         steady: whether the target was stable from the start: the first capture matched, or equalled the second.
         url, title: of the page.
         viewport: width and height of the viewport in CSS pixels.
         device_scale: screen pixels for each CSS pixel.
         browser, browser_version: ``chromium``, ``140.0.7339.16``.
         color_scheme: ``light`` or ``dark``, as the page sees it.
-        attachments: files that show more, by what they are (``trace``, ``video``): absolute paths.
+        attachments: related files by type (``trace``, ``video``): absolute paths.
     """
 
     target: str
@@ -394,22 +394,22 @@ class Capturer(Protocol):
 
 
 class BrowserCapturer(Capturer, Protocol):
-    """A capturer of a live page, which can say more than the pixels.
+    """A capturer of a live page, which also provides metadata.
 
     Attributes:
-        awaits: whether its methods return awaitables, as those of asynchronous drivers do.
+        awaits: whether its methods return awaitables, as with asynchronous drivers.
     """
 
     awaits: bool
 
     def pause(self, seconds: float) -> Awaitable[None] | None:
-        """Wait in the way of the browser's driver."""
+        """Wait with the method of the browser's driver."""
         ...
 
     def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
         """Return metadata of the page.
 
-        Asked after the last capture, and before the first where the place of the baseline depends on it.
+        Called after the last capture, and before the first one if the path of the baseline depends on it.
         """
         ...
 
@@ -420,7 +420,7 @@ class BrowserCapturer(Capturer, Protocol):
         ...
 
     def restore(self) -> Awaitable[None] | None:
-        """Leave the page as it was found; called once, also after an error."""
+        """Restore the page to its original state; called once, also after an error."""
         ...
 
 
@@ -443,7 +443,7 @@ class Policy:
             ``ssim`` (or another metric of structure) where a rule names it and no rule is about pixels, else
             ``perceptual``.
         measure: metrics that are measured and reported and do not affect the verdict: rules without a limit. A metric
-            with a rule in ``metrics`` is measured by that rule.
+            with a rule in ``metrics`` uses that rule.
         regions: how the mask is grouped.
         limits: what one image may cost.
         memory: the largest number of bytes (mebibytes in imgdiff.yaml) for the pair while it is compared; a pair that
@@ -518,9 +518,9 @@ class MetricResult:
         heat: how much the two differ at each pixel: (height, width), ``uint8`` 0..255 or ``float32`` 0..1; None if the
             metric has no heat.
         details: further JSON-ready facts, shown in the report. A metric that counts pixels names
-            its count ``pixels``: the limit ``max_pixels`` is held against it. ``most_in_window`` is added to them
-            where the rule has the limit ``max_in_window``.
-        drawings: named images, each drawn, as (height, width, 3) RGB ``uint8``, only when asked for.
+            its count ``pixels``: the limit ``max_pixels`` is compared with it. ``most_in_window`` is added
+            if the rule has the limit ``max_in_window``.
+        drawings: named images as (height, width, 3) RGB ``uint8``, each drawn only on request.
     """
 
     value: float
@@ -531,7 +531,7 @@ class MetricResult:
 
 
 class Metric(Protocol):
-    """Measures one number from two images of equal size and dtype; it never judges.
+    """Measures one number from two images of equal size and dtype; it never decides the verdict.
 
     A metric is a frozen dataclass whose fields are its options, with defaults.
 
@@ -539,37 +539,37 @@ class Metric(Protocol):
         name: the key in imgdiff.yaml.
         direction: ``distance``: a small value means similar; ``similarity``: a large one does.
         perfect: the value of two equal images; it is never computed.
-        bounds: smallest and largest possible value; a limit outside them is a mistake.
+        bounds: smallest and largest possible value; a limit outside them is an error.
         counts_pixels: whether ``details["pixels"]`` counts differing pixels, so that ``max_pixels`` applies.
         unit: as in `MetricResult`.
         heat_threshold: how heat becomes a difference mask: ``zero`` (whatever is above 0), ``otsu``
-            (Otsu's threshold), or ``none`` (the metric paints no heat).
+            (Otsu's threshold), or ``none`` (the metric has no heat).
 
-    These may be left out; they are what the upload page of ``pytest-imgdiff serve`` shows:
+    These are optional; the upload page of ``pytest-imgdiff serve`` shows them:
 
-    - ``summary``: what is measured, in a few words; the first line of the docstring where it is left out.
-    - ``group``: a `MetricGroup`. Without it a metric is listed as one of a plugin.
-    - ``usual_limit``: the limit to start from; ``perfect`` where it is left out.
+    - ``summary``: what is measured, in a few words; by default the first line of the docstring.
+    - ``group``: a `MetricGroup`. Without it the metric is listed among those of plugins.
+    - ``usual_limit``: the limit to start from; by default ``perfect``.
 
-    One whose worst value depends on its options or on the depth of the images has a method ``worst(depth)``, which
-    returns it; see `pytest_imgdiff.config.policy.worst_value`. One whose heat is above 0 at exactly the pixels that
-    ``details["pixels"]`` counts has ``marks_pixels = True``, so that the limit ``max_in_window`` applies.
+    If the worst value depends on the options or on the depth of the images, the method ``worst(depth)`` returns it; see
+    `pytest_imgdiff.config.policy.worst_value`. If the heat is above 0 at exactly the pixels that
+    ``details["pixels"]`` counts, set ``marks_pixels = True``: the limit ``max_in_window`` then applies.
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102 - described above
+    def name(self) -> str: ...  # noqa: D102 - the class describes it
     @property
-    def direction(self) -> Direction: ...  # noqa: D102 - the class says
+    def direction(self) -> Direction: ...  # noqa: D102 - the class describes it
     @property
-    def perfect(self) -> float: ...  # noqa: D102 - the class says
+    def perfect(self) -> float: ...  # noqa: D102 - the class describes it
     @property
-    def bounds(self) -> tuple[float, float]: ...  # noqa: D102 - the class says
+    def bounds(self) -> tuple[float, float]: ...  # noqa: D102 - the class describes it
     @property
-    def counts_pixels(self) -> bool: ...  # noqa: D102 - the class says
+    def counts_pixels(self) -> bool: ...  # noqa: D102 - the class describes it
     @property
-    def unit(self) -> str: ...  # noqa: D102 - the class says
+    def unit(self) -> str: ...  # noqa: D102 - the class describes it
     @property
-    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102 - the class says
+    def heat_threshold(self) -> Literal["zero", "otsu", "none"]: ...  # noqa: D102 - the class describes it
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Measure the pair.
@@ -602,11 +602,11 @@ class Score:
         max_pixels: the rule's limit on the count.
         max_in_window: the rule's limit on the count in any window.
         warn: the rule's warning limit.
-        passed: every limit is met.
-        warned: it passed, and the warning limit is not met.
+        passed: whether every limit is met.
+        warned: whether it passed and the warning limit is not met.
         reason: why the metric has no value for this pair.
-        omitted: why the rule was not measured, by the policy's own choice; such a score does not affect the verdict.
-        worst: the worst value that the metric has for any two images of this depth; a limit as loose is an error.
+        omitted: why the policy skipped the rule; such a score does not affect the verdict.
+        worst: the worst value that the metric has for any two images of this depth; an equally loose limit is an error.
         measured: the metric was measured only: it has no limit and does not affect the verdict. If there is no value,
             ``omitted`` says that the model or its backend is missing, ``reason`` why the metric has none for this pair.
         details: the metric's further facts.
@@ -631,18 +631,18 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One connected part of the difference mask, or several near ones merged.
+    """One connected part of the difference mask, or several nearby parts that were merged.
 
     Attributes:
         box: its bounding box, in pixels.
         area: the number of differing pixels in it.
         peak: the largest heat in it as a share of the largest possible, 0..1.
         kind: the kind of difference.
-            ``added``: an object is on what was background. ``removed``: the reverse.
+            ``added``: an object is where the expected image has background. ``removed``: the reverse.
             ``moved``: the same pixels are at another place, see ``moved``.
             ``recoloured``: the same shapes in other colours.
-            ``text``: another text on the same background.
-            ``content``: other content.
+            ``text``: different text on the same background.
+            ``content``: different content.
             ``rendering``: the same content, drawn a little differently: smoothing, hinting, encoding.
             ``inserted``, ``deleted``: whole rows, columns or blocks that only the actual or the expected image has.
             ``only expected``, ``only actual``: a padded image has no pixels here.
@@ -665,7 +665,7 @@ def regions_of_boxes(boxes: Iterable[tuple[int, int, int, int, int, int]], min_a
     """Return regions of ``uint8`` heat: largest area first, then from the top, then from the left.
 
     Args:
-        boxes: left, top, right, bottom, area and largest heat of each; right and bottom lie outside.
+        boxes: left, top, right, bottom, area and largest heat of each; right and bottom are exclusive.
         min_area: as in `RegionSettings`.
     """
     found = sorted((box for box in boxes if box[4] >= min_area), key=lambda box: (-box[4], box[1], box[0]))
@@ -682,18 +682,18 @@ class Frame:
     Attributes:
         index: of the frame, from 0.
         verdict: of the frame.
-        passed: whether that is good enough under the policy.
+        passed: whether the frame passes under the policy.
         expected, actual: metadata of the frame on each side.
-        reason: one line, for every verdict but ``match`` and ``different``.
-        compared: width and height in which the two were compared; None if they were not.
+        reason: one line, for every verdict except ``match`` and ``different``.
+        compared: width and height of the compared images; None if they were not compared.
         scores: one for each rule, in the policy's order, then one for each metric that is measured only.
         mask_metric: the metric whose heat gave the difference mask.
         regions: the largest ones, largest first.
         region_count: how many regions there are.
-        ignored: share of the frame that was not looked at, 0..1.
+        ignored: share of the frame that is ignored, 0..1.
         differing_pixels: as in `Comparison`.
-        pictures: the images of this frame that were kept, by name, and the path of each below the report's folder.
-        fingerprint: what the difference looks like, as `pytest_imgdiff.comparison.fingerprint` makes it.
+        pictures: the saved images of this frame: name to path, relative to the report's folder.
+        fingerprint: the fingerprint of the difference, see `pytest_imgdiff.comparison.fingerprint`.
         alignment: as in `Comparison`.
     """
 

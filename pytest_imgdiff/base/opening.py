@@ -1,4 +1,4 @@
-"""How files that a user named are opened for reading: regular files only, without waiting."""
+"""Opening files that a user named: regular files only, without waiting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
 
 
 class NotRegularError(OSError):
-    """The path does not name a regular file; `strerror` says what it names.
+    """Raised if a path is not that of a regular file; `strerror` says what it is.
 
     Attributes:
         kind: ``directory``, ``FIFO``, ``socket``, ``device`` or ``special file``.
@@ -49,17 +49,17 @@ def open_regular(path: str | bytes | os.PathLike[str]) -> IO[bytes]:
 
 
 def open_descriptor(path: str | bytes | os.PathLike[str]) -> tuple[int, os.stat_result]:
-    """Open a regular file as `open_regular` does, and return its descriptor and status: many small files need no more.
+    """Open a regular file as `open_regular` does, and return its descriptor and status.
 
     Raises:
         NotRegularError, OSError, ValueError: as `open_regular` raises them.
     """
-    # Check first, so that no device is opened: opening one can have effects.
-    _require_regular(os.stat(path), path)  # noqa: PTH116 - pathlib takes no bytes, and takes long to import
+    # Check first, so that no device is opened: opening one can have side effects.
+    _require_regular(os.stat(path), path)  # noqa: PTH116 - pathlib does not support bytes, and is slow to import
     descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
-        _require_regular(status, path)  # something else may have taken its place
+        _require_regular(status, path)  # it may have been replaced
     except BaseException:
         os.close(descriptor)
         raise
@@ -67,14 +67,14 @@ def open_descriptor(path: str | bytes | os.PathLike[str]) -> tuple[int, os.stat_
 
 
 def read_regular(path: str | bytes | os.PathLike[str], most: int | None = None) -> bytes:
-    """Return what a regular file holds; of a larger one than ``most`` bytes, the first so many.
+    """Return the content of a regular file, at most its first ``most`` bytes.
 
     Raises:
         NotRegularError, OSError, ValueError: as `open_regular` raises them.
     """
     with open_regular(path) as file:
         pieces: list[bytes] = []
-        left = os.fstat(file.fileno()).st_size + 1 if most is None else most  # one more byte shows its end
+        left = os.fstat(file.fileno()).st_size + 1 if most is None else most  # one more byte detects the end
         while left > 0 and (piece := file.read(left)):
             pieces.append(piece)
             left = max(left - len(piece), _PIECE if most is None else 0)

@@ -1,7 +1,7 @@
 """Jobs that run in parallel, a few ahead of the caller: on threads, or on processes where that is safe.
 
-Processes begin as copies of this one, with everything imported. They keep the cores busier than threads do, and a
-decoder that crashes ends one of them, not the run: the pair that it had in hand fails, all others are compared.
+Processes start as copies of this one, with everything imported. They use the cores better than threads do. A decoder
+that crashes ends one process, not the run: its current pair fails, all others are compared.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 _WORTH_PROCESSES = 16
-"""Fewer jobs take less time than starting processes for them."""
+"""For fewer jobs, starting processes costs more than it saves."""
 _BATCHES, _LARGEST_BATCH = 16, 16
 """At least this many batches for each process, and at most this many jobs in a batch: a message costs as much as a pair
 of small images."""
 _IN_HAND = 2
-"""Batches that a process has: one under way, one to go on with."""
+"""Batches of a process: one in progress, one queued."""
 _LOOK_EVERY = 0.5
 _LOOKS = 10
-"""Seconds between two looks at processes that send nothing, and after how many looks in a row a stopped one is ended.
-While the whole job is stopped (Ctrl-Z) nobody looks."""
+"""Seconds between two checks of processes that send nothing, and the number of successive checks after which a stopped
+one is ended. While the whole job is stopped (Ctrl-Z) there are no checks."""
 _MOST_IDLE_DEATHS = 3
 _PATIENCE = 5
-"""Seconds that a process has to end by itself."""
+"""Seconds that a process has to exit by itself."""
 _NO_JOB = -1
 _STOPPED = (
     "the process that compared this pair was stopped (SIGSTOP) for {} seconds and was ended; find out who stops "
@@ -61,7 +61,7 @@ _DIED_IDLE = "processes that compare images die before they compare any ({}): fi
 
 
 class LostProcessError(ImgdiffError):
-    """The process of a job died, or was stopped and did not continue; the message says which."""
+    """Raised if the process of a job died, or was stopped and did not continue; the message says which."""
 
 
 def cores() -> int:
@@ -83,18 +83,18 @@ def worth_copies(count: int) -> bool:
 class RunAhead(Generic[K, T]):
     """Runs jobs in parallel, a few ahead of the caller.
 
-    Few results wait to be fetched, but each should be small (a record, not pixels).
+    Few results are pending at a time, but each should be small (a record, not pixels).
 
     Args:
-        job: what to do with each key.
+        job: the function that is called with each key.
         keys: in the order in which the caller takes the results; each once.
-        workers: how many at once; as many as there are cores where omitted.
-        apart: whether the jobs may run on processes of their own, where these are possible and worth it. What a job
-            does must then not matter to this one, and its result is pickled. A job whose process dies is not done
-            again; others may be.
-        meanwhile: what this process can do, once, while the first ones run on others.
-        on_loss: called where a process was lost, once all others were ended and before new ones begin: what the
-            processes share is in an unknown state.
+        workers: the number of parallel jobs; by default the number of cores.
+        apart: whether the jobs may run in separate processes, if these are possible and worth it. A job must then have
+            no side effects in this process, and its result is pickled. A job whose process dies is not run again;
+            others may be.
+        meanwhile: called once in this process while the first jobs run in others.
+        on_loss: called if a process was lost, after all others were ended and before new ones start: the state that
+            the processes share is then unknown.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class RunAhead(Generic[K, T]):
         self._keys = listed = list(keys)
         self._next = 0
         self._numbers: dict[K, int] | None = None
-        """Those of keys that were not yet asked for, once one was asked for out of order: mostly it takes no memory."""
+        """The keys whose results are pending; built on the first request out of order, to save memory."""
         workers = workers or cores()
         self._opencv_threads = cv2.getNumThreads()
         if workers > 1 and len(listed) > 1:
-            cv2.setNumThreads(1)  # the pairs in parallel keep the cores busy
+            cv2.setNumThreads(1)  # parallel pairs keep the cores busy
         self._jobs: _Threads[T] | _Processes[T] = _Threads(lambda number: job(listed[number]), len(listed), workers)
         self._meanwhile: Callable[[], None] | None = None
         if apart and workers > 1 and worth_copies(len(listed)):
@@ -127,8 +127,8 @@ class RunAhead(Generic[K, T]):
 
         Raises:
             KeyError: it was fetched before.
-            LostProcessError: its process died, or was stopped and did not go on.
-            ImgdiffError: processes die before they do anything.
+            LostProcessError: its process died, or was stopped and did not continue.
+            ImgdiffError: processes die before they run a job.
         """
         number = self._number(key)
         self._jobs.begin(number)
@@ -146,7 +146,7 @@ class RunAhead(Generic[K, T]):
         return self._numbers.pop(key)
 
     def close(self) -> None:
-        """Drop jobs that have not begun, and wait for those that have."""
+        """Cancel jobs that have not started, and wait for those that have."""
         self._numbers = {}
         self._jobs.close()
         cv2.setNumThreads(self._opencv_threads)
@@ -164,8 +164,8 @@ class _Threads(Generic[T]):
         self._under_way: dict[int, Future[T]] = {}
 
     def begin(self, number: int) -> None:
-        """Begin a job, and others while few are under way."""
-        self._submit(number)  # out of order it goes first
+        """Start a job, and others while few are in progress."""
+        self._submit(number)  # a job out of order goes first
         while len(self._under_way) < self._most and (following := next(self._next, None)) is not None:
             self._submit(following)
 
@@ -175,7 +175,7 @@ class _Threads(Generic[T]):
             self._under_way[number] = self._pool.submit(self._job, number)
 
     def result(self, number: int) -> T:
-        """Return the result of a job that has begun, or raise what it raised."""
+        """Return the result of a started job, or raise its exception."""
         return self._under_way.pop(number).result()
 
     def close(self) -> None:
@@ -185,20 +185,20 @@ class _Threads(Generic[T]):
 def _outcome(job: Callable[[int], T], number: int) -> _Outcome[T]:
     try:
         return job(number), None
-    except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+    except Exception as error:  # noqa: BLE001 - raised again by `result`
         return None, error
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, and what it has in hand."""
+    """A process and its batches."""
 
     process: BaseProcess
     connection: Connection[Sequence[int], list[_Outcome[Any]]]
     place: int
     batches: deque[Sequence[int]] = field(default_factory=deque)
     looks: int = 0
-    """How often in a row it was found stopped."""
+    """The number of successive checks that found it stopped."""
 
 
 class _Processes(Generic[T]):
@@ -223,10 +223,10 @@ class _Processes(Generic[T]):
         self._done: dict[int, _Outcome[T]] = {}
         self._stopped = self._context.RawValue(c_bool, False)  # noqa: FBT003 - its value
         self._current = self._context.RawArray("q", workers)
-        """The job that each process is at."""
+        """The current job of each process."""
         self._idle_deaths = 0
         self._error: ImgdiffError | None = None
-        """Why no process is there any more."""
+        """Why there is no process any more."""
         self._workers: list[_Worker] = []
         self._start(workers)
 
@@ -237,16 +237,16 @@ class _Processes(Generic[T]):
             foreign = [ours, *(worker.connection for worker in self._workers)]
             process = self._context.Process(target=self._work, args=(place, theirs, foreign), daemon=True)
             with warnings.catch_warnings():
-                # Python warns of the threads of libraries, too: they do not matter, see `worth_copies`.
+                # Python also warns about the threads of libraries, which do not matter; see `worth_copies`.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours, place))
 
     def _work(self, place: int, own: Connection[Any, Any], foreign: Iterable[Connection[Any, Any]]) -> None:
-        """Do batches, in a process of its own, until the one that started it closes the connection or ends."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it, and ends it
-        for connection in foreign:  # else none of them would see its end
+        """Run batches in a worker process until the parent closes the connection or ends."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends this process
+        for connection in foreign:  # otherwise no process would see that its connection ends
             connection.close()
         with suppress(EOFError, OSError):
             while True:
@@ -259,7 +259,7 @@ class _Processes(Generic[T]):
                 own.send(done)
 
     def begin(self, number: int) -> None:
-        """Give the processes something to do; this job first, if it is not under way."""
+        """Send batches to the processes; this job first, if it is not in progress."""
         if number in self._done and 2 * len(self._under_way) > self._most:
             return
         wanted = None
@@ -276,11 +276,11 @@ class _Processes(Generic[T]):
     def _give(self, worker: _Worker, batch: Sequence[int]) -> None:
         worker.batches.append(batch)
         self._under_way.update(batch)
-        with suppress(OSError):  # it has died, which shows when it is listened to
+        with suppress(OSError):  # it has died, which `_listen` notices
             worker.connection.send(batch)
 
     def result(self, number: int) -> T:
-        """Return the result of a job, or raise what it raised."""
+        """Return the result of a job, or raise its exception."""
         while number not in self._done:
             if self._error is not None:
                 raise self._error
@@ -292,7 +292,7 @@ class _Processes(Generic[T]):
         return cast("T", value)
 
     def _listen(self) -> None:
-        """Take what the processes send, and notice which of them are lost."""
+        """Receive results from the processes, and detect lost ones."""
         from multiprocessing.connection import wait
 
         ready = wait([worker.connection for worker in self._workers], _LOOK_EVERY)
@@ -314,7 +314,7 @@ class _Processes(Generic[T]):
                     return
 
     def _replace_lost(self, lost: _Worker, cause: str | None) -> None:
-        """Note which job a lost process was at, and start all processes again: it may have held what they share."""
+        """Record the job of a lost process, and restart all processes: it may have had a shared lock."""
         culprit = self._current[lost.place]
         workers, self._workers = self._workers, []
         for worker in workers:
@@ -359,6 +359,6 @@ def _is_stopped(process: int | None) -> bool:
     """Return whether a signal stopped a child of this process (a debugger does so otherwise: state ``t``)."""
     try:
         status = read_regular(f"/proc/{process}/stat")
-    except OSError:  # it is gone
+    except OSError:  # it no longer exists
         return False
     return status.rpartition(b")")[2].split()[0] == b"T"

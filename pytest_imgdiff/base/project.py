@@ -1,4 +1,4 @@
-"""Which imgdiff.yaml applies, and how paths are shown from the working directory."""
+"""The imgdiff.yaml that applies, and paths relative to the working directory for messages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _REPOSITORY = (".git", ".hg")
 
 
 def find_config(start: Path) -> Path | None:
-    """Return the nearest configuration file: that of the folder, else that of the first folder above that has one.
+    """Return the nearest settings file: that of the folder, or of the first folder above that has one.
 
-    The search ends at the root of the repository, if the folder lies in one: the settings of a project stand in it.
+    If the folder is in a repository, the search ends at its root.
 
     Args:
         start: the folder; relative to the working directory, or absolute.
@@ -37,7 +37,7 @@ def refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) ->
     """Raise an error if another imgdiff.yaml is nearer to the images.
 
     Raises:
-        ConfigError: an image or folder that was named does.
+        ConfigError: another settings file is nearer to an image or folder.
     """
     for side in filter(None, sides):
         folder = Path(side) if Path(side).is_dir() else Path(side).parent
@@ -52,9 +52,9 @@ def refuse_other_settings(in_force: Path | None, sides: Sequence[str | None]) ->
 
 
 def project_folders(start: Path) -> list[Path]:
-    """Return the folder and those above it in the same project, the nearest first.
+    """Return the folder and those above it in the same project, nearest first.
 
-    They end at the root of the repository or, outside of one, at the folder of the nearest imgdiff.yaml.
+    The last one is the root of the repository or, outside of one, the folder of the nearest imgdiff.yaml.
     """
     folders = list(_folders_upward(start))
     if _is_repository(folders[-1]):
@@ -65,7 +65,7 @@ def project_folders(start: Path) -> list[Path]:
 
 def _folders_upward(start: Path) -> Iterator[Path]:
     """Yield the folder and those above it, up to the root of its repository or, outside of one, of the file system."""
-    folder = Path(os.path.abspath(start))  # noqa: PTH100 - `..` goes, symbolic links stay: pytest does likewise
+    folder = Path(os.path.abspath(start))  # noqa: PTH100 - resolves `..` but not symbolic links, as pytest does
     for each in (folder, *folder.parents):
         yield each
         if _is_repository(each):
@@ -87,9 +87,9 @@ def common_folder(paths: Iterable[Path]) -> Path | None:
 
 
 def label_of(path: Path) -> str:
-    """Return the path as messages show it: relative where it is in the working directory or elsewhere in its project.
+    """Return the path for messages: relative if it is in the working directory or elsewhere in its project.
 
-    A path in a folder above the working directory is relative, too.
+    A path in a folder above the working directory is also relative.
     """
     try:
         here = Path.cwd()
@@ -111,7 +111,7 @@ def _project_root(start: Path) -> Path | None:
 
 
 def relative(path: Path, folder: Path) -> str:
-    """Return the way from the folder to the path, with forward slashes; the whole path where it is on another drive."""
+    """Return the path relative to the folder, with forward slashes; the full path if it is on another drive."""
     try:
         return os.path.relpath(path, folder).replace(os.sep, "/")
     except ValueError:
@@ -119,7 +119,7 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def _config_in(folder: Path) -> Path | None:
-    # lexists: a link that leads nowhere is a mistake to report, not a missing file.
+    # lexists: a broken link is an error to report, not a missing file.
     found = [folder / name for name in CONFIG_NAMES if os.path.lexists(folder / name)]
     if len(found) > 1:
         both = " and ".join(CONFIG_NAMES)

@@ -1,6 +1,6 @@
-"""A comparison's JSON form, complete and versioned: every report is drawn from these and nothing else.
+"""The complete, versioned JSON form of a comparison. Every report is made from these records only.
 
-A field with its default is left out of the JSON of a comparison: most comparisons pass, and have little to say.
+A field with its default value is left out of the JSON, because most comparisons pass and have few other values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _NOTHING = 0.0
-"""msgspec leaves out a number that is the default itself, not one that equals it."""
+"""msgspec omits a number only if it is the default object itself; an equal number is kept."""
 
 
 class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True, kw_only=True):
@@ -37,7 +37,7 @@ class SideRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     frame: int = 0
     orientation: int = 1
     digest: str
-    """SHA-256 of the encoded bytes, or of the pixels where the image was never encoded."""
+    """SHA-256 of the encoded bytes, or of the pixels if the image was never encoded."""
     icc: str | None = None
     gamma: float | None = None
     cicp: str | None = None
@@ -69,10 +69,10 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     details: dict[str, Any] = {}
     omitted: str | None = None
     worst: float | None = None
-    """The worst value that the metric has for any two images of this depth; null where nothing was measured or there
+    """The worst value that the metric has for any two images of this depth; null if nothing was measured or there
     is no bound."""
     measured: bool = False
-    """It was measured only: it has no limit, and decides nothing."""
+    """It was measured only: it has no limit and does not affect the verdict."""
     max_in_window: WindowRecord | None = None
 
 
@@ -99,8 +99,8 @@ class CaptureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=
     browser_version: str | None = None
     color_scheme: str | None = None
     attachments: dict[str, str] = {}
-    """Files that show more, by what they are (``trace``, ``video``): paths relative to the root, with forward slashes,
-    or absolute ones where they are outside of it."""
+    """Related files by type (``trace``, ``video``): paths relative to the root, with forward slashes; absolute outside
+    the root."""
 
 
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -114,11 +114,11 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     peak: float
     kind: RegionKind
     contour: list[tuple[int, int]] = []
-    """The corners of its outline, each x and y; not there where the region is its box."""
+    """The corners of its outline, each x and y; absent if the region is its box."""
     moved: tuple[int, int] | None = None
-    """Of the kind ``moved``: by how many pixels to the right and down; not there otherwise."""
+    """For the kind ``moved``: the distance in pixels to the right and down; absent otherwise."""
     element: ElementRecord | None = None
-    """Of a captured page, the element under the region; not there where it was not looked up."""
+    """For a captured page: the element under the region; absent if it was not looked up."""
 
 
 class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -127,13 +127,13 @@ class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     kind: Literal["inserted", "deleted"]
     axis: Literal["rows", "columns"]
     expected: tuple[int, int, int, int]
-    """In the expected image; of inserted ones the place, without extent."""
+    """In the expected image; for inserted ones the place, without extent."""
     actual: tuple[int, int, int, int]
     """The same in the actual image."""
     plain: bool
-    """It is space of one colour."""
+    """Whether it is space of one colour."""
     moved: bool
-    """All of its content is listed among the moves: it is elsewhere in the other image."""
+    """Whether all of its content is in the moves: it is elsewhere in the other image."""
 
 
 class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -148,14 +148,14 @@ class MoveRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class PlacedRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A part of the padded plane, on which equal parts of both images are at one place."""
+    """A part of the padded plane, which places equal parts of both images at the same position."""
 
     x: int
     y: int
     expected: tuple[int, int, int, int]
-    """The part of the expected image; without extent where only the actual image has it."""
+    """The part of the expected image; without extent if only the actual image has it."""
     actual: tuple[int, int, int, int]
-    """Likewise of the actual image."""
+    """The part of the actual image; without extent if only the expected image has it."""
 
 
 class AlignmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -204,7 +204,7 @@ class FrameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 
 
 class AcceptRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What accepting the actual image would write, and over what."""
+    """What accepting the actual image would write, and what it would replace."""
 
     baseline: str
     """The file to write, relative to the folder that the run was started for, with forward slashes."""
@@ -234,7 +234,7 @@ class ComparisonRecord(
     """Unique in the run; printable."""
     verdict: VerdictName
     passed: bool
-    """Good enough under its policy, or accepted as the new baseline in this very run (see `written`)."""
+    """Whether it passes under its policy, or was accepted as the new baseline in this run (see `written`)."""
     reason: str | None = None
     equal: Literal["bytes", "pixels"] | None = None
     expected: SideRecord | None = None
@@ -249,7 +249,7 @@ class ComparisonRecord(
     """The largest ones, largest first; `region_count` counts them all."""
     region_count: int = 0
     ignored: float = _NOTHING
-    """Share of the image that was not looked at, 0..1."""
+    """Share of the image that is ignored, 0..1."""
     notes: list[str] = []
     seconds: float
     test: str | None = None
@@ -265,38 +265,38 @@ class ComparisonRecord(
     accepts: AcceptRecord | None = None
     """How to accept the actual image from the report; None if it cannot be."""
     fingerprint: str | None = None
-    """What the difference looks like wherever it is, as `pytest_imgdiff.comparison.fingerprint` makes it."""
+    """Description of the difference, independent of its position; see `pytest_imgdiff.comparison.fingerprint`."""
     column: str | None = None
-    """In a report of several runs, the one this is from."""
+    """In a report of several runs: the run that this is from."""
     asserted: bool
-    """Whether the run fails where this comparison does. Not so after ``.compare``, in a test that is expected to fail
-    (xfail), and where ``pytest.raises`` caught the failure. Always written: what is left out reads as false."""
+    """Whether the run fails if this comparison does: false after ``.compare``, in a test that is expected to fail
+    (xfail), and if ``pytest.raises`` caught the failure. Always written: a missing value reads as false."""
     differing_pixels: int | None = None
-    """How many pixels are not equal in every channel, however little they differ; None if nothing was compared."""
+    """The number of pixels that differ in any channel, by any amount; None if nothing was compared."""
     warnings: list[str] = []
-    """What a person should look at although it passed."""
+    """Reasons to look at the pair although it passed."""
     frame_count: int = 1
-    """How many frames or pages were compared. The rest of this record describes the worst of them; notes, warnings and
-    the number of differing pixels are those of all."""
+    """The number of compared frames or pages. The rest of this record describes the worst one; notes, warnings and the
+    number of differing pixels cover all."""
     frames: list[FrameRecord] = []
-    """Of several frames, each that fails or passes with a warning, in their order."""
+    """Of several frames: those that fail or pass with a warning, in their order."""
     alignment: AlignmentRecord | None = None
     """What was inserted, deleted and moved; None if the pair is compared in place."""
     key: str | None = None
-    """The name that the globs of imgdiff.yaml's overrides are matched against; None if the run had none for it."""
+    """The name that the globs of imgdiff.yaml's overrides are matched against; None if the run has none."""
     baselines_digest: str | None = None
-    """SHA-256 that stands for a baseline and its alternatives; None if there are no alternatives, so that
-    `expected` has the digest of all there is."""
+    """Combined SHA-256 of a baseline and its alternatives; None if there are no alternatives: `expected` then has the
+    digest."""
     capture: CaptureRecord | None = None
-    """How the actual image was captured; None if an image was given."""
+    """How the actual image was captured; None if an image was passed."""
     redrawn: bool = False
-    """Of one that fails: nearly all that is drawn differs and the plain ground does not, as where another font renderer
-    drew the same page."""
+    """For a failing pair: nearly everything drawn differs and the plain background does not, as if another font
+    renderer drew the same page."""
     version: int = VERSION
 
 
 class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What made the results: the versions that can change them."""
+    """The versions that can change the results."""
 
     name: str
     version: str
@@ -304,7 +304,7 @@ class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A stored baseline that no test uses, and that has the image of a test without a baseline."""
+    """A stored baseline that no test uses and that matches the image of a test without a baseline."""
 
     name: str
     """The comparison that has no baseline."""
@@ -315,22 +315,22 @@ class RenameRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     digest: str
     """SHA-256 of the stored baseline."""
     equal: bool
-    """Whether it has the bytes of the actual image; False where it passes the comparison's policy."""
+    """Whether its bytes equal the actual image's; False if it only passes the comparison's policy."""
 
 
 class ShardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Which part of a set that was split over several runs a run has."""
+    """The part of a set, split over several runs, that one run has."""
 
     number: int
     """From 1."""
     count: int
     """How many shards there are."""
     here: int
-    """How many pairs, or image tests, this one has."""
+    """The number of pairs, or image tests, in this shard."""
     whole: int | None
-    """How many all of them have; None if tests were left out by name, mark or path."""
+    """The number in all shards; None if tests were left out by name, mark or path."""
     digest: str
-    """Of the whole set and, for pairs, of the shard of each: shards with another digest do not belong together."""
+    """Digest of the whole set and, for pairs, of each one's shard: only shards with equal digests belong together."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -338,9 +338,9 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
 
     tool: ToolRecord
     complete: bool
-    """False where comparisons that were collected have no record (a killed worker, an early stop)."""
+    """False if comparisons that were collected have no record (a killed worker, an early stop)."""
     unrecorded: list[str]
-    """What was collected and did not run to its end: node ids or names."""
+    """What was collected and did not finish: node ids or names."""
     comparisons: Sequence[ComparisonRecord]
     """In the order of the run; those of a run of this process are read from disk on demand."""
     unused_baselines: list[str] = []
@@ -348,29 +348,29 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     renames: list[RenameRecord] = []
     """Baselines that seem to belong to tests that were renamed."""
     not_compared: list[str] = []
-    """What the scans left out, in lines: files of other kinds, and names that differ in extension or case only."""
+    """What the scans left out, one line each: files of other kinds, and names that differ in extension or case only."""
     settings: list[str] = []
     """The settings files in force, relative to the root; empty if the default rules applied."""
     root: str | None = None
     """The folder that the paths of baselines start from, relative to the report's folder; None if it is unknown."""
     title: str = "Image comparison"
     run: str = ""
-    """The name of this run among others."""
+    """The name that distinguishes this run from others."""
     columns: list[str] = []
     """The runs that were merged into this one; the same name can then occur once in each column."""
     shard: ShardRecord | None = None
-    """None if this run is a whole one."""
+    """None if this run is not a shard."""
     version: int = VERSION
 
 
 MOST_REGIONS = 200
-"""How many regions a record lists; noise can have a hundred thousand."""
+"""The largest number of regions in a record; noise can have a hundred thousand."""
 MOST_PARTS = 400
-"""Of how many parts the padded layout of a record consists at the most."""
+"""The largest number of parts in the padded layout of a record."""
 
 
 def digest_of(image: Image) -> str:
-    """Return the SHA-256 of the image's encoded bytes or, where it has none, of its pixels."""
+    """Return the SHA-256 of the image's encoded bytes or, if it has none, of its pixels."""
     if image.encoded is not None:
         return hashlib.sha256(image.encoded).hexdigest()
     pixels = image.pixels
@@ -390,7 +390,7 @@ def record_of(  # noqa: PLR0913 - what a run knows besides
     fingerprint: str | None = None,
     key: str | None = None,
 ) -> ComparisonRecord:
-    """Return the record of a comparison; every text in it is printable, every number finite."""
+    """Return the record of a comparison; every string is printable and every number is finite."""
     compared = comparison.compared
     width, height = compared[0].size if compared else (None, None)
     return ComparisonRecord(
@@ -571,7 +571,7 @@ def _score(score: Score) -> ScoreRecord:
 
 
 def _json_ready(value: Any) -> Any:
-    """Return plain JSON data: no NumPy scalars, no NaN, no infinity, no unprintable text."""
+    """Return plain JSON data: no NumPy scalars, no NaN, no infinity, no unprintable strings."""
     if isinstance(value, dict) or hasattr(value, "items"):
         return {printable(str(key)): _json_ready(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

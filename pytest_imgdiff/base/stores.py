@@ -1,7 +1,7 @@
 """Images in object storage and behind URLs: listed, read and checked through fsspec.
 
-A `StoreFolder` and a `StoredFile` stand where a folder and a file have a `Path`. What they need is imported when the
-first one is opened.
+`StoreFolder` and `StoredFile` are used in place of the `Path` of a folder or a file. Their dependencies are imported
+when the first one is opened.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_VARIABLE = "IMGDIFF_STORE_TIMEOUT"
 DEFAULT_TIMEOUT = 60.0
-"""Seconds that reading one object may take, all tries together."""
+"""Time limit for reading one object, in seconds, including all tries."""
 MOST_BYTES = 512 * 1024 * 1024
 """Larger objects are not read: the limit of files, `images.files.MAX_ENCODED_BYTES`."""
 _LISTING = 20
-"""How many times the time limit of an object a listing may take."""
+"""The time limit of a listing, as a multiple of the limit of an object."""
 _TRIES = 4
 _FIRST_WAIT = 0.2
 """Seconds before the second try; each further wait is twice as long."""
@@ -52,11 +52,11 @@ _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("h
 _ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 """Stores that list everything below a prefix, page by page; others are listed folder by folder."""
 _RETRY_THEMSELVES = {"s3", "s3a", "gs", "gcs"}
-"""Their packages ask again, with pauses, where the store fails for a moment."""
+"""Stores whose packages retry by themselves, with pauses, after transient errors."""
 _TAGS = ("md5Hash", "ETag", "etag", "CRC", "LastModified", "last_modified", "mtime", "created")
 """Keys that differ between two states of an object; the first one that the store has is used."""
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
-"""By which names stores say when an object was written; the first that the store gives counts."""
+"""Keys with the time when an object was written; the first one that the store has is used."""
 _MD5 = 16
 _TRANSIENT_CODES = (408, 429, 500, 502, 503, 504)
 _TRANSIENT_NAMES = {
@@ -72,7 +72,7 @@ _MISSING_CODE = 404
 
 
 def is_url(text: str) -> bool:
-    """Return whether this names something that fsspec opens, and no path."""
+    """Return whether this is a URL for fsspec and not a path."""
     return _URL.match(text) is not None
 
 
@@ -80,7 +80,7 @@ def location(text: str, folder: Path) -> Path | StoreFolder:
     """Return the folder that a path or URL names.
 
     Args:
-        text: as it was typed. ``file://`` and ``local://`` are paths.
+        text: as the user typed it. ``file://`` and ``local://`` are paths.
         folder: what relative paths start from.
     """
     if "::" not in text and (found := _LOCAL.match(text)):
@@ -107,7 +107,7 @@ class Listed(NamedTuple):
     tag: str | None
 
     def packed(self) -> bytes:
-        """Return it in a form of which a million take half of the memory."""
+        """Return a packed form that takes half of the memory."""
         size = -1 if self.size is None else self.size
         if self.tag is None:
             return _SIZE.pack(size)
@@ -116,7 +116,7 @@ class Listed(NamedTuple):
 
     @classmethod
     def unpacked(cls, data: bytes) -> Listed:
-        """Return what `packed` gave."""
+        """Return the metadata from the result of `packed`."""
         (size,), kind, tag = _SIZE.unpack_from(data), data[_SIZE.size : _SIZE.size + 1], data[_SIZE.size + 1 :]
         text = tag.hex() if kind == b"d" else tag.decode()
         return cls(None if size < 0 else size, text if kind else None)
@@ -128,18 +128,18 @@ class StoreFolder:
 
     url: str
     _found: dict[str, bytes] = field(default_factory=dict, repr=False)
-    """By their names, what `Listed.packed` gave."""
+    """The results of `Listed.packed`, by name."""
 
     @property
     def label(self) -> str:
-        """What messages and records call it, without credentials."""
+        """The name in messages and records, without credentials."""
         return redacted(self.url).rstrip("/")
 
     def __str__(self) -> str:
         return self.label
 
     def __reduce__(self) -> tuple[type[StoreFolder], tuple[str]]:
-        """Let settings travel to other processes without all that was listed."""
+        """Support pickling without the listing."""
         return type(self), (self.url,)
 
     def __truediv__(self, key: str) -> StoredFile:
@@ -147,10 +147,10 @@ class StoreFolder:
         return StoredFile(self.url, key, None if found is None else Listed.unpacked(found))
 
     def keys(self) -> list[str]:
-        """List the objects below the URL by their names there, and keep the metadata of each.
+        """List the names of the objects below the URL, and store the metadata of each.
 
         Raises:
-            ConfigError: it cannot be listed, there is nothing below it, or a name cannot be that of a file.
+            ConfigError: it cannot be listed, there is nothing below it, or a name is not a valid file name.
         """
         if "?" in self.url:
             raise ConfigError(f"{self.label}: a URL with a query names one object, not a folder")
@@ -187,7 +187,7 @@ class StoredFile:
 
     @property
     def label(self) -> str:
-        """What messages and records call it, without credentials."""
+        """The name in messages and records, without credentials."""
         return redacted(self.url).rstrip("/") + ("" if self.key is None else f"/{printable(self.key)}")
 
     def __str__(self) -> str:
@@ -205,8 +205,8 @@ class StoredFile:
     def holds(self, data: bytes) -> bool:
         """Return whether these are its bytes, by the length and MD5 that the store lists.
 
-        It is so only where the store's tag is the MD5 of the content, which the caller's data prove: the tag of an
-        upload in parts, or of an object encrypted by a key service, is another one, and the answer is False.
+        True only if the store's tag is the MD5 of the content. An upload in parts, or an object encrypted by a key
+        service, has another tag: the result is then False.
         """
         return self.listed is not None and self.listed.size == len(data) and _is_md5(self.listed.tag, data)
 
@@ -227,7 +227,7 @@ class StoredFile:
         return self._fetched(most)
 
     def write(self, data: bytes) -> None:
-        """Write it, over what is there.
+        """Write it, and replace existing content.
 
         Raises:
             BrokenImageError: it cannot be written.
@@ -252,16 +252,16 @@ class StoredFile:
         _tried(self, remove, _REMOVED)
 
     def read(self) -> bytes:
-        """Return its bytes, whole and as they were listed.
+        """Return its complete bytes, checked against the listing.
 
         Raises:
-            BrokenImageError: it cannot be read, is too large, came truncated, or changed after it was listed.
+            BrokenImageError: it cannot be read, is too large, is truncated, or changed after it was listed.
         """
         if self.size() > MOST_BYTES:
             raise BrokenImageError(
                 self.label, "object", f"it holds {self.size():,} bytes; at most {MOST_BYTES:,} are read"
             )
-        if self.listed is None:  # named by its own URL: ask the store for the metadata that a listing would have
+        if self.listed is None:  # named by its own URL: get the metadata that a listing would have
             return replace(self, listed=self._asked()).read()
         if self.listed.size is None:
             return self._fetched(None)
@@ -271,7 +271,7 @@ class StoredFile:
         return data
 
     def _require_unchanged(self, count: int) -> None:
-        """Ask the store what it has now: it gave another content than the listing promised, or no hash of it."""
+        """Get the current metadata after the content did not match the listing, or had no hash."""
         before, now = self.listed, self._asked()
         if before is None or (now.size is not None and now != before):
             raise BrokenImageError(self.label, "object", "it changed after it was listed; run again when it is whole")
@@ -297,7 +297,7 @@ class StoredFile:
             if not fs.async_impl:
                 with fs.open(path, "rb") as file:
                     return bytes(file.read(size))
-            # A range bounds what comes, also where the object has grown since.
+            # A range limits the number of bytes, even if the object has grown.
             return bytes(fs.cat_file(path, start=0, end=size, timeout=limit)[:size])
 
         data: bytes = _tried(self, fetch, _READ)
@@ -305,7 +305,7 @@ class StoredFile:
 
 
 def _tried(file: StoredFile, ask: Callable[[Any, str, float], Any], act: str) -> Any:
-    """Ask the store, again after a pause where it fails for a moment, within the time limit.
+    """Call the store within the time limit, and retry after a pause if it fails for a moment.
 
     Args:
         file: the object, or the folder to list.
@@ -353,13 +353,13 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A folder of this machine or of a store, in which objects are kept by their names."""
+    """A local folder or a folder of a store that contains named objects."""
 
     place: Path | StoreFolder
 
     @property
     def label(self) -> str:
-        """What messages call it, without credentials."""
+        """The name in messages, without credentials."""
         return label_of(self.place) if isinstance(self.place, Path) else self.place.label
 
     def objects(self, below: str) -> dict[str, Kept]:
@@ -385,7 +385,7 @@ class ObjectStore:
             try:
                 found = list(_listing(url, below))
             except FileNotFoundError:
-                if protocols(fs) & _ONE_LISTING:  # they have no folders: what is not there is the bucket
+                if protocols(fs) & _ONE_LISTING:  # stores have no folders: only the bucket can be missing
                     raise
                 found = []
             return {name: Kept(_listed(about).size, _written(about)) for name, about in found}
@@ -420,7 +420,7 @@ class ObjectStore:
             raise BaselineError(str(error)) from None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write an object whole, over what is there.
+        """Write an object completely, and replace existing content.
 
         Raises:
             BaselineError: it cannot be written.
@@ -510,7 +510,7 @@ def opened(url: str) -> tuple[Any, str]:
 
 
 def _require_no_device(url: str) -> None:
-    """Refuse a URL whose last part is a FIFO or a device of this machine: fsspec would wait for a writer."""
+    """Reject a URL whose last part is a FIFO or a device of this machine: fsspec would wait for a writer."""
     inner = url.rpartition("::")[2]
     path = inner[found.end() :] if (found := _LOCAL.match(inner)) else inner
     if is_url(path):
@@ -539,7 +539,7 @@ def _refuse_without_package(url: str, error: ImportError) -> NoReturn:
 
 
 def _listing(url: str, below: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects below a folder of the URL, with the metadata of each. Names start from the URL."""
+    """Yield the objects below a folder of the URL, with their metadata. Names are relative to the URL."""
     fs, root = opened(url)
     # Names of objects are not paths: only the prefix is cut off.
     start = root.rstrip("/") + "/" if root.strip("/") else root
@@ -547,7 +547,7 @@ def _listing(url: str, below: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     folder = f"{start}{below}" if below else root
     if protocols(fs) & _ONE_LISTING:
         found = fs.find(folder, detail=True, timeout=limit)
-        while found:  # what was taken is not kept: a million of them take a gigabyte
+        while found:  # drop each entry after use: a million of them take a gigabyte
             path, about = found.popitem()
             if about["type"] != "directory" and not path.endswith("/"):
                 yield path.removeprefix(start), about
@@ -584,7 +584,7 @@ def _is_md5(tag: str | None, data: bytes) -> bool:
 
 
 def _all(fs: Any, path: str, label: str) -> bytes:
-    # Of an HTTP server that names no size, only a stream is bounded.
+    # If an HTTP server reports no size, only a stream can be limited.
     with fs.open(path, "rb", **({"block_size": 0} if path.startswith("http") else {})) as file:
         pieces: list[bytes] = []
         left = MOST_BYTES + 1
@@ -620,14 +620,14 @@ def _status(error: BaseException) -> int | None:
 
 
 def _code(error: BaseException) -> str | None:
-    """Return the word by which S3 calls an error."""
+    """Return the S3 error code of an error."""
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     return str(code) if code else None
 
 
 def _cause(error: BaseException, act: str = _READ) -> tuple[str, str]:  # noqa: PLR0911 - a line for each accident
-    """Return the kind of an error and the words for it, without a URL's credentials.
+    """Return the kind of an error and its message, without a URL's credentials.
 
     Args:
         error: what the store raised.

@@ -1,4 +1,4 @@
-"""Text made fit to be shown: printable names, counts, and the fixed names of settings files."""
+"""Strings for display: printable names, counts, and the names of settings files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 import unicodedata
 
 CONFIG_NAMES = ("imgdiff.yaml", "imgdiff.yml")
-"""What a folder's configuration is called."""
+"""The names of a folder's settings file."""
 IDENTICAL = "identical, byte for byte"
-"""The words for two equal files."""
+"""The message for two equal files."""
 IDENTICAL_PIXELS = "identical, pixel for pixel"
-"""The verdict on two files whose pixels are equal."""
+"""The message for two files with equal pixels."""
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
-"""Where Python keeps the bytes 0x80 to 0xff of a name that is not UTF-8 (PEP 383)."""
+"""The code points in which Python stores the bytes 0x80 to 0xff of a name that is not UTF-8 (PEP 383)."""
 
 
 def printable(text: str) -> str:
-    r"""Return the text with what UTF-8 cannot carry and control characters written out.
+    r"""Return the string with surrogates and control characters escaped.
 
-    A file name that is not UTF-8 reaches Python with surrogates, which neither JSON, nor execnet, nor a
-    terminal takes: ``caf\udce9`` becomes ``caf\xe9``, as the bytes in the name are.
+    Python decodes a file name that is not UTF-8 with surrogates, which JSON, execnet and terminals reject:
+    ``caf\udce9`` becomes ``caf\xe9``, like the bytes in the name.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -41,12 +41,12 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def safe_name(text: str) -> str:
-    """Return a file name, for any file system, that no other text gives.
+    """Return a file name for any file system that is unique to this string.
 
-    Letters, digits, ``.``, ``_``, ``-`` and the brackets of pytest's parameters stay. Where anything else had to be
-    replaced, or the name is too long, or Windows keeps it for a device, eight digits of the text's hash follow.
+    Letters, digits, ``.``, ``_``, ``-`` and the brackets of pytest's parameters are kept. If anything else is replaced,
+    or the name is too long or reserved by Windows, eight digits of the string's hash are appended.
     """
-    import hashlib  # half of this module's import time, for what few comparisons ask
+    import hashlib  # half of this module's import time, and rarely needed
 
     name = re.sub(r"[^A-Za-z0-9._\[\]-]+", "-", text).rstrip(".")
     if name == text and len(name) <= _LONGEST and name.strip(".") and not _RESERVED.fullmatch(name):
@@ -56,15 +56,15 @@ def safe_name(text: str) -> str:
 
 
 def is_scan_file(name: str) -> bool:
-    """Return whether a path on pytest's command line is that of an imgdiff configuration."""
+    """Return whether a path on pytest's command line is that of an imgdiff settings file."""
     return re.search(r"imgdiff[^/\\]*\.ya?ml$", name) is not None
 
 
 def visible(text: str) -> str:
-    r"""Return the text on one line, with whatever is not a printable character written out.
+    r"""Return the string on one line, with all unprintable characters escaped.
 
-    Names in records are free of control characters and surrogates; this also writes out what turns or
-    breaks a line without being one: ``\u202e`` (right-to-left override), ``\u2028``, ``\u200b``.
+    Names in records have no control characters or surrogates; this also escapes other characters that reorder or
+    break a line: ``\u202e`` (right-to-left override), ``\u2028``, ``\u200b``.
     """
     if text.isprintable():
         return text
@@ -72,7 +72,7 @@ def visible(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return the text in at most ``most`` characters, the middle left out where it is longer."""
+    """Return the string in at most ``most`` characters; the middle of a longer one is left out."""
     if len(text) <= most:
         return text
     head = (most - 1) // 2
