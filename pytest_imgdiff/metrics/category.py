@@ -1,4 +1,4 @@
-"""Whether two images show the same kind of thing, as a network trained on photographs sees it."""
+"""Whether a network trained on photographs classifies two images as the same kind of object."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 @dataclass(frozen=True, slots=True)
 class _ModelMetric:
-    """What the metrics of this file share: the fields of `ModelSettings`, as options."""
+    """Base class of the metrics of this file, with the fields of `ModelSettings` as options."""
 
     model: Handle = FEATURE_VECTOR
     input_size: InputSize = 224
@@ -112,10 +112,10 @@ class _ModelMetric:
             raise MetricError(f"{self.name}: {error}") from error
 
     def prepare(self) -> str:
-        """Find the model and what runs it, and load neither: so much can be told before any picture is read.
+        """Find the model and its backend without loading them, before any image is read.
 
         Returns:
-            The name and version of the latter, and the model's digest.
+            The name and version of the backend, and the model's digest.
 
         Raises:
             ModelUnavailableError: one of them is not on this machine.
@@ -125,14 +125,14 @@ class _ModelMetric:
 
 
 def _facts(service: InferenceService) -> dict[str, Any]:
-    """Return what a value depends on beside the images, and what was not done as it was asked."""
+    """Return what a value depends on besides the images, and which settings could not be applied."""
     facts = {"backend": service.backend_title(), "device": service.device or "not needed: all was cached"}
     return {**facts, "notices": list(service.notices)} if service.notices else facts
 
 
 @dataclass(frozen=True, slots=True)
 class _EmbeddingDistance(_ModelMetric):
-    """What the two distances share; each names its own."""
+    """Base class of the two distances."""
 
     direction: ClassVar[Literal["distance"]] = "distance"
     perfect: ClassVar[float] = 0.0
@@ -141,13 +141,13 @@ class _EmbeddingDistance(_ModelMetric):
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the distance of the two images' features.
 
-        Ignored areas are one gray in both and take part as that.
+        Ignored areas are the same gray in both images and are included.
 
         Returns:
             Details: ``features``, how many; ``backend``, its name and version; ``device``, what it runs on.
 
         Raises:
-            MetricError: the model is not there, cannot be used, or gives no distance for these images.
+            MetricError: the model is missing, cannot be used, or gives no distance for these images.
         """
         del ignore
         service = service_for(self.settings)
@@ -207,14 +207,14 @@ class EmbeddingEuclidean(_EmbeddingDistance):
 
 @dataclass(frozen=True, slots=True)
 class Classification(_ModelMetric):
-    """Whether the model takes both images for the same class: 1 where it does, else 0.
+    """1 if the model assigns both images to the same class, else 0.
 
     Attributes:
-        labels: a file with one label a line, in the order of the classes. Without it, a model that was downloaded has
-            the labels of ImageNet that ``models fetch`` left in the cache, if they are as many as its classes; other
-            classes are told by index.
+        labels: a file with one label a line, in the order of the classes. Without it, a downloaded model uses the
+            labels of ImageNet that ``models fetch`` stored in the cache, if their number equals that of its classes;
+            other classes are reported by index.
         top_k: how many of each image's likeliest classes the details list.
-        overlap: return the share of classes that are among the so many likeliest of both, in place of comparing the
+        overlap: return the share of classes that are among the ``top_k`` likeliest of both, instead of comparing the
             likeliest one.
     """
 
@@ -236,14 +236,14 @@ class Classification(_ModelMetric):
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return whether, or how far, the model's classes agree.
 
-        Ignored areas are one gray in both and take part as that.
+        Ignored areas are the same gray in both images and are included.
 
         Returns:
             Details: ``expected`` and ``actual``, each the ``top_k`` likeliest classes, likeliest first, with ``class``
             (its index), ``label`` and ``probability``; ``backend``, its name and version; ``device``, what it runs on.
 
         Raises:
-            MetricError: the model is not there or cannot be used, or there is not one label for each class.
+            MetricError: the model is missing or cannot be used, or the number of labels differs from that of classes.
         """
         del ignore
         service = service_for(self.settings)
@@ -309,7 +309,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _probabilities(output: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities: the output itself where it is some already, else the softmax of it (logits)."""
+    """Return probabilities: the output itself if it already is a distribution, else its softmax (logits)."""
     values = output.astype(np.float64)
     if values.min() >= 0 and abs(values.sum() - 1) < 1e-3:  # noqa: PLR2004 - what float16 leaves of a sum of 1
         return values

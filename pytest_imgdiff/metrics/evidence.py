@@ -1,7 +1,7 @@
 """Evidence that a person would see a difference: changed structure and changed colour, per pixel.
 
 Rendering noise (font smoothing, hinting, sub-pixel offsets, re-encoding) moves edges by less than a pixel or adds noise
-of zero mean. So structure counts only where no shift of at most one pixel explains it, and colour only where the
+of zero mean. Therefore structure counts only where no shift of at most one pixel explains it, and colour only where the
 low-passed difference keeps its sign.
 """
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     Planes = NDArray[np.float32]
     """(3, height, width)."""
     Weights = tuple[np.float32, ...]
-    """Of a symmetric kernel, from its middle outwards."""
+    """Weights of a symmetric kernel, from its centre outwards."""
 
 SEEN = 0.02
-"""Colours that differ by less are never seen to differ in structure: five gray levels of 255."""
+"""Smallest colour difference that counts as structure: five gray levels of 255."""
 _ASKED = ((0.1, 0.08), (0.15, 0.025), (0.35, SEEN))
-"""Unexplained shares and contrasts that are less than any evidence: shifts need not explain what stays below all."""
+"""Unexplained shares and contrasts too small for any evidence: shifts need not explain what is below all of them."""
 EVIDENT_COLOUR = 0.016
-"""The least low-passed difference that is seen: four gray levels."""
+"""The smallest visible low-passed difference: four gray levels."""
 EVIDENT_FADE = 0.0085
 """The same where no edge moved: on flat ground, and where the difference repeats the image, as a fade does."""
 _FLAT = 2e-4
 """Energy around a pixel below which there is no edge."""
 _FADE = 0.6
-"""Squared correlation of difference and image from which on it repeats it: an edge that moved leaves its slope."""
+"""Squared correlation of difference and image from which on it repeats the image: a moved edge leaves its slope."""
 _FADED = 0.7
-"""Share of what is seen nearby that has to be such a fade."""
+"""Share of the visible differences nearby that must be such a fade."""
 
 _YIQ = np.array(
     [[0.29889531, 0.58662247, 0.11448223], [0.59597799, -0.2741761, -0.32180189], [0.21147017, -0.52261711, 0.31114694]]
@@ -52,7 +52,7 @@ _COLOURS = (_WEIGHTS[:, None] * _YIQ).astype(np.float32)
 """From RGB of 0..1 to a space where black and white are about 1 apart: YIQ as pixelmatch 7 weighs it (see `yiq`)."""
 
 _NOISE = np.float32(0.02**2)
-"""Energy that is taken for noise: without it, flat areas would divide nothing by nothing."""
+"""Energy that counts as noise; it prevents 0 / 0 in flat areas."""
 
 
 def _gaussian(sigma: float, radius: int) -> Weights:
@@ -62,35 +62,35 @@ def _gaussian(sigma: float, radius: int) -> Weights:
 
 
 _NEAR = _gaussian(1.5, 4)
-"""Of local means: how far around a pixel its structure reaches."""
+"""For local means: the radius of a pixel's structure."""
 _CHROMA = _gaussian(1.0, 3)
-"""Of chroma along a row: the fringes of LCD text cancel there."""
+"""For chroma along a row: the fringes of LCD text cancel out."""
 _LOW = _gaussian(2.5, 8)
-"""Of colour, in half the resolution."""
+"""For colour, at half resolution."""
 _SHIFTS = (-1, -0.5, 0, 0.5, 1)
 _COHERENT = 0.7
-"""Share of the low-passed absolute difference that keeps its sign: noise of a codec does not."""
+"""Share of the low-passed absolute difference that keeps its sign: codec noise does not."""
 _EDGES_NEAR = 13
-"""Side of the square, in pixels of half the resolution, in which moved edges may have changed a colour."""
+"""Side of the square, in pixels at half resolution, in which moved edges may have changed a colour."""
 
 BLOCK = 384
-"""Side of the blocks that are looked at one by one. Where the largest value is reached, the rest is not looked at."""
+"""Side of the blocks, which are searched one by one until the largest value is reached."""
 MARGIN = 24
 TILE = 64
-"""Side of the tiles that are looked at under all shifts."""
+"""Side of the tiles that are compared under all shifts."""
 _TILE_MARGIN = 6
-"""How far around a pixel its share under shifts depends on others: the reach of a mean, and of a shift either way."""
+"""Radius of the pixels that a pixel's share under shifts depends on: that of a mean, plus a shift each way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """What was found in one block.
+    """The evidence in one block.
 
     Attributes:
-        contrast: (height, width), how far the colours are apart, 0 to about 1.
+        contrast: (height, width), the distance of the colours, 0 to about 1.
         unexplained: (height, width), the share of the local energy that no shift explains, 0..1; 0 where the colours
             are less than `SEEN` apart.
-        colour: (height, width), the coherent low-passed difference relative to the least one that is seen.
+        colour: (height, width), the coherent low-passed difference relative to the smallest visible one.
     """
 
     contrast: Plane
@@ -99,13 +99,13 @@ class Block:
 
 
 def differing_blocks(differs: NDArray[np.uint8], place: tuple[int, int]) -> Iterator[list[tuple[slice, slice]]]:
-    """Yield, for each block of a part of an image that differs, what of it has to be looked at: rows and columns.
+    """Yield, for each differing block of a part of an image, the rows and columns to search.
 
-    These are whole tiles; tiles that differ and do not touch are apart where that leaves less to look at.
+    These are whole tiles. Differing tiles that do not touch are separate if that leaves less to search.
 
     Args:
         differs: (height, width), not 0 where the part differs.
-        place: the numbers of its first row and column in the image, whole tiles: blocks are those of the image.
+        place: the numbers of its first row and column in the image, at whole tiles: blocks are aligned to the image.
     """
     height, width = differs.shape
     for top in range(-(place[0] % BLOCK), height, BLOCK):
@@ -138,12 +138,12 @@ def _any_in_tiles(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _cost(box: Sequence[int]) -> int:
-    """Return how many pixels are looked at for a box of tiles: x, y, width and height."""
+    """Return the number of pixels to read for a box of tiles: x, y, width and height."""
     return (box[2] * TILE + 2 * MARGIN) * (box[3] * TILE + 2 * MARGIN)
 
 
 def channel_contrast(first: NDArray[Any], second: NDArray[Any]) -> Plane:
-    """Return (height, width), by how much the channel differs that differs most, 0..1: what is quickly found."""
+    """Return (height, width), the largest difference of any channel, 0..1: it is quick to compute."""
     red, green, blue = cv2.split(cv2.absdiff(first, second))[:3]
     return np.asarray(cv2.max(cv2.max(red, green), blue) * (1 / full_value(first.dtype)), np.float32)
 
@@ -171,15 +171,15 @@ def _mixed(unit: tuple[Plane, Plane, Plane], weights: NDArray[np.float32]) -> Pl
 
 
 def look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice, *, shifts: bool) -> Block:
-    """Look for evidence in one block.
+    """Find the evidence in one block.
 
-    What is found at a pixel depends on the pixels within `MARGIN` alone, wherever blocks begin and end. All of it is
-    float32, added and multiplied in the order that is written here, so that the compiled core finds the same bits.
+    The result at a pixel depends only on the pixels within `MARGIN`, not on the limits of blocks. All values are
+    float32, added and multiplied in the order of this code, so that the compiled core computes the same bits.
 
     Args:
-        first: (height, width, 3 or 4) RGB of any depth; a fourth channel is not looked at.
+        first: (height, width, 3 or 4) RGB of any depth; a fourth channel is not used.
         second: the same.
-        rows: those of the block, from an even one on; pixels around them are looked at, too.
+        rows: those of the block, starting at an even one; pixels around them are also read.
         columns: the same.
         shifts: whether shifts of at most one pixel may explain a difference.
     """
@@ -215,7 +215,7 @@ def _look(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice
 def _with_margin(first: NDArray[Any], second: NDArray[Any], rows: slice, columns: slice) -> tuple[Planes, Planes]:
     """Return a block of both, in `space`, and `MARGIN` pixels around it.
 
-    Beyond the image goes on the mean of what both have at its edge: nothing differs there.
+    Beyond the image, both continue with the mean of their edge pixels: nothing differs there.
     """
     height, width = first.shape[:2]
     top, bottom = max(0, rows.start - MARGIN), min(height, rows.stop + MARGIN)
@@ -235,7 +235,7 @@ def _with_margin(first: NDArray[Any], second: NDArray[Any], rows: slice, columns
 
 
 def _within(planes: NDArray[Any], reach: int, columns: int | None = None) -> NDArray[Any]:
-    """Return planes without so many rows at the top and bottom, and so many columns, or as many, on both sides."""
+    """Return planes without ``reach`` rows at top and bottom, and ``columns`` (else ``reach``) columns on each side."""
     across = reach if columns is None else columns
     height, width = planes.shape[-2:]
     inner: NDArray[Any] = planes[..., reach : height - reach, across : width - across]
@@ -294,14 +294,14 @@ _REACH = len(_NEAR) - 1
 
 
 def _softened(colours: Planes) -> Planes:
-    """Return what structure is looked for in, with `_TILE_MARGIN` pixels around the block."""
+    """Return the planes in which structure is searched for, with `_TILE_MARGIN` pixels around the block."""
     reach = len(_CHROMA) - 1
     luma, *chroma = _within(colours, MARGIN - _TILE_MARGIN, MARGIN - _TILE_MARGIN - reach)
     return np.stack([luma[:, reach:-reach], *(_along(plane, _CHROMA, 1) for plane in chroma)])
 
 
 def _unexplained_in_place(one: Planes, two: Planes) -> Plane:
-    """Return the energy of the difference as a share of the energy that both images have: 0..1."""
+    """Return the energy of the difference as a share of the energy of both images: 0..1."""
     one, two = (_within(side, _TILE_MARGIN - _REACH) for side in (one, two))
     energy = _mean(_energy(one)), _mean(_energy(two))
     variance = [_positive(both - _energy(_means(side))) for both, side in zip(energy, (one, two), strict=True)]
@@ -327,7 +327,7 @@ def _tiles(mask: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
 
 
 def _at(planes: NDArray[np.float32], x: int, y: int, reach: int = 1) -> NDArray[np.float32]:
-    """Return what stands x columns and y rows further, without so many pixels on each side."""
+    """Return the planes shifted by x columns and y rows, without ``reach`` pixels on each side."""
     height, width = planes.shape[-2:]
     return planes[..., reach + y : height - reach + y, reach + x : width - reach + x]
 
@@ -344,14 +344,14 @@ def _below(planes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 _HALF, _QUARTER = np.float32(1 / 2), np.float32(1 / 4)
 _KINDS = ((0, 0), (1, 0), (0, 1), (1, 1))
-"""What is shifted by half a pixel more: nothing, columns, rows, both."""
+"""The axes that are shifted by another half pixel: none, columns, rows, both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moments:
     """Local energies and variances of one image where it is, and half a pixel to the right, down, and both.
 
-    By those of `_KINDS`, each with a pixel around what is asked for; half a pixel beyond the last is not known.
+    Keyed by `_KINDS`, each with one pixel of margin; values half a pixel beyond the last pixel are unknown.
     """
 
     energy: dict[tuple[int, int], Plane]
@@ -359,7 +359,7 @@ class _Moments:
 
     @classmethod
     def of(cls, picture: Planes) -> _Moments:
-        """Find them of planes with `_TILE_MARGIN` pixels around what is asked for."""
+        """Compute them for planes with a margin of `_TILE_MARGIN` pixels."""
         here = _at(picture, 0, 0)
         still, right, down, diagonal, other = (
             _mean(_products(_at(picture, x, y), here)) for x, y in ((0, 0), (1, 0), (0, 1), (1, 1), (1, -1))
@@ -378,14 +378,14 @@ class _Moments:
 
 
 def _unexplained_by_shifts(one: Planes, two: Planes) -> Plane:
-    """Return the least share of energy that is left when either image is shifted by up to one pixel, in half pixels.
+    """Return the smallest share of energy that remains when either image is shifted by up to one pixel, in half pixels.
 
     The share for a shift is ``G(|a' - b|^2) / (var a' + var b + noise)``, where a' is the shifted image and G the
-    mean under a Gaussian. As ``G(|a' - b|^2) = G(a'a') + G(bb) - 2 G(a'b)``, all 49 shifts are sums of few means of
+    mean under a Gaussian. As ``G(|a' - b|^2) = G(a'a') + G(bb) - 2 G(a'b)``, all 49 shifts are sums of a few means of
     products.
 
     Args:
-        one: (3, height, width), with `_TILE_MARGIN` pixels around what is asked for.
+        one: (3, height, width), with a margin of `_TILE_MARGIN` pixels.
         two: the same.
 
     Returns:
@@ -410,7 +410,7 @@ def _unexplained_by_shifts(one: Planes, two: Planes) -> Plane:
 
 
 def _between(whole: dict[tuple[int, int], Plane], kind: tuple[int, int]) -> dict[tuple[int, int], Plane]:
-    """Return the sums of the products for neighbouring whole shifts, by the first of them: those of half a pixel."""
+    """Return the sums of the products of neighbouring whole shifts (half-pixel shifts), keyed by the first."""
     if kind[0]:
         whole = {(x, y): whole[x, y] + whole[x + 1, y] for x in (-1, 0) for y in (-1, 0, 1)}
     if kind[1]:
@@ -419,18 +419,18 @@ def _between(whole: dict[tuple[int, int], Plane], kind: tuple[int, int]) -> dict
 
 
 def _colour(one: Planes, two: Planes, apart: Plane, *, shifts: bool) -> Plane:
-    """Return the low-passed difference, where it is coherent, relative to the least one that is seen.
+    """Return the low-passed difference, where it is coherent, relative to the smallest visible one.
 
-    A shift by a pixel adds colour on one side of an edge: so the least difference under shifts counts.
+    A shift by a pixel adds colour on one side of an edge, so the smallest difference under shifts counts.
 
     Args:
-        one: (3, height, width), with `MARGIN` pixels around what is asked for.
+        one: (3, height, width), with a margin of `MARGIN` pixels.
         two: the same.
-        apart: (height, width), how far their colours are apart.
+        apart: (height, width), the distance of their colours.
         shifts: whether shifts may explain a difference.
 
     Returns:
-        Without the margin; 0 where nothing in the block is seen.
+        Without the margin; 0 if nothing in the block is visible.
     """
     height, width = (side - 2 * MARGIN for side in apart.shape)
     difference = np.stack([_low(plane) for plane in one - two])
@@ -450,18 +450,18 @@ def _colour(one: Planes, two: Planes, apart: Plane, *, shifts: bool) -> Plane:
 
 
 def _low(plane: Plane) -> Plane:
-    """Return the low-passed plane in half the resolution, with one of its pixels around what is asked for."""
+    """Return the low-passed plane at half resolution, with a margin of one of its pixels."""
     return _blurred(_halved(plane, len(_LOW)), _LOW)
 
 
 def _halved(plane: Plane, reach: int) -> Plane:
-    """Return means of 2x2 of a plane with `MARGIN` around what is asked for: with ``reach`` of its own pixels."""
+    """Return the 2x2 means of a plane with a margin of `MARGIN`; the result has a margin of ``reach`` pixels."""
     halved: Plane = _fours(plane, MARGIN, reach) * _QUARTER
     return halved
 
 
 def _fours(plane: NDArray[Any], margin: int, reach: int) -> NDArray[Any]:
-    """Return the sums of 2x2 pixels; an odd last row or column goes with the first one beyond it."""
+    """Return the sums of 2x2 pixels; an odd last row or column is paired with the first one beyond it."""
     height, width = (2 * ((side - 2 * margin + 1) // 2 + 2 * reach) for side in plane.shape)
     begin = margin - 2 * reach
     even = plane[begin : begin + height, begin : begin + width]
@@ -471,10 +471,10 @@ def _fours(plane: NDArray[Any], margin: int, reach: int) -> NDArray[Any]:
 
 
 def _least_by_shifts(one: Planes, two: Planes) -> Plane:
-    """Return how far apart low-passed colours are at least when either image is shifted by up to one pixel.
+    """Return the smallest distance of low-passed colours when either image is shifted by up to one pixel.
 
     Args:
-        one: (3, height, width) in half the resolution, with one pixel around what is asked for.
+        one: (3, height, width) at half resolution, with a margin of one pixel.
         two: the same.
 
     Returns:
@@ -494,7 +494,7 @@ def _least_by_shifts(one: Planes, two: Planes) -> Plane:
 
 
 def _mixture(planes: Planes, axis: int, step: float) -> Planes:
-    """Return planes in half the resolution, shifted by so many pixels of the whole one, without the first and last."""
+    """Return planes at half resolution, shifted by pixels of the full resolution, without the first and last."""
     size = planes.shape[axis]
     sides = [planes.take(range(begin, begin + size - 2), axis) for begin in range(3)]
     share, far = np.float32(abs(step) / 2), sides[0 if step > 0 else 2]
@@ -503,11 +503,11 @@ def _mixture(planes: Planes, axis: int, step: float) -> Planes:
 
 
 def _is_steady(one: Planes, two: Planes, apart: Plane) -> NDArray[np.bool_]:
-    """Return, in half the resolution, where no edge can have moved.
+    """Return, at half resolution, where no edge can have moved.
 
-    That is where nearly all that is seen nearby has only lost or gained contrast, and where there are no edges.
+    That is where nearly all visible differences nearby only lost or gained contrast, and where there are no edges.
     """
-    reach, margin = _EDGES_NEAR // 2, _EDGES_NEAR  # what is odd goes with a pixel beyond it
+    reach, margin = _EDGES_NEAR // 2, _EDGES_NEAR  # an odd one is paired with a pixel beyond it
     around = MARGIN - margin
     one, two = (_within(side, around - _REACH) for side in (one, two))
     energies = [_mean(_energy(side)) for side in (one, two, one - two)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DEFAULT_HASH_SIZE = 8
 LARGEST_HASH_SIZE = 256
 LARGEST_SIDE = 1024
-"""Images whose shorter side is at least so many pixels are halved first. A hash is made of 8 x 8 cells, or of 256 x
+"""Images whose shorter side has at least this many pixels are halved first. A hash is made of 8 x 8 cells, or of 256 x
 256 at the most."""
 
 HashSize = Annotated[int, msgspec.Meta(ge=2, le=LARGEST_HASH_SIZE)]
@@ -50,7 +50,7 @@ _HASHES = {
 
 
 def _working(backdrop: Backdrop, image: Image) -> NDArray[np.uint8]:
-    """Return (height, width, 3) RGB on the backdrop, in 8 bits, small enough to be worked on."""
+    """Return (height, width, 3) RGB on the backdrop, in 8 bits, reduced in size if it is large."""
     times = halvings(image.size, LARGEST_SIDE)
     if image.dtype != np.uint8 or image.derived(has_alpha):
         return halved(rgb8_on(image, backdrop.name), times)
@@ -70,7 +70,7 @@ _WORKING = {"black": _on_black, "white": _on_white}
 
 @dataclass(frozen=True, slots=True)
 class _HashDistance:
-    """What the hash metrics share; each names its hash.
+    """Base class of the hash metrics; each subclass defines its hash.
 
     Attributes:
         hash_size: side of the hash; it has ``hash_size`` squared bits.
@@ -88,16 +88,16 @@ class _HashDistance:
     plane_bytes: ClassVar[tuple[int, int]] = (6, 0)
 
     def worst(self, depth: DTypeLike) -> float:
-        """Return how many bits a hash of this size has."""
+        """Return the number of bits of a hash of this size."""
         del depth
         return float(self.hash_size**2)
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
-        """Return in how many bits the two hashes differ, 0 to ``hash_size`` squared.
+        """Return the number of bits in which the two hashes differ, 0 to ``hash_size`` squared.
 
         Images are hashed in 8 bits, and large ones are halved first: as long as both sides are at least
-        `LARGEST_SIDE` pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are one gray in both
-        and take part as that.
+        `LARGEST_SIDE` pixels, each becomes half as long, by the means of 2x2 pixels. Ignored areas are the same gray in
+        both images and are included.
 
         Returns:
             Details: ``bits``, the size of a hash, and both hashes in hexadecimal.

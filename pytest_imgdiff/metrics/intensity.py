@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pytest_imgdiff.images.png_pair import PngPair
 
 _SUMS = Asked(sums=True)
-"""What a metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
+"""What a metric lets files count while they are read; see `pytest_imgdiff.images.counting`."""
 _COLOURS = 3
 _COLOURS_AND_ALPHA = 4
 _DIFFIMG_BYTES = 1 << 26
-"""So much of an image is given to diffimg at once: its memory stays bounded, and Pillow warns of nothing."""
+"""The size of the parts that are passed to diffimg: it limits memory, and avoids Pillow's warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiffImg:
-    """The number of the package diffimg: the mean absolute difference of all channels, as a share of the full value.
+    """The result of the package diffimg: the mean absolute difference of all channels, as a share of the full value.
 
     The package is given both images as RGBA in memory; where the compiled core is installed, it sums what the package
     sums, and the number is the same. Images that are opaque are compared in red, green and blue.
@@ -41,7 +41,7 @@ class DiffImg:
     under alpha 0 is 0 in both images before it sees them. `Mae` is the same formula without the package.
 
     Attributes:
-        ignore_alpha: look at red, green and blue only.
+        ignore_alpha: compare red, green and blue only.
     """
 
     ignore_alpha: bool = False
@@ -88,7 +88,7 @@ class DiffImg:
         return MetricResult(min(1.0, total / compared_pixels(expected, ignore)), self.unit)
 
     def of_counts(self, pair: PngPair) -> MetricResult | None:
-        """Return what `measure` does of what was counted; None of an image that is measured in several parts."""
+        """Return the result of `measure` from counted values; None for an image that is measured in several parts."""
         if pair.pixels * _COLOURS_AND_ALPHA > _DIFFIMG_BYTES:
             return None
         share = _diffimg_of_sums(pair.counts.sums, pair.pixels, without_alpha=True)
@@ -107,7 +107,7 @@ def _diffimg(expected: Pixels, actual: Pixels, *, without_alpha: bool) -> float:
 
 
 def _diffimg_of_sums(sums: Sequence[int], count: int, *, without_alpha: bool) -> float:
-    """Return the package's number of the sums of each channel's differences over so many pixels."""
+    """Return the package's result from the sums of each channel's differences and the number of pixels."""
     channels = sums[: _COLOURS if without_alpha else _COLOURS_AND_ALPHA]
     return sum(channel / count for channel in channels) / (len(channels) * 255)
 
@@ -129,7 +129,7 @@ class Mae:
     The channels are red, green and blue, and alpha where either image is not opaque.
 
     Attributes:
-        ignore_alpha: look at red, green and blue only.
+        ignore_alpha: compare red, green and blue only.
     """
 
     ignore_alpha: bool = False
@@ -200,7 +200,7 @@ class Mse:
         return MetricResult(min(error, self.worst(expected.dtype)), self.unit)  # rounding may exceed it
 
     def of_counts(self, pair: PngPair) -> MetricResult:
-        """Return what `measure` does of what was counted."""
+        """Return the result of `measure` from counted values."""
         squares = pair.counts.sums[-1]
         return MetricResult(min(squares / (_COLOURS * pair.pixels), self.worst("uint8")), self.unit)
 
@@ -209,8 +209,8 @@ class Mse:
 class Nrmse:
     """The root of the mean squared error, as a share of the root mean square of the brighter image.
 
-    ``|a - b| / max(|a|, |b|)`` of all values as one vector. With the larger norm of both it is the same both ways round
-    and has a value where one image is black. The channels are red, green and blue, and alpha where either image is
+    ``|a - b| / max(|a|, |b|)`` of all values as one vector. With the larger norm of both it is symmetric and
+    has a value if one image is black. The channels are red, green and blue, and alpha where either image is
     not opaque.
 
     Source: ``normalized_root_mse`` of scikit-image with ``normalization="euclidean"``, of which this is the number with
@@ -280,7 +280,7 @@ class Psnr:
     _asked: ClassVar[Asked] = _SUMS
 
     largest_unequal: ClassVar[float] = 999.0
-    """What unequal images are held below: floats can differ by less than any real image's noise."""
+    """The upper bound for unequal images: floats can differ by less than any real image's noise."""
 
     def measure(self, expected: Image, actual: Image, ignore: Mask | None) -> MetricResult:
         """Return the peak signal-to-noise ratio in dB."""

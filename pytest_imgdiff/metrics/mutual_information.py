@@ -1,4 +1,4 @@
-"""How much each image tells of the other: normalised mutual information."""
+"""Normalised mutual information: how well each image predicts the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STRIP_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class NormalizedMutualInformation:
-    """``(H(A) + H(B)) / H(A, B)`` of the gray levels: 2 where either image tells all of the other, 1 nothing.
+    """``(H(A) + H(B)) / H(A, B)`` of the gray levels: 2 if each image determines the other, 1 if they are independent.
 
     Source: Studholme, Hill and Hawkes, "An overlap invariant entropy measure of 3D medical image alignment", 1999, as
     ``skimage.metrics.normalized_mutual_information`` has it. The joint histogram is counted here, a strip of rows at a

@@ -25,7 +25,7 @@ Features = Annotated[int, msgspec.Meta(ge=10, le=5000)]
 HammingBits = Annotated[int, msgspec.Meta(ge=0, le=256)]
 
 LEAST_KEYPOINTS = 10
-"""With fewer in either image their agreement says nothing."""
+"""With fewer in either image their agreement is meaningless."""
 LEAST_CONSISTENT = 4
 """Two matches define a movement, and a third may agree with it by accident."""
 PLACE_TOLERANCE = 3.0
@@ -33,9 +33,9 @@ PLACE_TOLERANCE = 3.0
 LARGEST_SCALING = 2.0
 """A movement that shrinks or enlarges by more would gather unrelated keypoints in one place."""
 LARGEST_SIDE = 2048
-"""Images whose shorter side is at least so many pixels are halved first."""
+"""Images whose shorter side has at least this many pixels are halved first."""
 PATCH = 31
-"""Side of the square that a descriptor looks at, in pixels."""
+"""Side of the square that a descriptor covers, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Perceptual:
 
     @property
     def _asked(self) -> Asked:
-        """What this metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
+        """What this metric lets files count while they are read; see `pytest_imgdiff.images.counting`."""
         return Asked(perceptual=(self.threshold, self.difference == "oklab", self.antialiasing == "ignore"))
 
     def worst(self, depth: DTypeLike) -> float:
@@ -124,7 +124,7 @@ class Perceptual:
         return MetricResult(pixels / compared_pixels(expected, ignore), self.unit, heat=heat, details=details)
 
     def of_counts(self, pair: PngPair) -> MetricResult:
-        """Return what `measure` does of what was counted, without the heat."""
+        """Return the result of `measure` from counted values, without the heat."""
         counts = pair.counts
         details = {"pixels": counts.pixels, "antialiased": counts.antialiased}
         return MetricResult(counts.pixels / pair.pixels, self.unit, details=details)

@@ -31,7 +31,7 @@ class PixelMatch:
 
     Attributes:
         tolerance: by how much each channel may differ in a pixel that still counts as equal, in levels of an 8-bit
-            channel (0..255, fractions allowed), scaled to the depth of the pictures: 1 is 257 levels of a 16-bit one.
+            channel (0..255, fractions allowed), scaled to the depth of the images: 1 is 257 levels of a 16-bit one.
     """
 
     tolerance: Levels = 0.0
@@ -51,7 +51,7 @@ class PixelMatch:
 
     @property
     def _asked(self) -> Asked:
-        """What this metric asks to have counted while files are read; see `pytest_imgdiff.images.counting`."""
+        """What this metric lets files count while they are read; see `pytest_imgdiff.images.counting`."""
         return Asked(tolerance=int(self.tolerance))
 
     def worst(self, depth: DTypeLike) -> float:
@@ -88,7 +88,7 @@ class PixelMatch:
         return MetricResult((compared - differing) / compared, self.unit, heat=heat, details=details)
 
     def of_counts(self, pair: PngPair) -> MetricResult:
-        """Return what `measure` does of what was counted, without the heat."""
+        """Return the result of `measure` from counted values, without the heat."""
         differing = pair.counts.beyond
         details = {"pixels": differing, "compared_pixels": pair.pixels}
         return MetricResult((pair.pixels - differing) / pair.pixels, self.unit, details=details)

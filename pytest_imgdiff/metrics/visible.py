@@ -35,58 +35,52 @@ if TYPE_CHECKING:
 Level = Literal["exact", "strict", "normal", "layout"]
 
 LARGEST = 10.0
-"""The value of whatever is stronger. Where it is reached, no further evidence is looked for."""
+"""The largest value. Once it is reached, no further evidence is searched for."""
 
 _JOINED = 9
-"""Side of the square that pixels are grown to, in pixels: those whose squares touch belong to one cluster."""
+"""Side of the square that each pixel is dilated to, in pixels: pixels whose squares touch form one cluster."""
 
-# Each kind of structural evidence: the least unexplained share and contrast of its pixels, and how many make it.
+# Each kind of structural evidence: the smallest unexplained share and contrast of its pixels, and their number.
 _SEVERAL = (0.4, 0.045, 3)
 _STRONG = (0.6, 0.3, 1)
 _MANY = (0.25, 0.045, 50)
 _FAINT_AREA = (0.55, evidence.SEEN, 100)
-# The same where the surroundings stand still.
+# The same where the surroundings are unchanged.
 _SMALL = (0.13, 0.1, 1)
 _FAINT_LINE = (0.2, 0.03, 30)
 _COUNTED = 0.1
 """Strength below which a pixel is not counted."""
 _AT_MOST = 2.0
-"""The value that evidence of many weak pixels has at the most."""
+"""The largest value of evidence from many weak pixels."""
 
 _TINTED = 0.6
-"""How strong a difference in colour is that belongs to one that is seen."""
+"""The smallest strength of a pixel that belongs to a visible colour difference."""
 
 _AROUND = 40
-"""How far around a small change its surroundings are looked at, in pixels."""
+"""Radius of the surroundings of a small change, in pixels."""
 _CELL = 8
 _TEXTURE = 0.1
-"""Contrast of neighbouring pixels from which on a rendering change would show in their cell."""
+"""Smallest contrast of neighbouring pixels at which a rendering change would show in their cell."""
 _STILL = 0.25
-"""Fonts that are rendered another way change more than this share of the cells with texture around each change."""
+"""Fonts that are rendered differently change more than this share of the cells with texture around each change."""
 _CONTEXT = 88
-"""Rows beyond those that differ that may be looked at: surroundings, and what filters see beyond them."""
+"""Rows beyond the differing ones that may be read: surroundings, and the reach of the filters beyond them."""
 _DRIFT = 0.25
-"""Share of a change's own contrast below which its surroundings stand still: noise of a codec stays far below it."""
+"""Share of a change's own contrast below which its surroundings count as unchanged: codec noise is far below it."""
 _SPECK = 25
-"""Most pixels of a cluster that is too small to be text."""
-_NEARLY = 0.7
-"""Strength from which on a cluster that is most of the text around it may be an edit."""
-_EXACTLY = 0.1
-"""Share of the other cells with texture that may differ at all where they are to be equal."""
-_FAR = 320
-"""How far around a cluster other text is looked for if there is little within `_AROUND`, in pixels."""
+"""Largest number of pixels in a cluster that is too small to be text."""
 _MOST_ASKED = 1000
-"""Clusters whose surroundings are looked at, strongest first."""
+"""Largest number of clusters whose surroundings are checked, strongest first."""
 
 _ENOUGH = 4
-"""Blocks that are searched in any case. Then, where `LARGEST` is reached, the rest is drawn by its contrast alone."""
+"""Number of blocks that are always searched. Once `LARGEST` is reached, the others are drawn by contrast only."""
 _EDGE = 0.12
 """Contrast within 3x3 pixels that makes an edge of a layout."""
 _LINE = (15, 5)
-"""Gaps in a layout, across and down, that are closed: between letters and words of a line."""
+"""Gaps in a layout, across and down, that are closed: those between letters and words of a line."""
 _GRAIN = 9
 _LAYOUT_STEP = 4.0
-"""Pixels by which an edge or a line has moved when it is just visible, at the level ``layout``."""
+"""Smallest visible movement of an edge or a line at the level ``layout``, in pixels."""
 
 _TALLEST_CARET, _SHORTEST_CARET, _WIDEST_CARET, _SLIMMEST_CARET = 64, 8, 2, 6
 _CARET_TONES, _CARET_CONTRAST = 8 / 255, 40 / 255
@@ -96,17 +90,17 @@ _CARET_INK, _CARET_TYPE = 0.85, 3
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Whether a careful person would see that two images differ: the strongest evidence, where 1 is just visible.
+    """The strongest evidence that two images differ visibly, where 1 is just visible.
 
     There are two kinds of evidence, each looked for around every pixel that differs.
 
-    *Structure*: the share of the local energy that no shift of at most one pixel, in half pixels, explains. So font
-    smoothing, hinting, sub-pixel offsets, and re-encoding are explained; a changed letter is not. Several pixels with
-    a high share, one that is strong, or many that are weak are evidence. A smaller change is evidence where what stands
-    around it is the same: another font rendering changes everything nearby, an edit does not.
+    *Structure*: the share of the local energy that no shift of at most one pixel, in half pixels, explains. Shifts
+    explain font smoothing, hinting, sub-pixel offsets, and re-encoding, but not a changed letter. Several pixels with
+    a high share, one that is strong, or many that are weak are evidence. A smaller change is evidence if its
+    surroundings are unchanged: another font rendering changes everything nearby, an edit does not.
 
     *Colour*: the difference after a blur (a Gaussian with a sigma of 5 pixels), where it keeps its sign and no shift by
-    one pixel explains it. So a faint panel, a hue, a shadow, and a faded text count; the noise of a codec does not.
+    one pixel explains it. A faint panel, a hue, a shadow, and faded text count; codec noise does not.
 
     A text cursor (one thin upright bar of one colour in flat surroundings) that is the only evidence is not counted.
 
@@ -143,12 +137,12 @@ class Visible:
 
         Returns:
             Details: ``pixels``, how many differ and belong to evidence; ``below``, how many differ and do not;
-            ``compared_pixels``, how many are not ignored;
+            ``compared_pixels``, the number that is not ignored;
             ``evidence``, the kind of the strongest (``structure``, ``colour``, ``layout`` or ``pixels``), its ``box``
             (x, y, width, height) and its contrast in ``levels`` (0..255); ``caret``, the box of a text cursor that was
             not counted. Heat: (height, width) ``uint8``, 0 where a pixel is no evidence, else 1..255 by its contrast.
         """
-        # Blocks are those of the image, whichever rows are looked at.
+        # Blocks are aligned to the image, not to the rows that are read.
         bands = windows(expected, actual, self._margin * self.scale, evidence.BLOCK * self.scale)
         rows = [tuple(image.rows(band.start, band.stop) for image in (expected, actual)) for band in bands]
         size = expected.size[::-1]
@@ -171,7 +165,7 @@ class Visible:
 
 @dataclass(eq=False)
 class _Found:
-    """What was found in an image, which is looked at a part at a time.
+    """The evidence in an image, which is searched part by part.
 
     Attributes:
         heat: (height, width), as in `Visible.measure`.
@@ -189,7 +183,7 @@ class _Found:
 
     @classmethod
     def of_parts(cls, metric: Visible, size: Size, parts: Sequence[tuple[int, NDArray[Any], NDArray[Any]]]) -> _Found:
-        """Look at bands of rows, each with the number of its first row; no other rows differ."""
+        """Search bands of rows, each with the number of its first row; no other rows differ."""
         found = cls(np.zeros(size, np.uint8))
         structures: list[_Structure] = []
         for top, one, two in parts:
@@ -230,7 +224,7 @@ class _Found:
             self.value, self.kind, self.box, self.levels = value, kind, box, round(min(levels, 1.0) * 255)
 
     def add_pixels(self, top: int, first: NDArray[Any], second: NDArray[Any]) -> None:
-        """Count every pixel that differs in any channel: the least difference is more than just visible."""
+        """Count every pixel that differs in any channel: the smallest difference is more than just visible."""
         one, two = (side.astype(np.float64) / full_value(side.dtype) for side in (first, second))
         share = np.abs(one - two).max(axis=2)
         if share.any():
@@ -250,7 +244,7 @@ class _Found:
             self._seen(farthest, "layout", _box(far >= min(farthest, 1.0), top, scale), 0)
 
     def add_structures(self, structures: Sequence[_Structure], metric: Visible) -> None:
-        """Draw and weigh the evidence of all parts; a text cursor is only looked for where all is known."""
+        """Draw and weigh the evidence of all parts; a text cursor is only searched for when all parts are complete."""
         seen = [(part, number) for part in structures for number in np.flatnonzero(part.strengths >= 1).tolist()]
         colours = sum(int(part.coloured.any()) for part in structures)
         if metric.caret == "ignore" and len(seen) == 1 and not any(part.rest.any() for part in structures):
@@ -296,20 +290,20 @@ class _Surroundings(NamedTuple):
 
 @dataclass(eq=False)
 class _Structure:
-    """What is known of each pixel of one part, and of each cluster of pixels that differ.
+    """The evidence for each pixel of one part, and for each cluster of differing pixels.
 
     Attributes:
         place: the numbers of its first row and column, in the reduced image.
         first, second: (height, width, 3 or 4), the part of both images.
-        blocks: what differs of each block of the part, rows and columns; looked_at: what was searched.
+        blocks: the differing rows and columns of each block of the part; looked_at: the searched ones.
         contrast, unexplained: (height, width), as in `pytest_imgdiff.metrics.evidence.Block`.
-        rest: (height, width), what differs and was not searched any more; the value is `LARGEST` then.
-        coloured: (height, width), where a difference in colour is seen.
-        colour: the strongest of them, relative to the least that is seen; its place, row and column.
-        labels: (height, width), the number of each pixel's cluster; 0 where colours are not seen to differ.
+        rest: (height, width), differing pixels that were not searched; the value is then `LARGEST`.
+        coloured: (height, width), where a difference in colour is visible.
+        colour: the strongest of them, relative to the smallest visible one; its row and column.
+        labels: (height, width), the number of each pixel's cluster; 0 where no colour difference is visible.
         strengths: of the structural evidence of each cluster, by its number.
-        certain: that some evidence, of this part or of one above, is as strong as `LARGEST`.
-        searched: how many blocks of this part and of those above were looked at.
+        certain: whether evidence of this part or of one above is as strong as `LARGEST`.
+        searched: the number of searched blocks in this part and those above.
     """
 
     place: tuple[int, int]
@@ -390,7 +384,7 @@ class _Structure:
         count, labels = cv2.connectedComponents(near, connectivity=8)
         np.multiply(labels, seen[place], out=self.labels[place])
         planes = self.labels[rows], self.unexplained[rows], self.contrast[rows]
-        if self.rest.any():  # the value is certain: how strong the others are does not matter
+        if self.rest.any():  # the value is certain: the strength of the others does not matter
             self.strengths = _evident(*planes, count)
             return
         self.strengths, lone, strongest = weighed(*planes, count)
@@ -400,7 +394,7 @@ class _Structure:
         asked = asked[np.argsort(-lone[asked], kind="stable")][:_MOST_ASKED]
         for number, pixel in zip(asked.tolist(), strongest[asked].tolist(), strict=True):
             if lone[number] < 1 and lone[number] <= self.strengths.max():
-                break  # neither this one nor those after it would be evidence, or the strongest
+                break  # neither this one nor a later one can be evidence, or the strongest
             row, column = divmod(pixel, self.labels.shape[1])
             if self._stands_still(number, rows.start + row, column):
                 self.strengths[number] = lone[number]
@@ -408,10 +402,8 @@ class _Structure:
     def _stands_still(self, number: int, row: int, column: int) -> bool:
         """Return whether the surroundings of a pixel did not change with its cluster.
 
-        Another font rendering changes all text nearby by about as much; the noise of a codec changes it by far less.
-        So a cluster in texture that mostly differs by less than a share of its own contrast is an edit. A cluster that
-        is most of the text near it is an edit if it is nearly evidence already and the rest of the text is exactly
-        equal, or if it is the only difference where there is no other text.
+        A speck itself is not texture. Another font rendering changes everything nearby by a similar amount. Codec noise
+        does not, so an edit that was encoded again is still detected.
         """
         near = self._surroundings(number, row, column, _AROUND)
         if near.pixels <= _SPECK:  # a speck is no texture
@@ -472,12 +464,12 @@ class _Structure:
         return found
 
     def in_picture(self, box: Corners, scale: int) -> Corners:
-        """Return where a box of this part lies in the image: x, y, width and height."""
+        """Return the place of a box of this part in the image: x, y, width and height."""
         x, y, width, height = box
         return (x + self.place[1]) * scale, (y + self.place[0]) * scale, width * scale, height * scale
 
     def caret(self, number: int) -> Corners | None:
-        """Return the box of a text cursor that is all of a cluster, or None."""
+        """Return the box of a text cursor that makes up a whole cluster, or None."""
         mask = (self.labels == number) & (self.contrast > _SMALL[1])
         box = x, y, width, height = _box(mask)
         rows, columns = self.contrast.shape
@@ -492,7 +484,7 @@ class _Structure:
             return None
         fringes = self.contrast[y : y + height, [x - 1, x + width]] > evidence.SEEN
         if (fringes.mean(axis=0) >= 1 / 2).any():
-            return None  # a cursor fills whole pixels; a bar that was typed is smoothed
+            return None  # a cursor fills whole pixels; a typed bar is smoothed
         place = np.s_[y - 1 : y + height + 1, x - 1 : x + width + 1]
         for side in (self.first, self.second):
             around = side[place][..., :3].astype(np.float32) / np.float32(full_value(side.dtype))
@@ -510,7 +502,7 @@ class _Structure:
         return None
 
     def _is_fainter_than_type(self, side: NDArray[Any], box: Corners, tone: Floats) -> bool:
-        """Whether the colour of a bar is that of what stands beside it, mixed with the ground: smoothed type.
+        """Whether the colour of a bar is a neighbouring colour mixed with the background: smoothed text.
 
         A text cursor has the colour of the text, or another one, in full.
         """
@@ -526,7 +518,7 @@ class _Structure:
         return bool(np.count_nonzero(stronger) >= _CARET_TYPE)
 
     def without_caret(self, number: int, box: Corners) -> bool:
-        """Take a text cursor out of the evidence, unless there is more than it."""
+        """Remove a text cursor from the evidence if it is the only evidence."""
         x, y, width, height = box
         reach = evidence.MARGIN
         around = np.s_[max(0, y - reach) : y + height + reach, max(0, x - reach) : x + width + reach]
@@ -541,13 +533,13 @@ class _Structure:
 
 
 def _place(mask: NDArray[Any]) -> Place:
-    """Return the rows and columns of what is not 0; empty if all is."""
+    """Return the rows and columns that have nonzero values; empty if there are none."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(y, y + height), slice(x, x + width)
 
 
 def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
-    """Return the rows and columns that differ and their surroundings, from whole tiles of the image on.
+    """Return the differing rows and columns and their surroundings, aligned to whole tiles of the image.
 
     Args:
         differs: (height, width), not 0 where a part of the image differs.
@@ -565,7 +557,7 @@ def _surrounded(differs: NDArray[np.uint8], top: int) -> Place | None:
 
 
 def _in_order(one: NDArray[Any], two: NDArray[Any], differs: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return two images in an order that does not depend on which is which: so no rounding does, either."""
+    """Return two images in an order that does not depend on the argument order, so that rounding does not either."""
     first = _place(differs)[0].start
     column = int((differs[first] > 0).argmax())
     return (one, two) if one[first, column].tolist() <= two[first, column].tolist() else (two, one)
@@ -582,7 +574,7 @@ def _reduced(picture: NDArray[Any], scale: int) -> NDArray[Any]:
 
 
 def _strength(share: Floats, contrast: Floats, kind: tuple[float, float, int]) -> Floats:
-    """Return 1 where share and contrast are just enough; below, the smaller; above, both."""
+    """Return 1 where share and contrast are just enough; below 1 the smaller ratio, above 1 both."""
     x, y = share / np.float32(kind[0]), contrast / np.float32(kind[1])
     strength: Floats = np.where(np.minimum(x, y) <= 1, np.minimum(x, y), 1 + (x - 1) * (y - 1))
     return strength
@@ -594,7 +586,7 @@ def _weakness(share: Floats, contrast: Floats, kind: tuple[float, float, int]) -
 
 
 def _is_certain(block: evidence.Block) -> bool:
-    """Whether one cluster of this block has the largest value already."""
+    """Whether a cluster of this block already has the largest value."""
     strongest = _strength(block.unexplained, block.contrast, _SEVERAL) >= LARGEST
     if not strongest.any():
         return False
@@ -604,7 +596,7 @@ def _is_certain(block: evidence.Block) -> bool:
 def _evident(
     labels: NDArray[np.int32], unexplained: NDArray[np.float16], contrasts: NDArray[np.float16], count: int
 ) -> Floats:
-    """Return 1 for each cluster that is evidence whatever its surroundings are, else 0."""
+    """Return 1 for each cluster that is evidence regardless of its surroundings, else 0."""
     numbers, share, contrast = _of_clusters(labels, unexplained, contrasts)[1:]
     found = np.zeros(count, np.bool_)
     for least_share, least_contrast, pixels in (_SEVERAL, _STRONG, _MANY, _FAINT_AREA):
@@ -625,9 +617,9 @@ def _of_clusters(
 def weighed(
     labels: NDArray[np.int32], unexplained: NDArray[np.float16], contrasts: NDArray[np.float16], count: int
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Return, for each cluster, how strong its evidence is, and how strong it is where its surroundings stand still.
+    """Return, for each cluster, the strength of its evidence, and its strength if its surroundings are unchanged.
 
-    And the index of its first pixel with the largest product of share and contrast; -1 where it has no pixel.
+    Also return the index of its first pixel with the largest product of share and contrast; -1 where it has no pixel.
     """
     if CORE is not None:
         found = CORE.weigh(labels, unexplained, contrasts, count)
@@ -658,7 +650,7 @@ def weighed(
 
 
 def _nth_strongest(numbers: NDArray[Any], strengths: Floats, nth: int, count: int) -> Floats:
-    """Return, for each cluster, the strength that so many of its pixels have or exceed; 0 where they are fewer."""
+    """Return, for each cluster, the strength that ``nth`` pixels reach; 0 if it has fewer pixels."""
     found = np.zeros(count, np.float32)
     kept = np.flatnonzero(strengths > _COUNTED)
     order = kept[np.lexsort((-strengths[kept], numbers[kept]))]
@@ -692,7 +684,7 @@ def _box(mask: NDArray[np.bool_], top: int = 0, scale: int = 1) -> Corners:
 
 
 def _around(box: Corners, other: Corners | None) -> Corners:
-    """Return the smallest box that holds both."""
+    """Return the smallest box that contains both."""
     if other is None:
         return box
     x, y = min(box[0], other[0]), min(box[1], other[1])
@@ -714,7 +706,7 @@ def _layout(picture: Floats) -> NDArray[np.uint8]:
 
 
 def _distances(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Floats:
-    """Return, where one has an edge, how far the nearest one of the other is; 0 elsewhere."""
+    """Return, at each edge of one image, the distance to the nearest edge of the other; 0 elsewhere."""
     if not two.any():
         return np.asarray(np.where(one > 0, one.size, 0), np.float32)
     far = cv2.distanceTransform(1 - two, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
