@@ -1,4 +1,4 @@
-"""Models on this machine: from a handle to files that are whole, unchanged and safe to load."""
+"""Models on this machine: from a handle to files that are complete, unchanged and safe to load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs a model, as the rest of the package sees it, which one that is, and how it is kept quiet."""
+"""The interface of backends that run models, the choice of one, and the suppression of their log output."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _LONGEST_CAUSE = 300
 
 
 class Backend(Protocol):
-    """A model that is loaded; its methods may be called from any thread, from one at a time.
+    """A loaded model. Its methods may be called from any thread, but only from one at a time.
 
     Attributes:
-        device: what it runs on, in words: ``CPU``, or the number and name of a GPU.
-        notice: what could not be done as it was asked, such as a GPU that is not there; None if all could.
-        batch_size: how many images at once suit the device.
+        device: the name of its device: ``CPU``, or the number and name of a GPU.
+        notice: settings that could not be applied, such as a missing GPU; None if there are none.
+        batch_size: the number of images in a batch that suits the device.
     """
 
     @property
@@ -50,7 +50,7 @@ class Backend(Protocol):
     def batch_size(self) -> int: ...  # noqa: D102 - the class says
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the model's output, as it is.
+        """Return the model's unchanged output.
 
         Args:
             batch: (n, height, width, 3) RGB in the model's value range.
@@ -63,25 +63,25 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChosenBackend:
-    """A backend that is installed, by its name and version; nothing of it is imported yet."""
+    """The name and version of an installed backend; nothing of it is imported yet."""
 
     name: BackendName
     version: str
 
     @property
     def title(self) -> str:
-        """Name and version as they are shown, and as cached outputs are distinguished: ``TensorFlow 2.21.0``."""
+        """Name and version for messages and for the keys of cached outputs: ``TensorFlow 2.21.0``."""
         return f"{_TITLES[self.name]} {self.version}"
 
 
 def choose(settings: ModelSettings, model: LocatedModel) -> ChosenBackend:
-    """Return what will run the model, without importing it.
+    """Return the backend for the model, without importing it.
 
     Any installed distribution counts that brings the module ``tensorflow`` or ``onnxruntime``.
 
     Raises:
-        ModelUnavailableError: the backend that was asked for (or either, where none was) is not installed, or the
-            model is not there in its form; the message names the model and the command.
+        ModelUnavailableError: the requested backend (or every one, if none was) is not installed, or the
+            model does not exist in its format; the message names the model and the command.
     """
     usable: list[BackendName] = []
     lacking: list[str] = []
@@ -110,7 +110,7 @@ def _lacks(name: BackendName, settings: ModelSettings, model: LocatedModel) -> s
 
 
 def nothing_installed() -> str | None:
-    """Return how to install what runs models, where nothing of the kind is installed."""
+    """Return how to install a backend if none is installed."""
     if any(_is_installed(module) for module in _MODULES.values()):
         return None
     return "neither TensorFlow nor ONNX Runtime is installed (pip install 'pytest-imgdiff[tensorflow]')"
@@ -130,7 +130,7 @@ def _version(module: str) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return what a backend's exception says, without the pages that follow its first line."""
+    """Return the first line of the message of a backend's exception."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return printable(text if len(text) <= _LONGEST_CAUSE else f"{text[:_LONGEST_CAUSE]} ...")
@@ -139,7 +139,7 @@ def in_one_line(error: BaseException) -> str:
 STANDARD_ERROR = 2
 
 _ALONE = threading.RLock()
-"""Two threads that took and gave back the descriptor in turns would lose it."""
+"""Two threads that replace and restore the descriptor in turns would lose it."""
 
 _LOG_LINE = re.compile(
     rb"[IWEF]\d{4} [\d:. ]+"  # abseil: I0000 00:00:1795379377.566624   12019 port.cc:153] ...
@@ -152,9 +152,9 @@ _LOG_LINE = re.compile(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Python warnings, and log lines that C++ code writes to file descriptor 2, from being seen.
+    """Suppress Python warnings, and log lines that C++ code writes to file descriptor 2.
 
-    Whatever else is written to it in the meantime, by other threads say, is written to it at the end. Meant for
+    Other output to it in the meantime, such as that of other threads, is written to it at the end. Meant for
     importing and loading: both the warning filters and the descriptor belong to the whole process.
     """
     with _ALONE, warnings.catch_warnings():

@@ -1,7 +1,7 @@
 """One archive over the network: the compressed form of TensorFlow Hub's protocol, within its limits.
 
-The standard library follows redirects from https to http and knows no end of a download; here each step is looked at,
-the bytes are counted, and at the end of the time the connection is cut, whatever it waits for.
+The standard library follows redirects from https to http and does not limit a download. This module checks each step,
+counts the bytes, and closes the connection when the time limit is reached.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _REDIRECTED = {301, 302, 303, 307, 308}
 
 
 def compressed_form(address: str) -> str:
-    """Return the address under which a model's archive is asked for: with ``tf-hub-format=compressed`` in its query."""
+    """Return the URL of a model's archive: with ``tf-hub-format=compressed`` in its query."""
     parts = urlsplit(address)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("tf-hub-format", "compressed")]
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def download(address: str, target: IO[bytes], *, connect_timeout: float, timeout: float, max_bytes: int) -> None:
-    """Write what an address answers to the target.
+    """Write the response of a URL to the target.
 
     Redirects are followed to https only; from http, which `check_address` lets pass for the loopback interface alone,
     also to http there. Proxies are taken from the environment.
@@ -57,13 +57,13 @@ def download(address: str, target: IO[bytes], *, connect_timeout: float, timeout
     Args:
         address: of the model, checked.
         target: where the bytes go.
-        connect_timeout: seconds that a server may keep silent, while it is connected to and afterwards.
-        timeout: seconds after which the download is cut off; looking up the server's number, which is the system's
-            business, cannot be cut off and counts.
-        max_bytes: how many bytes at most.
+        connect_timeout: seconds without data from a server, while connecting and afterwards.
+        timeout: seconds after which the download is cancelled. The name lookup of the server counts, but cannot be
+            cancelled.
+        max_bytes: the largest number of bytes.
 
     Raises:
-        ModelError: whatever kept the archive from coming, in one line that does not name the model.
+        ModelError: the download failed; the message is one line that does not name the model.
         OSError: the target cannot be written.
     """
     with (
@@ -75,7 +75,7 @@ def download(address: str, target: IO[bytes], *, connect_timeout: float, timeout
 
 
 class _Deadline:
-    """Cuts every connection when the time is over: no trickle of bytes, at whatever step, keeps a download alive."""
+    """Closes every connection when the time is over, even if a server still sends a few bytes."""
 
     def __init__(self, connect_timeout: float, timeout: float) -> None:
         self.connect_timeout = connect_timeout
@@ -98,7 +98,7 @@ class _Deadline:
             connection.close()
 
     def connect(self, address: tuple[str, int], *_: object) -> socket.socket:
-        """Return a connection to one of the server's addresses; http.client would give each of them the whole time."""
+        """Return a connection to one of the server's addresses; http.client would allow each of them the whole time."""
         host, port = address
         known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         end = min(time.monotonic() + self.connect_timeout, self._end)
@@ -136,7 +136,7 @@ class _Deadline:
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):
-    """Opens http and https, and answers with whatever the server answered."""
+    """Opens http and https URLs, and returns every response unchanged."""
 
     def __init__(self, deadline: _Deadline) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class _Handler(urllib.request.AbstractHTTPHandler):
 
 
 def _pieces(address: str, deadline: _Deadline, max_bytes: int) -> Generator[bytes, None, None]:
-    """Yield the archive's bytes; turn every accident of the network into its line."""
+    """Yield the archive's bytes; convert every network error into a one-line message."""
     try:
         with _answer(address, deadline) as response:
             yield from _body(response, deadline, max_bytes)
@@ -195,7 +195,7 @@ def _next(url: str, location: str) -> str:
         host = parts.hostname
     except ValueError as error:
         raise ModelError("redirect target is not a valid URL") from error
-    here = f"{parts.scheme}://{host or ''}"  # the rest may hold what nobody else should read
+    here = f"{parts.scheme}://{host or ''}"  # the rest may contain secrets
     if not location or not host:
         raise ModelError(f"redirect target is not a valid URL ({printable(here)})")
     if parts.scheme == "https" or (parts.scheme == "http" == urlsplit(url).scheme and is_loopback(host)):
@@ -233,7 +233,7 @@ def _too_long(deadline: _Deadline) -> ModelError:
 
 
 def _words(error: OSError | http.client.HTTPException, deadline: _Deadline) -> str:
-    """Say what went wrong on the network."""
+    """Return a message for a network error."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return f"the server did not respond for {deadline.connect_timeout:g} s (--connect-timeout)"
@@ -258,7 +258,7 @@ _GZIP = b"\x1f\x8b"
 _TAR = b"ustar"
 _TAR_AT = 257
 _SPECIAL_BITS = 0o6000
-"""Set-user-id and set-group-id, which run a program as somebody else."""
+"""Set-user-id and set-group-id, which run a program as another user."""
 _KINDS = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
@@ -270,16 +270,16 @@ _KINDS = {
 
 
 def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
-    """Unpack a tar archive, compressed by gzip or not, into a new folder, and have the disk keep it.
+    """Unpack a tar archive, compressed by gzip or not, into a new folder, and sync it to disk.
 
     Args:
         archive: the file; read to its end, so that its checksums are checked.
-        folder: is made; its files get the modes that new files get.
+        folder: is created; its files get the modes that new files get.
         max_bytes: the largest tar stream after decompression.
 
     Raises:
-        ModelError: it is no such archive, is damaged, or holds what no SavedModel holds; in words that do not name it.
-            What was unpacked so far stays for the caller to delete.
+        ModelError: it is not such an archive, is damaged, or contains something that no SavedModel has; the message
+            does not name it. The caller must delete what was unpacked.
         OSError: it cannot be read, or the folder not written.
     """
     with open_regular(archive) as stream:
@@ -298,7 +298,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
 
 
 def what_it_is(start: bytes) -> str:
-    """Say what a file is that should be something else, from its first bytes."""
+    """Return the type of an unexpected file, from its first bytes."""
     if not start:
         return "empty"
     if start.startswith(b"version https://git-lfs"):
@@ -392,7 +392,7 @@ class _Unpacking:
             self._write(path, member.size)
 
     def _register(self, parts: list[str], shown: str, *, is_folder: bool) -> None:
-        """Refuse what would replace something, also on disks to which upper and lower case are the same."""
+        """Reject a member that would replace another one, also on disks that ignore case."""
         if not parts:
             return
         *above, key = (_comparable("/".join(parts[: end + 1])) for end in range(len(parts)))
@@ -430,7 +430,7 @@ def _padded(size: int) -> int:
 
 
 def _safe_parts(name: str) -> list[str]:
-    """Return a member's path below the folder, or refuse it."""
+    """Return a member's path below the folder, or raise an error."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if name.startswith("/") or ".." in parts or any(c in "\\:" or unicodedata.category(c) == "Cc" for c in name):
         raise ModelError(f"the archive contains a path that leads out of its folder: {printable(name)}")

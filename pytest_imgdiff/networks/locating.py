@@ -1,4 +1,4 @@
-"""A handle to the model on this machine, made sure of; the network is asked only where the settings say so."""
+"""From a handle to the verified model on this machine; the network is used only if the settings allow it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 # ---- Models of Kaggle
 
-# kagglehub knows no end of a download and no largest size, and writes to standard output. So it runs in a process of
-# its own, which is watched and can be ended, with a cache of its own in the folder where the model is built.
+# kagglehub has no limits of time and size, and writes to standard output. So it runs in a separate process, which is
+# watched and can be ended, with a separate cache in the folder where the model is built.
 
 
 _DOWNLOAD = """
@@ -60,7 +60,7 @@ except Exception as error:
     sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
 """
 _LOOKS = 0.1
-"""Seconds between two looks at what has come so far."""
+"""Seconds between two checks of the downloaded size."""
 
 
 def download_from_kaggle(settings: ModelSettings, work: Path) -> Path:
@@ -73,14 +73,14 @@ def download_from_kaggle(settings: ModelSettings, work: Path) -> Path:
         work: an empty folder.
 
     Raises:
-        ModelError: kagglehub is not installed, or the model did not come, in one line that does not name it.
+        ModelError: kagglehub is not installed, or the download failed; the message does not name the model.
         OSError: the folder cannot be written to.
     """
     if importlib.util.find_spec("kagglehub") is None:
         raise ModelError("kagglehub, which downloads it, is not installed; run pip install 'pytest-imgdiff[kaggle]'")
     hub, answer, words = work / "kagglehub", work / "folder", work / "words"
     environment = {**os.environ, "KAGGLEHUB_CACHE": str(hub), "PYTHONSAFEPATH": "1"}
-    # Caches that Kaggle's and Colab's own machines mount would be named in place of a download.
+    # On Kaggle's and Colab's machines, mounted caches would be returned instead of a download.
     environment |= {"DISABLE_KAGGLE_CACHE": "true", "DISABLE_COLAB_CACHE": "true"}
     with words.open("wb") as told:
         process = subprocess.Popen(  # noqa: S603 - our own program; the handle is an argument, checked by its form
@@ -124,7 +124,7 @@ def _watch(process: subprocess.Popen[bytes], folder: Path, settings: ModelSettin
 
 
 def _size(folder: Path) -> int:
-    """Return how many bytes a folder's files have; those that come and go meanwhile count or not."""
+    """Return the number of bytes of a folder's files; files that change meanwhile may or may not count."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
@@ -133,7 +133,7 @@ def _size(folder: Path) -> int:
 
 
 def entry_of_kagglehub(handle: str) -> Entry | None:
-    """Return the model in kagglehub's own cache; None: it is not there whole, or the handle names no version."""
+    """Return the model in kagglehub's own cache; None if it is incomplete or missing, or the handle has no version."""
     configured = os.environ.get("KAGGLEHUB_CACHE")
     try:
         cache = Path(configured) if configured else Path.home() / ".cache" / "kagglehub"
@@ -156,18 +156,18 @@ _FEWEST_LABELS = 2
 def fetch(settings: ModelSettings, *, fix: bool = True) -> bool:
     """Download a model of TensorFlow Hub or Kaggle into the cache, unless it is there already.
 
-    Of several processes that do so at once, one downloads and the others wait for it.
+    If several processes do so at the same time, one downloads and the others wait for it.
 
     Args:
         settings: the handle, the cache, and the limits of the download.
-        fix: download also what is there and damaged or changed, in place of it.
+        fix: also replace a model that is damaged or changed.
 
     Returns:
         Whether it was downloaded.
 
     Raises:
         ConfigError: the handle names something on this machine.
-        ModelError: it could not be had; the cache is as it was.
+        ModelError: it could not be downloaded; the cache is unchanged.
     """
     handle = settings.model
     kind = kind_of(handle)
@@ -193,7 +193,7 @@ def fetch(settings: ModelSettings, *, fix: bool = True) -> bool:
 
 
 def fetch_labels(settings: ModelSettings, address: str) -> Path:
-    """Download the names of the classes of ImageNet into the cache, in place of those that are there.
+    """Download the names of the classes of ImageNet into the cache, and replace existing ones.
 
     Args:
         settings: the cache, and the limits of the download.
@@ -203,8 +203,8 @@ def fetch_labels(settings: ModelSettings, address: str) -> Path:
         The file.
 
     Raises:
-        ConfigError: the address is not one that is downloaded from.
-        ModelError: it could not be had, or is no such text; the cache is as it was.
+        ConfigError: downloads from this URL are not allowed.
+        ModelError: it could not be downloaded, or is not such a text; the cache is unchanged.
     """
     if not address.startswith(("https://", "http://")) or kind_of(address) != "address":
         raise ConfigError(f"labels {printable(address)}: must be a URL that starts with https://")
@@ -235,7 +235,7 @@ def _download(settings: ModelSettings, archive: Path) -> None:
 
 
 def _download_to(target: IO[bytes], settings: ModelSettings) -> None:
-    from pytest_imgdiff.networks.download import download  # a test run that downloads nothing need not know the network
+    from pytest_imgdiff.networks.download import download  # a test run without downloads does not need the network
 
     download(
         settings.model,
@@ -247,19 +247,19 @@ def _download_to(target: IO[bytes], settings: ModelSettings) -> None:
 
 
 def unpacked(settings: ModelSettings) -> Entry:
-    """Return the cache's entry of a local archive, unpacked there when it is first asked for.
+    """Return the cache's entry of a local archive, unpacked there on first use.
 
-    The entry is called after the archive's content: another archive under the same name is another entry.
+    The entry is named after the archive's content: another archive with the same name is another entry.
 
     Raises:
-        ModelError: it cannot be unpacked; the cache is as it was.
+        ModelError: it cannot be unpacked; the cache is unchanged.
         OSError: the archive cannot be read.
     """
     archive = Path(settings.model)
     entry = Entry(cache_folder(settings.cache), digest_of(archive))
     if not entry.is_here():
         with in_one_line(settings, entry.cache), building(entry, settings.timeout) as work:
-            if not entry.is_here():  # else another process was faster
+            if not entry.is_here():  # otherwise another process was faster
                 _unpack_into(entry, archive, work, settings)
     return entry
 
@@ -288,17 +288,17 @@ def _max_bytes(settings: ModelSettings) -> int:
 
 
 def locate(settings: ModelSettings, *, thorough: bool = False, exported: bool = True) -> LocatedModel:
-    """Find a model, and make sure that it is the one that was fetched.
+    """Find a model, and verify that it is the one that was fetched.
 
     Args:
         settings: its handle, the cache, and whether it may be downloaded.
-        thorough: read every byte of a cached model; else only where sizes or times of its files changed.
-        exported: look for what it was exported to.
+        thorough: read every byte of a cached model; otherwise only if sizes or times of its files changed.
+        exported: find its exported form.
 
     Raises:
-        ModelUnavailableError: it is not on this machine and was not to be downloaded, or could not be; the line names
+        ModelUnavailableError: it is not on this machine, and the download is not allowed or failed; the message names
             handle, cause and command.
-        ModelError: it is there and is no model, or not the one that was fetched; or the cache is not to be trusted.
+        ModelError: it exists but is not a model, or not the one that was fetched; or the cache is not safe.
     """
     kind = kind_of(settings.model)
     with _readable(settings.model):
@@ -319,7 +319,7 @@ def locate(settings: ModelSettings, *, thorough: bool = False, exported: bool = 
 
 
 def command(verb: str, settings: ModelSettings) -> str:
-    """Return the command that does something about a model, for people to copy."""
+    """Return a command for a model, for users to copy."""
     cache = [] if settings.cache is None else ["--cache", settings.cache]
     return printable(shlex.join(["pytest-imgdiff", "models", verb, settings.model, *cache]))
 
@@ -341,7 +341,7 @@ def _downloaded(settings: ModelSettings) -> Entry:
 
 
 def _intact(entry: Entry, settings: ModelSettings, *, thorough: bool) -> str:
-    """Return the digest of a cached SavedModel that is whole and as it came."""
+    """Return the digest of a cached SavedModel that is complete and unchanged."""
     try:
         check_saved_model(entry.content)
         return checked_digest(entry, thorough=thorough)
@@ -374,7 +374,7 @@ def _check(handle: str, path: Path) -> None:
 
 @contextmanager
 def _readable(handle: str) -> Iterator[None]:
-    """Name the model, and the file, of what cannot be read."""
+    """Add the model and the file to read errors."""
     try:
         yield
     except OSError as error:
@@ -383,7 +383,7 @@ def _readable(handle: str) -> Iterator[None]:
 
 
 def keep_export(settings: ModelSettings, saved_model: Path, digest: str, convert: Callable[[Path, Path], None]) -> Path:
-    """Export a SavedModel into the cache, in place of an earlier export; return the ONNX file.
+    """Export a SavedModel into the cache, replacing an earlier export; return the ONNX file.
 
     Args:
         settings: the handle, for messages, and the cache.
@@ -392,7 +392,7 @@ def keep_export(settings: ModelSettings, saved_model: Path, digest: str, convert
         convert: writes the ONNX form of a SavedModel folder to a file.
 
     Raises:
-        ModelUnavailableError: what converts it is not on this machine.
+        ModelUnavailableError: the converter is not on this machine.
         ModelError: it cannot be converted, or the cache not be written.
     """
     cache = cache_folder(settings.cache)
@@ -409,10 +409,10 @@ class StoredModel:
     """A model in a cache.
 
     Attributes:
-        handle: what it was fetched as; None: nobody wrote that down.
+        handle: the handle that it was fetched with; None if it is unknown.
         folder: its SavedModel folder.
         size: of its files, in bytes.
-        digest: SHA-256 over its files; None: it is not whole, or not what was fetched.
+        digest: SHA-256 over its files; None if it is incomplete, or not what was fetched.
         is_exported: whether its ONNX form is in the cache.
         damage: why there is no digest.
     """
@@ -430,10 +430,10 @@ def stored_models(configured: str | None, *, thorough: bool = False) -> list[Sto
 
     Args:
         configured: the cache; None: as `cache_folder` has it.
-        thorough: read every byte to make sure that it is what was fetched.
+        thorough: read every byte to verify the model.
 
     Raises:
-        ModelError: the cache is not to be trusted or cannot be read.
+        ModelError: the cache is not safe or cannot be read.
     """
     own = cache_folder(configured)
     try:

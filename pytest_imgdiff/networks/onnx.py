@@ -22,7 +22,7 @@ GPU_BATCH = 64
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _FATAL = 4
-"""ONNX Runtime's log level: what matters is raised as an exception, or told as a notice."""
+"""ONNX Runtime's log level: errors are raised as exceptions, and the rest is in `notice`."""
 
 
 class OnnxBackend:
@@ -35,7 +35,7 @@ class OnnxBackend:
 
     Raises:
         ModelUnavailableError: ONNX Runtime cannot be imported.
-        ModelError: the file is no ONNX model, or takes and gives something else.
+        ModelError: the file is not an ONNX model, or has other inputs or outputs.
     """
 
     def __init__(self, model: Path, device: str = "auto", threads: int = 0) -> None:
@@ -44,7 +44,7 @@ class OnnxBackend:
         wanted = _wanted_gpu(runtime, device)
         with quiet():
             self._session = self._opened(runtime, model, wanted, threads)
-        # A provider that cannot be loaded is dropped silently: what is left says what it runs on.
+        # A provider that cannot be loaded is dropped silently: the remaining ones show the device.
         self._gpu = wanted if _CUDA in self._session.get_providers() else None
         asked = device not in ("auto", "cpu")
         self.notice: str | None = (
@@ -54,19 +54,19 @@ class OnnxBackend:
 
     @property
     def device(self) -> str:
-        """What the model runs on, in words."""
+        """The name of the device that the model runs on."""
         return "CPU" if self._gpu is None else f"GPU {self._gpu} (CUDA)"
 
     @property
     def batch_size(self) -> int:
-        """How many images at once suit the device."""
+        """The number of images in a batch that suits the device."""
         return CPU_BATCH if self._gpu is None else GPU_BATCH
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's output for (n, height, width, 3) images.
 
         Raises:
-            ModelError: ONNX Runtime cannot run it, for the batch's shape or the device's memory, say.
+            ModelError: ONNX Runtime cannot run it, for example because of the batch's shape or the device's memory.
         """
         try:
             return np.asarray(self._session.run(None, {self._input: batch})[0])
@@ -112,7 +112,7 @@ def _imported() -> Any:
                 f"ONNX Runtime is installed but cannot be imported: {in_one_line(error)}"
             ) from error
     if hasattr(onnxruntime, "disable_telemetry_events"):
-        onnxruntime.disable_telemetry_events()  # which would be kept in files of its own, and are nobody's business
+        onnxruntime.disable_telemetry_events()  # which would be kept in files of its own, and are not needed
     return onnxruntime
 
 

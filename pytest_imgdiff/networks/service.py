@@ -1,6 +1,6 @@
-"""One model of one process: images of any thread in, outputs out, each distinct image looked at once.
+"""One model for all threads of a process, which runs once for each distinct image.
 
-Outputs are kept on disk, so that an image that another process looked at is not looked at again.
+Outputs are cached on disk, so that other processes do not run the model again for the same image.
 """
 
 from __future__ import annotations
@@ -54,25 +54,25 @@ MOST_BYTES = 256 << 20
 
 _MAGIC = b"imgdiff1"
 _HEADER = struct.Struct("<8sI")
-"""The magic, and how many numbers follow."""
+"""The magic, and the number of values that follow."""
 _NUMBER = np.dtype("<f4")
 _CHECKSUM_BYTES = 32
 _SUFFIX = ".output"
 _BETWEEN_PRUNINGS = 512
-"""How many are stored between two looks at the folder's size."""
+"""The number of stored outputs between two checks of the folder's size."""
 _AFTER_PRUNING = 0.8
-"""Share of the limit that is left, so that the next looks find nothing to do."""
+"""Share of the limit that is kept, so that the next checks have nothing to remove."""
 
 
 def key_of(model_input: NDArray[np.float32], model_digest: str, backend: ChosenBackend) -> str:
-    """Return what an output depends on, as 64 hexadecimal digits.
+    """Return the cache key of an output, as 64 hexadecimal digits.
 
     The image's pixels, the backdrop and the preprocessing are all in the model's input, to the last bit.
 
     Args:
         model_input: (height, width, 3).
         model_digest: of the model's files.
-        backend: what runs it: versions differ in their last digits.
+        backend: its name and version: the results of versions differ in their last digits.
     """
     key = hashlib.sha256(f"{model_digest}\n{backend.title}\n{model_input.shape}\n".encode())
     key.update(np.ascontiguousarray(model_input, _NUMBER).data)
@@ -82,12 +82,12 @@ def key_of(model_input: NDArray[np.float32], model_digest: str, backend: ChosenB
 class EmbeddingCache:
     """A folder of outputs, one file each, shared by any number of processes.
 
-    Files are written whole and renamed into place. Each holds a checksum over its key and its numbers: one that is
-    damaged, or is not what its name says, is as good as none. When there is too much, what was used longest ago goes.
+    Files are written completely and renamed into place. Each has a checksum over its key and its values; a file that is
+    damaged, or does not fit its name, is ignored. Above the limit, the least recently used files are removed.
 
     Args:
-        folder: where; made when the first output is stored.
-        most_bytes: how large it may become (it is looked at now and then, and can be a few megabytes above).
+        folder: created when the first output is stored.
+        most_bytes: the largest size (it is checked after every few outputs, and can be exceeded by a few megabytes).
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
@@ -97,7 +97,7 @@ class EmbeddingCache:
         self._stored = 0
 
     def get(self, key: str) -> NDArray[np.float32] | None:
-        """Return the (d,) output stored under a key of `key_of`; None if there is none that is whole."""
+        """Return the (d,) output stored under a key of `key_of`; None if there is no valid one."""
         path = self._path(key)
         try:
             data = read_regular(path)
@@ -105,7 +105,7 @@ class EmbeddingCache:
             return None
         output = _decoded(key, data)
         if output is not None:
-            with suppress(OSError):  # a folder that is only readable stays in its order
+            with suppress(OSError):  # a read-only folder keeps its order
                 path.touch()
         return output
 
@@ -115,7 +115,7 @@ class EmbeddingCache:
         Raises:
             OSError: the disk is full, or the folder may not be written to.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what others can exchange is not trusted
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # do not trust files that others can replace
         write_atomically(self._path(key), _encoded(key, output))
         with self._lock:
             look = self._stored % _BETWEEN_PRUNINGS == 0
@@ -169,23 +169,23 @@ T = TypeVar("T")
 
 
 class Gathering(Generic[T]):
-    """A queue whose taker waits a moment for more to come."""
+    """A queue whose consumer waits briefly for more items."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._grown = threading.Condition()
 
     def add(self, items: Iterable[T]) -> None:
-        """Bring something."""
+        """Add an item."""
         with self._grown:
             self._items.extend(items)
             self._grown.notify_all()
 
     def take(self, most: int, linger: float) -> list[T]:
-        """Take up to ``most`` in the order in which they came, once there are so many or ``linger`` seconds are over.
+        """Take up to ``most`` items in their order, once that many have arrived or ``linger`` seconds are over.
 
         Returns:
-            Nothing if nothing came.
+            The items; empty if none arrived.
         """
         end = time.monotonic() + linger
         with self._grown:
@@ -198,9 +198,9 @@ Made = TypeVar("Made")
 
 
 class Once(Generic[Made]):
-    """Calls ``make`` at most once, and gives every caller what came of it.
+    """Calls ``make`` at most once, and returns its result to every caller.
 
-    An `ImgdiffError` is kept as well: what is not there is not searched for, or waited for, at every image.
+    An `ImgdiffError` is also kept: a missing model is not searched for, or waited for, at every image.
     """
 
     def __init__(self, make: Callable[[], Made]) -> None:
@@ -210,10 +210,10 @@ class Once(Generic[Made]):
         self._error: ImgdiffError | None = None
 
     def __call__(self) -> Made:
-        """Return what was made.
+        """Return the result.
 
         Raises:
-            ImgdiffError: it could not be made, now or before.
+            ImgdiffError: ``make`` failed, now or before.
         """
         with self._lock:
             if self._error is not None:
@@ -227,7 +227,7 @@ class Once(Generic[Made]):
             return self._made[0]
 
     def if_made(self) -> Made | None:
-        """Return it where it was made already, without waiting for it."""
+        """Return the result if it exists already, without waiting."""
         return self._made[0] if self._made else None
 
 
@@ -241,12 +241,12 @@ _FILTERS: Mapping[Resampling, Filter] = {
 
 
 def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> NDArray[np.float32]:
-    """Return an image as the model takes it.
+    """Return an image as the model's input.
 
-    The image is laid on the backdrop, stretched to a square of ``input_size`` and scaled to ``value_range``. It is
+    It is composited on the backdrop, stretched to a square of ``input_size`` and scaled to ``value_range``. It is
     resampled in floats: nothing is rounded to the levels of the image's depth.
 
-    Sample ``i`` of ``n`` lies at ``(i + 0.5) * length / n - 0.5`` of the image's ``length``, whose edge pixels go on
+    Sample ``i`` of ``n`` is at ``(i + 0.5) * length / n - 0.5`` of the image's ``length``, whose edge pixels continue
     beyond it. The filters are Pillow's: where the image shrinks they widen by the same factor, so that every pixel
     counts (TensorFlow's ``antialias=True``): ``bilinear`` a triangle, ``bicubic`` a = -0.5, ``lanczos`` three lobes,
     ``area`` a box. ``nearest`` takes one pixel.
@@ -269,19 +269,19 @@ def model_input(image: Image, backdrop: Backdrop, settings: ModelSettings) -> ND
 
 
 LINGER = 0.003
-"""Seconds that a batch which is not full waits for more images; to look at one takes ten."""
+"""Seconds that a partial batch waits for more images; the model takes ten times as long for one image."""
 MOST_REMEMBERED = 4096
-"""Outputs that stay in memory: some 20 MB."""
+"""The number of outputs that stay in memory: about 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceCounts:
-    """What a service has done so far.
+    """Counters of a service.
 
     Attributes:
         images_embedded: images that went through the model.
         cache_hits: images whose output was on disk.
-        batches: how often the model was run.
+        batches: the number of runs of the model.
     """
 
     images_embedded: int = 0
@@ -291,7 +291,7 @@ class InferenceCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The model as it was found, and what will run it; nothing is loaded yet."""
+    """The model and its backend; nothing is loaded yet."""
 
     located: LocatedModel
     chosen: ChosenBackend
@@ -306,10 +306,10 @@ class _Request:
 
 
 class InferenceService:
-    """Runs one model for all threads of this process; made by `service_for`.
+    """Runs one model for all threads of this process; created by `service_for`.
 
-    No thread of its own: whoever needs an output and finds the model idle runs a batch for all who wait. The model is
-    loaded when an image first needs it, and never where the cache on disk has them all.
+    It has no thread: a caller that needs an output and finds the model idle runs a batch for all waiting callers. The
+    model is loaded when an image first needs it, and never if the cache on disk has all outputs.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -326,33 +326,33 @@ class InferenceService:
 
     @property
     def counts(self) -> InferenceCounts:
-        """What was done so far."""
+        """The counters so far."""
         with self._state:
             return self._counts
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What could not be done as it was asked, without harm to any result: another device, no cache."""
+        """Settings that could not be applied and do not affect results: another device, no cache."""
         with self._state:
             return tuple(self._notices)
 
     @property
     def device(self) -> str | None:
-        """What the model runs on, in words; None if it was not needed so far."""
+        """The name of the model's device; None if the model was not needed so far."""
         backend = self._backend.if_made()
         return None if backend is None else backend.device
 
     def backend_title(self) -> str:
-        """Find the model and what will run it, without loading either; return name and version of the latter.
+        """Find the model and its backend without loading them; return the backend's name and version.
 
         Raises:
-            ModelUnavailableError: the model, or what runs it, is not on this machine.
+            ModelUnavailableError: the model or its backend is not on this machine.
             ModelError: the model cannot be used.
         """
         return self._model().chosen.title
 
     def about(self) -> str:
-        """Return `backend_title` and the digest of the model: what outputs depend on beside images and settings.
+        """Return `backend_title` and the digest of the model: outputs depend on these, images and settings.
 
         Raises:
             ModelUnavailableError, ModelError: as `backend_title`.
@@ -360,14 +360,14 @@ class InferenceService:
         return f"{self.backend_title()} and SHA-256 {self._model().located.digest}"
 
     def outputs(self, images: Sequence[Image], backdrop: Backdrop) -> list[Output]:
-        """Return the model's output for each image, laid on the backdrop where it is not opaque.
+        """Return the model's output for each image, composited on the backdrop if it is not opaque.
 
         Returns:
             ``float32`` (d,) each, finite and read-only.
 
         Raises:
-            ModelUnavailableError: the model, or what runs it, is not on this machine.
-            ModelError: the model cannot be used, or gives something else than d finite numbers for each image.
+            ModelUnavailableError: the model or its backend is not on this machine.
+            ModelError: the model cannot be used, or does not return d finite numbers for each image.
         """
         model = self._model()
         futures = []
@@ -381,7 +381,7 @@ class InferenceService:
         return [future.result() for future in futures]
 
     def _requested(self, model: _Model, picture: NDArray[np.float32]) -> Future[Output]:
-        """Return what becomes of an image: known, on disk, or put into the queue."""
+        """Return the future output of an image, from memory, from disk, or queued."""
         key = key_of(picture, model.located.digest, model.chosen)
         with self._state:
             if key in self._known:
@@ -394,7 +394,7 @@ class InferenceService:
         request = _Request(key, picture, future)
         try:
             stored = None if model.cache is None else model.cache.get(key)
-        except BaseException:  # an interruption: who waits for this image must not wait forever
+        except BaseException:  # an interruption: threads that wait for this image must not wait forever
             self._waiting.add([request])
             raise
         if stored is None:
@@ -405,7 +405,7 @@ class InferenceService:
         return future
 
     def _run_batch(self) -> None:
-        """Load the model if it is not, and run it for those who wait; what goes wrong they find in their futures."""
+        """Load the model if needed, and run it for all waiting callers, whose futures receive errors."""
         try:
             backend = self._backend()
         except Exception as error:  # noqa: BLE001 - raised again by each who waits
@@ -426,7 +426,7 @@ class InferenceService:
         """Return the (n, d) outputs of a batch.
 
         Raises:
-            ModelError: the model cannot be run, or gives something of another shape.
+            ModelError: the model cannot be run, or its output has another shape.
         """
         outputs = backend.run(np.stack([request.picture for request in requests]))
         handle = self._handle

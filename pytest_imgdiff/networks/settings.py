@@ -1,4 +1,4 @@
-"""Which model is asked, and how: settings as data, and the handles that name models."""
+"""The settings of models as data, and the handles that identify models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_imgdiff.base.text import printable
 FEATURE_VECTOR = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4"
 CLASSIFICATION = "https://tfhub.dev/google/tf2-preview/mobilenet_v2/classification/4"
 LABELS = "https://storage.googleapis.com/download.tensorflow.org/data/ImageNetLabels.txt"
-"""The names of the 1001 classes that TensorFlow's models of ImageNet distinguish, one a line."""
+"""The names of the 1001 classes of TensorFlow's ImageNet models, one per line."""
 
 Backend = Literal["auto", "tensorflow", "onnx"]
 Resampling = Literal["bilinear", "nearest", "bicubic", "area", "lanczos"]
@@ -29,16 +29,15 @@ class ModelSettings:
         model: a handle of TensorFlow Hub (https) or Kaggle, a SavedModel folder, a ``.tar.gz`` of one, or an ``.onnx``
             file.
         input_size: width and height in pixels that images are resampled to.
-        value_range: what black and white are to the model.
-        resampling: how images are resampled; another method alone moves every distance.
-        backend: what runs it; ``auto``: ONNX Runtime where the model is exported and onnxruntime installed, else
-            TensorFlow.
+        value_range: the model's values of black and white.
+        resampling: how images are resampled; another method changes every distance.
+        backend: ``auto``: ONNX Runtime if the model is exported and onnxruntime installed, else TensorFlow.
         device: ``auto``, ``cpu`` or ``gpu:N``.
-        threads: how many the backend may use; 0: its own choice.
-        batch_size: how many images at once; 0: chosen for the device.
+        threads: the number that the backend may use; 0: its own choice.
+        batch_size: the number of images in a batch; 0: chosen for the device.
         cache: the folder of downloaded models; None: the user's own cache folder.
         download: whether a test run may download the model.
-        connect_timeout: seconds that the server may keep silent: while it is connected to, and at any time afterwards.
+        connect_timeout: seconds without data from the server, while connecting and at any time afterwards.
         timeout: seconds for the whole download, and to wait for another process that downloads the same model.
         max_megabytes: the largest download and the largest unpacked model; a megabyte is 1,000,000 bytes.
     """
@@ -63,10 +62,10 @@ class LocatedModel:
     """A model on this machine.
 
     Attributes:
-        handle: what the settings call it.
-        saved_model: its SavedModel folder, where there is one.
-        onnx: its ONNX file, where it was exported or is nothing else.
-        digest: SHA-256 over the SavedModel's files (or the ONNX file where there is no other): what results depend on.
+        handle: its name in the settings.
+        saved_model: its SavedModel folder, if there is one.
+        onnx: its ONNX file, if it was exported or has no other form.
+        digest: SHA-256 over the SavedModel's files (or the ONNX file if there is no other); results depend on it.
     """
 
     handle: str
@@ -78,17 +77,17 @@ class LocatedModel:
 Kind = Literal["address", "kaggle", "folder", "archive", "onnx"]
 
 _KAGGLE = re.compile(r"[\w-]+/[\w.-]+/tensorflow[12]/[\w.-]+(/[0-9]+)?", re.ASCII | re.IGNORECASE)
-"""Owner, model, framework, variation and version. SavedModels are of no other frameworks."""
+"""Owner, model, framework, variation and version. Other frameworks have no SavedModels."""
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
 
 def kind_of(handle: str) -> Kind:
-    """Return what the handle names.
+    """Return the type of the handle.
 
     Raises:
         ModelError: it is none of these kinds.
-        ModelUnavailableError: it names a file or folder, and there is none.
+        ModelUnavailableError: it names a file or folder that does not exist.
     """
     if "://" in handle:
         check_address(handle)
@@ -113,15 +112,15 @@ def kind_of(handle: str) -> Kind:
 
 
 def is_of_kaggle(handle: str) -> bool:
-    """Whether the handle has the form of a TensorFlow model of Kaggle; a folder of that name on this machine wins."""
+    """Whether the handle has the form of a TensorFlow model of Kaggle; a local folder of that name has priority."""
     return _KAGGLE.fullmatch(handle) is not None
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no https address; http serves the loopback interface alone, where nobody is in between.
+    """Reject a URL that is not https; http is allowed for the loopback interface only.
 
     Raises:
-        ModelError: it is no such address.
+        ModelError: it is not such a URL.
     """
     if not address.isascii() or not address.isprintable() or " " in address:
         raise ModelError(f"model {printable(address)}: a URL must not contain spaces or non-ASCII characters")
@@ -139,7 +138,7 @@ def check_address(address: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine, by its name or number."""
+    """Whether the host is this machine, by name or address."""
     if host == "localhost":
         return True
     try:

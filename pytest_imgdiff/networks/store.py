@@ -1,8 +1,8 @@
-"""The folder of downloaded models: its place, its entries, their records and digests, and what failed before.
+"""The folder of downloaded models: its path, its entries, their records and digests.
 
-The layout is TensorFlow Hub's own, so that each finds what the other fetched: a SavedModel folder is called after the
-SHA-1 of its handle. Ours stand beside it: ``NAME.imgdiff.json`` says what was fetched, ``DIGEST.onnx`` is what the
-SavedModel of that digest was exported to.
+The layout is TensorFlow Hub's, so that each finds the models of the other: a SavedModel folder is named after the
+SHA-1 of its handle. This package adds files next to it: ``NAME.imgdiff.json`` records what was fetched, and
+``DIGEST.onnx`` is the export of the SavedModel with that digest.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Entry:
 
     Attributes:
         cache: the folder.
-        name: what the model's folder (or ONNX file) is called there.
+        name: the name of the model's folder (or ONNX file) there.
     """
 
     cache: Path
@@ -52,21 +52,21 @@ class Entry:
 
     @property
     def record(self) -> Path:
-        """What is known of it, as JSON."""
+        """The file with its record, as JSON."""
         return self.cache / f"{self.name}.imgdiff.json"
 
     @property
     def descriptor(self) -> Path:
-        """The text by which TensorFlow Hub says which handle a folder belongs to."""
+        """The file in which TensorFlow Hub stores the handle of a folder."""
         return self.cache / f"{self.name}.descriptor.txt"
 
     def is_here(self) -> bool:
-        """Whether there is anything; TensorFlow Hub takes an empty folder for none, too."""
+        """Whether the entry exists; like TensorFlow Hub, an empty folder does not count."""
         return self.content.is_file() or (self.content.is_dir() and any(self.content.iterdir()))
 
 
 def entry_of_address(cache: Path, handle: str) -> Entry:
-    """Return the entry of a downloaded model, as TensorFlow Hub calls it."""
+    """Return the entry of a downloaded model, named as by TensorFlow Hub."""
     return Entry(cache, hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -76,7 +76,7 @@ def entry_of_export(cache: Path, digest: str) -> Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Return what a cache holds, exports left out, by name."""
+    """Return the entries of a cache by name, without exports."""
     if not cache.is_dir():
         return []
     folders = [Entry(cache, path.name) for path in sorted(cache.iterdir()) if _is_name(path.name)]
@@ -88,10 +88,10 @@ def _is_name(name: str) -> bool:
 
 
 def cache_folder(configured: str | None) -> Path:
-    """Return the cache: the configured one, else ``TFHUB_CACHE_DIR``, else the user's own. It need not exist yet.
+    """Return the cache: the configured one, else ``TFHUB_CACHE_DIR``, else the user's own. It may not exist yet.
 
     Raises:
-        ModelError: it is not to be trusted, or is not a folder of this machine, or the user has no folder of their own.
+        ModelError: it is not safe, is not a local folder, or the user has no home folder.
     """
     cache = _configured_folder(configured)
     check_trusted(cache)
@@ -114,7 +114,7 @@ def _configured_folder(configured: str | None) -> Path:
 
 
 def labels_file(configured: str | None) -> Path:
-    """Return where the names of the classes of ImageNet are kept; they need not be there.
+    """Return the path of the names of the classes of ImageNet; the file may be missing.
 
     Raises:
         ModelError: as for `cache_folder`.
@@ -123,14 +123,14 @@ def labels_file(configured: str | None) -> Path:
 
 
 def read_only_caches() -> list[Path]:
-    """Return the folders that are looked at and never written to: where TensorFlow Hub keeps models if told nothing."""
+    """Return the folders that are only read: TensorFlow Hub's default folders of models."""
     folder = Path(tempfile.gettempdir()) / "tfhub_modules"
-    # Anybody can make a folder of that name in a temporary folder that is shared: another's is not looked at.
+    # Anybody can make a folder of that name in a temporary folder that is shared: that of another user is not used.
     return [folder] if folder.is_dir() and distrust(folder) is None else []
 
 
 def check_trusted(cache: Path) -> None:
-    """Refuse a cache in which somebody else could exchange a model.
+    """Reject a cache in which another user could replace a model.
 
     Raises:
         ModelError: another user owns it or everybody may write there; or it is not a folder.
@@ -140,7 +140,7 @@ def check_trusted(cache: Path) -> None:
 
 
 def distrust(cache: Path) -> str | None:
-    """Return why an existing folder is no safe cache; None: it is, or there is nothing. Windows is not asked."""
+    """Return why an existing folder is not a safe cache; None if it is safe or missing, and on Windows."""
     try:
         status = cache.stat()
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def distrust(cache: Path) -> str | None:
         return "is not a folder"
     if sys.platform == "win32":
         return None
-    if status.st_uid not in {os.geteuid(), 0}:  # root may exchange anything anyway
+    if status.st_uid not in {os.geteuid(), 0}:  # root may replace anything anyway
         return f"belongs to another user ({status.st_uid})"
     return "is writable by everyone (chmod o-w)" if status.st_mode & 0o002 else None
 
@@ -163,7 +163,7 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's files, as 64 hexadecimal digits.
 
     A folder's is taken over each file's name (relative, with ``/``), NUL, its size in decimal, NUL and its bytes, in
-    the order of the names' bytes: what the files are called and hold decides, not when or where they were written.
+    the order of the names' bytes: only the names and contents of the files matter, not when or where they were written.
 
     Raises:
         OSError: a file cannot be read.
@@ -202,17 +202,17 @@ def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def stamp_of(path: Path) -> dict[str, tuple[int, int]]:
-    """Return each file's size in bytes and time of change in nanoseconds: cheap to take, no proof by itself."""
+    """Return each file's size in bytes and time of change in nanoseconds: cheap to read, but not a proof."""
     files = [(path.name, path)] if path.is_file() else files_of(path)
     stats = ((name, file.stat()) for name, file in files)
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats}
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model as it was when it came into the cache.
+    """A model's state when it was added to the cache.
 
     Attributes:
-        handle: what it was fetched as, or unpacked or exported from.
+        handle: that of the model, or what it was unpacked or exported from.
         digest: SHA-256 over its files, see `digest_of`.
         files: each file's size in bytes and time of change in nanoseconds.
     """
@@ -223,7 +223,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_record(path: Path, handle: str, content: Path) -> str:
-    """Write down what a SavedModel folder or an ONNX file holds now; return its digest.
+    """Record the current content of a SavedModel folder or an ONNX file; return its digest.
 
     Raises:
         OSError: it cannot be read, or the record not written.
@@ -234,7 +234,7 @@ def write_record(path: Path, handle: str, content: Path) -> str:
 
 
 def read_record(entry: Entry) -> Record | None:
-    """Return what was written down; None: nothing was (another program fetched the model).
+    """Return the record; None if there is none (another program fetched the model).
 
     Raises:
         ModelError: the record is damaged.
@@ -249,12 +249,12 @@ def read_record(entry: Entry) -> Record | None:
 
 
 def checked_digest(entry: Entry, *, thorough: bool = False) -> str:
-    """Return the digest of what an entry holds, after making sure that it is what came into the cache.
+    """Return the digest of an entry, after verifying that it is unchanged.
 
-    The files are read only where their sizes or times changed, or nothing was written down, or ``thorough``.
+    The files are read only if their sizes or times changed, if there is no record, or if ``thorough``.
 
     Raises:
-        ModelError: it is not what was written down.
+        ModelError: it differs from the record.
         OSError: it cannot be read.
     """
     record = read_record(entry)
@@ -275,13 +275,13 @@ _WORK = ".imgdiff-tmp"
 
 @contextmanager
 def building(entry: Entry, wait: float) -> Iterator[Path]:
-    """Hold an entry's lock, and give a private folder in the cache in which to build what shall become of it.
+    """Hold an entry's lock, and yield a private folder in the cache in which to build the entry.
 
-    The cache is made, for its user alone, where there is none. The folder is gone afterwards; those of killed processes
-    go here, too.
+    A missing cache is created with access for its user only. The folder is deleted afterwards; folders of killed
+    processes are also deleted.
 
     Raises:
-        ModelError: the cache is not to be trusted.
+        ModelError: the cache is not safe.
         TimeoutError: another process held the lock for ``wait`` seconds.
         OSError: the cache cannot be written to.
     """
@@ -303,23 +303,23 @@ def _lock_of(entry: Entry) -> Path:
 
 
 def _sweep(held: Entry) -> None:
-    """Delete what killed processes left: the folders of this entry, and of those whose lock nobody holds."""
+    """Delete the folders of killed processes: those of this entry, and of entries that are not locked."""
     for folder in held.cache.glob(f"*{_WORK}"):
         entry = Entry(held.cache, folder.name[: -len(_WORK)].rpartition(".")[0])
         if entry == held:
             shutil.rmtree(folder, ignore_errors=True)
             continue
-        with suppress(OSError), locked(_lock_of(entry), wait=0):  # a TimeoutError is one: somebody works there
+        with suppress(OSError), locked(_lock_of(entry), wait=0):  # a TimeoutError is one: another process uses it
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def install(entry: Entry, content: Path, work: Path, handle: str) -> str:
-    """Put what was built, and is on disk already, into its place, and write down what it is; return its digest.
+    """Move a built model, which must be synced to disk, to its place and record it; return its digest.
 
-    To be called while the lock is held. Readers see the whole of it or nothing; what stood there before is deleted.
+    Call it while the lock is held. Readers see the complete model or none; an existing one is deleted.
 
     Raises:
-        OSError: it could not be put there.
+        OSError: it could not be moved there.
     """
     entry.record.unlink(missing_ok=True)
     if entry.content.exists():
@@ -337,10 +337,10 @@ _LONGEST_POINTER = 1024
 
 
 def check_saved_model(folder: Path) -> None:
-    """Refuse a folder that TensorFlow would not take for a SavedModel.
+    """Reject a folder that TensorFlow does not accept as a SavedModel.
 
     Raises:
-        ModelError: in words that do not name the folder.
+        ModelError: the message does not name the folder.
         OSError: it cannot be read.
     """
     graph = folder / _GRAPH
@@ -353,7 +353,7 @@ def check_saved_model(folder: Path) -> None:
 
 
 def check_content(path: Path) -> None:
-    """Refuse a file that is empty, or that Git LFS has not yet replaced by what it stands for.
+    """Reject a file that is empty or a Git LFS pointer.
 
     Raises:
         ModelError: it is one.
@@ -372,10 +372,10 @@ def _hint(folder: Path) -> str:
 
 @contextmanager
 def in_one_line(settings: ModelSettings, cache: Path) -> Iterator[None]:
-    """Name the model, and the cache where that is what failed.
+    """Add the model to errors, and the cache if that failed.
 
     Raises:
-        ModelError: instead of any `OSError`, and of those which do not name the model.
+        ModelError: instead of an `OSError`, or of a `ModelError` that does not name the model.
     """
     model = f"model {printable(settings.model)}"
     try:

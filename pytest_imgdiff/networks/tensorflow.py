@@ -36,13 +36,13 @@ class TensorFlowBackend:
 
     Args:
         saved_model: its folder.
-        device: ``auto`` (the first GPU where there is one), ``cpu`` or ``gpu:N``. A GPU's memory is taken as it is
-            needed, where nobody used TensorFlow before in this process.
+        device: ``auto`` (the first GPU where there is one), ``cpu`` or ``gpu:N``. GPU memory is allocated on
+            demand, unless TensorFlow was used before in this process.
         threads: how many one operation may use; 0: TensorFlow's choice.
 
     Raises:
         ModelUnavailableError: TensorFlow cannot be imported.
-        ModelError: the folder holds no SavedModel that takes images.
+        ModelError: the folder has no SavedModel that takes images.
     """
 
     def __init__(self, saved_model: Path, device: str = "auto", threads: int = 0) -> None:
@@ -56,7 +56,7 @@ class TensorFlowBackend:
 
     @property
     def device(self) -> str:
-        """What the model runs on, in words."""
+        """The name of the device that the model runs on."""
         if self._gpu is None:
             return "CPU"
         details = self._tensorflow.config.experimental.get_device_details(self._gpus()[self._gpu])
@@ -64,14 +64,14 @@ class TensorFlowBackend:
 
     @property
     def batch_size(self) -> int:
-        """How many images at once suit the device."""
+        """The number of images in a batch that suits the device."""
         return CPU_BATCH if self._gpu is None else GPU_BATCH
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's output for (n, height, width, 3) images.
 
         Raises:
-            ModelError: TensorFlow cannot run it, for the batch's shape or the device's memory, say.
+            ModelError: TensorFlow cannot run it, for example because of the batch's shape or the device's memory.
         """
         tf = self._tensorflow
         try:
@@ -93,7 +93,7 @@ class TensorFlowBackend:
 def image_function(saved_model: Path) -> Any:
     """Return a SavedModel as a ``tf.function`` from one batch of images to one output.
 
-    It is the loaded object itself where that can be called, as TF Hub's models can, else its signature
+    It is the loaded object itself if it is callable, as TF Hub's models are, else its signature
     ``serving_default``, or ``default`` in TensorFlow Hub's first format. The input's height and width are the model's
     own; the batch may have any size.
 
@@ -127,7 +127,7 @@ def image_function(saved_model: Path) -> Any:
 
 
 def _imported() -> Any:
-    # The level has to be set before the library is loaded; a user's own choice stands.
+    # The level has to be set before the library is loaded; a user's own choice is kept.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
         try:
@@ -168,13 +168,13 @@ def _with_threads(tf: Any, threads: int) -> str | None:
 
 
 def _gpu(tf: Any, device: str) -> tuple[int | None, str | None]:
-    """Return the index of the GPU to use, or None for the CPU, and a notice where that is not as asked."""
+    """Return the index of the GPU to use, or None for the CPU, and a notice if it is not the requested one."""
     if device == "cpu":
         return None, None
     with quiet():
         gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        with suppress(RuntimeError):  # whoever used TensorFlow before in this process has decided
+        with suppress(RuntimeError):  # an earlier use of TensorFlow in this process has decided this
             tf.config.experimental.set_memory_growth(gpu, enable=True)
     wanted = 0 if device == "auto" else int(device.removeprefix("gpu:"))
     if wanted < len(gpus):
@@ -184,7 +184,7 @@ def _gpu(tf: Any, device: str) -> tuple[int | None, str | None]:
 
 @contextmanager
 def _full_precision(tf: Any, *, needed: bool) -> Iterator[None]:
-    """Compute in float32, not in TF32, whose 10 bits move a distance by more than backends may differ."""
+    """Compute in float32, not in TF32, whose 10 bits change a distance by more than backends may differ."""
     precision = tf.config.experimental
     before = precision.tensor_float_32_execution_enabled()
     if needed:
@@ -214,7 +214,7 @@ def _signature(model: Any) -> Any:
 
 
 def _image_spec(tf: Any, model: Any, name: str) -> Any:
-    """Return what the model takes: its own input with any batch size."""
+    """Return the model's input signature, with any batch size."""
     given = [spec for spec in _inputs(model) if isinstance(spec, tf.TensorSpec)]
     if not given:
         return tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
@@ -251,7 +251,7 @@ def _only_output(output: Any, name: str) -> Any:
 
 
 OPSET = 17
-"""What ONNX Runtime has understood since 1.12."""
+"""The opset that ONNX Runtime supports since 1.12."""
 
 
 def export_onnx(saved_model: Path, target: Path) -> None:
@@ -271,7 +271,7 @@ def export_onnx(saved_model: Path, target: Path) -> None:
     with quiet():
         try:
             proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
-            onnx.checker.check_model(proto)  # what ONNX does not have is left in it under its old name
+            onnx.checker.check_model(proto)  # unsupported operations are left in it under their old names
             data: bytes = proto.SerializeToString()
         except Exception as error:  # an operation that ONNX does not have fails in many ways
             raise ModelError(f"{name}: the model cannot be converted to ONNX: {in_one_line(error)}") from error
