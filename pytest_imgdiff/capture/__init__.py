@@ -1,4 +1,4 @@
-"""From a page, an element or a figure to an image: what captures each target, found without importing its package."""
+"""Capturers for pages, elements and figures, found without importing their packages."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ The function takes the target and the settings and returns a `pytest_imgdiff.bas
 
 
 def is_awaited(target: object) -> bool:
-    """Whether the target belongs to an asynchronous API, so that its captures have to be awaited."""
+    """Whether the target belongs to an asynchronous API, so that its captures must be awaited."""
     return any(owner.__module__.startswith("playwright.async_api") for owner in type(target).__mro__)
 
 
 def capturer_of(target: object, settings: CaptureSettings) -> Capturer | None:
-    """Return what captures the target; None if it is an image already, or unknown.
+    """Return the capturer of the target; None if it already is an image, or unknown.
 
     Args:
         target: anything.

@@ -1,4 +1,4 @@
-"""What all browser drivers share: the scripts in the page, masked elements, the size of a whole page."""
+"""Code for all browser drivers: the scripts in the page, masked elements, the size of a whole page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.model import CaptureSettings, Clip, IgnoreArea
 
 TALLEST = 16_384
-"""Pixels: the largest texture of many graphics drivers. Beyond it Chromium may repeat a page in place of its rest."""
+"""Pixels: the largest texture of many graphics drivers. Beyond it Chromium may repeat the top of a page."""
 _PNG_SIZE = slice(16, 24)
 _OVERHANG = 1.0
 """CSS pixels around a masked element that are not compared either: the ink of its text may overhang its box."""
@@ -29,7 +29,7 @@ Rectangle = tuple[float, float, float, float]
 
 @lru_cache(maxsize=8)
 def script(action: str) -> str:
-    """Return the JavaScript function that has an action; it takes a list of the action's name and its argument.
+    """Return the JavaScript function that contains an action; it takes a list of the action's name and its argument.
 
     Args:
         action: ``prepare``, ``boxes``, ``info`` or ``restore``, those of page.js; ``elements``, that of elements.js.
@@ -43,7 +43,7 @@ def preparation(settings: CaptureSettings, *, is_page: bool, by_script: bool) ->
 
     Args:
         settings: of the capture.
-        is_page: whether the target is a page; an element may have to be scrolled into view.
+        is_page: whether the target is a page; an element may need to be scrolled into view.
         by_script: whether the script stops animations, hides the caret and adds the style, because the driver
             cannot.
     """
@@ -101,16 +101,16 @@ def in_document(boxes: Sequence[Box], shot: Shot) -> list[list[float]]:
 
 
 def elements_from(answers: Sequence[dict[str, Any] | None]) -> list[Element | None]:
-    """Return what the script's action ``elements`` found under each box."""
+    """Return the result of the script's action ``elements`` for each box."""
     return [None if answer is None else Element(**answer) for answer in answers]
 
 
 def info_from(found: dict[str, Any], target: str, browser: str, version: str) -> CaptureInfo:
-    """Return what is known of a page.
+    """Return the metadata of a page.
 
     Args:
-        found: the answer of the script's action ``prepare``.
-        target: what was captured, in words.
+        found: the result of the script's action ``prepare``.
+        target: the name of the target.
         browser: its name.
         version: of the browser.
     """
@@ -132,11 +132,11 @@ def check_whole(data: bytes, found: dict[str, Any], scale: float) -> None:
 
     Args:
         data: the PNG.
-        found: the answer of the script's action ``prepare``.
+        found: the result of the script's action ``prepare``.
         scale: pixels for each CSS pixel.
 
     Raises:
-        CaptureError: the browser cut the page off, or repeated its top in place of its rest.
+        CaptureError: the browser cut the page off, or repeated its top.
     """
     _, height = png_size(data)
     wanted = round(found["size"][1] * scale)
@@ -148,7 +148,7 @@ def check_whole(data: bytes, found: dict[str, Any], scale: float) -> None:
 
 
 def is_cut(data: bytes, clip: Clip, scale: float) -> bool:
-    """Return whether a capture is smaller than its clip, because that reaches beyond the page.
+    """Return whether a capture is smaller than its clip, because the clip extends beyond the page.
 
     Args:
         data: the PNG.
@@ -160,7 +160,7 @@ def is_cut(data: bytes, clip: Clip, scale: float) -> bool:
 
 
 def _repeats(data: bytes) -> bool:
-    """Return whether the rows below the limit are those of the top again."""
+    """Return whether the rows below the limit repeat those of the top."""
     from pytest_imgdiff import images
 
     pixels = images.decode(images.read(data))[0].pixels

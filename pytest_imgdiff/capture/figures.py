@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def matplotlib_capturer(target: Any, settings: CaptureSettings) -> MatplotlibCapturer:
-    """Return what captures a figure; axes, a subfigure or a seaborn grid stand for their whole figure.
+    """Return what captures a figure; for axes, a subfigure or a seaborn grid the whole figure is captured.
 
     Raises:
         CaptureError: the axes were removed from their figure.
     """
     figure = target if hasattr(target, "savefig") else getattr(target, "figure", None)
-    while figure is not None and not hasattr(figure, "savefig"):  # subfigures lie in a figure, or in one another
+    while figure is not None and not hasattr(figure, "savefig"):  # subfigures are in a figure, or in one another
         figure = figure.figure
     if figure is None:
         raise CaptureError("these Matplotlib axes are no longer in a figure; capture them before they are removed")
@@ -33,7 +33,7 @@ def matplotlib_capturer(target: Any, settings: CaptureSettings) -> MatplotlibCap
 
 
 class MatplotlibCapturer:
-    """Captures by ``savefig`` with the Agg renderer, whatever backend is in use; the figure stays as it is.
+    """Captures by ``savefig`` with the Agg renderer, whatever backend is in use; the figure is unchanged.
 
     Args:
         figure: a figure, or an object that saves itself like one.
@@ -99,7 +99,7 @@ class PlotlyCapturer:
         self._figure = figure
 
     def capture(self) -> Shot:
-        """Return a PNG of the size that the figure's layout names.
+        """Return a PNG with the size of the figure's layout.
 
         Raises:
             CaptureError: Kaleido finds no Chrome, or cannot render the figure.
@@ -120,7 +120,7 @@ class PlotlyCapturer:
 
 
 _CSS_DPI = 72
-"""The resolution at which vl-convert makes one pixel of each pixel that the chart names."""
+"""The resolution at which vl-convert makes one pixel of each pixel of the chart's size."""
 
 
 def altair_capturer(target: Any, settings: CaptureSettings) -> AltairCapturer:
@@ -153,7 +153,7 @@ class AltairCapturer:
         self._settings = settings
 
     def capture(self) -> Shot:
-        """Return a PNG: at 72 dpi one pixel for each pixel that the chart names, otherwise in proportion.
+        """Return a PNG: at 72 dpi one pixel for each pixel of the chart's size, otherwise in proportion.
 
         Raises:
             CaptureError: the chart cannot be rendered.
@@ -200,7 +200,7 @@ class BokehCapturer:
         self._settings = settings
 
     def capture(self) -> Shot:
-        """Return the exported image, one pixel for each pixel that the plot names.
+        """Return the exported image, one pixel for each pixel of the plot's size.
 
         Raises:
             CaptureError: there is no browser that Selenium can drive, or the plot cannot be rendered.
@@ -229,7 +229,7 @@ def pyvista_capturer(target: Any, settings: CaptureSettings) -> PyVistaCapturer:
 
 
 class PyVistaCapturer:
-    """Captures by the plotter's own ``screenshot``. A closed plotter gives the last image that it drew.
+    """Captures by the plotter's own ``screenshot``. A closed plotter returns its last image.
 
     Args:
         plotter: a PyVista plotter.
@@ -248,7 +248,7 @@ class PyVistaCapturer:
         """Return the pixels: (height, width, 3), or 4 with a transparent background, uint8.
 
         Raises:
-            CaptureError: the plotter was neither shown nor made for drawing off screen, or cannot draw.
+            CaptureError: the plotter was neither shown nor created for drawing off screen, or cannot draw.
         """
         try:
             pixels = self._plotter.screenshot(
@@ -265,7 +265,7 @@ class PyVistaCapturer:
 
 
 _STEP = 0.005
-"""Seconds between two looks at Qt's events."""
+"""Seconds between two checks of Qt's events."""
 
 
 def qt_capturer(target: Any, settings: CaptureSettings) -> QtCapturer:
@@ -301,7 +301,7 @@ class QtCapturer:
         Raises:
             CaptureError: the widget was deleted, or has no size.
         """
-        if self._is_captured:  # the captures of a widget that stands still need no events
+        if self._is_captured:  # captures of a stable widget need no events
             self._core.QCoreApplication.processEvents()
         self._is_captured = True
         try:
@@ -315,7 +315,7 @@ class QtCapturer:
         return Shot(image, scale=scale)
 
     def pause(self, seconds: float) -> None:
-        """Let Qt handle its events: animations go on, and what is loading arrives."""
+        """Let Qt handle its events: animations continue, and loading proceeds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._core.QCoreApplication.processEvents()
@@ -354,7 +354,7 @@ class PdfDocumentCapturer:
         self._document = document
 
     def capture(self) -> Shot:
-        """Return the document as it would be saved, without a password.
+        """Return the document as PDF bytes, without a password.
 
         Raises:
             CaptureError: it is closed, or cannot be saved.

@@ -36,7 +36,7 @@ _REFUSALS = (
     ("not attached", "the element is no longer in the page"),
     ("Clipped area is either empty or outside", "clip is outside the captured image"),
 )
-"""What Playwright says, and what that means for the capture."""
+"""Playwright's messages, and their meaning for the capture."""
 
 
 def capturer(target: Any, settings: CaptureSettings) -> PlaywrightCapturer:
@@ -47,7 +47,7 @@ def capturer(target: Any, settings: CaptureSettings) -> PlaywrightCapturer:
 class PlaywrightCapturer:
     """Captures by Playwright's own ``screenshot``; see `pytest_imgdiff.base.model.BrowserCapturer`.
 
-    One code serves both APIs: whatever Playwright returns is awaited where it can be (`_answer`). The methods return
+    The same code serves both APIs: results of Playwright are awaited if possible (`_answer`). The methods return
     awaitables for the asynchronous API, and plain values for the synchronous one.
     """
 
@@ -77,12 +77,12 @@ class PlaywrightCapturer:
         return shot
 
     def pause(self, seconds: float) -> Awaitable[None] | None:
-        """Wait while Playwright goes on with its work."""
+        """Wait while Playwright continues its work."""
         paused: Awaitable[None] | None = self._given(self._pause(seconds))
         return paused
 
     def info(self) -> CaptureInfo | Awaitable[CaptureInfo]:
-        """Return what the last capture found of the page, or what it is like now where it was not captured yet."""
+        """Return metadata of the page from the last capture, or its current metadata if there was none."""
         known: CaptureInfo | Awaitable[CaptureInfo] = self._given(self._info())
         return known
 
@@ -105,7 +105,7 @@ class PlaywrightCapturer:
         return found
 
     def restore(self) -> Awaitable[None] | None:
-        """Put back what the captures changed in the page, where they changed anything."""
+        """Restore what the captures changed in the page."""
         restored: Awaitable[None] | None = self._given(self._restore())
         return restored
 
@@ -192,7 +192,7 @@ class PlaywrightCapturer:
                 raise
             raise CaptureError(f"{self.target}: {await self._why_not_shown(str(error))}") from None
         areas = await self._masked()
-        # The screenshot scrolled the element into view; only afterwards it is known where it lies.
+        # The screenshot scrolled the element into view; its place is only known afterwards.
         box = await _answer(self._element.bounding_box())
         scroll = (await self._run("info", None))["scroll"]
         if box is None:
@@ -267,7 +267,7 @@ class PlaywrightCapturer:
 
     @contextmanager
     def _in_words(self) -> Generator[None]:
-        """Say in one line what Playwright refused."""
+        """Return a one-line message for an error of Playwright."""
         cause: BaseException | None = None
         try:
             yield
@@ -305,7 +305,7 @@ def _with_masks(shot: Shot, rectangles: list[browser.Rectangle]) -> Shot:
 
 
 def _selector_of(target: Any) -> str:
-    """Return how a locator's own words name it, without the frames around it."""
+    """Return a locator's description, without the frames around it."""
     shown = re.search(r"selector='(.*)'>$", str(target))
     return shown[1] if shown else "the element"
 
@@ -315,5 +315,5 @@ def _shown(mask: MaskedElements) -> str:
 
 
 async def _answer(value: Any) -> Any:
-    """Return what a call of Playwright gives, by either API."""
+    """Return the result of a call of Playwright, for both APIs."""
     return await value if inspect.isawaitable(value) else value

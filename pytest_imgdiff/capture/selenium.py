@@ -45,7 +45,7 @@ _REFUSALS = (
     ("urllib3", "the connection to the browser is closed; capture the page before it is closed"),
     ("ConnectionRefused", "the connection to the browser is closed; capture the page before it is closed"),
 )
-"""What Selenium says, and what that means for the capture: the first that its error has in its type or message."""
+"""Selenium's errors, and their meaning for the capture; the first that is in an error's type or message applies."""
 _POLL = 0.1
 
 
@@ -89,11 +89,11 @@ class SeleniumCapturer:
             return self._of_page() if self._element is None else self._of_element(self._element)
 
     def pause(self, seconds: float) -> None:
-        """Wait; the page goes on meanwhile."""
+        """Wait while the page continues."""
         time.sleep(seconds)
 
     def info(self) -> CaptureInfo:
-        """Return what the last capture found of the page, or what it is like now where it was not captured yet."""
+        """Return metadata of the page from the last capture, or its current metadata if there was none."""
         with self._in_words():
             found = self._found or self._run("info", None)
             capabilities = self._driver.capabilities
@@ -108,7 +108,7 @@ class SeleniumCapturer:
             return browser.elements_from(self._run("elements", browser.in_document(boxes, shot)))
 
     def restore(self) -> None:
-        """Put back what the captures changed in the page, where they changed anything."""
+        """Restore what the captures changed in the page."""
         if self._found.get("changed"):
             with self._in_words():
                 self._run("restore", None)
@@ -134,7 +134,7 @@ class SeleniumCapturer:
         return self._masked(Shot(data, origin=(rectangle[0], rectangle[1]), scale=self._scale))
 
     def _whole(self) -> bytes:
-        """Return the whole page by a driver that has a command for it, as that of Firefox."""
+        """Return the whole page with the driver's command for it, such as that of Firefox."""
         take = getattr(self._driver, "get_full_page_screenshot_as_png", None)
         if take is None:
             raise CaptureError(
@@ -269,7 +269,7 @@ class SeleniumCapturer:
 
     @contextmanager
     def _in_words(self) -> Generator[None]:
-        """Say in one line what Selenium, or the connection to its driver, refused."""
+        """Return a one-line message for an error of Selenium or of the connection to its driver."""
         words = None
         try:
             yield
@@ -291,7 +291,7 @@ class SeleniumCapturer:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """Return what two rectangles have in common; None if that is nothing."""
+    """Return the intersection of two rectangles; None if it is empty."""
     left, top = max(one[0], other[0]), max(one[1], other[1])
     right, bottom = min(one[0] + one[2], other[0] + other[2]), min(one[1] + one[3], other[1] + other[3])
     return (left, top, right - left, bottom - top) if left < right and top < bottom else None

@@ -1,4 +1,4 @@
-"""Captured until it stands still: a capture that matches is taken at once, another one until two are alike."""
+"""Repeated captures until the target is stable: a match is used immediately, otherwise two captures must be equal."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Settled:
     """The end of a capture.
 
     Attributes:
-        shot: the capture that was judged; the last one where the target never stood still.
-        comparison: what it was judged; None if the target never stood still.
+        shot: the capture that was judged; the last one if the target never became stable.
+        comparison: its result; None if the target never became stable.
         attempts: how many captures were taken.
-        before: where the target never stood still, the capture before the last.
-        seconds: what all this took.
+        before: if the target never became stable, the capture before the last.
+        seconds: the total time.
     """
 
     shot: Shot
@@ -40,7 +40,7 @@ class Settled:
 
     @property
     def steady(self) -> bool:
-        """Whether the first capture was good, or equal to the second."""
+        """Whether the first capture passed, or was equal to the second."""
         return self.comparison is not None and self.attempts <= 2  # noqa: PLR2004 - the first and the second
 
 
@@ -50,11 +50,11 @@ async def settle(
     judge: Callable[[Shot], Comparison],
     alike: Callable[[Shot, Shot], bool],
 ) -> Settled:
-    """Capture a target, again and again if need be, until one capture is good or two successive ones are alike.
+    """Capture a target repeatedly until one capture passes or two successive ones are equal.
 
     Args:
         capturer: of the target.
-        timeout: seconds until it must have stood still. Two captures are taken in any case.
+        timeout: seconds until it must be stable. If the first capture does not pass, a second one is always taken.
         judge: compares a capture with what is expected. One that passes ends it, as does one that is not live.
         alike: whether two captures are equal where they are compared.
 
@@ -73,7 +73,7 @@ async def settle(
         before, shot = shot, await answer(capturer.capture())
         attempts += 1
         if alike(before, shot):
-            # The first two alike: the first was judged already.
+            # The first two are equal: the first was judged already.
             final = comparison if attempts == 2 else judge(shot)  # noqa: PLR2004 - the second capture
             return Settled(shot, final, attempts, None, time.monotonic() - started)
         if time.monotonic() - started >= timeout:
@@ -91,15 +91,15 @@ async def _pause(capturer: Capturer, seconds: float) -> None:
 
 
 async def answer(value: Any) -> Any:
-    """Return a value, or what an awaitable gives."""
+    """Return a value, or the result of an awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
 def at_once(steps: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that waits for nothing, as it does where no awaitable is among what it works with.
+    """Run a coroutine that never waits, because it works without awaitables.
 
     Raises:
-        CaptureError: it does wait: an asynchronous object was used in a synchronous call.
+        CaptureError: it waits: an asynchronous object was used in a synchronous call.
     """
     try:
         steps.send(None)
