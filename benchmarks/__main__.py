@@ -1,4 +1,4 @@
-"""Measures what was promised, beside the rivals, and prints the table.
+"""Measures the performance goals beside the rivals, and prints the table.
 
     python -m benchmarks                      all goals, seven rounds each
     python -m benchmarks --quick              a first look, in two minutes
@@ -44,7 +44,7 @@ QUICK_TINY, TINY = (500,), (10_000, 100_000)
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Read the command line, measure, and print the table."""
     options = _options()
     wanted = [goal for goal in GOALS if not options.only or goal.name.startswith(tuple(options.only))]
     if not wanted:

@@ -1,4 +1,4 @@
-"""Rounds in which every contender runs once, each round beginning with another one."""
+"""Rounds in which every contender runs once, each round starting with a different one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 Contender = Callable[[int], float]
-"""Runs so many times in a row and returns the mean milliseconds of a run."""
+"""Runs a number of times in a row and returns the mean milliseconds of a run."""
 
 SAMPLE_MS = 60.0
 """What is shorter is run several times in a row: a single run of a few milliseconds is the machine's noise."""
@@ -34,5 +34,5 @@ def alternate(contenders: Mapping[str, Contender], rounds: int) -> dict[str, lis
 
 
 def runs_in_a_round(milliseconds: float) -> int:
-    """Return how many runs of this length make one figure."""
+    """Return the number of runs of this length for one figure."""
     return min(MOST_RUNS, max(1, math.ceil(SAMPLE_MS / max(milliseconds, 1e-6))))

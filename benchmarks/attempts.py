@@ -1,4 +1,4 @@
-"""What cannot be measured says why, in its row, and keeps nothing else from being measured."""
+"""Measurements that may fail: a failure becomes the note of a row, and other rows are still measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBLEMS = (UnavailableError, MeasuringError)
 
 
 def attempted(name: str, measured: Callable[[], Row]) -> Row:
-    """Return the row that is measured, or one with the reason why it was not."""
+    """Return the measured row, or one with the reason for the failure."""
     try:
         return measured()
     except PROBLEMS as problem:
@@ -24,7 +24,7 @@ def attempted(name: str, measured: Callable[[], Row]) -> Row:
 
 
 def all_attempted(names: Iterable[str], measured: Callable[[], list[Row]]) -> list[Row]:
-    """Return the rows that are measured together, or one for each name with the reason why they were not."""
+    """Return the rows that are measured together, or one for each name with the reason for the failure."""
     try:
         return measured()
     except PROBLEMS as problem:

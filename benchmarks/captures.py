@@ -199,11 +199,11 @@ class _Contender(ABC):
 
     @abstractmethod
     def command(self, *, update: bool) -> list[str]:
-        """Return what runs the suite."""
+        """Return the command that runs the suite."""
 
     @abstractmethod
     def failed(self) -> set[str]:
-        """Return the pages that the last run called different."""
+        """Return the pages that the last run reported as different."""
 
 
 class _Ours(_Contender):

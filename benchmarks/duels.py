@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """What became of the contenders.
+    """The results of the contenders.
 
     Attributes:
         figures: milliseconds of a run, one figure a round; figures of one position belong to one round.
-        results: what the last run of a worker returned.
+        results: the result of the last run of each worker.
         problems: why a contender has no figures.
     """
 
@@ -38,8 +38,8 @@ class Measured:
 
         Args:
             name: of the goal.
-            ours: what stands above the fraction bar.
-            theirs: what stands below.
+            ours: the contender of the numerator.
+            theirs: that of the denominator.
             scales: of the two sides' milliseconds.
         """
         problems = {self.problems[side] for side in (ours, theirs) if side in self.problems}
@@ -53,7 +53,7 @@ class Measured:
 
 
 def fought(makers: Mapping[str, Callable[[Workers], Contender]], rounds: int) -> Measured:
-    """Measure the contenders side by side; one that cannot be measured does not keep the others from it."""
+    """Measure the contenders side by side; a failure of one does not affect the others."""
     measured = Measured()
     with workers() as start:
         ready: dict[str, Contender] = {}
@@ -79,7 +79,7 @@ def _proven(make: Callable[[Workers], Contender], start: Workers) -> Contender:
 def duels(
     bench: Bench, pairs: Mapping[str, tuple[str, str]], makers: Mapping[str, Callable[[Workers], Contender]]
 ) -> list[Row]:
-    """Measure those goals that were asked for, all contenders side by side.
+    """Measure the requested goals, all contenders side by side.
 
     Args:
         bench: with what.

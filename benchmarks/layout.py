@@ -1,4 +1,4 @@
-"""Where the pictures lie."""
+"""The paths of the images."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from benchmarks.processes import ROOT
 from benchmarks.rivals import UnavailableError
 
 SIZES = ((960, 540), (3840, 2160))
-"""Of the photograph and its upper left part: the same kind of picture at a sixteenth of the size."""
+"""Of the photograph and its upper left part: the same kind of image at a sixteenth of the size."""
 MIXED_EQUAL, MIXED_CHANGED = 9, 2
 """Of every 20 pairs of a mixed folder: equal in bytes, and different; the others have equal pixels in other bytes."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the pictures are.
+    """The paths of the images.
 
     Attributes:
-        root: the folder that they are made in.
-        pairs: how many the folders hold.
-        tiny_counts: how many tiny pairs the folders of such hold.
+        root: the folder in which they are created.
+        pairs: the number of pairs in the folders.
+        tiny_counts: the numbers of tiny pairs in the folders of tiny pairs.
     """
 
     root: Path
@@ -30,7 +30,7 @@ class Pictures:
     tiny_counts: tuple[int, ...]
 
     def pair(self, name: str) -> tuple[Path, Path]:
-        """Return the expected and the actual picture.
+        """Return the expected and the actual image.
 
         Raises:
             UnavailableError: it is the page of the fixtures, and these are not there.
@@ -43,15 +43,15 @@ class Pictures:
         return folder / f"{name}-a.png", folder / f"{name}-b.png"
 
     def gray(self, path: Path) -> Path:
-        """Return the file of a picture's gray, a NumPy array."""
+        """Return the file with an image in gray, a NumPy array."""
         return path.with_suffix(".npy")
 
     def folder(self, mix: str, side: str) -> Path:
-        """Return a folder of pictures of 1280x720, ``different``, ``mixed`` or ``equal``."""
+        """Return a folder of images of 1280x720, ``different``, ``mixed`` or ``equal``."""
         return self.root / f"{self.pairs}-pairs" / mix / side
 
     def tiny(self, count: int, side: str) -> Path:
-        """Return a folder of so many tiny pictures."""
+        """Return a folder of this number of tiny images."""
         return self.root / f"{count}-tiny" / side
 
     @property

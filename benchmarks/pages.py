@@ -48,7 +48,7 @@ def dashboard(seed: int, *, changed: bool = False, dark: bool = False) -> str:
     """Return a page of figures, a chart, a table and prose.
 
     Args:
-        seed: of all that stands on it.
+        seed: of its content.
         changed: another figure and another colour of a button, and a banner that moves the table and the prose down.
         dark: in other colours everywhere.
     """
@@ -119,7 +119,7 @@ class Camera:
 
         viewport: ViewportSize = {"width": width, "height": height}
         for _ in range(ATTEMPTS - 1):
-            with suppress(Error):  # on a busy machine Chromium fails to capture now and then
+            with suppress(Error):  # on a busy machine Chromium sometimes fails to capture
                 return self._shot(html, viewport, scale)
             self._pages.clear()
         return self._shot(html, viewport, scale)

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 CODES = {"ours": (0, 1), "odiff": (0, 22), "pixelmatch": (0, 66), "xargs": (0, 123)}
-"""Exit codes of a comparison that was done, the pictures being alike or different."""
+"""Exit codes of a completed comparison of equal or different images."""
 
 
 class MeasuringError(Exception):
-    """What was to be measured did not do its work; the message is what it said."""
+    """Raised if a measured process fails; the message is its output."""
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of what is measured: not that of a CI job, and nothing that profiles or traces."""
+    """Return the environment of measured processes: without variables of CI, profilers and tracers."""
     # Without byte code on disk ours would be compiled in every process, which an installed package never is.
     left_out = ("CI", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if key not in left_out}
@@ -52,7 +52,7 @@ class Command:
         """By the last run, on standard output and standard error."""
 
     def __call__(self, runs: int) -> float:
-        """Run it so many times; return the mean milliseconds."""
+        """Run it ``runs`` times; return the mean milliseconds."""
         return sum(self.run()[0] for _ in range(runs)) / runs
 
     def run(self) -> tuple[float, float]:
@@ -107,10 +107,10 @@ class Worker:
             text=True,
         )
         self.result: Any = None
-        """What the last run returned."""
+        """The result of the last run."""
 
     def __call__(self, runs: int) -> float:
-        """Run it so many times in a row; return the mean milliseconds."""
+        """Run it ``runs`` times in a row; return the mean milliseconds."""
         return float(self._asked(str(runs))["ms"])
 
     def memory(self) -> float:
@@ -140,7 +140,7 @@ class Worker:
 
 @contextmanager
 def workers() -> Iterator[Workers]:
-    """Give a function that starts workers, as `Worker`; all are ended with the block."""
+    """Yield a function that starts workers, like `Worker`; all are ended with the block."""
     started = Workers()
     try:
         yield started

@@ -1,10 +1,10 @@
-"""A report of many comparisons: what it takes on disk, how soon it shows, how smoothly it scrolls.
+"""A report of many comparisons: its size on disk, its loading time, and its scrolling.
 
     python -m benchmarks.report                      10 000 comparisons of which 1500 fail
     python -m benchmarks.report --failing 10000      all of them
     python -m benchmarks.report --rows 1000000 --failing 10000
 
-The comparisons are real records of real pictures (the shipped examples), repeated under other names. Needs the test
+The comparisons are real records of real images (the shipped examples), repeated under other names. Needs the test
 extra and Chromium, named in CHROMIUM or found on the PATH.
 """
 
@@ -94,7 +94,7 @@ def _examples(report: Path) -> RunRecord:
 def _repeated(run: RunRecord, rows: int, failing: int) -> RunRecord:
     failed = [record for record in run.comparisons if not record.passed]
     passed = [record for record in run.comparisons if record.passed]
-    records = RecordSpool()  # a million do not stand in memory
+    records = RecordSpool()  # a million do not fit in memory
     for copies in (_copies(failed, failing), _copies(passed, rows - failing)):
         for record in copies:
             records.append(record)

@@ -1,4 +1,4 @@
-"""What was measured, as rows: medians, ratios within a round, met or missed."""
+"""Measurements as rows: medians, ratios within a round, met or missed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Row:
     """One goal as it was measured.
 
     Attributes:
-        goal: what is to be held.
+        goal: the goal.
         ours: our figures, one a round, in the goal's unit.
         theirs: the rival's, of the same rounds; empty where the goal has no rival.
-        note: what the reader should know; the reason where nothing was measured.
-        results: what the two sides found, by their names.
+        note: a remark; the reason if nothing was measured.
+        results: the results of the two sides, by name.
     """
 
     goal: Goal
@@ -32,7 +32,7 @@ class Row:
     note: str = ""
     results: Mapping[str, Any] = field(default_factory=dict)
     held: list[float] = field(init=False)
-    """What is held to the limit, round by round: the ratios, or our own figures where there is no rival."""
+    """The values compared with the limit, one a round: the ratios, or our own figures if there is no rival."""
 
     def __post_init__(self) -> None:
         held = list(self.ours)
@@ -68,7 +68,7 @@ class Row:
         }
 
     def cells(self) -> tuple[str, ...]:
-        """Return one text for each of `HEADINGS`."""
+        """Return one string for each of `HEADINGS`."""
         goal = self.goal
         said = (str(goal.number), goal.says)
         limit = "" if goal.limit is None else figure(goal.limit)

@@ -2,7 +2,7 @@
 
 ``MODULE.FUNCTION`` (of `benchmarks.calls`), called with the arguments (a JSON object), imports and prepares all that it
 needs and returns what is to be measured, a function without arguments. Each line of standard input, a number of runs,
-is answered by one line of JSON. The line ``memory`` asks for one run and what memory that took at its peak.
+is answered by one line of JSON. The line ``memory`` requests one run and its peak memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def timed(measured: Callable[[], Any], runs: int) -> dict[str, Any]:
-    """Return the mean milliseconds of a run, and what the last one returned."""
+    """Return the mean milliseconds of a run, and the result of the last one."""
     started = time.perf_counter()
     for _ in range(runs):
         result = measured()
@@ -41,7 +41,7 @@ def timed(measured: Callable[[], Any], runs: int) -> dict[str, Any]:
 
 
 def peak_memory(measured: Callable[[], Any]) -> dict[str, Any]:
-    """Return by how many megabytes memory grew at most during one run, and what that returned (Linux)."""
+    """Return the peak growth of memory in megabytes during one run, and its result (Linux)."""
     PEAK.write_text("5", encoding="ascii")  # the peak starts again from what is held now
     before = _status("VmRSS")
     result = measured()

@@ -28,7 +28,7 @@ from benchmarks.rivals import JUDGING_NODE, JUDGING_PYTHON, set_up, set_up_font
 
 
 def main() -> None:
-    """Read the command line, do what it asks."""
+    """Read the command line and run its command."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.judgement",
         description=__doc__,

@@ -1,4 +1,4 @@
-"""How well the kinds of regions are told: `python -m benchmarks.judgement.kinds FOLDER...`.
+"""The accuracy of the kinds of regions: `python -m benchmarks.judgement.kinds FOLDER...`.
 
 Each folder holds ``expected/``, ``actual/`` and ``truth.json``: for each picture its ``kind``, whether it should match,
 the boxes ``before`` and ``after`` of what was changed (left, top, right, bottom), its displacement ``d``, and the
@@ -35,7 +35,7 @@ TRUE_KINDS: dict[str, str | None] = {
 }
 """Of changes whose kind the set names otherwise; None where several kinds are right: a ticked box is filled as well."""
 KINDS = {"noise": "rendering", "theme": None, "caret": None, "other": None}
-"""What the set calls otherwise than we do."""
+"""Kinds with another name in the set than here."""
 MEETS = 0.3
 """A region and the box of a change share at least so much of the smaller one where they belong together."""
 
@@ -81,7 +81,7 @@ def told(regions: tuple[Region, ...], truth: dict[str, Any], height: int) -> tup
 
 
 def confusion(folder: Path, *, scale: int | None, verbose: bool) -> tuple[Counter[tuple[str, str]], Counter[str]]:
-    """Return how often each true kind was taken for each kind, and how many displacements are exact."""
+    """Return how often each true kind was classified as each kind, and how many displacements are exact."""
     truths = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     matrix: Counter[tuple[str, str]] = Counter()
     moves: Counter[str] = Counter()

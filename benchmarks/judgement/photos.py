@@ -1,4 +1,4 @@
-"""Photographs for the pages: landscapes drawn from a seed, and scikit-image's own sample pictures."""
+"""Photographs for the pages: landscapes drawn from a seed, and scikit-image's own sample images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
-"""Colour pictures that scikit-image ships inside its package: nothing is downloaded."""
+"""Colour images in the package of scikit-image: nothing is downloaded."""
 
 
 def landscape(seed: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -39,7 +39,7 @@ def landscape(seed: int, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def sample(name: str, width: int, height: int) -> NDArray[np.uint8]:
-    """Return one of scikit-image's pictures, cut to the shape and made smaller. uint8, height x width x 3, BGR."""
+    """Return one of scikit-image's images, cropped to the shape and reduced. uint8, height x width x 3, BGR."""
     import skimage.data
 
     picture = getattr(skimage.data, name)()[..., ::-1]
@@ -59,7 +59,7 @@ def photo(seed: int, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def data_url(picture: NDArray[np.uint8], kind: str = "png", quality: int = 95) -> str:
-    """Encode a picture for an ``<img>``; the quality, 0 to 100, is that of ``jpeg`` and ``webp``."""
+    """Encode an image for an ``<img>``; the quality, 0 to 100, is that of ``jpeg`` and ``webp``."""
     settings = {"png": [], "jpeg": [cv2.IMWRITE_JPEG_QUALITY, quality], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality]}
     encoded = cv2.imencode(f".{kind}", picture, settings[kind])[1]
     return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"

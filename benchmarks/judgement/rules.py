@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 VISIBLE = "**`visible`**"
 Scores = dict[str, float]
-"""What a rule said of one pair, by its settings: 0 for equal, more for more different."""
+"""A rule's scores of one pair, by setting: 0 for equal, larger for more different."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files and what is true of them.
+    """Two files and the truth about them.
 
     Attributes:
         expected, actual: the files.
         match: whether they show the same.
         seed: what they were rendered from; pairs of one seed are held out together.
         suite: the set that they belong to.
-        about: all that ``truth.json`` says of them.
+        about: their entry in ``truth.json``.
     """
 
     expected: Path
@@ -121,7 +121,7 @@ def rules(rivals: Rivals) -> list[Rule]:
 
 
 def scored(rule: Rule, pairs: Sequence[Pair], cache: Path) -> list[Scores]:
-    """Return what the rule says of each pair, from the cache where it was asked before.
+    """Return the rule's scores of each pair, from the cache if they are in it.
 
     Raises:
         UnavailableError: it ended with an error; what it said is on standard error.
@@ -172,7 +172,7 @@ def _has_visible() -> bool:
 
 
 def _own_version() -> str:
-    """Return a digest of what our verdict may come from: every file of the package."""
+    """Return a digest of every file of the package, on which our verdict may depend."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "pytest_imgdiff").rglob("*.py")):
         digest.update(path.read_bytes())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Count:
-    """How a rule did on a set.
+    """The results of a rule on a set.
 
     Attributes:
         pairs: of the set.
@@ -29,7 +29,7 @@ class Count:
 
     @property
     def right(self) -> int:
-        """Pairs of which it said what is true."""
+        """The number of pairs that it judged correctly."""
         return self.pairs - self.passes - self.alarms
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Count:
 
 
 def counted(pairs: Sequence[Pair], different: Sequence[bool]) -> Count:
-    """Count what is said of pairs: whether each is different."""
+    """Count the judgements of pairs: whether each is different."""
     passes = sum(not pair.match and not said for pair, said in zip(pairs, different, strict=True))
     alarms = sum(pair.match and said for pair, said in zip(pairs, different, strict=True))
     return Count(len(pairs), passes, alarms)

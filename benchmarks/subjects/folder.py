@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.processes import Worker, Workers
 
 GOAL_PAIRS = 200
-"""Of so many the goals are; of fewer, starting up is too much."""
+"""The number of pairs in the goals; with fewer, start-up dominates."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:

@@ -31,7 +31,7 @@ DUELS = {
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measure picture by picture."""
+    """Measure image by image."""
     for picture in PICTURES:
         pairs = {f"pair/{picture}/{what}": sides for what, sides in DUELS.items()}
         if bench.quick:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.processes import Worker, Workers
 
 MANY = 10_000
-"""The goals are for so many; where fewer are measured the figures are extrapolated, and say so."""
+"""The number of pairs in the goals; figures measured with fewer are extrapolated, and marked."""
 
 MEMORY = ("suite/client", "suite/accept", "suite/report")
 
