@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_imgdiff.base.captured import CaptureInfo, Element
 from pytest_imgdiff.base.record import (
-    CaptureRecord,
     ComparisonRecord,
-    ElementRecord,
     RegionRecord,
     RunRecord,
     ScoreRecord,
@@ -132,11 +131,11 @@ def captured(name: str = "shop/cart", **changes: Any) -> ComparisonRecord:
         "color_scheme": "light",
         "attempts": 2,
     }
-    badge = ElementRecord("nav > a.badge", "link", "New", "New")
-    price = ElementRecord("article.card:nth-of-type(2) > p.price", "paragraph", None, "12.00")
+    badge = Element("nav > a.badge", "link", "New", "New")
+    price = Element("article.card:nth-of-type(2) > p.price", "paragraph", None, "12.00")
     known: dict[str, Any] = {
         "regions": [region(310, 12, 34, 18, element=badge), region(element=price, kind="text"), region(5, 5, 8, 8)],
-        "capture": CaptureRecord("Playwright page", **{**capture, **changes.pop("capture", {})}),
+        "capture": CaptureInfo("Playwright page", **{**capture, **changes.pop("capture", {})}),
     }
     return different(name, **{**known, **changes})
 

@@ -17,7 +17,7 @@ CONFTEST = """
     import numpy as np
     import pytest
     from pytest_imgdiff import Shot
-    from pytest_imgdiff.base.model import CaptureInfo
+    from pytest_imgdiff.base.captured import CaptureInfo
 
     @dataclass
     class Device:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_imgdiff import compare
+from pytest_imgdiff.base.captured import Element
 from pytest_imgdiff.base.geometry import Box
 from pytest_imgdiff.base.model import Shot
-from pytest_imgdiff.base.record import ElementRecord
 from pytest_imgdiff.capture import browser as script
 from pytest_imgdiff.report import read_results
 from tests.chromium import ARGUMENTS, EXECUTABLE
@@ -515,7 +515,5 @@ def test_failure_under_pytest_playwright_names_element_page_and_trace(pytester, 
     assert (pytester.path / trace).is_file()
     (record,) = read_results(pytester.path / "imgdiff-report" / "results.json").comparisons
     assert record.capture.attachments == {"trace": trace}
-    assert record.regions[0].element == ElementRecord(
-        "article.card:nth-of-type(2) > p.price", role="paragraph", text="19.00"
-    )
+    assert record.regions[0].element == Element("article.card:nth-of-type(2) > p.price", role="paragraph", text="19.00")
     assert f"../{trace}" in (pytester.path / "imgdiff-report" / "data" / "details-0.js").read_text(encoding="utf-8")

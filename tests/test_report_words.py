@@ -12,11 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_imgdiff.base.captured import CaptureInfo, Element
 from pytest_imgdiff.base.record import (
     AlignmentRecord,
     BandRecord,
-    CaptureRecord,
-    ElementRecord,
     WindowRecord,
     record_of,
 )
@@ -447,17 +446,17 @@ def test_line_of_rows_that_were_inserted_names_the_element_too():
 
 
 def test_capture_that_passes_after_several_tries_is_told_as_unsteady():
-    record = equal(equal="pixels", capture=CaptureRecord("Playwright page", attempts=3, steady=False))
+    record = equal(equal="pixels", capture=CaptureInfo("Playwright page", attempts=3, steady=False))
     assert verdict_line(record) == "identical, pixel for pixel; unsteady: 3 captures until two were equal"
 
 
 def test_capture_that_never_stood_still_is_not_told_as_settled():
-    record = uncompared("broken", "a", reason="it never became stable", capture=CaptureRecord("page", 9, steady=False))
+    record = uncompared("broken", "a", reason="it never became stable", capture=CaptureInfo("page", 9, steady=False))
     assert "until two were equal" not in failure_text(record, directory=None)
 
 
 def test_capture_of_a_figure_has_no_page():
-    record = different(capture=CaptureRecord("Matplotlib figure"))
+    record = different(capture=CaptureInfo("Matplotlib figure"))
     assert "  captured:   Matplotlib figure, 1 capture\n" in failure_text(record, directory=None)
     assert "page:" not in failure_text(record, directory=None)
 
@@ -468,8 +467,8 @@ def test_junit_names_the_element_of_the_largest_region():
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_words_of_elements_stay_on_their_line(name):
-    hostile = captured(regions=[region(element=ElementRecord(printable(name), name=printable(name)))], region_count=1)
+    hostile = captured(regions=[region(element=Element(printable(name), name=printable(name)))], region_count=1)
     text = failure_text(hostile, directory=None)
-    plain = captured(regions=[region(element=ElementRecord("p", name="x"))], region_count=1)
+    plain = captured(regions=[region(element=Element("p", name="x"))], region_count=1)
     assert len(text.splitlines()) == len(failure_text(plain, directory=None).splitlines())
     assert text.replace("\n", "").isprintable()

@@ -280,6 +280,21 @@ def test_the_command_that_accepts_is_for_the_folder_where_pytest_was_started(pyt
         assert pytester.runpytest_subprocess(*arguments).ret == pytest.ExitCode.OK
 
 
+@pytest.mark.parametrize("preset", ["ini", "environment"])
+def test_the_command_that_accepts_selects_the_test_although_the_project_deselects_it(pytester, monkeypatch, preset):
+    deselect = "-m 'not visual' -k 'not square'"
+    if preset == "ini":
+        pytester.makeini(f"[pytest]\nmarkers = visual\naddopts = {deselect}")
+    else:
+        pytester.makeini("[pytest]\nmarkers = visual")
+        monkeypatch.setenv("PYTEST_ADDOPTS", deselect)
+    pytester.makepyfile(test_page=textwrap.dedent(SUITE) + "\n\npytestmark = pytest.mark.visual\n")
+    pytester.runpytest_subprocess("-m", "visual", "-k", "square")
+    commands = [record["accept"] for record in results(pytester)["comparisons"]]
+    assert len(commands) == 4
+    pytester.run(*shlex.split(commands[0])).assert_outcomes(passed=1)
+
+
 def test_a_first_run_names_the_file_that_will_be_written_and_what_cannot_be(pytester):
     pytester.makepyfile(
         test_forms="""

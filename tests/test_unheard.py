@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pytest_imgdiff.plugin.fixture import _file_clock
 from tests.report_records import png
 
 HEAD = """
@@ -377,6 +378,14 @@ def test_a_picture_that_is_compared_with_itself_is_refused(pytester, how):
     run = pytester.runpytest_subprocess("-W", "ignore")
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(["*compared with itself*"])
+
+
+def test_a_file_written_during_a_test_is_not_older_than_its_start(tmp_path):
+    for number in range(100):
+        started = _file_clock()
+        path = tmp_path / str(number)
+        path.touch()
+        assert path.stat().st_mtime_ns >= started
 
 
 def test_equal_values_and_a_picture_that_was_changed_since_it_was_opened_are_no_mistake(pytester):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytest_imgdiff.base.captured import CaptureInfo, Element
     from pytest_imgdiff.base.geometry import Alignment, Mask
     from pytest_imgdiff.base.image import Image, ImageInfo
 
@@ -306,52 +307,6 @@ class CaptureSettings:
         default=(),
         expects='a list of selectors such as [".clock", {selector: ".price", what: text}]',
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """The element under a region of a captured page.
-
-    Attributes:
-        path: a short CSS selector: ``nav > a.badge``.
-        role: its accessible role: ``link``; None if it has none.
-        name: its accessible name; None if it has none.
-        text: the first words of its text; None if it has none.
-    """
-
-    path: str
-    role: str | None = None
-    name: str | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureInfo:
-    """Metadata of a capture.
-
-    Attributes:
-        target: the name of the target: ``Playwright page``, ``Matplotlib figure``.
-        attempts: the number of captures until two were equal, or one matched the baseline.
-        steady: whether the target was stable from the start: the first capture matched, or equalled the second.
-        url, title: of the page.
-        viewport: width and height of the viewport in CSS pixels.
-        device_scale: screen pixels for each CSS pixel.
-        browser, browser_version: ``chromium``, ``140.0.7339.16``.
-        color_scheme: ``light`` or ``dark``, as the page sees it.
-        attachments: related files by type (``trace``, ``video``): absolute paths.
-    """
-
-    target: str
-    attempts: int = 1
-    steady: bool = True
-    url: str | None = None
-    title: str | None = None
-    viewport: tuple[int, int] | None = None
-    device_scale: float | None = None
-    browser: str | None = None
-    browser_version: str | None = None
-    color_scheme: str | None = None
-    attachments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class _Processes(Generic[T]):
     def __init__(self, job: Callable[[int], T], count: int, workers: int, on_loss: Callable[[], object]) -> None:
         import multiprocessing
 
-        self._context = multiprocessing.get_context("fork")
+        self._context: Any = multiprocessing.get_context("fork")  # which Windows does not have, nor type checkers there
         self._job = job
         self._on_loss = on_loss
         size = max(1, min(_LARGEST_BATCH, count // (_BATCHES * workers)))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from pytest_imgdiff.base.captured import CaptureInfo, Element
 from pytest_imgdiff.base.model import RegionKind  # noqa: TC001 - msgspec reads the annotation
 from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
     from pytest_imgdiff.base.geometry import Alignment, Box
     from pytest_imgdiff.base.image import Image, ImageInfo
-    from pytest_imgdiff.base.model import CaptureInfo, Comparison, Element, Frame, Region, Score
+    from pytest_imgdiff.base.model import Comparison, Frame, Region, Score
 
 VERSION = 1
 _NOTHING = 0.0
@@ -76,33 +77,6 @@ class ScoreRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     max_in_window: WindowRecord | None = None
 
 
-class ElementRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """The element of a captured page under a region; the fields are those of `pytest_imgdiff.base.model.Element`."""
-
-    path: str
-    role: str | None = None
-    name: str | None = None
-    text: str | None = None
-
-
-class CaptureRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """How the actual image was captured; the fields are those of `pytest_imgdiff.base.model.CaptureInfo`."""
-
-    target: str
-    attempts: int = 1
-    steady: bool = True
-    url: str | None = None
-    title: str | None = None
-    viewport: tuple[int, int] | None = None
-    device_scale: float | None = None
-    browser: str | None = None
-    browser_version: str | None = None
-    color_scheme: str | None = None
-    attachments: dict[str, str] = {}
-    """Related files by type (``trace``, ``video``): paths relative to the root, with forward slashes; absolute outside
-    the root."""
-
-
 class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """One region, in pixels of the compared image."""
 
@@ -116,9 +90,9 @@ class RegionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=F
     contour: list[tuple[int, int]] = []
     """The corners of its outline, each x and y; absent if the region is its box."""
     moved: tuple[int, int] | None = None
-    """For the kind ``moved``: the distance in pixels to the right and down; absent otherwise."""
-    element: ElementRecord | None = None
-    """For a captured page: the element under the region; absent if it was not looked up."""
+    """Of the kind ``moved``: by how many pixels to the right and down; not there otherwise."""
+    element: Element | None = None
+    """Of a captured page, the element under the region; not there where it was not looked up."""
 
 
 class BandRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -285,10 +259,10 @@ class ComparisonRecord(
     key: str | None = None
     """The name that the globs of imgdiff.yaml's overrides are matched against; None if the run has none."""
     baselines_digest: str | None = None
-    """Combined SHA-256 of a baseline and its alternatives; None if there are no alternatives: `expected` then has the
-    digest."""
-    capture: CaptureRecord | None = None
-    """How the actual image was captured; None if an image was passed."""
+    """SHA-256 that stands for a baseline and its alternatives; None if there are no alternatives, so that
+    `expected` has the digest of all there is."""
+    capture: CaptureInfo | None = None
+    """How the actual image was captured; None if an image was given."""
     redrawn: bool = False
     """For a failing pair: nearly everything drawn differs and the plain background does not, as if another font
     renderer drew the same page."""
@@ -429,33 +403,24 @@ def record_of(  # noqa: PLR0913 - what a run knows besides
     )
 
 
-def _capture(info: CaptureInfo | None) -> CaptureRecord | None:
+def _capture(info: CaptureInfo | None) -> CaptureInfo | None:
     if info is None:
         return None
-    return CaptureRecord(
+    return msgspec.structs.replace(
+        info,
         target=printable(info.target),
-        attempts=info.attempts,
-        steady=info.steady,
         url=_printable_or_none(info.url),
         title=_printable_or_none(info.title),
-        viewport=info.viewport,
-        device_scale=info.device_scale,
         browser=_printable_or_none(info.browser),
         browser_version=_printable_or_none(info.browser_version),
-        color_scheme=info.color_scheme,
-        attachments={printable(what): printable(path) for what, path in info.attachments},
+        attachments={printable(what): printable(path) for what, path in info.attachments.items()},
     )
 
 
-def _element(element: Element | None) -> ElementRecord | None:
+def _element(element: Element | None) -> Element | None:
     if element is None:
         return None
-    return ElementRecord(
-        path=printable(element.path),
-        role=_printable_or_none(element.role),
-        name=_printable_or_none(element.name),
-        text=_printable_or_none(element.text),
-    )
+    return Element(printable(element.path), *map(_printable_or_none, (element.role, element.name, element.text)))
 
 
 def _printable_or_none(text: str | None) -> str | None:

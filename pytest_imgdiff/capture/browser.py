@@ -8,8 +8,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from pytest_imgdiff.base.captured import CaptureInfo, Element
 from pytest_imgdiff.base.errors import CaptureError
-from pytest_imgdiff.base.model import CaptureInfo, Element, Length, RectangleArea, Shot
+from pytest_imgdiff.base.model import Length, RectangleArea, Shot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pytest_imgdiff.base.errors import CaptureError
-from pytest_imgdiff.base.model import CaptureInfo, MaskedElements, Shot
+from pytest_imgdiff.base.model import MaskedElements, Shot
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.capture import browser
 from pytest_imgdiff.capture.steady import at_once
@@ -17,8 +19,9 @@ from pytest_imgdiff.capture.steady import at_once
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
 
+    from pytest_imgdiff.base.captured import CaptureInfo, Element
     from pytest_imgdiff.base.geometry import Box
-    from pytest_imgdiff.base.model import CaptureSettings, Element
+    from pytest_imgdiff.base.model import CaptureSettings
 
 _OF_A_PAGE = frozenset(
     ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "mask"),
@@ -94,7 +97,7 @@ class PlaywrightCapturer:
         page_browser = self._page.context.browser
         kind = page_browser.browser_type.name if page_browser else "chromium"  # a persistent context has no browser
         info = browser.info_from(self._found, self.target, kind, page_browser.version if page_browser else "")
-        return replace(info, attachments=await self._attachments())
+        return msgspec.structs.replace(info, attachments=await self._attachments())
 
     def elements(
         self, shot: Shot, boxes: Sequence[Box]
@@ -253,17 +256,17 @@ class PlaywrightCapturer:
             with self._in_words():
                 await self._run("restore", None)
 
-    async def _attachments(self) -> tuple[tuple[str, str], ...]:
+    async def _attachments(self) -> dict[str, str]:
         """Return the video of the page, if one is recorded."""
         video = self._page.video
         if video is None:
-            return ()
+            return {}
         try:
-            return (("video", str(await _answer(video.path()))),)
+            return {"video": str(await _answer(video.path()))}
         except Exception as error:  # a browser on another machine has its files there
             if not type(error).__module__.startswith("playwright"):
                 raise
-            return ()
+            return {}
 
     @contextmanager
     def _in_words(self) -> Generator[None]:

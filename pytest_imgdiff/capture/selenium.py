@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.base.errors import CaptureError
-from pytest_imgdiff.base.model import CaptureInfo, Shot
+from pytest_imgdiff.base.model import Shot
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.capture import browser
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from pytest_imgdiff.base.captured import CaptureInfo, Element
     from pytest_imgdiff.base.geometry import Box
-    from pytest_imgdiff.base.model import CaptureSettings, Element, MaskedElements
+    from pytest_imgdiff.base.model import CaptureSettings, MaskedElements
 
 _OF_A_PAGE = frozenset(
     ("timeout", "full_page", "clip", "scale", "animations", "caret", "transparent", "style", "mask"),

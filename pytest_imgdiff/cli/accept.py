@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pytest_imgdiff.base.environment import in_ci
 from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.base.project import label_of, project_folders
 from pytest_imgdiff.base.text import counted, shortened, thousands, visible
+from pytest_imgdiff.cli.parser import add_shared, refuse_in_ci
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings, name_matches
 from pytest_imgdiff.report import close_results, open_results, read_results
@@ -59,18 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with REPORT: rename unused baselines that equal the images of tests without a baseline; --only GLOB "
         "selects the tests",
     )
-    parser.add_argument("--dry-run", action="store_true", help="check and print only; write nothing")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        help="the root of the baselines' paths (default: this folder, or the one above it that matches the report)",
-    )
+    add_shared(parser, "--dry-run", "--root")
     parser.add_argument(
         "--report",
         metavar="DIR",
         help="with MANIFEST: the folder of its report (default: the manifest's folder, else report.folder)",
     )
-    parser.add_argument("--in-ci", action="store_true", help="also write baselines in CI")
+    add_shared(parser, "--in-ci")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,11 +77,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ImgdiffError: an argument is invalid; nothing was written.
     """
-    if not options.dry_run and not options.in_ci and in_ci(os.environ):
-        raise ConfigError(
-            "baselines are not changed in CI (the environment variable CI is set): run this on your machine and commit "
-            "the result, or add --in-ci"
-        )
+    refuse_in_ci(options)
     here = Path.cwd()
     if options.renames:
         return _rename(options, here)

@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_imgdiff.base.errors import ConfigError, ReportError
+from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.base.git import Git, GitError
 from pytest_imgdiff.base.project import find_config, label_of
 from pytest_imgdiff.base.stores import ObjectStore
 from pytest_imgdiff.base.text import counted, visible
-from pytest_imgdiff.cli.parser import above_zero, add_config
+from pytest_imgdiff.cli.parser import above_zero, add_shared
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
+from pytest_imgdiff.report.files import write_output
 from pytest_imgdiff.run.baseline_store import PULL, BaselineStore
 
 if TYPE_CHECKING:
@@ -45,12 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gc = verbs.add_parser("gc", help="list what no kept commit needs; remove it with --delete")
     for verb, act in ((pull, _pull), (push, _push), (status, _status), (gc, _gc)):
         verb.set_defaults(verb=act)
-        add_config(verb)
-        verb.add_argument("--json", metavar="FILE", help="write the result as JSON (- for standard output)")
+        add_shared(verb, "--config", "--json")
     for verb in (pull, push, status):
         verb.add_argument("--commit", metavar="COMMIT", help="a branch, tag or hash (default: HEAD)")
-    for verb in (pull, push):
-        verb.add_argument("--dry-run", action="store_true", help="print only; write nothing")
+    for verb, forced in (
+        (pull, "overwrite local changes that are not pushed, and restore removed files"),
+        (push, "push even if the store has baselines that were not pulled"),
+    ):
+        add_shared(verb, "--dry-run")
+        verb.add_argument("--force", action="store_true", help=forced)
     source = pull.add_mutually_exclusive_group()
     source.add_argument(
         "--merge",
@@ -60,10 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--manifest", metavar="SHA256", help="for a commit with several manifests: the first characters of one"
     )
-    pull.add_argument(
-        "--force", action="store_true", help="overwrite local changes that are not pushed, and restore removed files"
-    )
-    push.add_argument("--force", action="store_true", help="push even if the store has baselines that were not pulled")
     push.add_argument("--allow-dirty", action="store_true", help="push even if tracked files have uncommitted changes")
     gc.add_argument(
         "--keep-days",
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     verb: _Verb = options.verb
     code, result, lines = verb(options, store)
     if options.json is not None:
-        _write_json(options.json, result)
+        write_output(json.dumps(result, indent=2).encode() + b"\n", options.json, "the result")
     stream = sys.stderr if options.json == _STDOUT else sys.stdout
     for line in lines:
         print(visible(line), file=stream)
@@ -107,17 +107,6 @@ def _store(options: argparse.Namespace) -> BaselineStore:
             "folder"
         )
     return BaselineStore(ObjectStore(settings.baselines.store), settings.baselines.folder, Git(settings.folder))
-
-
-def _write_json(target: str, result: dict[str, Any]) -> None:
-    text = json.dumps(result, indent=2) + "\n"
-    if target == _STDOUT:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ReportError(f"{label_of(Path(target))}: cannot be written: {error.strerror or error}") from None
 
 
 def _pull(options: argparse.Namespace, store: BaselineStore) -> tuple[int, dict[str, Any], list[str]]:

@@ -27,7 +27,7 @@ from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.record import record_of
 from pytest_imgdiff.base.text import counted, visible
 from pytest_imgdiff.cli.flaky import results_paths
-from pytest_imgdiff.cli.parser import above_zero, add_config
+from pytest_imgdiff.cli.parser import above_zero, add_shared
 from pytest_imgdiff.comparison.engine import compare
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
@@ -128,10 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write the fragment to FILE (default: standard output)")
     parser.add_argument("--force", action="store_true", help="replace an existing FILE")
-    add_config(parser)
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of imgdiff.yaml, as for compare"
-    )
+    add_shared(parser, "--config", "--set")
     parser.add_argument("--measure", metavar="METRICS", help="with folders: also measure these metrics, as for compare")
 
 

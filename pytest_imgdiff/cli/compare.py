@@ -17,7 +17,7 @@ from pytest_imgdiff.base.image import Image
 from pytest_imgdiff.base.model import AUTO, DEFAULT_RULES, Comparison, Policy, Rule, Verdict, regions_of_boxes
 from pytest_imgdiff.base.project import refuse_other_settings
 from pytest_imgdiff.base.record import RunRecord, ToolRecord, record_of
-from pytest_imgdiff.cli.parser import above_zero, add_config, positive
+from pytest_imgdiff.cli.parser import above_zero, add_shared, positive
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.comparison.scoring import score
 from pytest_imgdiff.config import find_config, load_settings
@@ -53,19 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("expected", nargs="?", metavar="EXPECTED", help="an image, or a folder of images")
     parser.add_argument("actual", nargs="?", metavar="ACTUAL", help="an image, or a folder of images")
-    add_config(parser)
+    add_shared(parser, "--config")
     parser.add_argument("--report", metavar="DIR", help="write the HTML report and its images to this folder")
     parser.add_argument(
         "--self-contained", action="store_true", help="also write the report as one HTML file: report.html in DIR"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the results as JSON (- for standard output)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; can be repeated",
-    )
+    add_shared(parser, "--json", "--set")
     parser.add_argument(
         "--measure",
         metavar="METRICS",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.base.text import counted, shortened, visible
+from pytest_imgdiff.cli.parser import add_shared, print_table
 from pytest_imgdiff.report import read_results
 from pytest_imgdiff.report.files import write_output
 from pytest_imgdiff.report.results_json import RESULTS_FILE
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "results", nargs="+", metavar="RESULTS", help="the results.json of a run, or the folder of its report"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the result as JSON (- for standard output)")
+    add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -187,9 +188,7 @@ def _print_result(
             notes = f" ({'; '.join(one.notes)})" if one.notes else ""
             share = f"{failed} of {len(one.records)}"
             rows.append((one.marks, share, str(one.switches), visible(shortened(name, _LONGEST_NAME)) + notes))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=stream)
+        print_table(rows, stream)
     once = _seen_once(histories)
     if once:
         print(f"{counted(len(once), 'image')}: no two runs compared it with the same baseline", file=stream)

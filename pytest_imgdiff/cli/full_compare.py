@@ -32,7 +32,7 @@ from pytest_imgdiff.report.words import measured_words, named_line
 from pytest_imgdiff.run.baselines import Baselines
 from pytest_imgdiff.run.finish import Outcome, model_lines, nothing_compared, run_record, shard_lines, write_all
 from pytest_imgdiff.run.journal import ResultsFolder
-from pytest_imgdiff.run.pairing import FoundPair, Pair, Scanned, called, prefixes, scan_folders
+from pytest_imgdiff.run.pairing import FoundPair, Pair, Scanned, called, prefixes
 from pytest_imgdiff.run.session import Workspace
 from pytest_imgdiff.run.sharding import parsed_shard, split, split_size
 
@@ -136,7 +136,7 @@ def _pairs(options: argparse.Namespace, workspace: Workspace) -> Scanned:
     expected, actual = location(options.expected, Path()), location(options.actual, Path())
     if _is_folder(expected) and _is_folder(actual):
         scan = ScanSettings(expected, actual, tuple(options.include), tuple(options.exclude))
-        return _scanned(scan, workspace)
+        return workspace.scanned(scan, _skipped(workspace))
     if _is_folder(expected) or _is_folder(actual):
         folder, other = (expected, actual) if _is_folder(expected) else (actual, expected)
         if isinstance(other, Path) and not other.exists():
@@ -180,22 +180,9 @@ def _configured(workspace: Workspace) -> Scanned:
         where = missing if settings.path is None else f"{label_of(settings.path)} has no scans"
         raise ConfigError(f"compare: {where}; pass two images or two folders")
     named = zip(settings.scans, prefixes(settings.scans, Path.cwd()), strict=True)
-    scanned = [_scanned(scan, workspace, prefix) for scan, prefix in named]
+    scanned = [workspace.scanned(scan, _skipped(workspace), prefix) for scan, prefix in named]
     return Scanned(
         [pair for one in scanned for pair in one.pairs], tuple(line for one in scanned for line in one.not_compared)
-    )
-
-
-def _scanned(scan: ScanSettings, workspace: Workspace, prefix: str = "") -> Scanned:
-    return scan_folders(
-        scan.expected,
-        scan.actual,
-        include=scan.include,
-        exclude=scan.exclude,
-        others=scan.others,
-        skip=_skipped(workspace),
-        prefix=prefix,
-        shown=workspace.shown,
     )
 
 

@@ -17,12 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from pytest_imgdiff import images
-from pytest_imgdiff.base.environment import in_ci
 from pytest_imgdiff.base.errors import BaselineError, BrokenImageError, ConfigError, UnreadableError
 from pytest_imgdiff.base.opening import open_regular, read_regular
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.text import counted, visible
-from pytest_imgdiff.cli.parser import add_config
+from pytest_imgdiff.cli.parser import add_shared, refuse_in_ci
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.images.sniff import sniff
@@ -74,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FROM|PATH",
         help="a tool (default: all), then files and folders (default: the whole project)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the result for each image; write nothing")
+    add_shared(parser, "--dry-run")
     parser.add_argument("--replace", action="store_true", help="replace existing baselines that differ")
     for option, metavar, what in (
         (
@@ -89,8 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(option, metavar=metavar, help=what)
     parser.add_argument("--root", metavar="DIR", help="the root of the test modules' paths (default: pytest's rootdir)")
-    add_config(parser)
-    parser.add_argument("--in-ci", action="store_true", help="also write baselines in CI")
+    add_shared(parser, "--config", "--in-ci")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -103,11 +101,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ImgdiffError: an argument is invalid; nothing was written.
     """
-    if not options.dry_run and not options.in_ci and in_ci(os.environ):
-        raise ConfigError(
-            "import: baselines are not changed in CI (the environment variable CI is set): run this on your machine "
-            "and commit the result, or add --in-ci"
-        )
+    refuse_in_ci(options)
     tool, paths = _tool_and_paths(options.what)
     project = _Project.of(options, paths, is_tool_named=tool is not None)
     found = _found(project, [tool] if tool is not None else list(_TOOLS), paths)

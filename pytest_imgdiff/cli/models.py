@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ModelError
 from pytest_imgdiff.base.text import printable
-from pytest_imgdiff.cli.parser import above_zero
+from pytest_imgdiff.cli.parser import above_zero, print_table
 from pytest_imgdiff.networks import ModelSettings, fetch, locate
 from pytest_imgdiff.networks.locating import fetch_labels, keep_export, stored_models
 from pytest_imgdiff.networks.settings import CLASSIFICATION, FEATURE_VECTOR, LABELS
@@ -127,9 +127,7 @@ def _list(options: argparse.Namespace) -> int:
         )
         for model in models
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows, sys.stdout)
     return _DONE
 
 

@@ -10,11 +10,12 @@ import traceback
 from contextlib import contextmanager, redirect_stderr, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_imgdiff import __version__
 from pytest_imgdiff._core import described
-from pytest_imgdiff.base.errors import ImgdiffError, ReportError
+from pytest_imgdiff.base.environment import in_ci
+from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,9 +136,45 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the settings file."""
-    parser.add_argument("--config", metavar="FILE", help="the settings file (default: the nearest imgdiff.yaml)")
+_SHARED: dict[str, dict[str, Any]] = {
+    "--config": {"metavar": "FILE", "help": "the settings file (default: the nearest imgdiff.yaml)"},
+    "--set": {
+        "action": "append",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "set a key of imgdiff.yaml, such as metrics.ssim.min=0.98 or size=pad; can be repeated",
+    },
+    "--json": {"metavar": "FILE", "help": "write the results as JSON (- for standard output)"},
+    "--root": {
+        "metavar": "DIR",
+        "help": "the root of the baselines' paths (default: this folder, or the one above it that matches the report)",
+    },
+    "--dry-run": {"action": "store_true", "help": "check and print only; write nothing"},
+    "--in-ci": {"action": "store_true", "help": "also write baselines in CI"},
+}
+"""The options that several subcommands have."""
+
+
+def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options that several subcommands have."""
+    for name in names:
+        parser.add_argument(name, **_SHARED[name])
+
+
+def refuse_in_ci(options: argparse.Namespace) -> None:
+    """Raise `ConfigError` if the command would write baselines in CI without ``--in-ci``."""
+    if not options.dry_run and not options.in_ci and in_ci(os.environ):
+        raise ConfigError(
+            "baselines are not changed in CI (the environment variable CI is set): run this on your machine and commit "
+            "the result, or add --in-ci"
+        )
+
+
+def print_table(rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    """Print rows as columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=stream)
 
 
 def positive(text: str) -> int:

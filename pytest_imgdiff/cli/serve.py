@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_imgdiff.base.errors import ConfigError, ReportError
 from pytest_imgdiff.base.text import visible
-from pytest_imgdiff.cli.parser import above_zero, add_config
+from pytest_imgdiff.cli.parser import above_zero, add_shared
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import find_config, load_settings
 from pytest_imgdiff.report import close_results, open_results, read_results
@@ -41,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without REPORT only that page. Stop with Ctrl-C."
     )
     parser.add_argument("report", nargs="?", metavar="REPORT", help="the folder of a report")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        help="the root of the baselines' paths (default: this folder, or the one above it that matches the report)",
-    )
-    add_config(parser)
+    add_shared(parser, "--root", "--config")
     parser.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to bind (default: 127.0.0.1)")
     parser.add_argument(
         "--port", type=_port, default=8765, metavar="N", help="the port (default: 8765; 0: any free port)"

@@ -26,81 +26,75 @@ COLLECTED = pytest.StashKey["list[pytest.Item]"]()
 _BROKEN_OFF = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--imgdiff-scan": {
+        "nargs": 2,
+        "action": "append",
+        "metavar": ("EXPECTED", "ACTUAL"),
+        "help": "Compare two folders, with one test for each image. Repeat the option for more folders.",
+    },
+    "--imgdiff-expected": {
+        "action": "append",
+        "metavar": "DIR",
+        "help": "With --imgdiff-expected=E: the same as --imgdiff-scan E A, also for folders outside the project.",
+    },
+    "--imgdiff-actual": {"action": "append", "metavar": "DIR", "help": "See --imgdiff-expected."},
+    "--imgdiff-only": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "In scans, compare only the image with this name. Repeat the option for more images.",
+    },
+    "--imgdiff-shard": {
+        "metavar": "K/N",
+        "help": "Compare only shard K of N of all scans. `pytest-imgdiff report` joins the shards.",
+    },
+    "--imgdiff-update": {
+        "choices": ("none", "missing", "failed", "alternative", "all"),
+        "default": "none",
+        "help": "Accept actual images as baselines: if the baseline is missing (missing), if the comparison failed "
+        "(failed, missing ones included), as an additional accepted image (alternative), or always (all).",
+    },
+    "--imgdiff-update-in-ci": {
+        "action": "store_true",
+        "help": "Allow --imgdiff-update and --imgdiff-prune even if the environment variable CI is set.",
+    },
+    "--imgdiff-prune": {
+        "action": "store_true",
+        "help": "After a complete run, delete the baselines that no test used.",
+    },
+    "--imgdiff-prune-orphans": {
+        "action": "store_true",
+        "help": "Like --imgdiff-prune, and also delete stored images that belong to no existing test file. "
+        "The complete test suite must run and pass.",
+    },
+    "--imgdiff-config": {
+        "metavar": "FILE",
+        "help": "Settings file (default: the nearest imgdiff.yaml, searched upward from the folder of the tests).",
+    },
+    "--imgdiff-report": {"metavar": "DIR", "help": "Folder of the results and the report (default: imgdiff-report)."},
+    "--imgdiff-self-contained": {
+        "action": "store_true",
+        "help": "Also write report.html: the report as a single HTML file with embedded images.",
+    },
+    "--imgdiff-baselines": {"metavar": "DIR", "help": "Folder of the baselines (default: baselines)."},
+    "--imgdiff-set": {
+        "action": "append",
+        "metavar": "KEY=VALUE",
+        "help": "Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad. Repeat the option "
+        "for more keys.",
+    },
+    "--imgdiff-measure": {
+        "metavar": "METRICS",
+        "help": "Also measure and report these metrics, without limits: names such as orb,ssim,classification.",
+    },
+}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options ``--imgdiff-*`` and the ini keys ``imgdiff_*``."""
     group = parser.getgroup("imgdiff", "image comparison")
-    group.addoption(
-        "--imgdiff-scan",
-        nargs=2,
-        action="append",
-        metavar=("EXPECTED", "ACTUAL"),
-        help="Compare two folders, with one test for each image. Repeat the option for more folders.",
-    )
-    group.addoption(
-        "--imgdiff-expected",
-        action="append",
-        metavar="DIR",
-        help="With --imgdiff-actual=A: the same as --imgdiff-scan, also for folders outside the project.",
-    )
-    group.addoption("--imgdiff-actual", action="append", metavar="DIR", help="See --imgdiff-expected.")
-    group.addoption(
-        "--imgdiff-only",
-        action="append",
-        metavar="NAME",
-        help="In scans, compare only the image with this name. Repeat the option for more images.",
-    )
-    group.addoption(
-        "--imgdiff-shard",
-        metavar="K/N",
-        help="Compare only shard K of N of all scans. `pytest-imgdiff report` joins the shards.",
-    )
-    group.addoption(
-        "--imgdiff-update",
-        choices=("none", "missing", "failed", "alternative", "all"),
-        default="none",
-        help="Accept actual images as baselines: if the baseline is missing (missing), if the comparison failed "
-        "(failed, missing ones included), as an additional accepted image (alternative), or always (all).",
-    )
-    group.addoption(
-        "--imgdiff-update-in-ci",
-        action="store_true",
-        help="Allow --imgdiff-update and --imgdiff-prune even if the environment variable CI is set.",
-    )
-    group.addoption(
-        "--imgdiff-prune", action="store_true", help="After a complete run, delete the baselines that no test used."
-    )
-    group.addoption(
-        "--imgdiff-prune-orphans",
-        action="store_true",
-        help="Like --imgdiff-prune, and also delete stored images that belong to no existing test file. "
-        "The complete test suite must run and pass.",
-    )
-    group.addoption(
-        "--imgdiff-config",
-        metavar="FILE",
-        help="Settings file (default: the nearest imgdiff.yaml, searched upward from the folder of the tests).",
-    )
-    group.addoption(
-        "--imgdiff-report", metavar="DIR", help="Folder of the results and the report (default: imgdiff-report)."
-    )
-    group.addoption(
-        "--imgdiff-self-contained",
-        action="store_true",
-        help="Also write report.html: the report as a single HTML file with embedded images.",
-    )
-    group.addoption("--imgdiff-baselines", metavar="DIR", help="Folder of the baselines (default: baselines).")
-    group.addoption(
-        "--imgdiff-set",
-        action="append",
-        metavar="KEY=VALUE",
-        help="Set a key of imgdiff.yaml for this run, such as metrics.ssim.min=0.98 or size=pad. Repeat the option "
-        "for more keys.",
-    )
-    group.addoption(
-        "--imgdiff-measure",
-        metavar="METRICS",
-        help="Also measure and report these metrics, without limits: names such as orb,ssim,classification.",
-    )
+    for name, attributes in _OPTIONS.items():
+        group.addoption(name, **attributes)
     parser.addini("imgdiff_config", "Settings file, relative to the rootdir.")
     parser.addini("imgdiff_report", "Folder of the results and the report, relative to the rootdir.")
     parser.addini("imgdiff_baselines", "Folder of the baselines, relative to the rootdir.")
@@ -132,7 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if _may_move_rootdir(config):
         from pytest_imgdiff.plugin.invocation import refuse_lost_ini_file
 
-        refuse_lost_ini_file(config)
+        with_values = {name: attributes for name, attributes in _OPTIONS.items() if "metavar" in attributes}
+        refuse_lost_ini_file(config, {name: attributes.get("nargs", 1) for name, attributes in with_values.items()})
     if _has_scans(config):
         from pytest_imgdiff.plugin.run import choose_scans
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from pytest_imgdiff.base.record import ComparisonRecord
     from pytest_imgdiff.run.session import Workspace
 
+_CLOCK_REALTIME_COARSE = 5
+"""Linux's number of the clock; Python has no name for it."""
+
 
 def _check_arguments(actual: object, name: object) -> None:
     if actual is None:
@@ -451,12 +454,12 @@ class ImageAssertion:
         if capture is None or capture.url is None:
             return comparison
         root = self._workspace.root
-        files = {**{what: Path(path) for what, path in capture.attachments}, **dict(self._test.attachments)}
+        files = {**{what: Path(path) for what, path in capture.attachments.items()}, **dict(self._test.attachments)}
         named = {
             what: (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
             for what, path in files.items()
         }
-        return replace(comparison, capture=replace(capture, attachments=tuple(named.items())))
+        return replace(comparison, capture=msgspec.structs.replace(capture, attachments=named))
 
     def _append(self, line: ComparisonRecord | Claimed | Used) -> None:
         if self._workspace.results is not None:
@@ -641,5 +644,6 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
 
 def _file_clock() -> int:
     """Return the time in ns as file systems record it: Linux uses a coarser clock for it."""
-    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
-    return time.time_ns() if coarse is None else time.clock_gettime_ns(coarse)
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    return time.time_ns()

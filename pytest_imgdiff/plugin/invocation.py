@@ -20,19 +20,6 @@ from pytest_imgdiff.base.text import is_scan_file, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_VALUES = {
-    "--imgdiff-scan": 2,
-    "--imgdiff-expected": 1,
-    "--imgdiff-actual": 1,
-    "--imgdiff-only": 1,
-    "--imgdiff-config": 1,
-    "--imgdiff-report": 1,
-    "--imgdiff-baselines": 1,
-    "--imgdiff-set": 1,
-    "--imgdiff-measure": 1,
-}
-"""Options whose separate values pytest can mistake for paths, with their number of values."""
-
 _CHOOSE_THE_BROWSER = ("--browser", "--browser-channel", "--device", "--driver", "--base-url")
 """Options of pytest-playwright, pytest-selenium and pytest-base-url that change what a test captures."""
 
@@ -144,17 +131,21 @@ def project_root(config: pytest.Config, in_force: SettingsFile) -> Path:
     return in_force.path.parent
 
 
-def refuse_lost_ini_file(config: pytest.Config) -> None:
+def refuse_lost_ini_file(config: pytest.Config, options: Mapping[str, int]) -> None:
     """Raise if pytest did not read the right ini file because it took values of our options for test paths.
 
     pytest chooses its rootdir and ini file before it knows the options of plugins.
+
+    Args:
+        config: pytest's.
+        options: our options, with their number of values.
 
     Raises:
         pytest.UsageError: without these values pytest would read another ini file.
     """
     given = [str(word) for word in config.invocation_params.args]
     words = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *given]
-    separate = list(_separate_values(words))
+    separate = list(_separate_values(words, options))
     values = [value for _, values in separate for value in values]
     if not any((config.invocation_params.dir / value).exists() for value in values):
         return
@@ -171,10 +162,10 @@ def refuse_lost_ini_file(config: pytest.Config) -> None:
     )
 
 
-def _separate_values(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _separate_values(words: list[str], options: Mapping[str, int]) -> Iterator[tuple[str, list[str]]]:
     for index, word in enumerate(words):
-        if word in _VALUES:
-            yield word, words[index + 1 : index + 1 + _VALUES[word]]
+        if options.get(word):
+            yield word, words[index + 1 : index + 1 + options[word]]
 
 
 def _joined(option: str, values: list[str]) -> str:
@@ -271,6 +262,14 @@ def _of_other_plugin(config: pytest.Config, name: str) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
+def _selecting(config: pytest.Config) -> Iterator[tuple[str, str]]:
+    """Yield ``-m`` and ``-k`` if others in the ini file or PYTEST_ADDOPTS could deselect the test."""
+    preset = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
+    for name, typed in (("-m", config.option.markexpr), ("-k", config.option.keyword)):
+        if any(word.startswith(name) for word in preset):
+            yield name, typed
+
+
 def repeated_options(config: pytest.Config) -> tuple[str, ...]:
     """Return the options of this run that another run needs to find the same tests, settings and baselines.
 
@@ -282,6 +281,7 @@ def repeated_options(config: pytest.Config) -> tuple[str, ...]:
         "--rootdir": [option.rootdir],
         "-o": option.override_ini or (),
         "-p": option.plugins or (),
+        **{name: [typed] for name, typed in _selecting(config) if typed},
         "--confcutdir": [option.confcutdir],
         "--import-mode": [option.importmode],
         "--imgdiff-config": [option.imgdiff_config],

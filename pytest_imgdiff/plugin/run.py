@@ -51,7 +51,7 @@ from pytest_imgdiff.run.journal import (
     Sharded,
     Unclean,
 )
-from pytest_imgdiff.run.pairing import called, prefixes, scan_folders, unique
+from pytest_imgdiff.run.pairing import called, prefixes, unique
 from pytest_imgdiff.run.session import Workspace, stored_form
 from pytest_imgdiff.run.sharding import Shard, parsed_shard, shard_of_tests, split, split_size, told_apart
 
@@ -313,16 +313,7 @@ def _items(
     found: list[Pair | FoundPair] = []
     try:
         for scan, prefix in zip(scans, prefixes(scans, root), strict=True):
-            scanned = scan_folders(
-                scan.expected,
-                scan.actual,
-                include=scan.include,
-                exclude=scan.exclude,
-                others=scan.others,
-                skip=skip,
-                prefix=prefix,
-                shown=workspace.shown,
-            )
+            scanned = workspace.scanned(scan, skip, prefix)
             found += scanned.pairs
             parent.run.not_compared += scanned.not_compared
     except ImgdiffError as error:

@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import numpy as np
 
 from pytest_imgdiff import images
+from pytest_imgdiff.base.captured import CaptureInfo
 from pytest_imgdiff.base.errors import BrokenImageError, CaptureError
 from pytest_imgdiff.base.geometry import Box
-from pytest_imgdiff.base.model import CaptureInfo, Comparison, MaskedElements, Policy, Rule, SizePolicy, Verdict
+from pytest_imgdiff.base.model import Comparison, MaskedElements, Policy, Rule, SizePolicy, Verdict
 from pytest_imgdiff.capture import capturer_of
 from pytest_imgdiff.capture.steady import answer, settle
 from pytest_imgdiff.comparison.engine import compare
@@ -216,7 +218,7 @@ class Subject:
         )
 
     async def _info(self, settled: Settled) -> CaptureInfo:
-        return replace(await self.info(), attempts=settled.attempts, steady=settled.steady)
+        return msgspec.structs.replace(await self.info(), attempts=settled.attempts, steady=settled.steady)
 
     async def _with_elements(self, comparison: Comparison, shot: Shot) -> Comparison:
         """Return the comparison with the page elements under its regions."""

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_imgdiff.base.record import (
+        AcceptRecord,
         ComparisonRecord,
         FrameRecord,
         FrameSideRecord,
@@ -151,16 +152,6 @@ class Fact(msgspec.Struct, frozen=True):
     differs: bool
 
 
-class Accepts(msgspec.Struct, frozen=True):
-    """Like `pytest_imgdiff.base.record.AcceptRecord`, with exact paths and digests."""
-
-    baseline: str
-    source: str
-    digest: str
-    replaces: str | None
-    alternative: bool
-
-
 class Card(msgspec.Struct, frozen=True):
     """One metric in the glance at two images."""
 
@@ -215,7 +206,7 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     facts: list[Fact]
     notes: list[str]
     accept: str | None
-    accepts: Accepts | None
+    accepts: AcceptRecord | None
     written: str | None
     seconds: str
     frames: list[FrameDetail] = []
@@ -684,7 +675,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         facts=[fact for fact in _facts(record.expected, record.actual) if fact.differs or not lean],
         notes=list(_notes(record)),
         accept=accept_command(record),
-        accepts=_accepts(record),
+        accepts=record.accepts,
         written=None if record.written is None else visible(record.written),
         seconds=f"{number(record.seconds)} s",
         frames=[_frame(record, frame, pictures) for frame in record.frames],
@@ -886,13 +877,6 @@ def _notes(record: ComparisonRecord) -> Iterator[str]:
         yield f"Pixels with any difference, however small: {thousands(record.differing_pixels)}."
     for note in (*record.warnings, *record.notes):
         yield visible(note)
-
-
-def _accepts(record: ComparisonRecord) -> Accepts | None:
-    accepts = record.accepts
-    if accepts is None:
-        return None
-    return Accepts(accepts.baseline, accepts.source, accepts.digest, accepts.replaces, accepts.alternative)
 
 
 def _is_scaled(record: ComparisonRecord) -> bool:

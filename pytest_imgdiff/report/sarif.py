@@ -20,7 +20,8 @@ from pytest_imgdiff.report.words import HEADLINES, NOT_FILES, capture_facts, ele
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_imgdiff.base.record import ComparisonRecord, ElementRecord, RunRecord
+    from pytest_imgdiff.base.captured import Element
+    from pytest_imgdiff.base.record import ComparisonRecord, RunRecord
 
 SARIF_FILE = "results.sarif"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -129,7 +130,7 @@ def _location(record: ComparisonRecord, name: str) -> dict[str, Any]:
     return location
 
 
-def _logical_location(element: ElementRecord) -> dict[str, Any]:
+def _logical_location(element: Element) -> dict[str, Any]:
     """Return an element of a page as a logical location (3.33): its name and its selector."""
     name = {} if element.name is None else {"name": visible(element.name)}
     return {"fullyQualifiedName": visible(element.path), **name, "kind": "element"}

@@ -13,12 +13,11 @@ from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_imgdiff.base.captured import CaptureInfo, Element
     from pytest_imgdiff.base.model import RegionKind
     from pytest_imgdiff.base.record import (
         BandRecord,
-        CaptureRecord,
         ComparisonRecord,
-        ElementRecord,
         RegionRecord,
         RenameRecord,
         RunRecord,
@@ -221,7 +220,7 @@ def region_words(region: RegionRecord) -> str:
     return box_words(region) if element is None else f"{element_words(element)}, {box_words(region)}"
 
 
-def element_words(element: ElementRecord) -> str:
+def element_words(element: Element) -> str:
     """Return a page element as path, name (or text) and role: ```nav > a.badge` 'New' (link)``."""
     said = element.name or element.text
     quoted = "" if said is None else f" '{visible(said)}'"
@@ -229,7 +228,7 @@ def element_words(element: ElementRecord) -> str:
     return f"`{visible(element.path)}`{quoted}{role}"
 
 
-def elements_of(record: ComparisonRecord) -> list[ElementRecord]:
+def elements_of(record: ComparisonRecord) -> list[Element]:
     """Return the distinct elements under a comparison's regions, the one under the largest region first."""
     return list({region.element.path: region.element for region in record.regions if region.element}.values())
 
@@ -251,7 +250,7 @@ def capture_facts(record: ComparisonRecord) -> list[tuple[str, str]]:
     return facts
 
 
-def _circumstances(capture: CaptureRecord) -> Iterator[str]:
+def _circumstances(capture: CaptureInfo) -> Iterator[str]:
     if capture.browser is not None:
         yield visible(f"{capture.browser} {capture.browser_version or ''}".strip())
     if capture.viewport is not None:

@@ -28,8 +28,8 @@ from pytest_imgdiff.images.sniff import KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from pytest_imgdiff.base.captured import CaptureInfo
     from pytest_imgdiff.base.image import Image
-    from pytest_imgdiff.base.model import CaptureInfo
 
 EXTENSIONS: dict[str, str] = {name: kind.extension for name, kind in KINDS.items()}
 """Extensions of baselines that are stored unchanged; other sources are stored as PNG."""

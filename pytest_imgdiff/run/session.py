@@ -24,20 +24,21 @@ from pytest_imgdiff.comparison.registry import GLANCE
 from pytest_imgdiff.config.settings import merged_rules, with_options
 from pytest_imgdiff.report import failure_text
 from pytest_imgdiff.run.baselines import EXTENSIONS, alternative_place, store
+from pytest_imgdiff.run.pairing import scan_folders
 from pytest_imgdiff.run.pictures import keep, write_artefacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_imgdiff.base.image import Image
     from pytest_imgdiff.base.model import Policy, Rule
     from pytest_imgdiff.base.record import ComparisonRecord
     from pytest_imgdiff.comparison.registry import Registry
-    from pytest_imgdiff.config import Settings
+    from pytest_imgdiff.config import ScanSettings, Settings
     from pytest_imgdiff.run.baselines import Baselines
     from pytest_imgdiff.run.journal import ResultsFolder
-    from pytest_imgdiff.run.pairing import FoundPair, Pair
+    from pytest_imgdiff.run.pairing import FoundPair, Pair, Scanned
 
 GATHERED = 8
 """Pairs that wait together for a model, so that it evaluates them in one batch."""
@@ -215,15 +216,8 @@ class Workspace:
         policy = self.policy(pair.key)
         expected, actual = pair.sources
         with ExitStack() as stack:
-            yield compare(
-                expected,
-                actual,
-                policy,
-                name=name,
-                registry=self.registry,
-                root=self.root,
-                keep_frame=self.keep_frame,
-                room=lambda size: stack.enter_context(self.allowance.of(size)),
+            yield self.compared_with(
+                expected, actual, policy, name, lambda size: stack.enter_context(self.allowance.of(size))
             )
 
     def judged(self, pair: Pair | FoundPair) -> ComparisonRecord:
@@ -305,7 +299,14 @@ class Workspace:
             return str(error)
         return None
 
-    def compared_with(self, expected: object | None, actual: object, policy: Policy, name: str) -> Comparison:
+    def compared_with(
+        self,
+        expected: object | None,
+        actual: object,
+        policy: Policy,
+        name: str,
+        room: Callable[[int], object] | None = None,
+    ) -> Comparison:
         """Compare two images with the run's metrics and loaders; the arguments are those of `engine.compare`."""
         return compare(
             expected,
@@ -315,6 +316,20 @@ class Workspace:
             registry=self.registry,
             root=self.root,
             keep_frame=self.keep_frame,
+            room=room,
+        )
+
+    def scanned(self, scan: ScanSettings, skip: Iterable[Path], prefix: str = "") -> Scanned:
+        """Return the pairs of a scan; the arguments are those of `pytest_imgdiff.run.pairing.scan_folders`."""
+        return scan_folders(
+            scan.expected,
+            scan.actual,
+            include=scan.include,
+            exclude=scan.exclude,
+            others=scan.others,
+            skip=skip,
+            prefix=prefix,
+            shown=self.shown,
         )
 
     def accept(self, place: Path, comparison: Comparison) -> Path:
