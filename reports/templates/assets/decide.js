@@ -1,4 +1,4 @@
-// Deciding, as the rest of the page sees it, and its keys.
+// The public interface of decisions, and their keys.
 (() => {
   "use strict";
 
@@ -13,7 +13,7 @@
 
   function bindKeys() {
     const { actions } = imgdiff;
-    // With the capital letters locked, the letter alone does not tell.
+    // With Caps Lock, the letter alone is ambiguous.
     const step = (/** @type {KeyboardEvent} */ event) => (event.shiftKey ? actions.redo() : actions.undo());
     /** @type {[string[], string, (event: KeyboardEvent) => void][]} */
     const bindings = [

@@ -1,4 +1,4 @@
-// What keys and buttons do: decide, say what was done, ask first where it is much.
+// The actions of keys and buttons: decide, announce it, and confirm first if it affects many.
 (() => {
   "use strict";
 
@@ -7,7 +7,7 @@
   const DONE = { accept: "accepted", alternative: "accepted as an alternative", reject: "rejected", none: "undecided" };
   const VERB = { accept: "Accept", alternative: "Accept as an alternative", reject: "Reject", none: "Undecide" };
 
-  /** The command that accepts. A page that was opened from the disk knows where its report is, unless it is one file and can lie anywhere. */
+  /** The command that accepts. A page from a file knows its report's folder, unless it is a self-contained file. */
   function command() {
     if (location.protocol !== "file:" || ![...document.scripts].some(({ src }) => src)) return COMMAND;
     const page = decodeURIComponent(location.pathname).replace(/^\/(?=[A-Za-z]:)/, "");
@@ -35,7 +35,7 @@
   /** @param {number[]} indices */
   const named = (indices) => (indices.length === 1 ? imgdiff.run.rows[indices[0]].name : counted(indices.length, "comparison"));
 
-  /** What accepting replaces beside what is shown: files of several frames or pages are replaced whole. @param {number[]} indices */
+  /** What accepting also replaces: files of several frames or pages are replaced completely. @param {number[]} indices */
   function replaced(indices) {
     const several = indices.map((index) => imgdiff.run.rows[index].frames).filter((frames) => frames > 1);
     if (!several.length) return "";
@@ -53,7 +53,7 @@
     return "The report does not contain the image for a baseline, or the expected image is not a stored baseline.";
   }
 
-  /** The same as a sentence of its own. @param {number[]} indices */
+  /** The same as a separate sentence. @param {number[]} indices */
   function also(indices) {
     const words = replaced(indices);
     return words && ` ${words[0].toUpperCase()}${words.slice(1)}.`;
@@ -77,7 +77,7 @@
     tell(words.join("; "));
   }
 
-  /** How many others show the same change and are not decided. @param {number} index */
+  /** The number of other undecided comparisons with the same change. @param {number} index */
   function alikeAndOpen(index) {
     const { rows } = imgdiff.run;
     const { change } = rows[index];
@@ -189,7 +189,7 @@
     }
   }
 
-  /** What the manifest says of these rows, or of all, as far as they are accepted. @param {number[]} [indices] */
+  /** The accepted decisions of the manifest for these rows, or for all. @param {number[]} [indices] */
   async function acceptedOf(indices) {
     const all = [...imgdiff.decisions.all()].filter(([, { decision }]) => imgdiff.decisions.writes(decision)).map(([index]) => index);
     return imgdiff.manifests.decisionsOn(indices ? all.filter((index) => indices.includes(index)) : all);

@@ -1,10 +1,10 @@
-// The bar at the foot of the page: what is decided, and what is done with it.
+// The bar at the bottom of the page: the decisions and their actions.
 (() => {
   "use strict";
 
   const { element, thousands } = imgdiff;
 
-  /** On a phone only the sign is shown. @param {HTMLButtonElement} made @param {string} sign */
+  /** Phones show only the sign. @param {HTMLButtonElement} made @param {string} sign */
   function signed(made, sign) {
     const label = element("span", { class: "label" }, made.textContent);
     made.replaceChildren(element("span", { class: "sign", "aria-hidden": "true" }, sign), label);
@@ -21,7 +21,7 @@
     return made;
   }
 
-  /** A button that unfolds others. @param {string} label @param {HTMLButtonElement[]} buttons */
+  /** A button that shows others. @param {string} label @param {HTMLButtonElement[]} buttons */
   function menu(label, ...buttons) {
     const details = element("details", { class: "menu" }, element("summary", {}, label), element("div", { class: "choices" }, ...buttons));
     details.addEventListener("focusout", (event) => {
@@ -48,7 +48,7 @@
     const worthDeciding = imgdiff.run.rows.some((row) => row.outcome !== "passed");
 
     const counts = element("p", { class: "counts" });
-    const message = element("p", { class: "message", "aria-hidden": "true" }); // said politely by keys.say
+    const message = element("p", { class: "message", "aria-hidden": "true" }); // keys.say announces it politely
     const warning = element("p", { class: "warning", hidden: true }, "This browser cannot store data for this page: decisions are lost when you close it. Export them.");
     const undo = signed(button("Undo", actions.undo, { title: "Ctrl + Z" }), "↶");
     const redo = signed(button("Redo", actions.redo, { title: "Ctrl + Shift + Z" }), "↷");
@@ -97,7 +97,7 @@
     window.addEventListener("beforeunload", (event) => {
       if (!imgdiff.kept.works && decisions.all().size) event.preventDefault();
     });
-    // What the bar would cover keeps clear of it.
+    // The page leaves space for the bar.
     new ResizeObserver(() => document.documentElement.style.setProperty("--decide-bar", `${bar.offsetHeight}px`)).observe(bar);
     draw();
     drawShown();

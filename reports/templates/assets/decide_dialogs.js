@@ -1,4 +1,4 @@
-// Questions and answers in front of the page.
+// Dialogs.
 (() => {
   "use strict";
 
@@ -20,7 +20,7 @@
     );
     dialog.addEventListener("close", () => dialog.remove());
     dialog.addEventListener("click", (event) => {
-      if (event.target === dialog) dialog.close(); // a click beside it
+      if (event.target === dialog) dialog.close(); // a click outside
     });
     document.body.append(dialog);
     dialog.showModal();
@@ -34,7 +34,7 @@
     return made;
   }
 
-  /** Close first: the focus goes back to where it was, which what follows may draw again. @param {DialogChoice} choice @param {() => HTMLDialogElement} dialog */
+  /** Close first: the focus returns to an element that the action may redraw. @param {DialogChoice} choice @param {() => HTMLDialogElement} dialog */
   const closing = (choice, dialog) =>
     button(
       choice.label,
@@ -83,7 +83,7 @@
     return made;
   }
 
-  /** A page that is no file and not encrypted has no clipboard, but may copy what is selected. @param {string} text @param {HTMLElement} beside */
+  /** Pages over plain HTTP have no clipboard, but can copy a selection. @param {string} text @param {HTMLElement} beside */
   async function copied(text, beside) {
     try {
       await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// Decisions kept by the browser: a reload, or tomorrow, finds them again. Each run has its own.
+// Decisions that the browser stores for later visits, separately for each run.
 (() => {
   "use strict";
 
@@ -15,7 +15,7 @@
   const key = () => `${PREFIX}${imgdiff.run.run}`;
 
   /**
-   * A comment that many rows share is stored once.
+   * A comment of many rows is stored once.
    *
    * @param {Map<number, Decision>} decisions
    */
@@ -34,7 +34,7 @@
   }
 
   /**
-   * Under file:// all reports share one store: whatever is found there may be another's, or damaged.
+   * Under file:// all reports share one store: its content may belong to another report, or be damaged.
    *
    * @param {string | null} text
    */
@@ -70,7 +70,7 @@
     try {
       forgetOld();
       return decoded(localStorage.getItem(key()));
-    } catch { // a browser may refuse the store altogether
+    } catch { // a browser may deny access to the store
       works = false;
       return new Map();
     }
@@ -82,7 +82,7 @@
       if (decisions.size || absent.size) localStorage.setItem(key(), encoded(decisions));
       else localStorage.removeItem(key());
       works = true;
-    } catch { // refused, or full
+    } catch { // denied, or full
       works = false;
     }
   }
@@ -100,7 +100,7 @@
     },
     read,
     write,
-    /** Take the decisions on comparisons that have been loaded by now. @returns {Map<number, Decision>} */
+    /** Return the decisions on comparisons that were loaded meanwhile. @returns {Map<number, Decision>} */
     arrived() {
       /** @type {Map<number, Decision>} */
       const found = new Map();

@@ -1,4 +1,4 @@
-// The manifest: decisions as a file, which `pytest-imgdiff accept` reads, and this page again.
+// The manifest: decisions as a file for `pytest-imgdiff accept` and for this page.
 (() => {
   "use strict";
 
@@ -12,7 +12,7 @@
   const columnOf = (row) => (row.column < 0 ? null : imgdiff.run.columns[row.column]);
 
   /**
-   * The details of these rows, only a few files of them being loaded at a time.
+   * The details of these rows; only a few files are loaded at a time.
    *
    * @param {number[]} indices
    */
@@ -81,7 +81,7 @@
     return typeof entry?.name === "string" && typeof entry.comment === "string" && DECISIONS.has(entry.decision);
   }
 
-  /** Both say the same, to the byte. @param {Detail["accepts"]} one @param {Detail["accepts"]} other */
+  /** Whether both are equal. @param {Detail["accepts"]} one @param {Detail["accepts"]} other */
   function same(one, other) {
     if (!one || !other) return one === other;
     return one.baseline === other.baseline && one.source === other.source && one.digest === other.digest && one.replaces === other.replaces;

@@ -1,4 +1,4 @@
-// Deciding where one looks: beside the open comparison, and on the headings of groups.
+// The controls for decisions: next to the open comparison, and on the headings of groups.
 (() => {
   "use strict";
 
@@ -13,7 +13,7 @@
   ];
   const LONGEST_COMMENT = 4000;
 
-  /** Draws the open comparison's controls again; does nothing while none is open. */
+  /** Redraws the controls of the open comparison, if there is one. */
   let draw = () => {};
 
   /** @param {number} index */
@@ -28,12 +28,12 @@
   /** @param {number} index */
   function commentField(index) {
     const field = element("textarea", { id: "decide-comment", rows: 2, maxlength: LONGEST_COMMENT });
-    // As it is written: nothing is lost when the next comparison opens.
+    // On each input: nothing is lost when the next comparison opens.
     field.addEventListener("input", () => imgdiff.decisions.set([index], { comment: field.value }));
     return field;
   }
 
-  /** The comparisons that show the same change, this one among them. @param {number} index */
+  /** The comparisons with the same change, including this one. @param {number} index */
   function sameChange(index) {
     const { rows } = imgdiff.run;
     const { change } = rows[index];
@@ -52,7 +52,7 @@
     return element("div", { class: "alike" }, element("p", {}, `${thousands(alike.length)} comparisons show the same change.`), ...all);
   }
 
-  /** Frames that are not looked at are accepted with those that are. @param {Detail} detail */
+  /** Accepting also replaces the frames that are not shown. @param {Detail} detail */
   const replaced = ({ accepts, replaces }) => (accepts && replaces ? element("p", { class: "replaces" }, `Accept ${replaces}.`) : null);
 
   /** @type {Parameters<Imgdiff["viewer"]["onOpen"]>[0]} */
@@ -105,7 +105,7 @@
     }
   }
 
-  // Before anything is drawn: a link may open a comparison at once.
+  // Before drawing: a link may open a comparison immediately.
   imgdiff.viewer?.onOpen(fill);
   imgdiff.decisions.onChange(() => draw());
   document.addEventListener("imgdiff:start", () => imgdiff.list.onGroup(onGroup));

@@ -1,4 +1,4 @@
-// What is decided of each comparison, with undo. A step may be one decision or ten thousand.
+// The decision on each comparison, with undo. A step can be one decision or ten thousand.
 (() => {
   "use strict";
 
@@ -15,7 +15,7 @@
   /** @type {(() => void)[]} */
   const listeners = [];
 
-  /** Read when first needed: the viewer may open before the list is drawn. */
+  /** Read on first use: the viewer may open before the list is drawn. */
   function table() {
     decided ??= imgdiff.kept.read();
     return decided;
@@ -101,7 +101,7 @@
     return true;
   }
 
-  /** What was carried out cannot be taken back from here, and undo must not look as if it were. */
+  /** Written baselines cannot be restored from here, so undo does not include them. */
   function settle() {
     past = [];
     future = [];
@@ -127,7 +127,7 @@
     if (arrived.size) listeners.forEach((listener) => listener());
   });
 
-  // The other tab's steps are not ours to take back.
+  // This tab cannot undo steps of another tab.
   imgdiff.kept.onElsewhere((elsewhere) => {
     decided = elsewhere;
     past = [];

@@ -28,14 +28,14 @@
   const buttons = [];
   /** @type {HTMLSelectElement} */
   let folders;
-  /** Shown only while one change is looked at. @type {HTMLElement} */
+  /** Shown only while one change is selected. @type {HTMLElement} */
   let change;
 
   /** @param {Facet} facet @param {Map<string, number>} counts */
   function valuesOf(facet, counts) {
     if (facet === "column") return imgdiff.run.columns;
     if (facet === "size") return LARGEST_FIRST.filter((value) => counts.has(value));
-    // Outcomes and verdicts as the run has them: the worst first.
+    // Outcomes and verdicts in the order of the run: the worst first.
     return facet === "metric" || facet === "kind" ? [...counts.keys()].sort() : [...counts.keys()];
   }
 
@@ -107,7 +107,7 @@
     return change;
   }
 
-  /** @param {Map<Facet, Map<string, number>>} counts of the whole run: the values that there are */
+  /** @param {Map<Facet, Map<string, number>>} counts of the whole run: all values */
   function build(counts) {
     const none = new Map();
     place("filters").replaceChildren(changeChoice());
@@ -119,7 +119,7 @@
     if (made) place("filters").append(made);
   }
 
-  /** Every value of the run, whatever the address says. */
+  /** Every value of the run, independent of the URL. */
   function everyValue() {
     const { rows, columns } = imgdiff.run;
     /** @type {Map<Facet, Map<string, number>>} */

@@ -1,10 +1,10 @@
-// Which comparisons fit: eight facets and a search, all kept in the address.
+// The filters: eight facets and a search, all stored in the URL.
 (() => {
   "use strict";
 
   /** @type {Facet[]} */
   const FACETS = ["outcome", "verdict", "metric", "kind", "size", "column", "folder", "change"];
-  /** Where nothing is chosen and something asks for attention, what passed is out of the way; "all" brings it back. */
+  /** Without a selection, if something needs attention, passed comparisons are hidden; "all" shows them. */
   const EVERYTHING = "all";
 
   /** The upper end of each size of change, as a share of the image. @type {[string, number][]} */
@@ -16,7 +16,7 @@
     ["large", Infinity],
   ];
 
-  /** What the search looks in, made once: a row's name, test and elements. @type {string[]} */
+  /** The text that the search uses, created once: a row's name, test and elements. @type {string[]} */
   let texts = [];
   /** The values that each row has in each facet. @type {Map<Facet, string[][]>} */
   let valuesOf = new Map();
@@ -79,7 +79,7 @@
     return imgdiff.state.get("search").toLowerCase().split(/\s+/).filter(Boolean);
   }
 
-  /** Take in the rows that were loaded since. */
+  /** Add the rows that were loaded since. */
   function extend() {
     const { rows } = imgdiff.run;
     for (let index = texts.length; index < rows.length; index++) {
@@ -90,8 +90,8 @@
   }
 
   /**
-   * A row counts for a value of a facet where everything but this facet lets it through. So does what waits in pieces,
-   * unless something is searched: then what the search has found there counts.
+   * A row counts for a value of a facet if it passes all other facets. So do comparisons in pieces, unless there is a
+   * search: then those that it has found count.
    */
   function apply() {
     extend();

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  /** How many comparisons there are of each change that was seen more than once. @type {Map<string, number>} */
+  /** The number of comparisons of each change that occurs more than once. @type {Map<string, number>} */
   const sizes = new Map();
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -28,7 +28,7 @@
     for (const entry of entries) entry.rows.sort((one, other) => rows[one].column - rows[other].column);
   }
 
-  /** Where changes are known to be the same, they are the way to look at the run. */
+  /** Group by change by default if changes are known to be the same. */
   function by() {
     const chosen = imgdiff.state.get("group");
     if (GROUPINGS.has(chosen) || chosen === "none") return chosen;
@@ -40,13 +40,13 @@
     return chosen === "name" || chosen === "size" ? chosen : "worst";
   }
 
-  /** In the order of the run, whichever piece was loaded first. @param {number} index */
+  /** In the order of the run, independent of the order of loading. @param {number} index */
   const place = (index) => imgdiff.run.rows[index].number ?? index;
 
   /** @param {Entry} entry */
   const first = (entry) => imgdiff.run.rows[entry.fitting[0]];
 
-  /** The run has the worst first, and so has what `size` and `name` leave equal. @param {Entry[]} found */
+  /** The run starts with the worst; so do comparisons with equal `size` or `name`. @param {Entry[]} found */
   function sort(found) {
     const rule = sortedBy();
     found.sort((one, other) => place(one.fitting[0]) - place(other.fitting[0]));
@@ -55,7 +55,7 @@
     return found;
   }
 
-  /** @param {Entry} entry what nobody measured goes behind what was measured */
+  /** @param {Entry} entry unmeasured comparisons follow measured ones */
   const largest = (entry) => Math.max(...entry.fitting.map((index) => imgdiff.run.rows[index].share ?? -1));
 
   /** @typedef {[key: string, title: string]} Group */
@@ -77,7 +77,7 @@
     return [file || "/", file || "No test"];
   }
 
-  /** By the kind of most of what changed. @param {Row} row @returns {Group} */
+  /** By the kind of the largest changed area. @param {Row} row @returns {Group} */
   function ofKind(row) {
     const [kind] = row.kinds;
     if (kind === undefined) return ofVerdict(row);
@@ -95,7 +95,7 @@
   ]);
 
   /**
-   * As the run's rows are ordered, whatever is sorted by within a group.
+   * In the order of the run's rows, independent of the order within a group.
    *
    * @param {Entry[]} one
    * @param {Entry[]} other
@@ -117,8 +117,8 @@
   }
 
   /**
-   * Every group is open at first, but for those of the same change; in the address, "folded" says otherwise for all
-   * and "fold" names exceptions.
+   * Every group is open initially, except groups of the same change; in the URL, "folded" changes this for all groups
+   * and "fold" lists exceptions.
    *
    * @param {string} key
    */
@@ -179,7 +179,7 @@
   }
 
   /**
-   * A group's heading, and what it shows.
+   * A group's heading and its entries.
    *
    * @param {string} key
    * @param {string} title

@@ -1,4 +1,4 @@
-// The help sheet: every key there is, on "?".
+// The help sheet with all keys, on "?".
 (() => {
   "use strict";
 
@@ -54,7 +54,7 @@
   document.addEventListener("imgdiff:start", () => {
     imgdiff.keys.bind([{ keys: ["?"], says: "Show this sheet", scope: "everywhere", does: show }]);
     const dialog = /** @type {HTMLDialogElement} */ (imgdiff.place("help"));
-    // A click beside the sheet closes it, as Escape does.
+    // A click outside the sheet closes it, like Escape.
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
     });

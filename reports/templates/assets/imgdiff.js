@@ -1,9 +1,9 @@
-// The one global of the page, and how its scripts make elements.
+// The only global of the page, and functions that create elements.
 (() => {
   "use strict";
 
   /**
-   * Make an element. Whatever text a report holds becomes a text node or an attribute, never markup.
+   * Create an element. Text of a report becomes a text node or an attribute, never markup.
    *
    * @param {string} tag
    * @param {Record<string, string | number | boolean | null>} [attributes] null and false leave the attribute out
@@ -21,7 +21,7 @@
   }
 
   /**
-   * An element that the page's template has to hold.
+   * A required element of the page's template.
    *
    * @param {string} id
    */

@@ -1,4 +1,4 @@
-// The keyboard: one table of bindings, which the help sheet shows as well.
+// The keyboard: one table of bindings, which the help sheet also shows.
 (() => {
   "use strict";
 
@@ -32,7 +32,7 @@
   /** @param {KeyboardEvent} event */
   function onKeyDown(event) {
     if (event.defaultPrevented || event.isComposing || event.altKey || belongsToControl(event)) return;
-    if (document.querySelector("dialog:modal")) return; // it has the keyboard to itself
+    if (document.querySelector("dialog:modal")) return; // it handles all keys
     const scope = (imgdiff.viewer?.current() ?? -1) >= 0 ? "viewer" : "list";
     const key = pressed(event);
     const fits = bindings.filter((binding) => binding.keys.includes(key));
@@ -46,7 +46,7 @@
   /** @param {string} text */
   function say(text) {
     const status = imgdiff.place("status");
-    // The same text twice is heard twice only if it is not the same text.
+    // Screen readers repeat a text only if it changes.
     status.textContent = status.textContent === text ? `${text}\u00a0` : text;
   }
 

@@ -1,17 +1,17 @@
-// The list: which lines there are, where the keyboard's cursor is, and what a click or a key does.
+// The list: its lines, the keyboard's cursor, and the actions of clicks and keys.
 (() => {
   "use strict";
 
-  /** Of the address; "open" is the viewer's, and the cursor follows it. */
+  /** Parts of the URL; "open" belongs to the viewer, and the cursor follows it. */
   const ARRANGING = ["outcome", "verdict", "metric", "kind", "size", "column", "folder", "change", "search", "sort", "group"];
 
   /** @type {Item[]} */
   let items = [];
-  /** Milliseconds without a key before a search goes through files. */
+  /** Milliseconds without a key before a search loads files. */
   const TYPING = 250;
   /** Below the list: loads more. @type {HTMLButtonElement} */
   let rest;
-  /** The line that the keyboard is on; -1 in an empty list. */
+  /** The line of the cursor; -1 in an empty list. */
   let cursor = -1;
   /** @type {HTMLElement} */
   let grid;
@@ -27,7 +27,7 @@
   /** @param {Item} item */
   const rowsOf = (item) => (item.kind === "group" ? item.rows : item.entry.fitting);
 
-  /** The style says how high lines are; it depends on the width of the page and on the size of letters. */
+  /** Read the heights of lines from the style: they depend on the width of the page and the font size. */
   function measureHeights() {
     const style = getComputedStyle(grid);
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -47,7 +47,7 @@
     return drawn;
   }
 
-  /** Lines may have other contents, the cursor stays on what it was on. */
+  /** The cursor stays on its item if lines change. */
   function arrange() {
     const kept = cursor >= 0 ? keyOf(items[cursor]) : "";
     const focused = grid.contains(document.activeElement);
@@ -66,7 +66,7 @@
   }
 
   /**
-   * What there is beyond the list, and how to have it.
+   * The comparisons that are not in the list, and the button that loads them.
    *
    * @param {number} waiting how many comparisons fit that are not loaded
    * @returns {boolean} whether there are files that the search has not looked through
@@ -136,12 +136,12 @@
     focusCursor();
   }
 
-  /** The first step of the keyboard only shows where it is. @param {number} step */
+  /** The first key only shows the cursor. @param {number} step */
   function move(step) {
     moveTo(grid.contains(document.activeElement) ? cursor + step : cursor);
   }
 
-  /** The line of a row; that of its group where it is folded away. @param {number} index */
+  /** The line of a row, or of its closed group. @param {number} index */
   function lineOf(index) {
     const line = items.findIndex((item) => item.kind === "entry" && item.entry.rows.includes(index));
     return line >= 0 ? line : items.findIndex((item) => rowsOf(item).includes(index));
@@ -173,7 +173,7 @@
   }
 
   /**
-   * Within a line there may be more to go to: the runs that were merged, the others of the same change.
+   * A line can have several targets: the merged runs, or other comparisons with the same change.
    *
    * @param {1 | -1} step
    * @returns {boolean} whether there was
@@ -219,7 +219,7 @@
       return;
     }
     event.preventDefault();
-    if (getSelection()?.toString()) return; // a text was marked, not a row clicked
+    if (getSelection()?.toString()) return; // text was selected, not a row clicked
     setCursor(Number(line.dataset.line));
     if (item.kind === "group") toggleGroup(item);
     else imgdiff.viewer?.open(link instanceof HTMLElement ? Number(link.dataset.open) : item.entry.fitting[0]);
@@ -238,7 +238,7 @@
     }
   }
 
-  /** Other lines than before: begin at the first one, unless the list's beginning is in sight anyway. */
+  /** With other lines, scroll to the first one unless it is visible. */
   function toTop() {
     const over = imgdiff.place("list").getBoundingClientRect().top - imgdiff.place("toolbar").offsetHeight;
     if (over < 0) window.scrollBy({ top: over, behavior: "instant" });
@@ -271,7 +271,7 @@
     });
   }
 
-  /** Nothing while the focus is elsewhere: what is not seen to be chosen must not be decided. */
+  /** Empty while the focus is elsewhere: a decision needs a visible selection. */
   function current() {
     const focused = document.activeElement;
     if (cursor < 0 || !grid.contains(focused)) return [];

@@ -1,4 +1,4 @@
-// What makes a report act at once; only `pytest-imgdiff serve` puts it into the page.
+// Live actions of a report; only `pytest-imgdiff serve` adds this script to the page.
 (() => {
   "use strict";
 
@@ -12,7 +12,7 @@
   const isReport = meta("served") === "report";
 
   /**
-   * Post JSON; the token shows the server that this page of its own asks, and not another site's.
+   * Post JSON with the token, which proves to the server that the request comes from its own page.
    *
    * @param {string} address
    * @param {unknown} body
@@ -48,7 +48,7 @@
     }
   }
 
-  /** Say in the page's head what its being served brings. */
+  /** Describe the live actions in the page's head. */
   function announce() {
     const line = element("p", { class: "summary", id: "served" });
     if (isReport) {
@@ -62,10 +62,10 @@
     place("head").append(line);
   }
 
-  /** Say which images are not those of this report any more: their baselines were written since. */
+  /** Mark the images whose baselines have changed since the report. */
   async function tellStale() {
     const answer = await fetch("/api/stale").catch(() => null);
-    if (!answer?.ok) return; // accepting one would be refused in words
+    if (!answer?.ok) return; // accepting one shows the error
     const { stale } = await answer.json();
     if (!stale.length) return;
     const summary = element("summary", {}, `${imgdiff.counted(stale.length, "image")} of this report can no longer be accepted`);
@@ -79,6 +79,6 @@
     announce();
     if (isReport) void tellStale();
     const alone = !isReport && imgdiff.run.rows.length === 1;
-    if (alone && !imgdiff.run.rows[0].glance && !imgdiff.state.get("open")) queueMicrotask(() => imgdiff.viewer.open(0)); // when all have started
+    if (alone && !imgdiff.run.rows[0].glance && !imgdiff.state.get("open")) queueMicrotask(() => imgdiff.viewer.open(0)); // after all scripts
   });
 })();

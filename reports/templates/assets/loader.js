@@ -1,4 +1,4 @@
-// Data from beside the page. fetch() is refused under file://, a <script> is not: each data file calls imgdiff.receive.
+// Data files of the page. Under file:// fetch() fails but <script> works: each data file calls imgdiff.receive.
 (() => {
   "use strict";
 
@@ -20,7 +20,7 @@
   }
 
   /**
-   * Run a data file once. One that failed is tried again when it is next asked for.
+   * Run a data file once. After a failure the next request tries again.
    *
    * @param {string} address
    */

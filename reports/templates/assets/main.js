@@ -1,4 +1,4 @@
-// The last script: tells the others that the run's data is there.
+// The last script: starts the others, as the run's data is loaded.
 (() => {
   "use strict";
 

@@ -4,22 +4,22 @@
 
   const ANCHOR = "c-";
   const ANCHOR_DIGITS = 12;
-  /** A search stops there, and goes on when it is asked to: nobody reads more. */
+  /** A search stops after this many results until the user continues it. */
   const MOST_FOUND = 10_000;
 
   /** Files that were loaded. @type {Map<number, Piece>} */
   const loaded = new Map();
-  /** Pieces of which every comparison is among the rows. @type {Set<number>} */
+  /** Pieces whose comparisons are all among the rows. @type {Set<number>} */
   const whole = new Set();
-  /** The numbers of comparisons that are among the rows although their piece is not whole. @type {Set<number>} */
+  /** The numbers of comparisons that are among the rows although their piece is incomplete. @type {Set<number>} */
   const single = new Set();
   /** Where each piece begins in the order of the run. @type {number[]} */
   let starts = [];
 
-  /** The words of the latest search, and how many pieces it has looked through. */
+  /** The words of the latest search, and the number of pieces that it has searched. */
   let words = "";
   let looked = 0;
-  /** Which of several searches is the last. */
+  /** Number of the latest search. */
   let asked = 0;
 
   /** @param {string} lines */
@@ -37,7 +37,7 @@
   }
 
   /**
-   * Put comparisons of a piece among the rows.
+   * Add comparisons of a piece to the rows.
    *
    * @param {Piece} piece
    * @param {(name: string, test: string, anchor: string) => boolean} fits
@@ -66,7 +66,7 @@
     document.dispatchEvent(new Event("imgdiff:rows"));
   }
 
-  /** Pieces that are not whole, in their order. */
+  /** Incomplete pieces, in their order. */
   const open = () => starts.map((_, number) => number).filter((number) => !whole.has(number));
 
   /** List all comparisons of the next piece. */
@@ -81,7 +81,7 @@
   }
 
   /**
-   * List the comparisons that fit, whatever piece they are in.
+   * List the matching comparisons of all pieces.
    *
    * @param {(name: string, test: string, anchor: string) => boolean} fits
    * @param {number} [most] stop after so many
@@ -133,10 +133,10 @@
 
   imgdiff.pieces = {
     receive: (piece) => loaded.set(piece.piece, piece),
-    /** What is counted, and is not among the rows by itself. */
+    /** The comparisons that are counted but are not rows. */
     waiting: () => open().flatMap((number) => imgdiff.run.pieces[number]),
     isCounted: (row) => row.piece !== undefined && !whole.has(row.piece),
-    /** How many files the search of these words has still to look through. */
+    /** The number of files that the search has not loaded yet. */
     unsearched: (wanted) => (wanted.join(" ") === words ? open().filter((number) => number >= looked).length : open().length),
     left: () => open().length,
     more,

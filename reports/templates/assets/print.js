@@ -19,7 +19,7 @@
     );
   }
 
-  /** A page that is one file has no other beside it. @param {number} rest */
+  /** A self-contained page has no other files. @param {number} rest */
   function remainder(rest) {
     const beside = document.querySelector("footer a[href='plain.html']") ? "in plain.html" : "not printed";
     return `${thousands(rest)} more are ${beside}.`;

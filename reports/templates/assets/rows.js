@@ -1,4 +1,4 @@
-// How one line of the list is drawn: a comparison, or the heading of a group.
+// Draws one line of the list: a comparison, or the heading of a group.
 (() => {
   "use strict";
 
@@ -19,7 +19,7 @@
   /** @param {string} kind */
   const kindWords = (kind) => KINDS[kind] ?? kind;
 
-  /** In few digits, and never a round 0 or 100 where it is not. @param {number} share */
+  /** In few digits; 0 and 100 only if exact. @param {number} share */
   function percent(share) {
     const hundredths = share * 100;
     if (share > 0 && hundredths < 0.01) return "< 0.01\u00a0%";
@@ -27,7 +27,7 @@
     return `${Number(hundredths.toPrecision(hundredths < 10 ? 2 : 3))}\u00a0%`;
   }
 
-  /** A bar on which a hundredth of a percent can be seen beside the whole. @param {number} share */
+  /** The width of a bar that shows both 0.01 % and 100 %. @param {number} share */
   const barWidth = (share) => (share > 0 ? Math.min(1, Math.max(0.04, 1 + Math.log10(share) / 4)) : 0);
 
   /** @param {Row} row */
@@ -143,7 +143,7 @@
     );
   }
 
-  /** One place for each of the merged runs, whether or not it compared this name. @param {Entry} entry */
+  /** One cell for each of the merged runs, also if it did not compare this name. @param {Entry} entry */
   function runs(entry) {
     const { rows, columns } = imgdiff.run;
     const places = columns.map((label, column) => {
@@ -188,7 +188,7 @@
     return drawn;
   }
 
-  /** Said only where a group holds several. @param {number[]} indices */
+  /** Only for groups of several. @param {number[]} indices */
   function outcomes(indices) {
     const tally = { failed: 0, warned: 0, passed: 0 };
     for (const index of indices) tally[imgdiff.run.rows[index].outcome] += 1;

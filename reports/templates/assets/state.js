@@ -1,4 +1,4 @@
-// What is looked at, in the address after "#": a link, a reload and the browser's back button show the same.
+// The state of the page, in the URL after "#": links, a reload and the browser's back button restore it.
 (() => {
   "use strict";
 
@@ -44,12 +44,12 @@
       if (push) history.pushState(null, "", addressOf(next));
       else history.replaceState(null, "", addressOf(next));
     } catch {
-      // A browser that finds the address changed too often in a short time: what is shown changes all the same.
+      // Browsers limit how often the URL changes; the page changes anyway.
     }
     become(next);
   }
 
-  /** A value may itself hold the comma that parts values. @param {Iterable<string>} several */
+  /** A value can contain the comma that separates values. @param {Iterable<string>} several */
   const joined = (several) => [...several].map((value) => value.replace(/[%,]/g, encodeURIComponent)).join(",");
 
   /** @param {string} key */

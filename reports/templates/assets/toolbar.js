@@ -1,4 +1,4 @@
-// Above the list: search, grouping, sorting, how many are shown.
+// The toolbar: search, grouping, sorting, and the number of comparisons shown.
 (() => {
   "use strict";
 
@@ -38,7 +38,7 @@
     if (document.activeElement !== search) search.value = imgdiff.state.get("search");
   }
 
-  /** From what asks for attention to everything, and from any filters back to what asks for attention. */
+  /** Switch between comparisons that need attention and all; reset other filters first. */
   function showOthers() {
     if (imgdiff.filters.active()) imgdiff.filters.clear();
     else toggleOutcome();
@@ -49,7 +49,7 @@
   function sayCount() {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      const inViewer = (imgdiff.viewer?.current() ?? -1) >= 0; // where something newer has been said
+      const inViewer = (imgdiff.viewer?.current() ?? -1) >= 0; // which has announced something newer
       if (!inViewer) imgdiff.keys.say(`${place("shown").textContent} shown`);
     }, 600);
   }
@@ -86,7 +86,7 @@
     imgdiff.keys.bind(bindings.map(([keys, says, does]) => ({ keys, says, scope: "list", does })));
   }
 
-  /** Rows are brought into sight below the toolbar, and the filters stick below it. */
+  /** Rows scroll into view below the toolbar, and the filters stick below it. */
   function measure() {
     const toolbar = place("toolbar");
     document.documentElement.style.setProperty("--toolbar-height", `${toolbar.offsetHeight}px`);

@@ -1,4 +1,4 @@
-// The upload page: what is chosen is sent, its job is watched, and its report opened.
+// The upload page: sends the images, polls the job, and opens its report.
 (() => {
   "use strict";
 
@@ -14,7 +14,7 @@
   /** @type {XMLHttpRequest | null} */
   let sending = null;
 
-  /** What the images make when they are paired: all that is wrong with them, or null, and what to expect. */
+  /** The result of pairing the images: the errors, or null, and a summary. */
   function pairing() {
     const { expected, actual } = upload.chosen;
     if (!expected.size || !actual.size) return { wrong: "Choose images on both sides.", words: "" };
@@ -37,7 +37,7 @@
     /** @type {HTMLButtonElement} */ (place("compare")).disabled = wrong !== null || !form.checkValidity();
   }
 
-  /** What the form says of the policy, as the endpoint takes it. */
+  /** The settings of the form, as the endpoint expects them. */
   function settings() {
     const data = new FormData(form);
     /** @type {{ metrics?: Record<string, number>, size?: string, mask?: string, glance?: boolean }} */
@@ -61,7 +61,7 @@
     }
     busy(true);
     show("Sending", 0, 1);
-    const request = new XMLHttpRequest(); // fetch() does not tell how much was sent
+    const request = new XMLHttpRequest(); // fetch() does not report upload progress
     sending = request;
     request.open("POST", "/api/compare");
     request.setRequestHeader("X-Imgdiff-Token", token);
@@ -78,7 +78,7 @@
     request.send(body);
   }
 
-  /** @param {number} pause milliseconds until it is asked again */
+  /** @param {number} pause milliseconds until the next request */
   async function watch(pause) {
     if (job === null) return;
     let told;
@@ -101,7 +101,7 @@
     const bar = /** @type {HTMLProgressElement} */ (place("bar"));
     bar.max = total;
     if (done) bar.value = done;
-    else bar.removeAttribute("value"); // nothing is known yet: it moves
+    else bar.removeAttribute("value"); // unknown: an indeterminate bar
     place("progress-words").textContent = words;
   }
 
@@ -136,7 +136,7 @@
     place("compare").focus();
   }
 
-  /** The list of metrics counts only where they are chosen by hand; a limit only where its metric is. */
+  /** Enable the list of metrics only for a manual selection, and a limit only for a selected metric. */
   function enable() {
     const byHand = new FormData(form).get("policy") === "chosen";
     place("metrics").classList.toggle("is-off", !byHand);
@@ -164,5 +164,5 @@
   place("choose-all").addEventListener("click", chooseAll);
   place("cancel").addEventListener("click", cancel);
   upload.onChange(check);
-  window.addEventListener("pageshow", () => { busy(false); enable(); }); // also when the reader comes back from a report
+  window.addEventListener("pageshow", () => { busy(false); enable(); }); // also after a return from a report
 })();

@@ -14,14 +14,14 @@
   const listeners = [];
 
   /**
-   * Take these for the side's images, in place of those before.
+   * Replace the images of a side.
    *
    * @param {UploadSide} side
    * @param {Map<string, File>} files by name
    */
   function take(side, files) {
     const several = files.size > 1;
-    // Of a folder only the pictures: it may well hold a README. A file that was chosen by itself is meant.
+    // From a folder only images, as it may contain other files; a single file is always used.
     chosen[side] = new Map([...files].filter(([name]) => !several || PICTURE.test(name)));
     draw(side);
     listeners.forEach((listener) => listener());
@@ -50,12 +50,12 @@
   /** @param {string} name @param {File} file */
   function preview(name, file) {
     const image = element("img", { alt: "", src: URL.createObjectURL(file) });
-    image.addEventListener("error", () => image.remove()); // TIFF, say, which browsers do not show
+    image.addEventListener("error", () => image.remove()); // for example TIFF, which browsers do not show
     return element("figure", {}, image, element("figcaption", {}, element("bdi", {}, name)));
   }
 
   /**
-   * The names of files chosen together: below their common folder, where they have one.
+   * The names of files selected together, relative to their common folder if there is one.
    *
    * @param {Iterable<File>} files
    */
@@ -76,12 +76,12 @@
   }
 
   /**
-   * What was dropped, folders with all that is in them.
+   * The dropped files, including those in folders.
    *
    * @param {DataTransfer} data
    */
   async function dropped(data) {
-    // All entries before anything is awaited: afterwards the browser has forgotten them.
+    // All entries before the first await: the browser drops them afterwards.
     const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
     const found = (await Promise.all(entries.map((entry) => below(entry)))).flat();
     return found.length ? new Map(withoutCommonFolder(found)) : named(data.files);
@@ -114,7 +114,7 @@
       place(`${side}-choose-${kind}`).addEventListener("click", () => input.click());
       input.addEventListener("change", () => {
         if (input.files?.length) take(side, named(input.files));
-        input.value = ""; // so that the same may be chosen again
+        input.value = ""; // so that the same file can be selected again
       });
     }
     place(`${side}-clear`).addEventListener("click", () => take(side, new Map()));
@@ -134,7 +134,7 @@
   }
 
   SIDES.forEach(listen);
-  // Dropped beside a side, an image would replace the page.
+  // An image that is dropped elsewhere would replace the page.
   for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData?.files;

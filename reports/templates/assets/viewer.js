@@ -1,16 +1,16 @@
-// The viewer: opens a comparison over the list, goes from one to the next, and brings its parts together. What is open,
-// in which view and at which region stands in the address, and everything here follows the address.
+// The viewer: shows a comparison over the list, moves to others, and connects its parts. The URL contains the open
+// comparison, view and region, and the viewer follows the URL.
 (() => {
   "use strict";
 
   const { element, place } = imgdiff;
 
-  /** What else the page has stays usable while the viewer is open. */
+  /** Other parts of the page stay usable while the viewer is open. */
   const BESIDE = new Set(["viewer", "decide-bar", "status"]);
 
-  /** Which of several quick openings is the last: an answer that comes late is dropped. */
+  /** Number of the latest request to open a comparison: late answers to earlier ones are dropped. */
   let asked = 0;
-  /** The open row, known before its details are. */
+  /** The open row, known before its details. */
   let current = -1;
 
   const indexOpen = () => {
@@ -18,10 +18,10 @@
     return anchor ? imgdiff.list.indexOf(anchor) : -1;
   };
 
-  /** Whether there is one comparison, which was measured to be looked at, and the address asks for nothing else. */
+  /** Whether to show the glance: of a single comparison, unless the URL has another view. */
   const isGlanced = () => imgdiff.run.rows.length === 1 && imgdiff.run.rows[0].glance && location.hash.length < 2;
 
-  /** The frame that the address names, else the one that stands for all. @param {Detail} detail */
+  /** The frame of the URL, or else the representative one. @param {Detail} detail */
   function frameOf({ frames, frame }) {
     const named = imgdiff.state.get("frame");
     return frames.find((one) => String(one.frame) === named) ?? frames.find((one) => one.frame === frame) ?? null;
@@ -51,14 +51,14 @@
     };
   }
 
-  /** Where the report does not know an image's size, the browser finds it. @param {Detail} whole */
+  /** Let the browser find image sizes that the report does not contain. @param {Detail} whole */
   async function measure(whole) {
     const { figures } = frameOf(whole) ?? whole;
     const unknown = figures.filter(({ key, width, height }) => key !== "thumb" && (width === null || height === null));
     await Promise.all(unknown.map(async (figure) => {
       const image = new Image();
       image.src = figure.href;
-      await image.decode().catch(() => {}); // one that cannot be shown is told where it would be
+      await image.decode().catch(() => {}); // its pane reports an image that cannot be shown
       figure.width = image.naturalWidth || null;
       figure.height = image.naturalHeight || null;
     }));
@@ -122,19 +122,19 @@
     imgdiff.keys.say(error.message);
   }
 
-  /** The comparison that is so many steps away in the list, as it is filtered and sorted. @param {number} index @param {number} by */
+  /** The comparison at a distance of `by` in the filtered and sorted list. @param {number} index @param {number} by */
   function neighbour(index, by) {
     const steps = imgdiff.list.steps();
     const at = steps.indexOf(index);
     if (at >= 0) return steps[at + by];
-    // One of many that show the same change is passed over by the steps: go on from where its group stands.
+    // Steps skip members of a closed group: continue from the group.
     const shown = imgdiff.list.shown();
     const here = shown.indexOf(index);
     const beyond = steps.filter((step) => (by > 0 ? shown.indexOf(step) > here : shown.indexOf(step) < here));
     return by > 0 ? beyond[0] : beyond[beyond.length - 1];
   }
 
-  /** The next comparison is there when it is asked for. @param {number} index */
+  /** Load the next comparison in advance. @param {number} index */
   async function preload(index) {
     const next = neighbour(index, 1);
     if (next === undefined) return;
@@ -144,7 +144,7 @@
     }
   }
 
-  /** Nothing of what was open before is seen while the details are loaded. @param {string} name */
+  /** Hide the previous comparison while the details are loaded. @param {string} name */
   function uncover(name) {
     const { bar, panel, stage } = imgdiff.viewing;
     bar.heading.textContent = name;
@@ -237,7 +237,7 @@
       if (!subject) return;
       const before = imgdiff.state.get("view");
       imgdiff.state.set({ view: name === "side" ? "" : name });
-      if (before === imgdiff.state.get("view")) draw(false); // something within the view has changed
+      if (before === imgdiff.state.get("view")) draw(false); // a change within the view
       const view = views.shown(name, subject);
       const why = (views.all.find((one) => one.name === name) ?? view).lacks(subject);
       imgdiff.keys.say(why ? `${why}. Shown instead: ${view.title}` : view.title);
@@ -264,7 +264,7 @@
     document.addEventListener("imgdiff:rows", () => {
       if (current < 0 && indexOpen() >= 0) show(indexOpen());
     });
-    // Once every script has started: the list knows its rows only then.
+    // After all scripts: the list knows its rows only then.
     queueMicrotask(() => {
       if (indexOpen() >= 0) show(indexOpen());
       else if (isGlanced()) imgdiff.state.set({ open: imgdiff.run.rows[0].anchor, view: "glance" });

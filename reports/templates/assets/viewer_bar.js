@@ -1,4 +1,4 @@
-// The viewer's head: the name, the way to other comparisons, the views, zoom and regions.
+// The viewer's head: name, links to other comparisons, views, zoom and regions.
 (() => {
   "use strict";
 
@@ -64,7 +64,7 @@
     );
   }
 
-  /** Whether both images are padded: drawn again with each comparison and view. */
+  /** Whether both images are padded; redrawn with each comparison and view. */
   const aligned = button("Aligned", "Aligned: matching parts at one place, both images padded", "l", () => imgdiff.viewing.align());
   const alignment = group("Alignment", aligned);
 
@@ -117,7 +117,7 @@
     }));
   }
 
-  /** Of several frames or pages, those that fail or warn; many are chosen from a list. @param {Subject} subject */
+  /** The frames or pages that fail or warn; a list if there are many. @param {Subject} subject */
   function drawFrames({ detail, frame }) {
     frames.hidden = !frame;
     if (!frame) return;
@@ -165,7 +165,7 @@
       made?.setAttribute("aria-pressed", String(name === view));
       made?.setAttribute("aria-disabled", String(why !== ""));
       made?.setAttribute("title", why || hint);
-      if (made && name === "glance") made.hidden = why !== ""; // most comparisons are not measured for it
+      if (made && name === "glance") made.hidden = why !== ""; // most comparisons have no glance
       if (name === chosen) {
         fallback.hidden = !why;
         fallback.textContent = why && `${why}. Shown instead: ${imgdiff.viewing.views.shown(name, subject).title}.`;
@@ -199,7 +199,7 @@
   document.addEventListener("imgdiff:start", () => {
     const { bar, camera, tuning } = imgdiff.viewing;
     const tools = element("div", { class: "viewer-tools" }, viewTools(), zoomTools());
-    // This row is always there: the images stay where they are when the view is changed.
+    // This row always exists, so that the images do not move when the view changes.
     const settings = element("div", { class: "viewer-settings" }, frames, tuning.element, alignment, regionTools());
     bar.element.append(head(), tools, settings, fallback);
     camera.onChange(drawZoom);

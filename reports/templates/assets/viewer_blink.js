@@ -1,5 +1,5 @@
-// Blink: expected and actual in turn. At most three changes a second (WCAG 2.2, 2.3.1), and none by itself for those
-// who ask their system for less motion.
+// Blink: expected and actual in turn. At most three changes a second (WCAG 2.2, 2.3.1), and no automatic ones if the
+// system setting is reduced motion.
 (() => {
   "use strict";
 

@@ -1,4 +1,4 @@
-// Where all panes look: one scale and one point of the image, which lies in the middle of every pane.
+// The camera of all panes: one scale, and the point of the image in the middle of each pane.
 (() => {
   "use strict";
 
@@ -6,7 +6,7 @@
   /** Screen pixels per pixel of the image, for one step of the keys. */
   const STEPS = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, LARGEST];
   const LARGEST_FIT = 16;
-  /** An image that many times as high as it is wide, or as wide as it is high, is a long one. */
+  /** The ratio of height to width, or width to height, from which an image is long. */
   const TALL = 2.5;
   const WIDE = 6;
   const LARGEST_JUMP = 12;
@@ -31,7 +31,7 @@
 
   const wholeScale = () => Math.min(pane.width / picture.width, pane.height / picture.height);
 
-  /** Small images are enlarged by whole numbers, so that all their pixels are of one size. @param {number} scale */
+  /** Small images are enlarged by integers, so that all their pixels have one size. @param {number} scale */
   function even(scale) {
     const enlargement = scale * density();
     return enlargement <= 1 ? scale : Math.min(Math.floor(enlargement), LARGEST_FIT) / density();
@@ -41,7 +41,7 @@
   const isTall = () => picture.height > TALL * picture.width && isSmallWhole();
   const isWide = () => picture.width > WIDE * picture.height && isSmallWhole();
 
-  /** A long image fits by its short side: whole, it could not be made out. */
+  /** Long images fit by their short side: the whole image would be too small. */
   function fitScale() {
     if (!isTall() && !isWide()) return even(wholeScale());
     return Math.min(Math.max(pane.width / picture.width, pane.height / picture.height), 1 / density());
@@ -50,7 +50,7 @@
   const least = () => Math.min(fitScale(), wholeScale(), STEPS[0]) / 2;
 
   /**
-   * The middle of what is seen, held so that no edge leaves the pane.
+   * The middle of the visible part, limited so that no edge leaves the pane.
    *
    * @type {(at: number, scale: number, length: number, room: number) => number}
    */
@@ -94,7 +94,7 @@
   /** @param {number} scale */
   function fitTo(scale) {
     cancelAnimationFrame(glide);
-    // A long image is read from its top left corner.
+    // Long images start at their top left corner.
     become({ scale, x: held(0, scale, picture.width, pane.width), y: held(0, scale, picture.height, pane.height) });
   }
 
@@ -103,7 +103,7 @@
     cancelAnimationFrame(glide);
     fitted = false;
     const next = within(scale, least(), LARGEST / density());
-    // What is seen under the pointer stays there: seen, that is with its corner on whole pixels of the screen.
+    // The point under the pointer stays there, with the image's corner on whole screen pixels.
     const fixed = imgdiff.viewing.camera.toPicture(at);
     const x = fixed.x - (at.x - pane.width / 2) / next;
     const y = fixed.y - (at.y - pane.height / 2) / next;
@@ -115,7 +115,7 @@
   }
 
   /**
-   * A jump may have gone past an edge: panning does not snap back from there, only never goes further.
+   * A jump may have passed an edge: panning does not snap back, but goes no further.
    *
    * @type {(at: number, by: number, length: number, room: number) => number}
    */
@@ -199,7 +199,7 @@
     lookAt(box) {
       fitted = false;
       const room = Math.min(pane.width / box.width, pane.height / box.height);
-      // With as much around it as it takes itself; never farther away than the fit, where it is seen from there.
+      // With a margin of its own size, but at least the scale of the fit if the region is visible there.
       const wanted = room > fitScale() ? Math.max(room / 2, fitScale()) : room;
       const enlargement = Math.min(wanted * density(), Math.max(LARGEST_JUMP, fitScale() * density()));
       const scale = (enlargement > 1 ? Math.floor(enlargement) : enlargement) / density();

@@ -1,4 +1,4 @@
-// Sections of the panel: rules, the capture, notes, the two files, where the comparison comes from, and how it is accepted.
+// Sections of the panel: rules, capture, notes, both files, the test, and the command that accepts.
 (() => {
   "use strict";
 
@@ -21,7 +21,7 @@
   /** @param {Detail["rules"][number]} rule */
   function ruleRow(rule) {
     const verdict = element("span", { class: `badge is-${rule.outcome}` }, rule.verdict);
-    // A warning's limit and margin stand below those of the rule: each margin beside its own limit.
+    // A warning's limit and margin are below those of the rule, so that each margin is next to its limit.
     const limits = rule.limits.flatMap((limit, index) => {
       const margin = rule.margins[index];
       return [element("span", { class: "item" }, limit), margin ? element("span", { class: "item soft" }, margin) : null];
@@ -36,7 +36,7 @@
     );
   }
 
-  /** What decides nothing has no verdict and no limit. @param {Detail["rules"][number]} rule */
+  /** A metric that was only measured has no verdict and no limit. @param {Detail["rules"][number]} rule */
   const measureRow = (rule) => element("tr", {}, element("th", { scope: "row" }, rule.metric), element("td", {}, rule.value));
 
   /** @param {Detail["rules"][number]} rule */
@@ -52,7 +52,7 @@
     try {
       await navigator.clipboard.writeText(code.textContent ?? "");
       copied = true;
-    } catch { // a page from file:// may have no clipboard; a selection can always be copied
+    } catch { // a page from file:// may have no clipboard; the user can copy the selection
       getSelection()?.selectAllChildren(code);
       copied = document.execCommand("copy");
     }

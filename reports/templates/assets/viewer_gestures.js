@@ -1,12 +1,12 @@
 // Pointer, wheel, pinch and drag on the panes.
 //
-// The wheel and two fingers on a trackpad pan, as everywhere on the web: long pages are read by it. With Ctrl or the
-// command key the wheel zooms at the pointer; a trackpad's pinch comes to a page as just that.
+// The wheel and two fingers on a trackpad pan, as on other pages. With Ctrl or the command key the wheel zooms at the
+// pointer; browsers report a trackpad's pinch in the same way.
 (() => {
   "use strict";
 
   const LINE = 20; // pixels of a wheel's "line", as Firefox counts on some systems
-  const CLICK = 4; // a hand is not still: fewer pixels than this are no drag
+  const CLICK = 4; // a movement of fewer pixels is a click, not a drag
 
   /** @type {((point: Point | null) => void)[]} */
   const hovers = [];

@@ -1,10 +1,10 @@
-// At a glance: two images, all that was measured of them, and what a network takes them for, on one page.
+// At a glance: two images, all measurements, and their classes by a network, on one page.
 (() => {
   "use strict";
 
   const { element } = imgdiff;
   const SVG = "http://www.w3.org/2000/svg";
-  /** From this height for one of width on, images stand in one row. */
+  /** The ratio of height to width from which images are in one row. */
   const TALL = 1.15;
 
   const glance = element("section", { class: "glance", "aria-label": "At a glance", tabindex: -1 });
@@ -36,7 +36,7 @@
   }
 
   /**
-   * One image under its caption; it leads to the view in which it can be looked at closely.
+   * One image with its caption, and a link to the view that can zoom.
    *
    * @param {{ name: string, title: string, words: (Node | string)[], figure: Figure | null, view: ViewName, absent: string, over?: Element | null }} shown
    */

@@ -3,7 +3,7 @@
   "use strict";
 
   const STEP = 80;
-  /** Of the pane, for page up and down: something of what was read stays in sight. */
+  /** Share of the pane for page up and down: a part of the image stays visible. */
   const PAGE = 0.85;
 
   /** @param {string[]} keys @param {string} says @param {(event: KeyboardEvent) => void} does @returns {KeyBinding} */

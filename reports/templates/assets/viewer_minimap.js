@@ -1,12 +1,12 @@
-// The whole image in small, with its regions and what is seen of it: beside the panes for tall images, in their
-// corner where others are zoomed. For the pointer only; keys and screen readers have the regions' list.
+// A small copy of the whole image, with its regions and the visible part: next to the panes for tall images, in their
+// corner for other zoomed images. For the pointer only; keys and screen readers use the list of regions.
 (() => {
   "use strict";
 
   const { element } = imgdiff;
   /** A region is at least this many pixels high in the map. */
   const LEAST = 3;
-  /** A very long image becomes a strip, and is stretched where it would be narrower than this. */
+  /** The least width of the map of a very long image. */
   const NARROWEST = 36;
   /** The side of the map in the corner. */
   const CORNER = 132;

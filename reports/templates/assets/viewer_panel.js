@@ -1,4 +1,4 @@
-// The panel beside the pictures: the verdict in words, what others add, the regions, and all facts.
+// The panel next to the images: the verdict in words, parts of other scripts, the regions, and all facts.
 (() => {
   "use strict";
 
@@ -30,7 +30,7 @@
     return button;
   }
 
-  /** What imgdiff.yaml says to ignore a region. @param {Detail["regions"][number]} region */
+  /** The lines of imgdiff.yaml that ignore a region. @param {Detail["regions"][number]} region */
   const ignoreArea = ({ x, y, width, height }) => `ignore:\n  - {x: ${x}, y: ${y}, width: ${width}, height: ${height}}\n`;
 
   /** @param {Detail["regions"][number]} region @param {number} index */
@@ -41,7 +41,7 @@
     return button;
   }
 
-  /** Where the clipboard is refused the text is shown and selected, to be copied by hand. @param {HTMLButtonElement} button @param {string} yaml */
+  /** Without access to the clipboard, the text is shown and selected. @param {HTMLButtonElement} button @param {string} yaml */
   async function copyArea(button, yaml) {
     const copied = await imgdiff.dialogs.copied(yaml, button);
     button.textContent = copied ? "Copied" : "Press Ctrl+C";
@@ -76,7 +76,7 @@
     if (button && !panel.hidden) reveal(button);
   }
 
-  /** Scrolls the panel only: on a phone the whole viewer scrolls, and the images would go out of sight. @param {HTMLElement} button */
+  /** Scrolls only the panel: on a phone the whole viewer would scroll, and hide the images. @param {HTMLElement} button */
   function reveal(button) {
     const list = /** @type {HTMLElement} */ (button.closest(".regions"));
     for (const scroller of [list, panel]) {

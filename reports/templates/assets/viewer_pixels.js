@@ -1,11 +1,11 @@
-// The pixel under the pointer, or in the middle of the pane where keys are used: its place, its colours in both
-// images and their difference; from eight times its size on also the grid of pixels.
+// The pixel under the pointer, or for keys in the middle of the pane: its position, its colours in both images and their
+// difference; from an enlargement of eight also the pixel grid.
 (() => {
   "use strict";
 
   const { element } = imgdiff;
   const GRID_FROM = 8;
-  /** Pixels are read by tiles: moving within one decodes and copies nothing. */
+  /** Pixels are read in tiles: a movement within one decodes and copies nothing. */
   const TILE = 128;
   const IDLE = matchMedia("(pointer: coarse)").matches
     ? "Drag moves, pinch zooms"
@@ -40,7 +40,7 @@
     return { box: element("span", { class: "pixel-side" }, swatch, `${name} `, text), swatch, text };
   }
 
-  /** The layer of a side that shows this pixel; where none does, any, so that it is told that there is nothing. @param {LayerRole} role @param {Point} pixel */
+  /** The layer of a side that shows this pixel, or any layer if none does. @param {LayerRole} role @param {Point} pixel */
   const layerOf = (role, pixel) => {
     const { subject, view, views } = imgdiff.viewing;
     if (!subject) return null;
@@ -53,7 +53,7 @@
     return x >= at.x && x < at.x + width && y >= at.y && y < at.y + height;
   }
 
-  /** Where a pixel of the plan is in the image that a layer shows, or null if the layer does not show it. @param {LayerPlan | null} layer @param {Point} pixel */
+  /** The position of a pixel of the plan in the layer's image, or null if the layer does not show it. @param {LayerPlan | null} layer @param {Point} pixel */
   function inPicture(layer, pixel) {
     const slice = layer?.slice;
     if (!slice) return layer && pixel;
@@ -87,7 +87,7 @@
   }
 
   /**
-   * Red, green, blue and opacity as 0..255; null outside of the image, undefined while it is read or where it cannot be.
+   * Red, green, blue and opacity as 0..255; null outside of the image, undefined while it is read or if it cannot be.
    *
    * @param {LayerPlan} layer @param {Point} pixel
    */
@@ -108,7 +108,7 @@
   /** @param {number[]} colour */
   function written(colour) {
     const hex = colour.slice(0, 3).map((value) => value.toString(16).padStart(2, "0")).join("");
-    // A canvas keeps colours multiplied by their opacity: those of faint pixels come back rounded.
+    // A canvas stores colours multiplied by their opacity: those of faint pixels are rounded.
     const about = colour[3] > 0 && colour[3] < 255 ? "≈ " : "";
     return `${about}#${hex} ${colour.join(", ")}`;
   }
@@ -131,7 +131,7 @@
     return colour;
   }
 
-  /** Where the camera looks, as a whole pixel of the compared image; null outside of it. */
+  /** The pixel of the compared image at the middle of the pane; null outside of it. */
   function probed() {
     const { camera, subject } = imgdiff.viewing;
     if (!subject) return null;
@@ -164,7 +164,7 @@
     place.textContent = placeWords(pixel);
     const close = camera.enlargement >= GRID_FROM;
     const known = [subject.expected, subject.actual].every((figure) => !figure || sources.get(figure.href)?.ready);
-    // Under file:// each image is read from a second, larger file: only where colours are asked for by coming close.
+    // Under file:// each image is read from a second, larger file: only when the zoom shows colours.
     note.textContent = close || known ? "" : `Zoom to ${GRID_FROM}:1 for colours`;
     if (!close && !known) {
       hideColours();
@@ -177,7 +177,7 @@
     if (expected && actual) difference.textContent = differenceOf(expected, actual);
   }
 
-  /** Where a pixel of the plan is in the actual image; where that does not have it, or has it elsewhere, in the expected one too. @param {Point} pixel */
+  /** The position of a pixel in the actual image, and also in the expected one if it is missing or elsewhere there. @param {Point} pixel */
   function placeWords(pixel) {
     const [expected, actual] = /** @type {const} */ (["expected", "actual"]).map((side) => inPicture(layerOf(side, pixel), pixel));
     const words = (/** @type {Point} */ { x, y }) => `x ${x}, y ${y}`;
@@ -193,7 +193,7 @@
   }
 
   /**
-   * The edges of pixels along one side, in pixels of the screen, from just before the pane to just beyond it.
+   * The edges of the visible pixels along one side, in screen pixels.
    *
    * @param {number} start of the image @param {number} count @param {number} room
    */
@@ -216,15 +216,15 @@
     const top = origin.y * density;
     const xs = edges(left, picture.width, grid.width);
     const ys = edges(top, picture.height, grid.height);
-    // Half a pixel off, lines of one pixel are sharp.
+    // With an offset of half a pixel, lines of one pixel are sharp.
     for (const x of xs) { pen.moveTo(x + 0.5, ys[0]); pen.lineTo(x + 0.5, ys[ys.length - 1]); }
     for (const y of ys) { pen.moveTo(xs[0], y + 0.5); pen.lineTo(xs[xs.length - 1], y + 0.5); }
-    pen.strokeStyle = "rgb(128 128 128 / 45%)"; // seen on black and on white
+    pen.strokeStyle = "rgb(128 128 128 / 45%)"; // visible on black and on white
     pen.stroke();
     if (pixel) drawCursor(pen, Math.round(left + pixel.x * enlargement), Math.round(top + pixel.y * enlargement), Math.round(enlargement));
   }
 
-  /** Black on white: seen on any colour. @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} side */
+  /** Black on white: visible on any colour. @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} side */
   function drawCursor(pen, x, y, side) {
     for (const [colour, width] of /** @type {const} */ ([["white", 4], ["black", 2]])) {
       pen.strokeStyle = colour;

@@ -1,9 +1,9 @@
-// The regions that differ: outlined on the panes, found below the pointer, gone to one after the other.
+// The regions that differ: their outlines on the panes, selection by the pointer, and steps from one to the next.
 (() => {
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
-  /** An outline is never drawn smaller than this many pixels of the screen: one differing pixel is seen, too. */
+  /** The least size of an outline in screen pixels, so that one differing pixel is visible too. */
   const LEAST = 14;
 
   /** @type {((index: number) => void)[]} */
@@ -13,7 +13,7 @@
   let shown = true;
   let highlighted = -1;
   let drawnScale = 0;
-  /** The element under the region that is pointed at or, else, selected. */
+  /** The page element under the region at the pointer or, without one, under the selected region. */
   const label = imgdiff.element("p", { class: "region-label", hidden: true, "aria-hidden": "true" });
 
   const list = () => imgdiff.viewing.subject?.detail.regions ?? [];
@@ -21,7 +21,7 @@
   /** @type {Plan | null} */
   let plan = null;
 
-  /** Where the regions are in the plan that is shown. @returns {Box[]} */
+  /** The boxes of the regions in the current plan. @returns {Box[]} */
   const boxes = () => list().map((region) => plan?.place?.(region) ?? region);
 
   function selected() {
@@ -29,7 +29,7 @@
     return Number.isInteger(number) && number >= 1 && number <= list().length ? number - 1 : -1;
   }
 
-  /** Where a region is in a pane, or null if its image does not have it. @param {Pane} pane @param {Region} region @returns {Box | null} */
+  /** The box of a region in a pane, or null if its image does not have it. @param {Pane} pane @param {Region} region @returns {Box | null} */
   function boxIn(pane, region) {
     if (pane.plan.place) return pane.plan.place(region);
     const isThere = region.kind !== "deleted" || pane.layers.some((layer) => layer.plan.role === "expected");
@@ -50,7 +50,7 @@
       if (!boxIn(pane, region)) group.setAttribute("display", "none");
       return group;
     });
-    pane.outlines.replaceChildren(...groups); // the largest first: what lies within it is drawn over it
+    pane.outlines.replaceChildren(...groups); // the largest first: smaller ones are drawn over it
     return groups;
   }
 
@@ -65,7 +65,7 @@
     return { x: x.toFixed(2), y: y.toFixed(2), width: width.toFixed(2), height: height.toFixed(2) };
   }
 
-  /** The corners of a contour, which runs through the middle of pixels; of one too small to be seen those of its box. @param {Region} region @param {number} scale */
+  /** The corners of a contour through the middle of pixels, or of its box if it is too small. @param {Region} region @param {number} scale */
   function corners(region, scale) {
     const { width, height } = region;
     const least = LEAST / scale;
@@ -80,7 +80,7 @@
 
   function place() {
     const { scale } = imgdiff.viewing.camera;
-    if (scale === drawnScale) return; // panning moves the plane that they are on
+    if (scale === drawnScale) return; // panning moves their plane
     drawnScale = scale;
     imgdiff.viewing.stage.panes.forEach((pane, number) => {
       list().forEach((region, index) => {

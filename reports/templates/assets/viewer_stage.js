@@ -1,19 +1,19 @@
-// The stage: panes of one size, the images in them in layers, all placed by the camera.
+// The stage: panes of one size with images in layers, positioned by the camera.
 (() => {
   "use strict";
 
   const { element } = imgdiff;
   const SVG = "http://www.w3.org/2000/svg";
-  /** Narrower columns than this show a long page too small to read. */
+  /** The least width of columns: in narrower ones a long page is unreadable. */
   const LEAST_COLUMN = 300;
   const MUCH_LARGER = 1.5;
-  /** From here on a pixel of the image is drawn as a square, not smoothed. */
+  /** The enlargement from which pixels are drawn as squares, not smoothed. */
   const PIXELATED = 2;
   const HINT_MILLISECONDS = 2500;
 
   /** @type {((plan: Plan, anew: boolean) => void)[]} */
   const listeners = [];
-  /** One element for each figure, so that a change of view decodes nothing again. @type {Map<string, HTMLImageElement>} */
+  /** One element for each figure, so that a change of view does not decode it again. @type {Map<string, HTMLImageElement>} */
   const images = new Map();
   /** @type {Pane[]} */
   let panes = [];
@@ -32,7 +32,7 @@
     tintFilter(),
   );
 
-  /** A mask is white on black; this makes white one colour and black transparent. A CSS mask would be refused under file://. */
+  /** A mask is white on black; this makes white one colour and black transparent. A CSS mask does not work under file://. */
   function tintFilter() {
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("class", "viewer-filters");
@@ -89,7 +89,7 @@
       return { plan: layer, box, image };
     });
     const gaps = (panePlan.gaps ?? []).map((gap) => ({ plan: gap, box: element("div", { class: "gap" }) }));
-    // Where both images lie on each other, all of one is above all of the other.
+    // With both images in one pane, all layers of one are above those of the other.
     const roles = [...new Set([...layers, ...gaps].map(({ plan: { role } }) => role))];
     plane.append(...roles.flatMap((role) => [...layers, ...gaps].filter((part) => part.plan.role === role).map(({ box }) => box)));
     plane.append(outlines);
@@ -102,8 +102,8 @@
   }
 
   /**
-   * Columns, unless rows show the image much larger: a banner, a phone's screen. All panes begin on whole pixels and
-   * have whole sizes, else equal images would not look equal.
+   * Columns, unless rows show the image much larger, as for a banner. All panes have whole positions and sizes in pixels,
+   * so that equal images look equal.
    *
    * @param {Plan} shown
    */
@@ -161,7 +161,7 @@
     image.style.transform = `scale(${scale})`;
   }
 
-  /** Place a part of the plane with its edges on whole pixels of the screen: neighbours leave no line between them. @param {HTMLElement} element @param {Box} box @param {number} scale @returns {Point} */
+  /** Position a part of the plane with its edges on whole screen pixels, so that there are no lines between parts. @param {HTMLElement} element @param {Box} box @param {number} scale @returns {Point} */
   function put(element, box, scale) {
     const density = window.devicePixelRatio || 1;
     const whole = (/** @type {number} */ length) => Math.round(length * scale * density) / density;

@@ -1,5 +1,5 @@
-// Swipe: a divider over both images, moved by pointer and arrow keys. It stays in sight while they are zoomed and
-// moved below it: its place is counted along what is seen of them.
+// Swipe: a divider over both images, moved by pointer and arrow keys. It stays visible while they are zoomed and moved:
+// its position is relative to their visible part.
 (() => {
   "use strict";
 
@@ -24,7 +24,7 @@
 
   const active = () => imgdiff.viewing.view === "swipe" && imgdiff.viewing.stage.panes.length === 1;
 
-  /** Left and right edge of what is seen of the images, in the pane. */
+  /** Left edge and width of the visible part of the images, in the pane. */
   function edges() {
     const { origin, pane, picture, scale } = imgdiff.viewing.camera;
     const left = Math.max(origin.x, 0);

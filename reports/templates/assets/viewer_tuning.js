@@ -1,5 +1,5 @@
-// What can be set within a view: the onion skin's opacity, the blink's rate, which heat and how strong. Kept from one
-// comparison to the next.
+// The settings of a view: the onion skin's opacity, the blink's rate, the heat and its strength. They are kept for the
+// next comparison.
 (() => {
   "use strict";
 
@@ -9,7 +9,7 @@
 
   let opacity = 50;
   let strength = 100;
-  /** The heat that was last chosen, by its figure's key. */
+  /** The last selected heat, by the key of its figure. */
   let metric = "";
 
   /** @type {HTMLInputElement | null} what nudge() moves */

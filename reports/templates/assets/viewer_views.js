@@ -1,8 +1,8 @@
-// The nine views: what each shows of a comparison, what it needs, and what comes nearest to it.
+// The nine views: what each one shows and needs, and which one replaces it.
 (() => {
   "use strict";
 
-  /** Views that show both images, padded where they can be; the others show what has the form of the actual image. @type {ViewName[]} */
+  /** Views of both images, padded if possible; the others have the size of the actual image. @type {ViewName[]} */
   const PADDED = ["side", "swipe", "onion", "blink", "glance"];
 
   /** @param {Figure} figure @param {Subject} subject */
@@ -20,7 +20,7 @@
   /** @param {Subject} subject @param {LayerRole} role @returns {LayerPlan[]} */
   function actualLayer(subject, role = "actual") {
     const figure = subject.actual;
-    // What was compared is what is shown: an actual image that was resampled to the expected size is, here too.
+    // Show the compared form: an actual image that was resampled to the expected size.
     const size = figure && subject.detail.scaled ? compared(subject) : figure && own(figure, subject);
     return figure && size ? [{ figure, role, ...size }] : [];
   }
@@ -28,7 +28,7 @@
   /** @param {Figure | null} figure @param {LayerRole} role @param {Subject} subject @returns {LayerPlan[]} */
   const comparedLayer = (figure, role, subject) => (figure ? [{ figure, role, ...compared(subject) }] : []);
 
-  /** Whether both images can be padded so that equal parts lie at one place. @param {Subject} subject */
+  /** Whether both images can be padded so that equal parts have one position. @param {Subject} subject */
   const canPad = ({ detail, expected, actual }) => detail.layout.length > 1 && expected !== null && actual !== null;
 
   /** @param {Subject} subject */
@@ -58,7 +58,7 @@
     return { width: most(({ x, width }) => x + width), height: most(({ y, height }) => y + height) };
   }
 
-  /** What a box of one image covers on the padded plane. @param {Slice[]} slices @param {Box} box @returns {Box} */
+  /** The box on the padded plane that a box of one image covers. @param {Slice[]} slices @param {Box} box @returns {Box} */
   function placed(slices, box) {
     const parts = slices.flatMap((slice) => {
       const left = Math.max(box.x, slice.x);
@@ -80,7 +80,7 @@
   const sideOf = ({ kind }) => (kind === "deleted" ? "expected" : "actual");
 
   /**
-   * Where a region lies in one image, or null if that image does not have it.
+   * The box of a region in one image, or null if that image does not have it.
    *
    * @param {Region} region @param {Side} side @returns {Box | null}
    */
@@ -102,7 +102,7 @@
     const slices = { expected: slicesOf(subject, "expected"), actual: slicesOf(subject, "actual") };
     return (region) => {
       const box = boxIn(region, side);
-      // What differs in place is laid out by the actual image, as the mask is.
+      // Differences in place use the layout of the actual image, like the mask.
       return box && placed(slices[region.kind === "moved" || region.kind === "deleted" ? side : "actual"], box);
     };
   };
@@ -138,7 +138,7 @@
   /** @param {Subject} subject */
   const sides = (subject) => (isPadded(subject) ? paddedSides : plainSides)(subject);
 
-  /** A view of one pane in which expected and actual lie on each other. @param {string} name @returns {(subject: Subject) => Plan} */
+  /** A view with expected and actual in one pane. @param {string} name @returns {(subject: Subject) => Plan} */
   const both = (name) => (subject) => {
     if (!isPadded(subject)) {
       const layers = [...expectedLayer(subject), ...actualLayer(subject)];
@@ -265,7 +265,7 @@
       hint: "Both images and all measurements on one page",
       lacks: ({ detail }) => (detail.glance ? "" : "At a glance: run with --glance"),
       nearest: ["side"],
-      plan: sides, // viewer_glance.js shows its own page over it
+      plan: sides, // viewer_glance.js shows its page over it
     },
   ];
 

@@ -1,8 +1,8 @@
-// Ten thousand lines of which only those in sight are in the document. The page itself scrolls, not a box in it.
+// A list of many lines of which only the visible ones are in the document. The page itself scrolls, not a box in it.
 (() => {
   "use strict";
 
-  /** Lines drawn beyond both edges of the screen, in pixels: a wheel's notch finds them drawn. */
+  /** Height of the lines drawn beyond both edges of the screen, in pixels: one step of the wheel. */
   const MARGIN = 600;
 
   /** @type {Imgdiff["virtual"]} */
@@ -31,7 +31,7 @@
       const from = lineAt(above - MARGIN);
       const to = lineAt(above + window.innerHeight + MARGIN);
       const lines = Array.from({ length: to - from + 1 }, (_, at) => from + at);
-      const kept = pinned(); // the focused line stays, wherever one scrolls
+      const kept = pinned(); // the focused line stays in the document
       if (kept >= 0 && kept < count) {
         if (kept < from) lines.unshift(kept);
         if (kept > to) lines.push(kept);
@@ -55,7 +55,7 @@
           element = draw(line);
           element.style.top = `${tops[line]}px`;
           drawn.set(line, element);
-          // In the order of the lines: it is what screen readers and the Tab key follow.
+          // In the order of the lines, which screen readers and the Tab key follow.
           if (before) before.after(element);
           else container.prepend(element);
         }
