@@ -60,7 +60,7 @@ def rules(*args, **limits):
             "policy: ignore[0].width: a Length is a finite number",
         ),
         (Policy(frames=-1), "policy: frames: expected refuse, all, or the index"),
-        (Policy(mask="mse"), "policy: mask: mse does not say where images differ"),
+        (Policy(mask="mse"), "policy: mask: mse does not return heat"),
         (Policy(missing="pass"), "policy: missing: expected allow or fail"),
         (
             Policy(limits=LimitSettings(0)),

@@ -41,7 +41,7 @@ _MASK = "perceptual"
 _BYTES = 128
 """The most memory per pixel that a pair needs."""
 
-_HEEDED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "cluster_timeout"))
+_SUPPORTED = frozenset(("run", "expected", "actual", "set", "config", "quiet", "cluster_timeout"))
 """The options that the fast path supports; `full_compare.py` supports all."""
 
 
@@ -110,8 +110,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _passes_fast(options: argparse.Namespace) -> bool:
     """Return whether two files pass, after printing so; False means undecided."""
-    asked = [value for name, value in vars(options).items() if name not in _HEEDED]
-    if CORE is None or any(value is not None and value is not False and value != [] for value in asked):
+    others = [value for name, value in vars(options).items() if name not in _SUPPORTED]
+    if CORE is None or any(value is not None and value is not False and value != [] for value in others):
         return False
     if not (options.expected and options.actual):
         return False

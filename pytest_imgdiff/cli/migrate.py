@@ -48,7 +48,7 @@ _DONE, _NOT_ALL, _REFUSED = 0, 1, 2
 _PLATFORMS = "linux|darwin|win32|cygwin|freebsd[0-9]*|aix"
 _BROWSERS = ("chromium", "firefox", "webkit")
 _OF_A_BROWSER = {"page", "browser", "context", "browser_name", "browser_type", "new_context"}
-"""Fixtures of pytest-playwright: the browser of a test that uses them is not in its source."""
+"""Fixtures of pytest-playwright: the source of a test that uses them does not contain the browser."""
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _VECTORS = {".svg", ".pdf", ".eps"}
 _RAW = ".raw"
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
     plan = _Plan(project, options)
     planned = plan.planned(found.pictures)
     done = planned if options.dry_run else [plan.carried_out(line) for line in planned]
-    _tell(done, found.notes, project, dry_run=options.dry_run)
+    _print_result(done, found.notes, project, dry_run=options.dry_run)
     results = {one.result for one in done}
     if results & {"refused", "not written"} or project.unlisted:
         return _REFUSED
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tool_and_paths(words: Sequence[str]) -> tuple[str | None, list[Path]]:
-    """Return the tool that the first word names, if it names one, and the paths.
+    """Return the tool, if the first word is one, and the paths.
 
     Raises:
         ConfigError: a path does not exist.
@@ -139,7 +139,7 @@ def _tool_and_paths(words: Sequence[str]) -> tuple[str | None, list[Path]]:
     return tool, paths
 
 
-# ---- The project: its folders, and what its tests say
+# ---- The project: its folders and tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,10 @@ class _Test:
 
     Attributes:
         module: its file.
-        classes: those that it is in, the outermost first.
+        classes: its classes, the outermost first.
         node: its definition.
-        ids: of its parameters, as pytest writes them between brackets; empty if it has none, None if the source
-            does not tell.
+        ids: of its parameters, as pytest writes them between brackets; empty if it has none, None if the source does
+            not contain them.
     """
 
     module: _Module
@@ -165,18 +165,18 @@ class _Test:
 
     @property
     def qualified(self) -> str:
-        """Return the node id after the file as names of baselines have it, without parameters."""
+        """Return the node id after the file, in the form of baseline names, without parameters."""
         return ".".join((*self.classes, self.function))
 
     @property
     def browser(self) -> str | None:
-        """Return `ANY` where the test has none; None if the source does not tell which one."""
+        """Return `ANY` if the test has none; None if the source does not contain it."""
         arguments = self.node.args
         names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
         return None if names & _OF_A_BROWSER else ANY
 
     def variants(self) -> Iterator[tuple[str, str | None]]:
-        """Yield what follows the function in the node id, and the browser in it.
+        """Yield the part after the function in the node id, and the browser in it.
 
         pytest-playwright adds the browser as the first parameter, which the source does not show.
         """
@@ -203,12 +203,12 @@ class _Module:
 
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
-        """Return what is assigned to the names of the module."""
+        """Return the values that are assigned to names of the module."""
         return _assignments(self.tree.body)
 
     @cached_property
     def tests(self) -> list[_Test]:
-        """Return the test functions, also those that a class of the file inherits from another one."""
+        """Return the test functions, also those that a class inherits from another class of the file."""
         classes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
         is_open = any(
             "parametrize" in ast.unparse(value) for name, value in self.constants.items() if name == "pytestmark"
@@ -239,18 +239,18 @@ class _Module:
 
 @dataclass
 class _Project:
-    """Where the tests are, and what pytest's ini file says.
+    """The tests, and pytest's ini file.
 
     Attributes:
         root: the folder that the modules of baselines are relative to.
-        here: the folder that the user is in.
-        settings_baselines: folder and layout of our baselines.
-        max_pixels: of the largest image that is read.
+        here: the current folder.
+        settings_baselines: folder and layout of the baselines.
+        max_pixels: the most pixels of an image.
         ini: keys of pytest's ini file, and the options in its addopts.
-        paths: folders that the user names; they are searched also where the search would leave them out.
-        named: what the user says is the tool's.
+        paths: folders from the command line; they are searched even if the search skips such folders.
+        named: the paths from the command line if it has a tool.
         unread: a line for each test file that cannot be read.
-        unlisted: a line for each folder that cannot be looked at.
+        unlisted: a line for each folder that cannot be listed.
     """
 
     root: Path
@@ -270,11 +270,11 @@ class _Project:
 
         Args:
             options: of the command.
-            paths: that the command line names.
-            is_tool_named: whether they are those of one tool.
+            paths: from the command line.
+            is_tool_named: whether the command line has a tool.
 
         Raises:
-            ConfigError: its imgdiff.yaml cannot be followed, or there is no folder ``--root``.
+            ConfigError: its imgdiff.yaml is invalid, or the folder of ``--root`` is missing.
         """
         here = Path.cwd()
         root, ini = rootdir_from(here)
@@ -302,7 +302,7 @@ class _Project:
 
     @cached_property
     def files(self) -> dict[Path, list[Path]]:
-        """Return each folder with its files; environments, caches and hidden folders are left out."""
+        """Return each folder with its files, without environments, caches and hidden folders."""
         found: dict[Path, list[Path]] = {}
         for start in (self.root, *self.paths):
             for name, folders, files in os.walk(start, onerror=self._unlisted):
@@ -338,13 +338,13 @@ class _Project:
         return found
 
     def modules_with(self, word: str) -> list[_Module]:
-        """Return the modules whose source has this word."""
+        """Return the modules whose source contains this word."""
         if word not in self._with:
             self._with[word] = [module for module in self.modules if re.search(rf"\b{word}\b", module.text)]
         return self._with[word]
 
     def folders(self, matches: Callable[[str], object]) -> list[Path]:
-        """Return the folders whose names match; of the named ones those below them, or else themselves."""
+        """Return the folders whose names match: those below the command line's folders, or else these themselves."""
         found = [folder for folder in self.files if matches(folder.name)]
         below: list[Path] = []
         for named in self.named:
@@ -369,7 +369,7 @@ class _Project:
         return [(f"{folder}{os.sep}", files) for folder, files in self.files.items() if files]
 
     def ini_folder(self, key: str) -> list[Path]:
-        """Return the folder that a key of the ini file names, if it does; it starts from the root."""
+        """Return the folder in a key of the ini file, if it is set; relative to the root."""
         return [self.root / self.ini[key]] if self.ini.get(key) else []
 
 
@@ -391,10 +391,10 @@ def _parameter_ids(decorators: Iterable[ast.expr], constants: Mapping[str, ast.e
 
     Args:
         decorators: the marks of the test, the nearest to the function first: pytest writes the ids in this order.
-        constants: what the names of the module stand for.
+        constants: the values of the module's names.
 
     Returns:
-        The ids; none if the test has no parameters. None if the source does not tell them.
+        The ids; empty if the test has no parameters. None if the source does not contain them.
     """
     groups = []
     for decorator in decorators:
@@ -433,7 +433,7 @@ def _ids_of_mark(mark: ast.Call, constants: Mapping[str, ast.expr]) -> list[str]
 
 
 def _id_of_value(value: ast.expr, given: ast.expr | None, names: list[str], index: int) -> str | None:
-    """Return the id of one set of parameters; None if the source does not tell it."""
+    """Return the id of one set of parameters; None if the source does not contain it."""
     if isinstance(value, ast.Call):
         if not ast.unparse(value.func).endswith("param"):
             return None
@@ -463,20 +463,19 @@ def _id_of_part(value: ast.expr, name: str, index: int) -> str | None:
     return None if isinstance(constant, bytes) else str(constant)
 
 
-# ---- What was found
+# ---- The images found
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a baseline of ours is named by.
+    """The parts of a baseline's name.
 
     Attributes:
         module: the test's file relative to the root, without its suffix.
-        test: what follows the file in the node id, or the name that the call gives.
-        call: which unnamed comparison of the test it is, from 1.
-        owner: of a name, the test that gives it, as `request.node.name` has it; None if the name is the test's own.
-        browser: None if the tool's file name does not tell it.
-        platform: likewise.
+        test: the part after the file in the node id, or the name that the call passes.
+        call: number of the unnamed comparison in the test, from 1.
+        owner: for a name from a call, the test's `request.node.name`; None if the name is that of the test.
+        browser, platform: None if the tool's file name does not contain it.
     """
 
     module: str
@@ -489,7 +488,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _StoredImage:
-    """An image of another tool: the places that it is for; none, and why, where these are not known."""
+    """An image of another tool, and its places; without places, the reason."""
 
     tool: str
     source: Path
@@ -504,7 +503,7 @@ class _Found:
 
 
 def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _Found:
-    """Return the images of these tools below the paths, or in the whole project where there are none."""
+    """Return the images of these tools below the paths; without paths, in the whole project."""
     scope = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - as the project's folders are
     by_source: defaultdict[Path, list[_StoredImage]] = defaultdict(list)
     for tool in tools:
@@ -522,17 +521,17 @@ def _found(project: _Project, tools: Sequence[str], paths: Sequence[Path]) -> _F
 
 
 def _numbers(indices: Iterable[int], named: int) -> dict[int, int] | None:
-    """Return which unnamed comparison of its test each image is.
+    """Return the number of the unnamed comparison for each image.
 
-    The tools number all calls of a test, ours numbers those without a name.
+    The tools number all calls of a test, this package only those without a name.
 
     Args:
         indices: the numbers of the unnamed images, from 0.
         named: how many images with a name the test has.
 
     Returns:
-        Number to call. None if more numbers are missing than there are names: an image is gone, or two calls have
-        one name, and the rest cannot be counted.
+        Number to call. None if more numbers are missing than there are names: an image was removed, or two calls
+        have the same name.
     """
     known = sorted(set(indices))
     if known and known[-1] + 1 - len(known) > named:
@@ -555,7 +554,7 @@ def _visual_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 
 def _visual(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """``snapshots/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM].png`` beside the test's file."""
+    """``snapshots/FILE/FUNCTION/FUNCTION[PARAMETERS][PLATFORM].png`` next to the test's file."""
     for base in project.folders(lambda name: name == "snapshots"):
         modules = defaultdict(list)
         for module in project.modules:
@@ -570,10 +569,10 @@ def _by_function(
     """Map images that have a folder for each test function.
 
     Args:
-        project: where the images are.
-        tool: whose they are.
-        base: the folder of all.
-        modules: the name of a module's folder to the modules that have it.
+        project: the project.
+        tool: the tool of the images.
+        base: the folder of all images.
+        modules: name of a folder to its modules.
     """
     groups: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
     for file in project.pictures(base):
@@ -627,16 +626,16 @@ def _browser_in(parameters: str) -> str | None:
 
 
 def _is_browser_folder(parts: Sequence[str]) -> bool:
-    """Return whether this is a place of pytest-playwright-snapshot."""
+    """Return whether the path has the form of pytest-playwright-snapshot."""
     return (
         len(parts) > len(("BROWSER", "PLATFORM")) and parts[0] in _BROWSERS and bool(re.fullmatch(_PLATFORMS, parts[1]))
     )
 
 
 def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """``__snapshots__/BROWSER/PLATFORM/NAME`` beside the test's file; the call gives the name."""
+    """``__snapshots__/BROWSER/PLATFORM/NAME`` next to the test's file; the call passes the name."""
     for base in project.folders(lambda name: name == "__snapshots__"):
-        beside = [
+        modules = [
             module
             for module in project.modules_with("assert_snapshot")
             if module.path.parent == base.parent or base in project.named
@@ -646,9 +645,11 @@ def _playwright_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]
             if not _is_browser_folder(parts):
                 continue
             name = "/".join(parts[2:])
-            users = [test for module in beside for test in module.tests if _gives(test, "assert_snapshot", 1, name)]
-            if not users and len(beside) == 1:  # its name is computed; there is one file it can come from
-                places = [_Place(beside[0].place, _stem(name), owner="", browser=parts[0], platform=parts[1])]
+            users = [
+                test for module in modules for test in module.tests if _passes_name(test, "assert_snapshot", 1, name)
+            ]
+            if not users and len(modules) == 1:  # its name is computed; only one file can use it
+                places = [_Place(modules[0].place, _stem(name), owner="", browser=parts[0], platform=parts[1])]
             else:
                 places = [
                     _Place(test.module.place, _stem(name), owner=test.function, browser=parts[0], platform=parts[1])
@@ -662,8 +663,8 @@ def _stem(name: str) -> str:
     return re.sub(r"[/\\]", "-", name.rpartition(".")[0] or name)
 
 
-def _gives(test: _Test, function: str, index: int, name: str) -> bool:
-    """Return whether a test calls a function with this name as the argument ``name``, or as the one of this index."""
+def _passes_name(test: _Test, function: str, index: int, name: str) -> bool:
+    """Return whether a test passes this name to a function, as ``name`` or as the argument with this index."""
     return any(
         isinstance(value, ast.Constant) and value.value == name
         for call in _calls(test.node, function)
@@ -693,7 +694,7 @@ def _arguments(call: ast.Call, index: int | None, name: str) -> list[ast.expr]:
 
 
 def _syrupy(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """``__snapshots__/FILE/CLASS.FUNCTION[PARAMETERS].N.png``, or ``[NAME]`` in place of ``.N``, beside the file."""
+    """``__snapshots__/FILE/CLASS.FUNCTION[PARAMETERS].N.png``, or ``[NAME]`` instead of ``.N``, next to the file."""
     own = Path(project.ini.get("snapshot-dirname", "__snapshots__")).name
     by_stem = defaultdict(list)
     for module in project.modules:
@@ -711,7 +712,7 @@ def _syrupy(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """A file name of syrupy, taken apart."""
+    """The parts of a file name of syrupy."""
 
     test: _Test
     parameters: str
@@ -722,19 +723,19 @@ class _Snapshot:
 
 def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module], what: str) -> Iterator[_StoredImage]:
     tests = [test for module in modules for test in module.tests]
-    taken = {file: _taken_apart(file.stem, tests) for file in files}
+    taken = {file: _parsed(file.stem, tests) for file in files}
     indices: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     named: Counter[tuple[str, str]] = Counter()
     for known in filter(None, taken.values()):
-        whose = known.test.qualified, known.parameters
+        key = known.test.qualified, known.parameters
         if known.name is None:
-            indices[whose].append(known.index)
+            indices[key].append(known.index)
         else:
-            named[whose] += 1
+            named[key] += 1
     for file, snapshot in taken.items():
         if file.suffix == ".svg":
             yield _StoredImage(tool, file, why="an SVG is not an image of pixels; draw it as PNG in the test")
-        elif file.suffix == _RAW and not _holds_picture(file):
+        elif file.suffix == _RAW and not _may_be_image(file):
             continue
         elif snapshot is None:
             yield _StoredImage(tool, file, why=f"no test in {what} has this name")
@@ -743,8 +744,8 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
             place = _Place(snapshot.test.module.place, snapshot.name, owner=owner, browser=snapshot.browser)
             yield _StoredImage(tool, file, (place,))
         else:
-            whose = snapshot.test.qualified, snapshot.parameters
-            numbers = _numbers(indices[whose], named[whose])
+            key = snapshot.test.qualified, snapshot.parameters
+            numbers = _numbers(indices[key], named[key])
             if numbers is None:
                 yield _StoredImage(tool, file, why="images with a smaller number are missing, so its call is not known")
                 continue
@@ -753,8 +754,8 @@ def _syrupy_pictures(tool: str, files: Sequence[Path], modules: Sequence[_Module
             yield _StoredImage(tool, file, (place,))
 
 
-def _holds_picture(file: Path) -> bool:
-    """Return whether a file begins as an image does, or cannot be opened: what is wrong with it is told later."""
+def _may_be_image(file: Path) -> bool:
+    """Return whether a file starts like an image, or cannot be opened, which is reported later."""
     try:
         with open_regular(file) as stream:
             sniff(stream.read(_FIRST_BYTES))
@@ -766,14 +767,14 @@ def _holds_picture(file: Path) -> bool:
 
 
 def _syrupy_text(text: str) -> str:
-    """Return the text without what syrupy leaves out of file names."""
+    """Return the string without the characters that syrupy removes from file names."""
     return "".join(
         character for character in text if character not in '\\/?*:|"<>' and unicodedata.category(character)[0] != "C"
     )
 
 
-def _taken_apart(stem: str, tests: Sequence[_Test]) -> _Snapshot | None:
-    """Return the test and the call that a file name stands for."""
+def _parsed(stem: str, tests: Sequence[_Test]) -> _Snapshot | None:
+    """Return the test and the call of a file name."""
     for test in sorted(tests, key=lambda test: -len(test.qualified)):
         rest = stem.removeprefix(_syrupy_text(test.qualified))
         if rest == stem or (rest and rest[0] not in "[."):
@@ -789,7 +790,7 @@ def _taken_apart(stem: str, tests: Sequence[_Test]) -> _Snapshot | None:
 
 
 def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what the parameters in a file name may be, where the source does not tell them as the name has them."""
+    """Yield the possible parameters in a file name, if the source does not contain them in this form."""
     names = any(
         keyword.arg == "name" for node in ast.walk(test.node) if isinstance(node, ast.Call) for keyword in node.keywords
     )
@@ -806,7 +807,7 @@ def _written_parameters(test: _Test, rest: str) -> Iterator[tuple[str, str | Non
 
 
 def _mpl(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """``baseline/FUNCTION_PARAMETERS.png`` beside the test's file, or in the folder that the ini file names."""
+    """``baseline/FUNCTION_PARAMETERS.png`` next to the test's file, or in the folder of the ini file."""
     given = [*project.named, *project.ini_folder("mpl-baseline-path")]
     places: defaultdict[Path, list[_Place]] = defaultdict(list)
     bases: dict[Path, list[_Test]] = {base: [] for base in given}
@@ -830,7 +831,7 @@ def _mpl(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 
 def _mpl_marker(test: _Test) -> dict[str, str]:
-    """Return the texts that the mark gives as ``baseline_dir`` and ``filename``."""
+    """Return the strings that the mark passes as ``baseline_dir`` and ``filename``."""
     found: dict[str, str] = {}
     for decorator in test.node.decorator_list:
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("mpl_image_compare"):
@@ -844,7 +845,7 @@ def _mpl_marker(test: _Test) -> dict[str, str]:
 
 
 def _mpl_names(test: _Test, marker: Mapping[str, str]) -> Iterator[tuple[str, _Place]]:
-    """Yield the file names that pytest-mpl gives the test's figures, and what they are for."""
+    """Yield the file names of the test's figures in pytest-mpl, with their places."""
     parts = test.module.place.split("/")
     modules = [".".join(parts[start:]) for start in range(len(parts))]  # as the test's folder is imported
     for parameters, browser in test.variants():
@@ -862,7 +863,7 @@ def _mpl_text(name: str) -> str:
 
 
 def _why_no_test(stem: str, tests: Sequence[_Test]) -> str:
-    """Return why no test is known for an image."""
+    """Return why an image has no test."""
     word = re.sub(r"\W", "_", stem)
     for test in tests:
         if test.ids is None and f"{test.function}_" in word:
@@ -905,7 +906,7 @@ def _hashes_in(file: Path) -> str | None:
 
 
 def _regressions(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """``FILE/CLASS_FUNCTION_PARAMETERS.png`` beside the test's file; what is no word character is ``_``."""
+    """``FILE/CLASS_FUNCTION_PARAMETERS.png`` next to the test's file; ``_`` replaces punctuation."""
     for module in project.modules_with("image_regression"):
         folder = module.path.with_suffix("")
         places: defaultdict[str, list[_Place]] = defaultdict(list)
@@ -935,11 +936,11 @@ def _regressions(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 
 _UNKNOWN = "\0"
-"""What stands for an unknown part of a path."""
+"""The placeholder for an unknown part of a path."""
 
 
 def _image_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
-    """Paths that the calls give, from the folder where pytest is started."""
+    """Paths that the calls pass, relative to the folder where pytest is started."""
     modules = project.modules_with("image_snapshot")
     places: defaultdict[Path, list[_Place]] = defaultdict(list)
     pictures = [file for files in project.files.values() for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
@@ -951,7 +952,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
                     places[file].append(place)
     for file in pictures:
         if file.stem.endswith((".diff", ".new")):
-            continue  # what --image-snapshot-save-diff writes beside an image that differs
+            continue  # --image-snapshot-save-diff writes it next to an image that differs
         if file in places:
             yield _StoredImage(tool, file, tuple(dict.fromkeys(places[file])))
         elif any(file.is_relative_to(folder) for folder in project.named):
@@ -961,7 +962,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 
 def _image_paths(module: _Module, root: Path) -> Iterator[tuple[_Test, str]]:
-    """Yield the tests that call image_snapshot, and what the path of each call matches."""
+    """Yield the tests that call image_snapshot, with a pattern for the path of each call."""
     for test in module.tests:
         for call in _calls(test.node, "image_snapshot"):
             for value in _arguments(call, 1, "img_path"):
@@ -970,13 +971,13 @@ def _image_paths(module: _Module, root: Path) -> Iterator[tuple[_Test, str]]:
 
 
 def _pattern(value: ast.expr, module: _Module, function: ast.AST, root: Path | None = None) -> str | None:
-    """Return a regular expression for what a text or path may be; None if nothing of it is known.
+    """Return a regular expression for the possible values of a string or path; None if all of it is unknown.
 
     Args:
         value: the expression.
-        module: where it stands.
-        function: the function that it stands in, for the names of its variables.
-        root: what a relative path starts from; None for a text.
+        module: its module.
+        function: its function, for the values of variables.
+        root: the base folder of a relative path; None for a string.
     """
     names = {**module.constants, **_assignments(getattr(function, "body", []))}
     text = _text(value, module, names, 0)
@@ -989,11 +990,11 @@ def _pattern(value: ast.expr, module: _Module, function: ast.AST, root: Path | N
 
 
 _DEEPEST = 20
-"""How many steps a variable is followed back."""
+"""The most assignments that a variable is traced back through."""
 
 
 def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth: int) -> str:  # noqa: C901, PLR0911 - a form of expression a line
-    """Return the text of a path, with `_UNKNOWN` for the parts that only a run knows."""
+    """Return the text of a path, with `_UNKNOWN` for the parts that depend on the run."""
 
     def text(inner: ast.expr) -> str:
         return _text(inner, module, names, depth + 1) if depth < _DEEPEST else _UNKNOWN
@@ -1030,13 +1031,13 @@ def _text(value: ast.expr, module: _Module, names: Mapping[str, ast.expr], depth
 
 
 _NODE_TEST = r"[cm]?[jt]sx?"
-"""What test files of Playwright for Node end in."""
+"""The endings of test files of Playwright for Node."""
 
 
 def _playwright(project: _Project, tool: str) -> Iterator[_StoredImage]:
     """``FILE.spec.ts-snapshots/NAME-PROJECT-PLATFORM.png``, or the snapshotPathTemplate of Playwright's settings.
 
-    The tests are TypeScript or JavaScript; ours are new.
+    The tests are TypeScript or JavaScript; those in Python are new.
     """
     folder_name = re.compile(rf"(?P<file>.+\.(?:{_NODE_TEST}|py))-snapshots")
     configs = [
@@ -1079,7 +1080,7 @@ def _playwright(project: _Project, tool: str) -> Iterator[_StoredImage]:
 
 
 def _of_playwright(module: str, name: str, project: str | None, platform: str | None) -> _Place:
-    """Return the place of an image; a project that is not called after a browser stays in the name."""
+    """Return the place of an image. A project whose name is not a browser stays part of the name."""
     name = name.replace("/", "-")
     if project is not None and project not in _BROWSERS:
         name = f"{name}-{project}"
@@ -1088,13 +1089,13 @@ def _of_playwright(module: str, name: str, project: str | None, platform: str | 
 
 
 def _quoted(key: str, text: str) -> list[str]:
-    """Return the texts that a key has in a file of settings in TypeScript or JavaScript."""
+    """Return the string values of a key in a settings file in TypeScript or JavaScript."""
     found = re.findall(rf"""\b{key}['"]?\s*:\s*(['"`])(.+?)\1""", text)
     return [value for _, value in found if "${" not in value]
 
 
 def _template(template: str, folder: Path, tests: Path, snapshots: str | None, projects: Sequence[str]) -> str:
-    """Return what the paths of images of a snapshotPathTemplate match, with a group for each of its words."""
+    """Return a regular expression for a snapshotPathTemplate, with a group for each of its words."""
     words = {
         "testDir": re.escape(Path(os.path.normpath(tests)).as_posix()),
         "snapshotDir": re.escape(Path(os.path.normpath(tests if snapshots is None else folder / snapshots)).as_posix()),
@@ -1133,7 +1134,7 @@ def _browser_of(name: str) -> str | None:
 
 
 def _module_for(folder: Path, file: str, project: _Project) -> str:
-    """Return the Python test module that takes the place of a test file of Playwright's: ``test_NAME.py``."""
+    """Return the Python test module that replaces a test file of Playwright: ``test_NAME.py``."""
     if file.endswith(".py"):
         path = folder / file
     else:
@@ -1153,10 +1154,10 @@ _TOOLS: dict[str, Callable[[_Project, str], Iterator[_StoredImage]]] = {
     "syrupy": _syrupy,
     "playwright": _playwright,
 }
-"""What a tool is called on the command line, and what finds its images."""
+"""Name of a tool on the command line to the function that finds its images."""
 
 
-# ---- What is written
+# ---- Writing
 
 _Result = Literal[
     "imported", "replaced", "would be imported", "would be replaced", "already there", "not mapped", "refused",
@@ -1166,21 +1167,21 @@ _Result = Literal[
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One image and one place, and the result.
+    """One image with one place, and the result.
 
     Attributes:
-        picture: theirs.
-        result: what holds of it.
-        ours: the path of the baseline, where it is known.
-        name: what the call has to give as ``name``; None if it gives none.
-        why: of what is not mapped, refused or not written.
-        place: what the baseline is named by.
-        digest: the SHA-256 of the image, where it is to be written.
+        picture: the image.
+        result: its result.
+        target: the path of the baseline, if it is known.
+        name: the ``name`` that the call must pass; None if it needs none.
+        why: the reason if it is not mapped, refused or not written.
+        place: the parts of the baseline's name.
+        digest: the SHA-256 of the image, if it is to be written.
     """
 
     picture: _StoredImage
     result: _Result
-    ours: Path | None = None
+    target: Path | None = None
     name: str | None = None
     why: str = ""
     place: _Place | None = None
@@ -1188,7 +1189,7 @@ class _Line:
 
 
 class _Plan:
-    """Decides for every image where it goes, before anything is written."""
+    """Determines the target of every image before anything is written."""
 
     def __init__(self, project: _Project, options: argparse.Namespace) -> None:
         self._project = project
@@ -1196,7 +1197,7 @@ class _Plan:
         self._baselines = project.settings_baselines
 
     def planned(self, pictures: Sequence[_StoredImage]) -> list[_Line]:
-        """Return what is to be done with each image, in their order."""
+        """Return what to do with each image, in their order."""
         owners: defaultdict[tuple[str, str, str], set[tuple[str, Path | None]]] = defaultdict(set)
         for picture in pictures:
             for place in picture.places:
@@ -1204,7 +1205,7 @@ class _Plan:
                     owners[_name_key(place)].add((place.owner, None if place.owner else picture.source))
         shared = {key for key, users in owners.items() if len(users) > 1}
         lines = [line for picture in pictures for line in self._lines_of(picture, shared)]
-        return self._without_rivals(lines)
+        return self._without_conflicts(lines)
 
     def _lines_of(self, picture: _StoredImage, shared: set[tuple[str, str, str]]) -> Iterator[_Line]:
         if not picture.places:
@@ -1234,21 +1235,21 @@ class _Plan:
         except BaselineError as error:
             return replace(line, result="refused", why=str(error))
         if stored and _bytes_of(stored[0]) == data:
-            return replace(line, result="already there", ours=stored[0])
+            return replace(line, result="already there", target=stored[0])
         if stored and not self._options.replace:
             why = f"the baseline {label_of(stored[0])} is another image; add --replace to replace it"
             return replace(line, result="refused", why=why)
         return replace(line, result="would be replaced") if stored else line
 
     def _target(self, place: _Place) -> Path | str:
-        """Return where the baseline belongs, or why that is not known."""
+        """Return the path of the baseline, or why it is unknown."""
         if ALTERNATIVE.search(place.test):
             return "names that end in .alt and digits are reserved for alternative baselines"
         values = {"platform": place.platform, **dict.fromkeys(SETTING, place.browser if place.browser == ANY else None)}
         values["browser"] = place.browser
-        for word, told in values.items():
+        for word, known in values.items():
             given = getattr(self._options, word)
-            values[word] = given if told in {None, ANY} and given is not None else told
+            values[word] = given if known in {None, ANY} and given is not None else known
             if f"{{{word}}}" in self._baselines.layout and values[word] is None:
                 option = word.replace("_", "-")
                 return f"the layout contains {{{word}}}, but the file name does not contain it; add --{option} VALUE"
@@ -1260,8 +1261,8 @@ class _Plan:
         return self._baselines.folder / replace(self._baselines, layout=filled).place(key)
 
     def carried_out(self, line: _Line) -> _Line:
-        """Write the baseline of a line that is to be written, if image and baseline still are those of the plan."""
-        if line.result not in {"would be imported", "would be replaced"} or line.ours is None or line.place is None:
+        """Write the baseline of a line if the plan says so, and image and baseline have not changed since."""
+        if line.result not in {"would be imported", "would be replaced"} or line.target is None or line.place is None:
             return line
         try:
             image, data = _read(line.picture.source, self._project)
@@ -1272,25 +1273,25 @@ class _Plan:
                 return replace(
                     line, result="refused", why="it or its baseline has changed in the meantime; import it again"
                 )
-            self._baselines.accept(line.ours, image, data)
+            self._baselines.accept(line.target, image, data)
         except (BrokenImageError, BaselineError) as error:
             return replace(line, result="not written", why=str(error))
         except OSError as error:
-            return replace(line, result="not written", why=f"{label_of(line.ours)}: {error.strerror or error}")
+            return replace(line, result="not written", why=f"{label_of(line.target)}: {error.strerror or error}")
         return replace(line, result="imported" if line.result == "would be imported" else "replaced")
 
-    def _without_rivals(self, lines: list[_Line]) -> list[_Line]:
-        """Refuse different images for one place, by name."""
-        rivals: defaultdict[str, dict[str, _Line]] = defaultdict(dict)
+    def _without_conflicts(self, lines: list[_Line]) -> list[_Line]:
+        """Return the lines; different images for one place are refused, with the reason."""
+        conflicts: defaultdict[str, dict[str, _Line]] = defaultdict(dict)
         for line in lines:
-            if line.ours is not None:
-                rivals[_claim(line.ours)].setdefault(line.digest, line)
-        return [self._unless_rivalled(line, rivals) for line in lines]
+            if line.target is not None:
+                conflicts[_path_key(line.target)].setdefault(line.digest, line)
+        return [self._unless_conflicting(line, conflicts) for line in lines]
 
-    def _unless_rivalled(self, line: _Line, rivals: Mapping[str, Mapping[str, _Line]]) -> _Line:
-        if line.ours is None:
+    def _unless_conflicting(self, line: _Line, conflicts: Mapping[str, Mapping[str, _Line]]) -> _Line:
+        if line.target is None:
             return line
-        others = [other for digest, other in rivals[_claim(line.ours)].items() if digest != line.digest]
+        others = [other for digest, other in conflicts[_path_key(line.target)].items() if digest != line.digest]
         if not others:
             return line
         lacking = [
@@ -1301,7 +1302,7 @@ class _Plan:
         ]
         layout = "/".join([*(f"{{{word}}}" for word in lacking), self._baselines.layout])
         advice = f'set a layout that distinguishes them: "{layout}"' if lacking else "rename one of the two"
-        why = f"{label_of(others[0].picture.source)} would have the same baseline {label_of(line.ours)}; {advice}"
+        why = f"{label_of(others[0].picture.source)} would have the same baseline {label_of(line.target)}; {advice}"
         return replace(line, result="refused", why=why)
 
 
@@ -1309,23 +1310,23 @@ def _name_key(place: _Place) -> tuple[str, str, str]:
     return place.module, place.test, f"{place.browser} {place.platform}"
 
 
-def _claim(path: Path) -> str:
-    """Return what paths share that are one file on some disks."""
+def _path_key(path: Path) -> str:
+    """Return a key that is equal for paths that are one file on some disks."""
     return unicodedata.normalize("NFC", str(path.with_suffix(""))).casefold()
 
 
 def _bytes_of(file: Path) -> bytes | None:
     try:
         return read_regular(file)
-    except OSError:  # a link that leads nowhere, or what is no file: it is not this image
+    except OSError:  # a broken link, or not a file: it is not this image
         return None
 
 
 def _read(source: Path, project: _Project) -> tuple[Image, bytes]:
-    """Return the image, of which every frame was checked, and its bytes.
+    """Return the image and its bytes after a check of every frame.
 
     Raises:
-        BrokenImageError: it is not one whole, readable image.
+        BrokenImageError: it is not a complete, readable image.
     """
     found = images.read(source, root=project.here)
     first = None
@@ -1336,10 +1337,10 @@ def _read(source: Path, project: _Project) -> tuple[Image, bytes]:
     return first, found.data
 
 
-# ---- What is printed
+# ---- Printing
 
 
-def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dry_run: bool) -> None:
+def _print_result(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dry_run: bool) -> None:
     by_tool: defaultdict[str, list[_Line]] = defaultdict(list)
     for line in lines:
         by_tool[line.picture.tool].append(line)
@@ -1350,8 +1351,8 @@ def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dr
                 print(f"pytest-imgdiff: {_words(line)}", file=sys.stderr)
             elif line.result != "already there" or dry_run:
                 print(f"  {_words(line)}")
-        if len(by_tool) == 1 and (stay := _staying(of_tool, project)):
-            print(f"  or keep them where they are, with this in imgdiff.yaml:\n    {stay}")
+        if len(by_tool) == 1 and (layout := _usable_layout(of_tool, project)):
+            print(f"  or keep them where they are, with this in imgdiff.yaml:\n    {layout}")
     for note in notes:
         print(visible(note))
     counts = Counter(line.result for line in lines)
@@ -1362,15 +1363,15 @@ def _tell(lines: Sequence[_Line], notes: Sequence[str], project: _Project, *, dr
 
 
 def _words(line: _Line) -> str:
-    theirs = label_of(line.picture.source)
-    if line.ours is None or line.why:
+    source = label_of(line.picture.source)
+    if line.target is None or line.why:
         return visible(
             f"{line.result}: {line.why}"
-            if line.why.startswith(f"{theirs}:")
-            else f"{line.result}: {theirs}: {line.why}"
+            if line.why.startswith(f"{source}:")
+            else f"{line.result}: {source}: {line.why}"
         )
     call = f'; pass name="{line.name}"' if line.name is not None else ""
-    return visible(f"{line.result}: {theirs} -> {label_of(line.ours)}{call}")
+    return visible(f"{line.result}: {source} -> {label_of(line.target)}{call}")
 
 
 _LAYOUTS = (
@@ -1380,28 +1381,28 @@ _LAYOUTS = (
     "{test}-{platform}.png",
     "{test}.png",
 )
-"""Layouts that images of other tools may have already; one that tells more comes first."""
+"""Layouts that images of other tools may have; more specific ones come first."""
 
 
-def _staying(lines: Sequence[_Line], project: _Project) -> str | None:
-    """Return a ``baselines`` line with which the images can stay where they are, if there is one for all."""
+def _usable_layout(lines: Sequence[_Line], project: _Project) -> str | None:
+    """Return a ``baselines`` line that uses all images at their place, if there is one."""
     mapped = [line for line in lines if line.place is not None]
     if not mapped or any(line.result == "already there" for line in mapped):
         return None
     sources = [line.picture.source for line in mapped]
-    if len(set(sources)) < len(sources):  # one image of theirs for two tests of ours
+    if len(set(sources)) < len(sources):  # one image for two tests
         return None
     common = Path(os.path.commonpath([source.parent for source in sources]))
     folders = [folder for folder in (common, *common.parents) if project.root in folder.parents]
     for layout, folder in itertools.product(_LAYOUTS, folders):
         baselines = Baselines(folder, layout)
-        if baselines != project.settings_baselines and all(_stays(line, baselines) for line in mapped):
+        if baselines != project.settings_baselines and all(_fits(line, baselines) for line in mapped):
             name = relative(folder, _settings_folder(project))
             return f'baselines: {{folder: {json.dumps(name)}, layout: "{layout}"}}'
     return None
 
 
-def _stays(line: _Line, baselines: Baselines) -> bool:
+def _fits(line: _Line, baselines: Baselines) -> bool:
     place = line.place
     if place is None or place.call > 1:
         return False
@@ -1411,9 +1412,10 @@ def _stays(line: _Line, baselines: Baselines) -> bool:
         return False
     filled = baselines.layout.replace("{platform}", place.platform or "")
     key = BaselineKey(place.module, place.test, place.call, place.browser or ANY)
-    wanted = baselines.folder / replace(baselines, layout=filled).place(key)
+    place_of_baseline = baselines.folder / replace(baselines, layout=filled).place(key)
     return (
-        wanted.with_suffix("") == line.picture.source.with_suffix("") and line.picture.source.suffix in PICTURE_SUFFIXES
+        place_of_baseline.with_suffix("") == line.picture.source.with_suffix("")
+        and line.picture.source.suffix in PICTURE_SUFFIXES
     )
 
 

@@ -142,8 +142,8 @@ def _drawn(
     lost = sum(copy.lost for copy in copies)
     if lost:
         print(f"{counted(lost, 'image')} of the results missing or changed; not in the report")
-    if directory != folder.asked:
-        print(f"{printable(str(folder.asked))} is in use by another run; the report is in another folder")
+    if directory != folder.requested:
+        print(f"{printable(str(folder.requested))} is in use by another run; the report is in another folder")
     print(f"report: {printable(str(page))}")
     return _exit_code(run)
 

@@ -129,7 +129,7 @@ def _report(named: str | None) -> Path | None:
 
 
 def _write_missing_page(report: Path, templates: Path | None) -> None:
-    """Write the report's page if the run has not, because everything passed.
+    """Write the report's page if the run did not, because everything passed.
 
     Raises:
         ReportError: it cannot be written.

@@ -1,4 +1,4 @@
-"""imgdiff.yaml to `Policy`: every mistake is one message with file, line, column and key."""
+"""imgdiff.yaml to `Policy`: each error is one message with file, line, column and key."""
 
 from __future__ import annotations
 

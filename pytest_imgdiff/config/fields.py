@@ -1,8 +1,8 @@
-"""imgdiff.yaml as types: what validates the file also makes the JSON Schema for editors and the tables in docs/.
+"""imgdiff.yaml as types, for its validation, the JSON Schema for editors and the tables in docs/.
 
 The keys of a policy come from the settings classes of `pytest_imgdiff.base.model`; the keys of the whole file (scans,
-baselines, report) are defined here. ``description`` is Markdown for editors and docs/; ``expects`` is what a message
-says that a value must be.
+baselines, report) are defined here. ``description`` is Markdown for editors and docs/; ``expects`` describes a
+valid value in messages.
 """
 
 from __future__ import annotations
@@ -152,9 +152,9 @@ _FORMS: dict[type, dict[str, Any]] = {
 
 
 def _struct(name: str, owner: type, forms: dict[str, Any]) -> type[msgspec.Struct]:
-    """Return the type that validates a section of imgdiff.yaml, made from the class that holds it in Python.
+    """Return the type that validates a section of imgdiff.yaml, from its class in Python.
 
-    Every key may be absent (UNSET): it then keeps the value of the layer below.
+    Every key is optional: if it is absent (UNSET), the value of the layer below applies.
     """
     hints = typing.get_type_hints(owner) | forms
     fields = []
@@ -197,7 +197,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "capture": _struct("CaptureFields", CaptureSettings, _FORMS[CaptureSettings]),
     "limits": _struct("LimitFields", LimitSettings, {}),
 }
-"""The keys of a policy that hold keys of their own. Layers replace each of these on its own."""
+"""The keys of a policy with keys of their own. Layers replace each of those separately."""
 
 if TYPE_CHECKING:
 

@@ -1,8 +1,8 @@
-"""Globs over the names of images; names have forward slashes on every system.
+"""Globs for the names of images, which have forward slashes on every system.
 
-``*`` stands for any characters of one name, ``?`` for one, ``[abc]``, ``[a-z]`` and ``[!abc]`` for one of (or none
-of) these; ``**`` between slashes stands for any folders, also none; at the end, for everything below. Case counts.
-A glob matches a whole name: ``*.png`` is an image at the top, ``**/*.png`` one anywhere.
+``*`` matches any characters except a slash, ``?`` one, ``[abc]``, ``[a-z]`` and ``[!abc]`` one of, or none of, these;
+``**`` between slashes matches any folders, also none, and at the end everything below. Globs are case-sensitive and
+match whole names: ``*.png`` is an image at the top, ``**/*.png`` one anywhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pytest_imgdiff.base.errors import ConfigError
 from pytest_imgdiff.config.validation import clipped, quoted
 
 _FOLDERS = None
-"""What ``**`` is compiled to."""
+"""The compiled form of ``**``."""
 _BRACKET = re.compile(r"\[(!.[^\]]*|[^!][^\]]*)\]", re.DOTALL)
 _RANGE = re.compile(r"(.)-(.)", re.DOTALL)
 
@@ -28,10 +28,10 @@ def glob_matches(glob: str, name: str) -> bool:
         name: of an image, with forward slashes.
 
     Raises:
-        ConfigError: the pattern is ambiguous or could never match; the message says what to write.
+        ConfigError: the pattern is ambiguous or matches nothing; the message says what to write.
     """
     parts = _compiled(glob)
-    # All ways through the pattern are followed at once: no pattern takes more than len(name) x len(parts) steps.
+    # All paths through the pattern at the same time: at most len(name) x len(parts) steps.
     reached = _past_folders(parts, {0})
     for segment in name.split("/"):
         following = set()
@@ -46,10 +46,9 @@ def glob_matches(glob: str, name: str) -> bool:
 
 
 def name_matches(glob: str, name: str) -> bool:
-    """Return whether the whole name matches where ``*``, ``?`` and brackets may stand for a slash too.
+    """Return whether the whole name matches; ``*``, ``?`` and brackets also match a slash.
 
-    For patterns that choose among comparisons by name, whose slashes mean little to the person who types them. What
-    `glob_matches` takes matches here as well.
+    Such patterns select comparisons by name. Everything that `glob_matches` accepts matches here too.
 
     Raises:
         ConfigError: as for `glob_matches`.
@@ -57,43 +56,43 @@ def name_matches(glob: str, name: str) -> bool:
     return glob_matches(glob, name) or fnmatch.fnmatchcase(name, glob)
 
 
-def glob_mistake(glob: str) -> str | None:
-    """Return what is wrong with a pattern and what to write, or None if nothing is."""
-    wrong = next((wrong for segment in glob.split("/") if (wrong := _mistake(segment))), None)
+def glob_error(glob: str) -> str | None:
+    """Return what is wrong with a pattern and what to write; None if it is valid."""
+    wrong = next((wrong for segment in glob.split("/") if (wrong := _segment_error(segment))), None)
     return wrong and f"the glob {quoted(glob)} has {wrong}"
 
 
 @functools.lru_cache(maxsize=256)
 def _compiled(glob: str) -> tuple[re.Pattern[str] | None, ...]:
-    if wrong := glob_mistake(glob):
+    if wrong := glob_error(glob):
         raise ConfigError(wrong)
     segments = glob.split("/")
     if segments[-1] == "**":
-        segments.append("*")  # at least one name: "a/**" is what lies below a, not a itself
+        segments.append("*")  # at least one name: "a/**" is everything below a, not a itself
     return tuple(_FOLDERS if segment == "**" else re.compile(fnmatch.translate(segment)) for segment in segments)
 
 
 def _past_folders(parts: tuple[re.Pattern[str] | None, ...], reached: set[int]) -> set[int]:
-    """Add what is reached when ``**`` stands for no folder."""
+    """Add the states that are reached if ``**`` matches no folder."""
     for index, part in enumerate(parts):
         if index in reached and part is _FOLDERS:
             reached.add(index + 1)
     return reached
 
 
-def _mistake(segment: str) -> str | None:
-    """Return what is wrong with one part between slashes, and what to write."""
+def _segment_error(segment: str) -> str | None:
+    """Return what is wrong with a part between slashes and what to write."""
     literal = _BRACKET.sub("", segment)
     ranges = [pair for content in _BRACKET.findall(segment) for pair in _RANGE.findall(content.removeprefix("!"))]
     backwards = [f"{first}-{last}" for first, last in ranges if first > last]
-    mistakes = {
-        'an empty part between slashes; write "charts/**" for what lies below charts': not segment,
-        f'a part "{segment}", which no name has; names start below the compared folder': segment in {".", ".."},
-        "a backslash; write / between folders on every system, and [*] for a star itself": "\\" in segment,
-        '"**" beside other characters; it stands alone between slashes: "**/*.png"': "**" in segment
+    errors = {
+        'an empty part between slashes; write "charts/**" for everything below charts': not segment,
+        f'a part "{segment}"; names start below the compared folder': segment in {".", ".."},
+        "a backslash; use / on every system, and [*] for a literal star": "\\" in segment,
+        '"**" next to other characters; it must be alone between slashes: "**/*.png"': "**" in segment
         and segment != "**",
-        'a "[" without "]"; write [[] for a bracket itself': "[" in literal,
-        "braces, which are not read; give several globs, and write [{] for a brace itself": "{" in literal,
-        f'a range that runs backwards, "{clipped("".join(backwards[:1]))}"': bool(backwards),
+        'a "[" without "]"; write [[] for a literal bracket': "[" in literal,
+        "braces, which are not supported; pass several globs, or write [{] for a literal brace": "{" in literal,
+        f'a reversed range, "{clipped("".join(backwards[:1]))}"': bool(backwards),
     }
-    return next((words for words, applies in mistakes.items() if applies), None)
+    return next((words for words, applies in errors.items() if applies), None)

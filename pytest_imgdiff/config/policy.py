@@ -46,20 +46,20 @@ if TYPE_CHECKING:
 
 
 DEPTHS = ("uint8", "uint16", "float32", "float64")
-"""All that `pytest_imgdiff.base.image.Image` has."""
+"""The dtypes of `pytest_imgdiff.base.image.Image`."""
 
 
 def worst_value(metric: Any, depth: DTypeLike) -> float:
     """Return the worst value that the metric, with its options, has for any two images of this depth.
 
-    That is what its method ``worst`` returns or, where it has none, the far end of its ``bounds``.
+    It comes from its method ``worst`` or, without one, from its ``bounds``.
 
     Args:
-        metric: a `pytest_imgdiff.base.model.Metric`, made with its options.
+        metric: a `pytest_imgdiff.base.model.Metric` with its options.
         depth: dtype of the pixels.
 
     Raises:
-        MetricError: ``worst`` fails, or returns no number.
+        MetricError: ``worst`` fails, or does not return a number.
     """
     if not hasattr(metric, "worst"):
         low, high = metric.bounds
@@ -82,16 +82,14 @@ def could_fail(
     compared_pixels: int | None = None,
     size: tuple[int, int] | None = None,
 ) -> bool:
-    """Return whether some two images exceed one of the rule's limits, ``warn`` included.
-
-    A rule without any limit only measures; that is no mistake, and counts as one that could.
+    """Return whether any two images can exceed a limit of the rule, ``warn`` included; True for a rule without limits.
 
     Args:
-        rule: what is asked.
-        metric: the rule's metric, made with its options.
+        rule: the rule.
+        metric: the rule's metric, with its options.
         depths: dtypes that the images may have.
-        compared_pixels: how many pixels of them are looked at; any number where omitted.
-        size: their width and height; any where omitted.
+        compared_pixels: the number of compared pixels; default: any number.
+        size: their width and height; default: any size.
     """
     limits = [limit for limit in (rule.max, rule.min, rule.warn) if limit is not None]
     counts = [] if rule.max_pixels is None else [(rule.max_pixels, compared_pixels)]
@@ -112,18 +110,18 @@ def could_fail(
 LIMITS = ("max", "min", "max_pixels", "max_in_window", "warn")
 _LIKELY = ("visible", "perceptual", "pixel_match", "ssim", "orb", "phash", "classification", "embedding_cosine")
 CHOICES = ("when", "on_unavailable")
-"""What a rule may say beside its limits and its metric's options."""
+"""The keys of a rule other than limits and the metric's options."""
 
 
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `max_in_window` says."""
+    """The value of `max_in_window`."""
 
     size: Annotated[int, Meta(ge=1, description="of the window, in pixels a side")] = 32
     pixels: Annotated[int, Meta(ge=0, description="the largest count of differing pixels in any window that passes")]
 
 
 class MetricLookup(Protocol):
-    """What knows the metrics: the registry."""
+    """The known metrics: the registry."""
 
     def names(self) -> list[str]:
         """Return the names of all metrics, also of those whose packages are not installed."""
@@ -133,7 +131,7 @@ class MetricLookup(Protocol):
         """Return the class of a metric, a `pytest_imgdiff.base.model.Metric`.
 
         Raises:
-            ImgdiffError: there is no such metric, or what it needs is not installed.
+            ImgdiffError: the metric does not exist, or its packages are not installed.
         """
         ...
 
@@ -141,11 +139,11 @@ class MetricLookup(Protocol):
 def rules_from(
     named: Mapping[str, Any], metrics: MetricLookup, origin: Origin, path: KeyPath = ("metrics",)
 ) -> tuple[Rule, ...]:
-    """Return the rules that a mapping of metrics to limits and options stands for.
+    """Return the rules for a mapping of metrics to limits and options.
 
     Raises:
-        ConfigError: a metric is unknown or cannot be imported, a limit is of the wrong kind or cannot hold,
-            an option is unknown or wrong.
+        ConfigError: a metric is unknown or cannot be imported, a limit has the wrong type or cannot be met,
+            or an option is unknown or invalid.
     """
     return tuple(_rule(name, given, metrics, origin, (*path, name)) for name, given in named.items())
 
@@ -153,10 +151,10 @@ def rules_from(
 def measured_from(
     named: Sequence[str | Mapping[str, Any]], metrics: MetricLookup, origin: Origin, path: KeyPath = ("measure",)
 ) -> tuple[Rule, ...]:
-    """Return the metrics to measure without a limit, as rules that hold none.
+    """Return the metrics to measure, as rules without limits.
 
     Raises:
-        ConfigError: a metric is unknown, cannot be imported or is named twice, or an option is unknown or wrong.
+        ConfigError: a metric is unknown, cannot be imported or is listed twice, or an option is unknown or invalid.
     """
     rules: list[Rule] = []
     for index, entry in enumerate(named):
@@ -171,7 +169,7 @@ def measured_from(
 def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
     try:
         metric: Any = metrics.metric_class(name)
-        wanted = rule_type(name, metric)
+        kind = rule_type(name, metric)
     except ImgdiffError as error:
         raise origin.error(path, printable(str(error))) from error
     if not isinstance(given, dict):
@@ -179,7 +177,7 @@ def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path
     if taken := [key for key in given if key in (*LIMITS, *CHOICES)]:
         what = f"a measured metric has no limit: move {taken[0]} to the rule of {name} in `metrics`"
         raise origin.error((*path, name, taken[0]), what, at_key=True)
-    made = convert(given, wanted, origin, (*path, name))
+    made = convert(given, kind, origin, (*path, name))
     options = tuple((option.name, getattr(made, option.name)) for option in _options(metric) if option.name in given)
     try:
         hash(options)
@@ -191,7 +189,7 @@ def _measured(name: str, given: Any, metrics: MetricLookup, origin: Origin, path
 
 @functools.lru_cache
 def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
-    """Return the type of a rule of this metric: the limits that suit it, and its options.
+    """Return the type of a rule of this metric, with its limits and options.
 
     Args:
         name: the metric's key in imgdiff.yaml.
@@ -211,7 +209,7 @@ def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
             *((option.name, hints[option.name], _default(option)) for option in options),
         ]
         rule = msgspec.defstruct("Rule", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
-        msgspec.json.Decoder(rule)  # looks at the types, which convert() would do when it is too late
+        msgspec.json.Decoder(rule)  # fails now, not at the first rule, if a type is unsupported
     except (NameError, TypeError, ValueError) as error:
         raise ImgdiffError(
             f"the metric {name} cannot be used: {error}; fix its bounds or its options' types"
@@ -220,7 +218,7 @@ def rule_type(name: str, metric: type) -> type[msgspec.Struct]:
 
 
 def limit_of(metric: Any) -> Literal["max", "min"]:
-    """Return the limit that a metric's direction calls for."""
+    """Return the limit for the metric's direction."""
     return "max" if metric.direction == "distance" else "min"
 
 
@@ -235,12 +233,12 @@ def marks_pixels(metric: type) -> bool:
 
 
 def count_limits(metric: type) -> list[str]:
-    """Return the limits on counts that a rule of this metric may name."""
+    """Return the limits on counts that a rule of this metric can have."""
     return ["max_pixels"] * counts_pixels(metric) + ["max_in_window"] * marks_pixels(metric)
 
 
 def written_limits(rule: Rule) -> dict[str, Any]:
-    """Return the limits of a rule as imgdiff.yaml has them."""
+    """Return the limits of a rule as written in imgdiff.yaml."""
     limits = {name: value for name in LIMITS if (value := getattr(rule, name)) is not None}
     if isinstance(rule.max_in_window, WindowLimit):
         limits["max_in_window"] = dataclasses.asdict(rule.max_in_window)
@@ -248,16 +246,16 @@ def written_limits(rule: Rule) -> dict[str, Any]:
 
 
 def place_of(key: str, value: Any, metrics: MetricLookup) -> tuple[str, KeyPath, dict[str, Any]] | None:
-    """Return where a setting belongs that stands beside ``metrics`` and is a metric, or belongs to one.
+    """Return the correct place of a metric, or of a metric's setting, that is next to ``metrics`` instead of in it.
 
     Args:
         key: its name.
-        value: what it was given.
-        metrics: what knows the metrics.
+        value: its value.
+        metrics: the known metrics.
 
     Returns:
-        What the key is, the path of the rule that it belongs to, and what the rule would say, the setting first; None
-        where it is nothing of a metric's.
+        What the key is, the path of its rule, and the content of the rule, this setting first; None if the key does not
+        belong to a metric.
     """
     if key in metrics.names():
         return "a metric", ("metrics", key), value if isinstance(value, dict) else {_class_limit(key, metrics): value}
@@ -280,7 +278,7 @@ def _class_limit(name: str, metrics: MetricLookup) -> str:
 
 
 def _likely_first(metrics: MetricLookup) -> list[str]:
-    """Return the metrics' names, those first that need no model and that most rules name."""
+    """Return the names of the metrics: first those without a model and those that most rules use."""
     first = [name for name in _LIKELY if name in metrics.names()]
     return first + [name for name in metrics.names() if name not in first]
 
@@ -297,14 +295,14 @@ def _keys(name: str, metrics: MetricLookup) -> set[str]:
 def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: KeyPath) -> Rule:
     try:
         metric: Any = metrics.metric_class(name)
-        wanted = rule_type(name, metric)
+        kind = rule_type(name, metric)
     except ImgdiffError as error:
         raise origin.error(path, printable(str(error)), at_key=True) from error
     if not isinstance(given, dict):
         form = f"{name}: {{{limit_of(metric)}: {number(metric.perfect)}}}"
         raise origin.error(path, f"expected limits and options such as {form}, not {shown(given)}")
     _refuse_other_limits(name, given, metric, origin, path)
-    rule = convert(given, wanted, origin, path)
+    rule = convert(given, kind, origin, path)
     _require_limit(name, given, metric, origin, path)
     limits = {limit: getattr(rule, limit) for limit in LIMITS if limit in given}
     if isinstance(window := limits.get("max_in_window"), Window):
@@ -341,8 +339,8 @@ def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: 
 def _require_limit(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
     limit, counts = limit_of(metric), count_limits(metric)
     if limit not in given and not any(count in given for count in counts):
-        wanted = f"{limit} (or {' or '.join(counts)})" if counts else limit
-        what = f"no limit, so the rule can never fail; add {wanted}: {_range_of(name, metric)}"
+        limits = f"{limit} (or {' or '.join(counts)})" if counts else limit
+        what = f"no limit, so the rule can never fail; add {limits}: {_range_of(name, metric)}"
         raise origin.error(path, what, at_key=True)
 
 
@@ -354,7 +352,7 @@ def _check_room(window: WindowLimit, origin: Origin, path: KeyPath) -> None:
 
 
 def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> ConfigError:
-    """Return the error of a rule that any two images hold: ``max: 1`` of a share, meant as one percent."""
+    """Return the error for a rule that any two images pass: ``max: 1`` of a share, meant as one percent."""
     limit = limit_of(metric)
     values = [worst_value(metric, depth) for depth in DEPTHS]
     worst = max(values) if limit == "max" else min(values)
@@ -365,8 +363,8 @@ def _unfailing(rule: Rule, metric: Any, origin: Origin, path: KeyPath) -> Config
         return origin.error(at, f"{what}; change the options", at_key=at == path)
     way = "smaller" if limit == "max" else "larger"
     what = (
-        f"can never fail: the worst value of {rule.metric} is {number(worst)}; set a {way} {limit}, or a `warn` beside "
-        "it for a rule that only warns"
+        f"can never fail: the worst value of {rule.metric} is {number(worst)}; set a {way} {limit}, or add a "
+        "`warn` for a rule that only warns"
     )
     return origin.error((*path, limit), what)
 
@@ -410,16 +408,16 @@ def _limits(name: str, metric: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _choices(metric: Any) -> list[tuple[str, Any, Any]]:
-    when = Annotated[When, Meta(description="undecided: measured only where the other rules hold")]
+    when = Annotated[When, Meta(description="undecided: measured only if all other rules pass")]
     fields: list[tuple[str, Any, Any]] = [("when", when, "always")]
     if hasattr(metric, "prepare"):
-        skip = "skip: left out, and told, where the model is not on this machine"
+        skip = "skip: not measured, and reported, if the model is not on this machine"
         fields.append(("on_unavailable", Annotated[OnUnavailable, Meta(description=skip)], "fail"))
     return fields
 
 
 def _range(metric: Any) -> tuple[float, float]:
-    """Return the limits that can hold for equal images and that some images can fail."""
+    """Return the range of limits that equal images pass and some images fail."""
     low, high = (float(bound) for bound in metric.bounds)
     perfect = float(metric.perfect)
     return (max(low, perfect), high) if limit_of(metric) == "max" else (low, min(high, perfect))
@@ -455,8 +453,8 @@ class Layer:
 
     Attributes:
         policy: fields of `Policy` and their new values.
-        sections: the fields of `Policy` that hold keys of their own, and the new values of these keys; other keys keep
-            their values.
+        sections: the fields of `Policy` with keys of their own, and the new values of these keys; other keys keep their
+            values.
     """
 
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -470,12 +468,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerReader:
-    """Turns validated fields into layers.
+    """Creates layers from validated fields.
 
     Attributes:
         metrics: the known metrics.
         origin: where the settings come from.
-        folder: the folder that relative paths start from.
+        folder: the base folder of relative paths.
     """
 
     metrics: MetricLookup
@@ -513,7 +511,7 @@ class LayerReader:
         return Layer(given, sections)
 
     def _read_capture(self, named: dict[str, Any], path: KeyPath) -> None:
-        """Turn the keys of a capture that are not plain values into those of `CaptureSettings`, in place."""
+        """Replace the structured values of a capture by those of `CaptureSettings`, in place."""
         if named.get("clip") is not None:
             named["clip"] = Clip(**structs.asdict(named["clip"]))
         if "style" in named:
@@ -525,7 +523,7 @@ class LayerReader:
             )
 
     def _style(self, given: str, path: KeyPath) -> str:
-        """Return the CSS itself: a text without a rule that ends with .css is the path of a file."""
+        """Return the CSS: the string itself, or the content of the file if it is a path that ends in .css."""
         if "{" in given or not given.strip().lower().endswith(".css"):
             return given
         file = self.folder / given.strip()
@@ -549,7 +547,7 @@ class LayerReader:
     def _place(self, value: object) -> object:
         if not isinstance(value, str) or "://" in value or value.startswith("~"):
             return value
-        from pytest_imgdiff.networks.settings import is_of_kaggle  # needed where a rule names a model
+        from pytest_imgdiff.networks.settings import is_of_kaggle  # only rules with a model need it
 
         place = self.folder / value
         return value if is_of_kaggle(value) and not place.exists() else str(place)
@@ -584,10 +582,10 @@ def _named(fields: msgspec.Struct) -> dict[str, Any]:
 
 
 def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath) -> str:
-    """Return the name of the metric that is to say where images differ, or `AUTO`.
+    """Return the metric of the difference mask, or `AUTO`.
 
     Raises:
-        ConfigError: it is unknown, or paints no heat.
+        ConfigError: it is unknown, or does not return heat.
     """
     if name == AUTO:
         return name
@@ -597,7 +595,9 @@ def mask_metric(name: str, metrics: MetricLookup, origin: Origin, path: KeyPath)
         what = f"{printable(str(error))}; ignored areas belong in ignore"
         raise origin.error(path, what) from error
     if metric.heat_threshold == "none":
-        raise origin.error(path, f"{name} does not say where images differ; name a metric that paints heat")
+        raise origin.error(
+            path, f"{name} does not return heat, so it cannot show where images differ; set another metric"
+        )
     return name
 
 
@@ -610,15 +610,15 @@ FEWEST_CORNERS = 3
 
 
 _CHECKED_BELOW = ("metrics", "measure", "ignore", "capture")
-"""Fields of a policy whose values in Python have another form than in imgdiff.yaml."""
+"""Fields of a policy whose form in Python differs from imgdiff.yaml."""
 
 
 def check_policy(policy: object, metrics: MetricLookup) -> None:
-    """Refuse a policy that cannot be followed: its types, its rules as in imgdiff.yaml, its ignore areas.
+    """Raise if a policy is invalid: its types, its rules as in imgdiff.yaml, its ignore areas.
 
     Args:
-        policy: what a caller gave for a `Policy`; dataclasses check nothing of what they are made of.
-        metrics: what knows the metrics.
+        policy: a caller's `Policy`; dataclasses do not check their values.
+        metrics: the known metrics.
 
     Raises:
         ConfigError: ``policy: KEY: what is wrong; what to do``.
@@ -643,7 +643,7 @@ def check_policy(policy: object, metrics: MetricLookup) -> None:
 
 
 def _kinds(kinds: object) -> dict[Any, Any]:
-    """Return what imgdiff.yaml would say for the kinds."""
+    """Return the kinds as written in imgdiff.yaml."""
     pairs = _listed(kinds, ("kinds",))
     if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - kind and choice
         raise ORIGIN.error(("kinds",), f'expected pairs such as ("moved", "warn"), not {shown(kinds)}')
@@ -679,7 +679,7 @@ def _check_measured(measure: object, metrics: MetricLookup) -> None:
 
 
 def _as_written(rule: Rule, where: KeyPath) -> dict[str, Any]:
-    """Return what imgdiff.yaml would say for the rule."""
+    """Return the rule as written in imgdiff.yaml."""
     try:
         options = dict(rule.options)
     except (TypeError, ValueError):

@@ -16,7 +16,7 @@ from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.stores import StoreFolder, location
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.config.fields import SECTIONS, BaselineFields, FileFields, PolicyFields, ReportFields
-from pytest_imgdiff.config.globs import glob_matches, glob_mistake
+from pytest_imgdiff.config.globs import glob_error, glob_matches
 from pytest_imgdiff.config.policy import Layer, LayerReader, place_of, written_limits
 from pytest_imgdiff.config.validation import CallOrigin, clipped, convert, did_you_mean, number, plain, quoted
 
@@ -33,12 +33,12 @@ PLACEHOLDERS = ("module", "test", "platform", "browser", "viewport", "dpr", "col
 _NOT_IN_FILE_NAMES = '\\:*?"<>|'
 
 
-def layout_mistake(layout: str) -> str | None:
-    """Return what is wrong with a layout and what to write, or None if nothing is."""
-    return next(_mistakes(layout), None)
+def layout_error(layout: str) -> str | None:
+    """Return what is wrong with a layout and what to write; None if it is valid."""
+    return next(_layout_errors(layout), None)
 
 
-def _mistakes(layout: str) -> Iterator[str]:
+def _layout_errors(layout: str) -> Iterator[str]:
     try:
         pieces = list(string.Formatter().parse(layout))
     except ValueError:
@@ -66,7 +66,7 @@ CALL = "assert_images_similar(...)"
 COMMAND_LINE = "command line"
 MEBIBYTE = 1 << 20
 LONGEST_EXAMPLE = 200
-"""Characters of what a message offers to be written."""
+"""The most characters of a suggestion in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ class ScanSettings:
     """Two folders whose images are compared, name by name.
 
     Attributes:
-        expected, actual: the folders, absolute, or those of a store; whether they exist is the scan's business.
-        include: globs of the names to compare; every file with an image's extension where empty.
-        exclude: globs of the names to leave out.
-        others: what to do with files of kinds that are not read, as in `pytest_imgdiff.run.pairing.scan_folders`.
+        expected, actual: the folders: absolute, or in a store. The scan reports missing ones.
+        include: globs of the names to compare; empty: every file with an image's extension.
+        exclude: globs of the names to skip.
+        others: what to do with files of other kinds, as in `pytest_imgdiff.run.pairing.scan_folders`.
     """
 
     expected: Path | StoreFolder
@@ -89,12 +89,12 @@ class ScanSettings:
 
 @dataclass(frozen=True, slots=True)
 class BaselineSettings:
-    """Where stored expected images live.
+    """Where expected images are stored.
 
     Attributes:
         folder: absolute.
-        layout: a file's place in it, with placeholders to fill in: `pytest_imgdiff.config.settings.PLACEHOLDERS`.
-        store: where each commit's baselines are kept for all checkouts; None if they are in Git alone.
+        layout: the path of a file in it, with `PLACEHOLDERS`.
+        store: the store of each commit's baselines; None if they are only in Git.
     """
 
     folder: Path
@@ -104,16 +104,16 @@ class BaselineSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """What is written about a run.
+    """What a run writes.
 
     Attributes:
         folder: absolute.
-        pictures: of which comparisons the report holds images.
-        self_contained: whether the page is written as one file, too.
-        parquet: whether the comparisons are written as a table, too.
-        templates: a folder of templates that come before the report's own, or None.
+        pictures: the comparisons whose images the report contains.
+        self_contained: whether to write the page also as one file.
+        parquet: whether to write the comparisons also as a table.
+        templates: a folder with templates that replace those of the report, or None.
         title: the headline.
-        asked: whether the file says anything about the report.
+        is_set: whether the file has settings of the report.
     """
 
     folder: Path
@@ -122,36 +122,36 @@ class ReportSettings:
     parquet: bool
     templates: Path | None
     title: str
-    asked: bool
+    is_set: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Settings for the images that one of the globs matches."""
+    """Settings for the images whose names match one of the globs."""
 
     globs: tuple[str, ...]
     layer: Layer
 
     def matches(self, name: str) -> bool:
-        """Whether it is meant for the image of this name."""
+        """Return whether it applies to the image with this name."""
         return any(glob_matches(glob, name) for glob in self.globs)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that imgdiff.yaml says; the defaults where there is none.
+    """The content of imgdiff.yaml, or the defaults.
 
     Attributes:
         path: the file, or None.
-        folder: what relative paths start from: the file's folder; absolute.
-        metrics: what knows the metrics.
-        defaults: what holds for every image, before overrides.
+        folder: the base folder of relative paths, which is the file's folder; absolute.
+        metrics: the known metrics.
+        defaults: the policy of every image, before overrides.
         overrides: in their order.
         scans: pairs of folders to compare.
-        baselines: where expected images live.
-        report: what is written.
+        baselines: where expected images are stored.
+        report: what a run writes.
         memory: bytes that all pairs in progress may take.
-        resources: what a worker of a cluster must offer to use a model, and how much of it a batch takes.
+        resources: the resources that a worker of a cluster needs for a model, and the amount that a batch takes.
     """
 
     path: Path | None
@@ -168,18 +168,18 @@ class Settings:
     def policy_for(
         self, name: str, *, command_line: Mapping[str, Any] | None = None, call: Mapping[str, Any] | None = None
     ) -> Policy:
-        """Return what holds for one image.
+        """Return the policy of one image.
 
-        Laid over one another, the later winning: the defaults, each override whose glob matches, the command
-        line, the call's own arguments.
+        Later layers replace values of earlier ones: the defaults, each override whose glob matches, the command line,
+        the arguments of the call.
 
         Args:
-            name: the image's, with forward slashes: its path below a scan's folder, a baseline's in its own.
-            command_line: settings with the keys of the file's policy part, as Python values.
-            call: likewise.
+            name: of the image, with forward slashes: its path below the folder of the scan or of the baselines.
+            command_line: settings with the policy keys of the file, as Python values.
+            call: settings of the call, likewise.
 
         Raises:
-            ConfigError: the command line's or the call's settings cannot be followed.
+            ConfigError: the settings of the command line or of the call are invalid.
         """
         policy = self.defaults
         for override in self.overrides:
@@ -189,7 +189,7 @@ class Settings:
         return self.apply(policy, call or {}, CALL)
 
     def idle_overrides(self, names: Sequence[str]) -> list[str]:
-        """Return a line for each override that is meant for none of these pictures: its glob may be misspelt."""
+        """Return a line for each override that matches no image: its glob may be misspelt."""
         return [
             f"overrides[{index}] (match: {', '.join(map(printable, override.globs))}) matches none of these images"
             for index, override in enumerate(self.overrides)
@@ -197,16 +197,16 @@ class Settings:
         ]
 
     def apply(self, policy: Policy, changes: Mapping[str, Any], origin: str) -> Policy:
-        """Return the policy with settings from elsewhere laid over it.
+        """Return the policy with further settings applied.
 
         Args:
-            policy: what held before.
-            changes: ``metrics``, ``ignore``, ``size``, ... as in the file; tuples, enum members, paths and NumPy's
-                numbers serve too. Relative paths start from `folder`.
-            origin: what messages call the place that they come from.
+            policy: the policy to change.
+            changes: ``metrics``, ``ignore``, ``size``, ... as in the file; also tuples, enum members, paths and NumPy's
+                numbers. Relative paths start from `folder`.
+            origin: the name of the settings' source in messages.
 
         Raises:
-            ConfigError: they cannot be followed.
+            ConfigError: a setting is invalid.
         """
         if not changes:
             return policy
@@ -218,12 +218,12 @@ class Settings:
 
 
 def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | None = None) -> Settings:
-    """Read a configuration file whole; every mistake in it is found now, not when an image needs it.
+    """Read and validate a whole settings file.
 
     Args:
         path: the file; None for the defaults.
-        metrics: what knows the metrics. Only the classes that the file names are asked for.
-        folder: what relative paths start from where there is no file; the working directory where omitted.
+        metrics: the known metrics. Only the classes of the file's metrics are imported.
+        folder: the base folder of relative paths if there is no file; default: the working directory.
 
     Raises:
         ConfigError: ``FILE:LINE:COLUMN: KEY: what is wrong; what to do``.
@@ -238,29 +238,29 @@ def load_settings(path: Path | None, metrics: MetricLookup, *, folder: Path | No
     _refuse_misplaced(data, FileFields, metrics, source, None)
     fields = convert(data, FileFields, source, ())
     settings = _settings(path, (Path.cwd() / path).parent, fields, metrics, source)
-    return replace(settings, report=replace(settings.report, asked="report" in data))
+    return replace(settings, report=replace(settings.report, is_set="report" in data))
 
 
 _OF_PLAYWRIGHT = {"max_diff_pixels": "max_pixels", "max_diff_pixel_ratio": "max", "omit_background": "transparent"}
-"""Options of Playwright's ``to_have_screenshot``, and what they are called here."""
+"""Options of Playwright's ``to_have_screenshot`` to the keys of the same meaning."""
 _INSIDE = {key: section for section, fields in SECTIONS.items() for key in fields.__struct_fields__}
-"""Keys that belong to a section, and the section's name."""
+"""Keys to the sections that they belong to."""
 
 
 def _refuse_misplaced(
     data: Any, fields: type[msgspec.Struct], metrics: MetricLookup, source: Origin, origin: str | None
 ) -> None:
-    """Refuse a key that is no setting by itself and has its place elsewhere, and say where.
+    """Raise if a key belongs to another section; the message says which one.
 
     Args:
-        data: what was given.
-        fields: what may stand there.
-        metrics: what knows the metrics.
-        source: what the data come from.
-        origin: what messages call the place that they come from; None for a file.
+        data: the settings.
+        fields: the type of the settings.
+        metrics: the known metrics.
+        source: the source of the data.
+        origin: its name in messages; None for a file.
 
     Raises:
-        ConfigError: it has such a key, or areas for the metric of the mask.
+        ConfigError: there is such a key, or ``mask`` has areas instead of a metric.
     """
     if not isinstance(data, dict):
         return
@@ -286,7 +286,7 @@ def _refuse_misplaced(
 
 
 def _is_of_elements(value: Any) -> bool:
-    """Whether a value given for ``mask`` is a CSS selector, or a list of selectors, and so meant for a capture."""
+    """Return whether a value of ``mask`` is a CSS selector or a list of them, which belongs to a capture."""
     if isinstance(value, str):
         return value.startswith((".", "#", "[", "*", ":")) or any(sign in value for sign in " >=")
     if not isinstance(value, list) or not value:
@@ -295,11 +295,11 @@ def _is_of_elements(value: Any) -> bool:
 
 
 def _example(path: KeyPath, content: Any, origin: str | None) -> str:
-    """Return how a section of the settings is written where this one was given.
+    """Return an example of a section, in the form of its source.
 
     Args:
         path: of the section.
-        content: what stands in it.
+        content: its content.
         origin: as in `_refuse_misplaced`.
     """
     if origin == COMMAND_LINE and isinstance(content, dict) and content:
@@ -313,7 +313,7 @@ def _example(path: KeyPath, content: Any, origin: str | None) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Return plain data as YAML writes them in one line."""
+    """Return plain data as one line of YAML."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
@@ -358,7 +358,7 @@ def _scan(fields: ScanFields, folder: Path, origin: Origin, path: KeyPath) -> Sc
 def _globs(given: str | list[str], origin: Origin, path: KeyPath) -> tuple[str, ...]:
     places = {path: given} if isinstance(given, str) else {(*path, index): glob for index, glob in enumerate(given)}
     for place, glob in places.items():
-        if wrong := glob_mistake(glob):
+        if wrong := glob_error(glob):
             raise origin.error(place, wrong)
     return tuple(places.values())
 
@@ -377,12 +377,12 @@ def _report(fields: ReportFields, folder: Path, origin: Origin) -> ReportSetting
         fields.parquet,
         templates,
         fields.title,
-        asked=False,
+        is_set=False,
     )
 
 
 def _baselines(fields: BaselineFields, folder: Path, origin: Origin) -> BaselineSettings:
-    if wrong := layout_mistake(fields.layout):
+    if wrong := layout_error(fields.layout):
         raise origin.error(("baselines", "layout"), wrong)
     place = folder / fields.folder
     store = None if fields.store is UNSET else location(fields.store, folder)
@@ -404,7 +404,7 @@ def assigned(assignments: Iterable[str], option: str) -> dict[str, Any]:
         option: the command line's option, for messages.
 
     Raises:
-        ConfigError: an assignment is not of that form, or contradicts another.
+        ConfigError: an assignment has another form, or contradicts another one.
     """
     mapping: dict[str, Any] = {}
     for assignment in assignments:
@@ -429,11 +429,11 @@ def measure_list(text: str, option: str) -> list[Any]:
     """Return ``orb, ssim: {window: 9}`` as ``["orb", {"ssim": {"window": 9}}]``: the items of a YAML list.
 
     Args:
-        text: names of metrics, with options where they are wanted.
+        text: names of metrics, with or without options.
         option: the command line's option, for messages.
 
     Raises:
-        ConfigError: it is no such list.
+        ConfigError: it is not such a list.
     """
     from pytest_imgdiff.config.yaml_source import parse_yaml  # most command lines measure nothing
 
@@ -444,7 +444,7 @@ def measure_list(text: str, option: str) -> list[Any]:
 
 
 def with_options(measure: Iterable[Any], rules: Iterable[Rule]) -> list[Any]:
-    """Return what is to be measured, metrics that are named without options with those of the first rule for them."""
+    """Return the metrics to measure. Those without options get the options of the first rule of the same metric."""
     options: dict[str, dict[str, Any]] = {}
     for rule in rules:
         options.setdefault(rule.metric, dict(rule.options))
@@ -452,12 +452,12 @@ def with_options(measure: Iterable[Any], rules: Iterable[Rule]) -> list[Any]:
 
 
 def merges_metrics(assignments: Iterable[str]) -> bool:
-    """Return whether single keys of rules are set (``metrics.ssim.min=0.9``), so that the other rules stay."""
+    """Return whether an assignment sets one key of a rule (``metrics.ssim.min=0.9``), so that other rules are kept."""
     return any(assignment.startswith("metrics.") for assignment in assignments)
 
 
 def merged_rules(rules: Iterable[Rule], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the rules as they would be written in imgdiff.yaml, with single keys of them changed."""
+    """Return the rules as written in imgdiff.yaml, with some keys changed."""
     metrics: dict[str, Any] = {rule.metric: _written(rule) for rule in rules}
     for name, change in changes.items():
         both = isinstance(change, dict) and name in metrics

@@ -1,6 +1,6 @@
-"""Plain data to typed settings, with messages for people.
+"""Plain data to typed settings, with readable messages.
 
-msgspec validates and says where; what was expected is said here, from the same types.
+msgspec validates the data and reports the place; this module describes the expected value, from the same types.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 
 
 KeyPath = tuple[str | int, ...]
-"""The way to a setting: ``("overrides", 0, "metrics", "ssim")``."""
+"""The path of a setting: ``("overrides", 0, "metrics", "ssim")``."""
 
 MAX_DEPTH = 20
 """Levels of nesting that settings may have; imgdiff.yaml has seven."""
 LONGEST_SHOWN = 60
-"""How many characters of a user's value a message repeats."""
+"""The most characters of a user's value in a message."""
 LONGEST_INTEGER = 64
-"""How many bits a number has at most that a message repeats."""
+"""The most bits of a number in a message."""
 _DECIMAL_COMMA = re.compile(r"([-+]?[0-9]{1,20}),([0-9]{1,20})")
 
 
 class Origin(Protocol):
-    """Something that settings come from: a file, the command line, a call."""
+    """A source of settings: a file, the command line, a call."""
 
     def error(self, path: KeyPath, what: str, *, at_key: bool = False) -> ConfigError:
-        """Return (not raise) the error that says what is wrong with the setting at ``path``.
+        """Return (not raise) the error for the setting at ``path``.
 
         Args:
-            path: of the setting; the nearest known place is named where it has none of its own.
+            path: of the setting; the message contains the nearest known place.
             what: what is wrong, and what to do.
-            at_key: whether the key itself is wrong, and not its value.
+            at_key: whether the key is wrong, not its value.
         """
         ...
 
 
 class CallOrigin:
-    """Settings that were given as Python values: a call's arguments, the command line's options."""
+    """Settings as Python values: the arguments of a call, the options of the command line."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -63,13 +63,13 @@ class CallOrigin:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return the path as messages show it: ``overrides[0].metrics.ssim``; lists count from 0."""
+    """Return the path in the form of messages: ``overrides[0].metrics.ssim``; lists count from 0."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{clipped(step)}" for step in path)
     return text.removeprefix(".") or "(top level)"
 
 
 def shown(value: Any) -> str:
-    """Return a user's value as messages show it, clipped and on one line."""
+    """Return a user's value for a message, clipped and on one line."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -84,30 +84,30 @@ def shown(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number as a user would write it, to 15 digits."""
+    """Return a number with at most 15 digits."""
     if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
         return "a number of very many digits"
     return f"{value:.15g}"
 
 
 def quoted(text: str) -> str:
-    """Return a user's text in quotes, printable and not too long."""
+    """Return a string in quotes, printable and clipped."""
     return f'"{clipped(text)}"'
 
 
 def clipped(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Return the text fit for a message: printable and not too long."""
+    """Return the string for a message: printable and clipped."""
     return printable(text if len(text) <= longest else f"{text[:longest]}...")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean "..."?`` for the nearest known word, or nothing if none is near."""
+    """Return ``; did you mean "..."?`` for the most similar known word; empty if none is similar."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def decimal_point(text: str) -> str:
-    """Return ``; write 0.01 ...`` where the text is a number with a decimal comma, otherwise nothing."""
+    """Return ``; write 0.01 ...`` for a number with a decimal comma; otherwise empty."""
     found = _DECIMAL_COMMA.fullmatch(text.strip())
     return f"; write {'.'.join(found.groups())}, with a point in place of the comma" if found else ""
 
@@ -127,31 +127,31 @@ _KINDS: dict[type, str] = {
     types.TypedDictType: "a mapping (key: value)",
 }
 _ONE_AT_A_TIME = threading.Lock()
-"""msgspec looks at a type when it first meets it; two threads that do so at once crash the process (0.22)."""
+"""msgspec inspects a type on first use; two threads that do so at the same time crash the process (0.22)."""
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 
-def convert(data: Any, wanted: type[T], origin: Origin, path: KeyPath) -> T:
-    """Return the data as the wanted type.
+def convert(data: Any, target: type[T], origin: Origin, path: KeyPath) -> T:
+    """Return the data as the target type.
 
     Args:
-        data: plain: dicts, lists, texts, numbers, booleans, None.
-        wanted: a msgspec Struct that forbids unknown fields.
-        origin: what the data come from.
-        path: where in it they stand.
+        data: plain: dicts, lists, strings, numbers, booleans, None.
+        target: a msgspec Struct that forbids unknown fields.
+        origin: the source of the data.
+        path: their place in it.
 
     Raises:
-        ConfigError: what the first mistake is, where, and what to write instead.
+        ConfigError: the first error, with its place and what to write instead.
     """
     try:
         with _ONE_AT_A_TIME:
-            return msgspec.convert(data, wanted)
+            return msgspec.convert(data, target)
     except msgspec.ValidationError as error:
-        raise _explained(str(error), data, wanted, origin, path) from error
+        raise _explained(str(error), data, target, origin, path) from error
 
 
 def described(info: types.Type | None) -> str:
-    """Return what a value of this type looks like, or nothing if that cannot be said."""
+    """Return a description of the values of this type; empty if there is none."""
     if isinstance(info, types.Metadata):
         return (info.extra or {}).get("expects") or described(info.type)
     if isinstance(info, types.UnionType):
@@ -165,11 +165,11 @@ def described(info: types.Type | None) -> str:
     return _KINDS.get(type(info), "")
 
 
-def _explained(complaint: str, data: Any, wanted: type, origin: Origin, path: KeyPath) -> ConfigError:
-    """Return msgspec's complaint as the error that its reader can act on."""
-    message, _, place = complaint.rstrip("`").partition(" - at `$")
-    place, in_dict, _ = place.partition("[...]")  # msgspec does not say which key of a dict
-    steps, info, value = _found(_steps(place), types.type_info(wanted), data)
+def _explained(message: str, data: Any, target: type, origin: Origin, path: KeyPath) -> ConfigError:
+    """Return msgspec's error with the place and what to do."""
+    message, _, place = message.rstrip("`").partition(" - at `$")
+    place, in_dict, _ = place.partition("[...]")  # msgspec does not report the key of a dict
+    steps, info, value = _found(_steps(place), types.type_info(target), data)
     where = (*path, *steps)
     fields = _fields(info)
     if message.startswith("Object contains unknown field"):
@@ -187,7 +187,7 @@ def _steps(place: str) -> KeyPath:
 
 
 def _found(steps: KeyPath, info: types.Type, value: Any) -> tuple[KeyPath, types.Type | None, Any]:
-    """Follow the steps as far as both the type and the data go."""
+    """Follow the steps as far as the type and the data have them."""
     found: types.Type | None = info
     for index, step in enumerate(steps):
         below = _below(found, step)
@@ -200,7 +200,7 @@ def _found(steps: KeyPath, info: types.Type, value: Any) -> tuple[KeyPath, types
 
 
 def _below(info: types.Type | None, step: str | int) -> types.Type | None:
-    """Return the type of a part, where the type says it."""
+    """Return the type of a part, if the type defines it."""
     if isinstance(info, types.Metadata):
         return _below(info.type, step)
     if isinstance(info, types.UnionType):
@@ -216,7 +216,7 @@ def _below(info: types.Type | None, step: str | int) -> types.Type | None:
 
 
 def _fields(info: types.Type | None) -> dict[str, types.Field]:
-    """Return the keys of a mapping's type; none for any other."""
+    """Return the keys of a mapping's type; none for other types."""
     if isinstance(info, types.Metadata):
         return _fields(info.type)
     if isinstance(info, types.UnionType):
@@ -254,7 +254,7 @@ def _listed(words: list[str]) -> str:
 
 
 def _hint(info: types.Type | None, value: Any) -> str:
-    """Return what to do about a mistake whose cause is plain."""
+    """Return what to do about an error with an obvious cause."""
     if value is None:
         return "; give it a value, or remove the key"
     while isinstance(info, types.Metadata):
@@ -271,8 +271,8 @@ def _hint(info: types.Type | None, value: Any) -> str:
 def plain(value: Any, origin: Origin, path: KeyPath = ()) -> Any:
     """Return the value as plain data.
 
-    Mappings become dicts, sequences lists, enum members their values, paths texts, NumPy's numbers Python's.
-    What is none of these stays, for the validation to refuse.
+    Mappings become dicts, sequences lists, enum members their values, paths strings, NumPy's numbers Python's.
+    Other values are unchanged; the validation rejects them.
 
     Raises:
         ConfigError: a number is not finite, a key is not text, or the value is nested too deeply.

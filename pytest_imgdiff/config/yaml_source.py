@@ -1,8 +1,8 @@
-"""YAML text to plain data, strictly, with the place of everything in it.
+"""YAML to plain data, strictly, with the place of each value.
 
-PyYAML splits the text into events; what they mean is decided here, because PyYAML's own answer lets mistakes through:
-the last of two equal keys wins, and nine lines of aliases become a billion items. Tags, merge keys, several
-documents and keys that are not text are refused.
+PyYAML splits the text into events; this module builds the data, because PyYAML's constructor accepts errors: of two
+equal keys the last one wins, and nine lines of aliases become a billion items. Tags, merge keys, several documents and
+keys that are not strings are rejected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 MAX_DIGITS = 40
-"""Characters of a number: no limit is so exact, and Python converts no integers of thousands of digits."""
+"""The most characters of a number: limits need fewer, and Python does not convert integers of thousands of digits."""
 
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: tuple[tuple[re.Pattern[str], bool | None], ...] = (
@@ -43,10 +43,10 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
 
 
 def plain_scalar(text: str) -> Any:
-    """Return None, a bool, an int, a finite float, or the text itself.
+    """Return None, a bool, an int, a finite float, or the string itself.
 
     Raises:
-        ValueError: it is a number that cannot be used; the message says why.
+        ValueError: it is a number that cannot be used, for the reason in the message.
     """
     for pattern, value in _WORDS:
         if pattern.fullmatch(text):
@@ -69,7 +69,7 @@ def _checked(text: str, converted: Callable[[str], int | float]) -> int | float:
 
 
 MAX_NODES = 20_000
-"""Keys and values, counting what stands behind an alias each time that it is used."""
+"""The most keys and values; those of an alias count for each use."""
 _REMEDIES = {
     r"'\t'": "a tab cannot indent YAML; use spaces",
     "unexpected end of stream": "a quote that opens here is never closed",
@@ -78,7 +78,7 @@ _REMEDIES = {
     "cannot start any token": "not valid YAML here; quote texts that begin with a special character",
     "but got": "not valid YAML here; close every bracket, and put commas between items",
 }
-"""What to do about PyYAML's commonest complaints, by words of theirs."""
+"""Words in PyYAML's common errors to what to do about them."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -87,7 +87,7 @@ _Content = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a text; both count from 1."""
+    """A place in the file; both numbers start at 1."""
 
     line: int
     column: int
@@ -95,14 +95,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value of the file: plain data, with the places of its parts.
+    """A value of the file as plain data, with the places of its parts.
 
     Attributes:
-        value: text, bool, int, finite float, None, list or dict with text keys.
-        mark: where it begins.
+        value: string, bool, int, finite float, None, list, or dict with string keys.
+        mark: its start.
         children: of a list or a mapping, by index or key.
-        keys: where the keys of a mapping stand.
-        weight: how many nodes it holds, itself and those behind aliases counted.
+        keys: the places of a mapping's keys.
+        weight: the number of nodes in it, with itself and those of aliases.
     """
 
     value: Any
@@ -117,8 +117,8 @@ class YamlSource:
     """The content of one YAML file.
 
     Attributes:
-        label: how the file is called in messages.
-        root: its one document.
+        label: the file's name in messages.
+        root: its only document.
     """
 
     label: str
@@ -146,17 +146,17 @@ class YamlSource:
 
 
 def parse_yaml(text: str, label: str) -> YamlSource:
-    """Read the one document of a YAML text; a text without any is a document that is None.
+    """Parse YAML with at most one document; without a document the content is None.
 
     Args:
         text: of the file.
-        label: how the file is called in messages.
+        label: the file's name in messages.
 
     Raises:
-        ConfigError: it is not YAML, or uses what is refused here.
+        ConfigError: it is not YAML, or uses a feature that is rejected.
     """
     try:
-        # BaseLoader for its scanner and parser alone: nothing is ever constructed.
+        # BaseLoader only for its scanner and parser: it constructs nothing.
         loader = yaml.BaseLoader(text)
     except yaml.reader.ReaderError as error:
         what = f"the character U+{error.character:04X} is not allowed in YAML; remove it"
@@ -168,7 +168,7 @@ def parse_yaml(text: str, label: str) -> YamlSource:
         unclosed = error.problem == "found unexpected end of stream"
         mark = _mark_of(error.context_mark if unclosed else error.problem_mark)
         raise _error(label, mark, tuple(reader.path), _in_words(error)) from error
-    except (ValueError, OverflowError) as error:  # PyYAML does not check what it hands to chr() and int()
+    except (ValueError, OverflowError) as error:  # PyYAML does not check the arguments of chr() and int()
         what = "not valid YAML (an escape or a version that is out of range)"
         raise _error(label, _mark_of(loader.get_mark()), tuple(reader.path), what) from error
 
@@ -192,7 +192,7 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reader:
-    """Builds nodes from events, and knows at any time where it is: ``path`` survives an error."""
+    """Builds nodes from events. ``path`` is the current place, also after an error."""
 
     def __init__(self, label: str, loader: yaml.BaseLoader) -> None:
         self.path: list[str | int] = []
@@ -261,7 +261,7 @@ class _Reader:
         return Node(values, _start(start), children, keys, _weight(children))
 
     def _key(self, event: yaml.Event, last: str | None) -> str:
-        """Return a key; `last` is the value before it in the same mapping as it was written, where it is a scalar."""
+        """Return a key. `last` is the text of the previous value in the mapping, if it is a scalar."""
         self._count(event, 1)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
             raise self._refusal(event, "a key must be a plain string, without anchor, alias or tag")
@@ -328,10 +328,10 @@ MAX_BYTES = 256 * 1024
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a configuration file.
+    """Return the text of a settings file.
 
     Raises:
-        ConfigError: there is no such regular file, it is larger than 256 KiB, or it is not UTF-8.
+        ConfigError: it is missing or not a regular file, larger than 256 KiB, or not UTF-8.
     """
     label = label_of(path)
     try:
@@ -343,7 +343,7 @@ def read_text(path: Path) -> str:
     except NotRegularError as error:
         what = "a directory" if error.kind == "directory" else "a device, pipe or socket"
         raise ConfigError(f"{label}: {what}, not a file; give the path of a YAML file") from error
-    except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError(f"{label}: cannot be read: {cause}; check the path and its permissions") from error
     return _decoded(data, label)

@@ -18,6 +18,7 @@ import msgspec
 
 from pytest_imgdiff.base.errors import CaptureError, ImageAssertionError, ImgdiffError
 from pytest_imgdiff.base.model import Comparison, Policy, Verdict
+from pytest_imgdiff.base.project import label_of
 from pytest_imgdiff.base.record import record_of
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.capture import is_awaited
@@ -222,15 +223,15 @@ class ImageAssertion:
         """
         self._fail_unawaited()
         failures, self._failures = self._failures, []
-        unheard = []
+        ignored = []
         for failure in failures:
             if any(_caught(failure.error, raises) for raises in failure.raises):
                 self._refile(failure.record, "the test expects this failure (pytest.raises)")
             elif not red:
-                unheard.append(failure)
-        if unheard:
+                ignored.append(failure)
+        if ignored:
             raise ImageAssertionError(
-                "\n".join(f"{failure.how}: {failure.error}" for failure in unheard), unheard[0].error.summary
+                "\n".join(f"{failure.how}: {failure.error}" for failure in ignored), ignored[0].error.summary
             )
 
     def _fail_unawaited(self) -> None:
@@ -600,7 +601,7 @@ def _refuse_same(expected: object, actual: object) -> None:
     except (OSError, ValueError):  # the comparison reports unreadable files
         return
     if same:
-        names = " and ".join(dict.fromkeys(printable(path) for path in (one, other)))
+        names = " and ".join(dict.fromkeys(label_of(Path(path)) for path in (one, other)))
         raise ImgdiffError(f"the image is compared with itself ({names}): pass the path of another file")
 
 

@@ -149,13 +149,13 @@ def refuse_lost_ini_file(config: pytest.Config, options: Mapping[str, int]) -> N
     values = [value for _, values in separate for value in values]
     if not any((config.invocation_params.dir / value).exists() for value in values):
         return
-    wanted, used = _setup(config, ())[1], _setup(config, values)[1]
-    if wanted == used:
+    expected, used = _setup(config, ())[1], _setup(config, values)[1]
+    if expected == used:
         return
     here = config.invocation_params.dir
     instead = " ".join(_joined(option, values) for option, values in separate)
     reads = f"reads {relative(used, here)}" if used else "reads no ini file"
-    lost = f"not {relative(wanted, here)}" if wanted else "although the project has none"
+    lost = f"not {relative(expected, here)}" if expected else "although the project has none"
     raise pytest.UsageError(
         f"imgdiff: pytest took the values of {' and '.join(dict.fromkeys(option for option, _ in separate))} as "
         f"test paths and therefore {reads}, {lost}. Write instead: {instead}"
@@ -209,7 +209,7 @@ def _determined(
     folder: Path, arguments: list[str], ini: str | None, rootdir: str | None
 ) -> tuple[Path, Path | None, Mapping[str, Any]]:
     """Return the rootdir, the ini file and its keys that pytest chooses."""
-    # pytest has no public function for it, and a reimplementation would differ in details.
+    # pytest has no public function for it, and a copy would differ in details.
     from _pytest.config.findpaths import determine_setup
 
     overrides = {"override_ini": None} if "override_ini" in inspect.signature(determine_setup).parameters else {}

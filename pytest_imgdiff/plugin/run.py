@@ -146,7 +146,7 @@ def _of_pytest_html(config: pytest.Config, report: pytest.TestReport) -> Callabl
         # For files, pytest-html builds names from the test's name; bytes are always attached correctly.
         text = b64encode(attachment.content).decode("ascii")
         shown = extras.image(text, attachment.name, attachment.kind, attachment.extension)
-        report.extras = [*getattr(report, "extras", []), shown]  # type: ignore[attr-defined]  # where it looks for them
+        report.extras = [*getattr(report, "extras", []), shown]  # type: ignore[attr-defined]  # pytest-html reads them here
 
     return take
 
@@ -176,12 +176,12 @@ class PairItem(pytest.Item):
         self.run = run
         self.workspace = workspace
         self.is_ahead = False
-        """Whether the comparison was made ahead of this item, which then only fetches it."""
+        """Whether another process compares the pair in advance, so that this item only fetches the result."""
         self.seconds: float | None = None
-        """What the comparison took where it was made ahead."""
+        """Seconds of a comparison in advance."""
 
     def line(self) -> bytes:
-        """Compare the pair and return its record as a line: that is what travels from the process that compared it."""
+        """Compare the pair and return its record as a line, the form in which processes send it."""
         return line_of(self.compared())
 
     def compared(self) -> ComparisonRecord:
@@ -192,7 +192,7 @@ class PairItem(pytest.Item):
             if workspace.may_write(comparison) and comparison.actual is not None:
                 try:
                     if isinstance(pair.expected_place, StoredFile):
-                        raise BaselineError(  # noqa: TRY301 - told like any other that cannot be written
+                        raise BaselineError(  # noqa: TRY301 - reported like other write errors
                             f"{pair.expected_place}: a scan cannot write to a store; upload the image yourself"
                         )
                     store(pair.expected_place, stored_form(comparison.actual))
@@ -212,7 +212,7 @@ class PairItem(pytest.Item):
     def _accepting(self, comparison: Comparison) -> str:
         """Return the command that accepts the change."""
         update = f"--imgdiff-update={_update_for(comparison)}"
-        only = f"--imgdiff-only={self.name}"  # a name may hold whatever a node id cannot
+        only = f"--imgdiff-only={self.name}"  # a name can contain characters that a node id cannot
         selection = map(redacted, self._selection())
         return shlex.join([*self.workspace.command, *selection, *self.workspace.options, only, update])
 
@@ -637,10 +637,10 @@ class ImageRun:
         return f"--imgdiff-only: no scan has an image with this name: {named}" if unknown else None
 
     def compared(self, item: PairItem) -> bytes:
-        """Return the line of a scan's item, from the processes that run ahead where there are some."""
+        """Return the line of a scan's item, from the processes that compare in advance if there are some."""
         if self._ahead is None or item in self._fetched:
             item.is_ahead = False
-            return item.line()  # alone, or once more (a rerun)
+            return item.line()  # a single item, or a rerun
         self._fetched.add(item)
         item.is_ahead = True
         try:
@@ -769,7 +769,7 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
         command=typed_command(config),
         options=repeated_options(config),
         allowance=Allowance(settings.memory),
-        always_page=named is not None or config.option.imgdiff_self_contained or settings.report.asked,
+        always_page=named is not None or config.option.imgdiff_self_contained or settings.report.is_set,
         self_contained=config.option.imgdiff_self_contained or settings.report.self_contained,
         here=config.invocation_params.dir,
         settings_files=tuple(settings_files(config)),

@@ -42,7 +42,7 @@ __all__ = [
 
 def load_page() -> None:
     """Import the modules that write the page, while this process waits for its workers."""
-    from pytest_imgdiff.report import html  # noqa: F401 - for who imports it in the end
+    from pytest_imgdiff.report import html  # noqa: F401 - loads it early
 
 
 def write_report(

@@ -393,9 +393,9 @@ def write_page(directory: Path, run: RunRecord, *, templates: Path | None = None
     page = shelf.rendered(PAGE_TEMPLATE, page=view)
     assets = {name: asset_bytes(path) for name, path in shelf.assets().items() if not name.startswith(SERVERS_OWN)}
     companions = companions_of(directory, in_order(run.comparisons))
-    with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as beside:
+    with Staged() as staged, ThreadPoolExecutor(1, thread_name_prefix="imgdiff-report") as background:
         # It mostly waits for the disk, so it runs in parallel with the rest.
-        copying = beside.submit(write_companions, directory, companions)
+        copying = background.submit(write_companions, directory, companions)
         pictures = LinkedPictures(companions, directory, run.root)
         written = _draw(staged, directory, run, view, pictures, shelf, piece)
         copying.result()
@@ -454,7 +454,7 @@ def _remove_others(folder: Path, written: set[str]) -> None:
 # ---- The report as one file: styles, scripts, data and pictures inside
 
 
-BESIDE = frozenset({"'self'", "file:"})
+_LOCAL_SOURCES = frozenset({"'self'", "file:"})
 """Sources of a policy that mean files next to the page."""
 ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 """Text that would end a script or start a comment in it (HTML, "Restrictions for contents of script elements")."""
@@ -557,7 +557,7 @@ def _policy(links: _Links, policy: str) -> str:
     directives = []
     for directive in policy.split(";"):
         name, *sources = directive.split() or [""]
-        kept = [source for source in sources if source not in BESIDE] + inside.get(name, [])
+        kept = [source for source in sources if source not in _LOCAL_SOURCES] + inside.get(name, [])
         directives.append(" ".join([name, *(kept or ["'none'"])]))
     content = escape("; ".join(directives), quote=False)
     return f'<meta http-equiv="Content-Security-Policy" content="{content}">'

@@ -450,7 +450,7 @@ def address_of(path: str) -> str:
     """Return a path below the report's folder as a percent-encoded URL; non-UTF-8 bytes are kept.
 
     Raises:
-        ReportError: the path contains a surrogate that stands for no byte, so no file can have this name.
+        ReportError: the path contains a surrogate that encodes no byte, so no file can have this name.
     """
     try:
         return quote(path, safe="/", errors="surrogateescape")
@@ -1027,12 +1027,12 @@ def _id(fingerprint: str) -> str:
 
 def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
     """Yield each fingerprint and the representative of its group."""
-    alike: defaultdict[tuple[tuple[int, int], ...], dict[str, Changes]] = defaultdict(dict)
+    by_shape: defaultdict[tuple[tuple[int, int], ...], dict[str, Changes]] = defaultdict(dict)
     for text in sorted(frequency, key=lambda text: (-frequency[text], text)):
         changes = changes_of(text)
         if changes is not None:  # results.json may come from elsewhere: an invalid fingerprint is in no group
-            alike[changes.shape][text] = changes
-    for of_one_shape in alike.values():
+            by_shape[changes.shape][text] = changes
+    for of_one_shape in by_shape.values():
         texts = list(of_one_shape)
         for first, group in _groups(list(of_one_shape.values())):
             yield from ((texts[index], texts[first]) for index in group)
@@ -1091,8 +1091,8 @@ class _Outlines:
         self._order = np.argsort(self._keys, kind="stable")
         self._sorted = self._keys[self._order]
         steps = [-1, 0, 1]
-        beside = np.array([(*others, -1) for others in product(steps, repeat=SORTED_BY - 1)])
-        self._beside = _keys(beside, sizes)
+        neighbours = np.array([(*others, -1) for others in product(steps, repeat=SORTED_BY - 1)])
+        self._neighbours = _keys(neighbours, sizes)
         self._begins, self._ends = (
             np.ascontiguousarray(ends.T[most_telling_first], np.float32) for ends in (numbers - reach, numbers + reach)
         )
@@ -1107,7 +1107,7 @@ class _Outlines:
         import numpy as np
 
         mine = first * self._each
-        starts = self._keys[mine] + self._beside
+        starts = self._keys[mine] + self._neighbours
         # The three cells of the last feature have consecutive keys.
         ranges = zip(np.searchsorted(self._sorted, starts), np.searchsorted(self._sorted, starts + 3), strict=True)
         patches = np.concatenate([self._order[start:end] for start, end in ranges if end > start])

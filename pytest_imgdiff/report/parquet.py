@@ -37,7 +37,7 @@ def require_parquet() -> None:
         ConfigError: pyarrow is not installed.
     """
     try:
-        import pyarrow.parquet  # noqa: F401 - whether it is there
+        import pyarrow.parquet  # noqa: F401 - whether it is installed
     except ImportError as error:
         raise ConfigError(
             f"Parquet results need the package pyarrow ({error}): run pip install 'pytest-imgdiff[parquet]'"

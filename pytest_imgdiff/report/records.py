@@ -152,8 +152,8 @@ class Overview:
         """Return the indices of those that passed without a warning although some pixels differ."""
         return self._at(_UNSETTLED)
 
-    def _at(self, wanted: int) -> array[int]:
-        return array("I", (number for number, place in enumerate(self._places) if place == wanted))
+    def _at(self, outcome: int) -> array[int]:
+        return array("I", (number for number, place in enumerate(self._places) if place == outcome))
 
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class RecordSpool(StoredRecords):
 
         Args:
             record: the comparison.
-            line: its JSON, where another process has made it; made here where omitted.
+            line: its JSON, if another process has encoded it; default: encode it here.
 
         Raises:
             ReportError: it contains a value that JSON cannot represent, or the disk is full.
@@ -248,7 +248,7 @@ def line_of(record: ComparisonRecord) -> bytes:
 
 
 def read_line(line: bytes) -> ComparisonRecord:
-    """Return the comparison of which `line_of` made this line."""
+    """Decode a line of `line_of`."""
     return _RECORD.decode(line)
 
 

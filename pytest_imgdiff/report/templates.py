@@ -44,7 +44,9 @@ class Templates:
 
     def __init__(self, own: Path | None = None) -> None:
         if own is not None and not own.is_dir():
-            raise ReportError(f"{visible(str(own))}: no such folder: set report.templates to a folder with templates")
+            raise ReportError(
+                f"{visible(label_of(own))}: no such folder: set report.templates to a folder with templates"
+            )
         self._own = own
         self._folders = [shipped_templates()] if own is None else [own, shipped_templates()]
         loaders = [jinja2.FileSystemLoader(folder) for folder in self._folders]

@@ -252,24 +252,24 @@ class _Grounds:
             data = read_regular(_below(self.report, accepts.source))
             if hashlib.sha256(data).hexdigest() != accepts.digest:
                 return Carried(decision, "refused", _changed_source(accepts))
-            beside = self._write(decision, target, data)
+            alternative = self._write(decision, target, data)
         except (_RefusedError, BaselineError) as error:
             return Carried(decision, "refused", str(error))
         except OSError as error:
             words = f"{carried.words}: {error.strerror or error}; the old file is unchanged"
             return Carried(decision, "not written", words)
-        return replace(carried, result="accepted", words=f"{carried.words}{beside}")
+        return replace(carried, result="accepted", words=f"{carried.words}{alternative}")
 
     def _write(self, decision: Decision, target: Path, data: bytes) -> str:
         """Write an image, and return what to add to its line."""
         if decision.decision == "accept":
             write_atomically(place_to_write(target), data)
             return ""
-        beside = alternative_place(target, data)
-        if beside is None:  # another decision has written it
+        alternative = alternative_place(target, data)
+        if alternative is None:  # another decision has written it
             return ""
-        write_atomically(beside, data)
-        return f": {beside.name}"
+        write_atomically(alternative, data)
+        return f": {alternative.name}"
 
     def without_conflicts(self, verified: list[Carried]) -> list[Carried]:
         """Reject decisions that would write different images to one file."""

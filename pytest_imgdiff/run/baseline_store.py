@@ -1,9 +1,9 @@
 """Baselines in a store that all checkouts share: images named by their content, and a manifest for each commit.
 
-The store holds ``objects/ab/cdef...``, named by the SHA-256 of their content, and
+The store contains ``objects/ab/cdef...``, named by the SHA-256 of their content, and
 ``manifests/<commit>/<tree>.<sha256>.json``, named by the commit, its tree and the manifest's own SHA-256. Nothing is
-written over: two pushes for one commit make two manifests. The later one names those that it supersedes, and where
-neither names the other, there is a conflict, which is reported.
+overwritten: two pushes for one commit create two manifests. A later one lists those that it supersedes; two manifests
+that do not list each other are a conflict, which is reported.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "IMGDIFF_CACHE"
 STATE_FILE = ".imgdiff-store.json"
-"""In the baselines folder: what the last pull or push left there."""
+"""File in the baselines folder: the `State` after the last pull or push."""
 STAGE = ".imgdiff-pull"
-"""In the baselines folder, while a pull runs: what it is about to put in place."""
+"""Folder in the baselines folder during a pull: the new files."""
 PULL = "pytest-imgdiff baselines pull"
 PUSH_LINE = "the baselines are in a store: commit your change, then run `pytest-imgdiff baselines push`"
-"""What to do after baselines were accepted."""
+"""The line to print after baselines were accepted."""
 VERSION = 1
 _DAY = 24 * 3600.0
 GRACE = _DAY
-"""Seconds for which an object without a manifest stays: its push may still be running."""
+"""Seconds that an object without a manifest is kept: its push may be running."""
 _PLAN = "plan.json"
 _MOST_MANIFEST = 256 * 1024 * 1024
 _AT_ONCE = 8
-"""Objects that are sent or fetched at the same time."""
+"""Objects to upload or fetch in parallel."""
 _MOST_NAMED = 5
 _SHORT = 8
-"""Digits of a hash that messages show."""
+"""Digits of a hash in messages."""
 _LOCK_WAIT = 30.0
 _MANIFEST_NAME = re.compile(r"manifests/([0-9a-f]{40,64})/([0-9a-f]{40,64})\.([0-9a-f]{64})\.json")
 _Item = TypeVar("_Item")
@@ -69,7 +69,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def object(self) -> str:
-        """The name of its object in the store."""
+        """Return the name of its object in the store."""
         return f"objects/{self.sha256[:2]}/{self.sha256[2:]}"
 
 
@@ -78,41 +78,41 @@ Files = dict[str, Entry]
 
 
 class StoreManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The baselines of a commit, as a push wrote them."""
+    """The baselines of a commit, written by a push."""
 
     imgdiff: Literal["baselines"] = "baselines"
     version: int = VERSION
     commit: str
     tree: str
     supersedes: list[str]
-    """SHA-256 of the manifests of this commit in whose place this one stands."""
+    """SHA-256 of the manifests of this commit that this one replaces."""
     files: Files
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the last pull or push left in the baselines folder."""
+    """The baselines folder after the last pull or push."""
 
     imgdiff: Literal["pulled baselines"] = "pulled baselines"
     version: int = VERSION
     head: str
-    """The commit that they were pulled or pushed for."""
+    """The commit of the pull or push."""
     manifests: dict[str, str]
-    """SHA-256 of the manifests that they are from, and the commit of each."""
+    """SHA-256 of the baselines' manifests, with the commit of each."""
     files: Files
 
 
 class _Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that a pull puts in place, or deletes."""
+    """A file that a pull replaces or deletes."""
 
     name: str
     before: str | None
-    """SHA-256 of what stood there; None if nothing did."""
+    """SHA-256 of the old file; None if there was none."""
     staged: str | None
-    """The name of the new file in the stage; None if the baseline is deleted."""
+    """Name of the new file in the stage; None to delete the baseline."""
 
 
 class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a pull does once everything is on this machine; the next pull carries out what is left of it."""
+    """The moves of a pull after everything is fetched. The next pull finishes an interrupted one."""
 
     version: int
     moves: list[_Move]
@@ -129,9 +129,9 @@ class Source:
     """A commit whose baselines are used.
 
     Attributes:
-        commit: in the history of the commit that baselines are wanted for.
+        commit: in the history of the requested commit.
         pushed_for: the commit of its manifest: itself, or another one with the same files.
-        manifests: by their SHA-256; more than one where several have the same baselines.
+        manifests: by their SHA-256; several if they have the same baselines.
     """
 
     commit: str
@@ -140,7 +140,7 @@ class Source:
 
     @property
     def files(self) -> Files:
-        """The baselines."""
+        """Return the baselines."""
         return next(iter(self.manifests.values())).files
 
 
@@ -149,9 +149,9 @@ class Resolved:
     """The baselines that belong to a commit.
 
     Attributes:
-        commit: that they are wanted for.
-        sources: the nearest commits with baselines in its history; several where branches were merged since.
-        files: the baselines, joined where there are several sources.
+        commit: the requested commit.
+        sources: the nearest commits with baselines in its history; several if branches were merged since.
+        files: the baselines; merged if there are several sources.
     """
 
     commit: str
@@ -160,14 +160,14 @@ class Resolved:
 
     @property
     def manifests(self) -> dict[str, str]:
-        """SHA-256 of the manifests that they are from, and the commit of each."""
+        """SHA-256 of the baselines' manifests, with the commit of each."""
         return {
             digest: manifest.commit for source in self.sources for digest, manifest in sorted(source.manifests.items())
         }
 
 
 class ConflictError(BaselineError):
-    """Two manifests that are equally near have different images for one baseline.
+    """Two equally near manifests have different images for one baseline.
 
     Attributes:
         manifests: SHA-256 of all of them.
@@ -180,7 +180,7 @@ class ConflictError(BaselineError):
 
 @dataclass(frozen=True)
 class Changes:
-    """How the baselines folder differs from what was pulled.
+    """The differences of the baselines folder from the last pull.
 
     Attributes:
         new, changed, removed: names of baselines.
@@ -192,7 +192,7 @@ class Changes:
 
     @classmethod
     def between(cls, base: Files, ours: Files) -> Changes:
-        """Compare what was pulled with what is there."""
+        """Compare the pulled baselines with those of the folder."""
         return cls(
             sorted(ours.keys() - base.keys()),
             sorted(name for name in ours.keys() & base.keys() if ours[name] != base[name]),
@@ -206,15 +206,15 @@ class Changes:
 
 @dataclass
 class Pulled:
-    """What a pull did, or would do.
+    """The result of a pull, or of a dry run.
 
     Attributes:
-        resolved: where the baselines are from.
+        resolved: the source of the baselines.
         written, deleted: names of baselines.
-        here: how the folder still differs from these baselines: local changes that the pull kept.
+        here: local changes that the pull kept.
         left_behind: the commit whose baselines the folder had before, if this branch was at that commit and no longer
             has it in its history: it was rebased or amended.
-        fetched, cached: how many objects came from the store and from the cache.
+        fetched, cached: the number of objects from the store and from the cache.
     """
 
     resolved: Resolved
@@ -228,14 +228,14 @@ class Pulled:
 
 @dataclass
 class Pushed:
-    """What a push did, or would do.
+    """The result of a push, or of a dry run.
 
     Attributes:
-        commit: that it was for.
-        files: how many baselines it has.
+        commit: its commit.
+        files: the number of baselines.
         manifest: its SHA-256.
-        is_there: whether the store had these very baselines for this commit already.
-        uploaded: names of the baselines whose objects were sent.
+        is_there: whether the store already had these baselines for this commit.
+        uploaded: names of the baselines whose objects were uploaded.
         rivals: SHA-256 of manifests that another push wrote for this commit at the same time.
     """
 
@@ -249,12 +249,12 @@ class Pushed:
 
 @dataclass
 class Collected:
-    """What a garbage collection removed, or would remove.
+    """The result of a garbage collection, or of a dry run.
 
     Attributes:
         manifests: their names in the store.
         objects: names, with sizes in bytes.
-        kept_manifests, kept_objects: how many stay.
+        kept_manifests, kept_objects: the number of kept ones.
     """
 
     manifests: list[str]
@@ -265,16 +265,17 @@ class Collected:
 
 @dataclass
 class Status:
-    """How the folder and the store differ.
+    """The differences between the folder and the store.
 
     Attributes:
-        commit: the one that is asked about.
-        resolved: the baselines that belong to it; None if the store has none.
-        conflict: why it is not known which they are; empty otherwise.
-        state: what was pulled; None if nothing was.
-        is_current: whether what was pulled is what belongs to the commit.
-        here: how the folder differs from what belongs to the commit, or, if that was not pulled, from what was.
-        missing: baselines whose objects are not in the store, or have another size there.
+        commit: the requested commit.
+        resolved: its baselines; None if the store has none.
+        conflict: why its baselines are ambiguous; empty if they are not.
+        state: of the last pull; None if there was none.
+        is_current: whether the last pull has the baselines of the commit.
+        here: the differences of the folder from the baselines of the commit or, if they were not pulled, from the last
+            pull.
+        missing: baselines whose objects are missing in the store, or have another size.
     """
 
     commit: str
@@ -287,12 +288,12 @@ class Status:
 
     @property
     def in_step(self) -> bool:
-        """Whether there is nothing to pull and nothing to push."""
+        """Return whether there is nothing to pull and nothing to push."""
         return self.is_current and not self.here.any() and not self.missing
 
 
 class _Index(NamedTuple):
-    """Which manifests a store has.
+    """The manifests of a store.
 
     Attributes:
         names: of their objects, by commit and SHA-256.
@@ -320,10 +321,10 @@ def merge(base: Files, sides: Sequence[Files]) -> tuple[Files, list[str]]:
 
 
 def read_state(folder: Path) -> State | None:
-    """Return what the last pull or push left in a baselines folder; None if there was none.
+    """Return the state after the last pull or push of a baselines folder; None if there was none.
 
     Raises:
-        BaselineError: the file is damaged or of another version.
+        BaselineError: the file is damaged or has another version.
     """
     path = folder / STATE_FILE
     try:
@@ -335,18 +336,18 @@ def read_state(folder: Path) -> State | None:
     return _decoded(data, State, "pulled baselines", label_of(path), "; delete it and pull again")
 
 
-def is_cut_off(folder: Path) -> bool:
-    """Return whether a pull was killed while it put baselines in place, so that old and new ones are mixed."""
+def is_interrupted(folder: Path) -> bool:
+    """Return whether a pull was interrupted while it replaced baselines, so that old and new ones are mixed."""
     return (folder / STAGE / _PLAN).is_file()
 
 
-def refuse_cut_off(folder: Path) -> None:
+def refuse_interrupted(folder: Path) -> None:
     """Raise an error if old and new baselines are mixed in a folder.
 
     Raises:
         BaselineError: a pull was interrupted.
     """
-    if is_cut_off(folder):
+    if is_interrupted(folder):
         raise BaselineError(
             f"{label_of(folder)}: a pull was interrupted while it replaced baselines, so old and new ones are mixed; "
             f"run `{PULL}` to finish it"
@@ -359,12 +360,12 @@ def require_whole(folder: Path) -> None:
     Raises:
         BaselineError: the message says what to do.
     """
-    refuse_cut_off(folder)
+    refuse_interrupted(folder)
     read_state(folder)
 
 
 def pull_advice(folder: Path, name: str) -> str | None:
-    """Return what to do about a baseline that is not there, in a project whose baselines are in a store.
+    """Return what to do about a missing baseline, if the project's baselines are in a store.
 
     Args:
         folder: of the baselines.
@@ -379,7 +380,7 @@ def pull_advice(folder: Path, name: str) -> str | None:
 
 
 def stale_line(folder: Path, project: Path) -> str | None:
-    """Return a line if the baselines were not pulled for the commit that is checked out. It never asks the store.
+    """Return a line if the baselines were not pulled for the current commit. It does not access the store.
 
     Args:
         folder: of the baselines.
@@ -409,10 +410,10 @@ def stale_line(folder: Path, project: Path) -> str | None:
 
 @dataclass
 class BaselineStore:
-    """A project's baselines folder, and the store that it is pulled from and pushed to.
+    """A project's baselines folder and its store.
 
     Args:
-        store: where objects and manifests are.
+        store: with objects and manifests.
         folder: of the baselines.
         git: of the project.
     """
@@ -422,16 +423,16 @@ class BaselineStore:
     git: Git
     _manifests: dict[str, StoreManifest] = field(default_factory=dict)
 
-    # ---- Which baselines belong to a commit
+    # ---- The baselines of a commit
 
     def start(self, name: str | None) -> Commit:
-        """Return the commit of a name; of None, HEAD.
+        """Return the commit of a name, or HEAD for None.
 
-        A whole hash serves where there is no repository, as in an image that was built without one.
+        Without a repository, as in a container image, a full hash is required.
 
         Raises:
-            BaselineError: this is no repository.
-            GitError: there is no such commit, or Git refuses.
+            BaselineError: this is not a repository.
+            GitError: the commit does not exist, or Git fails.
         """
         try:
             is_repository = self.git.is_repository()
@@ -459,11 +460,11 @@ class BaselineStore:
         return index
 
     def resolve(self, start: Commit, index: _Index, joined: Sequence[Commit] = ()) -> Resolved | None:
-        """Return the baselines that belong to a commit: its own, else those of the nearest ones in its history.
+        """Return the baselines of a commit: its own, or those of the nearest commits in its history.
 
-        A commit without a manifest takes that of one with the same files: a branch that was squashed has other
-        commits. Where several are nearest, because branches were merged since, their baselines are joined: each
-        baseline as the side has it that changed it.
+        A commit without a manifest uses the manifest of a commit with the same files, as a squashed branch has other
+        commits. If several are nearest because branches were merged since, their baselines are merged: each baseline
+        comes from the side that changed it.
 
         Args:
             start: the commit.
@@ -490,8 +491,8 @@ class BaselineStore:
         return Resolved(start.hash, sources, files)
 
     def _nearest(self, starts: Sequence[Commit], index: _Index) -> list[Commit]:
-        """Return the commits with manifests in the history of these that have no descendant with one there."""
-        if not starts[0].tree:  # there is no repository
+        """Return the commits with manifests in this history that have no descendant with one in it."""
+        if not starts[0].tree:  # without a repository
             return [start for start in starts if start.hash in index.names]
         ends = self.git.ends_of_shallow_history()
         left, behind, found = {start.hash for start in starts}, set[str](), list[Commit]()
@@ -538,17 +539,17 @@ class BaselineStore:
         return Source(commit.hash, manifests[0].commit, heads)
 
     def heads(self, commit: str, index: _Index) -> dict[str, StoreManifest]:
-        """Return the manifests of a commit that no other one supersedes, by their SHA-256."""
+        """Return the manifests of a commit that are not superseded, by their SHA-256."""
         names = index.names.get(commit, {})
         found = {digest: self.manifest(name) for digest, name in sorted(names.items())}
         superseded = {digest for manifest in found.values() for digest in manifest.supersedes}
         return {digest: manifest for digest, manifest in found.items() if digest not in superseded}
 
     def manifest(self, name: str) -> StoreManifest:
-        """Return a manifest of the store, checked.
+        """Return a verified manifest of the store.
 
         Raises:
-            BaselineError: it cannot be read, or is not what its name says.
+            BaselineError: it cannot be read, or does not match its name.
         """
         if name not in self._manifests:
             self._manifests[name] = self._read_manifest(name)
@@ -571,13 +572,13 @@ class BaselineStore:
                 raise BaselineError(f"{label}: {printable(path)}: invalid SHA-256 or size")
         return manifest
 
-    # ---- What is here
+    # ---- The folder
 
     def local(self, *, checked: bool = False) -> Files:
         """Return the baselines of the folder by their content.
 
         Args:
-            checked: refuse what is no image.
+            checked: raise if one is not an image.
 
         Raises:
             BaselineError: one cannot be read.
@@ -594,10 +595,10 @@ class BaselineStore:
             raise BaselineError(f"{label_of(path)}: cannot be read: {error.strerror or error}") from None
 
     def _checked(self, name: str) -> bytes:
-        """Return the content of a baseline that is to be pushed.
+        """Return the content of a baseline to push.
 
         Raises:
-            BaselineError: it is no image (a pointer of Git LFS, say), or too large.
+            BaselineError: it is not an image (for example a pointer of Git LFS), or too large.
         """
         label = label_of(self.folder / name)
         _require_name(name, label)
@@ -622,25 +623,25 @@ class BaselineStore:
         force: bool = False,
         dry_run: bool = False,
     ) -> Pulled:
-        """Replace the folder's baselines with those that belong to a commit.
+        """Replace the folder's baselines by those of a commit.
 
         All of them are fetched and verified before the first file of the folder changes.
 
         Args:
             name: of the commit; None for HEAD.
-            merge_with: name of a commit whose baselines are joined with these, as if it were merged: a branch that
-                was squashed when the main branch had changed has no commit in its history.
+            merge_with: name of a commit whose baselines are merged with these, as if it were in the history: after a
+                squash no commit of the branch is.
             manifest: the first digits of a manifest's SHA-256, to choose it if a commit has several.
-            force: overwrite local changes that were not pushed, and restore files that were removed.
+            force: overwrite local changes that were not pushed, and restore removed files.
             dry_run: change nothing.
 
         Raises:
-            BaselineError: a part of it is impossible; the folder is unchanged.
+            BaselineError: it is not possible; the folder is unchanged.
         """
         with self._alone():
             if not dry_run:
                 self._finish()
-            refuse_cut_off(self.folder)
+            refuse_interrupted(self.folder)
             start = self.start(name)
             index = self.index()
             joined = [] if merge_with is None else [self.start(merge_with)]
@@ -652,9 +653,9 @@ class BaselineStore:
                 )
             state, ours = read_state(self.folder), self.local()
             base = {} if state is None else state.files
-            wanted, conflicts = merge(base, [ours, resolved.files])
+            target, conflicts = merge(base, [ours, resolved.files])
             if force:
-                wanted = resolved.files | {
+                target = resolved.files | {
                     name: entry for name, entry in ours.items() if name not in base and name not in resolved.files
                 }
             elif conflicts:
@@ -664,18 +665,18 @@ class BaselineStore:
                 )
             done = Pulled(
                 resolved,
-                sorted(name for name, entry in wanted.items() if ours.get(name) != entry),
-                sorted(ours.keys() - wanted.keys()),
-                Changes.between(resolved.files, wanted),
+                sorted(name for name, entry in target.items() if ours.get(name) != entry),
+                sorted(ours.keys() - target.keys()),
+                Changes.between(resolved.files, target),
                 self._left_behind(state, resolved) if start.tree else None,
             )
             if not dry_run:
                 self._require_free(done.written)
                 seen = resolved.manifests
-                if manifest:  # the user has seen all of them, and chose one: the next push supersedes them all
-                    rivals = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
-                    seen |= {digest: commit for commit in rivals for digest in self.heads(commit, index)}
-                self._put(done, wanted, ours, State(head=start.hash, manifests=seen, files=resolved.files))
+                if manifest:  # the user chose one of them: the next push supersedes all
+                    twins = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
+                    seen |= {digest: commit for commit in twins for digest in self.heads(commit, index)}
+                self._replace_files(done, target, ours, State(head=start.hash, manifests=seen, files=resolved.files))
             return done
 
     def _left_behind(self, state: State | None, resolved: Resolved) -> str | None:
@@ -690,7 +691,7 @@ class BaselineStore:
         return state.head
 
     def _chosen(self, start: Commit, digest: str, index: _Index) -> Resolved:
-        """Return the baselines of the one manifest whose SHA-256 begins like this."""
+        """Return the baselines of the only manifest whose SHA-256 starts with these digits."""
         found = {
             each: name for names in index.names.values() for each, name in names.items() if each.startswith(digest)
         }
@@ -705,11 +706,11 @@ class BaselineStore:
 
     @staticmethod
     def _twins(commit: str, index: _Index) -> set[str]:
-        """Return the commits with manifests that have the same files as this one, itself included."""
+        """Return the commits with manifests and the same files as this one, itself included."""
         return {commit}.union(*(commits for commits in index.trees.values() if commit in commits))
 
     def _require_free(self, names: Iterable[str]) -> None:
-        """Refuse places where a file cannot be put, before anything changes."""
+        """Raise before anything changes if a file cannot be written to its path."""
         for name in names:
             path = _place(self.folder, name)
             wrong = next((each for each in path.parents if each.exists() and not each.is_dir()), None)
@@ -718,8 +719,8 @@ class BaselineStore:
             if wrong is not None:
                 raise BaselineError(f"{label_of(wrong)}: in the way of the baseline {name}; move it")
 
-    def _put(self, done: Pulled, wanted: Files, ours: Files, state: State) -> None:
-        """Fetch and verify everything into the stage, then move it into place."""
+    def _replace_files(self, done: Pulled, target: Files, ours: Files, state: State) -> None:
+        """Fetch everything into the stage and verify it, then move it into place."""
         stage = self.folder / STAGE
         cache = _Cache.of_user()
         moves = [_Move(name, ours[name].sha256, None) for name in done.deleted]
@@ -727,9 +728,9 @@ class BaselineStore:
             stage.mkdir(parents=True, exist_ok=True)
             names: defaultdict[Entry, list[str]] = defaultdict(list)
             for name in done.written:
-                names[wanted[name]].append(name)
+                names[target[name]].append(name)
 
-            def bring(entry: Entry) -> bool:
+            def fetch(entry: Entry) -> bool:
                 data = cache.get(entry)
                 fetched = data is None
                 if data is None:
@@ -740,8 +741,8 @@ class BaselineStore:
                 return fetched
 
             staged = {name: str(number) for number, name in enumerate(done.written)}
-            came = _each(bring, list(names))
-            done.fetched, done.cached = sum(came), len(came) - sum(came)
+            fetched = _each(fetch, list(names))
+            done.fetched, done.cached = sum(fetched), len(fetched) - sum(fetched)
             moves += [_Move(name, ours[name].sha256 if name in ours else None, staged[name]) for name in done.written]
             plan = _Plan(VERSION, moves, state)
             write_atomically(stage / _PLAN, msgspec.json.encode(plan))
@@ -754,7 +755,7 @@ class BaselineStore:
         except BaseException:
             self._clear_stage()
             raise
-        self._carry_out(plan)
+        self._execute(plan)
 
     def _fetched(self, entry: Entry, name: str) -> bytes:
         label = f"{self.store.label}/{entry.object}"
@@ -774,24 +775,24 @@ class BaselineStore:
         return data
 
     def _finish(self) -> None:
-        """Finish an interrupted pull, or remove what it had fetched."""
+        """Finish an interrupted pull, or delete its files."""
         stage = self.folder / STAGE
-        if is_cut_off(self.folder):
+        if is_interrupted(self.folder):
             data = read_regular(stage / _PLAN)
             try:
                 plan = msgspec.json.decode(data, type=_Plan)
             except msgspec.DecodeError as error:
                 raise BaselineError(f"{label_of(stage / _PLAN)}: {error}; delete {STAGE} and pull again") from None
-            self._carry_out(plan)
+            self._execute(plan)
         else:
             self._clear_stage()
 
     def _clear_stage(self) -> None:
-        """Remove what a pull has fetched. The plan goes first: without its files it must not be carried out."""
+        """Delete the files of a pull. The plan is deleted first: it must not be executed without its files."""
         (self.folder / STAGE / _PLAN).unlink(missing_ok=True)
         shutil.rmtree(self.folder / STAGE, ignore_errors=True)
 
-    def _carry_out(self, plan: _Plan) -> None:
+    def _execute(self, plan: _Plan) -> None:
         stage = self.folder / STAGE
         try:
             for move in plan.moves:
@@ -816,7 +817,7 @@ class BaselineStore:
     def push(
         self, name: str | None, *, force: bool = False, allow_dirty: bool = False, dry_run: bool = False
     ) -> Pushed:
-        """Store the baselines of the folder for a commit: first the objects that are missing, then the manifest.
+        """Store the baselines of the folder for a commit: first the missing objects, then the manifest.
 
         Args:
             name: of the commit; None for HEAD.
@@ -825,11 +826,11 @@ class BaselineStore:
             dry_run: upload nothing.
 
         Raises:
-            BaselineError: it must not be, or something was not written. A manifest is written last, so that what was
-                sent before counts for nothing.
+            BaselineError: it is rejected, or something was not written. The manifest is written last, so that objects
+                without one have no effect.
         """
         with self._alone():
-            refuse_cut_off(self.folder)
+            refuse_interrupted(self.folder)
             commit = self.start(name)
             if not commit.tree:
                 raise BaselineError(f"{label_of(self.git.folder)}: not in a Git repository; push from a checkout")
@@ -871,7 +872,7 @@ class BaselineStore:
             )
 
     def _require_pulled(self, commit: Commit, heads: Mapping[str, StoreManifest], index: _Index) -> None:
-        """Refuse to push what would undo baselines of others: those of the commit were not pulled here."""
+        """Raise if the push would undo baselines of others, because those of the commit were not pulled here."""
         state = read_state(self.folder)
         seen = set[str]() if state is None else state.manifests.keys()
         where = {commit.hash[:_SHORT]}
@@ -894,10 +895,9 @@ class BaselineStore:
             )
 
     def _needed(self, files: Files, heads: Iterable[StoreManifest]) -> set[str]:
-        """Return one name for each object that must be uploaded.
+        """Return one name for each object to upload.
 
-        An object that is there, old, and in no manifest known here is uploaded again: perhaps no manifest has it, and a
-        garbage collection that is running would remove it.
+        An old object that is in no known manifest is uploaded again: a running garbage collection may remove it.
         """
         state = read_state(self.folder)
         in_use = {entry for manifest in heads for entry in manifest.files.values()}
@@ -944,7 +944,7 @@ class BaselineStore:
         Raises:
             BaselineError: something cannot be read.
         """
-        refuse_cut_off(self.folder)
+        refuse_interrupted(self.folder)
         start, index = self.start(name), self.index()
         resolved, conflict = None, ""
         try:
@@ -952,8 +952,8 @@ class BaselineStore:
         except ConflictError as error:
             conflict = str(error)
         state = read_state(self.folder)
-        wanted = {} if resolved is None else resolved.manifests
-        is_current = not conflict and wanted.keys() <= ({} if state is None else state.manifests).keys()
+        target = {} if resolved is None else resolved.manifests
+        is_current = not conflict and target.keys() <= ({} if state is None else state.manifests).keys()
         base = {} if state is None else state.files
         if is_current and resolved is not None:
             base = resolved.files
@@ -963,19 +963,19 @@ class BaselineStore:
     # ---- Garbage collection
 
     def collect(self, keep_days: float, *, delete: bool) -> Collected:
-        """Remove old manifests that are superseded or whose commits are gone, and objects that no manifest names.
+        """Remove old manifests that are superseded or whose commits no longer exist, and objects without a manifest.
 
         Args:
-            keep_days: younger manifests stay, whether their commit is known here or not.
+            keep_days: younger manifests are kept even if their commits are unknown here.
             delete: remove them; otherwise change nothing.
 
         Raises:
-            BaselineError: it is not known what is needed: the clone is shallow, a manifest is damaged, the store does
-                not answer.
+            BaselineError: the clone is shallow, a manifest is damaged, or the store does not respond, so that it is
+                unknown what is needed.
         """
         hashes, trees = self._known()
         now = time.time()
-        objects = self.store.objects("objects")  # before the manifests: what comes between them is young
+        objects = self.store.objects("objects")  # before the manifests: later ones are young
         manifests = {name: about for name, about in self.store.objects("manifests").items() if _parts(name)}
         of_commit: defaultdict[str, list[str]] = defaultdict(list)
         for name in manifests:
@@ -983,7 +983,7 @@ class BaselineStore:
         needed, doomed = set[str](), list[str]()
 
         def look(names: list[str]) -> None:
-            read = {name: self._read_manifest(name) for name in names}  # dropped at once: all together are too large
+            read = {name: self._read_manifest(name) for name in names}  # not kept: all of them need too much memory
             superseded = {digest for manifest in read.values() for digest in manifest.supersedes}
             for name, manifest in read.items():
                 commit, tree, digest = _parts(name)
@@ -1014,7 +1014,7 @@ class BaselineStore:
         return Collected(sorted(doomed), unused, len(manifests) - len(doomed), len(objects) - len(unused))
 
     def _known(self) -> tuple[set[str], set[str]]:
-        """Return the commits that a branch, a tag or HEAD reaches, and their trees."""
+        """Return the commits in the history of all branches, tags and HEAD, and their trees."""
         if not self.git.is_repository():
             raise BaselineError(f"{label_of(self.git.folder)}: not in a Git repository; run gc in a checkout")
         if self.git.ends_of_shallow_history():
@@ -1026,14 +1026,14 @@ class BaselineStore:
         return {commit.hash for commit in known}, {commit.tree for commit in known}
 
     def _remove_if_old(self, name: str) -> None:
-        """Remove an object that a push has not sent again meanwhile."""
+        """Remove an object unless a push has uploaded it again meanwhile."""
         about = self.store.objects(name.rpartition("/")[0]).get(name)
         if about is not None and about.written is not None and time.time() - about.written > GRACE:
             self.store.remove(name)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the lock of the baselines folder."""
+        """Lock the baselines folder."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with locked(self.folder / ".imgdiff-lock", _LOCK_WAIT):
@@ -1048,10 +1048,10 @@ class BaselineStore:
 
 @dataclass(frozen=True)
 class _Cache:
-    """Objects that were fetched before, on this machine. Each one is verified when it is used.
+    """Objects that were fetched to this machine earlier. Each one is verified when it is used.
 
     Args:
-        folder: None if this user has none.
+        folder: None if the user has none.
     """
 
     folder: Path | None
@@ -1062,7 +1062,7 @@ class _Cache:
             return cls(Path(named) / "baselines")
         try:
             return cls(users_cache() / "baselines")
-        except RuntimeError:  # no home
+        except RuntimeError:  # no home folder
             return cls(None)
 
     def get(self, entry: Entry) -> bytes | None:
@@ -1076,12 +1076,12 @@ class _Cache:
 
     def put(self, entry: Entry, data: bytes) -> None:
         if self.folder is not None:
-            with suppress(OSError):  # a full disk, a home that cannot be written: the store has it
+            with suppress(OSError):  # a full disk or a read-only home folder: the store has it
                 write_atomically(self.folder / entry.object, data)
 
 
 def _each(act: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """Return what came of each, several at once; the first error ends it."""
+    """Return the result for each item, computed in parallel; stop at the first error."""
     if len(items) < 2:  # noqa: PLR2004 - no threads for one
         return [act(item) for item in items]
     with ThreadPoolExecutor(min(_AT_ONCE, len(items))) as pool:
@@ -1104,7 +1104,7 @@ def _pictures_in(folder: Path) -> Iterator[str]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Return commit, tree and SHA-256 from the name of a manifest; nothing if it is another name."""
+    """Return commit, tree and SHA-256 from the name of a manifest; empty for other names."""
     found = _MANIFEST_NAME.fullmatch(name)
     return found.groups() if found else ()
 
@@ -1129,7 +1129,7 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _require_name(name: str, label: str) -> None:
-    """Reject a name that is not that of an image below the baselines folder."""
+    """Raise if a name is not an image below the baselines folder."""
     if wrong := path_mistake(name):
         raise BaselineError(f"{label}: {printable(name)}: {wrong}; such a path is rejected")
     if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES or STAGE in name.split("/"):  # noqa: PTH122 - a manifest has many
@@ -1137,7 +1137,7 @@ def _require_name(name: str, label: str) -> None:
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
-    """Remove a folder, and those above it, that hold nothing any more."""
+    """Remove a folder and those above it while they are empty."""
     real = Path(os.path.realpath(root))
     with suppress(OSError):
         while folder != real and folder.is_relative_to(real):

@@ -144,8 +144,8 @@ class Baselines:
             match = pattern.fullmatch(stem)
             if match is None or stem == own or file.suffix.lower() not in PICTURE_SUFFIXES:
                 continue
-            theirs, ours = match.groupdict(), key.setting
-            found.append(OtherBaseline(file, {name: theirs[name] for name in theirs if theirs[name] != ours[name]}))
+            there, here = match.groupdict(), key.setting
+            found.append(OtherBaseline(file, {name: there[name] for name in there if there[name] != here[name]}))
         return sorted(found, key=lambda other: (len(other.differs), other.path))
 
     def _any_setting(self, key: BaselineKey) -> tuple[re.Pattern[str], str | None]:
@@ -215,10 +215,10 @@ class Baselines:
 
     def _tracked_elsewhere(self, path: Path) -> Path | None:
         """Return the .dvc file of a baseline, or of a folder above it, that was not pulled."""
-        beside = (path.with_name(f"{path.stem}{suffix}.dvc") for suffix in sorted(PICTURE_SUFFIXES))
+        siblings = (path.with_name(f"{path.stem}{suffix}.dvc") for suffix in sorted(PICTURE_SUFFIXES))
         folders = [folder for folder in path.parents if folder.is_relative_to(self.folder) and not folder.exists()]
         above = (folder.with_name(f"{folder.name}.dvc") for folder in folders)
-        return next((file for file in (*beside, *above) if file.is_file()), None)
+        return next((file for file in (*siblings, *above) if file.is_file()), None)
 
     def accept(self, path: Path, image: Image, data: bytes) -> Path:
         """Store the image as the baseline, and keep its alternatives.
@@ -239,8 +239,8 @@ class Baselines:
         for file in replaced:
             if file.is_symlink():
                 raise BaselineError(
-                    f"{file}: the baseline is a symbolic link, and the new image has another format; delete the link "
-                    "first"
+                    f"{label_of(file)}: the baseline is a symbolic link, and the new image has another format; delete "
+                    "the link first"
                 )
         store(target, data)
         for file in replaced:
@@ -511,13 +511,13 @@ def stored_for(path: Path) -> list[Path]:
     """
     if not path.parent.is_dir():
         return []
-    beside = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
-    main = sorted(file for file in beside if file.stem == path.stem)
+    siblings = [file for file in path.parent.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
+    main = sorted(file for file in siblings if file.stem == path.stem)
     if len(main) > 1:
         names = " and ".join(file.name for file in main)
         msg = f"{label_of(path.parent)}: {names} are baselines of the same image; keep one of them"
         raise BaselineError(msg)
-    alternatives = (file for file in beside if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
+    alternatives = (file for file in siblings if file.stem == f"{path.stem}{_alternative(file)}" != path.stem)
     return main + sorted(alternatives)
 
 
@@ -576,7 +576,7 @@ def place_to_write(path: Path) -> Path:
         BaselineError: the target is missing, is not an image, or is in a store whose files must not change (git-annex,
             DVC); the message says what to do.
     """
-    if not os.path.islink(path):  # noqa: PTH114 - what cannot be looked at is for the writer to report
+    if not os.path.islink(path):  # noqa: PTH114 - the writer reports what is unreadable
         return path
     target = Path(os.path.realpath(path))
     link = f"{label_of(path)}: the baseline is a symbolic link to {path.readlink()}"

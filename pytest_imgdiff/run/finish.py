@@ -113,11 +113,11 @@ def finish_run(
 def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, verbose: bool) -> Outcome:
     shared = _shared_baselines(merged)
     run = _run(workspace, merged, [])
-    unheard = [
+    undetected = [
         f"failed, but its test passed: {named_line(record)} (the call was in another process, or after the test)"
-        for record in merged.unheard()
+        for record in merged.undetected()
     ]
-    problems = [*problems, *shared, *unheard, *nothing_compared(run)]
+    problems = [*problems, *shared, *undetected, *nothing_compared(run)]
     outcome = Outcome([summary_line(run), *problems], must_fail=bool(problems or not run.complete))
     if workspace.has_store and merged.owners:
         from pytest_imgdiff.run.baseline_store import stale_line  # few projects use a store
@@ -232,10 +232,10 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.must_fail = True
     else:
         _write_step_summary(markdown(run), outcome)
-    asked = workspace.results.asked
-    if asked != directory:
+    requested = workspace.results.requested
+    if requested != directory:
         outcome.lines.append(
-            f"{workspace.shown(asked)} is in use by another run, so the results of this run are in "
+            f"{workspace.shown(requested)} is in use by another run, so the results of this run are in "
             f"{workspace.shown(directory)}"
         )
     if outcome.page is not None:
@@ -245,7 +245,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
 
 
 def _has_something_to_see(run: RunRecord) -> bool:
-    """Whether a person may want to look at a comparison, or decide about it."""
+    """Return whether a comparison may need a person's attention or decision."""
     outcomes = overview_of(run.comparisons).outcomes
     return not run.complete or bool(outcomes["failed"] or outcomes["warned"] or run.renames)
 

@@ -150,7 +150,7 @@ class Merged:
     torn: int = 0
     """Incomplete lines: their process died while writing."""
 
-    def unheard(self) -> list[ComparisonRecord]:
+    def undetected(self) -> list[ComparisonRecord]:
         """Return the failed, asserted comparisons whose test finished and did not fail."""
         red = {hash(test) for test in self.red}
         doubtful = [number for number in self.records.overview.failures() if self.tests[number] not in red]
@@ -176,7 +176,7 @@ class ResultsFolder:
     """
 
     def __init__(self, directory: Path, run: str, process: str = "main") -> None:
-        self.asked = directory
+        self.requested = directory
         """The requested folder."""
         self.run = run
         self._process = process
@@ -207,7 +207,7 @@ class ResultsFolder:
     def reports(self) -> list[Path]:
         """Return the report folders with this name: the requested one, and those with a number."""
         numbered = takewhile(Path.exists, islice(self._candidates(), 1, None))
-        return [self.asked, *(folder for folder in numbered if (folder / MARKER).is_file())]
+        return [self.requested, *(folder for folder in numbered if (folder / MARKER).is_file())]
 
     def check(self) -> None:
         """Raise before the run if the folder is used for something else.
@@ -216,9 +216,9 @@ class ResultsFolder:
             ReportError: it is not a folder, or contains files that are not from an earlier report.
         """
         try:
-            _refuse_foreign(self.asked)
+            _refuse_foreign(self.requested)
         except OSError as error:
-            raise ReportError(_cannot_write(self.asked, error)) from error
+            raise ReportError(_cannot_write(self.requested, error)) from error
 
     def begin(self) -> None:
         """Create the folder. The first process of a run deletes the earlier run in it.
@@ -235,8 +235,8 @@ class ResultsFolder:
         if self._begun_here:
             return
         try:
-            _refuse_foreign(self.asked)
-            self.asked.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(self.requested)
+            self.requested.mkdir(parents=True, exist_ok=True)
             self._choose_alone()
             self._begun_here = True
             self.join()
@@ -245,11 +245,11 @@ class ResultsFolder:
 
     def _choose_alone(self) -> None:
         try:
-            with locked(self.asked / f"{TEMPORARY}begin.lock", wait=MOST_WAIT):
+            with locked(self.requested / f"{TEMPORARY}begin.lock", wait=MOST_WAIT):
                 self._choose()
         except TimeoutError:
             raise ReportError(
-                f"{label_of(self.asked)}: another run has been starting in it for {MOST_WAIT} seconds"
+                f"{label_of(self.requested)}: another run has been starting in it for {MOST_WAIT} seconds"
             ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
@@ -272,16 +272,16 @@ class ResultsFolder:
         self._use(found)
 
     def _candidates(self) -> Iterator[Path]:
-        yield self.asked
+        yield self.requested
         for number in count(2):
-            yield self.asked.with_name(f"{self.asked.name}-{number}")
+            yield self.requested.with_name(f"{self.requested.name}-{number}")
 
     def _ours(self) -> Path | None:
         folders = takewhile(Path.exists, self._candidates())
         return next((folder for folder in folders if (folder / LINES / self.run).is_dir()), None)
 
     def _is_free(self, folder: Path) -> bool:
-        if folder != self.asked:
+        if folder != self.requested:
             try:
                 _refuse_foreign(folder)
             except ReportError:

@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def sources(self) -> tuple[Path | StoredFile | None, Path | StoredFile | None]:
-        """Both pictures, to be read."""
+        """Return both images, to be read."""
         return self.expected, self.actual
 
 
@@ -79,7 +79,7 @@ class FoundPair:
 
     @property
     def sources(self) -> tuple[str | StoredFile | None, str | StoredFile | None]:
-        """Both pictures, to be read; paths as words, as joining a `Path` takes longer than opening the file."""
+        """Return both images, to be read; paths are strings, as joining a `Path` takes longer than opening the file."""
         expected, actual = self.folders
         return (
             _within(expected, self.key) if self.is_expected else None,
@@ -154,16 +154,16 @@ def scan_folders(
         keys += other
         other = set()
     keys.sort()
-    told = () if others == "ignore" else tuple(_not_compared(found, keys, other, [*map(shown, folders)]))
-    told += tuple(f"not compared: the report in {label_of(report)}" for report in reports)
+    lines = () if others == "ignore" else tuple(_not_compared(found, keys, other, [*map(shown, folders)]))
+    lines += tuple(f"not compared: the report in {label_of(report)}" for report in reports)
     if not keys:
         patterns = f" that match {', '.join(include)}" if include else ""
         where_not = f"in {called(expected)} nor in {called(actual)}"
         left_out = f" with {', '.join(exclude)} left out" if exclude else ""
-        instead = f"; {told[0]}" if told else ""
+        instead = f"; {lines[0]}" if lines else ""
         raise ConfigError(f"no images{patterns} {where_not}{left_out}: an empty scan fails{instead}")
     for key in keys:
-        # A link is part of its path.
+        # Symbolic links are part of the paths.
         if found[key] & _LINKED and isinstance(expected, Path) and isinstance(actual, Path):
             _refuse_one_file(expected / key, actual / key)
     names = unique([prefix + printable(key) for key in keys])
@@ -173,7 +173,7 @@ def scan_folders(
         FoundPair(name, key, folders, bool(where & _SIDES[0]), bool(where & _SIDES[1]))
         for name, key, where in zip(names, keys, places, strict=True)
     ]
-    return Scanned(found_pairs, told)
+    return Scanned(found_pairs, lines)
 
 
 def _not_compared(
@@ -195,15 +195,15 @@ def _not_compared(
         ]
         yield f"not compared: {counts}; in {' and '.join(places)}"
     alone = [key for key, where in found.items() if where & sum(_SIDES) != sum(_SIDES)]
-    wanted = set(keys) if alone else set()
+    compared = set(keys) if alone else set()
     stems: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
     for key in alone:
-        if key in wanted or key in other:
+        if key in compared or key in other:
             side = stems[0] if found[key] & _SIDES[0] else stems[1]
             side.setdefault(key[: len(key) - len(_extension(key))].casefold(), []).append(key)
     for stem in sorted(stems[0].keys() & stems[1].keys()):
         pair = [*stems[0][stem], *stems[1][stem]]
-        if len(pair) == 2 and not wanted.isdisjoint(pair):  # noqa: PLR2004 - one on either side
+        if len(pair) == 2 and not compared.isdisjoint(pair):  # noqa: PLR2004 - one on either side
             named = " and ".join(f"{folder}/{printable(key)}" for folder, key in zip(folders, pair, strict=True))
             yield f"not paired: {named}: their names differ only in extension or case; rename one of them"
 

@@ -244,7 +244,7 @@ class Workspace:
         Raises:
             ReportError: an image could not be written.
         """
-        if self.results is None or not self._wants_pictures(frame):
+        if self.results is None or not self._needs_pictures(frame):
             return {}, None
         self.results.begin()
         try:
@@ -352,11 +352,11 @@ class Workspace:
         if self.update != "alternative":
             return self.baselines.accept(place, comparison.actual, data)
         target = self.baselines.target(place, comparison.actual)
-        beside = alternative_place(target, data)
-        if beside is None:  # another process has stored it meanwhile
+        alternative = alternative_place(target, data)
+        if alternative is None:  # another process has stored it meanwhile
             return target
-        store(beside, data)
-        return beside
+        store(alternative, data)
+        return alternative
 
     def may_write(self, comparison: Comparison) -> bool:
         """Return whether the user requested that this actual image becomes the expected one."""
@@ -364,14 +364,14 @@ class Workspace:
             return False
         missing = comparison.verdict is Verdict.MISSING
         failed = missing or not comparison.passed
-        asked = {
+        requested = {
             "none": False,
             "missing": missing,
             "failed": failed,
             "alternative": failed and comparison.verdict is not Verdict.BROKEN,
             "all": True,
         }
-        return asked[self.update]
+        return requested[self.update]
 
     def record(
         self,
@@ -402,7 +402,7 @@ class Workspace:
         """
         failed = not comparison.passed and not written
         pictures = _Pictures()
-        if self.results is not None and self._wants_pictures(comparison):
+        if self.results is not None and self._needs_pictures(comparison):
             self.results.begin()
             try:
                 pictures = self._pictures(comparison, baseline if failed else None, self.results.directory)
@@ -455,14 +455,14 @@ class Workspace:
             replaces=None if expected is None else expected.derived(digest_of),
         )
 
-    def _wants_pictures(self, comparison: Comparison) -> bool:
-        wanted = self.settings.report.pictures
-        if wanted == "failed":
+    def _needs_pictures(self, comparison: Comparison) -> bool:
+        which = self.settings.report.pictures
+        if which == "failed":
             warned = comparison.warnings or any(score.warned for score in comparison.scores)
             return not comparison.passed or bool(warned)
-        if wanted == "different":
+        if which == "different":
             return comparison.equal is None
-        return wanted == "all"
+        return which == "all"
 
     def named(self, path: Path) -> str:
         """Return the path for records: relative to the root if it is below it."""

@@ -1,4 +1,4 @@
-"""The addresses below ``/api/``: JSON out, and JSON or pictures in. docs/serve.md describes them."""
+"""The API below ``/api/``: it receives JSON or images and returns JSON. docs/serve.md describes it."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _unavailable(name: str, options: Options, registry: Registry) -> str | None:
 
 
 def _configured(settings: Settings) -> dict[str, Rule]:
-    """Return the first rule of each metric that imgdiff.yaml has a rule for; it gives the limit and options."""
+    """Return the first rule of each metric in imgdiff.yaml; it has the limit and the options."""
     layers: Iterable[tuple[Rule, ...]] = (
         settings.defaults.metrics,
         *(override.layer.policy.get("metrics", ()) for override in settings.overrides),
@@ -194,7 +194,7 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An empty body: ``{}``."""
 
 
-def decoded(text: bytes, wanted: type[T]) -> T:
+def decoded(text: bytes, target: type[T]) -> T:
     """Return the decoded JSON body.
 
     Raises:
@@ -202,7 +202,7 @@ def decoded(text: bytes, wanted: type[T]) -> T:
     """
     try:
         value = json.loads(text.decode(), object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
-        return msgspec.convert(value, wanted)
+        return msgspec.convert(value, target)
     except msgspec.ValidationError as error:
         raise BadRequest(f"invalid request: {printable(str(error))}") from None
     except RecursionError:
@@ -273,8 +273,8 @@ class Endpoints:
 
     def accept(self) -> Any:
         """Apply decisions to the served report, and return the result of each."""
-        wanted = decoded(_json_body(), AcceptRequest)
-        carried = self._carried(wanted.decisions, dry_run=wanted.dry_run)
+        body = decoded(_json_body(), AcceptRequest)
+        carried = self._carried(body.decisions, dry_run=body.dry_run)
         return flask.jsonify(results=[_line_of(one) for one in carried], done=all(one.is_done for one in carried))
 
     def compare(self) -> Any:
@@ -284,11 +284,11 @@ class Endpoints:
         with self._service.jobs.arriving() as (name, folder):
             job = self._uploaded(name, folder)
             self._service.jobs.submit(job)
-        return flask.jsonify(self._told(job)), _ACCEPTED
+        return flask.jsonify(self._progress(job)), _ACCEPTED
 
     def progress(self, name: str) -> Any:
         """Return the progress of a job."""
-        return flask.jsonify(self._told(self._service.jobs.get(name)))
+        return flask.jsonify(self._progress(self._service.jobs.get(name)))
 
     def remove(self, name: str) -> Any:
         """Cancel a job, and delete its images and report."""
@@ -320,7 +320,7 @@ class Endpoints:
         pairs = stored_pairs(request.files.getlist("expected"), request.files.getlist("actual"), folder, service.limits)
         return Job(name, folder, pairs, changes, chosen.glance)
 
-    def _told(self, job: Job) -> dict[str, Any]:
+    def _progress(self, job: Job) -> dict[str, Any]:
         return {
             "id": job.id,
             "state": job.state,

@@ -1,4 +1,4 @@
-"""The WSGI application: what every request passes before its route, its pages, and how refusals look."""
+"""The WSGI application: the checks of every request, the pages, and the error responses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def refusal_page(code: int, phrase: str, line: str) -> str:
     )
 
 
-_BESIDE = {"plain.html": "text/html", "results.json": "application/json", "summary.md": "text/plain"}
+_OTHER_FILES = {"plain.html": "text/html", "results.json": "application/json", "summary.md": "text/plain"}
 _PICTURES = {kind.extension[1:]: kind.media_type for kind in KINDS.values() if kind.media_type}
 _ASSETS = {**_PICTURES, "css": "text/css", "js": "text/javascript"}
 _FOLDERS = {"data": {"js": "text/javascript"}, "pictures": _PICTURES}
@@ -130,7 +130,7 @@ def is_data(script: bytes) -> bool:
 def _kind(path: str) -> str | None:
     first, *between, last = path.split("/") if "/" in path else ("", path)
     if not first:
-        return None if between else _BESIDE.get(last)
+        return None if between else _OTHER_FILES.get(last)
     if not all(_FOLDER_NAME.fullmatch(part) and part.strip(".") for part in between) or not _FILE_NAME.fullmatch(last):
         return None
     if any(_DEVICE.fullmatch(part) for part in (*between, last)):
@@ -252,7 +252,7 @@ def _in_words(limits: dict[str, Any]) -> str:
 # ---- The application
 
 
-_PARTS_BESIDE_PICTURES = 4
+_OTHER_PARTS = 4
 
 
 def application(service: Service) -> flask.Flask:
@@ -262,14 +262,14 @@ def application(service: Service) -> flask.Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=limits.upload_bytes + limits.settings_bytes,
         MAX_FORM_MEMORY_SIZE=limits.settings_bytes,
-        MAX_FORM_PARTS=limits.pictures + _PARTS_BESIDE_PICTURES,
+        MAX_FORM_PARTS=limits.pictures + _OTHER_PARTS,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
     app.before_request(lambda: _admit(service))
     app.after_request(_secured)
     app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(ImgdiffError, _told)
+    app.register_error_handler(ImgdiffError, _error_response)
     app.register_error_handler(Exception, _internal)
     Pages(service).add_to(app)
     Endpoints(service).add_to(app)
@@ -303,7 +303,7 @@ def _refused(error: HTTPException) -> flask.Response:
     return response
 
 
-def _told(error: ImgdiffError) -> flask.Response:
+def _error_response(error: ImgdiffError) -> flask.Response:
     """Return the response for an error of the package: an invalid request, or a failure while reading."""
     kind = BadRequest if flask.request.method == "POST" else InternalServerError
     return _refused(kind(str(error)))

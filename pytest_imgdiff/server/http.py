@@ -1,8 +1,8 @@
-"""The HTTP side: what is taken on, who may ask for what, and few threads without patience for clients that wait.
+"""HTTP: the limits of requests, the checks of their origin, and a server with few threads and timeouts.
 
-Werkzeug's own server, which comes with Flask, with what a local tool needs beside it. Its open questions (a body sent
-in chunks without end, https://github.com/pallets/werkzeug/issues/3051; a thread for every silent client) are settled
-here: chunks are refused, as browsers send none, and every read has a deadline.
+The server is that of Werkzeug, which is part of Flask. Two problems of it are solved here: a body in endless chunks
+(https://github.com/pallets/werkzeug/issues/3051) is rejected, as browsers do not send chunks, and a silent client does
+not occupy a thread, as every read has a deadline.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Limits:
     bytes_per_second: int = 50_000
 
 
-# ---- Who may ask for what
+# ---- The checks of a request
 
 
 TOKEN_HEADER = "X-Imgdiff-Token"  # noqa: S105 - the header's name, not a secret
@@ -166,7 +166,7 @@ def _forms(name: str, port: int) -> set[str]:
 
 
 def _is_address(host: str, port: int) -> bool:
-    """Return whether the host is an IP address of ours: a name can be rebound to another machine, an address cannot."""
+    """Return whether the host is an IP address of this server: a name can be rebound to another machine, it cannot."""
     address, colon, number = host.rpartition(":")
     if not colon or number != str(port):
         address, number = host, str(_HTTP_PORT)
@@ -215,7 +215,7 @@ class Server(ThreadedWSGIServer):
         self.port: int = self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Handle the request in a thread of its own, if one is free."""
+        """Handle the request in a separate thread, if one is free."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
             return
@@ -266,7 +266,7 @@ def _is_path(target: str) -> bool:
         return False
 
 
-class _Patient(io.RawIOBase):
+class _Timed(io.RawIOBase):
     """A socket's bytes with a deadline that a client cannot extend by sending slowly."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
@@ -316,7 +316,7 @@ class _Handler(WSGIRequestHandler):
         """Set the deadline of the connection."""
         self.request.settimeout(self.server.limits.silence)
         super().setup()
-        self._patient = _Patient(self.connection, self.server.limits)
+        self._patient = _Timed(self.connection, self.server.limits)
         self.rfile.close()
         self.rfile = io.BufferedReader(self._patient)
 
@@ -333,7 +333,7 @@ class _Handler(WSGIRequestHandler):
         limits = self.server.limits
         length = int(self.headers.get("Content-Length") or 0)
         self._patient.deadline = time.monotonic() + limits.silence + length / limits.bytes_per_second
-        self.rfile = io.BufferedReader(_Body(self.rfile, length))  # type: ignore[arg-type]  # ours, from setup()
+        self.rfile = io.BufferedReader(_Body(self.rfile, length))  # type: ignore[arg-type]  # from setup()
         super().run_wsgi()
 
     def _refusal(self) -> tuple[int, str] | None:

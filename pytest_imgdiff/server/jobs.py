@@ -1,4 +1,4 @@
-"""Uploads that wait, are judged one at a time, and are kept for a while; and what all routes serve."""
+"""The queue of uploads, which are compared one at a time and kept for some time; and the server's shared state."""
 
 from __future__ import annotations
 
@@ -272,8 +272,8 @@ def judged(job: Job, settings: Settings, registry: Registry, limits: Limits) -> 
 
 def _workspace(job: Job, settings: Settings, registry: Registry) -> Workspace:
     # For a single pair both images are always kept; for folders, equal images are not.
-    wanted: Literal["all", "different"] = "all" if len(job.pairs) == 1 else "different"
-    report = replace(settings.report, pictures=wanted, title="Uploaded images")
+    pictures: Literal["all", "different"] = "all" if len(job.pairs) == 1 else "different"
+    report = replace(settings.report, pictures=pictures, title="Uploaded images")
     results = ResultsFolder(job.report, uuid.uuid4().hex)
     results.begin()
     return Workspace(
@@ -359,7 +359,7 @@ def _named(files: Sequence[FileStorage], side: str, limits: Limits) -> dict[str,
     named: dict[str, FileStorage] = {}
     for file in files:
         name = file.filename or ""
-        if wrong := _mistake(name, limits):
+        if wrong := _name_error(name, limits):
             raise BadRequest(f"{side}: {printable(name[:100])!r}: {wrong}")
         if name in named:
             raise BadRequest(f"{side}: duplicate name {printable(name)}")
@@ -367,7 +367,7 @@ def _named(files: Sequence[FileStorage], side: str, limits: Limits) -> dict[str,
     return named
 
 
-def _mistake(name: str, limits: Limits) -> str | None:
+def _name_error(name: str, limits: Limits) -> str | None:
     """Return what is wrong with an image's name. Names are only shown, but these are never intended."""
     if not name or len(name) > limits.name_length:
         return f"the name must have 1 to {limits.name_length} characters"
