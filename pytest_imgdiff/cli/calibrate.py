@@ -588,7 +588,7 @@ def _limit(rule: Rule, metric: Any, members: Sequence[_Evidence], margin: float)
     worst *= sign
     perfect = float(metric.perfect)
     limit = perfect + (worst - perfect) * margin if math.isfinite(perfect) else worst / margin
-    limit = _apart(name, direction, worst, limit, members)
+    limit = _between(name, direction, worst, limit, members)
     if name in _LEAST:
         limit = max(limit, _LEAST[name])
     low, high = metric.bounds
@@ -614,7 +614,7 @@ def _limit(rule: Rule, metric: Any, members: Sequence[_Evidence], margin: float)
     return _Limit(worst, text if limited else None, where, direction, counts, window, problem)
 
 
-def _apart(metric: str, direction: Direction, worst: float, limit: float, members: Sequence[_Evidence]) -> float:
+def _between(metric: str, direction: Direction, worst: float, limit: float, members: Sequence[_Evidence]) -> float:
     """Return the limit, or the middle between similar and different pairs if the limit would pass different ones."""
     changed = [one.values[metric] for image in members for one in image.changed if metric in one.values]
     if not changed:
@@ -765,7 +765,7 @@ def _fragment(
 
 
 def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
-    yield f"{indent}# {_certainty(group)}"
+    yield f"{indent}# {_false_alarm_words(group)}"
     yield from (f"{indent}# {line.strip()}" for line in _edit_lines(group))
     for metric, limit in group.limits.items():
         rule = (group.first.rules | group.first.measured)[metric]
@@ -780,7 +780,7 @@ def _rule_lines(group: _Group, indent: str) -> Iterator[str]:
         yield f"{indent}{'#' if inactive else ''}{metric}: {{{', '.join(parts)}}}  # {why}{only}"
 
 
-def _certainty(group: _Group) -> str:
+def _false_alarm_words(group: _Group) -> str:
     """Describe how likely an unchanged image is to fail."""
     comparisons = counted(group.compared, "independent comparison")
     total = counted(len(group.members), "image")
@@ -832,7 +832,7 @@ def _summary(
 ) -> Iterator[str]:
     yield f"from {source}; margin {options.margin:g}"
     for group in groups:
-        yield f"{', '.join(map(visible, _globs(group, evidence)))}: {_certainty(group)}"
+        yield f"{', '.join(map(visible, _globs(group, evidence)))}: {_false_alarm_words(group)}"
         for metric, limit in group.limits.items():
             written = ", ".join(limit.written())
             yield f"  {metric}: {{{written}}}, worst {number(limit.worst)} in {visible(limit.where)}"

@@ -957,7 +957,7 @@ def _image_snapshot(project: _Project, tool: str) -> Iterator[_StoredImage]:
             yield _StoredImage(tool, file, tuple(dict.fromkeys(places[file])))
         elif any(file.is_relative_to(folder) for folder in project.named):
             only = [_Place(module.place, file.stem, owner="") for module in modules]
-            why = "no image_snapshot call has a path that the source tells as this one"
+            why = "no image_snapshot call in the source has this path"
             yield _StoredImage(tool, file, tuple(only), "") if len(only) == 1 else _StoredImage(tool, file, why=why)
 
 

@@ -326,9 +326,9 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
 def _refuse_other_limits(name: str, given: dict[str, Any], metric: Any, origin: Origin, path: KeyPath) -> None:
     limit = limit_of(metric)
     other = "min" if limit == "max" else "max"
-    alike = "smaller" if limit == "max" else "larger"
+    way = "smaller" if limit == "max" else "larger"
     if other in given:
-        what = f"{name} is a {metric.direction} ({alike} is more similar): its limit is {limit}, not {other}"
+        what = f"{name} is a {metric.direction} ({way} is more similar): its limit is {limit}, not {other}"
         raise origin.error((*path, other), what, at_key=True)
     if "max_pixels" in given and not counts_pixels(metric):
         raise origin.error((*path, "max_pixels"), f"{name} does not count pixels; its limit is {limit}", at_key=True)

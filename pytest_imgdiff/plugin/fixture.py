@@ -226,7 +226,7 @@ class ImageAssertion:
         ignored = []
         for failure in failures:
             if any(_caught(failure.error, raises) for raises in failure.raises):
-                self._refile(failure.record, "the test expects this failure (pytest.raises)")
+                self._replace_record(failure.record, "the test expects this failure (pytest.raises)")
             elif not red:
                 ignored.append(failure)
         if ignored:
@@ -250,9 +250,9 @@ class ImageAssertion:
         self._failures.clear()
         for record in self.records:
             if not record.passed and record.asserted:
-                self._refile(record, "the test is expected to fail (xfail)")
+                self._replace_record(record, "the test is expected to fail (xfail)")
 
-    def _refile(self, record: ComparisonRecord, note: str) -> None:
+    def _replace_record(self, record: ComparisonRecord, note: str) -> None:
         self._append(msgspec.structs.replace(record, asserted=False, notes=[*record.notes, note]))
 
     def _failure(self, record: ComparisonRecord) -> str:
@@ -265,8 +265,8 @@ class ImageAssertion:
         title = self._title(name if expected is None else None)
         earlier = [failure for failure in self._failures if failure.record.name == title]
         try:
-            filing = _Filing(title, asserted=asserted or bool(earlier))
-            comparison, record = await self._judged(actual, expected, name, policy, filing)
+            fields = _RecordFields(title, asserted=asserted or bool(earlier))
+            comparison, record = await self._judged(actual, expected, name, policy, fields)
         except ImgdiffError as error:
             message = str(error)
         else:
@@ -301,7 +301,7 @@ class ImageAssertion:
         return BaselineKey(test.module, name or test.test, 1 if name else unnamed, test.browser)
 
     async def _judged(
-        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], filing: _Filing
+        self, actual: object, expected: object | None, name: str | None, call: dict[str, Any], fields: _RecordFields
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace = self._workspace
         _check_arguments(actual, name)
@@ -318,32 +318,32 @@ class ImageAssertion:
         call, masks = split_masks(call)
         policy = workspace.policy(overrides_key, call)
         policy = replace(policy, capture=replace(policy.capture, mask=(*policy.capture.mask, *masks)))
-        filing = replace(filing, key=overrides_key)
+        fields = replace(fields, key=overrides_key)
         _refuse_same(expected, actual)
         subject = Subject(actual, policy, workspace, call.get("capture"))
         try:
             if expected is not None:
-                return await self._judged_by(expected, subject, policy, filing)
-            return await self._judged_by_baseline(subject, key, name, filing)
+                return await self._judged_by(expected, subject, policy, fields)
+            return await self._judged_by_baseline(subject, key, name, fields)
         finally:
             await subject.restore()
 
     async def _judged_by(
-        self, expected: object, subject: Subject, policy: Policy, filing: _Filing
+        self, expected: object, subject: Subject, policy: Policy, fields: _RecordFields
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace = self._workspace
         other = Subject(expected, policy, workspace)
         try:
-            image = await other.image(filing.title)
+            image = await other.image(fields.title)
         finally:
             await other.restore()
         judged = await subject.judged(
-            lambda picture, policy: workspace.compared_with(image, picture, policy, filing.title), filing.title
+            lambda picture, policy: workspace.compared_with(image, picture, policy, fields.title), fields.title
         )
-        return self._filed(_unless_opened_from(expected, subject.given, judged.comparison), filing)
+        return self._filed(_unless_opened_from(expected, subject.given, judged.comparison), fields)
 
     async def _judged_by_baseline(
-        self, subject: Subject, key: BaselineKey, name: str | None, filing: _Filing
+        self, subject: Subject, key: BaselineKey, name: str | None, fields: _RecordFields
     ) -> tuple[Comparison, ComparisonRecord]:
         workspace = self._workspace
         owner = self._test.node_id if name is None else f"{self._test.node_id}, name={name!r}"
@@ -359,11 +359,11 @@ class ImageAssertion:
             stored = []  # alternatives are additional and never replace a baseline
         digest = digest_of_all(stored) if len(stored) > 1 else None  # before anything is overwritten
         judged = await subject.judged(
-            lambda picture, policy: workspace.against(stored, picture, policy, filing.title), filing.title
+            lambda picture, policy: workspace.against(stored, picture, policy, fields.title), fields.title
         )
         comparison = judged.comparison
         if not judged.still:
-            return self._filed(comparison, filing)
+            return self._filed(comparison, fields)
         answer = comparison
         written = None
         if workspace.may_write(comparison) and comparison.actual is not None:
@@ -372,7 +372,7 @@ class ImageAssertion:
             written = workspace.named(target)
             self._written.add(target)
             # the message that the next run will show
-            answer = workspace.compared_with(target, judged.picture, comparison.policy, filing.title)
+            answer = workspace.compared_with(target, judged.picture, comparison.policy, fields.title)
             answer = replace(answer, capture=comparison.capture)
         kind = "missing" if not stored else "failed"
         accept = shlex.join([*workspace.command, *workspace.options, f"--imgdiff-update={kind}", self._test.selection])
@@ -384,14 +384,14 @@ class ImageAssertion:
                 reason += f"; {in_other_settings(others, key, workspace.shown)}"
             comparison = replace(comparison, reason=reason)
         storable = comparison.actual is None or is_storable(comparison.actual)
-        filing = replace(
-            filing,
+        fields = replace(
+            fields,
             accept=accept if storable else None,
             written=written,
             baseline=self._acceptable(place, stored, comparison),
             baselines_digest=digest,
         )
-        filed, record = self._filed(comparison, filing)
+        filed, record = self._filed(comparison, fields)
         return (filed if written is None else answer), record
 
     def _refuse_overwritten(self, baseline: Path) -> None:
@@ -431,19 +431,19 @@ class ImageAssertion:
         target = self._workspace.baselines.target(place, comparison.actual)
         return target if not stored or stored[0] == target else None
 
-    def _filed(self, comparison: Comparison, filing: _Filing) -> tuple[Comparison, ComparisonRecord]:
+    def _filed(self, comparison: Comparison, fields: _RecordFields) -> tuple[Comparison, ComparisonRecord]:
         record = self._workspace.record(
             self._with_attachments(comparison),
             test=self._test.title,
-            asserted=filing.asserted,
-            accept=filing.accept,
-            written=filing.written,
-            baseline=filing.baseline,
+            asserted=fields.asserted,
+            accept=fields.accept,
+            written=fields.written,
+            baseline=fields.baseline,
             takes_alternatives=True,
-            key=filing.key,
+            key=fields.key,
         )
-        if filing.baselines_digest is not None:
-            record = msgspec.structs.replace(record, baselines_digest=filing.baselines_digest)
+        if fields.baselines_digest is not None:
+            record = msgspec.structs.replace(record, baselines_digest=fields.baselines_digest)
         self._append(record)
         self.records.append(record)
         self._test.properties.extend(properties(record))
@@ -468,7 +468,7 @@ class ImageAssertion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Filing:
+class _RecordFields:
     """Parts of a comparison's record besides its result."""
 
     title: str
@@ -567,7 +567,7 @@ def _caught(error: BaseException, raises: Any) -> bool:
     """Return whether a block caught this error, alone or in a group."""
     info = getattr(raises, "excinfo", None)
     caught = getattr(raises, "exception", None) if info is None else _value_of(info)
-    return _holds(caught, error)
+    return _contains(caught, error)
 
 
 def _value_of(info: pytest.ExceptionInfo[BaseException]) -> BaseException | None:
@@ -577,8 +577,8 @@ def _value_of(info: pytest.ExceptionInfo[BaseException]) -> BaseException | None
         return None
 
 
-def _holds(caught: BaseException | None, error: BaseException) -> bool:
-    return caught is error or any(_holds(inner, error) for inner in getattr(caught, "exceptions", ()))
+def _contains(caught: BaseException | None, error: BaseException) -> bool:
+    return caught is error or any(_contains(inner, error) for inner in getattr(caught, "exceptions", ()))
 
 
 def _refuse_same(expected: object, actual: object) -> None:

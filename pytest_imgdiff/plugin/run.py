@@ -53,7 +53,7 @@ from pytest_imgdiff.run.journal import (
 )
 from pytest_imgdiff.run.pairing import called, prefixes, unique
 from pytest_imgdiff.run.session import Workspace, stored_form
-from pytest_imgdiff.run.sharding import Shard, parsed_shard, shard_of_tests, split, split_size, told_apart
+from pytest_imgdiff.run.sharding import Shard, distinguished, parsed_shard, shard_of_tests, split, split_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -319,7 +319,7 @@ def _items(
     except ImgdiffError as error:
         raise parent.CollectError(str(error)) from error
     for name, pair in zip(unique([pair.name for pair in found]), found, strict=True):
-        if parent.run.asks_for(name):
+        if parent.run.selects(name):
             yield PairItem.from_parent(parent, name=name, pair=pair, run=parent.run, workspace=workspace)
 
 
@@ -454,7 +454,9 @@ class ImageRun:
         if getattr(self.config.option, "lf", False):  # it deselects tests during collection
             whole = set()
         names = {self._policy_name(item) for item in todo}
-        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem)) or self._unsplit(tests)
+        misplaced = self._misplaced(item for item in todo if not isinstance(item, PairItem)) or self._sharding_error(
+            tests
+        )
         if not self.is_worker:  # a worker cannot stop the run, and the main process has checked already
             if misplaced:
                 raise pytest.UsageError(misplaced)
@@ -496,7 +498,7 @@ class ImageRun:
         pairs = [item for item in items if isinstance(item, PairItem)]
         if not pairs:
             return
-        names = told_apart([item.pair.name for item in pairs], [item.nodeid for item in pairs])
+        names = distinguished([item.pair.name for item in pairs], [item.nodeid for item in pairs])
         shard = parsed_shard(self.config.option.imgdiff_shard, "--imgdiff-shard")
         kept, self._shard = split(pairs, names, [split_size(item.pair) for item in pairs], shard)
         chosen = set(kept)
@@ -505,7 +507,7 @@ class ImageRun:
         if left_out:
             self.config.hook.pytest_deselected(items=left_out)
 
-    def _unsplit(self, tests: Sequence[pytest.Item]) -> str | None:
+    def _sharding_error(self, tests: Sequence[pytest.Item]) -> str | None:
         """Return the error if ``--imgdiff-shard`` has no pairs, or tests that would run in every shard."""
         if self.config.option.imgdiff_shard is None:
             return None
@@ -619,7 +621,7 @@ class ImageRun:
         elif isinstance(item, PairItem):
             item.expect_failure()
 
-    def asks_for(self, name: str) -> bool:
+    def selects(self, name: str) -> bool:
         """Return whether ``--imgdiff-only`` selects this image of a scan."""
         only = self.config.option.imgdiff_only
         if not only:
@@ -747,7 +749,7 @@ def _workspace(config: pytest.Config, run_id: str, in_force: SettingsFile) -> Wo
     named = chosen_path(config, "imgdiff_report")
     report = named or settings.report.folder
     baselines = chosen_path(config, "imgdiff_baselines") or settings.baselines.folder
-    _keep_apart(report, baselines)
+    _require_separate(report, baselines)
     if settings.report.parquet:
         require_parquet()
     if settings.baselines.store is not None and baselines == settings.baselines.folder:
@@ -786,7 +788,7 @@ def _command_line(option: Any) -> dict[str, Any]:
     return settings
 
 
-def _keep_apart(report: Path, baselines: Path) -> None:
+def _require_separate(report: Path, baselines: Path) -> None:
     """Raise if the report's folder and the baselines' folder overlap: every run empties the report's folder."""
     one, other = report.resolve(), baselines.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):

@@ -110,9 +110,9 @@ class Subject:
             with suppress(BrokenImageError):
                 picture = self._read()
             return Judged(judge(picture, self._policy), picture)
-        settled = await settle(self._capturer, self._policy.capture.timeout, self._judge_shot(judge), self._alike)
+        settled = await settle(self._capturer, self._policy.capture.timeout, self._judge_shot(judge), self._are_equal)
         picture = self._picture(settled.shot)
-        comparison = self._restless(settled, name) if settled.comparison is None else settled.comparison
+        comparison = self._unstable_comparison(settled, name) if settled.comparison is None else settled.comparison
         info = await self._info(settled)
         comparison = replace(comparison, capture=info)
         if not comparison.passed and comparison.regions:
@@ -128,9 +128,9 @@ class Subject:
         if self._capturer is None:
             return self.given
         undecided = Comparison(name, Verdict.MISSING, passed=False, policy=self._policy)
-        settled = await settle(self._capturer, self._policy.capture.timeout, lambda _: undecided, self._alike)
+        settled = await settle(self._capturer, self._policy.capture.timeout, lambda _: undecided, self._are_equal)
         if settled.comparison is None:
-            raise CaptureError(f"expected: {self._never_still(settled)}")
+            raise CaptureError(f"expected: {self._unstable_reason(settled)}")
         return self._picture(settled.shot)
 
     async def info(self) -> CaptureInfo:
@@ -170,7 +170,7 @@ class Subject:
     def _target(self) -> str:
         return "image" if self._capturer is None else self._capturer.target
 
-    def _alike(self, one: Shot, other: Shot) -> bool:
+    def _are_equal(self, one: Shot, other: Shot) -> bool:
         """Return whether two captures are equal outside ignored areas, except for rendering noise."""
         if one.picture is other.picture:
             return False  # a capturer that returns the same object again proves nothing
@@ -195,13 +195,13 @@ class Subject:
         first, second = (image.pixels.astype(np.int32) for image in found.compared)
         return int(np.abs(first - second).max()) <= NOISY_LEVELS
 
-    def _never_still(self, settled: Settled) -> str:
+    def _unstable_reason(self, settled: Settled) -> str:
         return (
             f"the {self._target} never became stable: {settled.attempts} captures in {settled.seconds:.1f} s, no two "
             "in a row equal; mask moving parts, stop them before the capture, or increase capture: {timeout: ...}"
         )
 
-    def _restless(self, settled: Settled, name: str) -> Comparison:
+    def _unstable_comparison(self, settled: Settled, name: str) -> Comparison:
         """Return the result for an unstable target: its last two captures, and where they differ."""
         if settled.before is None:
             raise AssertionError(name)
@@ -213,7 +213,7 @@ class Subject:
             moving,
             verdict=Verdict.BROKEN,
             passed=False,
-            reason=self._never_still(settled),
+            reason=self._unstable_reason(settled),
             notes=(*moving.notes, note),
         )
 

@@ -80,7 +80,7 @@ def shards_of(drawn: Iterable[Drawn]) -> Iterator[list[Drawn]]:
         yield shard
 
 
-def listed_at_once(run: RunRecord, piece: int) -> int:
+def listed_initially(run: RunRecord, piece: int) -> int:
     """Return how many comparisons the page lists at first. The others passed and are in pieces.
 
     The page lists all failures and warnings, and at least as many comparisons as a piece holds. It lists all
@@ -161,7 +161,7 @@ class RunScript:
     def _data(self) -> RunData:
         view = self._view
         return RunData(
-            run=self._run.run or _made_up_name(self._run),
+            run=self._run.run or _inline_name(self._run),
             title=view.title,
             headline=view.headline,
             summary=view.summary,
@@ -174,7 +174,7 @@ class RunScript:
         )
 
 
-def _made_up_name(run: RunRecord) -> str:
+def _inline_name(run: RunRecord) -> str:
     """Return an identifier for a run without a name: a hash of its results."""
     found = ((record.name, record.verdict, record.actual and record.actual.digest) for record in run.comparisons)
     return hashlib.sha256(repr(list(found)).encode("utf-8", "surrogatepass")).hexdigest()[:RUN_DIGITS]
@@ -424,7 +424,7 @@ def _draw(
 
     with closing(RunScript(run, view)) as script, closing(PlainGroups()) as plain:
         drawn = drawn_of(run, pictures)
-        for number, shard in enumerate(shards_of(islice(drawn, listed_at_once(run, piece)))):
+        for number, shard in enumerate(shards_of(islice(drawn, listed_initially(run, piece)))):
             write(f"details-{number}.js", details_script(number, shard))
             for each in shard:
                 script.add(each.row)

@@ -762,7 +762,7 @@ def _rule(score: ScoreRecord, *, lean: bool) -> Rule:
         verdict = "not judged"
     if score.measured:
         verdict = "measured only" if score.value is not None else "not measured"
-    limits = [f"{check.sign_that_holds} {check.limit}" for check in checks]
+    limits = [f"{check.required_sign} {check.limit}" for check in checks]
     if score.warn is not None:
         sign = "<=" if score.direction == "distance" else ">="
         limits.append(f"{sign} {value_text(score, score.warn)} (warning)")
@@ -1014,18 +1014,18 @@ def same_change(fingerprints: Iterable[str]) -> dict[str, str]:
         fingerprints: the fingerprints of all comparisons that have one.
     """
     frequency = Counter(fingerprints)
-    standing = dict(_standing_for(frequency))
+    representatives = dict(_representatives(frequency))
     sizes: Counter[str] = Counter()
-    for text, first in standing.items():
+    for text, first in representatives.items():
         sizes[first] += frequency[text]
-    return {text: _id(first) for text, first in standing.items() if sizes[first] > 1}
+    return {text: _id(first) for text, first in representatives.items() if sizes[first] > 1}
 
 
 def _id(fingerprint: str) -> str:
     return hashlib.sha256(fingerprint.encode()).hexdigest()[:ID_DIGITS]
 
 
-def _standing_for(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
+def _representatives(frequency: Counter[str]) -> Iterator[tuple[str, str]]:
     """Yield each fingerprint and the representative of its group."""
     by_shape: defaultdict[tuple[tuple[int, int], ...], dict[str, Changes]] = defaultdict(dict)
     for text in sorted(frequency, key=lambda text: (-frequency[text], text)):
@@ -1047,9 +1047,9 @@ def _groups(changes: Sequence[Changes]) -> Iterator[tuple[int, list[int]]]:
 
     outlines = _Outlines(changes)
     left = np.ones(len(changes), np.bool_)
-    for first, standing in enumerate(changes):
+    for first, representatives in enumerate(changes):
         if left[first]:
-            group = [index for index in outlines.near(first, left) if standing.is_like(changes[index])]
+            group = [index for index in outlines.near(first, left) if representatives.is_like(changes[index])]
             left[group] = False
             yield first, group
 

@@ -204,10 +204,10 @@ def _join(parts: Sequence[Part], names: dict[str, str], comparisons: RecordSpool
             comparisons.append(placed)
             hashes.append(hash((placed.name, placed.column)))
         ends.append(len(hashes))
-    _refuse_twins(comparisons, hashes, [(end, part.source) for end, part in zip(ends, parts, strict=True)])
+    _refuse_duplicates(comparisons, hashes, [(end, part.source) for end, part in zip(ends, parts, strict=True)])
 
 
-def _refuse_twins(comparisons: RecordSpool, hashes: array[int], ends: Sequence[tuple[int, str]]) -> None:
+def _refuse_duplicates(comparisons: RecordSpool, hashes: array[int], ends: Sequence[tuple[int, str]]) -> None:
     """Raise for two comparisons with one name in one column. Only those with equal hashes are read again.
 
     Args:

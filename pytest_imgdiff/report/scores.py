@@ -127,7 +127,7 @@ class LimitCheck:
     """A value compared with one limit.
 
     Attributes:
-        held: whether the limit is met.
+        is_met: whether the limit is met.
         value: with its unit.
         sign: between value and limit: ``<=``, ``>``, ``>=`` or ``<``.
         limit: with its unit.
@@ -136,7 +136,7 @@ class LimitCheck:
             two images would pass that limit.
     """
 
-    held: bool
+    is_met: bool
     value: str
     sign: str
     limit: str
@@ -144,7 +144,7 @@ class LimitCheck:
     setting: str | None
 
     @property
-    def sign_that_holds(self) -> str:
+    def required_sign(self) -> str:
         """``<=`` or ``>=``: the sign that the rule requires."""
         return {">": "<=", "<": ">="}.get(self.sign, self.sign)
 
@@ -281,7 +281,7 @@ def passing_rule(score: ScoreRecord) -> str | None:
 
     None if no limit would have passed.
     """
-    settings = [check.setting for check in limit_checks(score) if not check.held]
+    settings = [check.setting for check in limit_checks(score) if not check.is_met]
     known = [setting for setting in settings if setting is not None]
     return f"{visible(score.metric)}: {{{', '.join(known)}}}" if known and len(known) == len(settings) else None
 
@@ -329,35 +329,35 @@ def departure(score: ScoreRecord) -> float:
 
 
 def _count_check(score: ScoreRecord, pixels: int, most: int) -> LimitCheck:
-    held = pixels <= most
+    is_met = pixels <= most
     beyond = f"{thousands(abs(pixels - most))} px"
     return LimitCheck(
-        held=held,
+        is_met=is_met,
         value=", ".join(_counted(score)),
-        sign="<=" if held else ">",
+        sign="<=" if is_met else ">",
         limit=f"{thousands(most)} px",
-        margin=_margin(beyond, equal=pixels == most, held=held, lacking="over"),
+        margin=_margin(beyond, equal=pixels == most, is_met=is_met, lacking="over"),
         setting=None if _is_worst(score, score.value) else f"max_pixels: {pixels}",
     )
 
 
 def _window_check(window: WindowRecord, most: int) -> LimitCheck:
-    held = most <= window.pixels
+    is_met = most <= window.pixels
     beyond = f"{thousands(abs(most - window.pixels))} px"
     is_full = most >= window.size**2  # such a limit could never fail
     return LimitCheck(
-        held=held,
+        is_met=is_met,
         value=f"{thousands(most)} px in a window of {window.size}x{window.size}",
-        sign="<=" if held else ">",
+        sign="<=" if is_met else ">",
         limit=f"{thousands(window.pixels)} px",
-        margin=_margin(beyond, equal=most == window.pixels, held=held, lacking="over"),
+        margin=_margin(beyond, equal=most == window.pixels, is_met=is_met, lacking="over"),
         setting=None if is_full else f"max_in_window: {{size: {window.size}, pixels: {most}}}",
     )
 
 
 def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
     distance = score.direction == "distance"
-    held = value <= limit if distance else value >= limit
+    is_met = value <= limit if distance else value >= limit
     beyond = difference(value, limit, scale=100 if _in_percent(score) else 1)
     if _in_percent(score):
         beyond += " %"
@@ -365,11 +365,11 @@ def _value_check(score: ScoreRecord, value: float, limit: float) -> LimitCheck:
         beyond += f" {visible(score.unit)}"
     signs = ("<=", ">") if distance else (">=", "<")
     return LimitCheck(
-        held=held,
+        is_met=is_met,
         value=_value_words(score),
-        sign=signs[0] if held else signs[1],
+        sign=signs[0] if is_met else signs[1],
         limit=value_text(score, limit),
-        margin=_margin(beyond, equal=value == limit, held=held, lacking="over" if distance else "short"),
+        margin=_margin(beyond, equal=value == limit, is_met=is_met, lacking="over" if distance else "short"),
         setting=_nearest_setting(score, value),
     )
 
@@ -390,10 +390,10 @@ def _is_worst(score: ScoreRecord, value: float | None) -> bool:
     return value >= score.worst if score.direction == "distance" else value <= score.worst
 
 
-def _margin(beyond: str, *, equal: bool, held: bool, lacking: str) -> str:
+def _margin(beyond: str, *, equal: bool, is_met: bool, lacking: str) -> str:
     if equal:
         return "exactly at the limit"
-    return f"{beyond} to spare" if held else f"{lacking} by {beyond}"
+    return f"{beyond} to spare" if is_met else f"{lacking} by {beyond}"
 
 
 def _in_percent(score: ScoreRecord) -> bool:

@@ -66,19 +66,19 @@ class Templates:
         Raises:
             ReportError: a user's template has an error; the message names its file and line.
         """
-        with self._faults_told(name):
+        with self._reporting_errors(name):
             return self._environment.get_template(name).render(**values)
 
     def drawn(self, name: str, **values: Any) -> Iterator[bytes]:
         """Render the template with these values, in pieces; raises like `rendered`."""
-        with self._faults_told(name):
+        with self._reporting_errors(name):
             stream = self._environment.get_template(name).stream(**values)
             stream.enable_buffering(_PIECE)
             for piece in stream:
                 yield piece.encode()
 
     @contextmanager
-    def _faults_told(self, name: str) -> Iterator[None]:
+    def _reporting_errors(self, name: str) -> Iterator[None]:
         try:
             yield
         except jinja2.TemplateSyntaxError as error:

@@ -514,7 +514,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
 
 
 def _margin_words(score: ScoreRecord) -> str:
-    margins = [check.margin for check in limit_checks(score) if not check.held]
+    margins = [check.margin for check in limit_checks(score) if not check.is_met]
     return f" ({', '.join(margins)})" if margins else ""
 
 

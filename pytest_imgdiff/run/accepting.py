@@ -138,7 +138,7 @@ def carry_out(
     run = open_results(report / RESULTS_FILE)
     records = {_identity(record): record for record in run.comparisons if _identity(record) in decided}
     close_results(run)
-    grounds = _Grounds(records, report, root, here or root)
+    grounds = _Basis(records, report, root, here or root)
     verified = grounds.without_conflicts([grounds.verified(decision) for decision in decisions])
     if dry_run:
         return verified
@@ -188,7 +188,7 @@ class _Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grounds:
+class _Basis:
     """The data that decisions are verified against."""
 
     records: dict[tuple[str, str | None], ComparisonRecord]
@@ -279,7 +279,7 @@ class _Grounds:
             if claim is not None:
                 rivals[claim.target].setdefault(claim.digest, _name(carried.decision))
         return [
-            carried if claim is None else _unless_rivalled(carried, claim, rivals[claim.target])
+            carried if claim is None else _unless_conflicting(carried, claim, rivals[claim.target])
             for carried, claim in zip(verified, claims, strict=True)
         ]
 
@@ -337,7 +337,7 @@ class _Grounds:
         raise _RefusedError(f"stale: {what}; {again}", f"{older}; {again}")
 
 
-def _unless_rivalled(carried: Carried, claim: _Claim, claimed: dict[str, str]) -> Carried:
+def _unless_conflicting(carried: Carried, claim: _Claim, claimed: dict[str, str]) -> Carried:
     others = [name for digest, name in claimed.items() if digest != claim.digest]
     if not others:
         return carried

@@ -191,12 +191,12 @@ class Changes:
     removed: list[str]
 
     @classmethod
-    def between(cls, base: Files, ours: Files) -> Changes:
+    def between(cls, base: Files, local: Files) -> Changes:
         """Compare the pulled baselines with those of the folder."""
         return cls(
-            sorted(ours.keys() - base.keys()),
-            sorted(name for name in ours.keys() & base.keys() if ours[name] != base[name]),
-            sorted(base.keys() - ours.keys()),
+            sorted(local.keys() - base.keys()),
+            sorted(name for name in local.keys() & base.keys() if local[name] != base[name]),
+            sorted(base.keys() - local.keys()),
         )
 
     def any(self) -> bool:
@@ -638,7 +638,7 @@ class BaselineStore:
         Raises:
             BaselineError: it is not possible; the folder is unchanged.
         """
-        with self._alone():
+        with self._locked():
             if not dry_run:
                 self._finish()
             refuse_interrupted(self.folder)
@@ -651,12 +651,12 @@ class BaselineStore:
                     f"{self.store.label}: no baselines for commit {start.hash[:_SHORT]} or an ancestor; push them "
                     "first: `pytest-imgdiff baselines push`"
                 )
-            state, ours = read_state(self.folder), self.local()
+            state, local = read_state(self.folder), self.local()
             base = {} if state is None else state.files
-            target, conflicts = merge(base, [ours, resolved.files])
+            target, conflicts = merge(base, [local, resolved.files])
             if force:
                 target = resolved.files | {
-                    name: entry for name, entry in ours.items() if name not in base and name not in resolved.files
+                    name: entry for name, entry in local.items() if name not in base and name not in resolved.files
                 }
             elif conflicts:
                 raise BaselineError(
@@ -665,8 +665,8 @@ class BaselineStore:
                 )
             done = Pulled(
                 resolved,
-                sorted(name for name, entry in target.items() if ours.get(name) != entry),
-                sorted(ours.keys() - target.keys()),
+                sorted(name for name, entry in target.items() if local.get(name) != entry),
+                sorted(local.keys() - target.keys()),
                 Changes.between(resolved.files, target),
                 self._left_behind(state, resolved) if start.tree else None,
             )
@@ -676,7 +676,7 @@ class BaselineStore:
                 if manifest:  # the user chose one of them: the next push supersedes all
                     twins = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
                     seen |= {digest: commit for commit in twins for digest in self.heads(commit, index)}
-                self._replace_files(done, target, ours, State(head=start.hash, manifests=seen, files=resolved.files))
+                self._replace_files(done, target, local, State(head=start.hash, manifests=seen, files=resolved.files))
             return done
 
     def _left_behind(self, state: State | None, resolved: Resolved) -> str | None:
@@ -719,11 +719,11 @@ class BaselineStore:
             if wrong is not None:
                 raise BaselineError(f"{label_of(wrong)}: in the way of the baseline {name}; move it")
 
-    def _replace_files(self, done: Pulled, target: Files, ours: Files, state: State) -> None:
+    def _replace_files(self, done: Pulled, target: Files, local: Files, state: State) -> None:
         """Fetch everything into the stage and verify it, then move it into place."""
         stage = self.folder / STAGE
         cache = _Cache.of_user()
-        moves = [_Move(name, ours[name].sha256, None) for name in done.deleted]
+        moves = [_Move(name, local[name].sha256, None) for name in done.deleted]
         try:
             stage.mkdir(parents=True, exist_ok=True)
             names: defaultdict[Entry, list[str]] = defaultdict(list)
@@ -743,7 +743,7 @@ class BaselineStore:
             staged = {name: str(number) for number, name in enumerate(done.written)}
             fetched = _each(fetch, list(names))
             done.fetched, done.cached = sum(fetched), len(fetched) - sum(fetched)
-            moves += [_Move(name, ours[name].sha256 if name in ours else None, staged[name]) for name in done.written]
+            moves += [_Move(name, local[name].sha256 if name in local else None, staged[name]) for name in done.written]
             plan = _Plan(VERSION, moves, state)
             write_atomically(stage / _PLAN, msgspec.json.encode(plan))
         except OSError as error:
@@ -829,7 +829,7 @@ class BaselineStore:
             BaselineError: it is rejected, or something was not written. The manifest is written last, so that objects
                 without one have no effect.
         """
-        with self._alone():
+        with self._locked():
             refuse_interrupted(self.folder)
             commit = self.start(name)
             if not commit.tree:
@@ -876,7 +876,7 @@ class BaselineStore:
         state = read_state(self.folder)
         seen = set[str]() if state is None else state.manifests.keys()
         where = {commit.hash[:_SHORT]}
-        theirs = set(heads)
+        remote = set(heads)
         if not heads:
             try:
                 resolved = self.resolve(commit, index)
@@ -886,9 +886,9 @@ class BaselineStore:
                 raise
             if resolved is None:
                 return
-            theirs = set(resolved.manifests)
+            remote = set(resolved.manifests)
             where = {source.commit[:_SHORT] for source in resolved.sources}
-        if not theirs <= seen:
+        if not remote <= seen:
             raise BaselineError(
                 f"{self.store.label}: it has baselines of {' and '.join(sorted(where))} that were not pulled here, and "
                 f"this push would undo them; run `{PULL}` first (it keeps your changes), or add --force"
@@ -1032,7 +1032,7 @@ class BaselineStore:
             self.store.remove(name)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Lock the baselines folder."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ def finish_run(
     with closing(merged.lines):
         outcome = _finished(workspace, merged, [*problems, *merged.problems], verbose=verbose)
         survey = _survey(workspace, merged)
-        orphans = [] if _why_orphans_stay(merged) else survey.orphans
+        orphans = [] if _why_orphans_are_kept(merged) else survey.orphans
         renames = find_renames(workspace, merged, survey)
         offered = {workspace.root / rename.old for rename in renames}
         survey.unused = [path for path in survey.unused if path not in offered]
@@ -97,7 +97,7 @@ def finish_run(
             outcome.lines += _listed("renamed test?", [rename_line(rename) for rename in renames])
             outcome.lines.append(f"rename them: pytest-imgdiff accept {report} --renames")
         if prune:
-            _prune(workspace, survey, _why_orphans_stay(merged), outcome, orphans_too=prune_orphans)
+            _prune(workspace, survey, _why_orphans_are_kept(merged), outcome, orphans_too=prune_orphans)
         else:
             names = [workspace.shown(path) for path in survey.unused]
             outcome.lines += _listed("unused baseline (delete with --imgdiff-prune)", names)
@@ -215,7 +215,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
     directory = workspace.results.directory
     try:
         templates = workspace.settings.report.templates
-        if workspace.always_page or outcome.must_fail or _has_something_to_see(run):
+        if workspace.always_page or outcome.must_fail or _needs_attention(run):
             outcome.page = write_report(directory, run, templates=templates, self_contained=workspace.self_contained)
         else:
             write_results(directory, run)
@@ -223,7 +223,7 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
             write_parquet(directory, run)
         write_atomically(directory / "summary.md", markdown(run, pictures="").encode())
         write_atomically(directory / SARIF_FILE, sarif(run))
-        _tell_plugins(workspace, run, directory)
+        _call_report_hooks(workspace, run, directory)
     except OSError as error:
         outcome.lines.append(f"{label_of(directory)}: the report cannot be written: {error.strerror or error}")
         outcome.must_fail = True
@@ -244,13 +244,13 @@ def write_all(workspace: Workspace, run: RunRecord, outcome: Outcome) -> None:
         outcome.lines.append(f"results: {workspace.shown(directory / RESULTS_FILE)}")
 
 
-def _has_something_to_see(run: RunRecord) -> bool:
+def _needs_attention(run: RunRecord) -> bool:
     """Return whether a comparison may need a person's attention or decision."""
     outcomes = overview_of(run.comparisons).outcomes
     return not run.complete or bool(outcomes["failed"] or outcomes["warned"] or run.renames)
 
 
-def _tell_plugins(workspace: Workspace, run: RunRecord, directory: Path) -> None:
+def _call_report_hooks(workspace: Workspace, run: RunRecord, directory: Path) -> None:
     """Pass the run to plugins, with the comparisons as a list, which they may modify."""
     if workspace.registry.extended:
         run = msgspec.structs.replace(run, comparisons=list(run.comparisons))
@@ -296,7 +296,7 @@ def _absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - links stay
 
 
-def _why_orphans_stay(merged: Merged) -> str | None:
+def _why_orphans_are_kept(merged: Merged) -> str | None:
     """Return why the run cannot decide that a stored image belongs to no test; None if it can."""
     if not merged.is_whole_suite:
         return "only a part of the test suite was selected"

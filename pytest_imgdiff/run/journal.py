@@ -195,7 +195,7 @@ class ResultsFolder:
     @property
     def begun(self) -> bool:
         """Whether any process of this run has started to write."""
-        if not self._begun_here and (found := self._ours()) is not None:
+        if not self._begun_here and (found := self._own_records()) is not None:
             self._use(found)
         return self._lines.is_dir()
 
@@ -258,7 +258,7 @@ class ResultsFolder:
 
     def _choose(self) -> None:
         """Find the folder that another process of this run has chosen, or take the first that no active run uses."""
-        found = self._ours()
+        found = self._own_records()
         if found is None:
             found = next(folder for folder in self._candidates() if self._is_free(folder))
             self._use(found)
@@ -276,7 +276,7 @@ class ResultsFolder:
         for number in count(2):
             yield self.requested.with_name(f"{self.requested.name}-{number}")
 
-    def _ours(self) -> Path | None:
+    def _own_records(self) -> Path | None:
         folders = takewhile(Path.exists, self._candidates())
         return next((folder for folder in folders if (folder / LINES / self.run).is_dir()), None)
 

@@ -241,11 +241,11 @@ def unique(names: Sequence[str]) -> list[str]:
     if len(set(names)) == len(names):
         return list(names)
     seen: dict[str, int] = {}
-    told_apart = []
+    distinguished = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1
-        told_apart.append(name if seen[name] == 1 else f"({seen[name]}) {name}")
-    return told_apart
+        distinguished.append(name if seen[name] == 1 else f"({seen[name]}) {name}")
+    return distinguished
 
 
 def called(folder: Path | StoreFolder) -> str:
@@ -340,14 +340,14 @@ def _images_and_others(
     keys: list[str] = []
     other: set[str] = set()
     for key, where in found.items():
-        if _is_wanted(key, include, folders, where):
+        if _is_selected(key, include, folders, where):
             keys.append(key)
         elif not include and not _is_hidden(key):
             other.add(key)
     return keys, other
 
 
-def _is_wanted(
+def _is_selected(
     key: str, include: Sequence[str], folders: tuple[Path | StoreFolder, Path | StoreFolder], where: int
 ) -> bool:
     if include:

@@ -141,7 +141,7 @@ def write_artefacts(comparison: Comparison, report: Path, *, of_frame: bool = Fa
     paths = {}
     for side, image in (("expected", comparison.expected), ("actual", comparison.actual)):
         if image is not None:
-            paths[side] = keep(report, *_as_found(image))
+            paths[side] = keep(report, *_unchanged(image))
     # All in one folder: creating a folder for each comparison takes longer than writing the files.
     stem = f"{FOLDER}/{safe_name(comparison.name)}"
     for name, (extension, encode) in _drawn(comparison).items():
@@ -215,7 +215,7 @@ def _fits(image: Image, memory: int) -> bool:
     return 2 * 4 * image.dtype.itemsize * width * height <= memory
 
 
-def _as_found(image: Image) -> tuple[str, bytes, str]:
+def _unchanged(image: Image) -> tuple[str, bytes, str]:
     """Return the image's own bytes if browsers show the format, else a PNG.
 
     Returns:

@@ -85,7 +85,7 @@ def shard_of_tests(shard: Shard, here: int, names: Iterable[str], *, is_chosen: 
     return ShardRecord(shard.number, shard.count, here, None if is_chosen else len(listed), digest)
 
 
-def told_apart(names: Sequence[str], longer: Sequence[str]) -> list[str]:
+def distinguished(names: Sequence[str], longer: Sequence[str]) -> list[str]:
     """Return the distinct names; for repeated ones, the longer forms."""
     counts = Counter(names)
     return [name if counts[name] == 1 else long for name, long in zip(names, longer, strict=True)]

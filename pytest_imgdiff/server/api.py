@@ -84,13 +84,13 @@ def _offer(name: str, rule: Rule | None, options: Options, registry: Registry) -
         return Offer(name, _OTHERS, "", "max", 0, 0, None, "", chosen=False, paints=False, unavailable=cause)
     limit = limit_of(metric)
     start = None if rule is None else getattr(rule, limit)
-    usual = _stated(metric, "usual_limit", (int, float), metric.perfect)
+    usual = _class_attribute(metric, "usual_limit", (int, float), metric.perfect)
     unavailable = _unavailable(name, options, registry)
     lowest, highest = (float(bound) for bound in metric.bounds)
     return Offer(
         name=name,
-        group=_HEADINGS.get(_stated(metric, "group", str), _OTHERS),
-        words=_stated(metric, "summary", str) or (metric.__doc__ or "").strip().partition("\n")[0],
+        group=_HEADINGS.get(_class_attribute(metric, "group", str), _OTHERS),
+        words=_class_attribute(metric, "summary", str) or (metric.__doc__ or "").strip().partition("\n")[0],
         limit=limit,
         value=float(usual if start is None else start),
         lowest=lowest,
@@ -102,7 +102,7 @@ def _offer(name: str, rule: Rule | None, options: Options, registry: Registry) -
     )
 
 
-def _stated(metric: Any, attribute: str, kind: type | tuple[type, ...], otherwise: Any = None) -> Any:
+def _class_attribute(metric: Any, attribute: str, kind: type | tuple[type, ...], otherwise: Any = None) -> Any:
     """Return a class attribute of a metric; an option with the same name does not count."""
     value = getattr(metric, attribute, None)
     return value if isinstance(value, kind) else otherwise

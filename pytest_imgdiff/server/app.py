@@ -266,7 +266,7 @@ def application(service: Service) -> flask.Flask:
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
-    app.before_request(lambda: _admit(service))
+    app.before_request(lambda: _check_request(service))
     app.after_request(_secured)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(ImgdiffError, _error_response)
@@ -276,7 +276,7 @@ def application(service: Service) -> flask.Flask:
     return app
 
 
-def _admit(service: Service) -> None:
+def _check_request(service: Service) -> None:
     request = flask.request
     if request.mimetype != "multipart/form-data":
         request.max_content_length = service.limits.json_bytes
