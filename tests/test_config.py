@@ -126,9 +126,9 @@ def test_overrides_are_laid_over_one_another_in_their_order(load):
           - {match: "charts/**", size: crop, frames: all, regions: {merge: 5}}
           - {match: ["**/big.png", "**/huge.png"], size: scale}
         """)
-    assert settings.policy_for("a.png") == Policy(size=SizePolicy.PAD, regions=RegionSettings(1, 2))
+    assert settings.policy_for("a.png") == Policy(size=SizePolicy.PAD, regions=RegionSettings(merge=1, min_area=2))
     chart = settings.policy_for("charts/a.png")
-    assert (chart.size, chart.frames, chart.regions) == (SizePolicy.CROP, "all", RegionSettings(5, 2))
+    assert (chart.size, chart.frames, chart.regions) == (SizePolicy.CROP, "all", RegionSettings(merge=5, min_area=2))
     both = settings.policy_for("charts/big.png")
     assert (both.size, both.frames) == (SizePolicy.SCALE, "all")
 
