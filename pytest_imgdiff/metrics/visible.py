@@ -69,6 +69,12 @@ _DRIFT = 0.25
 """Share of a change's own contrast below which its surroundings count as unchanged: codec noise is far below it."""
 _SPECK = 25
 """Largest number of pixels in a cluster that is too small to be text."""
+_NEARLY = 0.7
+"""Strength from which on a cluster that is most of the text around it may be an edit."""
+_EXACTLY = 0.1
+"""Share of the other cells with texture that may differ at all where they must be equal."""
+_FAR = 320
+"""Distance around a cluster in which other text is searched for if there is little within `_AROUND`, in pixels."""
 _MOST_ASKED = 1000
 """Largest number of clusters whose surroundings are checked, strongest first."""
 

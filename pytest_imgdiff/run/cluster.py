@@ -814,7 +814,7 @@ def _deaf_children() -> Iterator[None]:
 
     This process handles Ctrl-C again after they have started.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    if sys.platform == "win32":
         yield
         return
     resource_tracker.ensure_running()  # starting it later would unblock the signal
