@@ -161,13 +161,13 @@ class ImageAssertion:
         """
         __tracebackhide__ = True
         line = self._line(sys._getframe(1))  # noqa: SLF001 - the caller's
-        return self._given(self._compared(actual, expected, name, policy), line, actual, expected)
+        return self._given(self._compared(actual, expected, name, policy, line), line, actual, expected)
 
     async def _asserted(
         self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], line: str
     ) -> Comparison:
         __tracebackhide__ = True
-        comparison, record = await self._recorded(actual, expected, name, policy, asserted=True)
+        comparison, record = await self._recorded(actual, expected, name, policy, line, asserted=True)
         if record.passed:
             if name is not None and expected is None:
                 self._settled.add(name)
@@ -176,10 +176,10 @@ class ImageAssertion:
         raise self._failed(record, text, failure_summary(record))
 
     async def _compared(
-        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any]
+        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], line: str
     ) -> Comparison:
         __tracebackhide__ = True
-        return (await self._recorded(actual, expected, name, policy, asserted=False))[0]
+        return (await self._recorded(actual, expected, name, policy, line, asserted=False))[0]
 
     def _given(
         self, steps: Coroutine[Any, Any, Comparison], line: str, *targets: object
@@ -196,7 +196,7 @@ class ImageAssertion:
             message = f"{error}; a capturer of a hook imgdiff_capture must be synchronous"
         else:
             return comparison
-        raise self._failed(self._file_refusal(self._title(None), message), message)
+        raise self._failed(self._file_refusal(self._title(None), message), f"{message}\n  called at {line}", message)
 
     def _line(self, frame: FrameType) -> str:
         """Return the calling line: a test may compare several images, and a traceback would hide the message."""
@@ -259,7 +259,14 @@ class ImageAssertion:
         return self._workspace.failure_text(record)
 
     async def _recorded(
-        self, actual: object, expected: object | None, name: str | None, policy: dict[str, Any], *, asserted: bool
+        self,
+        actual: object,
+        expected: object | None,
+        name: str | None,
+        policy: dict[str, Any],
+        line: str,
+        *,
+        asserted: bool,
     ) -> tuple[Comparison, ComparisonRecord]:
         __tracebackhide__ = True
         title = self._title(name if expected is None else None)
@@ -274,7 +281,8 @@ class ImageAssertion:
                 self._failures = [failure for failure in self._failures if failure not in earlier]
             return comparison, record
         # Outside the except block, so that no exception chain is shown.
-        raise self._failed(self._file_refusal(title, message), message, message.partition("\n")[0])
+        text = f"{message}\n  called at {line}"
+        raise self._failed(self._file_refusal(title, message), text, message.partition("\n")[0])
 
     def _title(self, name: str | None) -> str:
         """Return the title of the comparison in the report. A repeated name keeps its title."""
