@@ -78,7 +78,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ImgdiffError as error:
         _print_error(str(error))
     except OSError as error:  # a closed standard output (`... | head -1`), a full disk
-        _print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        unnamed = "the working folder" if isinstance(error, FileNotFoundError) else "standard output"
+        _print_error(f"{error.filename or unnamed}: {error.strerror or error}")
     except KeyboardInterrupt:
         _print_error("interrupted; not all images were compared")
     except BaseException:  # noqa: BLE001 - a bug, or a plugin that exits: its code would say that images are similar
