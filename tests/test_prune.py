@@ -278,7 +278,7 @@ def test_a_failure_in_another_thread_fails_the_test(pytester):
         ("assert_images_similar(b'x', name='')", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name=3)", "name must be a non-empty string"),
         ("assert_images_similar(b'x', name='icon.alt1')", "reserved for alternatives"),
-        ("assert assert_images_similar.compare(b'x', b'y')", "ask its .passed"),
+        ("assert assert_images_similar.compare(b'x', b'y')", "use its .passed"),
     ],
 )
 def test_calls_that_would_prove_nothing(pytester, call, told):
