@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -167,9 +169,11 @@ def test_control_c_twice_under_xdist_without_settings_leaves_an_incomplete_repor
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and not (_written(pytester) == 2 and any(pytester.path.glob("at?"))):
             time.sleep(0.01)
+        pauses = itertools.chain([2], itertools.repeat(20))  # a third signal would interrupt what writes the report
         while process.poll() is None and time.monotonic() < deadline:
             process.send_signal(signal.SIGINT)
-            time.sleep(2)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(next(pauses))
     assert process.returncode != 0
     run = results(pytester)
     assert not run["complete"]
