@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -108,7 +109,9 @@ def drawing(pytester, monkeypatch):
 
     def run(source: str, *options: str):
         pytester.makepyfile(test_it=source)
-        return pytester.runpytest_subprocess(*options)
+        with suppress(pytester.TimeoutExpired):  # now and then the browser that Kaleido starts never answers
+            return pytester.runpytest_subprocess(*options, timeout=150)
+        return pytester.runpytest_subprocess(*options, timeout=150)
 
     return run
 
