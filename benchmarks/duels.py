@@ -60,7 +60,7 @@ def fought(makers: Mapping[str, Callable[[Workers], Contender]], rounds: int) ->
         for name, make in makers.items():
             try:
                 ready[name] = _proven(make, start)
-            except PROBLEMS as problem:  # noqa: PERF203 - beside a process, nothing
+            except PROBLEMS as problem:  # noqa: PERF203 - its cost is small beside that of a process
                 measured.problems[name] = str(problem)
         try:
             measured.figures.update(alternate(ready, rounds))

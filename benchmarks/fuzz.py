@@ -106,7 +106,7 @@ def _fuzz(folder: Path, options: argparse.Namespace) -> int:
         for trial in kernels.trials:
             try:
                 trial(rng)
-            except FoundError as error:  # noqa: PERF203 - beside a trial, nothing
+            except FoundError as error:  # noqa: PERF203 - its cost is small beside that of a trial
                 print(f"{trial.__name__}: {error}")
                 found = True
         if found:

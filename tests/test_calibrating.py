@@ -238,6 +238,13 @@ def test_calibrate_reads_the_results_of_runs(renderings):
     assert "no edits tried: the expected images are missing or have changed" in done.stderr
 
 
+def test_an_image_that_was_not_compared_is_left_out_of_calibrating(renderings):
+    write(renderings.folder / "run0/extra.png", page())
+    done = renderings("calibrate", "run0", "run1")
+    assert done.returncode == SOME
+    assert "extra.png: 1 comparison not used: there is no actual image" in done.stderr
+
+
 def test_each_picture_has_limits_of_its_own_when_asked(renderings):
     done = renderings("calibrate", *RUNS, "--set", "metrics={mse: {max: 0}}", "--per", "picture", "--margin", "2")
 

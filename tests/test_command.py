@@ -56,6 +56,16 @@ def test_the_words_are_those_of_the_long_way(folder, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines() == lines
 
 
+def test_what_follows_the_end_of_equal_files_is_reported(folder):
+    for name in ("a.png", "b.png"):
+        with (folder / name).open("ab") as file:
+            file.write(b"tail")
+    lines, _, _ = run(folder, "compare", "a.png", "b.png", "-v")
+    short, end, _ = run(folder, "compare", "a.png", "b.png")
+    assert "4 bytes follow its end" in short[0]
+    assert (short, end[:2]) == (lines, "0 ")
+
+
 @pytest.mark.parametrize("options", [[], ["--quiet"]])
 def test_an_image_in_a_store_is_not_read_from_a_folder_with_the_name_of_the_store(folder, options):
     (folder / "memory:" / "bucket").mkdir(parents=True)

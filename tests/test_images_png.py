@@ -179,3 +179,10 @@ def test_encode_png_writes_the_fewest_channels():
 def test_encode_png_refuses_floats_and_names_the_remedy():
     with pytest.raises(ImgdiffError, match="float32 pixels without loss; convert the image to uint8 or uint16"):
         encode_png(pixels_of(np.zeros((2, 2), np.float32)))
+
+
+def test_a_damaged_size_is_reported_as_damage_and_not_as_a_large_image():
+    file = bytearray(encode_png(np.zeros((3, 3, 4), np.uint8)))
+    file[20] ^= 0x80  # the first byte of the height
+    with pytest.raises(ImgdiffError, match="wrong CRC in the IHDR chunk"):
+        decode(read(bytes(file)))

@@ -409,10 +409,11 @@ class _Structure:
         """Return whether the surroundings of a pixel did not change with its cluster.
 
         A speck itself is not texture. Another font rendering changes everything nearby by a similar amount. Codec noise
-        does not, so an edit that was encoded again is still detected.
+        does not, so an edit that was encoded again is still detected. A cluster that is most of the text near it is an
+        edit if it is nearly evidence already and the rest of the text is equal, or if nothing else nearby differs.
         """
         near = self._surroundings(number, row, column, _AROUND)
-        if near.pixels <= _SPECK:  # a speck is no texture
+        if near.pixels <= _SPECK:
             return near.drifting_others < _STILL * max(1, near.others)
         if near.drifting < _STILL * max(1, near.textured):
             return True

@@ -36,7 +36,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--imgdiff-expected": {
         "action": "append",
         "metavar": "DIR",
-        "help": "With --imgdiff-expected=E: the same as --imgdiff-scan E A, also for folders outside the project.",
+        "help": "With --imgdiff-actual=A: the same as --imgdiff-scan, also for folders outside the project.",
     },
     "--imgdiff-actual": {"action": "append", "metavar": "DIR", "help": "See --imgdiff-expected."},
     "--imgdiff-only": {
