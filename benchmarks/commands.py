@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 
-def ours(bench: Bench, *words: str | Path) -> Command:
-    """Return ``pytest-imgdiff`` with these words."""
+def ours(bench: Bench, *words: str | Path, folder: Path | None = None) -> Command:
+    """Return ``pytest-imgdiff`` with these words, run in a folder; by default in the scratch folder."""
     script = Path(sys.executable).with_name("pytest-imgdiff")
     command: list[str | Path] = [script] if script.exists() else [sys.executable, "-m", "pytest_imgdiff"]
-    return Command([*command, *words], folder=bench.scratch, codes=CODES["ours"])
+    return Command([*command, *words], folder=folder or bench.scratch, codes=CODES["ours"])
 
 
 def compare(bench: Bench, expected: Path, actual: Path, *options: str | Path) -> Command:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pytest_imgdiff.networks.backends import quiet
+from tests import s3_server
 from tests.metric_pictures import photograph
 
 # When tests are collected: pytester forgets what was first imported in a run of its own, and parts of NumPy load only once.
@@ -40,8 +41,8 @@ metrics: {visible: {max: 1}}
 overrides:
   - match: "photos/**"
     metrics:
-      embedding_cosine: {max: 0.1, model: %(models)s/mobilenet_v2_feature_vector, device: cpu}
-      classification: {min: 1, model: %(models)s/mobilenet_v2_classification, device: cpu}
+      embedding_cosine: {max: 0.1, model: %(models)s/mobilenet_v2_feature_vector, device: cpu%(more)s}
+      classification: {min: 1, model: %(models)s/mobilenet_v2_classification, device: cpu%(more)s}
 """
 SIDE = 160
 COUNT = 6
@@ -70,8 +71,8 @@ def scene(shared_fixtures, tmp_path, monkeypatch):
     return shared_fixtures / "models"
 
 
-def compare(models, report, *words, more=""):
-    Path("imgdiff.yaml").write_text(RULES % {"models": models} + more)
+def compare(models, report, *words, more="", options=""):
+    Path("imgdiff.yaml").write_text(RULES % {"models": models, "more": options} + more)
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet", "--report", report]
     environment = {**os.environ, "TFHUB_CACHE_DIR": str(Path("cache", report).resolve())}
     return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
@@ -105,6 +106,31 @@ def test_workers_that_offer_a_gpu_compare_what_asks_a_model(scene):
     assert {"match", "different"} <= set(verdicts)
     assert outputs("there") == outputs("here")
     assert outputs("there")
+
+
+def test_workers_find_in_a_store_what_another_machine_computed(scene, monkeypatch):
+    with s3_server.running() as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.address)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        store.client().mkdir("outputs")
+        options = ", shared_cache: 's3://outputs'"
+        here = compare(scene, "here", options=options)
+        more = "cluster: {resources: {GPU: 1}}\n"
+        there = compare(scene, "there", "--cluster", "clusters:mixed", more=more, options=options)
+        stored = {Path(name).relative_to("outputs") for name in store.client().find("outputs")}
+
+    assert (here.returncode, there.returncode, there.stderr) == (1, 1, "")
+    assert {path.relative_to("embeddings") for path in outputs("here")} == stored
+    assert outputs("there") == outputs("here")  # on the worker's own disk, from the store
+    devices = {
+        score["details"]["device"]
+        for record in results("there")["comparisons"]
+        for score in record.get("scores", [])
+        if "device" in score["details"]
+    }
+    assert devices == {"not needed: all was cached"}
 
 
 def test_a_worker_without_what_runs_models_is_told_before_the_first_pair(scene):

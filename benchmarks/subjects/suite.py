@@ -93,9 +93,11 @@ def _tiny(bench: Bench, count: int) -> Row:
 def _memory(bench: Bench, count: int) -> list[Row]:
     """Return what the process of each command takes at most, of very many pairs."""
     report, again = bench.scratch / "many", bench.scratch / "many-again"
+    expected, actual = _sides(bench, count)
+    project = expected.parent  # `accept` replaces files below the folder of the run only
     commands = {
-        "suite/client": compare(bench, *_sides(bench, count), "--quiet", "--report", report),
-        "suite/accept": ours(bench, "accept", report, "--only", "*", "--dry-run"),
+        "suite/client": ours(bench, "compare", expected, actual, "--quiet", "--report", report, folder=project),
+        "suite/accept": ours(bench, "accept", report, "--only", "*", "--dry-run", folder=project),
         "suite/report": ours(bench, "report", "--from", report, "--report", again),
     }
     return [Row(goal(name), [command.run()[1]]) for name, command in commands.items()]

@@ -65,10 +65,13 @@ _TRANSIENT_NAMES = {
     *("ReadTimeoutError", "ConnectTimeoutError", "ResponseParserError", "IncompleteReadError"),
 }
 _CUT_OFF = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError", "ResponseStreamingError"}
+MISSING = "missing"
+"""The kind of a `BrokenImageError` for an object that does not exist."""
 _READ, _WRITTEN, _REMOVED, _LISTED = "read", "written", "removed", "listed"
 _REFUSED_CODES = (401, 403)
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
 _MISSING_CODE = 404
+_NO_SUCH_RANGE = 416
 
 
 def is_url(text: str) -> bool:
@@ -298,7 +301,12 @@ class StoredFile:
                 with fs.open(path, "rb") as file:
                     return bytes(file.read(size))
             # A range limits the number of bytes, even if the object has grown.
-            return bytes(fs.cat_file(path, start=0, end=size, timeout=limit)[:size])
+            try:
+                return bytes(fs.cat_file(path, start=0, end=size, timeout=limit)[:size])
+            except Exception as error:
+                if any(_status(one) == _NO_SUCH_RANGE for one in _chain(error)):
+                    return b""  # the object is empty
+                raise
 
         data: bytes = _tried(self, fetch, _READ)
         return data
@@ -645,7 +653,7 @@ def _cause(error: BaseException, act: str = _READ) -> tuple[str, str]:  # noqa: 
     if any(isinstance(one, PermissionError) for one in chain) or statuses & set(_REFUSED_CODES):
         return "no permission", f"the store refuses it{said}; check the credentials and what they allow"
     if any(isinstance(one, FileNotFoundError) for one in chain) or _MISSING_CODE in statuses:
-        return "missing", f"there is no such object or bucket{said}"
+        return MISSING, f"there is no such object or bucket{said}"
     if any(isinstance(one, TimeoutError) for one in chain) or "FSTimeoutError" in names:
         answered = "send it" if act == _READ else "answer"
         return "time limit", f"the store did not {answered} within {time_limit():g} seconds ({TIMEOUT_VARIABLE})"

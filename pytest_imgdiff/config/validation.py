@@ -19,6 +19,7 @@ import msgspec
 import msgspec.inspect as types
 
 from pytest_imgdiff.base.errors import ConfigError
+from pytest_imgdiff.base.stores import is_url, redacted
 from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ def dotted(path: KeyPath) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a user's value for a message, clipped and on one line."""
+    """Return a user's value for a message, clipped and on one line; a URL without what may be credentials."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"the string {quoted(value)}"
+        return f"the string {quoted(redacted(value) if is_url(value) else value)}"
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):

@@ -63,6 +63,14 @@ Device = Annotated[
 Threads = Annotated[int, msgspec.Meta(ge=0, le=1024, description="how many the backend may use; 0: its own choice")]
 BatchSize = Annotated[int, msgspec.Meta(ge=0, le=4096, description="how many images at once; 0: chosen for the device")]
 FolderName = Annotated[str, msgspec.Meta(min_length=1, description="the folder of models and of what they gave")]
+StoreUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z][A-Za-z0-9+.-]+://(?![^/]*:[^/]*@)[^?\s]+$",
+        description="URL of a folder in a store where what the model gave is kept for all machines",
+        extra={"expects": "a URL such as s3://bucket/outputs, without a user name, password or query"},
+    ),
+]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Megabytes = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 LabelsFile = Annotated[
@@ -84,6 +92,7 @@ class _ModelMetric:
     threads: Threads = 0
     batch_size: BatchSize = 0
     cache: FolderName | None = None
+    shared_cache: StoreUrl | None = None
     download: bool = False
     connect_timeout: Seconds = 10.0
     timeout: Seconds = 300.0

@@ -1,6 +1,6 @@
 """One model for all threads of a process, which runs once for each distinct image.
 
-Outputs are cached on disk, so that other processes do not run the model again for the same image.
+Outputs are cached on disk for other processes, and in a store for other machines, which then need not run the model.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ import PIL.Image
 from PIL.Image import Resampling as Filter
 
 from pytest_imgdiff.base.derived import full_value
-from pytest_imgdiff.base.errors import ImgdiffError, ModelError
+from pytest_imgdiff.base.errors import BrokenImageError, ConfigError, ImgdiffError, ModelError
 from pytest_imgdiff.base.files import write_atomically
 from pytest_imgdiff.base.opening import read_regular
+from pytest_imgdiff.base.stores import MISSING, StoredFile, opened
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.networks import locate
 from pytest_imgdiff.networks.backends import choose
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     """(d,) of one image, read-only."""
 
-# ---- Outputs on disk
+# ---- Outputs on disk and in a store
 
 
 MOST_BYTES = 256 << 20
@@ -58,6 +59,8 @@ _HEADER = struct.Struct("<8sI")
 _NUMBER = np.dtype("<f4")
 _CHECKSUM_BYTES = 32
 _SUFFIX = ".output"
+_MOST_STORED_BYTES = 16 << 20
+"""Four million numbers: of a larger object only this much is read, and it is not valid."""
 _BETWEEN_PRUNINGS = 512
 """The number of stored outputs between two checks of the folder's size."""
 _AFTER_PRUNING = 0.8
@@ -124,7 +127,7 @@ class EmbeddingCache:
             self._prune()
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key[2:]}{_SUFFIX}"
+        return self._folder / _name(key)
 
     def _prune(self) -> None:
         files = []
@@ -141,6 +144,56 @@ class EmbeddingCache:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             total -= size
+
+
+class SharedEmbeddingCache:
+    """Outputs below a URL, one object each, shared by all machines that may read the store.
+
+    Nothing is removed. An object that is damaged, or does not fit its name, is ignored and written again.
+
+    Args:
+        url: of the folder in the store.
+
+    Raises:
+        ConfigError: the package for such URLs is not installed, or nothing knows them.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        opened(url)
+
+    @property
+    def label(self) -> str:
+        """The name in messages, without credentials."""
+        return StoredFile(self._url).label
+
+    def get(self, key: str) -> NDArray[np.float32] | None:
+        """Return the (d,) output stored under a key of `key_of`; None if there is no valid one.
+
+        Raises:
+            BrokenImageError: the store does not answer, or refuses it.
+        """
+        try:
+            return _decoded(key, self._object(key).fetch(_MOST_STORED_BYTES))
+        except BrokenImageError as error:
+            if error.kind == MISSING:
+                return None
+            raise
+
+    def put(self, key: str, output: NDArray[np.float32]) -> None:
+        """Store a (d,) output.
+
+        Raises:
+            BrokenImageError: the store does not answer, or refuses it.
+        """
+        self._object(key).write(_encoded(key, output))
+
+    def _object(self, key: str) -> StoredFile:
+        return StoredFile(self._url, _name(key))
+
+
+def _name(key: str) -> str:
+    return f"{key[:2]}/{key[2:]}{_SUFFIX}"
 
 
 def _encoded(key: str, output: NDArray[np.float32]) -> bytes:
@@ -280,7 +333,7 @@ class InferenceCounts:
 
     Attributes:
         images_embedded: images that went through the model.
-        cache_hits: images whose output was on disk.
+        cache_hits: images whose output was on disk or in the store.
         batches: the number of runs of the model.
     """
 
@@ -296,6 +349,7 @@ class _Model:
     located: LocatedModel
     chosen: ChosenBackend
     cache: EmbeddingCache | None
+    shared: SharedEmbeddingCache | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -309,7 +363,7 @@ class InferenceService:
     """Runs one model for all threads of this process; created by `service_for`.
 
     It has no thread: a caller that needs an output and finds the model idle runs a batch for all waiting callers. The
-    model is loaded when an image first needs it, and never if the cache on disk has all outputs.
+    model is loaded when an image first needs it, and never if the caches have all outputs.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -322,7 +376,9 @@ class InferenceService:
         self._known: OrderedDict[str, Future[Output]] = OrderedDict()
         self._counts = InferenceCounts()
         self._notices: list[str] = []
-        self._cache_is_full = False
+        self._writes_to_disk = True
+        self._reads_shared = True
+        self._writes_shared = True
 
     @property
     def counts(self) -> InferenceCounts:
@@ -381,7 +437,7 @@ class InferenceService:
         return [future.result() for future in futures]
 
     def _requested(self, model: _Model, picture: NDArray[np.float32]) -> Future[Output]:
-        """Return the future output of an image, from memory, from disk, or queued."""
+        """Return the future output of an image, from memory, from a cache, or queued."""
         key = key_of(picture, model.located.digest, model.chosen)
         with self._state:
             if key in self._known:
@@ -393,7 +449,7 @@ class InferenceService:
                 self._known.popitem(last=False)
         request = _Request(key, picture, future)
         try:
-            stored = None if model.cache is None else model.cache.get(key)
+            stored = self._stored(model, key)
         except BaseException:  # an interruption: threads that wait for this image must not wait forever
             self._waiting.add([request])
             raise
@@ -403,6 +459,20 @@ class InferenceService:
             self._count(cache_hits=1)
             future.set_result(_read_only(stored))
         return future
+
+    def _stored(self, model: _Model, key: str) -> Output | None:
+        """Return an output from the disk, else from the store; None if neither has it."""
+        stored = None if model.cache is None else model.cache.get(key)
+        if stored is not None or model.shared is None or not self._reads_shared:
+            return stored
+        try:
+            stored = model.shared.get(key)
+        except BrokenImageError as error:
+            self._reads_shared = self._writes_shared = False  # do not wait for it at every image
+            self._notice(f"shared_cache {model.shared.label} is not used: {error.cause}")
+        if stored is not None:
+            self._write_to_disk(model, key, stored)
+        return stored
 
     def _run_batch(self) -> None:
         """Load the model if needed, and run it for all waiting callers, whose futures receive errors."""
@@ -457,18 +527,28 @@ class InferenceService:
                 request.output.set_exception(error)
 
     def _store(self, key: str, output: Output) -> None:
-        cache = self._model().cache
-        if cache is None or self._cache_is_full:
+        model = self._model()
+        self._write_to_disk(model, key, output)
+        if model.shared is None or not self._writes_shared:
             return
         try:
-            cache.put(key, output)
+            model.shared.put(key, output)
+        except BrokenImageError as error:
+            self._writes_shared = False
+            self._notice(f"outputs of the model cannot be stored in shared_cache {model.shared.label}: {error.cause}")
+
+    def _write_to_disk(self, model: _Model, key: str, output: Output) -> None:
+        if model.cache is None or not self._writes_to_disk:
+            return
+        try:
+            model.cache.put(key, output)
         except OSError as error:
-            self._cache_is_full = True
+            self._writes_to_disk = False
             self._notice(f"outputs of the model cannot be cached and are computed again in each run: {error.strerror}")
 
     def _found(self) -> _Model:
         located = locate(self._settings)
-        return _Model(located, choose(self._settings, located), self._cache())
+        return _Model(located, choose(self._settings, located), self._cache(), self._shared_cache())
 
     def _cache(self) -> EmbeddingCache | None:
         try:
@@ -481,6 +561,13 @@ class InferenceService:
                 self._notice(f"the cache {printable(str(checked))} {reason}: it is not used")
                 return None
         return EmbeddingCache(folder)
+
+    def _shared_cache(self) -> SharedEmbeddingCache | None:
+        url = self._settings.shared_cache
+        try:
+            return None if url is None else SharedEmbeddingCache(url)
+        except ConfigError as error:
+            raise ModelError(f"shared_cache {error}") from error
 
     def _loaded(self) -> Backend:
         model, device, threads = self._model(), self._settings.device, self._settings.threads

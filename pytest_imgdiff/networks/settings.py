@@ -36,6 +36,7 @@ class ModelSettings:
         threads: the number that the backend may use; 0: its own choice.
         batch_size: the number of images in a batch; 0: chosen for the device.
         cache: the folder of downloaded models; None: the user's own cache folder.
+        shared_cache: URL of a folder in a store where outputs are cached for all machines; None: on this machine only.
         download: whether a test run may download the model.
         connect_timeout: seconds without data from the server, while connecting and at any time afterwards.
         timeout: seconds for the whole download, and to wait for another process that downloads the same model.
@@ -51,6 +52,7 @@ class ModelSettings:
     threads: int = 0
     batch_size: int = 0
     cache: str | None = None
+    shared_cache: str | None = None
     download: bool = False
     connect_timeout: float = 10.0
     timeout: float = 300.0

@@ -348,8 +348,8 @@ def _unless_conflicting(carried: Carried, claim: _Claim, claimed: dict[str, str]
 def _accepted(decision: Decision) -> AcceptRecord:
     if decision.accepts is None:
         raise _RefusedError(
-            "nothing to accept: there is no actual image, it is unreadable, or it was not compared with a stored "
-            "baseline (to remove a baseline, delete its file)"
+            "nothing to accept: there is no actual image, it is unreadable, or the expected image is not a file below "
+            "the folder in which the comparison ran (to remove a baseline, delete its file)"
         )
     return decision.accepts
 
