@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
 
 import pytest
 
@@ -109,9 +108,7 @@ def drawing(pytester, monkeypatch):
 
     def run(source: str, *options: str):
         pytester.makepyfile(test_it=source)
-        with suppress(pytester.TimeoutExpired):  # now and then the browser that Kaleido starts never answers
-            return pytester.runpytest_subprocess(*options, timeout=150)
-        return pytester.runpytest_subprocess(*options, timeout=150)
+        return pytester.runpytest_subprocess(*options, timeout=300)
 
     return run
 
@@ -350,3 +347,16 @@ def test_a_browser_that_is_not_there_is_one_line(drawing, monkeypatch, tmp_path)
         ]
     )
     assert "Traceback" not in run.stdout.str()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script is not a browser there")
+def test_a_browser_that_never_answers_is_given_up(monkeypatch, tmp_path):
+    figures = pytest.importorskip("plotly.graph_objects")
+    pytest.importorskip("kaleido")
+    browser = tmp_path / "chrome"
+    browser.write_text("#!/bin/sh\nexec sleep 20\n")
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER_PATH", str(browser))
+    monkeypatch.setattr("pytest_imgdiff.capture.figures._RENDERS_WITHIN", 0.5)
+    with pytest.raises(CaptureError, match=r"did not answer Kaleido within 2 seconds, 2 times; check that the browser"):
+        capturer_of(figures.Figure(), CaptureSettings(timeout=2)).capture()

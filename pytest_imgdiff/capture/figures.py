@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import sys
+import threading
 import time
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from pytest_imgdiff.base.errors import CaptureError
@@ -73,7 +76,12 @@ class MatplotlibCapturer:
 # ---- Plotly
 
 
-def plotly_capturer(target: Any, settings: CaptureSettings) -> PlotlyCapturer:  # noqa: ARG001 - it follows none
+_RENDERS_WITHIN = 30.0
+"""Seconds in which Chrome starts and renders a figure; now and then one that Kaleido starts never answers."""
+_TRIES = 2
+
+
+def plotly_capturer(target: Any, settings: CaptureSettings) -> PlotlyCapturer:
     """Return what captures a figure.
 
     Raises:
@@ -81,7 +89,7 @@ def plotly_capturer(target: Any, settings: CaptureSettings) -> PlotlyCapturer:  
     """
     if importlib.util.find_spec("kaleido") is None:
         raise CaptureError("a Plotly figure is rendered by Kaleido, which is not installed; run pip install kaleido")
-    return PlotlyCapturer(target)
+    return PlotlyCapturer(target, settings)
 
 
 class PlotlyCapturer:
@@ -89,23 +97,48 @@ class PlotlyCapturer:
 
     Args:
         figure: a Plotly figure.
+        settings: how to capture it; ``timeout``, at least 30 s, is how long Chrome may take to start and render.
     """
 
     target = "Plotly figure"
     live = False
-    follows: frozenset[str] = frozenset()
+    follows: frozenset[str] = frozenset({"timeout"})
 
-    def __init__(self, figure: Any) -> None:
+    def __init__(self, figure: Any, settings: CaptureSettings) -> None:
         self._figure = figure
+        self._limit = max(settings.timeout, _RENDERS_WITHIN)
 
     def capture(self) -> Shot:
         """Return a PNG with the size of the figure's layout.
 
         Raises:
-            CaptureError: Kaleido finds no Chrome, or cannot render the figure.
+            CaptureError: Kaleido finds no Chrome, Chrome does not answer, or cannot render the figure.
         """
+        if _has_kaleido_server():  # abandoned calls of a server would get each other's figures
+            return self._shot(self._render(Future()))
+        for _ in range(_TRIES):
+            # Kaleido waits forever. Its own threads are daemons like the thread that starts them, and end with pytest.
+            rendered: Future[bytes] = Future()
+            threading.Thread(target=self._render, args=(rendered,), daemon=True).start()
+            wait([rendered], self._limit)
+            if rendered.done():
+                return self._shot(rendered)
+        raise CaptureError(
+            f"a Plotly figure is rendered in Chrome, which did not answer Kaleido within {self._limit:g} seconds, "
+            f"{_TRIES} times; check that the browser starts (BROWSER_PATH), or raise the capture's timeout"
+        )
+
+    def _render(self, rendered: Future[bytes]) -> Future[bytes]:
         try:
-            return Shot(self._figure.to_image(format="png"))
+            rendered.set_result(self._figure.to_image(format="png"))
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+            rendered.set_exception(error)
+        return rendered
+
+    @staticmethod
+    def _shot(rendered: Future[bytes]) -> Shot:
+        try:
+            return Shot(rendered.result())
         except Exception as error:  # Kaleido, its browser and Plotly's checks raise errors of many kinds
             if "chrome" in str(error).lower():
                 raise CaptureError(
@@ -114,6 +147,12 @@ class PlotlyCapturer:
                 ) from error
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise CaptureError(f"Plotly figure: its to_image() failed: {reason}") from error
+
+
+def _has_kaleido_server() -> bool:
+    """Whether the user started one Chrome for all figures, by ``kaleido.start_sync_server()``."""
+    server = getattr(sys.modules.get("kaleido"), "_global_server", None)
+    return server is not None and bool(server.is_running())
 
 
 # ---- Altair
