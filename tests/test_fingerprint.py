@@ -189,9 +189,9 @@ def test_the_text_tells_the_whole_appearance(appearance):
 @given(appearances, appearances, st.randoms(use_true_random=False))
 def test_likeness_goes_both_ways_and_asks_for_no_order(one, other, dice):
     shuffled = replace(other, patches=tuple(dice.sample(other.patches, len(other.patches))))
-    assert one.is_like(other) == other.is_like(one) == one.is_like(shuffled)
-    assert one.is_like(one)
-    assert other.is_like(shuffled)
+    assert one.is_similar(other) == other.is_similar(one) == one.is_similar(shuffled)
+    assert one.is_similar(one)
+    assert other.is_similar(shuffled)
 
 
 @settings(deadline=None)
@@ -205,7 +205,7 @@ def test_every_member_of_a_group_is_like_what_stands_for_it_whatever_the_order(m
     for group in {group for group in groups.values() if group is not None}:
         joined = [member for member, name in zip(members, groups, strict=True) if groups[name] == group]
         assert len(joined) > 1
-        assert any(all(first.is_like(member) for member in joined) for first in joined)
+        assert any(all(first.is_similar(member) for member in joined) for first in joined)
 
 
 def bar(width):
@@ -325,7 +325,7 @@ def test_groups_found_by_the_index_are_those_of_comparing_all_with_all():
     expected = set()
     while left:
         standing = next(iter(left.values()))
-        group = {text for text, changes in left.items() if standing.is_like(changes)}
+        group = {text for text, changes in left.items() if standing.is_similar(changes)}
         if sum(frequency[text] for text in group) > 1:
             expected.add(frozenset(group))
         left = {text: changes for text, changes in left.items() if text not in group}

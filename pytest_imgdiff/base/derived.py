@@ -130,12 +130,12 @@ def halved(pixels: NDArray[Any], times: int) -> NDArray[Any]:
 
 def rgb_on_black(image: Image) -> NDArray[Any]:
     """Return (height, width, 3) RGB in the image's own depth and range, composited on black where it is not opaque."""
-    return _laid_on(image, 0) if image.derived(has_alpha) else image.derived(_rgb)
+    return _composited_on(image, 0) if image.derived(has_alpha) else image.derived(_rgb)
 
 
 def rgb_on_white(image: Image) -> NDArray[Any]:
     """Return (height, width, 3) RGB in the image's own depth and range, composited on white where it is not opaque."""
-    return _laid_on(image, 1) if image.derived(has_alpha) else image.derived(_rgb)
+    return _composited_on(image, 1) if image.derived(has_alpha) else image.derived(_rgb)
 
 
 def gray_on_black(image: Image) -> NDArray[Any]:
@@ -191,7 +191,7 @@ def rgb8_on(image: Image, backdrop: Literal["black", "white"]) -> NDArray[np.uin
     return colours
 
 
-def _laid_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
+def _composited_on(image: Image, backdrop: Literal[0, 1]) -> NDArray[Any]:
     """Return ``colour * alpha + backdrop * (1 - alpha)``, rounded to the image's own depth."""
     pixels = image.pixels
     laid = np.empty((*pixels.shape[:2], 3), pixels.dtype)

@@ -83,7 +83,7 @@ class Patch:
         planes = ".".join(_letters(plane) for plane in self.planes)
         return f"{self.width}x{self.height}{self.kind}{self.ink}/{levels}/{planes}"
 
-    def is_like(self, other: Patch) -> bool:
+    def is_similar(self, other: Patch) -> bool:
         """Whether both could be the same change, drawn at another place."""
         return (
             self.kind == other.kind
@@ -159,7 +159,7 @@ class Appearance:
     def __str__(self) -> str:
         return ";".join([FORM, *map(str, self.patches), f"+{self.rest_count}/{self.rest_area}"])
 
-    def is_like(self, other: Appearance) -> bool:
+    def is_similar(self, other: Appearance) -> bool:
         """Whether both could be the same change: the regions of one are similar to those of the other, one to one.
 
         As with any tolerance, the relation is symmetric but not transitive.
@@ -204,7 +204,7 @@ class Changes:
         """Number of patches and of other regions of each part: similar changes have the same shape."""
         return tuple(sorted((len(part.patches), part.rest_count) for part in self.parts))
 
-    def is_like(self, other: Changes) -> bool:
+    def is_similar(self, other: Changes) -> bool:
         """Whether both could be the same changes: each of one has a similar one in the other, and none is left."""
         return self.shape == other.shape and _can_be_paired(self.parts, other.parts)
 
@@ -244,7 +244,7 @@ def _can_be_paired(one: tuple[_T, ...], other: tuple[_T, ...]) -> bool:
     """Whether each item of one can be paired with a similar item of the other (H. W. Kuhn, 1955)."""
     likes = []
     for mine in one:
-        found = [place for place, theirs in enumerate(other) if mine.is_like(theirs)]
+        found = [place for place, theirs in enumerate(other) if mine.is_similar(theirs)]
         if not found:  # nearly always, and early
             return False
         likes.append(found)

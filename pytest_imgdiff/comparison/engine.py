@@ -124,7 +124,7 @@ def _equal_bytes(name: str, source: images.Source, other_label: str, reading: _R
         other = image.named(image.info.called(other_label))
         judged = judge_equal(name, image, other, reading.policy, reading.registry)
         count += 1
-        if shown is None or _badness(judged) > _badness(shown):
+        if shown is None or _severity(judged) > _severity(shown):
             shown = judged
     if reading.problems or shown is None:
         found = () if shown is None or shown.expected is None else (shown.expected,)
@@ -293,12 +293,12 @@ class _Several:
     def add(self, judged: Comparison) -> None:
         """Add the next frame."""
         self._count += 1
-        if self._worst is None or _badness(judged) > _badness(self._worst):
+        if self._worst is None or _severity(judged) > _severity(self._worst):
             self._worst = judged
         expected, actual = judged.expected, judged.actual
         if expected is None or actual is None:
             raise AssertionError(judged)
-        self._hold_timing(expected.info, actual.info)
+        self._check_timing(expected.info, actual.info)
         self._warnings |= dict.fromkeys(judged.warnings)
         self._notes |= dict.fromkeys(judged.notes)
         self._differing += judged.differing_pixels or 0
@@ -306,7 +306,7 @@ class _Several:
             pictures, mark = ({}, None) if self._keep is None else self._keep(judged)
             self._frames.append(_frame_of(judged, expected.info, actual.info, pictures, mark))
 
-    def _hold_timing(self, expected: ImageInfo, actual: ImageInfo) -> None:
+    def _check_timing(self, expected: ImageInfo, actual: ImageInfo) -> None:
         both = expected.duration, actual.duration
         if both[0] is not None and both[1] is not None and abs(both[0] - both[1]) >= LEAST_DURATION:
             self._durations.append(f"frame {expected.frame}: {both[0]:g} ms, {both[1]:g} ms")
@@ -375,5 +375,5 @@ def _frame_of(
     )
 
 
-def _badness(comparison: Comparison) -> tuple[bool, int, bool]:
+def _severity(comparison: Comparison) -> tuple[bool, int, bool]:
     return not comparison.passed, _BEST_FIRST.index(comparison.verdict), comparison.equal is None

@@ -73,8 +73,8 @@ def fingerprint(
     """Return a line of text that describes the difference, independent of its position.
 
     It is computed from the pixels of the mask, region by region, so that it is the same on every page with the change,
-    and at every position. `change_groups.Appearance.is_like` decides whether two of them could be the same change; it
-    tolerates anti-aliasing and a few percent of size. All of the mask counts: the rest outside the described regions is
+    and at every position. `change_groups.Appearance.is_similar` decides whether two of them could be the same change;
+    it tolerates anti-aliasing and a few percent of size. All of the mask counts: the rest outside the described regions is
     included as number and area, so that a page with an additional change is not confused with the others.
 
     Args:
@@ -109,7 +109,7 @@ def of_all_frames(marks: Iterable[str | None]) -> str | None:
         appearance = None if mark is None else appearance_of(mark)
         if appearance is None:
             return None
-        if not any(known.is_like(appearance) for known in distinct):
+        if not any(known.is_similar(appearance) for known in distinct):
             distinct.append(appearance)
     return str(Changes(tuple(distinct))) if 0 < len(distinct) <= MOST_CHANGES else None
 

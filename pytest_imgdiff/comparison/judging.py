@@ -189,7 +189,7 @@ def _measured_resampled(comparison: Comparison, pair: Pair, registry: Registry) 
     except (BrokenImageError, MemoryError):  # the verdict does not need it
         return comparison
     measured = Measurements(*sized, ignore, registry, {})
-    scores = _perfect(policy.measure, registry) if equal else _just_measured(policy.measure, measured)
+    scores = _perfect(policy.measure, registry) if equal else _scores_without_limits(policy.measure, measured)
     note = f"measured with the actual image resampled to {_size(pair[0])}"
     return replace(
         comparison,
@@ -217,7 +217,7 @@ def _differing(comparison: Comparison, measured: Measurements) -> Comparison:
         verdict=Verdict.BROKEN if unmeasured else Verdict.MATCH if passed else Verdict.DIFFERENT,
         passed=passed and not unmeasured,
         reason="; ".join(unmeasured) or None,
-        scores=(*scores, *_just_measured(_measured_only(policy), measured)),
+        scores=(*scores, *_scores_without_limits(_measured_only(policy), measured)),
         differing_pixels=differing_pixels(measured.expected, measured.actual),
     )
     will_be_aligned = not passed and not unmeasured
@@ -247,7 +247,7 @@ def _scores(rules: tuple[Rule, ...], measured: Measurements) -> list[Score]:
     return [scores[rule.metric] for rule in rules]
 
 
-def _just_measured(rules: Iterable[Rule], measured: Measurements) -> list[Score]:
+def _scores_without_limits(rules: Iterable[Rule], measured: Measurements) -> list[Score]:
     """Measure metrics whose values decide nothing; the score gives the reason if one cannot be measured."""
     scores = []
     for rule in rules:
@@ -322,7 +322,7 @@ def _allowed(comparison: Comparison) -> Comparison:
     undecided = {rule.metric for rule in comparison.policy.metrics if rule.when == "undecided"}
     if any(item.omitted is not None and item.metric in undecided for item in rules):
         return comparison
-    if any(item.metric != comparison.mask_metric for item in failing) or not _contain_everything(comparison):
+    if any(item.metric != comparison.mask_metric for item in failing) or not _cover_all_differences(comparison):
         return comparison
     words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     reason = f"{'1 region differs' if kinds.total() == 1 else f'{kinds.total()} regions differ'}: {words}"
@@ -334,7 +334,7 @@ def _allowed(comparison: Comparison) -> Comparison:
     return replace(comparison, passed=True, reason=reason, notes=(*comparison.notes, note))
 
 
-def _contain_everything(comparison: Comparison) -> bool:
+def _cover_all_differences(comparison: Comparison) -> bool:
     """Whether each pixel that the mask's metric counts is in one of the regions."""
     mask, name = comparison.mask, comparison.mask_metric
     if mask is None or name is None:

@@ -608,10 +608,10 @@ def _is_rendering(patch: _Patch, *, few: bool) -> bool:
         return False
     apart, seen = patch.apart, patch.apart > SEEN
     alone = few and int(np.count_nonzero(seen)) <= 256  # noqa: PLR2004 - fitted
-    return any(not _is_seen(evidence[own], apart, seen, alone=alone) for evidence in _energies_unexplained(one, two))
+    return any(not _is_visible(evidence[own], apart, seen, alone=alone) for evidence in _energies_unexplained(one, two))
 
 
-def _is_seen(evidence: Numbers, apart: Numbers, seen: Mask, *, alone: bool) -> bool:
+def _is_visible(evidence: Numbers, apart: Numbers, seen: Mask, *, alone: bool) -> bool:
     """Whether several pixels are unexplained, or a few strong ones; in a small change that is alone, a single one."""
     over = seen & (evidence > 0.4)  # noqa: PLR2004 - fitted
     if np.count_nonzero(over & (apart > 0.045)) >= 3 or np.count_nonzero(over) >= 100:  # noqa: PLR2004 - fitted

@@ -220,7 +220,7 @@ def line_map(a: View, b: View, axis: Axis) -> LineMap:
 def believed_map(a: View, b: View, axis: Axis, share: float) -> LineMap | None:
     """Return the map of the lines if it is believed at this share; see `LineMap.is_believed`."""
     one, two = _lines(a, b, axis)
-    if _cannot_be_believed(one, two, share):
+    if _is_implausible(one, two, share):
         return None
     lines = _mapped(one, two)
     return lines if lines.is_believed(share) else None
@@ -231,7 +231,7 @@ def _lines(a: View, b: View, axis: Axis) -> tuple[Lines, Lines]:
     return Lines(a, axis, length), Lines(b, axis, length)
 
 
-def _cannot_be_believed(one: Lines, two: Lines, share: float) -> bool:
+def _is_implausible(one: Lines, two: Lines, share: float) -> bool:
     """Whether no map of equally many lines can be believed: each has a change of offset, and lines without an equal."""
     if one.count != two.count:
         return False

@@ -95,10 +95,10 @@ def decode(
             does not have the frame.
     """
     images = _decoded(source, frames, max_pixels, _from_file)
-    return tuple(images) if isinstance(images, Frames) else _sound(source, images)
+    return tuple(images) if isinstance(images, Frames) else _require_rows(source, images)
 
 
-def _sound(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
+def _require_rows(source: Source, images: tuple[Image, ...]) -> tuple[Image, ...]:
     """Return images of this source, unless the rows of one are missing or damaged.
 
     Raises:
@@ -472,7 +472,7 @@ def decode_pair(
         if source is None or not isinstance(images, tuple):
             return images
         try:
-            return _sound(source, images)
+            return _require_rows(source, images)
         except BrokenImageError as error:
             return error
 

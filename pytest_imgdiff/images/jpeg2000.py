@@ -75,7 +75,7 @@ def open_jpeg2000(file: bytes) -> Container:
     bare = file.startswith(_CODESTREAM)
     try:
         header = _Header(None, opacity=False, start=0, length=len(file), end=0) if bare else _boxes(file)
-        stream = _walked(file, header.start, header.start + header.length)
+        stream = _read_markers(file, header.start, header.start + header.length)
     except struct.error:
         raise UnreadableError("truncated: it ends inside a header") from None
     if stream.components in (_GRAY_ALPHA, _RGBA) and not header.opacity:
@@ -92,7 +92,7 @@ def open_jpeg2000(file: bytes) -> Container:
     return Container("JPEG 2000", (page,), decode, notes=notes)
 
 
-def _walked(file: bytes, start: int, limit: int) -> _Stream:
+def _read_markers(file: bytes, start: int, limit: int) -> _Stream:
     """Read the markers of a codestream: every tile and the end must exist."""
     if file[start : start + 4] != _CODESTREAM:
         raise UnreadableError("damaged: no codestream begins where one should")

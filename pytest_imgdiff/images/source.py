@@ -162,11 +162,12 @@ def check_unit_range(values: NDArray[Any]) -> None:
         raise UnreadableError("its values include NaN; float images hold 0.0 to 1.0")
     if lowest < 0 or highest > 1:
         raise UnreadableError(
-            f"its {values.dtype} values range from {_told(lowest)} to {_told(highest)}; float images hold 0.0 to 1.0"
+            f"its {values.dtype} values range from {_digits(lowest)} to {_digits(highest)}; "
+            "float images hold 0.0 to 1.0"
         )
 
 
-def _told(value: float) -> str:
+def _digits(value: float) -> str:
     """Return the value in few digits, or in all digits if few would look like an allowed value."""
     short = f"{value:g}"
     return short if (0 <= float(short) <= 1) == (0 <= value <= 1) else repr(value)

@@ -117,7 +117,7 @@ class _Colours:
         red, green, blue = (_interpolated(_LIGHT, side) for side in colour)
         long, medium, short = (_cube_root(red * r + green * g + blue * b) for r, g, b in _LMS)
         lightness = long * _LIGHTNESS[0] + medium * _LIGHTNESS[1] + short * _LIGHTNESS[2]
-        return cls(_toed(lightness), (long, medium, short))
+        return cls(_toe(lightness), (long, medium, short))
 
 
 def _interpolated(table: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,7 +131,7 @@ def _cube_root(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(steps < _EXACT, _roots(values), _interpolated(_CUBE_ROOTS, steps))
 
 
-def _toed(lightness: Floats) -> Floats:
+def _toe(lightness: Floats) -> Floats:
     """Return OKLab's lightness with its toe corrected, in its precision."""
     x = lightness * _K3 - _K1
     toed: Floats = (x + np.sqrt(x * x + lightness * (4 * _K2 * _K3))) * 0.5
@@ -157,7 +157,7 @@ def _distances_in_single_precision(one: Samples, two: Samples) -> NDArray[np.flo
         red, green, blue = light[pixels.T[:3]]
         cones = [_roots_in_single_precision(red * r + green * g + blue * b) for r, g, b in _LMS]
         lightness, a, b = (cones[0] * x + cones[1] * y + cones[2] * z for x, y, z in (_LIGHTNESS, _A, _B))
-        found.append((_toed(lightness), a, b))
+        found.append((_toe(lightness), a, b))
     lightness, a, b = (first - second for first, second in zip(*found, strict=True))
     return np.asarray(np.sqrt(a * a + b * b) + np.abs(lightness))
 

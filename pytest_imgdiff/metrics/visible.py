@@ -224,7 +224,7 @@ class _Found:
             details["caret"] = list(self.caret)
         return MetricResult(self.value, metric.unit, heat=self.heat, details=details)
 
-    def _seen(self, value: float, kind: str, box: Corners, levels: float) -> None:
+    def _add_evidence(self, value: float, kind: str, box: Corners, levels: float) -> None:
         value = min(float(value), LARGEST)
         if value > self.value:
             self.value, self.kind, self.box, self.levels = value, kind, box, round(min(levels, 1.0) * 255)
@@ -237,7 +237,7 @@ class _Found:
             self.heat[top : top + len(share)] = np.where(share > 0, (share * 255).clip(1, 255), 0).astype(np.uint8)
             largest = float(share.max())
             box = _around(_box(share > 0, top), self.box)
-            self._seen(1 + largest * (LARGEST - 1), "pixels", box, largest)
+            self._add_evidence(1 + largest * (LARGEST - 1), "pixels", box, largest)
             self.box = box
 
     def add_layout(self, top: int, first: Floats, second: Floats, scale: int) -> None:
@@ -247,7 +247,7 @@ class _Found:
         if (farthest := float(far.max())) > 0:
             heat = np.where(far > 1, (far * (255 / LARGEST)).clip(1, 255), 0).astype(np.uint8)
             self._paint((top // scale, 0), heat, scale)
-            self._seen(farthest, "layout", _box(far >= min(farthest, 1.0), top, scale), 0)
+            self._add_evidence(farthest, "layout", _box(far >= min(farthest, 1.0), top, scale), 0)
 
     def add_structures(self, structures: Sequence[_Structure], metric: Visible) -> None:
         """Draw and weigh the evidence of all parts; a text cursor is only searched for when all parts are complete."""
@@ -261,7 +261,7 @@ class _Found:
         for part in structures:
             self._paint(part.place, part.heat(), metric.scale)
             for value, kind, box, contrast in part.strongest():
-                self._seen(value, kind, part.in_picture(box, metric.scale), contrast)
+                self._add_evidence(value, kind, part.in_picture(box, metric.scale), contrast)
 
     def _paint(self, place: tuple[int, int], heat: NDArray[np.uint8], scale: int) -> None:
         large = heat.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else heat
@@ -402,10 +402,10 @@ class _Structure:
             if lone[number] < 1 and lone[number] <= self.strengths.max():
                 break  # neither this one nor a later one can be evidence, or the strongest
             row, column = divmod(pixel, self.labels.shape[1])
-            if self._stands_still(number, rows.start + row, column):
+            if self._is_stationary(number, rows.start + row, column):
                 self.strengths[number] = lone[number]
 
-    def _stands_still(self, number: int, row: int, column: int) -> bool:
+    def _is_stationary(self, number: int, row: int, column: int) -> bool:
         """Return whether the surroundings of a pixel did not change with its cluster.
 
         A speck itself is not texture. Another font rendering changes everything nearby by a similar amount. Codec noise

@@ -225,7 +225,7 @@ class ImageAssertion:
         failures, self._failures = self._failures, []
         ignored = []
         for failure in failures:
-            if any(_caught(failure.error, raises) for raises in failure.raises):
+            if any(_has_caught(failure.error, raises) for raises in failure.raises):
                 self._replace_record(failure.record, "the test expects this failure (pytest.raises)")
             elif not red:
                 ignored.append(failure)
@@ -571,7 +571,7 @@ def _open_raises() -> list[Any]:
     return [found for found in gc.get_objects() if type(found).__name__ in names]
 
 
-def _caught(error: BaseException, raises: Any) -> bool:
+def _has_caught(error: BaseException, raises: Any) -> bool:
     """Return whether a block caught this error, alone or in a group."""
     info = getattr(raises, "excinfo", None)
     caught = getattr(raises, "exception", None) if info is None else _value_of(info)

@@ -1049,7 +1049,7 @@ def _groups(changes: Sequence[Changes]) -> Iterator[tuple[int, list[int]]]:
     left = np.ones(len(changes), np.bool_)
     for first, representatives in enumerate(changes):
         if left[first]:
-            group = [index for index in outlines.near(first, left) if representatives.is_like(changes[index])]
+            group = [index for index in outlines.near(first, left) if representatives.is_similar(changes[index])]
             left[group] = False
             yield first, group
 

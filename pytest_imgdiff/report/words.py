@@ -169,7 +169,7 @@ def measured_words(record: ComparisonRecord) -> list[str]:
     ]
 
 
-def _ruled(record: ComparisonRecord) -> list[ScoreRecord]:
+def _scores_with_limits(record: ComparisonRecord) -> list[ScoreRecord]:
     return [score for score in record.scores if not score.measured]
 
 
@@ -243,14 +243,14 @@ def capture_facts(record: ComparisonRecord) -> list[tuple[str, str]]:
         title = f" '{visible(capture.title)}'" if capture.title else ""
         facts.append(("page", f"{visible(capture.url)}{title}"))
     taken = f"{visible(capture.target)}, {counted(capture.attempts, 'capture')}"
-    facts.append(("captured", ", ".join([taken, *_circumstances(capture)])))
+    facts.append(("captured", ", ".join([taken, *_capture_conditions(capture)])))
     unsteady = unsteady_words(record)
     if unsteady is not None:
         facts.append(("unsteady", unsteady))
     return facts
 
 
-def _circumstances(capture: CaptureInfo) -> Iterator[str]:
+def _capture_conditions(capture: CaptureInfo) -> Iterator[str]:
     if capture.browser is not None:
         yield visible(f"{capture.browser} {capture.browser_version or ''}".strip())
     if capture.viewport is not None:
@@ -385,7 +385,7 @@ def _verdict_words(record: ComparisonRecord) -> str:
         return f"{reason} (allowed by the policy)"
     if reason is not None:
         return reason
-    parts = [sentence(score) for score in sorted(_ruled(record), key=_failed_then_warned)]
+    parts = [sentence(score) for score in sorted(_scores_with_limits(record), key=_failed_then_warned)]
     if aligned is not None:
         parts.append(aligned)
     elif record.region_count:
@@ -395,7 +395,7 @@ def _verdict_words(record: ComparisonRecord) -> str:
 
 def _below_limits(record: ComparisonRecord) -> Iterator[str]:
     """Yield how many pixels differ although all limits are met, unless a rule counted the same pixels."""
-    counts = {differing_pixels(score) for score in _ruled(record)}
+    counts = {differing_pixels(score) for score in _scores_with_limits(record)}
     if is_unsettled(record) and record.verdict == "match" and record.differing_pixels not in counts:
         yield f"{thousands(record.differing_pixels or 0)} px differ below the limits"
 
@@ -487,7 +487,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
     reason = _reason(record)
     if reason is not None:
         yield "reason", reason
-    for score in sorted(_ruled(record), key=_failed_then_warned):
+    for score in sorted(_scores_with_limits(record), key=_failed_then_warned):
         if score.omitted is not None:
             yield "omits", f"{visible(score.metric)}: {visible(score.omitted)}"
             continue

@@ -668,18 +668,22 @@ class BaselineStore:
                 sorted(name for name, entry in target.items() if local.get(name) != entry),
                 sorted(local.keys() - target.keys()),
                 Changes.between(resolved.files, target),
-                self._left_behind(state, resolved) if start.tree else None,
+                self._abandoned_commit(state, resolved) if start.tree else None,
             )
             if not dry_run:
                 self._require_free(done.written)
                 seen = resolved.manifests
                 if manifest:  # the user chose one of them: the next push supersedes all
-                    twins = {commit for source in resolved.sources for commit in self._twins(source.pushed_for, index)}
+                    twins = {
+                        commit
+                        for source in resolved.sources
+                        for commit in self._commits_with_equal_trees(source.pushed_for, index)
+                    }
                     seen |= {digest: commit for commit in twins for digest in self.heads(commit, index)}
                 self._replace_files(done, target, local, State(head=start.hash, manifests=seen, files=resolved.files))
             return done
 
-    def _left_behind(self, state: State | None, resolved: Resolved) -> str | None:
+    def _abandoned_commit(self, state: State | None, resolved: Resolved) -> str | None:
         if (
             state is None
             or state.head not in state.manifests.values()
@@ -705,7 +709,7 @@ class BaselineStore:
         return Resolved(start.hash, (Source(start.hash, manifest.commit, {each: manifest}),), manifest.files)
 
     @staticmethod
-    def _twins(commit: str, index: _Index) -> set[str]:
+    def _commits_with_equal_trees(commit: str, index: _Index) -> set[str]:
         """Return the commits with manifests and the same files as this one, itself included."""
         return {commit}.union(*(commits for commits in index.trees.values() if commit in commits))
 

@@ -168,7 +168,7 @@ class Cluster:
         self._is_own_client = True
         _import_distributed()
         try:
-            with _deaf_children():
+            with _children_ignore_interrupts():
                 self._target = self._found(workers)
             self._connect()
         except BaseException:
@@ -809,7 +809,7 @@ def _local_cluster(workers: int) -> Any:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
+def _children_ignore_interrupts() -> Iterator[None]:
     """Make child processes ignore Ctrl-C, because this process stops them.
 
     This process handles Ctrl-C again after they have started.
