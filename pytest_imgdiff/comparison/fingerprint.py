@@ -74,8 +74,8 @@ def fingerprint(
 
     It is computed from the pixels of the mask, region by region, so that it is the same on every page with the change,
     and at every position. `change_groups.Appearance.is_similar` decides whether two of them could be the same change;
-    it tolerates anti-aliasing and a few percent of size. All of the mask counts: the rest outside the described regions is
-    included as number and area, so that a page with an additional change is not confused with the others.
+    it tolerates anti-aliasing and a few percent of size. All of the mask counts: the rest outside the described
+    regions is included as number and area, so that a page with an additional change is not confused with the others.
 
     Args:
         expected: The image as it was compared.
