@@ -680,6 +680,8 @@ def test_files_of_other_kinds_are_told_everywhere(two_trees):
     line = "not compared: 2 .txt; in expected and actual"
     assert line in done.stdout.splitlines()
     assert read_results(two_trees.folder / "report/results.json").not_compared == [line]
+    again = two_trees("report", "--from", "report", "--report", "again")
+    assert line in again.stdout.splitlines()
     for page in ("index.html", "plain.html", "summary.md"):
         assert line in html.unescape((two_trees.folder / "report" / page).read_text(encoding="utf-8"))
 

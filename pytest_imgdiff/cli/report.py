@@ -139,6 +139,8 @@ def _drawn(
         print(f"this is only shard {run.shard.number}/{run.shard.count}")
     for name in run.unrecorded[:MOST_LISTED]:
         print(f"missing: {printable(name)}")
+    for line in run.not_compared:
+        print(line)
     lost = sum(copy.lost for copy in copies)
     if lost:
         print(f"{counted(lost, 'image')} of the results missing or changed; not in the report")
