@@ -509,6 +509,13 @@ def test_options_of_a_capture(suite):
             assert 20 < area.width.value < 120
 
 
+        def test_mask_of_nothing(shop, assert_images_similar):
+            comparison = assert_images_similar.compare(shop, capture={"mask": ["h1", ".nowhere"]})
+            assert comparison.capture.unmatched_masks == [".nowhere"]
+            with pytest.raises(AssertionError, match="mask .nowhere matched no element"):
+                assert_images_similar(shop, capture={"mask": ["h1", ".nowhere"]})
+
+
         def test_targets(shop, assert_images_similar):
             frame = shop.frames[1]
             targets = [shop, shop.main_frame, frame, shop.frame_locator("iframe"), shop.locator("h1"), shop.query_selector("h1")]
@@ -530,7 +537,7 @@ def test_options_of_a_capture(suite):
             assert_images_similar(shop, other)
     """)
     result = suite()
-    result.assert_outcomes(passed=9)
+    result.assert_outcomes(passed=10)
 
 
 CHANGES_ONE_ELEMENT = """

@@ -151,6 +151,9 @@ def test_options(suite):
             assert not different.passed
             assert different.regions[0].element.path == "div.clock"
             assert_images_similar(driver, before, capture={"mask": masks})
+            assert different.capture.unmatched_masks == []
+            nowhere = assert_images_similar.compare(driver, before, capture={"mask": [".clock", "p.nowhere"]})
+            assert nowhere.capture.unmatched_masks == ["p.nowhere"]
         """
     )
     suite.runpytest_inprocess().assert_outcomes(passed=6)

@@ -37,6 +37,8 @@ class CaptureInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     browser_version: str | None = None
     color_scheme: str | None = None
     """``light`` or ``dark``, as the page sees it."""
+    unmatched_masks: list[str] = []
+    """The selectors of ``mask`` that matched no element in the last capture."""
     attachments: dict[str, str] = {}
     """Files with more information by type (``trace``, ``video``): paths with forward slashes, relative to the root, or
     absolute if they are outside of it."""

@@ -413,6 +413,7 @@ def _capture(info: CaptureInfo | None) -> CaptureInfo | None:
         title=_printable_or_none(info.title),
         browser=_printable_or_none(info.browser),
         browser_version=_printable_or_none(info.browser_version),
+        unmatched_masks=[printable(selector) for selector in info.unmatched_masks],
         attachments={printable(what): printable(path) for what, path in info.attachments.items()},
     )
 

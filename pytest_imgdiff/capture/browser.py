@@ -106,7 +106,9 @@ def elements_from(answers: Sequence[dict[str, Any] | None]) -> list[Element | No
     return [None if answer is None else Element(**answer) for answer in answers]
 
 
-def info_from(found: dict[str, Any], target: str, browser: str, version: str) -> CaptureInfo:
+def info_from(
+    found: dict[str, Any], target: str, browser: str, version: str, unmatched_masks: Sequence[str]
+) -> CaptureInfo:
     """Return the metadata of a page.
 
     Args:
@@ -114,6 +116,7 @@ def info_from(found: dict[str, Any], target: str, browser: str, version: str) ->
         target: the name of the target.
         browser: its name.
         version: of the browser.
+        unmatched_masks: selectors of masks that matched no element.
     """
     width, height = found["viewport"]
     return CaptureInfo(
@@ -125,6 +128,7 @@ def info_from(found: dict[str, Any], target: str, browser: str, version: str) ->
         browser=browser,
         browser_version=version,
         color_scheme=found["colorScheme"],
+        unmatched_masks=list(unmatched_masks),
     )
 
 

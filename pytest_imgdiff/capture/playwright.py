@@ -69,6 +69,7 @@ class PlaywrightCapturer:
         self._page: Any = None
         self._element: Any = None
         self._found: dict[str, Any] = {}
+        self._unmatched: list[str] = []
 
     def capture(self) -> Shot | Awaitable[Shot]:
         """Capture the target as it is now: a `Shot` with PNG bytes.
@@ -96,7 +97,8 @@ class PlaywrightCapturer:
                 self._found = await self._run("info", None)
         page_browser = self._page.context.browser
         kind = page_browser.browser_type.name if page_browser else "chromium"  # a persistent context has no browser
-        info = browser.info_from(self._found, self.target, kind, page_browser.version if page_browser else "")
+        version = page_browser.version if page_browser else ""
+        info = browser.info_from(self._found, self.target, kind, version, self._unmatched)
         return msgspec.structs.replace(info, attachments=await self._attachments())
 
     def elements(
@@ -214,6 +216,7 @@ class PlaywrightCapturer:
     async def _masked(self) -> list[browser.Rectangle]:
         """Return where the masked elements are, in CSS pixels of the document."""
         rectangles: list[browser.Rectangle] = []
+        self._unmatched = []
         for mask in self._settings.mask:
             locator = self._located(mask)
             call = f"(elements, what) => ({browser.script('boxes')})(['boxes', {{elements, what}}])"
@@ -229,6 +232,8 @@ class PlaywrightCapturer:
                     f"mask {_shown(mask)}: the element is in a frame of another origin, where its position is unknown; "
                     "mask the frame itself"
                 )
+            if not found:
+                self._unmatched.append(_shown(mask))
             rectangles += map(tuple, found)
         return rectangles
 

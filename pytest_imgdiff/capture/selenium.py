@@ -70,6 +70,7 @@ class SeleniumCapturer:
         self._driver = target if self._element is None else target.parent
         self._settings = settings
         self._found: dict[str, Any] = {}
+        self._unmatched: list[str] = []
         self.target = "Selenium page" if self._element is None else "Selenium element"
         self.follows: frozenset[str] = _OF_A_PAGE if self._element is None else _OF_AN_ELEMENT
 
@@ -99,7 +100,7 @@ class SeleniumCapturer:
             found = self._found or self._run("info", None)
             capabilities = self._driver.capabilities
         name, version = capabilities.get("browserName", ""), capabilities.get("browserVersion", "")
-        return browser.info_from(found, self.target, name, version)
+        return browser.info_from(found, self.target, name, version, self._unmatched)
 
     def elements(self, shot: Shot, boxes: Sequence[Box]) -> Sequence[Element | None]:
         """Return the element under each box; None for each where the driver is in a frame."""
@@ -244,8 +245,12 @@ class SeleniumCapturer:
     def _masked(self, shot: Shot) -> Shot:
         """Return the capture with the masked elements as ignore areas."""
         rectangles: list[browser.Rectangle] = []
+        self._unmatched = []
         for mask in self._settings.mask:
-            found = self._run("boxes", {"elements": self._located(mask), "what": mask.what})
+            elements = self._located(mask)
+            if not elements:
+                self._unmatched.append(_shown(mask))
+            found = self._run("boxes", {"elements": elements, "what": mask.what})
             if None in found:
                 raise CaptureError(
                     f"mask {_shown(mask)}: the element is in a frame of another origin, where its position is unknown; "

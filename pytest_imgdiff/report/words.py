@@ -259,6 +259,8 @@ def _capture_conditions(capture: CaptureInfo) -> Iterator[str]:
         yield f"device scale {capture.device_scale:g}"
     if capture.color_scheme is not None:
         yield visible(capture.color_scheme)
+    for selector in capture.unmatched_masks:
+        yield f"mask {visible(selector)} matched no element"
 
 
 def unsteady_words(record: ComparisonRecord) -> str | None:
