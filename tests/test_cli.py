@@ -400,6 +400,30 @@ def test_a_misspelt_command_is_no_success(shell, arguments):
     assert done.stderr.startswith("usage: pytest-imgdiff")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "compare a b --reprot x",
+            'pytest-imgdiff compare: error: unknown argument --reprot; did you mean "--report"?',
+        ),
+        (
+            "baselines pull --forse=1",
+            'pytest-imgdiff baselines pull: error: unknown argument --forse=1; did you mean "--force"?',
+        ),
+        ("compare a b c", "pytest-imgdiff compare: error: unknown argument c"),
+        ("comapre a b", 'pytest-imgdiff: error: unknown command comapre; did you mean "compare"?'),
+        ("zz", "pytest-imgdiff: error: unknown command zz; known: compare, report, "),
+    ],
+)
+def test_a_word_that_the_command_does_not_know_is_named_with_the_nearest_one(shell, words, message):
+    done = shell(*words.split())
+    assert done.returncode == NOT_JUDGED
+    usage, *_, line = done.stderr.splitlines()
+    assert line.startswith(message)
+    assert usage.startswith(f"usage: {message.partition(':')[0]} ")
+
+
 def test_json_that_cannot_be_written(two_trees):
     done = two_trees("compare", "expected", "actual", "--json", "actual/same.png/results.json")
     assert done.returncode == NOT_JUDGED

@@ -16,9 +16,10 @@ from pytest_imgdiff import __version__
 from pytest_imgdiff._core import described
 from pytest_imgdiff.base.environment import in_ci
 from pytest_imgdiff.base.errors import ConfigError, ImgdiffError, ReportError
+from pytest_imgdiff.base.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 COMMANDS = {
     "compare": ("compare", "compare two images or two folders"),
@@ -122,12 +123,34 @@ def _is_flushed(stream: TextIO | None) -> bool:
     return True
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that names what it does not know itself: argparse leaves that of a subcommand to the whole command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse arguments, and end with an error if one is unknown."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            self.error(f"unknown argument {printable(unknown[0])}{_suggested(option, self._option_string_actions)}")
+        return found, unknown
+
+
+def _suggested(word: str, known: Iterable[str]) -> str:
+    from pytest_imgdiff.config.validation import did_you_mean
+
+    return did_you_mean(word, known)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of these words; import only the subcommand that they contain."""
-    parser = argparse.ArgumentParser(prog="pytest-imgdiff", description="Compare images and manage baselines.")
+    parser = _Parser(prog="pytest-imgdiff", description="Compare images and manage baselines.")
     parser.add_argument("--version", action="version", version=f"pytest-imgdiff {__version__} (core: {described()})")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     named = next((word for word in words if not word.startswith("-")), None)
+    if named is not None and named not in COMMANDS:
+        parser.error(
+            f"unknown command {printable(named)}{_suggested(named, COMMANDS) or '; known: ' + ', '.join(COMMANDS)}"
+        )
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == named:
