@@ -393,6 +393,9 @@ def records(cluster: Cluster, todo: Sequence[Pair | FoundPair], workspace: Works
             yield from run.answered(batch)
     except _ClusterLostError as error:
         for batch in chain(run.under_way, left):
+            if (finished := run.finished(batch)) is not None:
+                yield from finished
+                continue
             for pair in batch.pairs:
                 yield workspace.record(workspace.not_compared(pair, pair.name, str(error)), key=pair.key)
     finally:
@@ -452,6 +455,17 @@ class _Run:
         self._write(answer.pictures)
         self.under_way.popleft()
         yield from map(_RECORD.decode, answer.lines)
+
+    def finished(self, batch: _Batch) -> list[ComparisonRecord] | None:
+        """Return the records of a batch that is finished although an older one is not; None if this one is not."""
+        if batch.future is None or batch.future.status != "finished":
+            return None
+        try:
+            answer: _Answer = batch.future.result(timeout=_PROMPT)
+        except Exception:  # noqa: BLE001 - it is lost after all, with its worker or the scheduler
+            return None
+        self._write(answer.pictures)
+        return [*map(_RECORD.decode, answer.lines)]
 
     def _lost(self, batch: _Batch, error: KilledWorker) -> ComparisonRecord:
         self.under_way.popleft()
