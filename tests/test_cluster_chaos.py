@@ -300,7 +300,7 @@ def test_a_worker_that_is_stuck_while_versions_are_checked_does_not_stop_the_run
     dask.start_scheduler()
     for _ in range(2):
         dask.start_worker()
-    words = command(report, "--cluster", dask.address, "--cluster-timeout", "3")
+    words = command(report, "--cluster", dask.address, "--cluster-timeout", "2")
     run = dask.start(words, cwd=scene, stderr=subprocess.PIPE, text=True)
     _, told = run.communicate(timeout=120)
     assert (run.returncode, told) == (2, "")

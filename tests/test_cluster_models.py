@@ -71,6 +71,18 @@ def scene(shared_fixtures, tmp_path, monkeypatch):
     return shared_fixtures / "models"
 
 
+@pytest.fixture
+def store(monkeypatch):
+    """An S3 server with an empty bucket."""
+    with s3_server.running() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.address)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        running.client().mkdir("outputs")
+        yield running
+
+
 def compare(models, report, *words, more="", options=""):
     Path("imgdiff.yaml").write_text(RULES % {"models": models, "more": options} + more)
     command = [sys.executable, "-m", "pytest_imgdiff", "compare", "expected", "actual", "--quiet", "--report", report]
@@ -91,46 +103,34 @@ def results(report):
     return plain(json.loads(Path(report, "results.json").read_bytes()))
 
 
+def devices(report):
+    """Return what ran the models, by the scores."""
+    scores = [score for record in results(report)["comparisons"] for score in record.get("scores", [])]
+    return {score["details"]["device"] for score in scores if "device" in score["details"]}
+
+
 def outputs(report):
     return {path.relative_to("cache", report) for path in Path("cache", report).rglob("*.output")}
 
 
-def test_workers_that_offer_a_gpu_compare_what_asks_a_model(scene):
-    local = compare(scene, "here")
-    there = compare(scene, "there", "--cluster", "clusters:mixed", more="cluster: {resources: {GPU: 1}}\n")
+def test_workers_that_offer_a_gpu_compare_what_asks_a_model(scene, store):
+    """Here, there, and again there by workers that find in the store what was computed here."""
+    more, options = "cluster: {resources: {GPU: 1}}\n", ", shared_cache: 's3://outputs'"
+    local = compare(scene, "here", options=options)
+    there = compare(scene, "there", "--cluster", "clusters:mixed", more=more)
+    again = compare(scene, "again", "--cluster", "clusters:mixed", more=more, options=options)
 
     assert (local.returncode, there.returncode, there.stderr) == (1, 1, "")
+    assert (again.returncode, again.stderr) == (1, "")
     assert results("there")["comparisons"] == results("here")["comparisons"]
     verdicts = [record["verdict"] for record in results("there")["comparisons"] if record["key"].startswith("photos/")]
     assert len(verdicts) == 3 * COUNT
     assert {"match", "different"} <= set(verdicts)
-    assert outputs("there") == outputs("here")
-    assert outputs("there")
-
-
-def test_workers_find_in_a_store_what_another_machine_computed(scene, monkeypatch):
-    with s3_server.running() as store:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", store.address)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        store.client().mkdir("outputs")
-        options = ", shared_cache: 's3://outputs'"
-        here = compare(scene, "here", options=options)
-        more = "cluster: {resources: {GPU: 1}}\n"
-        there = compare(scene, "there", "--cluster", "clusters:mixed", more=more, options=options)
-        stored = {Path(name).relative_to("outputs") for name in store.client().find("outputs")}
-
-    assert (here.returncode, there.returncode, there.stderr) == (1, 1, "")
-    assert {path.relative_to("embeddings") for path in outputs("here")} == stored
-    assert outputs("there") == outputs("here")  # on the worker's own disk, from the store
-    devices = {
-        score["details"]["device"]
-        for record in results("there")["comparisons"]
-        for score in record.get("scores", [])
-        if "device" in score["details"]
-    }
-    assert devices == {"not needed: all was cached"}
+    assert outputs("there") == outputs("here") == outputs("again")
+    stored = {Path("embeddings", name.partition("/")[2]) for name in store.client().find("outputs")}
+    assert stored == outputs("here")
+    assert devices("there") == {"CPU"}
+    assert devices("again") == {"not needed: all was cached"}
 
 
 def test_a_worker_without_what_runs_models_is_told_before_the_first_pair(scene):
