@@ -13,6 +13,7 @@ import yaml
 
 from pytest_imgdiff import compare
 from pytest_imgdiff.base.record import record_of
+from pytest_imgdiff.config import glob_matches
 from pytest_imgdiff.report import write_report
 from tests.report_records import HOSTILE_NAMES, captured, different, run_of
 from tests.test_alignment import two_columns
@@ -372,8 +373,9 @@ def test_accept_command_is_copied(open_viewer):
     )
 
 
-AREA = "ignore:\n  - {x: 240, y: 180, width: 60, height: 40}\n"
-SMALL_AREA = "ignore:\n  - {x: 20, y: 30, width: 9, height: 5}\n"
+OVERRIDE = 'overrides:\n  - match: "shop/page[[]desktop].png"\n    ignore:\n      - '
+AREA = OVERRIDE + "{x: 240, y: 180, width: 60, height: 40}\n"
+SMALL_AREA = OVERRIDE + "{x: 20, y: 30, width: 9, height: 5}\n"
 
 
 def test_a_region_is_copied_as_an_ignore_area(open_viewer, address):
@@ -389,8 +391,11 @@ def test_a_region_is_copied_as_an_ignore_area(open_viewer, address):
     buttons.nth(0).filter(has_text="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == AREA
     assert page.locator(".area-yaml").count() == 0
-    (area,) = yaml.safe_load(AREA)["ignore"]
+    (override,) = yaml.safe_load(AREA)["overrides"]
+    (area,) = override["ignore"]
     assert tuple(area.values()) == BOX
+    assert glob_matches(override["match"], "shop/page[desktop].png")
+    assert not glob_matches(override["match"], "shop/paged.png")
 
 
 def test_an_ignore_area_is_shown_and_selected_where_the_clipboard_is_refused(open_viewer):

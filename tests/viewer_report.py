@@ -71,7 +71,8 @@ def page(report: Path) -> ComparisonRecord:
     actual = painted(painted(expected, BOX, (250, 10, 20)), SMALL, (1, 2, 3))
     mask = difference(expected, actual)
     heat = np.dstack([mask, mask // 2, np.zeros_like(mask)])
-    record = different("page", regions=[region(*BOX, area=2400), region(*SMALL, area=45)], region_count=2, ignored=0.25)
+    regions = [region(*BOX, area=2400), region(*SMALL, area=45)]
+    record = different("page", regions=regions, region_count=2, ignored=0.25, key="shop/page[desktop].png")
     matches = np.hstack([expected, actual])
     heats = {"ssim_heat": heat, "perceptual_heat": heat[..., ::-1]}
     return illustrated(report, record, expected=expected, actual=actual, mask=mask, **heats, orb_matches=matches)

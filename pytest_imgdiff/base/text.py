@@ -93,3 +93,8 @@ def thousands(number: int) -> str:
 def _written_out(character: str) -> str:
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the last code of 4 digits
+
+
+def literal_glob(name: str) -> str:
+    """Return the glob of imgdiff.yaml that matches only this name."""
+    return "".join(f"[{each}]" if each in "*?[{" else "?" if each == "\\" else each for each in name)

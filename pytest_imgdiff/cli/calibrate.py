@@ -25,7 +25,7 @@ from pytest_imgdiff.base.memory import Allowance
 from pytest_imgdiff.base.model import Rule, WindowLimit
 from pytest_imgdiff.base.opening import read_regular
 from pytest_imgdiff.base.record import record_of
-from pytest_imgdiff.base.text import counted, visible
+from pytest_imgdiff.base.text import counted, literal_glob, visible
 from pytest_imgdiff.cli.flaky import results_paths
 from pytest_imgdiff.cli.parser import above_zero, add_shared
 from pytest_imgdiff.comparison.engine import compare
@@ -793,13 +793,8 @@ def _globs(group: _Group, evidence: Sequence[_Evidence]) -> list[str]:
     keys = {image.key for image in group.members}
     folder = os.path.commonpath(map(os.path.dirname, keys)) if len(keys) > 1 else ""
     if folder and {one.key for one in evidence if one.key.startswith(f"{folder}/")} == keys:
-        return [f"{_literal(folder)}/**"]
-    return [_literal(key) for key in sorted(keys)]
-
-
-def _literal(key: str) -> str:
-    """Return the glob that matches only this name."""
-    return "".join(f"[{each}]" if each in "*?[{" else "?" if each == "\\" else each for each in key)
+        return [f"{literal_glob(folder)}/**"]
+    return [literal_glob(key) for key in sorted(keys)]
 
 
 def _ignore_lines(image: _Evidence) -> Iterator[str]:
@@ -810,7 +805,7 @@ def _ignore_lines(image: _Evidence) -> Iterator[str]:
         return
     if sum(area.width * area.height for area in areas) > _LARGEST_SHARE * image.size[0] * image.size[1]:
         return
-    yield f"- match: {json.dumps(_literal(image.key), ensure_ascii=False)}"
+    yield f"- match: {json.dumps(literal_glob(image.key), ensure_ascii=False)}"
     yield "  ignore:"
     yield from (f"    - {{x: {a.x}, y: {a.y}, width: {a.width}, height: {a.height}}}" for a in areas)
 

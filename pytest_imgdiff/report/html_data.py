@@ -17,7 +17,7 @@ import msgspec
 
 from pytest_imgdiff.base.errors import ReportError
 from pytest_imgdiff.base.opening import read_regular
-from pytest_imgdiff.base.text import thousands, visible
+from pytest_imgdiff.base.text import literal_glob, thousands, visible
 from pytest_imgdiff.comparison.change_groups import GRIDS, INK, LEVEL, LINE, MOST, Changes, changes_of
 from pytest_imgdiff.comparison.registry import GLANCE
 from pytest_imgdiff.images.sniff import EXTENSIONS, KINDS
@@ -207,6 +207,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     notes: list[str]
     accept: str | None
     accepts: AcceptRecord | None
+    match: str | None
+    """The glob for an override of this image alone; None if no override can name it."""
     written: str | None
     seconds: str
     frames: list[FrameDetail] = []
@@ -676,6 +678,7 @@ def detail_of(record: ComparisonRecord, pictures: Pictures) -> Detail:
         notes=list(_notes(record)),
         accept=accept_command(record),
         accepts=record.accepts,
+        match=None if record.key is None else literal_glob(record.key),
         written=None if record.written is None else visible(record.written),
         seconds=f"{number(record.seconds)} s",
         frames=[_frame(record, frame, pictures) for frame in record.frames],

@@ -113,6 +113,8 @@ interface Detail {
   accept: string | null;
   /** What the manifest says of an accepted image; null if it cannot be accepted from the report. */
   accepts: { baseline: string; source: string; digest: string; replaces: string | null; alternative: boolean } | null;
+  /** The glob for an override of this image alone; null if no override can name it. */
+  match: string | null;
   written: string | null;
   seconds: string;
   /** Of several frames or pages, those that fail or pass with a warning; what one says stands in place of the above. */

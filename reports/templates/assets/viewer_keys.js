@@ -51,7 +51,7 @@
       key(["{"], "Previous frame or page that differs", () => viewing.stepFrame(-1)),
       key(["n", "]"], "Next region", () => regions.step(1)),
       key(["p", "["], "Previous region", () => regions.step(-1)),
-      key(["y"], "Copy the selected region, or the first, as an ignore area for imgdiff.yaml", () => panel.copyArea()),
+      key(["y"], "Copy the selected region, or the first, as an ignore area of this image, for imgdiff.yaml", () => panel.copyArea()),
       key(["l"], "Align both images, or show them unaligned", () => viewing.align()),
       key(["o"], "Show or hide the outlines of regions", () => regions.toggle()),
       key(["+", "="], "Zoom in", zoomed(() => camera.step(true))),

@@ -30,14 +30,15 @@
     return button;
   }
 
-  /** The lines of imgdiff.yaml that ignore a region. @param {Detail["regions"][number]} region */
-  const ignoreArea = ({ x, y, width, height }) => `ignore:\n  - {x: ${x}, y: ${y}, width: ${width}, height: ${height}}\n`;
+  /** The lines of imgdiff.yaml that ignore a region of this image, and of no other. @param {Detail["regions"][number]} region @param {string} match */
+  const ignoreArea = ({ x, y, width, height }, match) =>
+    `overrides:\n  - match: ${JSON.stringify(match)}\n    ignore:\n      - {x: ${x}, y: ${y}, width: ${width}, height: ${height}}\n`;
 
-  /** @param {Detail["regions"][number]} region @param {number} index */
-  function ignoreButton(region, index) {
-    const attributes = { type: "button", class: "quiet copy-area", "aria-label": `Copy region ${index + 1} as an ignore area`, title: "Copy as an ignore area for imgdiff.yaml (y)" };
+  /** @param {Detail["regions"][number]} region @param {number} index @param {string} match */
+  function ignoreButton(region, index, match) {
+    const attributes = { type: "button", class: "quiet copy-area", "aria-label": `Copy region ${index + 1} as an ignore area`, title: "Copy as an ignore area of this image, for overrides in imgdiff.yaml (y)" };
     const button = /** @type {HTMLButtonElement} */ (element("button", attributes, "Ignore area"));
-    button.addEventListener("click", () => copyArea(button, ignoreArea(region)));
+    button.addEventListener("click", () => copyArea(button, ignoreArea(region, match)));
     return button;
   }
 
@@ -57,12 +58,12 @@
 
   /** @param {Detail} detail */
   function regionList(detail) {
-    const { regions, regionCount } = detail;
+    const { regions, regionCount, match } = detail;
     buttons = regions.map(regionButton);
     if (!regionCount) return [];
     const rest = regionCount - regions.length;
     const more = rest > 0 ? element("p", { class: "soft" }, `${counted(rest, "smaller region")} not listed.`) : null;
-    const list = element("ol", { class: "regions" }, ...buttons.map((button, index) => element("li", {}, button, ignoreButton(regions[index], index))));
+    const list = element("ol", { class: "regions" }, ...buttons.map((button, index) => element("li", {}, button, match === null ? null : ignoreButton(regions[index], index, match))));
     return [element("section", {}, element("h3", {}, `${counted(regionCount, "region")}`), list, more)];
   }
 
