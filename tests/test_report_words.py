@@ -118,7 +118,7 @@ def test_failure_names_rules_limits_regions_paths_and_the_command():
     assert_text(
         failure_text(record, directory="imgdiff-report"),
         """
-        images differ (perceptual 1 284 px > 1 000 px, 0.803 % > 0.5 %; ssim 0.988 < 0.99): charts/bar
+        images differ (240x64 at 16,80 and 8 more regions; perceptual 1 284 px > 1 000 px, 0.803 % > 0.5 %; ssim 0.988 < 0.99): charts/bar
           fails:      perceptual: 1 284 px > 1 000 px, 0.803 % > 0.5 % (over by 284 px, over by 0.303 %)
           fails:      ssim: 0.988 < 0.99 (short by 0.00235)
           would pass: perceptual: {max_pixels: 1284, max: 0.00804}, ssim: {min: 0.987}
@@ -136,7 +136,7 @@ def test_failure_without_a_report_names_no_pictures():
     assert_text(
         failure_text(record, directory=None),
         """
-        images differ (perceptual 1 284 px, 0.8 % > 0.5 %): charts/bar
+        images differ (240x64 at 16,80 and 2 more regions; perceptual 1 284 px, 0.8 % > 0.5 %): charts/bar
           fails:      perceptual: 1 284 px, 0.8 % > 0.5 % (over by 0.3 %)
           passes:     ssim 0.993 >= 0.99
           would pass: perceptual: {max: 0.008}
@@ -406,7 +406,7 @@ def test_failed_capture_names_elements_page_and_browser():
     assert_text(
         failure_text(record, directory=None, shown=lambda path: f"../{path}"),
         """
-        images differ (perceptual 1 284 px, 0.8 % > 0.5 %): shop/cart
+        images differ (`nav > a.badge` 'New' (link) and 2 more regions; perceptual 1 284 px, 0.8 % > 0.5 %): shop/cart
           fails:      perceptual: 1 284 px, 0.8 % > 0.5 % (over by 0.3 %)
           passes:     ssim 0.993 >= 0.99
           would pass: perceptual: {max: 0.008}

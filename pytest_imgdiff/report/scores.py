@@ -173,8 +173,13 @@ def limit_checks(score: ScoreRecord) -> list[LimitCheck]:
     return checks
 
 
-def phrase(score: ScoreRecord) -> str:
-    """Return the values with their limits: ``1 284 px, 0.8 % > 0.5 %``; for a classifier also the classes."""
+def phrase(score: ScoreRecord, *, with_evidence: bool = True) -> str:
+    """Return the values with their limits: ``1 284 px, 0.8 % > 0.5 %``; for a classifier also the classes.
+
+    Args:
+        score: of a metric.
+        with_evidence: whether to append `evidence`.
+    """
     if score.omitted is not None:
         return visible(score.omitted)
     if score.value is None:
@@ -190,7 +195,11 @@ def phrase(score: ScoreRecord) -> str:
         side = "above" if score.direction == "distance" else "below"
         parts.append(f"{side} the warning limit {value_text(score, score.warn)}")
     seen = [f"{side} {label} {percent(share)}" for side in SIDES for label, share in classes(score, side)[:1]]
-    return ", ".join([*parts, *evidence(score), *seen])
+    return ", ".join([*parts, *(evidence(score) if with_evidence else ()), *seen])
+
+
+MOST_VISIBLE = 10.0
+"""The largest value of `visible`: how far beyond its limit a change is has no meaning there."""
 
 
 def evidence(score: ScoreRecord) -> list[str]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, get_args
 from pytest_imgdiff.base.record import VerdictName
 from pytest_imgdiff.base.text import IDENTICAL, IDENTICAL_PIXELS, counted, thousands, visible
 from pytest_imgdiff.report.records import is_unsettled, overview_of
-from pytest_imgdiff.report.scores import differing_pixels, limit_checks, passing_rule, phrase, sentence, worst_of
+from pytest_imgdiff.report.scores import (
+    MOST_VISIBLE,
+    differing_pixels,
+    limit_checks,
+    passing_rule,
+    phrase,
+    sentence,
+    worst_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -200,16 +208,30 @@ def failure_text(record: ComparisonRecord, *, directory: str | None, shown: Call
 
 
 def failure_summary(record: ComparisonRecord) -> str:
-    """Return why a comparison failed, in one line: ``perceptual 223 px, 0.08 % > 0 %``."""
+    """Return why a comparison failed, in one line: ``34x18 at 310,12 text changed; visible 223 px, 4.2 > 1``."""
     expected, actual = record.expected, record.actual
     if record.verdict == "resized" and expected is not None and actual is not None:
         return f"expected {size_words(expected)}, actual {size_words(actual)}"
-    failed = [f"{visible(score.metric)} {phrase(score)}" for score in record.scores if not score.passed]
-    return _reason(record) or "; ".join(failed)
+    failed = [
+        f"{visible(score.metric)} {phrase(score, with_evidence=False)}" for score in record.scores if not score.passed
+    ]
+    return _reason(record) or "; ".join([*_largest_change(record), *failed])
+
+
+def _largest_change(record: ComparisonRecord) -> list[str]:
+    """Return what changed in the largest region: its element, or its box, its kind, and how many more there are."""
+    if not record.regions:
+        return []
+    region = record.regions[0]
+    element = region.element
+    words = _kind_of_region(region)
+    where = _box(region) if element is None else element_words(element)
+    more = f" and {counted(record.region_count - 1, 'more region')}" if record.region_count > 1 else ""
+    return [f"{where}{words and f' {words}'}{more}"]
 
 
 def _headline(record: ComparisonRecord) -> str:
-    """Return the first words of a failure, with its numbers: ``images differ (perceptual 223 px, 0.08 % > 0 %)``."""
+    """Return the first words of a failure: ``images differ (34x18 at 310,12 moved; visible 9 px, 4.2 > 1)``."""
     words = HEADLINES[record.verdict]
     return f"{words} ({failure_summary(record)})" if record.verdict in ("different", "resized") else words
 
@@ -273,11 +295,20 @@ def unsteady_words(record: ComparisonRecord) -> str | None:
 
 def box_words(region: RegionRecord) -> str:
     """Return a region's box and, if known, its kind: ``240x64 at 16,80 (moved by 14,-6)``."""
-    box = f"{region.width}x{region.height} at {region.x},{region.y}"
+    kind = _kind_of_region(region)
+    return _box(region) + (f" ({kind})" if kind else "")
+
+
+def _box(region: RegionRecord) -> str:
+    return f"{region.width}x{region.height} at {region.x},{region.y}"
+
+
+def _kind_of_region(region: RegionRecord) -> str:
+    """Return a region's kind in words: ``moved by 14,-6``; empty if it is unknown."""
     if region.kind == "changed":
-        return box
+        return ""
     moved = "" if region.moved is None else f" by {region.moved[0]},{region.moved[1]}"
-    return f"{box} ({KIND_WORDS.get(region.kind, region.kind)}{moved})"
+    return f"{KIND_WORDS.get(region.kind, region.kind)}{moved}"
 
 
 def kinds_of(record: ComparisonRecord) -> list[RegionKind]:
@@ -516,6 +547,8 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
 
 
 def _margin_words(score: ScoreRecord) -> str:
+    if score.metric == "visible" and score.value == MOST_VISIBLE:
+        return f" ({score.value:g} is the most)"
     margins = [check.margin for check in limit_checks(score) if not check.is_met]
     return f" ({', '.join(margins)})" if margins else ""
 
@@ -555,9 +588,9 @@ def _path_lines(
     for name, side in (("expected", record.expected), ("actual", record.actual)):
         picture = _picture_path(record, name, directory)
         if side is not None:
-            label = side.label if side.label in NOT_FILES else shown(side.label)
-            text = f"{visible(label)} ({size_words(side)})"
-            yield name, f"{text}, shown in {picture}" if picture and side.label in NOT_FILES else text
+            is_file = not (side.label in NOT_FILES or (record.capture and side.label == record.capture.target))
+            text = f"{visible(shown(side.label) if is_file else side.label)} ({size_words(side)})"
+            yield name, text if is_file or picture is None else f"{text}, shown in {picture}"
         elif picture is not None:
             yield name, picture
     mask = _picture_path(record, "mask", directory)
