@@ -117,7 +117,16 @@ def test_a_store_that_nothing_can_open_stops_the_run(shared):
         service.about()
 
 
-@pytest.mark.parametrize("url", ["outputs", "s3://key:hushed@outputs/x", "https://host/outputs?token=hushed", "s3://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "outputs",
+        "s3://key:hushed@outputs/x",
+        "s3://key:hu/hushed+7@outputs/x",
+        "https://host/outputs?token=hushed",
+        "s3://",
+    ],
+)
 def test_a_url_with_secrets_or_no_url_is_refused_where_it_is_written(tmp_path, url):
     (tmp_path / "imgdiff.yaml").write_text(
         f"metrics: {{embedding_cosine: {{max: 0.1, shared_cache: '{url}'}}}}\n", encoding="utf-8"

@@ -104,6 +104,34 @@ def test_a_text_cursor_alone_is_noted_and_not_counted():
     assert measure(page(), page(edit=caret), caret="count").value > 1
 
 
+def plus(draw):
+    draw.line((250, 140, 250, 154), fill=(31, 41, 55))
+    draw.line((243, 147, 257, 147), fill=(31, 41, 55))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            plus, lambda draw: draw.line((243, 147, 257, 147), fill=(31, 41, 55)), id="a plus becomes a minus"
+        ),
+        pytest.param(
+            lambda draw: None, lambda draw: draw.rectangle((250, 140, 251, 157), (221, 51, 51)), id="2 pixels wide"
+        ),
+        pytest.param(
+            lambda draw: draw.line((250, 140, 250, 157), (221, 51, 51)),
+            lambda draw: draw.line((250, 140, 250, 157), (37, 99, 235)),
+            id="another colour",
+        ),
+        pytest.param(None, lambda draw: draw.line((250, 130, 250, 190), (31, 41, 55)), id="too tall"),
+    ],
+)
+def test_a_thin_bar_that_cannot_be_a_text_cursor_is_counted(before, after):
+    result = measure(page(edit=before), page(edit=after))
+    assert result.value > 1
+    assert "caret" not in result.details
+
+
 @pytest.mark.parametrize("columns", [[(143, 148, 155)], [(38, 48, 61), (235, 236, 238)]], ids=["half ink", "a fringe"])
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_bar_that_was_typed_is_no_text_cursor(columns, inverted):

@@ -18,6 +18,7 @@ import fsspec
 import psutil
 import pytest
 
+from pytest_imgdiff.base.stores import redacted
 from pytest_imgdiff.cli.parser import main
 from tests import s3_server
 from tests.report_records import png
@@ -289,3 +290,18 @@ def test_a_package_that_is_not_installed_is_named(module, words, tmp_path, monke
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
     assert words in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://AKIA:wJ/hush+K7@shop/a", "s3://shop/a"),
+        ("https://user:p@hush@host/a", "https://host/a"),
+        ("https://token@host/a?sig=hush", "https://host/a?..."),
+        ("zip://a.png::s3://AKIA:wJ/hush@shop/b.zip", "zip://a.png::s3://shop/b.zip"),
+        ("http://host:8000/logo@2x.png", "http://host:8000/logo@2x.png"),
+        ("s3://shop/icons/logo@2x.png", "s3://shop/icons/logo@2x.png"),
+    ],
+)
+def test_a_label_has_no_credentials(url, shown):
+    assert redacted(url) == shown

@@ -298,9 +298,7 @@ def test_caught(assert_images_similar):
     )
     output = run.stdout.str()
     run.stdout.fnmatch_lines(["FAILED *::test_it - 9x9 at 0,0 recoloured; visible 81 px, 10 > 1"])
-    assert (
-        output.count("images differ (9x9 at 0,0 recoloured; visible 81 px, 10 > 1)") == 2
-    )  # one of each test
+    assert output.count("images differ (9x9 at 0,0 recoloured; visible 81 px, 10 > 1)") == 2  # one of each test
     assert "fixture.py" not in output
     assert "Traceback" not in output
 

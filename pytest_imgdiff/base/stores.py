@@ -46,7 +46,10 @@ _SIZE = struct.Struct("<q")
 _HEX_MD5 = re.compile("[0-9a-f]{32}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?=::|://)")
 _LOCAL = re.compile("(?:file|local)://")
-_SECRETS = re.compile(r"(?<=://)[^/@\s'\"]*@|[^\s/@:'\"]+:[^\s/@'\"]+@|\?[^\s'\"]*")
+_SECRETS = re.compile(
+    r"""(?<=://)[^/@:\s'"]*:(?!:|\d+/)(?:(?!::)[^\s'"])*@|(?<=://)[^/@\s'"]*@|[^\s/@:'"]+:[^\s/@'"]+@|\?[^\s'"]*"""
+)
+"""User and password up to the last ``@``, as keys of S3 may contain ``/``; ``host:80/`` is none. A query."""
 _PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
 _ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}

@@ -66,7 +66,7 @@ FolderName = Annotated[str, msgspec.Meta(min_length=1, description="the folder o
 StoreUrl = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[A-Za-z][A-Za-z0-9+.-]+://(?![^/]*:[^/]*@)[^?\s]+$",
+        pattern=r"^[A-Za-z][A-Za-z0-9+.-]+://(?![^/:]*:(?!\d+/).*@)[^?\s]+$",
         description="URL of a folder in a store where what the model gave is kept for all machines",
         extra={"expects": "a URL such as s3://bucket/outputs, without a user name, password or query"},
     ),

@@ -88,7 +88,7 @@ _GRAIN = 9
 _LAYOUT_STEP = 4.0
 """Smallest visible movement of an edge or a line at the level ``layout``, in pixels."""
 
-_TALLEST_CARET, _SHORTEST_CARET, _WIDEST_CARET, _SLIMMEST_CARET = 64, 8, 2, 6
+_TALLEST_CARET, _SHORTEST_CARET = 48, 8
 _CARET_TONES, _CARET_CONTRAST = 8 / 255, 40 / 255
 _CARET_INK, _CARET_TYPE = 0.85, 3
 """A bar with less than this share of the ink of so many pixels beside it was typed: it is no text cursor."""
@@ -482,29 +482,18 @@ class _Structure:
         rows, columns = self.contrast.shape
         if y == 0 or x == 0 or y + height == rows or x + width == columns:
             return None
-        if not (
-            width <= _WIDEST_CARET
-            and _SHORTEST_CARET <= height <= _TALLEST_CARET
-            and height >= _SLIMMEST_CARET * width
-            and np.count_nonzero(mask) >= width * height * 3 / 4
-        ):
+        if width != 1 or not _SHORTEST_CARET <= height <= _TALLEST_CARET or np.count_nonzero(mask) < height:
             return None
         fringes = self.contrast[y : y + height, [x - 1, x + width]] > evidence.SEEN
         if (fringes.mean(axis=0) >= 1 / 2).any():
             return None  # a cursor fills whole pixels; a typed bar is smoothed
         place = np.s_[y - 1 : y + height + 1, x - 1 : x + width + 1]
-        for side in (self.first, self.second):
-            around = side[place][..., :3].astype(np.float32) / np.float32(full_value(side.dtype))
-            bar = around[1:-1, 1:-1].reshape(-1, 3)
-            tone = np.median(bar, axis=0)
-            unlike = [
-                np.abs(part - tone).max(axis=-1) >= _CARET_CONTRAST for part in (around[0, 1:-1], around[-1, 1:-1])
-            ]
-            beside = [
-                np.abs(part - tone).max(axis=-1) >= _CARET_CONTRAST for part in (around[1:-1, 0], around[1:-1, -1])
-            ]
-            plain = np.abs(bar - tone).max() <= _CARET_TONES
-            if plain and all(part.all() for part in unlike) and all(part.mean() >= 1 / 2 for part in beside):
+        first, second = (
+            side[place][..., :3].astype(np.float32) / np.float32(full_value(side.dtype))
+            for side in (self.first, self.second)
+        )
+        for side, bar, ground in ((self.first, first, second), (self.second, second, first)):
+            if _is_plain(ground[:, 1]) and _is_caret(bar, tone := np.median(bar[1:-1, 1], axis=0)):
                 return None if self._is_fainter_than_type(side, box, tone) else box
         return None
 
@@ -537,6 +526,22 @@ class _Structure:
         self.coloured[around] = False
         self.colour = 0.0
         return True
+
+
+def _is_plain(colours: Floats) -> bool:
+    """Whether (n, 3) colours are one colour, but for noise."""
+    return bool(np.abs(colours - np.median(colours, axis=0)).max() <= _CARET_TONES)
+
+
+def _is_caret(around: Floats, tone: Floats) -> bool:
+    """Whether the middle column of (height, 3, 3) colours is a bar of this tone that touches nothing.
+
+    A letter may touch one of its sides: a text cursor stands behind it.
+    """
+    unlike = np.abs(around - tone).max(axis=-1) >= _CARET_CONTRAST
+    sides = sorted((unlike[1:-1, 0].mean(), unlike[1:-1, 2].mean()))
+    free = unlike[0, 1] and unlike[-1, 1] and sides[0] >= 1 / 2 and sides[1] == 1
+    return bool(free and _is_plain(around[1:-1, 1]))
 
 
 def _place(mask: NDArray[Any]) -> Place:
