@@ -111,6 +111,20 @@ def test_a_store_that_fails_is_named_once_and_changes_no_result(shared, server, 
     assert objects(server) == {}
 
 
+def test_a_local_folder_is_a_store_too(tiny, tmp_path):
+    settings = replace(tiny, shared_cache=f"local://{tmp_path.as_posix()}/shared/outputs")
+    first = on_machine(settings, "one").outputs(IMAGES, BLACK)
+    second = on_machine(settings, "two")
+    assert np.array_equal(second.outputs(IMAGES, BLACK), first)
+    assert second.counts == InferenceCounts(cache_hits=len(IMAGES))
+
+
+def test_a_time_limit_that_is_no_number_is_told_before_the_first_image(shared, monkeypatch):
+    monkeypatch.setenv("IMGDIFF_STORE_TIMEOUT", "soon")
+    with pytest.raises(ModelError, match="IMGDIFF_STORE_TIMEOUT=soon"):
+        on_machine(shared, "one").about()
+
+
 def test_a_store_that_nothing_can_open_stops_the_run(shared):
     service = on_machine(replace(shared, shared_cache="nostore://outputs"), "one")
     with pytest.raises(ModelError, match=r"^shared_cache nostore://outputs: "):

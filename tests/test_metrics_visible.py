@@ -115,9 +115,7 @@ def plus(draw):
         pytest.param(
             plus, lambda draw: draw.line((243, 147, 257, 147), fill=(31, 41, 55)), id="a plus becomes a minus"
         ),
-        pytest.param(
-            lambda draw: None, lambda draw: draw.rectangle((250, 140, 251, 157), (221, 51, 51)), id="2 pixels wide"
-        ),
+        pytest.param(None, lambda draw: draw.rectangle((250, 140, 251, 157), (221, 51, 51)), id="2 pixels wide"),
         pytest.param(
             lambda draw: draw.line((250, 140, 250, 157), (221, 51, 51)),
             lambda draw: draw.line((250, 140, 250, 157), (37, 99, 235)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import math
 import os
@@ -240,7 +241,14 @@ class StoredFile:
         """
 
         def put(fs: Any, path: str, limit: float) -> None:
-            fs.pipe_file(path, data, **({"timeout": limit} if fs.async_impl else {}))
+            write = functools.partial(fs.pipe_file, path, data, **({"timeout": limit} if fs.async_impl else {}))
+            try:
+                write()
+            except FileNotFoundError:
+                if protocols(fs) & _ONE_LISTING:  # the bucket is missing, and not made here
+                    raise
+                fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+                write()
 
         _tried(self, put, _WRITTEN)
 

@@ -26,7 +26,7 @@ from pytest_imgdiff.base.derived import full_value
 from pytest_imgdiff.base.errors import BrokenImageError, ConfigError, ImgdiffError, ModelError
 from pytest_imgdiff.base.files import write_atomically
 from pytest_imgdiff.base.opening import read_regular
-from pytest_imgdiff.base.stores import MISSING, StoredFile, opened
+from pytest_imgdiff.base.stores import MISSING, StoredFile, opened, time_limit
 from pytest_imgdiff.base.text import printable
 from pytest_imgdiff.networks import locate
 from pytest_imgdiff.networks.backends import choose
@@ -155,11 +155,12 @@ class SharedEmbeddingCache:
         url: of the folder in the store.
 
     Raises:
-        ConfigError: the package for such URLs is not installed, or nothing knows them.
+        ConfigError: the package for such URLs is not installed, nothing knows them, or the time limit is no number.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
+        time_limit()
         opened(url)
 
     @property
@@ -431,9 +432,12 @@ class InferenceService:
             picture = model_input(image, backdrop, self._settings)
             futures.append(self._requested(model, picture))
         while not all(future.done() for future in futures):
+            computed: list[tuple[str, Output]] = []
             with self._running:
                 if not all(future.done() for future in futures):
-                    self._run_batch()
+                    computed = self._run_batch()
+            for key, output in computed:  # without the lock: the model runs for other threads meanwhile
+                self._store(key, output)
         return [future.result() for future in futures]
 
     def _requested(self, model: _Model, picture: NDArray[np.float32]) -> Future[Output]:
@@ -474,20 +478,25 @@ class InferenceService:
             self._write_to_disk(model, key, stored)
         return stored
 
-    def _run_batch(self) -> None:
-        """Load the model if needed, and run it for all waiting callers, whose futures receive errors."""
+    def _run_batch(self) -> list[tuple[str, Output]]:
+        """Load the model if needed, and run it for all waiting callers, whose futures receive errors.
+
+        Returns:
+            Outputs to be stored, by their keys.
+        """
         try:
             backend = self._backend()
         except Exception as error:  # noqa: BLE001 - raised again by each who waits
             self._fail(self._waiting.take(sys.maxsize, 0), error)
-            return
+            return []
         requests = self._waiting.take(self._settings.batch_size or backend.batch_size, LINGER)
         if not requests:
-            return
+            return []
         try:
-            self._settle(requests, self._run(backend, requests))
+            return self._settle(requests, self._run(backend, requests))
         except Exception as error:  # noqa: BLE001 - raised again by each who waits
             self._fail(requests, error)
+            return []
         except BaseException:  # an interruption is this thread's own: another one runs the batch
             self._waiting.add([request for request in requests if not request.output.done()])
             raise
@@ -510,14 +519,17 @@ class InferenceService:
         self._count(images_embedded=len(requests), batches=1)
         return outputs.astype(np.float32, copy=False)
 
-    def _settle(self, requests: list[_Request], outputs: NDArray[np.float32]) -> None:
+    def _settle(self, requests: list[_Request], outputs: NDArray[np.float32]) -> list[tuple[str, Output]]:
+        computed = []
         for request, row in zip(requests, outputs, strict=True):
             if not np.isfinite(row).all():
                 error = ModelError(f"{self._handle} returns numbers that are not finite (NaN or infinity)")
                 self._fail([request], error)
                 continue
-            request.output.set_result(_read_only(row.copy()))
-            self._store(request.key, row)
+            output = _read_only(row.copy())
+            request.output.set_result(output)
+            computed.append((request.key, output))
+        return computed
 
     def _fail(self, requests: list[_Request], error: Exception) -> None:
         for request in requests:
@@ -599,7 +611,8 @@ class InferenceService:
 
     def _notice(self, text: str) -> None:
         with self._state:
-            self._notices.append(text)
+            if text not in self._notices:  # several threads may have waited for one store
+                self._notices.append(text)
 
 
 def _read_only(output: Output) -> Output:
