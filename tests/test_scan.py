@@ -320,3 +320,26 @@ def test_a_folder_without_any_actual_picture_never_passes(pytester, command):
     run = pytester.run(sys.executable, *command, "old", "new")
     assert run.ret == (1 if "pytest" in command else 2)
     run.stdout.fnmatch_lines(["no actual image was found, so nothing was compared: *"])
+
+
+def test_an_override_that_matches_no_image_is_named(pytester):
+    for side in ("expected", "actual"):
+        write(pytester.path / side / "pages/a.png", square(RED))
+    settings = pytester.path / "imgdiff.yaml"
+    overrides = "overrides: [{match: 'page/**', size: pad}, {match: 'pages/**', size: pad}]\n"
+    settings.write_text(f"scans: [{{expected: expected, actual: actual}}]\n{overrides}", encoding="utf-8")
+    line = "overrides[0] (match: page/**) matches none of these images"
+    assert [one for one in pytester.runpytest_subprocess("imgdiff.yaml").outlines if "matches none" in one] == [line]
+    run = pytester.runpytest_subprocess("imgdiff.yaml", "--imgdiff-only=pages/*")
+    assert "matches none" not in run.stdout.str()
+
+    settings.write_text(overrides, encoding="utf-8")
+    pytester.makepyfile(
+        test_a="def test_a(assert_images_similar):\n    assert_images_similar('expected/pages/a.png', 'actual/pages/a.png')\n",
+        test_b="def test_b(assert_images_similar):\n    assert_images_similar('expected/pages/a.png', 'actual/pages/a.png')\n",
+    )
+    lines = [line, "overrides[1] (match: pages/**) matches none of these images"]
+    for workers in ([], ["-n", "2"]):
+        run = pytester.runpytest_subprocess(*workers)
+        assert [one for one in run.outlines if "matches none" in one] == lines
+    assert "matches none" not in pytester.runpytest_subprocess("test_a.py").stdout.str()

@@ -406,6 +406,7 @@ class ImageRun:
         self._expected: set[str] = set()
         self._found: set[str] = set()
         self._problems: dict[str, None] = {}
+        self._idle_overrides: list[str] = []
         self._outcome = Outcome()
         self._shard: ShardRecord | None = None
         self.unclean: set[str] = set()
@@ -462,6 +463,7 @@ class ImageRun:
                 raise pytest.UsageError(misplaced)
             self._refuse_unknown_names()
             self.prepare(names)
+            self._idle_overrides = self._idle_overrides_of(before, chosen)
         self._expected = {item.nodeid for item in todo}
         try:
             titles = [self._title(item.nodeid) for item in todo]
@@ -560,6 +562,18 @@ class ImageRun:
         named = (argument.partition("::") for argument in self.config.args)
         paths = (self.config.invocation_params.dir / path for path, colons, _ in named if colons)
         return {_module_of(path, self.workspace.root) for path in paths}
+
+    def _idle_overrides_of(self, items: Sequence[pytest.Item], chosen: set[pytest.Item]) -> list[str]:
+        """Return a line for each override that matches no image of complete scans; nothing for a part of them."""
+        option = self.config.option
+        pairs = [item for item in items if isinstance(item, PairItem) and item in chosen]
+        if option.imgdiff_only or option.imgdiff_shard or len(pairs) < len(items):
+            return []
+        lines = []
+        for settings in {id(pair.workspace.settings): pair.workspace.settings for pair in pairs}.values():
+            names = [pair.pair.key for pair in pairs if pair.workspace.settings is settings]
+            lines += settings.idle_overrides(names)
+        return lines
 
     def _runs_whole_suite(self) -> bool:
         """Return whether all test files below the rootdir were to be collected."""
@@ -715,6 +729,7 @@ class ImageRun:
                 prune_orphans=bool(self.config.option.imgdiff_prune_orphans),
                 problems=list(self._problems),
                 verbose=getattr(self.config.option, "verbose", 0) > 0,
+                notes=self._idle_overrides,
             )
             self.results.release()
         if self._outcome.is_usage_error:

@@ -67,6 +67,7 @@ def finish_run(
     prune_orphans: bool = False,
     problems: Sequence[str] = (),
     verbose: bool = False,
+    notes: Sequence[str] = (),
 ) -> Outcome:
     """Merge the records of all processes of a pytest run and write the report.
 
@@ -76,6 +77,7 @@ def finish_run(
         prune_orphans: also delete those that belong to no test file.
         problems: errors in this process during the run.
         verbose: list comparisons that passed with differing pixels.
+        notes: lines that change no outcome.
     """
     if workspace.results is None:
         return Outcome()
@@ -85,6 +87,7 @@ def finish_run(
         return Outcome([*problems, str(error)], must_fail=True)
     with closing(merged.lines):
         outcome = _finished(workspace, merged, [*problems, *merged.problems], verbose=verbose)
+        outcome.lines += [*notes, *_idle_overrides(workspace, merged)]
         survey = _survey(workspace, merged)
         orphans = [] if _why_orphans_are_kept(merged) else survey.orphans
         renames = find_renames(workspace, merged, survey)
@@ -142,6 +145,19 @@ def _finished(workspace: Workspace, merged: Merged, problems: Sequence[str], *, 
         outcome.lines.append(PUSH_LINE)
     outcome.lines += model_lines(merged.records.overview)
     return outcome
+
+
+def _idle_overrides(workspace: Workspace, merged: Merged) -> list[str]:
+    """Return a line for each override that matches no image of a whole suite.
+
+    Nothing if a part of it ran, or if there are scans, which may be run apart from the tests.
+    """
+    settings = workspace.settings
+    if not settings.overrides or settings.scans or not merged.is_whole_suite:
+        return []
+    if merged.torn or not set(merged.collected) <= merged.finished:
+        return []
+    return settings.idle_overrides([record.key for record in merged.records if record.key is not None])
 
 
 def nothing_compared(run: RunRecord) -> list[str]:
