@@ -493,7 +493,7 @@ class _Structure:
             for side in (self.first, self.second)
         )
         for side, bar, ground in ((self.first, first, second), (self.second, second, first)):
-            if _is_plain(ground[:, 1]) and _is_caret(bar, tone := np.median(bar[1:-1, 1], axis=0)):
+            if _is_ground(ground) and _is_caret(bar, tone := np.median(bar[1:-1, 1], axis=0)):
                 return None if self._is_fainter_than_type(side, box, tone) else box
         return None
 
@@ -528,9 +528,11 @@ class _Structure:
         return True
 
 
-def _is_plain(colours: Floats) -> bool:
-    """Whether (n, 3) colours are one colour, but for noise."""
-    return bool(np.abs(colours - np.median(colours, axis=0)).max() <= _CARET_TONES)
+def _is_ground(around: Floats) -> bool:
+    """Whether the middle column of (height, 3, 3) colours continues one beside it, but where a letter overhangs it."""
+    left, middle, right = (around[:, column] for column in range(3))
+    steps = np.minimum(np.abs(middle - left).max(axis=-1), np.abs(middle - right).max(axis=-1))
+    return bool((steps <= _CARET_TONES).mean() >= 3 / 4)
 
 
 def _is_caret(around: Floats, tone: Floats) -> bool:
@@ -541,7 +543,7 @@ def _is_caret(around: Floats, tone: Floats) -> bool:
     unlike = np.abs(around - tone).max(axis=-1) >= _CARET_CONTRAST
     sides = sorted((unlike[1:-1, 0].mean(), unlike[1:-1, 2].mean()))
     free = unlike[0, 1] and unlike[-1, 1] and sides[0] >= 1 / 2 and sides[1] == 1
-    return bool(free and _is_plain(around[1:-1, 1]))
+    return bool(free and np.abs(around[1:-1, 1] - tone).max() <= _CARET_TONES)
 
 
 def _place(mask: NDArray[Any]) -> Place:
