@@ -180,7 +180,7 @@ ENDLESS.append(ENDLESS)
         ({"sise": "pad"}, 'sise: unknown key "sise"; did you mean "size"? (known: capture, frames, ignore, '),
         ({"scans": []}, 'scans: unknown key "scans"'),
         ({"size": None}, "size: expected crop, fail, pad or scale, not nothing"),
-        ({"metrics": {"ssim": 0.9}}, "metrics.ssim: expected limits and options such as ssim: {min: 1}, not 0.9"),
+        ({"metrics": {"ssim": 0.9}}, "metrics.ssim: expected limits and options such as ssim: {min: 0.9}, not 0.9"),
         ({"metrics": {"ssim": {"min": float("nan")}}}, "metrics.ssim.min: must be a finite number, not nan"),
         ({"metrics": {"sim": {"min": 1}}}, 'metrics.sim: unknown metric "sim"; did you mean "ssim"?'),
         ({"metrics": {3: {}}}, "metrics: a key must be a string, not 3"),

@@ -56,7 +56,7 @@ MISTAKES = [
     # metrics and limits
     ("metrics:\n  ▸sssim: {min: 1}", "metrics.sssim", 'unknown metric "sssim"; did you mean "ssim"?'),
     ("metrics: {▸lpips: {max: 1}}", "metrics.lpips", "run: pip install pytest-imgdiff[lpips]"),
-    ("metrics: {ssim: ▸0.99}", "metrics.ssim", "expected limits and options such as ssim: {min: 1}, not 0.99"),
+    ("metrics: {ssim: ▸0.99}", "metrics.ssim", "expected limits and options such as ssim: {min: 0.99}, not 0.99"),
     ("metrics: {ssim:▸ }", "metrics.ssim", "such as ssim: {min: 1}, not nothing"),
     ("metrics: {perceptual: ▸[0]}", "metrics.perceptual", "such as perceptual: {max: 0}, not a list of 1"),
     (

@@ -332,7 +332,9 @@ def test_two_calls_that_name_both_pictures_may_share_a_name_and_baselines_may_no
     run = pytester.runpytest_subprocess("--imgdiff-update=missing", "--color=no")
     run.assert_outcomes(passed=1, failed=1)
     run.stdout.fnmatch_lines(
-        ["*would share the baseline *Icon.png (some disks are case-insensitive): pass another name=... to one of them"]
+        [
+            "*would share the baseline *Icon.png (some disks are case-insensitive): pass another name=... to one of them, such*"
+        ]
     )
 
 

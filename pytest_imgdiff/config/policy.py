@@ -299,7 +299,8 @@ def _rule(name: str, given: Any, metrics: MetricLookup, origin: Origin, path: Ke
     except ImgdiffError as error:
         raise origin.error(path, printable(str(error)), at_key=True) from error
     if not isinstance(given, dict):
-        form = f"{name}: {{{limit_of(metric)}: {number(metric.perfect)}}}"
+        is_limit = isinstance(given, (int, float)) and not isinstance(given, bool)
+        form = f"{name}: {{{limit_of(metric)}: {number(given if is_limit else metric.perfect)}}}"
         raise origin.error(path, f"expected limits and options such as {form}, not {shown(given)}")
     _refuse_other_limits(name, given, metric, origin, path)
     rule = convert(given, kind, origin, path)

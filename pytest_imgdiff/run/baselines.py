@@ -117,7 +117,7 @@ class Baselines:
 
     folder: Path
     layout: str
-    _owners: dict[str, str] = field(default_factory=dict)
+    _owners: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def place(self, key: BaselineKey) -> str:
         """Return the path of the baseline below the folder, with forward slashes."""
@@ -191,13 +191,14 @@ class Baselines:
             raise BaselineError(msg)
         relative = self.place(key)
         claimed = unicodedata.normalize("NFC", str(PurePosixPath(relative).with_suffix(""))).casefold()
-        holder = self._owners.setdefault(claimed, owner)
+        holder, held = self._owners.setdefault(claimed, (owner, relative))
         if holder != owner:
             lacking = " and ".join(part for part in ("{module}", "{test}") if part not in self.layout)
             layout = f", or add {lacking} to baselines.layout" if lacking else ""
+            why = "" if held == relative else " (some disks are case-insensitive)"
             msg = (
-                f"{holder} and {owner} would share the baseline {relative} (some disks are case-insensitive): "
-                f"pass another name=... to one of them{layout}"
+                f"{holder} and {owner} would share the baseline {relative}{why}: pass another name=... to one of them, "
+                f'such as name=f"{{request.node.name}}-..." in a parametrized test{layout}'
             )
             raise BaselineError(msg)
         return self.folder / relative
