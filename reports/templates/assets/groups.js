@@ -2,6 +2,8 @@
 (() => {
   "use strict";
 
+  /** The most comparisons of a same change that are all shown at first. */
+  const MOST_UNFOLDED = 3;
   /** The number of comparisons of each change that occurs more than once. @type {Map<string, number>} */
   const sizes = new Map();
   const collator = new Intl.Collator("en", { numeric: true });
@@ -117,14 +119,14 @@
   }
 
   /**
-   * Every group is open initially, except groups of the same change; in the URL, "folded" changes this for all groups
+   * Every group is open initially, except large groups of the same change; in the URL, "folded" changes this for all groups
    * and "fold" lists exceptions.
    *
    * @param {string} key
    */
   function isOpen(key) {
     const all = imgdiff.state.get("folded");
-    const atFirst = all ? all === "none" : !(by() === "change" && sizes.has(key));
+    const atFirst = all ? all === "none" : !(by() === "change" && (sizes.get(key) ?? 0) > MOST_UNFOLDED);
     return imgdiff.state.getAll("fold").includes(key) ? !atFirst : atFirst;
   }
 
