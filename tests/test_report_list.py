@@ -351,6 +351,13 @@ def test_same_change_on_many_pages_is_one_line_until_it_is_unfolded(open_list):
     assert page.evaluate("imgdiff.list.steps().length") == 41
 
 
+def test_few_pages_with_the_same_change_are_all_shown(open_list):
+    page = open_list(run_of(*same_changes(3), different("alone", fingerprint=appearance(90))))
+
+    assert headings(page) == ["Same change in 3 comparisons", "Images differ"]
+    assert names(page) == ["pages/0", "pages/1", "pages/2", "alone"]
+
+
 def test_line_leads_to_all_with_the_same_change(open_list):
     page = open_list(run_of(*same_changes(3), different("alone")), "#group=none")
 

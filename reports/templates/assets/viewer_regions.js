@@ -5,6 +5,8 @@
   const SVG = "http://www.w3.org/2000/svg";
   /** The least size of an outline in screen pixels, so that one differing pixel is visible too. */
   const LEAST = 14;
+  /** Screen pixels between a region and the middle of its outline, which must not cover what changed. */
+  const AROUND = 4;
 
   /** @type {((index: number) => void)[]} */
   const listeners = [];
@@ -57,7 +59,7 @@
   /** @param {Box} box @param {number} scale */
   function onScreen(box, scale) {
     const grow = (/** @type {number} */ start, /** @type {number} */ length) => {
-      const spare = Math.max(LEAST - length * scale, 2) / 2;
+      const spare = Math.max((LEAST - length * scale) / 2, AROUND);
       return [start * scale - spare, length * scale + 2 * spare];
     };
     const [x, width] = grow(box.x, box.width);
