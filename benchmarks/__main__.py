@@ -53,7 +53,7 @@ def main() -> None:
         print("\n".join(goal.name for goal in wanted))
         return
     rivals = set_up(options.cache / "rivals")
-    told = described(rivals)
+    setup = described(rivals)
     rows = _measured(options, wanted, rivals)
     without: list[Row] = []
     if options.python:
@@ -62,13 +62,13 @@ def main() -> None:
         options.runs = options.python
         without = _measured(options, wanted, rivals)
     print(markdown(rows, without), end="\n\n")
-    for what, said in told.items():
+    for what, said in setup.items():
         print(f"{what}: {', '.join(f'{name} {version}' for name, version in said.items())}")
     for name, problem in rivals.problems.items():
         print(f"not installed: {name}: {problem}")
     if options.json:
         when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        result = {"when": when, "rounds": options.runs, **told, "rows": [row.as_json() for row in rows]}
+        result = {"when": when, "rounds": options.runs, **setup, "rows": [row.as_json() for row in rows]}
         if without:
             result["without the core"] = [row.as_json() for row in without]
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

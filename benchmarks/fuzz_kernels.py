@@ -122,10 +122,10 @@ class Kernels:
             written = np.zeros((height, width), np.uint8)
             return ("perceptual", (*pair, width, height, first, last, *options, written)), written
 
-        def told(result: Any, written: Pixels) -> Any:
+        def comparable(result: Any, written: Pixels) -> Any:
             return result, written.tobytes()
 
-        self._holds(whole, told, ((wanted.pixels, wanted.antialiased), wanted.heat.tobytes()))
+        self._holds(whole, comparable, ((wanted.pixels, wanted.antialiased), wanted.heat.tobytes()))
         found = self._native.perceptual(*whole()[0][1][:-1], None)
         if found != (wanted.pixels, wanted.antialiased):
             raise FoundError("perceptual counts otherwise without heat")
@@ -483,7 +483,7 @@ class Kernels:
         most = rng.choice((2**62, needed, max(0, needed - 1), rng.randint(0, 2 * needed)))
         rows = [pair[0][kept].tobytes(), pair[1][unlike].tobytes()]
 
-        def told(result: Any, _: Any) -> Any:
+        def comparable(result: Any, _: Any) -> Any:
             if result[3] is None:
                 return result[:2]
             written = [np.frombuffer(side, np.uint8).reshape(pair[0].shape) for side in result[4:]]
@@ -491,7 +491,7 @@ class Kernels:
             return *result[:2], bytes(result[2]), bytes(result[3]), found
 
         right = (width, height) if most < needed else (width, height, unlike.tobytes(), kept.tobytes(), rows)
-        self._holds(lambda: (("compare", (*files, near, most)), None), told, right)
+        self._holds(lambda: (("compare", (*files, near, most)), None), comparable, right)
         self._misused(rng, "compare", (*files, near, most))
         self._misused(rng, "decode", (files[0], pixels, top, bottom))
 
@@ -522,11 +522,11 @@ class Kernels:
             heat = np.zeros((height, width), np.float32)
             return ("ssim", (one, other, width, height, channels, side, 0, height, ignore, heat)), heat
 
-        def told(result: Any, written: Any) -> Any:
+        def comparable(result: Any, written: Any) -> Any:
             return result, written.tobytes()
 
-        self._holds(lambda: measured(first, second, 4), told, wanted)
-        self._holds(lambda: measured(grays[0], grays[1], 1), told, wanted)
+        self._holds(lambda: measured(first, second, 4), comparable, wanted)
+        self._holds(lambda: measured(grays[0], grays[1], 1), comparable, wanted)
         middle = rng.randint(0, height)
         options = width, height, 4, side
         parts = [
@@ -548,26 +548,28 @@ class Kernels:
         mask[rng.randrange(shape[0]) :] = mask[rng.randrange(shape[0])]
         height, width = shape
 
-        def told(result: Any, _: Any) -> Any:
+        def comparable(result: Any, _: Any) -> Any:
             picture = cv2.imdecode(np.frombuffer(result, np.uint8), cv2.IMREAD_UNCHANGED)
             return None if picture is None else (picture > 0).tobytes()
 
-        self._holds(lambda: (("mask_png", (mask, width, height)), None), told, (mask > 0).tobytes())
+        self._holds(lambda: (("mask_png", (mask, width, height)), None), comparable, (mask > 0).tobytes())
         self._misused(rng, "mask_png", (mask, width, height))
 
-    def _holds(self, prepare: Callable[[], tuple[Call, Any]], told: Callable[[Any, Any], Any], wanted: Any) -> None:
+    def _holds(
+        self, prepare: Callable[[], tuple[Call, Any]], comparable: Callable[[Any, Any], Any], wanted: Any
+    ) -> None:
         """Hold a call to the reference: as it is, and with each of its allocations failing once.
 
         Args:
             prepare: returns the call, and what it writes into.
-            told: returns what is compared, of the result and of what was written.
+            comparable: returns what is compared, of the result and of what was written.
             wanted: what the reference says.
         """
         (name, arguments), written = prepare()
         self._counts[name] += 1
         function = getattr(self._native, name)
         result = function(*arguments)
-        if result is None or told(result, written) != wanted:
+        if result is None or comparable(result, written) != wanted:
             raise FoundError(f"{name} is not what the reference says")
         for fail, restore, kind, refusals in self._failures():
             for number in range(MOST_ALLOCATIONS):
@@ -584,7 +586,7 @@ class Kernels:
                     self._counts[f"{name}, {kind}"] += 1
                     if before is not None and not refusals and written.tobytes() != before:
                         raise FoundError(f"{name} declined, and had written")
-                elif told(result, written) != wanted:
+                elif comparable(result, written) != wanted:
                     raise FoundError(f"{name} says something else when an allocation failed")
                 else:
                     break

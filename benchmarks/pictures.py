@@ -64,10 +64,10 @@ def encoded(picture: Picture) -> bytes:
 
 def other_bytes(path: Path, target: Path) -> None:
     """Write the same pixels as another encoder would, with other metadata."""
-    told = PngInfo()
-    told.add_text("Software", "another encoder")
+    chunks = PngInfo()
+    chunks.add_text("Software", "another encoder")
     with PillowImage.open(path) as picture:
-        picture.save(target, pnginfo=told)
+        picture.save(target, pnginfo=chunks)
 
 
 def make(places: Pictures) -> None:

@@ -68,8 +68,8 @@ def draw(result: dict[str, Any]) -> Figure:
     _panel(right, "200 pairs of 1280x720", "folder", MIXES, FOLDER, rows)
     machine, rounds = result["machine"], result["rounds"]
     versions = ", ".join(f"{name} {version}" for name, version in result["rivals"].items())
-    told = f"medians and ranges of {rounds} rounds; {machine['CPU']}, {machine['cores']} cores; {versions}"
-    drawn.supxlabel(told, fontsize=8, color="#64748b")
+    caption = f"medians and ranges of {rounds} rounds; {machine['CPU']}, {machine['cores']} cores; {versions}"
+    drawn.supxlabel(caption, fontsize=8, color="#64748b")
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""Bad files of every format, and files that are no pictures: name to bytes, kind, and a word of the message."""
+"""Bad files of every format, and files that are not images: name to bytes, kind, and a word of the message."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _apng(announced: bytes, width: int = 32) -> bytes:
 
 
 def _deflated_zeros(size: int) -> bytes:
-    """Return so many zeros, whole megabytes, as one stream: one megabyte is compressed, and then repeated."""
+    """Return this number of zeros, whole megabytes, as one stream: one megabyte is compressed, and then repeated."""
     deflater = zlib.compressobj(9, wbits=-15)
     piece = deflater.compress(bytes(2**20)) + deflater.flush(zlib.Z_FULL_FLUSH)
     last = b"\x03\0"  # a block without data

@@ -64,7 +64,7 @@ class Psnr:
 
 @dataclass(frozen=True)
 class Weighted:
-    """A metric of somebody else's: no upper bound, an option that must be given."""
+    """A metric of a plugin: no upper bound, a required option."""
 
     weights: tuple[float, float, float]
 

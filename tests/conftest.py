@@ -25,7 +25,7 @@ settings.load_profile("without deadlines")
 
 pytest_plugins = ["pytester"]
 
-# VTK, which PyVista draws with, is too large for the test extra: its tests run where somebody installed it.
+# VTK, which PyVista draws with, is too large for the test extra: its tests run where it is installed.
 collect_ignore = [] if importlib.util.find_spec("pyvista") else ["test_capture_pyvista.py"]
 
 ROOT = Path(__file__).parent.parent

@@ -1,4 +1,4 @@
-"""Made-up SavedModels, and archives of them: good ones and such as nobody should unpack."""
+"""Artificial SavedModels, and archives of them: valid ones and ones that must not be unpacked."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Faults:
     """What the proxy does wrong, and which objects were fetched."""
 
     every: int = 0
-    """Of so many requests one is answered with 503."""
+    """One of this number of requests is answered with 503."""
     truncated: str = ""
     """Bodies of GETs of keys with this in them end half way."""
     refused: str = ""
@@ -39,7 +39,7 @@ class Faults:
     rewritten: str = ""
     """Keys with this in them: the ETag of the answer to HEAD is another one, once."""
     expires_after: int = 0
-    """After so many GETs of objects the credentials have expired."""
+    """After this number of GETs of objects the credentials have expired."""
     on_fetch: Callable[[int], None] | None = None
     """Called with the number of GETs of objects up to now, before one is answered."""
     fetched: list[str] = field(default_factory=list)

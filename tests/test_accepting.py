@@ -396,7 +396,7 @@ def test_one_baseline_by_two_ways_is_one(project, accept):
     assert accept(project.manifest())[1][-1] == "2 refused"
 
 
-# ---- Paths that somebody else wrote
+# ---- Paths from untrusted files
 
 HOSTILE_PATHS = [
     "",
@@ -424,7 +424,7 @@ HOSTILE_PATHS = [
 
 @pytest.mark.parametrize("path", HOSTILE_PATHS, ids=range(len(HOSTILE_PATHS)))
 def test_a_report_cannot_have_other_files_written(project, accept, path, tmp_path):
-    """Report and manifest agree: whoever made them made them so."""
+    """Report and manifest agree, and both are forged."""
     (tmp_path / "outside.png").write_bytes(OLD)
     for name in ("conftest.py", ".github/workflows/ci.yml"):
         project.put(project.root / name, OLD)
@@ -562,7 +562,7 @@ def test_a_path_below_a_folder_is_below_it(tmp_path, parts):
     assert folder in path.parents
 
 
-# ---- Manifests that nobody exported
+# ---- Manifests that were not exported by a report
 
 GOOD = {"name": "cart", "column": None, "decision": "accept", "comment": "", "accepts": None}
 

@@ -1,4 +1,4 @@
-"""Pairs that fail, told as what was inserted, deleted and moved; and the policy that allows plain space to move."""
+"""Failing pairs, reported as what was inserted, deleted and moved; and the policy that allows plain space to move."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_sidebars_that_stay_while_the_page_between_them_moves_are_no_part_of_it(
 
 @pytest.mark.parametrize("kind", [0, 2])
 def test_how_files_store_rows_changes_nothing(kind: int) -> None:
-    """Rows whose stored form differs and whose pixels do not are no evidence of anything."""
+    """Rows whose stored form differs and whose pixels do not are not evidence."""
     before, after = two_columns([10, 11, 12, 13]), two_columns([10, 11, 99, 12, 13])
     rows = [[pixels[:, :, :3].reshape(len(pixels), -1)] for pixels in (before, after)]
     if kind == 2:  # Up, for one of them alone: no row is stored as in the other

@@ -331,7 +331,7 @@ def test_a_card_that_was_moved_and_edited_is_no_move() -> None:
 @given(st.integers(0, 11), st.integers(0, 10), st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_whatever_moves_is_found_exactly(start: int, to: int, seed: int) -> None:
-    """Any line of a page that goes to any other place; nothing else is told, and nothing is left over."""
+    """Any line of a page moves to any other place; nothing else is reported, and nothing is left over."""
     before = page(280, seed=seed)
     line = before[8 + 20 * start : 28 + 20 * start]
     rest = np.concatenate([before[: 8 + 20 * start], before[28 + 20 * start :]])

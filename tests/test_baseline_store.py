@@ -37,7 +37,7 @@ DAY = 86400
 
 @dataclass
 class Checkout:
-    """A working copy of the project, as somebody has it on a machine."""
+    """A working copy of the project on a machine."""
 
     path: Path
 
@@ -133,7 +133,7 @@ def objects(store):
 
 
 def age(store, days):
-    """Let everything in the store be so many days old."""
+    """Make everything in the store this number of days old."""
     for path in store.rglob("*"):
         os.utime(path, (time.time() - days * DAY,) * 2)
 
@@ -744,7 +744,7 @@ def test_gc_removes_what_nobody_needs_and_nothing_else(one, command, told, store
     one.git("branch", "-D", "topic")
     (store / "objects" / "ab").mkdir(exist_ok=True)
     (store / "objects" / "ab" / "orphan").write_bytes(b"of a push that ended early")
-    assert told(one, "gc")["objects"] == {}  # all is young
+    assert told(one, "gc")["objects"] == {}  # all objects are new
     age(store, 2)
     assert list(told(one, "gc")["objects"]) == ["objects/ab/orphan"]
     age(store, 40)

@@ -29,7 +29,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="uses what only Li
 
 
 class Shell:
-    """Runs the command in a folder; whatever happens, nobody sees a traceback."""
+    """Runs the command in a folder; it never prints a traceback."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -155,7 +155,7 @@ FOUR = {
 @pytest.fixture
 def pair(tmp_path, monkeypatch):
     """Two PNG files that differ, in the working directory."""
-    assert built()  # else there is no compiler here
+    assert built()  # otherwise there is no compiler
     monkeypatch.chdir(tmp_path)
     store("a.png", photograph(40, 50))
     store("b.png", changed(photograph(40, 50)))

@@ -384,7 +384,7 @@ class Listed(Odd):
 
 @dataclass(frozen=True)
 class Undefined(Odd):
-    sizes: Nowhere = 3  # noqa: F821 - the mistake that is told
+    sizes: Nowhere = 3  # noqa: F821 - the mistake that is reported
 
 
 @dataclass(frozen=True)

@@ -474,7 +474,7 @@ def test_the_header_and_the_results_and_the_report_name_the_core(pytester, off):
     [({"CC": "/nowhere/cc"}, "py3-none-any"), ({}, "abi3"), ({"IMGDIFF_CORE": "python"}, "py3-none-any")],
 )
 def test_a_wheel_is_built_with_and_without_a_compiler(native, tmp_path, variables, tag):
-    assert native  # else there is no compiler here at all
+    assert native  # otherwise there is no compiler
     code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
     clean = {name: value for name, value in os.environ.items() if name not in {"CC", "IMGDIFF_CORE"}}
     subprocess.run(

@@ -29,7 +29,7 @@ def text_of(document):
 
 
 def prose_of(path):
-    """Return a document without its blocks of code, whose brackets are no links."""
+    """Return a document without its blocks of code, whose brackets are not links."""
     return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""``compare`` as Python calls it: a policy that cannot be followed is told in one line, before anything is compared."""
+"""``compare`` called from Python: an invalid policy is reported in one line, before anything is compared."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def models(tmp_path, environment):
-    """Run the command in a folder of its own; nobody sees a traceback."""
+    """Run the command in a folder of its own; it never prints a traceback."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, *map(str, arguments)]

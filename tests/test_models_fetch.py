@@ -210,7 +210,7 @@ def test_a_server_that_speaks_no_tls(server, settings):
 
 @pytest.fixture
 def secure_server(server, tmp_path):
-    """The server behind TLS, with a certificate for localhost that nobody signed."""
+    """The server behind TLS, with a self-signed certificate for localhost."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     command = [
         "openssl",

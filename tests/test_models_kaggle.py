@@ -32,7 +32,7 @@ def server(monkeypatch, tmp_path):
             monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.setenv("http_proxy", server.address(""))
         monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))  # no credentials of whoever runs the tests
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))  # not the credentials of the user who runs the tests
         (tmp_path / "home").mkdir()
         for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLEHUB_CACHE"):
             monkeypatch.delenv(name, raising=False)

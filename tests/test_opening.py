@@ -1,4 +1,4 @@
-"""Whatever path is read: a pipe that nobody writes to, or a device, is refused by name and not waited for."""
+"""For every path that is read: a pipe without a writer, or a device, is rejected by name and not waited for."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def told(*folders, **options):
 
 
 def others(sides):
-    """Files that are no pictures: two kinds, in both folders; a copy that an editor made; a hidden one."""
+    """Files that are not images: two kinds, in both folders; a copy that an editor made; a hidden one."""
     for folder in sides:
         (folder / "figure.svg").write_text("<svg/>", encoding="utf-8")
     (sides[0] / "page.png.bak").write_bytes((sides[0] / "page.png").read_bytes())

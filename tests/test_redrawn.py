@@ -1,4 +1,4 @@
-"""What another font renderer drew is told once for the run: real renderings of Chromium."""
+"""Another font renderer is reported once for the run: real renderings of Chromium."""
 
 from __future__ import annotations
 

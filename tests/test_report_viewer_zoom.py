@@ -302,7 +302,7 @@ def test_pixel_grid_appears_from_eight_times_on(open_viewer):
     grid.wait_for()
     assert page.locator("#viewer .stage.is-pixelated").count() == 1
     assert page.locator(".layer img").first.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
-    # Without a pointer the middle of the pane is told: keys are enough.
+    # Without a pointer the middle of the pane is described: keys are enough.
     page.wait_for_function("() => document.querySelector('.pixel-colour').textContent.startsWith('#')")
 
 

@@ -1,4 +1,4 @@
-"""What is refused: every request here is one that somebody could send who means harm."""
+"""Rejected requests: each of these could be sent by an attacker."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def served(project) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def job(served) -> str:
-    """A finished upload of somebody else's."""
+    """A finished upload of another user."""
     answer = served.upload(PAIR)
     assert answer.status == 202
     assert served.finished(answer.json["id"])["state"] == "done"

@@ -79,7 +79,7 @@ def test_report_of_stored_comparisons_is_that_of_those_in_memory(tmp_path_factor
 
 
 def peak(tmp_path, count):
-    """Return the most memory that a report of so many comparisons takes on its way, in bytes."""
+    """Return the peak memory of writing a report of this number of comparisons, in bytes."""
     tracemalloc.start()
     try:
         with closing(RecordSpool()) as spool:
@@ -92,7 +92,7 @@ def peak(tmp_path, count):
 
 
 def joined_peak(folder, count):
-    """Return the most memory, in bytes, that two joined shards of so many comparisons take, and then accepting them."""
+    """Return the peak memory, in bytes, of joining two shards of this number of comparisons, and of accepting them."""
     for part in ("one", "two"):
         records = (different(f"{part}/{n}") if n % 10 == 0 else equal(f"{part}/{n}") for n in range(count // 2))
         write_report(folder / part, run_of(*records, run=part))

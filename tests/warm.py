@@ -189,7 +189,7 @@ def _serve(server: socket.socket) -> None:
 
 
 def _forked(server: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request, and return it in the fork, with its standard streams; None when nobody asks any more."""
+    """Fork for each request, and return it in the fork, with its standard streams; None when there are no more requests."""
     with selectors.DefaultSelector() as selector:
         selector.register(server, selectors.EVENT_READ)
         while True:

@@ -174,7 +174,7 @@ CHANGES: tuple[Change, ...] = (
     _hard("ok-button-1px", "noise", "#primary", _style("#primary", "position: relative; transform: translateY(${1 / devicePixelRatio}px)"), match=True),
     _hard("ok-table-fraction", "noise", "#table", _style("#table", "position: relative; left: .4px"), match=True),
     _hard("ok-gradient-layer", "noise", "#hero", _style("#hero", "transform: translateZ(0)"), match=True),
-    # Restyled: faint, of some size, and seen by whoever looks at the two side by side.
+    # Restyled: faint, of some size, and visible side by side.
     _restyled("error-success", "#alert", _style("#alert", "border-color: #86efac; background: #f0fdf4; color: #166534")),
     _restyled("row-selected", "#row6", _style("#row6", "background: color-mix(in srgb, var(--accent) 12%, var(--page))")),
     _restyled("row-deselected", "#row7", "q('#row7').className = ''", prepare="q('#row7').className = 'selected'"),

@@ -59,7 +59,7 @@ def overlap(one: Edges, other: Edges) -> float:
     return width * height / max(1e-9, min(areas))
 
 
-def told(regions: tuple[Region, ...], truth: dict[str, Any], height: int) -> tuple[str, list[Region]]:
+def reported(regions: tuple[Region, ...], truth: dict[str, Any], height: int) -> tuple[str, list[Region]]:
     """Return the kind that the regions give a change, and those that belong to it; all where its box is not shown."""
     counted = [region for region in regions if region.kind != "rendering"]
     boxes = [box for box in (truth["before"], truth["after"]) if box and box[1] < height]
@@ -94,7 +94,7 @@ def confusion(folder: Path, *, scale: int | None, verbose: bool) -> tuple[Counte
         comparison = compare(folder / "expected" / name, folder / "actual" / name, policy)
         if comparison.equal:  # the change does not show on this page
             continue
-        found, hits = told(comparison.regions, truth, comparison.expected.size[1] if comparison.expected else 0)
+        found, hits = reported(comparison.regions, truth, comparison.expected.size[1] if comparison.expected else 0)
         matrix[kind, found] += 1
         if kind == "moved":
             by = tuple(truth["moved"] if "moved" in truth else truth["d"])

@@ -744,7 +744,7 @@
 
   /** Roles without a name of their own: an icon in a button is the button's. */
   const WEAK = new Set(["", "none", "presentation", "generic", "paragraph", "emphasis", "strong", "mark", "time", "code", "subscript", "superscript", "insertion", "deletion"]);
-  /** Roles whose name is their content (ARIA 1.2, 5.2.8.6), as far as they are one thing for whoever looks at them. */
+  /** Roles whose name is their content (ARIA 1.2, 5.2.8.6), as far as a user sees them as one thing. */
   const NAMED_BY_CONTENT = new Set(["button", "checkbox", "heading", "link", "menuitem", "menuitemcheckbox", "menuitemradio", "option", "radio", "switch", "tab", "tooltip", "treeitem"]);
   const CELLS = new Set(["cell", "gridcell", "columnheader", "rowheader"]);
 

@@ -295,14 +295,16 @@ def _unfailing(scores: list[Score], measured: Measurements, policy: Policy) -> l
         window = rule.max_in_window
         if window is not None and could_fail(replace(rule, max_pixels=None), metric, (image.dtype,)):
             most = f"max_in_window allows {window.pixels} pixels"
-            told = f"{most}, and a window in this image has only {window.room(image.size)}; name fewer pixels"
+            advice = f"{most}, and a window in this image has only {window.room(image.size)}; name fewer pixels"
         elif rule.max_pixels is not None and could_fail(rule, metric, (image.dtype,)):
-            told = f"max_pixels is {rule.max_pixels}, and only {pixels} pixels are compared; name a smaller max_pixels"
+            advice = (
+                f"max_pixels is {rule.max_pixels}, and only {pixels} pixels are compared; name a smaller max_pixels"
+            )
         else:
             worst = worst_value(metric, image.dtype)
             depth = "floats" if image.dtype.kind == "f" else f"{8 * image.dtype.itemsize} bits"
-            told = f"it is {worst:.15g} at the worst for images of {depth}; name a stricter limit"
-        reasons.append(f"{rule.metric} could not fail for this pair: {told}")
+            advice = f"it is {worst:.15g} at the worst for images of {depth}; name a stricter limit"
+        reasons.append(f"{rule.metric} could not fail for this pair: {advice}")
     return reasons
 
 

@@ -199,7 +199,7 @@ def _mask_picture(area: MaskArea, size: tuple[int, int]) -> Mask:
 
 
 def painted(image: Image, mask: Mask) -> Image:
-    """Return the image with one opaque gray wherever the mask is true, so that nothing differs there."""
+    """Return the image with one opaque gray where the mask is true, so that nothing differs there."""
     pixels: Pixels = image.pixels.copy()
     full = full_value(pixels.dtype)
     gray = GRAY * full if pixels.dtype.kind == "f" else round(GRAY * full)

@@ -52,7 +52,7 @@ def together(wanted: Iterable[Asked | None]) -> Asked | None:
 
 @dataclass(frozen=True, slots=True)
 class Counts(Generic[Plane]):
-    """What was counted in two images of one size. They are opaque wherever they may differ.
+    """What was counted in two images of one size. They are opaque where they may differ.
 
     Attributes:
         asked: what was asked.

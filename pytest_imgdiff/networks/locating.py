@@ -82,12 +82,12 @@ def download_from_kaggle(settings: ModelSettings, work: Path) -> Path:
     environment = {**os.environ, "KAGGLEHUB_CACHE": str(hub), "PYTHONSAFEPATH": "1"}
     # On Kaggle's and Colab's machines, mounted caches would be returned instead of a download.
     environment |= {"DISABLE_KAGGLE_CACHE": "true", "DISABLE_COLAB_CACHE": "true"}
-    with words.open("wb") as told:
+    with words.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own program; the handle is an argument, checked by its form
             [sys.executable, "-c", _DOWNLOAD, settings.model, str(answer)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=told,
+            stderr=log,
             env=environment,
         )
         try:

@@ -81,18 +81,18 @@
   /** @param {number} pause milliseconds until the next request */
   async function watch(pause) {
     if (job === null) return;
-    let told;
+    let progress;
     try {
       const response = await fetch(`/api/jobs/${job}`);
-      told = await response.json();
-      if (!response.ok) throw new Error(told.error);
+      progress = await response.json();
+      if (!response.ok) throw new Error(progress.error);
     } catch (error) {
       return fail(error instanceof Error ? error.message : String(error));
     }
-    if (told.state === "done") return location.assign(told.report);
-    if (told.state === "failed") return fail(told.line);
-    if (told.state === "waiting") show(`Waiting for ${counted(told.ahead, "upload")} before this one`, 0, told.total);
-    else show(`Comparing: ${told.done} of ${counted(told.total, "pair")}`, told.done, told.total);
+    if (progress.state === "done") return location.assign(progress.report);
+    if (progress.state === "failed") return fail(progress.line);
+    if (progress.state === "waiting") show(`Waiting for ${counted(progress.ahead, "upload")} before this one`, 0, progress.total);
+    else show(`Comparing: ${progress.done} of ${counted(progress.total, "pair")}`, progress.done, progress.total);
     setTimeout(() => void watch(Math.min(pause * 1.5, SLOWEST_POLL)), pause);
   }
 
