@@ -95,7 +95,12 @@ if __name__ == "__main__":
         scheduler_kwargs={"allowed_failures": 1},
     )
     print(cluster.scheduler_address, flush=True)
+    looked = time.monotonic()
     while True:
+        if time.monotonic() - looked > 1:
+            looked = time.monotonic()
+            if len(cluster.workers) < 2:  # a nanny whose process is killed while it starts gives up
+                cluster.scale(2)
         for when, whom in {"at once": all_workers, "when they hold results": holders}.items():
             asked = Path(__file__).parent / f"once {when}"
             if asked.exists() and (found := whom(cluster)):

@@ -143,6 +143,15 @@ def test_a_bar_that_was_typed_is_no_text_cursor(columns, inverted):
     assert "caret" not in result.details
 
 
+def test_a_text_cursor_of_two_device_pixels_is_noted():
+    def wide(draw):
+        draw.rectangle((250, 130, 251, 165), fill=(31, 41, 55))
+
+    result = measure(page(), page(edit=wide))
+    assert result.value == 0
+    assert result.details["caret"] == [250, 130, 2, 36]
+
+
 def test_a_text_cursor_may_have_a_colour_of_its_own():
     blue = page(edit=lambda draw: draw.line((240, 13, 240, 28), (37, 99, 235)))
     result = measure(page(), blue)
@@ -169,6 +178,21 @@ def test_a_text_cursor_hides_no_small_edit():
         np.concatenate([*[page(edit=edit)] * 14, page(lines=last)]) for edit, last in ((None, LINES), (caret, lines))
     ]
     assert measure(*tall).value > 1
+
+
+@pytest.mark.parametrize("size", [9, 10, 12, 14])
+def test_many_equal_small_edits_side_by_side_are_seen(size):
+    font = ImageFont.load_default(size=size)
+
+    def versions(point):
+        image = Pillow.new("RGB", (260, 8 * (size + 4)), "white")
+        draw = ImageDraw.Draw(image)
+        for row in range(8):
+            for column in range(8):
+                draw.text((6 + 32 * column, 2 + (size + 4) * row), f"1{point}1{point}{row}", "black", font)
+        return np.asarray(image)
+
+    assert measure(versions("."), versions(",")).value > 1
 
 
 @pytest.mark.parametrize("size", [12, 13, 14, 16])

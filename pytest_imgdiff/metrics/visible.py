@@ -69,6 +69,8 @@ _DRIFT = 0.25
 """Share of a change's own contrast below which its surroundings count as unchanged: codec noise is far below it."""
 _SPECK = 25
 """Largest number of pixels in a cluster that is too small to be text."""
+_FEW = 0.05
+"""Share of the pixels at edges around a speck below which those that drift are other specks, not another rendering."""
 _NEARLY = 0.7
 """Strength from which on a cluster that is most of the text around it may be an edit."""
 _EXACTLY = 0.1
@@ -88,7 +90,8 @@ _GRAIN = 9
 _LAYOUT_STEP = 4.0
 """Smallest visible movement of an edge or a line at the level ``layout``, in pixels."""
 
-_TALLEST_CARET, _SHORTEST_CARET = 48, 8
+_CARET_HEIGHTS = {1: (8, 48), 2: (24, 64)}
+"""Heights of a text cursor by its width, in pixels. A bar of two pixels is a cursor only if it is gray."""
 _CARET_TONES, _CARET_CONTRAST = 8 / 255, 40 / 255
 _CARET_INK, _CARET_TYPE = 0.85, 3
 """A bar with less than this share of the ink of so many pixels beside it was typed: it is no text cursor."""
@@ -278,6 +281,7 @@ class _Surroundings(NamedTuple):
         others, drifting_others, changed_others: cells with texture and no pixel of the cluster; those of them that
             differ nearly as much; those that differ at all.
         changed: cells without a pixel of the cluster that differ at all, with texture or without.
+        edges, drifting_edges: pixels at edges that are not of the cluster; those of them that differ nearly as much.
     """
 
     pixels: int
@@ -287,6 +291,8 @@ class _Surroundings(NamedTuple):
     drifting_others: int
     changed_others: int
     changed: int
+    edges: int
+    drifting_edges: int
 
     @property
     def is_alone(self) -> bool:
@@ -414,7 +420,7 @@ class _Structure:
         """
         near = self._surroundings(number, row, column, _AROUND)
         if near.pixels <= _SPECK:
-            return near.drifting_others < _STILL * max(1, near.others)
+            return near.drifting_others < _STILL * max(1, near.others) or near.drifting_edges < _FEW * near.edges
         if near.drifting < _STILL * max(1, near.textured):
             return True
         if self.strengths[number] < _NEARLY or near.changed_others > _EXACTLY * near.others:
@@ -433,12 +439,15 @@ class _Structure:
         lumas = [evidence.luma(side[place]) for side in (self.first, self.second)]
         textured = np.logical_or(*(_has_texture(luma) for luma in lumas))
         own, contrast = self.labels[place] == number, self.contrast[place]
+        enough = max(evidence.SEEN, _DRIFT * float(contrast[own].max()))
+        edges: Mask = np.logical_or(*map(_are_edges, lumas)) & ~own
         largest = _cells(contrast, np.maximum)
-        drifts = largest > max(evidence.SEEN, _DRIFT * float(contrast[own].max()))
+        drifts = largest > enough
         others = _cells(own.view(np.uint8), np.maximum) == 0
         masks = textured, textured & drifts, textured & others, textured & others & drifts
         changed = (textured & others & (largest > 0)), (others & (largest > 0))
-        return _Surroundings(*(int(np.count_nonzero(mask)) for mask in (own, *masks, *changed)))
+        at_edges = edges, edges & (contrast > enough)
+        return _Surroundings(*(int(np.count_nonzero(mask)) for mask in (own, *masks, *changed, *at_edges)))
 
     def heat(self) -> NDArray[np.uint8]:
         heat, strong = np.zeros(self.contrast.shape, np.uint8), self.strengths >= 1
@@ -482,7 +491,8 @@ class _Structure:
         rows, columns = self.contrast.shape
         if y == 0 or x == 0 or y + height == rows or x + width == columns:
             return None
-        if width != 1 or not _SHORTEST_CARET <= height <= _TALLEST_CARET or np.count_nonzero(mask) < height:
+        shortest, tallest = _CARET_HEIGHTS.get(width, (1, 0))
+        if not shortest <= height <= tallest or np.count_nonzero(mask) < width * height:
             return None
         fringes = self.contrast[y : y + height, [x - 1, x + width]] > evidence.SEEN
         if (fringes.mean(axis=0) >= 1 / 2).any():
@@ -493,7 +503,11 @@ class _Structure:
             for side in (self.first, self.second)
         )
         for side, bar, ground in ((self.first, first, second), (self.second, second, first)):
-            if _is_ground(ground) and _is_caret(bar, tone := np.median(bar[1:-1, 1], axis=0)):
+            tone = np.median(bar[1:-1, 1], axis=0)
+            if width > 1 and np.ptp(tone) > _CARET_CONTRAST:
+                continue
+            columns = [np.s_[:, [0, middle, -1]] for middle in range(1, width + 1)]
+            if all(_is_ground(ground[three]) and _is_caret(bar[three], tone) for three in columns):
                 return None if self._is_fainter_than_type(side, box, tone) else box
         return None
 
@@ -682,6 +696,13 @@ def _has_texture(luma: Floats) -> NDArray[np.bool_]:
     down, across = (_cells(step, np.maximum) > _TEXTURE for step in steps)
     both: NDArray[np.bool_] = down & across
     return both
+
+
+def _are_edges(luma: Floats) -> NDArray[np.bool_]:
+    """Return which pixels are at an edge, whatever its direction."""
+    square = np.ones((3, 3), np.uint8)
+    steep: NDArray[np.bool_] = cv2.dilate(luma, square) - cv2.erode(luma, square) > _TEXTURE
+    return steep
 
 
 def _cells(plane: NDArray[Any], best: np.ufunc) -> NDArray[Any]:
