@@ -9,12 +9,15 @@ import pytest
 
 from pytest_imgdiff.base.derived import BLACK
 from pytest_imgdiff.base.errors import ConfigError, ModelError
+from pytest_imgdiff.cli.parser import main
 from pytest_imgdiff.comparison.registry import Registry
 from pytest_imgdiff.config import load_settings
 from pytest_imgdiff.networks.service import InferenceCounts, InferenceService
 from tests import s3_server
 from tests.metric_pictures import image_of
+from tests.pictures import write
 from tests.test_inference_service import pictures, tiny
+from tests.tiny_models import SIDE
 
 pytest.importorskip("onnxruntime")
 __all__ = ["tiny"]
@@ -109,6 +112,19 @@ def test_a_store_that_fails_is_named_once_and_changes_no_result(shared, server, 
     service.outputs([image_of(picture) for picture in pictures(2, seed=9)], BLACK)
     assert len(service.notices) == 1
     assert objects(server) == {}
+
+
+def test_the_summary_names_a_store_that_fails(shared, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for side, picture in zip(("a", "b"), pictures(2), strict=True):
+        write(tmp_path / f"{side}.png", picture)
+    rule = f"{{max: 1.9, model: {shared.model}, input_size: {SIDE}, device: cpu, cache: models, shared_cache: 's3://nowhere/x'}}"
+    assert main(["compare", "a.png", "b.png", f"--set=metrics={{embedding_cosine: {rule}}}"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "s3://nowhere/x" in line]
+    (line,) = lines
+    assert line.startswith(
+        "models: outputs of the model cannot be stored in shared_cache s3://nowhere/x: there is no such"
+    )
 
 
 def test_a_local_folder_is_a_store_too(tiny, tmp_path):

@@ -72,6 +72,7 @@ class Overview:
         skipped: how many have a rule that was skipped because its model is not on this machine.
         unmeasured: reasons why measured-only metrics have no value, with these metrics.
         models: backend and device of each model in use.
+        notices: settings of models that could not be applied, such as a missing device or an unusable cache.
         equal: how many have two images whose pixels are equal.
         redrawn: how many failed because nearly everything drawn differs.
         marked: indices of those that have a fingerprint.
@@ -89,6 +90,7 @@ class Overview:
         self.redrawn = 0
         self.unmeasured: dict[str, dict[str, None]] = {}
         self.models: set[str] = set()
+        self.notices: dict[str, None] = {}
         self.marked: array[int] = array("I")
         self._places = bytearray()
         self._departures = array("d")
@@ -116,6 +118,7 @@ class Overview:
                 self.unmeasured.setdefault(score.omitted, {})[score.metric] = None
         for facts in (score.details for score in record.scores if "backend" in score.details):
             self.models.add(f"{facts['backend']}, {facts.get('device')}")
+            self.notices |= dict.fromkeys(map(str, facts.get("notices", ())))
         if record.fingerprint is not None:
             self.marked.append(len(self._places))
         passed = _UNSETTLED if is_unsettled(record) else _PASSED

@@ -19,7 +19,7 @@ from pytest_imgdiff.base.errors import ImgdiffError
 from pytest_imgdiff.base.files import write_atomically
 from pytest_imgdiff.base.project import label_of, relative
 from pytest_imgdiff.base.record import RunRecord, ToolRecord
-from pytest_imgdiff.base.text import counted, printable, thousands
+from pytest_imgdiff.base.text import counted, printable, thousands, visible
 from pytest_imgdiff.report import append_step_summary, markdown, summary_line, write_report, write_results
 from pytest_imgdiff.report.parquet import write_parquet
 from pytest_imgdiff.report.records import not_asserted, overview_of, unsettled, warned
@@ -355,8 +355,9 @@ def _deletion(path: Path) -> str | None:
 
 
 def model_lines(overview: Overview) -> list[str]:
-    """Return a line for each backend and device that models used, and for each reason why others did not run."""
+    """Return lines about models: each backend and device, settings that failed, and why other models did not run."""
     lines = sorted(f"models: {model}" for model in overview.models)
+    lines += _listed("models", [visible(notice) for notice in overview.notices])
     return [*lines, *(f"{', '.join(names)}: {cause}" for cause, names in overview.unmeasured.items())]
 
 
