@@ -425,6 +425,12 @@ def test_failed_capture_names_elements_page_and_browser():
     )
 
 
+def test_a_captured_image_is_named_by_its_file_in_the_report():
+    record = captured(actual=side("Playwright page"), artefacts={"actual": "pictures/4f1d.png"})
+    text = failure_text(record, directory="imgdiff-report", shown=lambda path: f"../{path}")
+    assert "  actual:     Playwright page (400x300), shown in imgdiff-report/pictures/4f1d.png\n" in text
+
+
 def test_only_the_largest_regions_are_named():
     assert "  regions:    9, here are the 3 largest; the report has all\n" in failure_text(
         captured(region_count=9), directory=None
