@@ -19,6 +19,8 @@ import s3fs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pytest
+
 KEY, SECRET = "AKIAEXAMPLE", "very-secret-word"
 _ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Error>"
 
@@ -53,6 +55,13 @@ class Store:
     address: str
     faults: Faults
     direct: str
+
+    def set_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make clients of this process, and of those that it starts, use the server."""
+        monkeypatch.setenv("AWS_ENDPOINT_URL", self.address)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
     def client(self) -> s3fs.S3FileSystem:
         """Return a client that goes round the proxy."""

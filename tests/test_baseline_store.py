@@ -905,10 +905,7 @@ def server():
 @pytest.fixture
 def bucket(server, monkeypatch):
     server.faults.__init__()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server.set_environment(monkeypatch)
     s3fs.S3FileSystem.clear_instance_cache()
     client = server.client()
     if client.exists("shop"):

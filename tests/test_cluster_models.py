@@ -75,10 +75,7 @@ def scene(shared_fixtures, tmp_path, monkeypatch):
 def store(monkeypatch):
     """An S3 server with an empty bucket."""
     with s3_server.running() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.address)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        running.set_environment(monkeypatch)
         running.client().mkdir("outputs")
         yield running
 

@@ -33,10 +33,7 @@ def server():
 @pytest.fixture
 def shared(server, monkeypatch, tiny):
     """Settings with an empty bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server.set_environment(monkeypatch)
     server.faults.refused = ""
     client = server.client()
     if client.exists("outputs"):
@@ -82,10 +79,9 @@ def test_damaged_objects_are_computed_again_and_replaced(shared, server):
     first = on_machine(shared, "one").outputs(IMAGES, BLACK)
     whole = objects(server)
     names = sorted(whole)
-    swapped = whole[names[1]]
-    for name, data in zip(names, (b"", whole[names[1]][:-1], swapped, bytes(5000)), strict=True):
+    truncated, of_another_image = whole[names[1]][:-1], whole[names[1]]
+    for name, data in zip(names, (b"", truncated, of_another_image, bytes(5000)), strict=True):
         server.client().pipe_file(name, data)
-    server.client().pipe_file(names[1], whole[names[0]])  # complete, and of another image
     second = on_machine(shared, "two")
     assert np.array_equal(second.outputs(IMAGES, BLACK), first)
     assert second.notices == ()

@@ -14,6 +14,7 @@ from PIL import ImageDraw, ImageFilter, ImageFont
 from pytest_imgdiff import images
 from pytest_imgdiff.images.differing import differing_pixels
 from pytest_imgdiff.metrics.visible import LARGEST, Visible
+from pytest_imgdiff.report.scores import MOST_VISIBLE
 from tests.metric_pictures import DEPTHS, as_jpeg, at_depth, image_of, photograph, with_alpha
 
 FONT = ImageFont.load_default(size=14)
@@ -178,6 +179,10 @@ def test_a_text_cursor_hides_no_small_edit():
         np.concatenate([*[page(edit=edit)] * 14, page(lines=last)]) for edit, last in ((None, LINES), (caret, lines))
     ]
     assert measure(*tall).value > 1
+
+
+def test_reports_know_the_largest_value():
+    assert MOST_VISIBLE == LARGEST
 
 
 @pytest.mark.parametrize("size", [9, 10, 12, 14])

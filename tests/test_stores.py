@@ -39,10 +39,7 @@ def store(server, monkeypatch, tmp_path):
         empty = field.default if field.default is not dataclasses.MISSING else []
         setattr(server.faults, field.name, empty)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server.set_environment(monkeypatch)
     client = server.client()
     if client.exists("shop"):
         client.rm("shop", recursive=True)

@@ -50,7 +50,7 @@ _LOCAL = re.compile("(?:file|local)://")
 _SECRETS = re.compile(
     r"""(?<=://)[^/@:\s'"]*:(?!:|\d+/)(?:(?!::)[^\s'"])*@|(?<=://)[^/@\s'"]*@|[^\s/@:'"]+:[^\s/@'"]+@|\?[^\s'"]*"""
 )
-"""User and password up to the last ``@``, as keys of S3 may contain ``/``; ``host:80/`` is none. A query."""
+"""User and password up to the last ``@`` (keys of S3 may contain ``/``; ``host:80/`` is a port), or a query."""
 _PACKAGES = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 _PACKAGES |= dict.fromkeys(("az", "abfs", "abfss"), "adlfs") | dict.fromkeys(("http", "https"), "aiohttp")
 _ONE_LISTING = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}

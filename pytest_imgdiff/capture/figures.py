@@ -114,7 +114,7 @@ class PlotlyCapturer:
         Raises:
             CaptureError: Kaleido finds no Chrome, Chrome does not answer, or cannot render the figure.
         """
-        if _has_kaleido_server():  # abandoned calls of a server would get each other's figures
+        if _has_kaleido_server():  # if a call of it were given up, the next call would receive its figure
             return self._shot(self._render(Future()))
         for _ in range(_TRIES):
             # Kaleido waits forever. Its own threads are daemons like the thread that starts them, and end with pytest.

@@ -124,7 +124,7 @@ def _is_flushed(stream: TextIO | None) -> bool:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that names what it does not know itself: argparse leaves that of a subcommand to the whole command."""
+    """A parser that rejects unknown arguments itself, so that the usage in the message is that of the subcommand."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse arguments, and end with an error if one is unknown."""

@@ -155,7 +155,7 @@ class SharedEmbeddingCache:
         url: of the folder in the store.
 
     Raises:
-        ConfigError: the package for such URLs is not installed, nothing knows them, or the time limit is no number.
+        ConfigError: no installed package reads such URLs, or the time limit of stores is not a number.
     """
 
     def __init__(self, url: str) -> None:

@@ -548,7 +548,7 @@ def _outcome_lines(record: ComparisonRecord) -> Iterator[tuple[str, str]]:
 
 def _margin_words(score: ScoreRecord) -> str:
     if score.metric == "visible" and score.value == MOST_VISIBLE:
-        return f" ({score.value:g} is the most)"
+        return f" ({score.value:g} is the largest value)"
     margins = [check.margin for check in limit_checks(score) if not check.is_met]
     return f" ({', '.join(margins)})" if margins else ""
 
